@@ -1,0 +1,114 @@
+//! What was found in a checkpoint: files, stored tensors, config, and what is odd about them.
+
+use std::path::PathBuf;
+
+use super::config::Config;
+use super::dtype::Dtype;
+use super::words::words;
+
+words! {
+    /// File format of a checkpoint.
+    Format {
+        /// safetensors files.
+        Safetensors = "safetensors",
+        /// GGUF files.
+        Gguf = "gguf",
+        /// PyTorch zip files.
+        Torch = "torch",
+        /// A PEFT adapter.
+        Adapter = "adapter",
+        /// config.json alone, without weights.
+        Config = "config",
+    }
+}
+
+/// One weight file of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Name relative to the checkpoint's directory (or the file's own name).
+    pub name: String,
+    /// Where it is opened.
+    pub path: PathBuf,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// A tensor as it is stored: `bytes` bytes at `offset` of file `file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Name as stored.
+    pub name: String,
+    /// Number format.
+    pub dtype: Dtype,
+    /// Axes, slowest first.
+    pub shape: Vec<u64>,
+    /// Index into [`Checkpoint::files`].
+    pub file: usize,
+    /// Position of the first byte in that file.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+impl TensorInfo {
+    /// Number of elements (checked by the reader).
+    pub fn elements(&self) -> u64 {
+        super::dtype::element_count(&self.shape).unwrap_or(0)
+    }
+}
+
+/// What is odd but usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable word for scripts, lower case with underscores.
+    pub code: &'static str,
+    /// The sentence for people.
+    pub message: String,
+    /// The tensor or file it is about.
+    pub name: Option<String>,
+}
+
+impl Warning {
+    /// A warning about the checkpoint as a whole.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), name: None }
+    }
+
+    /// A warning about one tensor or file.
+    pub fn about(code: &'static str, name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), name: Some(name.into()) }
+    }
+}
+
+/// A checkpoint whose headers were read and checked; no tensor value has been looked at.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The path as the user gave it.
+    pub path: PathBuf,
+    /// Name for people (contract.md, section 5).
+    pub name: String,
+    /// File format.
+    pub format: Format,
+    /// Weight files, sorted by name.
+    pub files: Vec<File>,
+    /// Stored tensors, sorted by name bytes.
+    pub tensors: Vec<TensorInfo>,
+    /// config.json, where there is one.
+    pub config: Option<Config>,
+    /// `base_model` that the model card (README.md front matter) declares.
+    pub declared_base: Vec<String>,
+    /// Which weight set was chosen, in words ("model.safetensors.index.json, 3 shards").
+    pub weight_set: String,
+    /// Weight files that were left aside, sorted by name.
+    pub ignored_files: Vec<String>,
+    /// Odd but usable things.
+    pub warnings: Vec<Warning>,
+}
+
+impl Checkpoint {
+    /// The stored tensor of that name.
+    pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
+        let at = self.tensors.binary_search_by(|t| t.name.as_bytes().cmp(name.as_bytes())).ok()?;
+        self.tensors.get(at)
+    }
+}
