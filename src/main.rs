@@ -1,1 +1,2 @@
+//! The `wcmp` binary.
 fn main() {}

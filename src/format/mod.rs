@@ -1,1 +1,4 @@
-//! format
+//! Files to checkpoints: layouts on disk, headers, bytes. Nothing here knows a role or an analysis.
+
+pub mod bytes;
+pub mod open;

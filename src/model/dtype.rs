@@ -5,7 +5,8 @@
 use super::words::words;
 
 words! {
-    /// Number format of a stored tensor, named as safetensors 0.8 names it.
+    /// Number format of a stored tensor, named as its file format names it: safetensors 0.8 first, then the block
+    /// types of ggml that are no plain number.
     Dtype {
         /// 8-bit boolean; any byte but 0 is true.
         Bool = "BOOL",
@@ -51,6 +52,34 @@ words! {
         I64 = "I64",
         /// Unsigned 64-bit integer.
         U64 = "U64",
+        /// ggml: blocks of 32, 4 bits, scale.
+        Q4_0 = "Q4_0",
+        /// ggml: blocks of 32, 4 bits, scale and minimum.
+        Q4_1 = "Q4_1",
+        /// ggml: blocks of 32, 5 bits, scale.
+        Q5_0 = "Q5_0",
+        /// ggml: blocks of 32, 5 bits, scale and minimum.
+        Q5_1 = "Q5_1",
+        /// ggml: blocks of 32, 8 bits, scale.
+        Q8_0 = "Q8_0",
+        /// ggml: super-blocks of 256, 2 bits.
+        Q2K = "Q2_K",
+        /// ggml: super-blocks of 256, 3 bits.
+        Q3K = "Q3_K",
+        /// ggml: super-blocks of 256, 4 bits.
+        Q4K = "Q4_K",
+        /// ggml: super-blocks of 256, 5 bits.
+        Q5K = "Q5_K",
+        /// ggml: super-blocks of 256, 6 bits.
+        Q6K = "Q6_K",
+        /// ggml: blocks of 32, 4-bit codes of a fixed non-linear table.
+        Iq4Nl = "IQ4_NL",
+        /// ggml: super-blocks of 256, 4-bit codes of a fixed non-linear table.
+        Iq4Xs = "IQ4_XS",
+        /// ggml: blocks of 32 E2M1 codes with a power-of-two scale.
+        Mxfp4 = "MXFP4",
+        /// ggml: super-blocks of 256, ternary.
+        Tq2_0 = "TQ2_0",
     }
 }
 
@@ -67,24 +96,42 @@ pub enum Kind {
     Boolean,
     /// Values whose order inside the bytes is not defined.
     Opaque,
+    /// Blocks of codes with scales (ggml).
+    Block,
 }
 
 impl Dtype {
-    /// The dtype of that exact, case-sensitive name.
+    /// The dtypes of safetensors 0.8.
+    pub const SAFETENSORS: &'static [Self] = Self::ALL.split_at(22).0;
+
+    /// The safetensors dtype of that exact, case-sensitive name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|dtype| dtype.word() == name)
+        Self::SAFETENSORS.iter().copied().find(|dtype| dtype.word() == name)
     }
 
-    /// Bits of one element.
-    pub const fn bits(self) -> u64 {
+    /// The smallest run of elements that fills whole bytes: (elements, bytes).
+    pub const fn block(self) -> (u64, u64) {
         match self {
-            Self::F4 => 4,
-            Self::F6E2M3 | Self::F6E3M2 => 6,
-            Self::Bool | Self::U8 | Self::I8 | Self::F8E5M2 | Self::F8E4M3 | Self::F8E8M0 => 8,
-            Self::F8E4M3Fnuz | Self::F8E5M2Fnuz => 8,
-            Self::I16 | Self::U16 | Self::F16 | Self::Bf16 => 16,
-            Self::I32 | Self::U32 | Self::F32 => 32,
-            Self::C64 | Self::F64 | Self::I64 | Self::U64 => 64,
+            Self::F4 => (2, 1),
+            Self::F6E2M3 | Self::F6E3M2 => (4, 3),
+            Self::Bool | Self::U8 | Self::I8 | Self::F8E5M2 | Self::F8E4M3 | Self::F8E8M0 => (1, 1),
+            Self::F8E4M3Fnuz | Self::F8E5M2Fnuz => (1, 1),
+            Self::I16 | Self::U16 | Self::F16 | Self::Bf16 => (1, 2),
+            Self::I32 | Self::U32 | Self::F32 => (1, 4),
+            Self::C64 | Self::F64 | Self::I64 | Self::U64 => (1, 8),
+            Self::Q4_0 | Self::Iq4Nl => (32, 18),
+            Self::Q4_1 => (32, 20),
+            Self::Q5_0 => (32, 22),
+            Self::Q5_1 => (32, 24),
+            Self::Q8_0 => (32, 34),
+            Self::Mxfp4 => (32, 17),
+            Self::Q2K => (256, 84),
+            Self::Q3K => (256, 110),
+            Self::Q4K => (256, 144),
+            Self::Q5K => (256, 176),
+            Self::Q6K => (256, 210),
+            Self::Iq4Xs => (256, 136),
+            Self::Tq2_0 => (256, 66),
         }
     }
 
@@ -97,14 +144,18 @@ impl Dtype {
                 Kind::Integer
             }
             Self::C64 => Kind::Complex,
+            dtype if dtype.block().0 >= 32 => Kind::Block,
             _ => Kind::Float,
         }
     }
 
-    /// Bytes of `elements` elements; `None` where they do not fill whole bytes or the product overflows.
+    /// Bytes of `elements` elements; `None` where they do not fill whole blocks or the product overflows.
     pub fn byte_len(self, elements: u64) -> Option<u64> {
-        let bits = elements.checked_mul(self.bits())?;
-        (bits % 8 == 0).then_some(bits / 8)
+        let (block, bytes) = self.block();
+        if elements % block != 0 {
+            return None;
+        }
+        (elements / block).checked_mul(bytes)
     }
 }
 
@@ -125,7 +176,9 @@ mod tests {
         assert_eq!(Dtype::parse("BF16"), Some(Dtype::Bf16));
         assert_eq!(Dtype::parse("bf16"), None);
         assert_eq!(Dtype::parse("F8_E4M3FN"), None);
-        assert_eq!(Dtype::ALL.len(), 22);
+        assert_eq!(Dtype::SAFETENSORS.len(), 22);
+        assert_eq!(Dtype::SAFETENSORS.last(), Some(&Dtype::U64));
+        assert_eq!(Dtype::parse("Q4_0"), None);
     }
 
     #[test]

@@ -1,0 +1,52 @@
+//! A logical matrix as a source of rows.
+
+use std::ops::Range;
+
+use crate::error::Result;
+
+/// A matrix of shape (rows, columns), row-major, whose values are read a few rows at a time and never held whole.
+///
+/// A vector is one row; axes beyond the second are folded into the columns.
+pub trait RowSource: Sync {
+    /// Number of rows.
+    fn rows(&self) -> usize;
+
+    /// Number of columns.
+    fn columns(&self) -> usize;
+
+    /// Writes the values of `rows`, `rows.len() * columns()` of them, to the front of `out`.
+    ///
+    /// # Errors
+    /// When the bytes behind the rows cannot be read.
+    ///
+    /// # Panics
+    /// When `rows` is out of range or `out` is too short.
+    fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()>;
+}
+
+/// A matrix held in memory.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Values, row-major, `rows * columns` of them.
+    pub values: Vec<f32>,
+}
+
+impl RowSource for Matrix {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let values = &self.values[rows.start * self.columns..rows.end * self.columns];
+        out[..values.len()].copy_from_slice(values);
+        Ok(())
+    }
+}
