@@ -1,0 +1,351 @@
+//! The JSON of `wcmp compare`.
+
+use serde::Serialize;
+
+use super::{CheckpointRow, Coverage, NotTestable, OriginReading, SettingsRow, Sides, Similarity, TokenizerRow};
+use super::{VerdictRow, WarningRow};
+use crate::model::words::Role;
+
+/// `wcmp compare`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Compare {
+    /// `wcmp.compare/1`.
+    pub schema: &'static str,
+    /// Version of wcmp.
+    pub wcmp: &'static str,
+    /// Settings.
+    pub settings: SettingsRow,
+    /// The base.
+    pub base: CheckpointRow,
+    /// The target.
+    pub target: CheckpointRow,
+    /// Whole-prefix mapping of names.
+    pub name_mapping: Option<String>,
+    /// Coverage.
+    pub coverage: Coverage,
+    /// Figures.
+    pub similarity: Similarity,
+    /// The origin document's reading.
+    pub origin_reading: OriginReading,
+    /// Layers.
+    pub layers: Vec<LayerRow>,
+    /// Components.
+    pub components: Vec<ComponentRow>,
+    /// Parts.
+    pub parts: Vec<PartRow>,
+    /// Layer map.
+    pub layer_map: Option<Vec<LayerMapRow>>,
+    /// Permutation tests.
+    pub permutation: Option<PermutationRow>,
+    /// Principal subspaces.
+    pub pca: Option<PcaRow>,
+    /// Experts.
+    pub experts: Option<Vec<ExpertsRow>>,
+    /// Transformations.
+    pub transformations: Vec<TransformationRow>,
+    /// Tokenizers.
+    pub tokenizer: Option<TokenizerRow>,
+    /// Findings.
+    pub evidence: Vec<FindingRow>,
+    /// Verdict.
+    pub verdict: VerdictRow,
+    /// Tensors left over.
+    pub unmatched: Sides<Vec<UnmatchedRow>>,
+    /// Aligned pairs.
+    pub tensors: Vec<TensorRow>,
+    /// Warnings.
+    pub warnings: Vec<WarningRow>,
+}
+
+/// `FIG`: figures of one pair.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Figures {
+    /// dot / norms.
+    pub cosine: Option<f64>,
+    /// The same after each side's mean is taken off.
+    pub centered_cosine: Option<f64>,
+    /// Mean cosine over all orders of the last axis.
+    pub expected_cosine: Option<f64>,
+    /// (cosine − expected) / (1 − expected).
+    pub excess: Option<f64>,
+    /// ‖b−a‖ / ‖a‖.
+    pub relative_change: Option<f64>,
+    /// Largest |a−b|.
+    pub max_abs_diff: Option<f64>,
+    /// Why the cosine is null.
+    pub reason: Option<String>,
+}
+
+/// `TENSOR`: one aligned pair.
+#[derive(Debug, Clone, Serialize)]
+pub struct TensorRow {
+    /// Names on both sides.
+    pub name: Sides<String>,
+    /// Component.
+    pub component: String,
+    /// Layer index.
+    pub layer: Option<u32>,
+    /// Block.
+    pub block: Option<String>,
+    /// Role.
+    pub role: Role,
+    /// Expert index.
+    pub expert: Option<u32>,
+    /// Whether it belongs to a shared expert.
+    pub shared_expert: bool,
+    /// matrix, norm, vector or uninformative.
+    pub class: &'static str,
+    /// Whether it counts as evidence.
+    pub informative: bool,
+    /// Shape of the compared matrix.
+    pub logical_shape: Vec<u64>,
+    /// Stored shapes.
+    pub shape: Sides<Vec<u64>>,
+    /// Stored dtypes.
+    pub dtype: Sides<String>,
+    /// stored, cast, dequantized, split, stacked, transposed, tied or mapped.
+    pub compared_via: &'static str,
+    /// Figures.
+    pub figures: Figures,
+    /// Values that are NaN or infinite.
+    pub nonfinite: Sides<u64>,
+    /// Digests of the stored bytes.
+    pub sha256: Sides<Option<String>>,
+    /// Same dtype, shape and bytes.
+    pub identical: bool,
+}
+
+/// `PART`: a unit of the verdict.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartRow {
+    /// Block.
+    pub block: Option<String>,
+    /// attention, ffn, experts, embedding, head or other.
+    pub kind: &'static str,
+    /// Component.
+    pub component: String,
+    /// Layer of the target.
+    pub layer: Option<u32>,
+    /// Layer of the base it was compared with.
+    pub base_layer: Option<u32>,
+    /// Expert index.
+    pub expert: Option<u32>,
+    /// Matrix parameters of the target.
+    pub parameters: u64,
+    /// reused, independent, unclear or new.
+    pub state: &'static str,
+    /// Excess, embeddings and heads centred by their mean row.
+    pub excess: Option<f64>,
+    /// Its own test.
+    pub log10_p: Option<f64>,
+}
+
+/// `TEST`: one permutation test.
+#[derive(Debug, Clone, Serialize)]
+pub struct TestRow {
+    /// ffn, expert, residual, kv_group or rows.
+    pub kind: &'static str,
+    /// direct, projected, order or matched.
+    pub form: &'static str,
+    /// Layer of the target.
+    pub layer: Option<u32>,
+    /// Layer of the base.
+    pub base_layer: Option<u32>,
+    /// Expert index.
+    pub expert: Option<u32>,
+    /// Tensor or part.
+    pub name: Option<String>,
+    /// Number of units.
+    pub units: Sides<u64>,
+    /// Probes drawn.
+    pub probes: u64,
+    /// Probes that hit.
+    pub hits: u64,
+    /// Bound on the probability, base 10.
+    pub log10_p: Option<f64>,
+    /// Whether the bound is exact.
+    pub exact: bool,
+    /// Group of blocks that count once.
+    pub group: u64,
+}
+
+/// One layer of a component.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerRow {
+    /// Component.
+    pub component: String,
+    /// Layer of the target.
+    pub layer: u32,
+    /// Layer of the base.
+    pub base_layer: Option<u32>,
+    /// Matrix cosine, weighted by parameters.
+    pub matrix_cosine: Option<f64>,
+    /// Matrix excess, weighted by parameters.
+    pub matrix_excess: Option<f64>,
+    /// Plain mean over norms.
+    pub norm_cosine: Option<f64>,
+    /// Aligned tensors.
+    pub tensors: u64,
+    /// Identical among them.
+    pub identical: u64,
+    /// The layer's test.
+    pub log10_p: Option<f64>,
+}
+
+/// One component.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComponentRow {
+    /// Component.
+    pub component: String,
+    /// Coverage.
+    pub coverage: Coverage,
+    /// Figures.
+    pub similarity: Similarity,
+    /// Layer pattern.
+    pub layer_pattern: &'static str,
+    /// Verdict on the component alone.
+    pub verdict: VerdictRow,
+}
+
+/// One row of the layer map.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerMapRow {
+    /// Target layer.
+    pub target: u32,
+    /// Base layer.
+    pub base: Option<u32>,
+    /// Bound.
+    pub log10_p: Option<f64>,
+}
+
+/// Power of a null result.
+#[derive(Debug, Clone, Serialize)]
+pub struct PowerRow {
+    /// Kind of test.
+    pub kind: String,
+    /// Probes.
+    pub probes: u64,
+    /// Hits needed.
+    pub hits_needed: u64,
+    /// Least share seen with 95 % probability.
+    pub share_seen_95: Option<f64>,
+}
+
+/// All permutation tests.
+#[derive(Debug, Clone, Serialize)]
+pub struct PermutationRow {
+    /// Combined over groups.
+    pub log10_p: Option<f64>,
+    /// Probes of the direct form.
+    pub probes: u64,
+    /// Hits of the direct form.
+    pub hits: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Single tests.
+    pub tests: Vec<TestRow>,
+    /// Power.
+    pub power: Vec<PowerRow>,
+    /// What was skipped.
+    pub skipped: Vec<NotTestable>,
+}
+
+/// One subspace comparison.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubspaceRow {
+    /// Tensor.
+    pub name: String,
+    /// residual or ffn.
+    pub side: &'static str,
+    /// Dimension.
+    pub dimension: u64,
+    /// Vectors.
+    pub k: u64,
+    /// Overlap, 0 to 1.
+    pub overlap: Option<f64>,
+    /// Its mean over all orders.
+    pub expected: Option<f64>,
+    /// Excess.
+    pub excess: Option<f64>,
+    /// Error of the sketch.
+    pub error: Option<f64>,
+}
+
+/// Principal subspaces.
+#[derive(Debug, Clone, Serialize)]
+pub struct PcaRow {
+    /// fast or full.
+    pub mode: &'static str,
+    /// clustered_with_base, between or orthogonal.
+    pub summary: &'static str,
+    /// Median excess.
+    pub median_excess: Option<f64>,
+    /// Single matrices.
+    pub matrices: Vec<SubspaceRow>,
+}
+
+/// Experts of a layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExpertsRow {
+    /// Layer.
+    pub layer: u32,
+    /// Experts of the base.
+    pub base_experts: u64,
+    /// Experts of the target.
+    pub target_experts: u64,
+    /// Base expert of each target expert.
+    pub map: Vec<Option<u64>>,
+    /// Whether the map is not the identity.
+    pub permuted: bool,
+}
+
+/// A recovered transformation.
+#[derive(Debug, Clone, Serialize)]
+pub struct TransformationRow {
+    /// Kind.
+    pub kind: &'static str,
+    /// Layers.
+    pub found_in: Vec<u32>,
+    /// Units kept.
+    pub units_kept: Option<u64>,
+    /// Of units.
+    pub units_of: Option<u64>,
+    /// What checked it.
+    pub check: String,
+    /// The check's cosine.
+    pub check_cosine: Option<f64>,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize)]
+pub struct FindingRow {
+    /// Family.
+    pub kind: &'static str,
+    /// The sentence.
+    pub statement: String,
+    /// The number in it.
+    pub value: Option<f64>,
+    /// Bound, base 10.
+    pub log10_p: Option<f64>,
+    /// derived, partial_reuse, from_scratch, re_encoded or nothing.
+    pub supports: &'static str,
+    /// What it is about.
+    pub scope: String,
+}
+
+/// A tensor without a counterpart.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnmatchedRow {
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Shape.
+    pub shape: Vec<u64>,
+    /// Dtype.
+    pub dtype: String,
+    /// Elements.
+    pub parameters: u64,
+    /// no_such_name, shape, unsupported or filtered.
+    pub why: &'static str,
+}

@@ -1,0 +1,149 @@
+//! The JSON of `wcmp rank`.
+
+use serde::Serialize;
+
+use super::{CheckpointRow, Coverage, OriginReading, SettingsRow, Similarity, VerdictRow, WarningRow};
+use crate::model::words::Role;
+
+/// `wcmp rank`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rank {
+    /// `wcmp.rank/1`.
+    pub schema: &'static str,
+    /// Version of wcmp.
+    pub wcmp: &'static str,
+    /// Settings.
+    pub settings: SettingsRow,
+    /// The target.
+    pub target: CheckpointRow,
+    /// One row a base, best evidence first.
+    pub ranking: Vec<RankingRow>,
+    /// The origin document's six criteria: three for from scratch, then three for fine-tuning.
+    pub criteria: Vec<CriterionRow>,
+    /// The answer over all bases.
+    pub conclusion: ConclusionRow,
+    /// Principal coordinates of the models that share a shape.
+    pub coordinates: Option<CoordinatesRow>,
+    /// The target as a weighted sum of the bases.
+    pub mixture: Option<MixtureRow>,
+    /// Warnings.
+    pub warnings: Vec<WarningRow>,
+}
+
+/// One base against the target.
+#[derive(Debug, Clone, Serialize)]
+pub struct RankingRow {
+    /// The base.
+    pub base: CheckpointRow,
+    /// How much of each side is aligned.
+    pub coverage: Coverage,
+    /// Figures.
+    pub similarity: Similarity,
+    /// The origin document's reading.
+    pub origin_reading: OriginReading,
+    /// Permutation tests, combined.
+    pub permutation: Option<RankPermutation>,
+    /// Principal subspaces, summarised.
+    pub pca: Option<RankPca>,
+    /// Verdict on this pair.
+    pub verdict: VerdictRow,
+}
+
+/// The permutation tests of one base in short.
+#[derive(Debug, Clone, Serialize)]
+pub struct RankPermutation {
+    /// Combined over groups, base 10.
+    pub log10_p: Option<f64>,
+    /// Probes of the direct form.
+    pub probes: u64,
+    /// Hits of the direct form.
+    pub hits: u64,
+}
+
+/// The principal subspaces of one base in short.
+#[derive(Debug, Clone, Serialize)]
+pub struct RankPca {
+    /// clustered_with_base, between or orthogonal.
+    pub summary: &'static str,
+    /// Median excess.
+    pub median_excess: Option<f64>,
+}
+
+/// One of the origin document's criteria.
+#[derive(Debug, Clone, Serialize)]
+pub struct CriterionRow {
+    /// all_means_below_half, no_identical, independent_in_pca, a_base_at_0.9, many_identical or early_layers_high.
+    pub id: &'static str,
+    /// The criterion in words.
+    pub statement: String,
+    /// Whether it holds; null where it could not be decided.
+    pub holds: Option<bool>,
+    /// The number it was decided by.
+    pub value: Option<f64>,
+}
+
+/// The answer over all bases.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConclusionRow {
+    /// A verdict label.
+    pub label: &'static str,
+    /// Name of the base it rests on.
+    pub base: Option<String>,
+    /// One sentence.
+    pub sentence: String,
+}
+
+/// Principal coordinates of target and bases.
+#[derive(Debug, Clone, Serialize)]
+pub struct CoordinatesRow {
+    /// Names, target first.
+    pub models: Vec<String>,
+    /// A point a model, in the unit of the distances.
+    pub points: Vec<[Option<f64>; 2]>,
+    /// Share of the squared distances that each axis explains, 0 to 1.
+    pub explained: [Option<f64>; 2],
+}
+
+/// The target as a least-squares sum of the bases.
+#[derive(Debug, Clone, Serialize)]
+pub struct MixtureRow {
+    /// Weights over all matrices.
+    pub weights: Vec<WeightRow>,
+    /// Share of the target that no weights explain, 0 to 1.
+    pub residual: Option<f64>,
+    /// The same for each layer.
+    pub by_layer: Vec<LayerMixture>,
+    /// The same for each role.
+    pub by_role: Vec<RoleMixture>,
+}
+
+/// Weight of one base.
+#[derive(Debug, Clone, Serialize)]
+pub struct WeightRow {
+    /// Name of the base.
+    pub base: String,
+    /// Its weight.
+    pub weight: Option<f64>,
+}
+
+/// The mixture of one layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerMixture {
+    /// Layer of the target.
+    pub layer: u32,
+    /// Weights.
+    pub weights: Vec<WeightRow>,
+    /// Unexplained share.
+    pub residual: Option<f64>,
+}
+
+/// The mixture of one role.
+#[derive(Debug, Clone, Serialize)]
+pub struct RoleMixture {
+    /// Role.
+    pub role: Role,
+    /// Weights.
+    pub weights: Vec<WeightRow>,
+    /// Unexplained share.
+    pub residual: Option<f64>,
+}
