@@ -1,0 +1,184 @@
+//! Numbers for people. What is absent is an en dash; nothing prints NaN or a minus zero.
+
+/// Stands for a figure that is absent.
+pub const ABSENT: &str = "–";
+
+/// `value` with `decimals` decimals.
+pub fn fixed(value: Option<f64>, decimals: usize) -> String {
+    match value {
+        Some(value) if value.is_finite() => {
+            let text = format!("{value:.decimals$}");
+            match text.strip_prefix('-') {
+                Some(rest) if rest.bytes().all(|b| b == b'0' || b == b'.') => rest.to_owned(),
+                _ => text,
+            }
+        }
+        _ => ABSENT.to_owned(),
+    }
+}
+
+/// A cosine, an excess or another figure near 1: 4 decimals.
+pub fn figure(value: Option<f64>) -> String {
+    fixed(value, 4)
+}
+
+/// A logarithm to base 10: 1 decimal.
+pub fn log10(value: Option<f64>) -> String {
+    fixed(value, 1)
+}
+
+/// The number in a finding: whole numbers whole, others as figures; large and tiny ones in powers of ten.
+pub fn value(value: Option<f64>) -> String {
+    match value {
+        Some(v) if v.is_finite() && v == v.trunc() && v.abs() < 1e15 => signed_grouped(v),
+        Some(v) if v.is_finite() && (v.abs() < 5e-5 || v.abs() >= 1e6) => format!("{v:.2e}"),
+        Some(v) if v.abs() >= 100.0 => fixed(Some(v), 1),
+        v => figure(v),
+    }
+}
+
+fn signed_grouped(value: f64) -> String {
+    // Whole and below 1e15 by the caller's test, so the conversion is exact.
+    let whole = value.abs() as u64;
+    format!("{}{}", if value < 0.0 { "-" } else { "" }, count(whole))
+}
+
+/// A share of 0 to 1 in per cent. Nearly all is never printed as all, nearly none never as none.
+pub fn percent(share: Option<f64>) -> String {
+    match share {
+        Some(s) if !s.is_finite() => ABSENT.to_owned(),
+        Some(s) if s < 1.0 && s >= 0.9995 => ">99.9 %".to_owned(),
+        Some(s) if s > 0.0 && s < 0.0005 => "<0.1 %".to_owned(),
+        Some(s) => format!("{} %", fixed(Some(100.0 * s), 1)),
+        None => ABSENT.to_owned(),
+    }
+}
+
+/// `part` of `whole` in per cent; absent where there is no whole.
+pub fn share(part: u64, whole: u64) -> String {
+    percent((whole > 0).then(|| part as f64 / whole as f64))
+}
+
+/// A count with its thousands apart.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `n` and its noun, `1 tensor` or `2 tensors`.
+pub fn plural(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Parameters as `1.10B`, `12.3M`, `45.1K` or the plain number below a thousand.
+pub fn parameters(value: u64) -> String {
+    scaled(value, 1000.0, &["", "K", "M", "B", "T"]).concat()
+}
+
+/// Bytes as `14.19 GiB`; smaller ones in MiB, KiB or B.
+pub fn bytes(value: u64) -> String {
+    scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"]).join(" ")
+}
+
+fn scaled(value: u64, step: f64, units: &[&str]) -> [String; 2] {
+    let mut scaled = value as f64;
+    let mut unit = 0;
+    // Half a unit of the last digit short of the step would print as the step itself.
+    while scaled >= step - 0.5 && unit + 1 < units.len() {
+        scaled /= step;
+        unit += 1;
+    }
+    if unit == 0 {
+        return [value.to_string(), units[0].to_owned()];
+    }
+    let decimals = if scaled < 99.995 { 2 } else { 1 };
+    [format!("{scaled:.decimals$}"), units[unit].to_owned()]
+}
+
+/// A shape as `[2,3]`, a scalar's as `[]`.
+pub fn shape(axes: &[u64]) -> String {
+    format!("[{}]", axes.iter().map(u64::to_string).collect::<Vec<_>>().join(","))
+}
+
+/// Whole numbers in ascending order as `0-5, 7, 9-10`.
+pub fn ranges(values: impl IntoIterator<Item = u32>) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for value in values {
+        match runs.last_mut() {
+            Some((_, last)) if *last == value => {}
+            Some((_, last)) if last.checked_add(1) == Some(value) => *last = value,
+            _ => runs.push((value, value)),
+        }
+    }
+    let run = |(first, last): (u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    runs.into_iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_finite_and_never_minus_zero() {
+        assert_eq!(figure(Some(0.99606)), "0.9961");
+        assert_eq!(figure(Some(-0.00001)), "0.0000");
+        assert_eq!(figure(Some(-0.5)), "-0.5000");
+        for absent in [None, Some(f64::NAN), Some(f64::INFINITY)] {
+            assert_eq!(figure(absent), "–");
+            assert_eq!(value(absent), "–");
+            assert_eq!(percent(absent), "–");
+        }
+        assert_eq!(log10(Some(-0.0)), "0.0");
+        assert_eq!(log10(Some(-814.31)), "-814.3");
+    }
+
+    #[test]
+    fn values_take_the_form_that_fits() {
+        assert_eq!(value(Some(338.0)), "338");
+        assert_eq!(value(Some(-1234567.0)), "-1,234,567");
+        assert_eq!(value(Some(-0.0)), "0");
+        assert_eq!(value(Some(0.99812)), "0.9981");
+        assert_eq!(value(Some(1e-9)), "1.00e-9");
+        assert_eq!(value(Some(814.25)), "814.2");
+    }
+
+    #[test]
+    fn nearly_all_is_not_all() {
+        assert_eq!(percent(Some(1.0)), "100.0 %");
+        assert_eq!(percent(Some(0.99999)), ">99.9 %");
+        assert_eq!(percent(Some(0.00001)), "<0.1 %");
+        assert_eq!(percent(Some(0.0)), "0.0 %");
+        assert_eq!(share(1, 0), "–");
+        assert_eq!(share(1, 4), "25.0 %");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parameters(999), "999");
+        assert_eq!(parameters(1_100_048_384), "1.10B");
+        assert_eq!(parameters(124_439_808), "124.4M");
+        assert_eq!(parameters(999_999), "1.00M");
+        assert_eq!(parameters(671_026_419_200), "671.0B");
+        assert_eq!(bytes(15_231_233_024), "14.19 GiB");
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(2048), "2.00 KiB");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(plural(1, "tensor"), "1 tensor");
+    }
+
+    #[test]
+    fn runs_of_layers_are_joined() {
+        assert_eq!(ranges([0, 1, 2, 5, 7, 8]), "0-2, 5, 7-8");
+        assert_eq!(ranges([]), "");
+        assert_eq!(ranges([3, 3, u32::MAX]), "3, 4294967295");
+        assert_eq!(shape(&[2, 3]), "[2,3]");
+        assert_eq!(shape(&[]), "[]");
+    }
+}
