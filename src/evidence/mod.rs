@@ -1,1 +1,4 @@
 //! evidence
+
+pub mod chance;
+pub mod power;
