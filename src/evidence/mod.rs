@@ -2,3 +2,4 @@
 
 pub mod chance;
 pub mod power;
+pub mod units;

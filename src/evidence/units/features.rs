@@ -1,0 +1,371 @@
+//! The features by which units are told apart.
+
+use std::ops::Range;
+
+use super::TILE;
+use crate::error::Result;
+use crate::numeric::rows::RowSource;
+
+/// The units of one block, a feature vector each, read a tile at a time.
+pub trait Features: Sync {
+    /// Number of units.
+    fn units(&self) -> usize;
+
+    /// Values of one feature.
+    fn width(&self) -> usize;
+
+    /// Writes the features of `units` to the front of `out`, `units.len() * width()` values: each scaled to length 1,
+    /// or all zeros where it is zero or holds a value that is not finite, so that it is like no other.
+    ///
+    /// # Errors
+    /// When the bytes behind them cannot be read.
+    ///
+    /// # Panics
+    /// When `units` is out of range or `out` is too short.
+    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()>;
+
+    /// Units that are best read together.
+    fn tile(&self) -> usize {
+        TILE
+    }
+
+    /// The features of a few `units`, in the order given.
+    ///
+    /// # Errors
+    /// When the bytes behind them cannot be read.
+    fn select(&self, units: &[usize]) -> Result<Held> {
+        let mut held = Held::zeros(units.len(), self.width());
+        for (&unit, feature) in units.iter().zip(held.rows_mut()) {
+            self.read(unit..unit + 1, feature)?;
+        }
+        Ok(held)
+    }
+}
+
+/// Scales `feature` to length 1; to zeros where that is impossible.
+pub(super) fn normalise(feature: &mut [f32]) {
+    let squares: f64 = feature.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if squares > 0.0 && squares.is_finite() {
+        let scale = squares.sqrt().recip();
+        feature.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+    } else {
+        feature.fill(0.0);
+    }
+}
+
+/// Features held in memory, shape (units, width), row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    units: usize,
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl Held {
+    /// Zeros.
+    pub(super) fn zeros(units: usize, width: usize) -> Self {
+        Self { units, width, values: vec![0.0; units * width] }
+    }
+
+    /// Scales each of `values`, shape (units, `width`), to length 1.
+    ///
+    /// # Panics
+    /// When the values do not fill whole rows.
+    pub fn normalised(values: Vec<f32>, width: usize) -> Self {
+        assert!(width > 0 && values.len().is_multiple_of(width), "{} values in rows of {width}", values.len());
+        let mut held = Self { units: values.len() / width, width, values };
+        held.rows_mut().for_each(normalise);
+        held
+    }
+
+    /// All of `features`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn all(features: &dyn Features) -> Result<Self> {
+        let mut held = Self::zeros(features.units(), features.width());
+        let tile = features.tile().max(1);
+        for start in (0..held.units).step_by(tile) {
+            let end = held.units.min(start + tile);
+            features.read(start..end, &mut held.values[start * held.width..end * held.width])?;
+        }
+        Ok(held)
+    }
+
+    /// Values, row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The feature of each unit.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.width.max(1))
+    }
+
+    pub(super) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.values.chunks_exact_mut(self.width.max(1))
+    }
+
+    /// Whether at least two features are there and differ.
+    pub(super) fn distinct(&self) -> bool {
+        let mut usable = self.rows().filter(|feature| usable(feature));
+        usable.next().is_some_and(|first| usable.any(|other| other != first))
+    }
+}
+
+/// Whether a feature read is not the zero vector.
+pub(super) fn usable(feature: &[f32]) -> bool {
+    feature.iter().any(|&x| x != 0.0)
+}
+
+impl Features for Held {
+    fn units(&self) -> usize {
+        self.units
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let values = &self.values[units.start * self.width..units.end * self.width];
+        out[..values.len()].copy_from_slice(values);
+        Ok(())
+    }
+}
+
+/// Which rows of a matrix make up a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Each row is a unit.
+    Rows,
+    /// So many stacks of rows, the gates of a recurrent cell or a fused gate and up: unit j has row j of each.
+    Stacks(usize),
+    /// So many neighbouring rows a unit: the dimensions of a head, or of a group of heads.
+    Neighbours(usize),
+}
+
+/// Units that are rows of a matrix, or several rows each; the feature is their values, or drawn coordinates of them.
+pub struct RowFeatures<'a> {
+    source: &'a dyn RowSource,
+    units: usize,
+    rows_per_unit: usize,
+    /// From a unit to the next, and from a row of a unit to its next.
+    strides: (usize, usize),
+    /// Columns taken of each row of a unit; all where none are named.
+    columns: Option<Vec<Vec<usize>>>,
+}
+
+impl<'a> RowFeatures<'a> {
+    /// Each row of `source` a unit.
+    pub fn new(source: &'a dyn RowSource) -> Self {
+        Self { source, units: source.rows(), rows_per_unit: 1, strides: (1, 1), columns: None }
+    }
+
+    /// Units of several rows; none where the rows of `source` do not fill whole units.
+    pub fn with_layout(source: &'a dyn RowSource, layout: Layout) -> Option<Self> {
+        let rows = source.rows();
+        let per_unit = match layout {
+            Layout::Rows => 1,
+            Layout::Stacks(count) | Layout::Neighbours(count) => count,
+        };
+        if per_unit == 0 || !rows.is_multiple_of(per_unit) {
+            return None;
+        }
+        let units = rows / per_unit;
+        let strides = match layout {
+            Layout::Rows | Layout::Neighbours(_) => (per_unit, 1),
+            Layout::Stacks(_) => (1, units),
+        };
+        Some(Self { source, units, rows_per_unit: per_unit, strides, columns: None })
+    }
+
+    /// Values of a whole feature, before any cut.
+    pub fn full_width(&self) -> usize {
+        self.rows_per_unit * self.source.columns()
+    }
+
+    /// Keeps the `coordinates` of the whole feature, ascending.
+    ///
+    /// # Panics
+    /// When a coordinate is out of range.
+    #[must_use]
+    pub fn cut(mut self, coordinates: &[usize]) -> Self {
+        if coordinates.len() < self.full_width() {
+            let mut columns = vec![Vec::new(); self.rows_per_unit];
+            for &coordinate in coordinates {
+                columns[coordinate / self.source.columns()].push(coordinate % self.source.columns());
+            }
+            self.columns = Some(columns);
+        }
+        self
+    }
+}
+
+impl Features for RowFeatures<'_> {
+    fn units(&self) -> usize {
+        self.units
+    }
+
+    fn width(&self) -> usize {
+        self.columns.as_ref().map_or(self.full_width(), |columns| columns.iter().map(Vec::len).sum())
+    }
+
+    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let width = self.width();
+        if width == 0 {
+            return Ok(());
+        }
+        let out = &mut out[..units.len() * width];
+        let mut values = vec![0.0; self.source.columns()];
+        for (unit, feature) in units.zip(out.chunks_exact_mut(width)) {
+            let mut rest = &mut feature[..];
+            for at in 0..self.rows_per_unit {
+                let row = unit * self.strides.0 + at * self.strides.1;
+                let count = match &self.columns {
+                    None => {
+                        self.source.read_rows(row..row + 1, rest)?;
+                        values.len()
+                    }
+                    Some(columns) if columns[at].is_empty() => 0,
+                    Some(columns) => {
+                        self.source.read_rows(row..row + 1, &mut values)?;
+                        rest.iter_mut().zip(&columns[at]).for_each(|(x, &column)| *x = values[column]);
+                        columns[at].len()
+                    }
+                };
+                rest = &mut rest[count..];
+            }
+            normalise(feature);
+        }
+        Ok(())
+    }
+}
+
+/// Several features of the same units in one, each of the same weight.
+pub struct Concat<'a> {
+    parts: Vec<Box<dyn Features + 'a>>,
+}
+
+impl<'a> Concat<'a> {
+    /// Joins `parts`; none where there is no part or their numbers of units differ.
+    pub fn new(parts: Vec<Box<dyn Features + 'a>>) -> Option<Self> {
+        let units = parts.first()?.units();
+        parts.iter().all(|part| part.units() == units).then_some(Self { parts })
+    }
+
+    /// Puts the features of `part` into columns `from..` of `out`, whose rows are whole features.
+    fn place(part: &[f32], part_width: usize, out: &mut [f32], width: usize, from: usize) {
+        if part_width > 0 {
+            for (feature, piece) in out.chunks_exact_mut(width).zip(part.chunks_exact(part_width)) {
+                feature[from..from + part_width].copy_from_slice(piece);
+            }
+        }
+    }
+}
+
+impl Features for Concat<'_> {
+    fn units(&self) -> usize {
+        self.parts[0].units()
+    }
+
+    fn width(&self) -> usize {
+        self.parts.iter().map(|part| part.width()).sum()
+    }
+
+    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let width = self.width();
+        let out = &mut out[..units.len() * width];
+        let mut from = 0;
+        for part in &self.parts {
+            let mut piece = vec![0.0; units.len() * part.width()];
+            part.read(units.clone(), &mut piece)?;
+            Self::place(&piece, part.width(), out, width, from);
+            from += part.width();
+        }
+        out.chunks_exact_mut(width.max(1)).for_each(normalise);
+        Ok(())
+    }
+
+    fn tile(&self) -> usize {
+        let largest = self.parts.iter().map(|part| part.tile()).max().unwrap_or(TILE);
+        (largest / self.parts.len()).max(TILE)
+    }
+
+    fn select(&self, units: &[usize]) -> Result<Held> {
+        let width = self.width();
+        let mut held = Held::zeros(units.len(), width);
+        let mut from = 0;
+        for part in &self.parts {
+            let piece = part.select(units)?;
+            Self::place(piece.values(), part.width(), &mut held.values, width, from);
+            from += part.width();
+        }
+        held.rows_mut().for_each(normalise);
+        Ok(held)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numeric::rows::Matrix;
+
+    fn matrix(rows: usize, columns: usize) -> Matrix {
+        Matrix { rows, columns, values: (0..rows * columns).map(|x| x as f32 + 1.0).collect() }
+    }
+
+    fn normed(values: &[f32]) -> Vec<f32> {
+        let mut values = values.to_vec();
+        normalise(&mut values);
+        values
+    }
+
+    #[test]
+    fn a_unit_is_a_row_a_row_of_each_stack_or_neighbouring_rows() {
+        let source = matrix(6, 2);
+        let unit = |layout, unit| RowFeatures::with_layout(&source, layout).unwrap().select(&[unit]).unwrap().values;
+        assert_eq!(unit(Layout::Rows, 1), normed(&[3.0, 4.0]));
+        assert_eq!(unit(Layout::Stacks(2), 1), normed(&[3.0, 4.0, 9.0, 10.0]));
+        assert_eq!(unit(Layout::Neighbours(2), 1), normed(&[5.0, 6.0, 7.0, 8.0]));
+        assert!(RowFeatures::with_layout(&source, Layout::Stacks(4)).is_none());
+        assert!(RowFeatures::with_layout(&source, Layout::Neighbours(0)).is_none());
+    }
+
+    #[test]
+    fn a_cut_takes_the_coordinates_of_the_whole_feature() {
+        let source = matrix(4, 3);
+        let features = RowFeatures::with_layout(&source, Layout::Stacks(2)).unwrap().cut(&[1, 3, 5]);
+        assert_eq!(features.width(), 3);
+        assert_eq!(
+            Held::all(&features).unwrap().values,
+            [normed(&[2.0, 7.0, 9.0]), normed(&[5.0, 10.0, 12.0])].concat()
+        );
+    }
+
+    #[test]
+    fn a_zero_or_non_finite_feature_is_read_as_zeros() {
+        let values = vec![0.0, 0.0, f32::NAN, 1.0, f32::INFINITY, 1.0, 3e38, 3e38, 1e-45, 0.0];
+        let held = Held::all(&RowFeatures::new(&Matrix { rows: 5, columns: 2, values })).unwrap();
+        let half = 0.5f32.sqrt();
+        assert_eq!(held.values, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, half, half, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn joined_features_weigh_the_same_however_large_their_values() {
+        let (small, large) = (matrix(3, 2), Matrix { rows: 3, columns: 1, values: vec![0.0, -1e6, 1e6] });
+        let joined = Concat::new(vec![Box::new(RowFeatures::new(&small)), Box::new(RowFeatures::new(&large))]).unwrap();
+        let all = Held::all(&joined).unwrap();
+        let half = 0.5f32.sqrt();
+        let expected =
+            [normed(&[1.0, 2.0]), vec![0.0], normed(&[3.0, 4.0]), vec![-1.0], normed(&[5.0, 6.0]), vec![1.0]];
+        let expected: Vec<f32> =
+            expected.concat().iter().enumerate().map(|(at, x)| if at < 3 { *x } else { x * half }).collect();
+        assert!(all.values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?} {expected:?}", all.values);
+        assert_eq!(joined.select(&[2, 0]).unwrap().values, [&all.values[6..9], &all.values[..3]].concat());
+        assert!(
+            Concat::new(vec![Box::new(RowFeatures::new(&small)), Box::new(RowFeatures::new(&matrix(4, 1)))]).is_none()
+        );
+    }
+}

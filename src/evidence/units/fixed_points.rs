@@ -1,0 +1,95 @@
+//! The fixed-point test: units found in their own places.
+
+use super::nearest::nearest;
+use super::{Features, Tested, Untestable, comparable};
+use crate::error::Result;
+use crate::evidence::chance;
+
+/// Outcome of a fixed-point test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FixedPoints {
+    /// Units of either side.
+    pub units: usize,
+    /// Probe units of the base.
+    pub probes: Vec<usize>,
+    /// For each probe the unit of the target most like it; none for a tie or where a feature is missing.
+    pub matches: Vec<Option<usize>>,
+    /// Probes most like the unit in their own place.
+    pub hits: usize,
+    /// log10 of the bound of the chance of as many hits.
+    pub log10_p: f64,
+}
+
+/// Looks for each of `probes`, units of `base`, among all units of `target`.
+///
+/// If the target was trained independently, every order of its units was equally likely, and P(hits ≥ h) is at most
+/// C(m,h)·(n−h)!/n! whatever the features ([`chance::fixed_points`]).
+///
+/// # Errors
+/// When features cannot be read.
+///
+/// # Panics
+/// When a probe is out of range.
+pub fn fixed_point_test(base: &dyn Features, target: &dyn Features, probes: &[usize]) -> Result<Tested<FixedPoints>> {
+    let units = base.units();
+    if units != target.units() {
+        return Ok(Err(Untestable::UnequalUnits(units, target.units())));
+    }
+    if let Err(why) = comparable(base, target) {
+        return Ok(Err(why));
+    }
+    let probed = base.select(probes)?;
+    let found = nearest(&probed, target)?;
+    if !found.distinct || !probed.distinct() {
+        return Ok(Err(Untestable::Alike));
+    }
+    let hits = probes.iter().zip(&found.matches).filter(|&(&probe, &found)| found == Some(probe)).count();
+    Ok(Ok(FixedPoints {
+        units,
+        probes: probes.to_vec(),
+        matches: found.matches,
+        hits,
+        log10_p: chance::fixed_points(hits, probes.len(), units),
+    }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Held, Sampling};
+    use super::*;
+    use crate::numeric::rng::Draws;
+
+    const SAMPLING: Sampling = Sampling { seed: 0, thorough: false };
+
+    fn normal(units: usize, width: usize, purpose: &str) -> Vec<f32> {
+        let mut draws = Draws::new(0, purpose);
+        (0..units * width).map(|_| draws.normal() as f32).collect()
+    }
+
+    #[test]
+    fn a_copy_hits_with_every_probe_and_a_stranger_with_none() {
+        let base = Held::normalised(normal(300, 32, "base"), 32);
+        let stranger = Held::normalised(normal(300, 32, "stranger"), 32);
+        let probes = SAMPLING.probes(300);
+        let copy = fixed_point_test(&base, &base, &probes).unwrap().unwrap();
+        assert_eq!((copy.hits, copy.matches.iter().flatten().count()), (64, 64));
+        assert_eq!(copy.log10_p, chance::fixed_points(64, 64, 300));
+        let none = fixed_point_test(&base, &stranger, &probes).unwrap().unwrap();
+        assert!(none.hits <= 2 && none.log10_p > -1.5, "{none:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_tested_says_why() {
+        let of = |units, width| Held::normalised(normal(units, width, "any"), width);
+        let test = |a: &Held, b: &Held| fixed_point_test(a, b, &SAMPLING.probes(a.units())).unwrap().unwrap_err();
+        assert_eq!(test(&of(9, 4), &of(10, 4)), Untestable::UnequalUnits(9, 10));
+        assert_eq!(test(&of(7, 4), &of(7, 4)), Untestable::TooFewUnits(7));
+        assert_eq!(test(&of(9, 4), &of(9, 5)), Untestable::UnequalWidths(4, 5));
+        assert_eq!(test(&of(9, 1), &of(9, 1)), Untestable::TooNarrow(1));
+        let alike = Held::normalised([1.0, 2.0].repeat(9), 2);
+        assert_eq!(test(&of(9, 2), &alike), Untestable::Alike);
+        assert_eq!(test(&alike, &of(9, 2)), Untestable::Alike);
+        assert_eq!(test(&Held::zeros(9, 2), &of(9, 2)), Untestable::Alike);
+    }
+}

@@ -1,0 +1,132 @@
+//! Tests on the order of units that carry no order (methods.md, section 4): is unit i of one model most like unit i of
+//! the other, more often than chance allows?
+//!
+//! Units are the hidden units of an FFN, experts, groups of heads, residual dimensions or the rows of any other layer.
+//! In come their [`Features`], out come hits and an exact bound of the probability of as many between models trained
+//! independently. Nothing here knows a file, a tensor's name or a verdict.
+
+use std::fmt;
+
+use crate::numeric::rng::Draws;
+
+pub mod block;
+pub mod clones;
+pub mod features;
+pub mod fixed_points;
+mod nearest;
+pub mod order;
+
+pub use block::{Block, Pair, block_test};
+pub use features::{Concat, Features, Held, Layout, RowFeatures};
+pub use fixed_points::{FixedPoints, fixed_point_test};
+pub use order::{Order, order_test};
+
+/// Least number of units that a test is run on.
+pub const LEAST_UNITS: usize = 8;
+
+/// Units whose features are held at one time, unless reading them is cheaper in larger portions.
+pub const TILE: usize = 256;
+
+/// Probe units of a fixed-point test.
+const PROBES: usize = 64;
+
+/// Probe units of an order test.
+const ORDER_PROBES: usize = 256;
+
+/// Longest feature that is taken whole.
+const COORDINATES: usize = 512;
+
+/// Most shared tokens that features of residual dimensions run over.
+const SHARED_TOKENS: usize = 2048;
+
+/// Shared tokens that hidden units are projected on.
+const PROJECTION_TOKENS: usize = 128;
+
+/// What is drawn from the seed, and how much of it. The draws depend on the seed and on counts alone, never on values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// The printed seed.
+    pub seed: u64,
+    /// Take whole features and more tokens (`--deep on`).
+    pub thorough: bool,
+}
+
+impl Sampling {
+    /// Probe units among `units`, ascending: the same for every block with as many units.
+    pub fn probes(&self, units: usize) -> Vec<usize> {
+        self.draw("probe units", PROBES, units)
+    }
+
+    /// Probe units of an order test on the side with `units` units, ascending.
+    pub fn order_probes(&self, units: usize) -> Vec<usize> {
+        self.draw("order probe units", ORDER_PROBES, units)
+    }
+
+    /// Coordinates of a feature of `width` values, ascending.
+    pub fn coordinates(&self, width: usize) -> Vec<usize> {
+        self.draw("feature coordinates", if self.thorough { width } else { COORDINATES }, width)
+    }
+
+    /// Tokens, of `shared` ones, that the features of residual dimensions run over, ascending.
+    pub fn shared_tokens(&self, shared: usize) -> Vec<usize> {
+        self.draw("shared tokens", if self.thorough { shared } else { SHARED_TOKENS }, shared)
+    }
+
+    /// Tokens, of `shared` ones, that hidden units are projected on, ascending.
+    pub fn projection_tokens(&self, shared: usize) -> Vec<usize> {
+        self.draw("projection tokens", if self.thorough { SHARED_TOKENS } else { PROJECTION_TOKENS }, shared)
+    }
+
+    fn draw(&self, purpose: &str, count: usize, bound: usize) -> Vec<usize> {
+        Draws::new(self.seed, purpose).distinct(count, bound)
+    }
+}
+
+/// Why a test gives no number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Untestable {
+    /// Fewer than [`LEAST_UNITS`].
+    TooFewUnits(usize),
+    /// Units do not correspond by index, of base and target.
+    UnequalUnits(usize, usize),
+    /// Features do not correspond by coordinate, of base and target.
+    UnequalWidths(usize, usize),
+    /// Features of fewer than 2 values.
+    TooNarrow(usize),
+    /// Fewer than 2 distinct features on a side.
+    Alike,
+    /// Units in order of their norm on both sides: rank correlations of norm and index, of base and target.
+    Sorted(f64, f64),
+}
+
+impl fmt::Display for Untestable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooFewUnits(units) => write!(f, "{units} units, fewer than {LEAST_UNITS}"),
+            Self::UnequalUnits(base, target) => write!(f, "{base} units against {target}"),
+            Self::UnequalWidths(base, target) => write!(f, "{base} values a unit against {target}"),
+            Self::TooNarrow(width) => write!(f, "{width} values a unit, fewer than 2"),
+            Self::Alike => write!(f, "fewer than 2 distinct units on a side"),
+            Self::Sorted(base, target) => {
+                write!(f, "units sorted by norm on both sides (rank correlations {base:.2} and {target:.2})")
+            }
+        }
+    }
+}
+
+/// The outcome of a test, or why there is none.
+pub type Tested<T> = std::result::Result<T, Untestable>;
+
+/// What all tests on two sides need.
+fn comparable(base: &dyn Features, target: &dyn Features) -> Tested<()> {
+    let fewer = base.units().min(target.units());
+    if fewer < LEAST_UNITS {
+        Err(Untestable::TooFewUnits(fewer))
+    } else if base.width() != target.width() {
+        Err(Untestable::UnequalWidths(base.width(), target.width()))
+    } else if base.width() < 2 {
+        Err(Untestable::TooNarrow(base.width()))
+    } else {
+        Ok(())
+    }
+}
