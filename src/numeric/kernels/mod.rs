@@ -1,0 +1,105 @@
+//! The inner loops of the sums: one portable form, one for each instruction set, all with the same bits.
+//!
+//! A run of elements is cut into blocks of [`BLOCK`], a block into steps of [`STEP`]. Element k of a block belongs to
+//! f32 lane k mod 16 in the narrow loops (two 16-bit inputs) and to f64 lane k mod 8 in the wide ones. A narrow block
+//! sums in f32, at most 16 terms a lane, and then adds f32 lanes j and j + 8 to f64 lane j: `lane += lo + hi`.
+//! Instruction sets differ in how many lanes they hold in a register, never in which terms a lane adds, nor in which
+//! order.
+//!
+//! Fused multiply-add cannot show: the products a·b, a², b² are exact in the precision they are summed in (f32 for
+//! 16-bit inputs within [2^-55, 2^60), f64 for f32 inputs), so that fused or not they are rounded once, by the
+//! addition. (a−b)² is not exact; it is rounded before it is added, on every path.
+
+use std::sync::OnceLock;
+
+mod portable;
+#[cfg(test)]
+mod tests;
+
+/// Elements of one block: how far a kernel may run before it checks the range and folds f32 lanes into f64.
+pub(super) const BLOCK: usize = 256;
+
+/// Kernels take whole steps; callers pad the last one with zeros, which change no sum.
+pub(super) const STEP: usize = 16;
+
+/// Lanes of f64.
+pub(super) const LANES: usize = 8;
+
+/// The sums of a run, lane by lane, and its counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Lanes {
+    pub(super) ab: [f64; LANES],
+    pub(super) aa: [f64; LANES],
+    pub(super) bb: [f64; LANES],
+    pub(super) a: [f64; LANES],
+    pub(super) b: [f64; LANES],
+    pub(super) dd: [f64; LANES],
+    pub(super) max_abs_diff: f64,
+    pub(super) equal: u64,
+    pub(super) zeros: [u64; 2],
+}
+
+/// A 16-bit floating-point format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Narrow {
+    /// Upper half of an IEEE single.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+}
+
+/// The instruction set that the loops are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// Plain Rust, whatever the machine.
+    Portable,
+}
+
+impl Kernel {
+    /// Every kernel that this machine runs, slowest first.
+    pub fn available() -> Vec<Self> {
+        vec![Self::Portable]
+    }
+
+    /// The kernel in use: the fastest that this machine runs.
+    pub fn active() -> Self {
+        static ACTIVE: OnceLock<Kernel> = OnceLock::new();
+        *ACTIVE.get_or_init(|| Self::available().pop().unwrap_or(Self::Portable))
+    }
+
+    /// Its name, as `--version` prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Adds the leading blocks of two runs of 16-bit floats (little-endian codes, whole steps) to `lanes`, up to the
+    /// first block that holds a value outside its exact range; the number of elements added.
+    pub(super) fn narrow(self, format: Narrow, a: &[u8], b: &[u8], lanes: &mut Lanes) -> usize {
+        debug_assert!(a.len() == b.len() && a.len().is_multiple_of(2 * STEP));
+        match self {
+            Self::Portable => portable::narrow(format, a, b, lanes),
+        }
+    }
+
+    /// Adds the leading blocks of two runs of f32 (whole steps) to `lanes`, up to the first block that holds a
+    /// non-finite value; the number of elements added.
+    pub(super) fn wide(self, a: &[f32], b: &[f32], lanes: &mut Lanes) -> usize {
+        debug_assert!(a.len() == b.len() && a.len().is_multiple_of(STEP));
+        match self {
+            Self::Portable => portable::wide(a, b, lanes),
+        }
+    }
+
+    /// [`Kernel::wide`] for f64, whose products are rounded before they are added.
+    pub(super) fn double(self, a: &[f64], b: &[f64], lanes: &mut Lanes) -> usize {
+        debug_assert!(a.len() == b.len() && a.len().is_multiple_of(STEP));
+        portable::wide(a, b, lanes)
+    }
+}
+
+/// The kernel in use by name: "avx512", "avx2", "neon" or "portable".
+pub fn active() -> &'static str {
+    Kernel::active().name()
+}
