@@ -78,8 +78,26 @@ words! {
         Iq4Xs = "IQ4_XS",
         /// ggml: blocks of 32 E2M1 codes with a power-of-two scale.
         Mxfp4 = "MXFP4",
+        /// ggml: blocks of 64 E2M1 codes with an E4M3 scale for each 16.
+        Nvfp4 = "NVFP4",
+        /// ggml: super-blocks of 256, ternary, five to a byte.
+        Tq1_0 = "TQ1_0",
         /// ggml: super-blocks of 256, ternary.
         Tq2_0 = "TQ2_0",
+        /// ggml: super-blocks of 256, 1.6-bit grid codes; compared by bytes only, as all grid types.
+        Iq1S = "IQ1_S",
+        /// ggml: super-blocks of 256, 1.75-bit grid codes.
+        Iq1M = "IQ1_M",
+        /// ggml: super-blocks of 256, 2.06-bit grid codes.
+        Iq2Xxs = "IQ2_XXS",
+        /// ggml: super-blocks of 256, 2.3-bit grid codes.
+        Iq2Xs = "IQ2_XS",
+        /// ggml: super-blocks of 256, 2.6-bit grid codes.
+        Iq2S = "IQ2_S",
+        /// ggml: super-blocks of 256, 3.06-bit grid codes.
+        Iq3Xxs = "IQ3_XXS",
+        /// ggml: super-blocks of 256, 3.4-bit grid codes.
+        Iq3S = "IQ3_S",
     }
 }
 
@@ -94,7 +112,7 @@ pub enum Kind {
     Integer,
     /// Truth values.
     Boolean,
-    /// Values whose order inside the bytes is not defined.
+    /// Values that are not decoded: their place inside the bytes is undefined, or needs the tables of the format.
     Opaque,
     /// Blocks of codes with scales (ggml).
     Block,
@@ -126,12 +144,19 @@ impl Dtype {
             Self::Q8_0 => (32, 34),
             Self::Mxfp4 => (32, 17),
             Self::Q2K => (256, 84),
-            Self::Q3K => (256, 110),
             Self::Q4K => (256, 144),
             Self::Q5K => (256, 176),
             Self::Q6K => (256, 210),
             Self::Iq4Xs => (256, 136),
-            Self::Tq2_0 => (256, 66),
+            Self::Nvfp4 => (64, 36),
+            Self::Tq1_0 => (256, 54),
+            Self::Tq2_0 | Self::Iq2Xxs => (256, 66),
+            Self::Iq1S => (256, 50),
+            Self::Iq1M => (256, 56),
+            Self::Iq2Xs => (256, 74),
+            Self::Iq2S => (256, 82),
+            Self::Iq3Xxs => (256, 98),
+            Self::Q3K | Self::Iq3S => (256, 110),
         }
     }
 
@@ -139,7 +164,8 @@ impl Dtype {
     pub const fn kind(self) -> Kind {
         match self {
             Self::Bool => Kind::Boolean,
-            Self::F6E2M3 | Self::F6E3M2 => Kind::Opaque,
+            Self::F6E2M3 | Self::F6E3M2 | Self::Iq1S | Self::Iq1M => Kind::Opaque,
+            Self::Iq2Xxs | Self::Iq2Xs | Self::Iq2S | Self::Iq3Xxs | Self::Iq3S => Kind::Opaque,
             Self::U8 | Self::I8 | Self::I16 | Self::U16 | Self::I32 | Self::U32 | Self::I64 | Self::U64 => {
                 Kind::Integer
             }

@@ -1,0 +1,345 @@
+//! Block formats of ggml: values, and the distance of neighbouring values.
+//!
+//! Layouts as in `gguf/quants.py` of llama.cpp and formats.md, section 1.4.
+
+use super::codes::{self, E2M1, half_at};
+use crate::model::dtype::{Dtype, Kind};
+
+/// Codes of IQ4_NL and IQ4_XS (`kvalues_iq4nl` of ggml).
+const IQ4_VALUES: [f32; 16] =
+    [-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0];
+
+/// Elements of a super-block.
+const SUPER: usize = 256;
+
+/// Whether [`decode_blocks`] knows the dtype.
+pub fn is_decoded(dtype: Dtype) -> bool {
+    dtype.kind() == Kind::Block
+}
+
+/// Decodes whole blocks: `bytes` holds n blocks of `dtype`, `out` their n × block elements in storage order.
+///
+/// # Panics
+/// When `dtype` is no block type of ggml that is decoded, or the lengths do not fit one another.
+pub fn decode_blocks(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    each_element(dtype, bytes, out, |value, _| value);
+}
+
+/// For each element the distance of neighbouring values of its grid: |scale| times the distance of neighbouring codes,
+/// the larger of the two where they differ. A sub-block whose integer scale was rounded to 0 has the step of scale 1.
+///
+/// # Panics
+/// As [`decode_blocks`].
+pub fn block_steps(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    each_element(dtype, bytes, out, |_, step| step);
+}
+
+/// Runs over all elements and keeps what `pick` makes of (value, step).
+fn each_element(dtype: Dtype, bytes: &[u8], out: &mut [f32], pick: impl Fn(f32, f32) -> f32 + Copy) {
+    assert!(is_decoded(dtype), "{dtype} is no block format");
+    let (elements, size) = dtype.block();
+    let (elements, size) = (elements as usize, size as usize);
+    assert!(
+        bytes.len().is_multiple_of(size) && bytes.len() / size * elements == out.len(),
+        "lengths do not fit {dtype}"
+    );
+    let e2m1_steps = codes::table_steps(&E2M1);
+    let iq4_steps = codes::table_steps(&IQ4_VALUES);
+    for (block, out) in bytes.chunks_exact(size).zip(out.chunks_exact_mut(elements)) {
+        let put = |at: usize, value: f32, step: f32| out[at] = pick(value, step);
+        match dtype {
+            Dtype::Q4_0 => q4_0(block, put),
+            Dtype::Q4_1 => q4_1(block, put),
+            Dtype::Q5_0 => q5_0(block, put),
+            Dtype::Q5_1 => q5_1(block, put),
+            Dtype::Q8_0 => q8_0(block, put),
+            Dtype::Q2K => q2_k(block, put),
+            Dtype::Q3K => q3_k(block, put),
+            Dtype::Q4K => q4_k(block, put),
+            Dtype::Q5K => q5_k(block, put),
+            Dtype::Q6K => q6_k(block, put),
+            Dtype::Iq4Nl => iq4_nl(block, &iq4_steps, put),
+            Dtype::Iq4Xs => iq4_xs(block, &iq4_steps, put),
+            Dtype::Mxfp4 => mxfp4(block, &e2m1_steps, put),
+            Dtype::Nvfp4 => nvfp4(block, &e2m1_steps, put),
+            Dtype::Tq1_0 => tq1_0(block, put),
+            Dtype::Tq2_0 => tq2_0(block, put),
+            _ => unreachable!("is_decoded lists {dtype}"),
+        }
+    }
+}
+
+/// Code of element `i` where the first half of the elements sits in low nibbles, the second half in high ones.
+fn nibble(codes: &[u8], i: usize) -> u8 {
+    let half = codes.len();
+    if i < half { codes[i] & 15 } else { codes[i - half] >> 4 }
+}
+
+fn q4_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 0);
+    for i in 0..32 {
+        put(i, d * (f32::from(nibble(&block[2..], i)) - 8.0), d.abs());
+    }
+}
+
+fn q4_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let (d, m) = (half_at(block, 0), half_at(block, 2));
+    for i in 0..32 {
+        put(i, d * f32::from(nibble(&block[4..], i)) + m, d.abs());
+    }
+}
+
+/// Five-bit code: a nibble with bit `i` of a 32-bit field on top.
+fn five_bits(high: &[u8], codes: &[u8], i: usize) -> u8 {
+    nibble(codes, i) | ((high[i / 8] >> (i % 8)) & 1) << 4
+}
+
+fn q5_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 0);
+    for i in 0..32 {
+        put(i, d * (f32::from(five_bits(&block[2..6], &block[6..], i)) - 16.0), d.abs());
+    }
+}
+
+fn q5_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let (d, m) = (half_at(block, 0), half_at(block, 2));
+    for i in 0..32 {
+        put(i, d * f32::from(five_bits(&block[4..8], &block[8..], i)) + m, d.abs());
+    }
+}
+
+fn q8_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 0);
+    for (i, &code) in block[2..].iter().enumerate() {
+        put(i, d * f32::from(code.cast_signed()), d.abs());
+    }
+}
+
+/// Scale of a sub-block: (scale of the codes, step).
+fn sub_scale(d: f32, scale: f32) -> (f32, f32) {
+    (d * scale, d.abs() * scale.abs().max(1.0))
+}
+
+/// Two low bits of element `i` of a super-block, in the order that Q2_K, Q3_K and the top bits of Q6_K share.
+fn two_bits(codes: &[u8], i: usize) -> u8 {
+    (codes[32 * (i / 128) + i % 32] >> (2 * ((i % 128) / 32))) & 3
+}
+
+fn q2_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let (scales, codes) = (&block[..16], &block[16..80]);
+    let (d, dmin) = (half_at(block, 80), half_at(block, 82));
+    for i in 0..SUPER {
+        let packed = scales[i / 16];
+        let (scale, step) = sub_scale(d, f32::from(packed & 15));
+        put(i, scale * f32::from(two_bits(codes, i)) - dmin * f32::from(packed >> 4), step);
+    }
+}
+
+fn q3_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let (high, codes, packed) = (&block[..32], &block[32..96], &block[96..108]);
+    let d = half_at(block, 108);
+    let scale_of = |t: usize| {
+        let low = if t < 8 { packed[t] & 15 } else { packed[t - 8] >> 4 };
+        let top = (packed[8 + t % 4] >> (2 * (t / 4))) & 3;
+        sub_scale(d, f32::from(low | top << 4) - 32.0)
+    };
+    let scales: [(f32, f32); 16] = std::array::from_fn(scale_of);
+    for i in 0..SUPER {
+        let (scale, step) = scales[i / 16];
+        let below = if (high[i % 32] >> (i / 32)) & 1 == 0 { 4.0 } else { 0.0 };
+        put(i, scale * (f32::from(two_bits(codes, i)) - below), step);
+    }
+}
+
+/// Six-bit (scale, minimum) of sub-block `b` of eight, packed in 12 bytes.
+fn scale_and_minimum(packed: &[u8], b: usize) -> (u8, u8) {
+    if b < 4 {
+        (packed[b] & 63, packed[b + 4] & 63)
+    } else {
+        ((packed[b + 4] & 15) | (packed[b - 4] >> 6) << 4, (packed[b + 4] >> 4) | (packed[b] >> 6) << 4)
+    }
+}
+
+fn q4_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    four_bits_and_high(block, &block[16..], |_, _| 0, &mut put);
+}
+
+fn q5_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let high = &block[16..48];
+    four_bits_and_high(block, &block[48..], |b, l| ((high[l] >> b) & 1) << 4, &mut put);
+}
+
+/// Q4_K and Q5_K: `top` gives the bits above the nibble of element `l` of sub-block `b`.
+fn four_bits_and_high(
+    block: &[u8],
+    codes: &[u8],
+    top: impl Fn(usize, usize) -> u8,
+    put: &mut impl FnMut(usize, f32, f32),
+) {
+    let (d, dmin) = (half_at(block, 0), half_at(block, 2));
+    for b in 0..8 {
+        let (scale, minimum) = scale_and_minimum(&block[4..16], b);
+        let (scale, step) = sub_scale(d, f32::from(scale));
+        let minimum = dmin * f32::from(minimum);
+        for l in 0..32 {
+            let code = (codes[32 * (b / 2) + l] >> (4 * (b % 2))) & 15 | top(b, l);
+            put(32 * b + l, scale * f32::from(code) - minimum, step);
+        }
+    }
+}
+
+fn q6_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let (low, high, scales) = (&block[..128], &block[128..192], &block[192..208]);
+    let d = half_at(block, 208);
+    for i in 0..SUPER {
+        let (n, l, k) = (i / 128, i % 32, (i % 128) / 32);
+        let code = (low[64 * n + 32 * (k & 1) + l] >> (4 * (k >> 1))) & 15 | two_bits(high, i) << 4;
+        let (scale, step) = sub_scale(d, f32::from(scales[i / 16].cast_signed()));
+        put(i, scale * (f32::from(code) - 32.0), step);
+    }
+}
+
+fn iq4_nl(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 0);
+    for i in 0..32 {
+        let code = usize::from(nibble(&block[2..], i));
+        put(i, d * IQ4_VALUES[code], d.abs() * steps[code]);
+    }
+}
+
+fn iq4_xs(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 0);
+    let top = u16::from_le_bytes([block[2], block[3]]);
+    for b in 0..8 {
+        let low = (block[4 + b / 2] >> (4 * (b % 2))) & 15;
+        let high = (top >> (2 * b)) & 3;
+        let (scale, step) = sub_scale(d, f32::from(low) + f32::from(high) * 16.0 - 32.0);
+        let codes = &block[8 + 16 * b..24 + 16 * b];
+        for i in 0..32 {
+            let code = usize::from(nibble(codes, i));
+            put(32 * b + i, scale * IQ4_VALUES[code], step * steps[code]);
+        }
+    }
+}
+
+fn mxfp4(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+    // ggml has no NaN among the scales: code 255 is 2^128 there, which it applies as 2^127 to doubled codes.
+    let (scale, doubled) = if block[0] == 0xFF { (codes::e8m0(254), 2.0) } else { (codes::e8m0(block[0]), 1.0) };
+    for i in 0..32 {
+        let code = usize::from(nibble(&block[1..], i));
+        put(i, scale * (doubled * E2M1[code]), scale * (doubled * steps[code]));
+    }
+}
+
+fn nvfp4(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+    for (sub, &scale) in block[..4].iter().enumerate() {
+        // Unsigned E4M3 without NaN: 0x7F stands for 0, and the idle top bit is not looked at (`ggml_ue4m3_to_fp32`).
+        let scale = match scale {
+            0x7F => 0.0,
+            0xFF => 480.0,
+            scale => codes::e4m3(scale & 0x7F),
+        };
+        let packed = &block[4 + 8 * sub..12 + 8 * sub];
+        for i in 0..16 {
+            let code = usize::from(nibble(packed, i));
+            put(16 * sub + i, scale * E2M1[code], scale * steps[code]);
+        }
+    }
+}
+
+fn tq1_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 52);
+    // Five ternary digits to a byte, first digit on top, in runs of 32, 16 and (four digits only) 4 bytes.
+    for (bytes, digits, first) in [(0..32, 5, 0), (32..48, 5, 160), (48..52, 4, 240)] {
+        let run = bytes.len();
+        for (at, &packed) in block[bytes].iter().enumerate() {
+            let mut rest = packed;
+            for digit in 0..digits {
+                let code = (u16::from(rest) * 3) >> 8;
+                put(first + digit * run + at, d * (f32::from(code) - 1.0), d.abs());
+                rest = rest.wrapping_mul(3);
+            }
+        }
+    }
+}
+
+fn tq2_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 64);
+    for i in 0..SUPER {
+        put(i, d * (f32::from(two_bits(block, i)) - 1.0), d.abs());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numeric::quant::reference::Reference;
+
+    const DECODED: [Dtype; 16] = [
+        Dtype::Q4_0,
+        Dtype::Q4_1,
+        Dtype::Q5_0,
+        Dtype::Q5_1,
+        Dtype::Q8_0,
+        Dtype::Q2K,
+        Dtype::Q3K,
+        Dtype::Q4K,
+        Dtype::Q5K,
+        Dtype::Q6K,
+        Dtype::Iq4Nl,
+        Dtype::Iq4Xs,
+        Dtype::Mxfp4,
+        Dtype::Nvfp4,
+        Dtype::Tq1_0,
+        Dtype::Tq2_0,
+    ];
+
+    #[test]
+    fn random_blocks_decode_as_the_gguf_package_decodes_them() {
+        let reference = Reference::load("quant_ggml");
+        for dtype in DECODED {
+            let expected = reference.f32(&format!("{dtype}.values"));
+            let mut values = vec![0.0; expected.len()];
+            decode_blocks(dtype, reference.bytes(&format!("{dtype}.blocks")), &mut values);
+            assert_eq!(values, expected, "{dtype}");
+        }
+        assert!(Dtype::ALL.iter().all(|&dtype| is_decoded(dtype) == DECODED.contains(&dtype)));
+    }
+
+    /// Where codes are integers times one scale, values are whole multiples of the step and differ by no less.
+    #[test]
+    fn steps_are_distances_of_neighbouring_values() {
+        let reference = Reference::load("quant_ggml");
+        for dtype in DECODED {
+            let blocks = reference.bytes(&format!("{dtype}.blocks"));
+            let elements = reference.f32(&format!("{dtype}.values")).len();
+            let (mut values, mut steps) = (vec![0.0; elements], vec![0.0; elements]);
+            decode_blocks(dtype, blocks, &mut values);
+            block_steps(dtype, blocks, &mut steps);
+            assert!(steps.iter().all(|step| step.is_finite() && *step >= 0.0), "{dtype}");
+            if matches!(dtype, Dtype::Q4_0 | Dtype::Q5_0 | Dtype::Q8_0 | Dtype::Tq2_0 | Dtype::Tq1_0) {
+                let block = dtype.block().0 as usize;
+                for (values, steps) in values.chunks(block).zip(steps.chunks(block)) {
+                    for (value, step) in values.iter().zip(steps) {
+                        assert_eq!((value / step).fract(), 0.0, "{dtype}: {value} is no multiple of {step}");
+                    }
+                    let mut distinct: Vec<f32> = values.to_vec();
+                    distinct.sort_by(f32::total_cmp);
+                    let least =
+                        distinct.windows(2).map(|w| w[1] - w[0]).filter(|&gap| gap > 0.0).fold(f32::MAX, f32::min);
+                    assert!(least >= steps[0] * 0.999, "{dtype}: {least} is less than a step of {}", steps[0]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_scale_rounded_to_nought_keeps_the_step_of_the_least_scale() {
+        let mut block = [0u8; 210];
+        block[208..].copy_from_slice(&half::f16::from_f32(0.25).to_le_bytes());
+        let mut steps = [0.0; 256];
+        block_steps(Dtype::Q6K, &block, &mut steps);
+        assert!(steps.iter().all(|&step| step == 0.25));
+    }
+}
