@@ -4,4 +4,4 @@ pub mod codes;
 pub mod ggml;
 
 #[cfg(test)]
-mod reference;
+pub(crate) mod reference;
