@@ -99,7 +99,7 @@ mod tests {
             (likeness * f64::from(of_base) + rest * draws.normal()) as f32
         });
         let target = target.collect();
-        (Held::normalised(base, width), Held::normalised(target, width))
+        (Held::new(base, width), Held::new(target, width))
     }
 
     fn test(default: &(Held, Held), all: Option<&(Held, Held)>, sampling: &Sampling) -> Block {

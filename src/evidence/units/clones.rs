@@ -86,7 +86,7 @@ mod tests {
         let block = |_| {
             let noise = normal(units * width);
             let value = |at: usize| kept * ancestor[at] + own * noise[at] + common * direction[at % width];
-            Held::normalised((0..units * width).map(|at| value(at) as f32).collect(), width)
+            Held::new((0..units * width).map(|at| value(at) as f32).collect(), width)
         };
         (0..blocks).map(block).collect()
     }
@@ -111,7 +111,7 @@ mod tests {
     fn identical_blocks_are_clones_even_of_few_units() {
         let blocks = family(2, 8, 8, 1.0, 5.0, &mut Draws::new(0, "few"));
         assert!(are_clones(&blocks[0], &blocks[1]));
-        let alike = Held::normalised(vec![1.0; 16], 2);
+        let alike = Held::new(vec![1.0; 16], 2);
         assert!(!are_clones(&alike, &alike));
     }
 

@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::numeric::rows::RowSource;
 
 /// The units of one block, a feature vector each, read a tile at a time.
+///
+/// The tests compare directions: they scale each feature to length 1, and one that is zero or holds a value that is not
+/// finite is like no other. Its length tells whether the units are sorted.
 pub trait Features: Sync {
     /// Number of units.
     fn units(&self) -> usize;
@@ -14,8 +17,7 @@ pub trait Features: Sync {
     /// Values of one feature.
     fn width(&self) -> usize;
 
-    /// Writes the features of `units` to the front of `out`, `units.len() * width()` values: each scaled to length 1,
-    /// or all zeros where it is zero or holds a value that is not finite, so that it is like no other.
+    /// Writes the features of `units` to the front of `out`, `units.len() * width()` values.
     ///
     /// # Errors
     /// When the bytes behind them cannot be read.
@@ -24,36 +26,57 @@ pub trait Features: Sync {
     /// When `units` is out of range or `out` is too short.
     fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()>;
 
+    /// Writes the features of a few `units`, in the order given.
+    ///
+    /// # Errors
+    /// When the bytes behind them cannot be read.
+    ///
+    /// # Panics
+    /// When a unit is out of range or `out` is too short.
+    fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
+        for (&unit, feature) in units.iter().zip(out.chunks_exact_mut(self.width().max(1))) {
+            self.read(unit..unit + 1, feature)?;
+        }
+        Ok(())
+    }
+
     /// Units that are best read together.
     fn tile(&self) -> usize {
         TILE
     }
-
-    /// The features of a few `units`, in the order given.
-    ///
-    /// # Errors
-    /// When the bytes behind them cannot be read.
-    fn select(&self, units: &[usize]) -> Result<Held> {
-        let mut held = Held::zeros(units.len(), self.width());
-        for (&unit, feature) in units.iter().zip(held.rows_mut()) {
-            self.read(unit..unit + 1, feature)?;
-        }
-        Ok(held)
-    }
 }
 
-/// Scales `feature` to length 1; to zeros where that is impossible.
-pub(super) fn normalise(feature: &mut [f32]) {
+/// Scales `feature` to length 1, or to zeros where that is impossible; returns the length it had, 0 for the latter.
+pub(super) fn normalise(feature: &mut [f32]) -> f64 {
     let squares: f64 = feature.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     if squares > 0.0 && squares.is_finite() {
-        let scale = squares.sqrt().recip();
+        let length = squares.sqrt();
+        let scale = length.recip();
         feature.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+        length
     } else {
         feature.fill(0.0);
+        0.0
     }
 }
 
-/// Features held in memory, shape (units, width), row-major.
+/// The length of each of the features.
+///
+/// # Errors
+/// When they cannot be read.
+pub(super) fn lengths(features: &dyn Features) -> Result<Vec<f64>> {
+    let (width, tile) = (features.width(), features.tile().clamp(1, features.units().max(1)));
+    let mut lengths = Vec::with_capacity(features.units());
+    let mut values = vec![0.0; tile * width];
+    for start in (0..features.units()).step_by(tile) {
+        let values = &mut values[..tile.min(features.units() - start) * width];
+        features.read(start..start + values.len() / width.max(1), values)?;
+        lengths.extend(values.chunks_exact_mut(width.max(1)).map(normalise));
+    }
+    Ok(lengths)
+}
+
+/// Features held in memory, shape (units, width), row-major, each of length 1 or zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     units: usize,
@@ -62,34 +85,46 @@ pub struct Held {
 }
 
 impl Held {
-    /// Zeros.
-    pub(super) fn zeros(units: usize, width: usize) -> Self {
-        Self { units, width, values: vec![0.0; units * width] }
-    }
-
-    /// Scales each of `values`, shape (units, `width`), to length 1.
+    /// Scales each of `values`, shape (units, `width`), to length 1; to zeros where that is impossible.
     ///
     /// # Panics
     /// When the values do not fill whole rows.
-    pub fn normalised(values: Vec<f32>, width: usize) -> Self {
+    pub fn new(mut values: Vec<f32>, width: usize) -> Self {
         assert!(width > 0 && values.len().is_multiple_of(width), "{} values in rows of {width}", values.len());
-        let mut held = Self { units: values.len() / width, width, values };
-        held.rows_mut().for_each(normalise);
-        held
+        values.chunks_exact_mut(width).for_each(|feature| {
+            normalise(feature);
+        });
+        Self { units: values.len() / width, width, values }
     }
 
-    /// All of `features`.
+    /// The features of a few `units`, in the order given.
     ///
     /// # Errors
     /// When they cannot be read.
+    ///
+    /// # Panics
+    /// When a unit is out of range or a feature has no values.
+    pub fn some(features: &dyn Features, units: &[usize]) -> Result<Self> {
+        let mut values = vec![0.0; units.len() * features.width()];
+        features.read_each(units, &mut values)?;
+        Ok(Self::new(values, features.width()))
+    }
+
+    /// The features of all units.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    ///
+    /// # Panics
+    /// When a feature has no values.
     pub fn all(features: &dyn Features) -> Result<Self> {
-        let mut held = Self::zeros(features.units(), features.width());
-        let tile = features.tile().max(1);
-        for start in (0..held.units).step_by(tile) {
-            let end = held.units.min(start + tile);
-            features.read(start..end, &mut held.values[start * held.width..end * held.width])?;
+        let (units, width, tile) = (features.units(), features.width(), features.tile().max(1));
+        let mut values = vec![0.0; units * width];
+        for start in (0..units).step_by(tile) {
+            let end = units.min(start + tile);
+            features.read(start..end, &mut values[start * width..end * width])?;
         }
-        Ok(held)
+        Ok(Self::new(values, width))
     }
 
     /// Values, row-major.
@@ -99,11 +134,7 @@ impl Held {
 
     /// The feature of each unit.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        self.values.chunks_exact(self.width.max(1))
-    }
-
-    pub(super) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
-        self.values.chunks_exact_mut(self.width.max(1))
+        self.values.chunks_exact(self.width)
     }
 
     /// Whether at least two features are there and differ.
@@ -113,7 +144,7 @@ impl Held {
     }
 }
 
-/// Whether a feature read is not the zero vector.
+/// Whether a feature scaled to length 1 is not the zero vector.
 pub(super) fn usable(feature: &[f32]) -> bool {
     feature.iter().any(|&x| x != 0.0)
 }
@@ -236,13 +267,12 @@ impl Features for RowFeatures<'_> {
                 };
                 rest = &mut rest[count..];
             }
-            normalise(feature);
         }
         Ok(())
     }
 }
 
-/// Several features of the same units in one, each of the same weight.
+/// Several features of the same units in one, each scaled to the length of the first.
 pub struct Concat<'a> {
     parts: Vec<Box<dyn Features + 'a>>,
 }
@@ -254,13 +284,31 @@ impl<'a> Concat<'a> {
         parts.iter().all(|part| part.units() == units).then_some(Self { parts })
     }
 
-    /// Puts the features of `part` into columns `from..` of `out`, whose rows are whole features.
-    fn place(part: &[f32], part_width: usize, out: &mut [f32], width: usize, from: usize) {
-        if part_width > 0 {
-            for (feature, piece) in out.chunks_exact_mut(width).zip(part.chunks_exact(part_width)) {
-                feature[from..from + part_width].copy_from_slice(piece);
+    /// Writes `units` features to `out`, the columns of each part from what `read` writes for it.
+    fn join(
+        &self,
+        units: usize,
+        out: &mut [f32],
+        read: impl Fn(&dyn Features, &mut [f32]) -> Result<()>,
+    ) -> Result<()> {
+        let width = self.width();
+        let mut lengths: Vec<f64> = Vec::new();
+        let mut from = 0;
+        for part in self.parts.iter().filter(|part| part.width() > 0) {
+            let mut values = vec![0.0; units * part.width()];
+            read(part.as_ref(), &mut values)?;
+            let own_lengths: Vec<f64> = values.chunks_exact_mut(part.width()).map(normalise).collect();
+            if lengths.is_empty() {
+                lengths = own_lengths.into_iter().map(|length| if length > 0.0 { length } else { 1.0 }).collect();
             }
+            let features = out.chunks_exact_mut(width).zip(values.chunks_exact(part.width())).zip(&lengths);
+            for ((feature, values), length) in features {
+                let place = feature[from..from + part.width()].iter_mut().zip(values);
+                place.for_each(|(x, &value)| *x = (f64::from(value) * length) as f32);
+            }
+            from += part.width();
         }
+        Ok(())
     }
 }
 
@@ -274,35 +322,16 @@ impl Features for Concat<'_> {
     }
 
     fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
-        let width = self.width();
-        let out = &mut out[..units.len() * width];
-        let mut from = 0;
-        for part in &self.parts {
-            let mut piece = vec![0.0; units.len() * part.width()];
-            part.read(units.clone(), &mut piece)?;
-            Self::place(&piece, part.width(), out, width, from);
-            from += part.width();
-        }
-        out.chunks_exact_mut(width.max(1)).for_each(normalise);
-        Ok(())
+        self.join(units.len(), out, |part, values| part.read(units.clone(), values))
+    }
+
+    fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
+        self.join(units.len(), out, |part, values| part.read_each(units, values))
     }
 
     fn tile(&self) -> usize {
         let largest = self.parts.iter().map(|part| part.tile()).max().unwrap_or(TILE);
         (largest / self.parts.len()).max(TILE)
-    }
-
-    fn select(&self, units: &[usize]) -> Result<Held> {
-        let width = self.width();
-        let mut held = Held::zeros(units.len(), width);
-        let mut from = 0;
-        for part in &self.parts {
-            let piece = part.select(units)?;
-            Self::place(piece.values(), part.width(), &mut held.values, width, from);
-            from += part.width();
-        }
-        held.rows_mut().for_each(normalise);
-        Ok(held)
     }
 }
 
@@ -325,7 +354,10 @@ mod tests {
     #[test]
     fn a_unit_is_a_row_a_row_of_each_stack_or_neighbouring_rows() {
         let source = matrix(6, 2);
-        let unit = |layout, unit| RowFeatures::with_layout(&source, layout).unwrap().select(&[unit]).unwrap().values;
+        let unit = |layout, unit| {
+            let features = RowFeatures::with_layout(&source, layout).unwrap();
+            Held::some(&features, &[unit]).unwrap().values
+        };
         assert_eq!(unit(Layout::Rows, 1), normed(&[3.0, 4.0]));
         assert_eq!(unit(Layout::Stacks(2), 1), normed(&[3.0, 4.0, 9.0, 10.0]));
         assert_eq!(unit(Layout::Neighbours(2), 1), normed(&[5.0, 6.0, 7.0, 8.0]));
@@ -363,7 +395,8 @@ mod tests {
         let expected: Vec<f32> =
             expected.concat().iter().enumerate().map(|(at, x)| if at < 3 { *x } else { x * half }).collect();
         assert!(all.values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?} {expected:?}", all.values);
-        assert_eq!(joined.select(&[2, 0]).unwrap().values, [&all.values[6..9], &all.values[..3]].concat());
+        assert_eq!(Held::some(&joined, &[2, 0]).unwrap().values, [&all.values[6..9], &all.values[..3]].concat());
+        assert!((lengths(&joined).unwrap()[1] - 5.0 * 2f64.sqrt()).abs() < 1e-5);
         assert!(
             Concat::new(vec![Box::new(RowFeatures::new(&small)), Box::new(RowFeatures::new(&matrix(4, 1)))]).is_none()
         );

@@ -1,7 +1,7 @@
 //! The fixed-point test: units found in their own places.
 
 use super::nearest::nearest;
-use super::{Features, Tested, Untestable, comparable};
+use super::{Features, Held, Tested, Untestable, comparable, sorted};
 use crate::error::Result;
 use crate::evidence::chance;
 
@@ -38,10 +38,13 @@ pub fn fixed_point_test(base: &dyn Features, target: &dyn Features, probes: &[us
     if let Err(why) = comparable(base, target) {
         return Ok(Err(why));
     }
-    let probed = base.select(probes)?;
+    let probed = Held::some(base, probes)?;
     let found = nearest(&probed, target)?;
     if !found.distinct || !probed.distinct() {
         return Ok(Err(Untestable::Alike));
+    }
+    if let Some(why) = sorted::both_sorted(&found.lengths, base)? {
+        return Ok(Err(why));
     }
     let hits = probes.iter().zip(&found.matches).filter(|&(&probe, &found)| found == Some(probe)).count();
     Ok(Ok(FixedPoints {
@@ -56,7 +59,7 @@ pub fn fixed_point_test(base: &dyn Features, target: &dyn Features, probes: &[us
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::{Held, Sampling};
+    use super::super::Sampling;
     use super::*;
     use crate::numeric::rng::Draws;
 
@@ -69,8 +72,8 @@ mod tests {
 
     #[test]
     fn a_copy_hits_with_every_probe_and_a_stranger_with_none() {
-        let base = Held::normalised(normal(300, 32, "base"), 32);
-        let stranger = Held::normalised(normal(300, 32, "stranger"), 32);
+        let base = Held::new(normal(300, 32, "base"), 32);
+        let stranger = Held::new(normal(300, 32, "stranger"), 32);
         let probes = SAMPLING.probes(300);
         let copy = fixed_point_test(&base, &base, &probes).unwrap().unwrap();
         assert_eq!((copy.hits, copy.matches.iter().flatten().count()), (64, 64));
@@ -81,15 +84,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_tested_says_why() {
-        let of = |units, width| Held::normalised(normal(units, width, "any"), width);
+        let of = |units, width| Held::new(normal(units, width, "any"), width);
         let test = |a: &Held, b: &Held| fixed_point_test(a, b, &SAMPLING.probes(a.units())).unwrap().unwrap_err();
         assert_eq!(test(&of(9, 4), &of(10, 4)), Untestable::UnequalUnits(9, 10));
         assert_eq!(test(&of(7, 4), &of(7, 4)), Untestable::TooFewUnits(7));
         assert_eq!(test(&of(9, 4), &of(9, 5)), Untestable::UnequalWidths(4, 5));
         assert_eq!(test(&of(9, 1), &of(9, 1)), Untestable::TooNarrow(1));
-        let alike = Held::normalised([1.0, 2.0].repeat(9), 2);
+        let alike = Held::new([1.0, 2.0].repeat(9), 2);
         assert_eq!(test(&of(9, 2), &alike), Untestable::Alike);
         assert_eq!(test(&alike, &of(9, 2)), Untestable::Alike);
-        assert_eq!(test(&Held::zeros(9, 2), &of(9, 2)), Untestable::Alike);
+        assert_eq!(test(&Held::new(vec![0.0; 18], 2), &of(9, 2)), Untestable::Alike);
     }
 }

@@ -11,15 +11,24 @@ use crate::numeric::rng::Draws;
 
 pub mod block;
 pub mod clones;
+pub mod columns;
 pub mod features;
 pub mod fixed_points;
+pub mod layer_map;
+pub mod matched;
 mod nearest;
 pub mod order;
+mod sorted;
+pub mod tokens;
 
 pub use block::{Block, Pair, block_test};
+pub use columns::ColumnFeatures;
 pub use features::{Concat, Features, Held, Layout, RowFeatures};
 pub use fixed_points::{FixedPoints, fixed_point_test};
+pub use layer_map::{Origin, layer_map};
+pub use matched::{Matched, matched_form};
 pub use order::{Order, order_test};
+pub use tokens::{Projected, TokenRows};
 
 /// Least number of units that a test is run on.
 pub const LEAST_UNITS: usize = 8;
@@ -95,8 +104,11 @@ pub enum Untestable {
     TooNarrow(usize),
     /// Fewer than 2 distinct features on a side.
     Alike,
-    /// Units in order of their norm on both sides: rank correlations of norm and index, of base and target.
-    Sorted(f64, f64),
+    /// Units in order of their length on both sides.
+    Sorted {
+        /// Rank correlation of length and index on the side that was probed, and on the other.
+        rho: [f64; 2],
+    },
 }
 
 impl fmt::Display for Untestable {
@@ -107,8 +119,8 @@ impl fmt::Display for Untestable {
             Self::UnequalWidths(base, target) => write!(f, "{base} values a unit against {target}"),
             Self::TooNarrow(width) => write!(f, "{width} values a unit, fewer than 2"),
             Self::Alike => write!(f, "fewer than 2 distinct units on a side"),
-            Self::Sorted(base, target) => {
-                write!(f, "units sorted by norm on both sides (rank correlations {base:.2} and {target:.2})")
+            Self::Sorted { rho } => {
+                write!(f, "units sorted by norm on both sides (rank correlations {:.2} and {:.2})", rho[0], rho[1])
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The unit of one side that is most like a unit of the other, streamed in tiles.
 
-use super::features::{Features, Held, usable};
+use super::features::{Features, Held, normalise, usable};
 use crate::error::Result;
 use crate::numeric::linalg::products;
 
@@ -48,6 +48,8 @@ pub(super) struct Nearest {
     pub(super) matches: Vec<Option<usize>>,
     /// Whether the units searched have at least two distinct features.
     pub(super) distinct: bool,
+    /// The length of each of them.
+    pub(super) lengths: Vec<f64>,
 }
 
 /// Searches all of `units` for each of `probes`, holding one tile of them.
@@ -63,13 +65,15 @@ pub(super) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
     let mut contests = vec![Contest::open(); probes.units()];
     let mut first: Option<Vec<f32>> = None;
     let mut distinct = false;
+    let mut lengths = Vec::with_capacity(units.units());
     for start in (0..units.units()).step_by(tile) {
         let count = tile.min(units.units() - start);
         let features = &mut features[..count * width];
         units.read(start..start + count, features)?;
+        lengths.extend(features.chunks_exact_mut(width).map(normalise));
         let cosines = &mut cosines[..probes.units() * count];
         products(probes.values(), features, width, cosines);
-        let usable: Vec<bool> = features.chunks_exact(width).map(usable).collect();
+        let usable: Vec<bool> = lengths[start..].iter().map(|&length| length > 0.0).collect();
         for (contest, cosines) in contests.iter_mut().zip(cosines.chunks_exact(count)) {
             for (at, (&cosine, usable)) in cosines.iter().zip(&usable).enumerate() {
                 if *usable {
@@ -87,7 +91,7 @@ pub(super) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
     }
     let matches = contests.iter().zip(probes.rows());
     let matches = matches.map(|(contest, probe)| contest.winner(width).filter(|_| usable(probe))).collect();
-    Ok(Nearest { matches, distinct })
+    Ok(Nearest { matches, distinct, lengths })
 }
 
 #[cfg(test)]
@@ -111,15 +115,15 @@ mod tests {
         }
         values[5 * width..6 * width].fill(0.0);
         values[7 * width] = f32::NAN;
-        let probes = Held::normalised(values[..64 * width].to_vec(), width);
-        let answer = nearest(&probes, &Held::normalised(values.clone(), width)).unwrap().matches;
+        let probes = Held::new(values[..64 * width].to_vec(), width);
+        let answer = nearest(&probes, &Held::new(values.clone(), width)).unwrap().matches;
         let expected = |i: usize| (!i.is_multiple_of(3) && i != 5 && i != 7).then_some(i);
         assert_eq!(answer, (0..64).map(expected).collect::<Vec<_>>());
         for _ in 0..5 {
             let order = draws.permutation(units);
             let moved: Vec<f32> =
                 order.iter().flat_map(|&from| &values[from * width..(from + 1) * width]).copied().collect();
-            let matches = nearest(&probes, &Held::normalised(moved, width)).unwrap().matches;
+            let matches = nearest(&probes, &Held::new(moved, width)).unwrap().matches;
             let back: Vec<Option<usize>> = matches.iter().map(|found| found.map(|at| order[at])).collect();
             assert_eq!(back, answer);
         }
@@ -127,16 +131,16 @@ mod tests {
 
     #[test]
     fn units_that_are_all_alike_are_noticed() {
-        let probes = Held::normalised(vec![1.0, 0.0, 0.0, 1.0], 2);
-        let alike = nearest(&probes, &Held::normalised(vec![1.0, 1.0, 0.0, 0.0, 3.0, 3.0], 2)).unwrap();
+        let probes = Held::new(vec![1.0, 0.0, 0.0, 1.0], 2);
+        let alike = nearest(&probes, &Held::new(vec![1.0, 1.0, 0.0, 0.0, 3.0, 3.0], 2)).unwrap();
         assert!(!alike.distinct && alike.matches == [None, None]);
-        assert!(nearest(&probes, &Held::normalised(vec![1.0, 1.0, 3.0, 2.0], 2)).unwrap().distinct);
+        assert!(nearest(&probes, &Held::new(vec![1.0, 1.0, 3.0, 2.0], 2)).unwrap().distinct);
     }
 
     #[test]
     fn negative_cosines_compete_and_unusable_units_do_not() {
-        let probes = Held::normalised(vec![1.0, 0.0], 2);
-        let units = Held::normalised(vec![0.0, 0.0, -1.0, 0.1, -1.0, 0.5], 2);
+        let probes = Held::new(vec![1.0, 0.0], 2);
+        let units = Held::new(vec![0.0, 0.0, -1.0, 0.1, -1.0, 0.5], 2);
         assert_eq!(nearest(&probes, &units).unwrap().matches, [Some(2)]);
     }
 }

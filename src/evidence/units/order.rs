@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::nearest::nearest;
-use super::{Features, Sampling, Tested, Untestable, comparable};
+use super::{Features, Held, Sampling, Tested, Untestable, comparable, sorted};
 use crate::error::Result;
 use crate::evidence::chance;
 
@@ -39,10 +39,13 @@ pub fn order_test(base: &dyn Features, target: &dyn Features, sampling: &Samplin
     }
     let (fewer, more) = if base.units() <= target.units() { (base, target) } else { (target, base) };
     let probes = sampling.order_probes(fewer.units());
-    let probed = fewer.select(&probes)?;
+    let probed = Held::some(fewer, &probes)?;
     let found = nearest(&probed, more)?;
     if !found.distinct || !probed.distinct() {
         return Ok(Err(Untestable::Alike));
+    }
+    if let Some(why) = sorted::both_sorted(&found.lengths, fewer)? {
+        return Ok(Err(why));
     }
     let mut times_found: BTreeMap<usize, usize> = BTreeMap::new();
     for &unit in found.matches.iter().flatten() {
@@ -78,7 +81,6 @@ fn longest_increasing(values: impl Iterator<Item = usize>) -> usize {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::Held;
     use super::*;
     use crate::numeric::rng::Draws;
 
@@ -89,7 +91,7 @@ mod tests {
     }
 
     fn chosen(values: &[f32], width: usize, units: &[usize]) -> Held {
-        Held::normalised(units.iter().flat_map(|u| &values[u * width..(u + 1) * width]).copied().collect(), width)
+        Held::new(units.iter().flat_map(|u| &values[u * width..(u + 1) * width]).copied().collect(), width)
     }
 
     #[test]
@@ -110,16 +112,16 @@ mod tests {
     #[test]
     fn strangers_and_hubs_stand_in_no_order() {
         let mut draws = Draws::new(0, "strangers");
-        let base = Held::normalised(normal(100, 16, &mut draws), 16);
+        let base = Held::new(normal(100, 16, &mut draws), 16);
         let mut other = normal(120, 16, &mut draws);
-        let stranger = order_test(&base, &Held::normalised(other.clone(), 16), &SAMPLING).unwrap().unwrap();
+        let stranger = order_test(&base, &Held::new(other.clone(), 16), &SAMPLING).unwrap().unwrap();
         assert_eq!(stranger.log10_p, 0.0, "{stranger:?}");
         // One unit to which every probe is nearest: no probe is left.
         let mut shifted: Vec<f32> = base.values().to_vec();
         shifted.iter_mut().for_each(|x| *x += 10.0);
         other.iter_mut().skip(16).for_each(|x| *x -= 10.0);
         other[..16].fill(1.0);
-        let hub = order_test(&Held::normalised(shifted, 16), &Held::normalised(other, 16), &SAMPLING).unwrap().unwrap();
+        let hub = order_test(&Held::new(shifted, 16), &Held::new(other, 16), &SAMPLING).unwrap().unwrap();
         assert_eq!((hub.kept.len(), hub.in_order), (0, 0));
         assert_eq!(hub.log10_p.to_bits(), 0f64.to_bits());
     }

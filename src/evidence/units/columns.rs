@@ -1,0 +1,140 @@
+//! Units that are the columns of a matrix: residual dimensions of projections and embeddings, hidden units of a down
+//! projection.
+
+use std::ops::Range;
+
+use super::TILE;
+use super::features::Features;
+use crate::error::Result;
+use crate::numeric::rows::RowSource;
+
+/// Values held at one time: the rows are read once for each tile of columns, so tiles are made large.
+const TILE_VALUES: usize = 1 << 22;
+
+/// Rows read together, so that the scattered writes share cache lines.
+const ROWS_TOGETHER: usize = 16;
+
+/// Each column of a matrix a unit; its feature are the column's values in drawn rows.
+///
+/// Memory: one tile of 2²² values or 256 units, and 16 rows; the rows are read once a tile.
+pub struct ColumnFeatures<'a> {
+    source: &'a dyn RowSource,
+    rows: Vec<usize>,
+    centred: bool,
+}
+
+impl<'a> ColumnFeatures<'a> {
+    /// The columns of `source` in `rows`, which need not be ascending: on both sides the k-th must mean the same.
+    ///
+    /// # Panics
+    /// When a row is out of range.
+    pub fn new(source: &'a dyn RowSource, rows: Vec<usize>) -> Self {
+        assert!(rows.iter().all(|&row| row < source.rows()), "a row beyond {}", source.rows());
+        Self { source, rows, centred: false }
+    }
+
+    /// Takes off the mean of the rows: what all tokens of an embedding have in common.
+    #[must_use]
+    pub fn centred(mut self) -> Self {
+        self.centred = true;
+        self
+    }
+
+    fn centre(&self, feature: &mut [f32]) {
+        if self.centred {
+            let mean = feature.iter().map(|&x| f64::from(x)).sum::<f64>() / feature.len() as f64;
+            feature.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
+        }
+    }
+}
+
+impl Features for ColumnFeatures<'_> {
+    fn units(&self) -> usize {
+        self.source.columns()
+    }
+
+    fn width(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let (width, columns) = (self.width(), self.source.columns());
+        if width == 0 {
+            return Ok(());
+        }
+        let out = &mut out[..units.len() * width];
+        let mut values = vec![0.0; ROWS_TOGETHER * columns];
+        for (portion, rows) in self.rows.chunks(ROWS_TOGETHER).enumerate() {
+            for (&row, values) in rows.iter().zip(values.chunks_exact_mut(columns)) {
+                self.source.read_rows(row..row + 1, values)?;
+            }
+            let from = portion * ROWS_TOGETHER;
+            for (unit, feature) in units.clone().zip(out.chunks_exact_mut(width)) {
+                for (at, x) in feature[from..from + rows.len()].iter_mut().enumerate() {
+                    *x = values[at * columns + unit];
+                }
+            }
+        }
+        out.chunks_exact_mut(width).for_each(|feature| self.centre(feature));
+        Ok(())
+    }
+
+    fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
+        // One reading of the rows serves all units asked for.
+        let width = self.width();
+        let mut values = vec![0.0; self.source.columns()];
+        for (at, &row) in self.rows.iter().enumerate() {
+            self.source.read_rows(row..row + 1, &mut values)?;
+            units.iter().zip(out.chunks_exact_mut(width)).for_each(|(&unit, feature)| feature[at] = values[unit]);
+        }
+        out.chunks_exact_mut(width.max(1)).for_each(|feature| self.centre(feature));
+        Ok(())
+    }
+
+    fn tile(&self) -> usize {
+        (TILE_VALUES / self.width().max(1)).max(TILE)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::Held;
+    use super::*;
+    use crate::numeric::rng::Draws;
+    use crate::numeric::rows::Matrix;
+
+    fn matrix(rows: usize, columns: usize) -> Matrix {
+        let mut draws = Draws::new(0, "columns");
+        Matrix { rows, columns, values: (0..rows * columns).map(|_| draws.normal() as f32 + 0.5).collect() }
+    }
+
+    #[test]
+    fn a_feature_is_the_column_in_the_drawn_rows() {
+        let source = matrix(60, 11);
+        let rows = [3, 59, 4, 0, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 40];
+        let features = ColumnFeatures::new(&source, rows.to_vec());
+        let expected: Vec<f32> = rows.iter().map(|row| source.values[row * 11 + 6]).collect();
+        let mut read = vec![0.0; 2 * rows.len()];
+        features.read(5..7, &mut read).unwrap();
+        assert_eq!(read[rows.len()..], expected);
+        let mut each = vec![0.0; 2 * rows.len()];
+        features.read_each(&[6, 5], &mut each).unwrap();
+        assert_eq!(each, [&expected, &read[..rows.len()]].concat());
+    }
+
+    #[test]
+    fn centring_takes_off_what_the_rows_have_in_common() {
+        let mut source = matrix(40, 5);
+        let rows: Vec<usize> = (0..40).collect();
+        let plain = Held::all(&ColumnFeatures::new(&source, rows.clone()).centred()).unwrap();
+        source.values.iter_mut().enumerate().for_each(|(at, x)| *x += (at % 5) as f32);
+        (0..40).for_each(|row| source.values[row * 5 + 2] = 0.1);
+        let shifted = Held::all(&ColumnFeatures::new(&source, rows).centred()).unwrap();
+        for (unit, (a, b)) in plain.rows().zip(shifted.rows()).enumerate() {
+            let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+            assert_eq!(cosine > 0.999, unit != 2, "{unit}: {cosine}");
+        }
+        assert!(shifted.rows().nth(2).unwrap().iter().all(|&x| x == 0.0));
+    }
+}

@@ -1,0 +1,124 @@
+//! The layer map: which layer of the base each layer of the target comes from (methods.md, section 4).
+
+use super::{Features, Held};
+use crate::error::Result;
+use crate::evidence::chance::bonferroni;
+use crate::numeric::linalg::products;
+
+/// log10 p, after the choice among all pairs of layers is paid for, at which a layer is placed.
+const ACCEPTED: f64 = -6.0;
+
+/// The layer of the base that a layer of the target comes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Origin {
+    /// Position of the layer in the base.
+    pub base: usize,
+    /// log10 of the bound of the chance, times the number of pairs of layers.
+    pub log10_p: f64,
+}
+
+/// For each layer of the target the layer of the base that it comes from, or none.
+///
+/// Units keep their index when a layer is moved. `target` and `base` hold the same probe units of each layer, all of one
+/// shape; the pair of layers whose same-index probes are most alike, against probes shifted by one, is given to `test`,
+/// which gives log10 p of the fixed-point test of (target layer, base layer), or none where it could not run.
+/// Cost: 2·L·L′·m·w products.
+///
+/// # Errors
+/// When `test` fails.
+///
+/// # Panics
+/// When the probes of two layers differ in shape.
+pub fn layer_map(
+    target: &[Held],
+    base: &[Held],
+    mut test: impl FnMut(usize, usize) -> Result<Option<f64>>,
+) -> Result<Vec<Option<Origin>>> {
+    let pairs = target.len() * base.len();
+    if base.first().is_none_or(|layer| layer.units() == 0) {
+        return Ok(vec![None; target.len()]);
+    }
+    let scores = likeness(target, base);
+    let mut origins = Vec::with_capacity(target.len());
+    for (layer, scores) in scores.chunks_exact(base.len()).enumerate() {
+        // Of equal scores the first: it is tested like any other.
+        let best = (0..base.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let best = best.filter(|&best| scores[best] > 0.0);
+        let tested = match best {
+            Some(best) => test(layer, best)?.map(|log10_p| Origin { base: best, log10_p: bonferroni(log10_p, pairs) }),
+            None => None,
+        };
+        origins.push(tested.filter(|origin| origin.log10_p <= ACCEPTED));
+    }
+    Ok(origins)
+}
+
+/// Mean cosine of same-index probes less that of probes shifted by one, shape (target layers, base layers): a layer's
+/// probes end to end are one long vector, so both are products of matrices.
+fn likeness(target: &[Held], base: &[Held]) -> Vec<f32> {
+    let (probes, width) = (base[0].units(), base[0].width());
+    let same_shape = |layer: &Held| (layer.units(), layer.width()) == (probes, width);
+    assert!(target.iter().chain(base).all(same_shape), "probes of different shapes");
+    let end_to_end = |layers: &[Held], shift: usize| -> Vec<f32> {
+        let turned = |layer: &Held| {
+            let mut values = layer.values().to_vec();
+            values.rotate_left(shift * width);
+            values
+        };
+        layers.iter().flat_map(turned).collect()
+    };
+    let base_values = end_to_end(base, 0);
+    let mut same = vec![0.0; target.len() * base.len()];
+    let mut shifted = same.clone();
+    products(&end_to_end(target, 0), &base_values, probes * width, &mut same);
+    products(&end_to_end(target, 1), &base_values, probes * width, &mut shifted);
+    same.iter().zip(&shifted).map(|(same, shifted)| same - shifted).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{RowFeatures, Sampling, fixed_point_test};
+    use super::*;
+    use crate::numeric::rng::Draws;
+    use crate::numeric::rows::Matrix;
+
+    const SAMPLING: Sampling = Sampling { seed: 0, thorough: false };
+
+    fn layers(count: usize, draws: &mut Draws) -> Vec<Matrix> {
+        // A direction that all layers and both models share.
+        let common: Vec<f64> = (0..24).map(|at| f64::from(at % 5) - 2.0).collect();
+        let mut layer = |_| {
+            let values = (0..80 * 24).map(|at| (draws.normal() + common[at % 24]) as f32).collect();
+            Matrix { rows: 80, columns: 24, values }
+        };
+        (0..count).map(&mut layer).collect()
+    }
+
+    fn map(target: &[Matrix], base: &[Matrix]) -> Vec<Option<usize>> {
+        let probes = SAMPLING.probes(80);
+        let held = |layers: &[Matrix]| -> Vec<Held> {
+            layers.iter().map(|layer| Held::some(&RowFeatures::new(layer), &probes).unwrap()).collect()
+        };
+        let origins = layer_map(&held(target), &held(base), |of_target, of_base| {
+            let (base, target) = (RowFeatures::new(&base[of_base]), RowFeatures::new(&target[of_target]));
+            Ok(fixed_point_test(&base, &target, &probes)?.ok().map(|test| test.log10_p))
+        });
+        origins.unwrap().into_iter().map(|origin| origin.map(|origin| origin.base)).collect()
+    }
+
+    #[test]
+    fn doubled_dropped_reversed_and_foreign_layers_are_placed() {
+        let mut draws = Draws::new(0, "layer map");
+        let base = layers(6, &mut draws);
+        let own = layers(1, &mut draws);
+        let of = |sources: &[usize]| -> Vec<Matrix> { sources.iter().map(|&layer| base[layer].clone()).collect() };
+        let places = |layers: &[usize]| layers.iter().copied().map(Some).collect::<Vec<_>>();
+        assert_eq!(map(&of(&[0, 1, 2, 3, 4, 2, 3, 4, 5]), &base), places(&[0, 1, 2, 3, 4, 2, 3, 4, 5]));
+        assert_eq!(map(&of(&[0, 1, 3, 5]), &base), places(&[0, 1, 3, 5]));
+        assert_eq!(map(&of(&[5, 4, 3, 2, 1, 0]), &base), places(&[5, 4, 3, 2, 1, 0]));
+        assert_eq!(map(&[&of(&[4])[..], &own].concat(), &base), [Some(4), None]);
+        assert_eq!(map(&layers(6, &mut draws), &base), [None; 6]);
+        assert_eq!(map(&own, &[]), [None]);
+    }
+}

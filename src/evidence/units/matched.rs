@@ -1,0 +1,172 @@
+//! The matched form: units that were re-ordered, recognised by two projections that agree (methods.md, section 4).
+
+use std::collections::BTreeMap;
+
+use super::features::{normalise, usable};
+use super::nearest::Contest;
+use super::{Features, Held, Pair, TILE, Tested, Untestable, comparable};
+use crate::error::Result;
+use crate::evidence::chance;
+use crate::numeric::linalg::products;
+
+/// Least share of agreeing matches in a copy.
+const LEAST_SHARE: f64 = 0.5;
+
+/// Least number of agreeing matches in a copy, and the least share of the units of the smaller side: a few "universal"
+/// units match by everything between independent models too.
+const LEAST_AGREEING: (usize, f64) = (8, 0.05);
+
+/// Outcome of the matched form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matched {
+    /// Units of the smaller side.
+    pub units: usize,
+    /// Pairs of units that are each other's best match by the first projection, and by the second.
+    pub mutual: (usize, usize),
+    /// Units of the base that are in a pair of both.
+    pub in_both: usize,
+    /// Pairs (base unit, target unit) that both name, by base unit.
+    pub agreeing: Vec<(usize, usize)>,
+    /// log10 of the approximate chance of as many agreements. It has no exact null: a hub can be the best match by both
+    /// projections.
+    pub log10_p: f64,
+}
+
+impl Matched {
+    /// Whether so many agree that the block is a re-ordered copy, if a second witness says so too.
+    pub fn looks_copied(&self) -> bool {
+        let agreeing = self.agreeing.len() as f64;
+        agreeing >= LEAST_SHARE * self.in_both as f64
+            && agreeing >= (LEAST_AGREEING.0 as f64).max(LEAST_AGREEING.1 * self.units as f64)
+    }
+}
+
+/// Matches the units of two sides by each of two projections, gate and up, and counts where they agree.
+///
+/// # Errors
+/// When features cannot be read.
+pub fn matched_form(first: Pair<'_>, second: Pair<'_>) -> Result<Tested<Matched>> {
+    for pair in [first, second] {
+        if let Err(why) = comparable(pair.base, pair.target) {
+            return Ok(Err(why));
+        }
+    }
+    for (one, other) in [(first.base, second.base), (first.target, second.target)] {
+        if one.units() != other.units() {
+            return Ok(Err(Untestable::UnequalUnits(one.units(), other.units())));
+        }
+    }
+    let by_first = mutual_best(first)?;
+    let by_second: BTreeMap<usize, usize> = mutual_best(second)?.into_iter().collect();
+    let both: Vec<(usize, usize, usize)> =
+        by_first.iter().filter_map(|&(unit, found)| Some((unit, found, *by_second.get(&unit)?))).collect();
+    let agreeing: Vec<(usize, usize)> =
+        both.iter().filter(|(_, one, other)| one == other).map(|&(unit, found, _)| (unit, found)).collect();
+    let log10_p = chance::fixed_points(agreeing.len(), both.len(), by_first.len().min(by_second.len()));
+    Ok(Ok(Matched {
+        units: first.base.units().min(first.target.units()),
+        mutual: (by_first.len(), by_second.len()),
+        in_both: both.len(),
+        agreeing,
+        log10_p,
+    }))
+}
+
+/// Pairs (base unit, target unit), by base unit, each of which is the other's best match without a tie.
+///
+/// The smaller side is held whole, the other is read in tiles of 256.
+fn mutual_best(pair: Pair<'_>) -> Result<Vec<(usize, usize)>> {
+    let base_is_held = pair.base.units() <= pair.target.units();
+    let (held, streamed) = if base_is_held { (pair.base, pair.target) } else { (pair.target, pair.base) };
+    let held = Held::all(held)?;
+    let width = held.width();
+    let held_usable: Vec<bool> = held.rows().map(usable).collect();
+    let mut of_held = vec![Contest::open(); held.units()];
+    let mut of_streamed = vec![Contest::open(); streamed.units()];
+    let mut features = vec![0.0; TILE * width];
+    let mut cosines = vec![0.0; TILE * TILE];
+    for start in (0..streamed.units()).step_by(TILE) {
+        let count = TILE.min(streamed.units() - start);
+        let features = &mut features[..count * width];
+        streamed.read(start..start + count, features)?;
+        let tile_usable: Vec<bool> = features.chunks_exact_mut(width).map(|feature| normalise(feature) > 0.0).collect();
+        for (tile, values) in held.values().chunks(TILE * width).enumerate() {
+            let held_count = values.len() / width;
+            let cosines = &mut cosines[..count * held_count];
+            products(features, values, width, cosines);
+            for (row, cosines) in cosines.chunks_exact(held_count).enumerate().filter(|(row, _)| tile_usable[*row]) {
+                let contest = &mut of_streamed[start + row];
+                for (column, &cosine) in cosines.iter().enumerate() {
+                    let unit = tile * TILE + column;
+                    if held_usable[unit] {
+                        contest.offer(unit, cosine);
+                        of_held[unit].offer(start + row, cosine);
+                    }
+                }
+            }
+        }
+    }
+    let mutual = of_held.iter().enumerate().filter_map(|(unit, contest)| {
+        let best = contest.winner(width)?;
+        (of_streamed[best].winner(width)? == unit).then_some(if base_is_held { (unit, best) } else { (best, unit) })
+    });
+    let mut mutual: Vec<(usize, usize)> = mutual.collect();
+    mutual.sort_unstable();
+    Ok(mutual)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numeric::rng::Draws;
+
+    /// Features of `units` units of the given order, `noise` added.
+    fn features(units: usize, order: &[usize], noise: f64, purpose: &str, draws: &mut Draws) -> Held {
+        let width = 40;
+        let mut own = Draws::new(0, purpose);
+        let values: Vec<f64> = (0..units * width).map(|_| own.normal()).collect();
+        let row = |unit: &usize| values[unit * width..(unit + 1) * width].to_vec();
+        Held::new(order.iter().flat_map(row).map(|x| (x + noise * draws.normal()) as f32).collect(), width)
+    }
+
+    #[test]
+    fn a_re_ordered_copy_is_recovered_also_where_units_were_dropped() {
+        let mut draws = Draws::new(0, "matched");
+        let straight: Vec<usize> = (0..600).collect();
+        let mut order = draws.permutation(600);
+        order.truncate(500);
+        let gate = (features(600, &straight, 0.0, "gate", &mut draws), features(600, &order, 0.3, "gate", &mut draws));
+        let up = (features(600, &straight, 0.0, "up", &mut draws), features(600, &order, 0.3, "up", &mut draws));
+        let pair = |sides: &(Held, Held)| (sides.0.clone(), sides.1.clone());
+        let ((gate_base, gate_target), (up_base, up_target)) = (pair(&gate), pair(&up));
+        let matched =
+            matched_form(Pair { base: &gate_base, target: &gate_target }, Pair { base: &up_base, target: &up_target });
+        let matched = matched.unwrap().unwrap();
+        assert_eq!((matched.units, matched.in_both, matched.agreeing.len()), (500, 500, 500));
+        assert!(matched.agreeing.iter().all(|&(base, target)| order[target] == base));
+        assert!(matched.looks_copied() && matched.log10_p < -1000.0);
+        let turned =
+            matched_form(Pair { base: &gate_target, target: &gate_base }, Pair { base: &up_target, target: &up_base });
+        let mut turned: Vec<_> = turned.unwrap().unwrap().agreeing.into_iter().map(|(a, b)| (b, a)).collect();
+        turned.sort_unstable();
+        assert_eq!(turned, matched.agreeing);
+    }
+
+    #[test]
+    fn strangers_do_not_look_copied() {
+        let mut draws = Draws::new(0, "strangers");
+        let order: Vec<usize> = (0..200).collect();
+        let mut side = |purpose: &str| features(200, &order, 0.0, purpose, &mut draws);
+        let (gate_base, gate_target, up_base, up_target) = (side("a"), side("b"), side("c"), side("d"));
+        let matched =
+            matched_form(Pair { base: &gate_base, target: &gate_target }, Pair { base: &up_base, target: &up_target });
+        let matched = matched.unwrap().unwrap();
+        assert!(matched.mutual.0 > 5 && matched.agreeing.len() <= 2 && !matched.looks_copied(), "{matched:?}");
+        let refused = matched_form(
+            Pair { base: &gate_base, target: &gate_target },
+            Pair { base: &up_base, target: &features(200, &order[..9], 0.0, "d", &mut draws) },
+        );
+        assert_eq!(refused.unwrap(), Err(Untestable::UnequalUnits(200, 9)));
+    }
+}
