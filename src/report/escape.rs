@@ -122,9 +122,14 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// Pieces of one shell word: each may stand alone at the end of a line when `\` follows it, and together they are
-/// the word. Plain words are left as they are, others quoted; control codes go into `$'…'`.
-pub fn shell_pieces(word: &str) -> Vec<String> {
+/// `word` as one word of a POSIX shell: as it is where it is plain, else quoted; control codes in `$'…'`.
+pub fn shell_word(word: &str) -> String {
+    shell_pieces(word, usize::MAX).concat()
+}
+
+/// Pieces of one shell word, none of them much longer than `columns`: together they are the word, and each may stand
+/// at the end of a line with `\` behind it.
+pub fn shell_pieces(word: &str, columns: usize) -> Vec<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
     if word.is_empty() {
         return vec!["''".to_owned()];
@@ -132,30 +137,29 @@ pub fn shell_pieces(word: &str) -> Vec<String> {
     if word.chars().all(plain) {
         return word.chars().map(String::from).collect();
     }
-    let hidden = |c: char| c.is_control() || is_bidirectional(c);
     let mut pieces = Vec::new();
     let mut quoted = String::new();
-    let flush = |quoted: &mut String, pieces: &mut Vec<String>| {
+    let close = |quoted: &mut String, pieces: &mut Vec<String>| {
         if !quoted.is_empty() {
             pieces.push(format!("'{}'", std::mem::take(quoted)));
         }
     };
     for c in word.chars() {
-        if hidden(c) {
-            flush(&mut quoted, &mut pieces);
+        if c == '\'' {
+            close(&mut quoted, &mut pieces);
+            pieces.push("\\'".to_owned());
+        } else if c.is_control() || is_bidirectional(c) {
+            close(&mut quoted, &mut pieces);
             let escape: String = c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("\\x{b:02x}")).collect();
             pieces.push(format!("$'{escape}'"));
-        } else if c == '\'' {
-            flush(&mut quoted, &mut pieces);
-            pieces.push("\\'".to_owned());
         } else {
             quoted.push(c);
-            if width(&quoted) >= 32 {
-                flush(&mut quoted, &mut pieces);
+            if width(&quoted) >= columns {
+                close(&mut quoted, &mut pieces);
             }
         }
     }
-    flush(&mut quoted, &mut pieces);
+    close(&mut quoted, &mut pieces);
     pieces
 }
 
@@ -206,19 +210,18 @@ mod tests {
 
     #[test]
     fn shell_words_are_quoted_where_needed() {
-        let joined = |word: &str| shell_pieces(word).concat();
-        assert_eq!(joined("models/base-1.5"), "models/base-1.5");
-        assert_eq!(joined("it's here"), "'it'\\''s here'");
-        assert_eq!(joined("a\u{1b}b"), "'a'$'\\x1b''b'");
-        assert_eq!(joined(""), "''");
-        assert_eq!(joined("*.bias"), "'*.bias'");
+        assert_eq!(shell_word("models/base-1.5"), "models/base-1.5");
+        assert_eq!(shell_word("it's here"), "'it'\\''s here'");
+        assert_eq!(shell_word("a\u{1b}b"), "'a'$'\\x1b''b'");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("*.bias"), "'*.bias'");
     }
 
     proptest! {
         #[test]
         fn what_is_printed_never_drives_a_terminal(text in any::<String>(), columns in 0usize..60) {
             let clean = |s: &str| !s.chars().any(|c| c.is_control() || is_bidirectional(c));
-            for shown in [name(&text), sentence(&text), markdown_code(&text), markdown(&text), shell_pieces(&text).concat()] {
+            for shown in [name(&text), sentence(&text), markdown_code(&text), markdown(&text), shell_word(&text)] {
                 prop_assert!(clean(&shown));
             }
             prop_assert!(width(&elide(&name(&text), columns)) <= columns);

@@ -7,4 +7,19 @@ pub mod escape;
 pub mod json;
 pub mod manifest;
 pub mod number;
+mod reproduce;
 pub mod schema;
+mod sentences;
+pub mod text;
+mod words;
+
+/// How a report for people is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Columns of the terminal; 80 are enough.
+    pub width: usize,
+    /// Whether to use colours.
+    pub color: bool,
+    /// Whether to list every tensor instead of a few.
+    pub all_tensors: bool,
+}

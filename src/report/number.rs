@@ -47,7 +47,7 @@ fn signed_grouped(value: f64) -> String {
 pub fn percent(share: Option<f64>) -> String {
     match share {
         Some(s) if !s.is_finite() => ABSENT.to_owned(),
-        Some(s) if s < 1.0 && s >= 0.9995 => ">99.9 %".to_owned(),
+        Some(s) if (0.9995..1.0).contains(&s) => ">99.9 %".to_owned(),
         Some(s) if s > 0.0 && s < 0.0005 => "<0.1 %".to_owned(),
         Some(s) => format!("{} %", fixed(Some(100.0 * s), 1)),
         None => ABSENT.to_owned(),

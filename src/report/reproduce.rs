@@ -1,0 +1,117 @@
+//! The command line that gives a report again, built from the settings and paths that stand in it.
+
+use super::escape::{shell_pieces, shell_word, width};
+use super::schema::SettingsRow;
+
+/// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed. Words are quoted for
+/// a POSIX shell; longer than `columns`, the line goes on behind a `\` at its end and can still be pasted.
+pub(super) fn command(subcommand: &str, paths: &[&str], settings: &SettingsRow, columns: usize) -> String {
+    let mut words = vec!["wcmp".to_owned(), subcommand.to_owned()];
+    // A path that begins with a dash would be read as an option.
+    words.extend(paths.iter().map(|p| if p.starts_with('-') { format!("./{p}") } else { (*p).to_owned() }));
+    let options = [
+        ("--hash", settings.hash, "sha256"),
+        ("--pca", settings.pca, "fast"),
+        ("--permutation", settings.permutation, "on"),
+        ("--deep", settings.deep, "auto"),
+    ];
+    for (option, value, default) in options {
+        if value != default {
+            words.extend([option.to_owned(), value.to_owned()]);
+        }
+    }
+    for (option, globs) in [("--include", &settings.include), ("--exclude", &settings.exclude)] {
+        words.extend(globs.iter().flat_map(|glob| [option.to_owned(), glob.clone()]));
+    }
+    words.extend(["--seed".to_owned(), settings.seed.to_string()]);
+    broken(&words, columns)
+}
+
+/// Columns of the pieces in which a quoted word is broken.
+const PIECE: usize = 8;
+
+fn broken(words: &[String], columns: usize) -> String {
+    let columns = columns.max(2 * PIECE);
+    let whole: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+    if width(&whole.join(" ")) <= columns {
+        return whole.join(" ");
+    }
+    let room = columns - 2;
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for (word, quoted) in words.iter().zip(whole) {
+        if line.is_empty() {
+            line = quoted;
+        } else if width(&line) + 1 + width(&quoted) <= room {
+            line.push(' ');
+            line.push_str(&quoted);
+        } else {
+            lines.push(format!("{line} \\"));
+            line = quoted;
+        }
+        if width(&line) > room {
+            line.clear();
+            for piece in shell_pieces(word, PIECE) {
+                if !line.is_empty() && width(&line) + width(&piece) > room {
+                    // Within a word: no space before the `\`, and none on the next line.
+                    lines.push(format!("{line}\\"));
+                    line.clear();
+                }
+                line.push_str(&piece);
+            }
+        }
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn settings() -> SettingsRow {
+        SettingsRow {
+            hash: "sha256",
+            pca: "fast",
+            permutation: "on",
+            deep: "auto",
+            seed: 7,
+            include: Vec::new(),
+            exclude: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn defaults_are_left_out_and_the_seed_is_not() {
+        assert_eq!(command("compare", &["a", "b c"], &settings(), 80), "wcmp compare a 'b c' --seed 7");
+        let other = SettingsRow { hash: "none", deep: "on", include: vec!["*.q".to_owned()], ..settings() };
+        assert_eq!(
+            command("compare", &["-a", "b"], &other, 80),
+            "wcmp compare ./-a b --hash none --deep on --include '*.q' --seed 7"
+        );
+    }
+
+    /// What a shell makes of the line, for the quoting that is used here.
+    fn shell_words(line: &str) -> Vec<String> {
+        let output =
+            std::process::Command::new("bash").arg("-c").arg(format!("printf '%s\\0' {line}")).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.trim_end_matches('\0').split('\0').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn long_lines_are_broken_so_that_a_shell_reads_the_same_words() {
+        let paths = [
+            "/data/models/organisation/a-model-with-a-rather-long-name-and-a-version-number-1.5/snapshots/0123456789abcdef",
+            "it's a path with spaces, 'quotes', $variables, `ticks`, \\ and \u{1b}[31m controls \u{202e} that is long",
+        ];
+        for columns in [20, 40, 80] {
+            let line = command("rank", &paths, &settings(), columns);
+            assert!(line.lines().all(|l| width(l) <= columns), "{line}");
+            if cfg!(unix) {
+                assert_eq!(shell_words(&line), ["wcmp", "rank", paths[0], paths[1], "--seed", "7"]);
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Rows of the schema as one sentence or one cell, for the formats that people read.
+//!
+//! Names in them are escaped; what is special in Markdown is left to the Markdown renderer.
+
+use super::escape;
+use super::number;
+use super::schema::{
+    CheckpointRow, ExpertsRow, FindingRow, LayerMapRow, OriginReading, PartRow, PcaRow, PermutationRow, PowerRow,
+    SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow, WarningRow,
+};
+use super::words::{self, spaced};
+
+/// What the norm gains are worth, where their figures are there.
+pub(super) fn norm_gains(cosine: Option<f64>, expected: Option<f64>) -> Option<String> {
+    expected?;
+    cosine.map(|_| {
+        format!("norm gains {}; unrelated models of this shape: {}", number::figure(cosine), number::figure(expected))
+    })
+}
+
+/// The power of a null result, as a sentence.
+pub(super) fn power(row: &PowerRow) -> String {
+    match row.share_seen_95 {
+        Some(share) => format!(
+            "a reuse of {} of the {} units, in their places, would have been seen with 95 % probability ({} of {} probes needed)",
+            number::percent(Some(share)),
+            spaced(&row.kind),
+            number::count(row.hits_needed),
+            number::count(row.probes),
+        ),
+        None => {
+            format!("{}: too few probes ({}) for any reuse to be seen", spaced(&row.kind), number::count(row.probes))
+        }
+    }
+}
+
+/// The line that says that a filter was used; it is the first of a report.
+pub(super) fn filter(settings: &SettingsRow) -> Option<String> {
+    if settings.include.is_empty() && settings.exclude.is_empty() {
+        return None;
+    }
+    let globs = |option: &str, globs: &[String]| -> String {
+        globs.iter().map(|glob| format!(" {option} {}", escape::shell_word(glob))).collect()
+    };
+    let (include, exclude) = (globs("--include", &settings.include), globs("--exclude", &settings.exclude));
+    Some(format!("Filtered by{include}{exclude}: every other tensor counts as absent on both sides"))
+}
+
+/// A finding with its scope, where the statement does not name it.
+pub(super) fn finding(row: &FindingRow) -> String {
+    let (statement, scope) = (escape::sentence(&row.statement), escape::sentence(&row.scope));
+    if ["", "model", "text"].contains(&scope.as_str()) || statement.contains(&scope) {
+        statement
+    } else {
+        format!("{statement} [{scope}]")
+    }
+}
+
+/// Findings with the strongest first: byte identity, then the least chance, then the rest as they stand; what
+/// supports nothing comes last.
+pub(super) fn strongest_first(evidence: &[FindingRow]) -> Vec<&FindingRow> {
+    let strength = |finding: &FindingRow| match (finding.supports, finding.log10_p) {
+        ("nothing", _) => 1.0,
+        (_, Some(log10_p)) if log10_p.is_finite() && log10_p < 0.0 => log10_p,
+        _ if finding.kind == "bytes" => f64::NEG_INFINITY,
+        _ => 0.0,
+    };
+    let mut sorted: Vec<&FindingRow> = evidence.iter().collect();
+    sorted.sort_by(|a, b| strength(a).total_cmp(&strength(b)));
+    sorted
+}
+
+/// One transformation as a sentence.
+pub(super) fn transformation(row: &TransformationRow) -> String {
+    let mut out = row.kind.to_owned();
+    if !row.found_in.is_empty() {
+        let noun = if row.found_in.len() == 1 { "layer" } else { "layers" };
+        out.push_str(&format!(" in {noun} {}", number::ranges(row.found_in.iter().copied())));
+    }
+    match (row.units_kept, row.units_of) {
+        (Some(kept), Some(of)) => {
+            out.push_str(&format!(", {} of {} units kept", number::count(kept), number::count(of)))
+        }
+        (Some(kept), None) => out.push_str(&format!(", {} units kept", number::count(kept))),
+        _ => {}
+    }
+    out.push_str(&format!(
+        "; checked on {}: cosine {}",
+        escape::sentence(&row.check),
+        number::figure(row.check_cosine)
+    ));
+    out
+}
+
+/// Parts in short: `attention 0-5; ffn 0-3, 5; embedding`.
+pub(super) fn part_names(parts: &[&PartRow]) -> String {
+    let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
+    for part in parts {
+        let mut key = part.kind.to_owned();
+        if part.component != "text" {
+            key = format!("{} {key}", escape::name(&part.component));
+        }
+        if let (None, "other", Some(block)) = (part.layer, part.kind, &part.block) {
+            key = format!("{key} ({})", escape::name(block));
+        }
+        let at = groups.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            groups.push((key, Vec::new()));
+            groups.len() - 1
+        });
+        groups[at].1.extend(part.layer);
+    }
+    let group = |(key, layers): (String, Vec<u32>)| {
+        let mut layers = layers;
+        layers.sort_unstable();
+        if layers.is_empty() { key } else { format!("{key} {}", number::ranges(layers)) }
+    };
+    groups.into_iter().map(group).collect::<Vec<_>>().join("; ")
+}
+
+/// Hits, probes and what they say about chance.
+pub(super) fn permutation_summary(row: &PermutationRow) -> String {
+    let hits = format!(
+        "{} of {} probed units are in their own place, in {}.",
+        number::count(row.hits),
+        number::count(row.probes),
+        number::plural(row.groups, "group"),
+    );
+    match row.log10_p {
+        Some(log10_p) => format!(
+            "{hits} The chance that models initialised and trained independently agree like this is {} (log10 p {}).",
+            words::chance(log10_p),
+            number::log10(Some(log10_p)),
+        ),
+        None => format!("{hits} No bound on chance could be given."),
+    }
+}
+
+/// The summary of principal subspaces as a sentence.
+pub(super) fn pca_summary(row: &PcaRow) -> String {
+    let words = match row.summary {
+        "clustered_with_base" => "clustered with the base",
+        "orthogonal" => "orthogonal to the base's, as those of independent models are",
+        _ => "between orthogonal and clustered",
+    };
+    format!(
+        "{words}: median excess {} over {} ({}).",
+        number::figure(row.median_excess),
+        number::plural(row.matrices.len() as u64, "subspace"),
+        row.mode,
+    )
+}
+
+/// How the experts were matched, layers alike in one line.
+pub(super) fn experts(rows: &[ExpertsRow]) -> Vec<String> {
+    let mut groups: Vec<(&ExpertsRow, Vec<u32>)> = Vec::new();
+    for row in rows {
+        let alike = |known: &ExpertsRow| known.map == row.map && known.base_experts == row.base_experts;
+        match groups.iter_mut().find(|(known, _)| alike(known)) {
+            Some((_, layers)) => layers.push(row.layer),
+            None => groups.push((row, vec![row.layer])),
+        }
+    }
+    groups.iter().map(|(row, layers)| experts_line(row, layers)).collect()
+}
+
+fn experts_line(row: &ExpertsRow, layers: &[u32]) -> String {
+    const MOVED_SHOWN: usize = 8;
+    let matched = row.map.iter().flatten().count() as u64;
+    let mut out = format!(
+        "{} {}: {} of {} experts matched with the base's {}",
+        if layers.len() == 1 { "layer" } else { "layers" },
+        number::ranges(layers.iter().copied()),
+        number::count(matched),
+        number::count(row.target_experts),
+        number::count(row.base_experts),
+    );
+    if row.permuted {
+        let moved =
+            (0u64..).zip(&row.map).filter_map(|(at, base)| base.filter(|base| *base != at).map(|base| (at, base)));
+        let moved: Vec<String> = moved.map(|(at, base)| format!("{at} ← {base}")).collect();
+        out.push_str(&format!("; re-ordered: {}", moved[..moved.len().min(MOVED_SHOWN)].join(", ")));
+        if moved.len() > MOVED_SHOWN {
+            out.push_str(&format!(" and {} more", moved.len() - MOVED_SHOWN));
+        }
+    } else if matched > 0 {
+        out.push_str(", in their own places");
+    }
+    out
+}
+
+/// The tokenizers as a sentence; a circumstance, no evidence.
+pub(super) fn tokenizer_summary(row: &TokenizerRow) -> String {
+    let merges = row.merges_common.map(|n| format!("; {} merges in common", number::count(n))).unwrap_or_default();
+    format!(
+        "{} tokens in common, {} of them with the same id (vocabulary of the base {}, of the target {}){merges}. \
+         Circumstantial: a shared tokenizer does not show that weights were shared.",
+        number::count(row.shared_tokens),
+        number::count(row.same_id),
+        number::count(row.vocab.base),
+        number::count(row.vocab.target),
+    )
+}
+
+/// The map as `0-4 ← 0-4, 5-8 ← 2-5, 9 ← –`.
+pub(super) fn layer_map(rows: &[LayerMapRow]) -> String {
+    let mut runs: Vec<(u32, u32, Option<u32>)> = Vec::new();
+    for row in rows {
+        if let Some((first, last, base)) = runs.last_mut() {
+            let follows = last.checked_add(1) == Some(row.target);
+            let expected = base.and_then(|base| base.checked_add(row.target.saturating_sub(*first)));
+            if follows && expected == row.base {
+                *last = row.target;
+                continue;
+            }
+        }
+        runs.push((row.target, row.target, row.base));
+    }
+    let span = |first: u32, last: u32| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let run = |(first, last, base): &(u32, u32, Option<u32>)| match base {
+        Some(base) => format!("{} ← {}", span(*first, *last), span(*base, base.saturating_add(last - first))),
+        None => format!("{} ← {}", span(*first, *last), number::ABSENT),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
+/// `target: 3 tensors, 1.10M parameters (0.4 %) have no counterpart`.
+pub(super) fn unmatched_summary(side: &str, checkpoint: &CheckpointRow, rows: &[UnmatchedRow]) -> String {
+    let parameters = rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.parameters));
+    match rows.len() as u64 {
+        0 => format!("{side}: every tensor has a counterpart"),
+        n => format!(
+            "{side}: {} without a counterpart, {} parameters, {} of the {side}",
+            number::plural(n, "tensor"),
+            number::parameters(parameters),
+            number::share(parameters, checkpoint.parameters),
+        ),
+    }
+}
+
+/// Why a tensor is unmatched, in words.
+pub(super) fn unmatched_reason(why: &str) -> &str {
+    match why {
+        "no_such_name" => "no such name",
+        "shape" => "other shape",
+        "unsupported" => "not readable",
+        other => other,
+    }
+}
+
+/// The relation and what else the evidence shows.
+pub(super) fn relations(verdict: &VerdictRow) -> String {
+    let Some(relation) = verdict.relation else { return number::ABSENT.to_owned() };
+    let others: Vec<&str> = verdict.relations.iter().copied().filter(|other| *other != relation).collect();
+    if others.is_empty() { relation.to_owned() } else { format!("{relation}; also {}", others.join(", ")) }
+}
+
+/// The confidence and its definition.
+pub(super) fn confidence(verdict: &VerdictRow) -> String {
+    match verdict.confidence {
+        Some(word) => format!("{word} ({})", words::confidence(verdict.label, word)),
+        None => number::ABSENT.to_owned(),
+    }
+}
+
+/// The layer pattern and its meaning.
+pub(super) fn pattern(reading: &OriginReading) -> String {
+    format!("{}: {}", words::spaced(reading.layer_pattern), escape::sentence(reading.pattern_meaning))
+}
+
+/// Whether the document's reading and the verdict agree, and why not.
+pub(super) fn agreement(reading: &OriginReading) -> String {
+    let why = reading.why.as_deref().map(escape::sentence);
+    match (reading.agrees, why) {
+        (Some(true), _) => "the document's reading and the verdict agree".to_owned(),
+        (Some(false), Some(why)) => format!("the document's reading and the verdict disagree: {why}"),
+        (Some(false), None) => "the document's reading and the verdict disagree".to_owned(),
+        (None, Some(why)) => why,
+        (None, None) => "not judged".to_owned(),
+    }
+}
+
+/// One warning as a sentence.
+pub(super) fn note(warning: &WarningRow) -> String {
+    let message = escape::sentence(&warning.message);
+    match &warning.name {
+        // A message often names what it is about already.
+        Some(name) if !message.contains(&escape::name(name)) => {
+            format!("{}: {message}", escape::elide(&escape::name(name), 60))
+        }
+        _ => message,
+    }
+}
+
+/// An optional name, escaped.
+pub(super) fn optional(text: Option<&str>) -> String {
+    text.map_or_else(|| number::ABSENT.to_owned(), escape::name)
+}
+
+/// Dtypes with their share of the parameters, most first.
+pub(super) fn dtypes(checkpoint: &CheckpointRow) -> String {
+    let mut sorted: Vec<(&String, &u64)> = checkpoint.dtypes.iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(a.1));
+    match sorted[..] {
+        [] => number::ABSENT.to_owned(),
+        [(dtype, _)] => escape::name(dtype),
+        _ => {
+            let total = sorted.iter().fold(0u64, |sum, (_, n)| sum.saturating_add(**n));
+            let one = |(dtype, n): &(&String, &u64)| format!("{} {}", escape::name(dtype), number::share(**n, total));
+            sorted.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// Number of files and their format.
+pub(super) fn files(checkpoint: &CheckpointRow) -> String {
+    format!("{}, {}", number::plural(checkpoint.files.len() as u64, "file"), checkpoint.format)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_the_map_are_joined() {
+        let row = |(target, base): (u32, Option<u32>)| LayerMapRow { target, base, log10_p: None };
+        let map = |bases: &[Option<u32>]| layer_map(&(0..).zip(bases.iter().copied()).map(row).collect::<Vec<_>>());
+        assert_eq!(map(&[0, 1, 2, 3, 4, 2, 3, 4, 5].map(Some)), "0-4 ← 0-4, 5-8 ← 2-5");
+        assert_eq!(map(&[Some(0), None, None, Some(5)]), "0 ← 0, 1-2 ← –, 3 ← 5");
+        assert_eq!(map(&[]), "");
+    }
+}

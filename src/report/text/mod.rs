@@ -1,0 +1,15 @@
+//! The report in a terminal: plain text of a given width, with colours where they are wanted.
+
+mod compare;
+mod hash;
+mod inspect;
+mod layers;
+mod page;
+mod table;
+mod tensors;
+mod verdict;
+mod who;
+
+pub use compare::compare;
+pub use hash::{check, hash};
+pub use inspect::inspect;

@@ -1,0 +1,597 @@
+//! Reports made in code: a fine-tune, an independent pair, a partial reuse, a hundred layers, hostile names, nothing.
+
+use std::collections::BTreeMap;
+
+use wcmp::model::words::Role;
+use wcmp::report::schema::*;
+
+/// A name that tries everything at once.
+pub(crate) const HOSTILE: &str = "a|b\u{1b}[2J\u{202e}`c`\n<script>\r\0\\,\"=1+1\u{9b}31m";
+
+pub(crate) fn checkpoint(name: &str, parameters: u64) -> CheckpointRow {
+    CheckpointRow {
+        path: format!("models/{name}"),
+        name: name.to_owned(),
+        format: "safetensors",
+        files: vec![FileRow { name: "model.safetensors".to_owned(), bytes: 2 * parameters + 4096 }],
+        architecture: Some("LlamaForCausalLM".to_owned()),
+        parameters,
+        bytes: 2 * parameters,
+        dtypes: BTreeMap::from([("BF16".to_owned(), parameters)]),
+        quantization: None,
+        model_digest: Some("3f0a7c1d9e5b28460f7f6ce1a2d4b8907e1c5a3b6d2f49880c7ae5d1b3f60942".to_owned()),
+    }
+}
+
+pub(crate) fn settings() -> SettingsRow {
+    SettingsRow {
+        hash: "sha256",
+        pca: "fast",
+        permutation: "on",
+        deep: "auto",
+        seed: 20260105,
+        include: Vec::new(),
+        exclude: Vec::new(),
+    }
+}
+
+fn both<T: Clone>(value: T) -> Sides<T> {
+    Sides { base: value.clone(), target: value }
+}
+
+fn full() -> Coverage {
+    let all = Shares { target: Some(1.0), base: Some(1.0) };
+    Coverage { parameters: all, matrices: all }
+}
+
+pub(crate) fn tensor(
+    name: &str,
+    layer: Option<u32>,
+    role: Role,
+    class: &'static str,
+    cosine: Option<f64>,
+) -> TensorRow {
+    let identical = cosine == Some(1.0);
+    let shape = if class == "matrix" { vec![2048, 2048] } else { vec![2048] };
+    TensorRow {
+        name: both(name.to_owned()),
+        component: "text".to_owned(),
+        layer,
+        block: layer.map(|layer| format!("layer {layer}")),
+        role,
+        expert: None,
+        shared_expert: false,
+        class,
+        informative: class != "uninformative",
+        logical_shape: shape.clone(),
+        shape: both(shape),
+        dtype: both("BF16".to_owned()),
+        compared_via: "stored",
+        figures: Figures {
+            cosine,
+            centered_cosine: cosine,
+            expected_cosine: cosine.map(|_| if class == "norm" { 0.9964 } else { 0.0002 }),
+            excess: cosine,
+            relative_change: cosine.map(|c| (2.0 - 2.0 * c).max(0.0).sqrt()),
+            max_abs_diff: cosine.map(|c| (1.0 - c) / 8.0),
+            reason: cosine.is_none().then(|| "3 values of the target are not finite".to_owned()),
+        },
+        nonfinite: Sides { base: 0, target: if cosine.is_none() { 3 } else { 0 } },
+        sha256: Sides { base: Some("00".repeat(32)), target: Some(if identical { "00" } else { "11" }.repeat(32)) },
+        identical,
+    }
+}
+
+fn layer(index: u32, cosine: f64, log10_p: Option<f64>) -> LayerRow {
+    LayerRow {
+        component: "text".to_owned(),
+        layer: index,
+        base_layer: Some(index),
+        matrix_cosine: Some(cosine),
+        matrix_excess: Some(cosine - 0.0001),
+        norm_cosine: Some(0.9996),
+        tensors: 9,
+        identical: 0,
+        log10_p,
+    }
+}
+
+fn part(kind: &'static str, layer: Option<u32>, state: &'static str, parameters: u64) -> PartRow {
+    PartRow {
+        block: Some(layer.map_or_else(|| "embedding".to_owned(), |layer| format!("layer {layer}"))),
+        kind,
+        component: "text".to_owned(),
+        layer,
+        base_layer: layer,
+        expert: None,
+        parameters,
+        state,
+        excess: Some(0.9),
+        log10_p: Some(-61.0),
+    }
+}
+
+fn test(layer: u32, hits: u64, log10_p: f64) -> TestRow {
+    TestRow {
+        kind: "ffn",
+        form: "direct",
+        layer: Some(layer),
+        base_layer: Some(layer),
+        expert: None,
+        name: None,
+        units: both(5632),
+        probes: 64,
+        hits,
+        log10_p: Some(log10_p),
+        exact: true,
+        group: u64::from(layer),
+    }
+}
+
+fn finding(kind: &'static str, text: &str, value: f64, log10_p: Option<f64>, supports: &'static str) -> FindingRow {
+    FindingRow { kind, statement: text.to_owned(), value: Some(value), log10_p, supports, scope: "text".to_owned() }
+}
+
+fn verdict(label: &'static str, relations: &[&'static str], confidence: &'static str, reasons: &[&str]) -> VerdictRow {
+    VerdictRow {
+        label,
+        relation: relations.first().copied(),
+        relations: relations.to_vec(),
+        confidence: Some(confidence),
+        reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+        not_testable: Vec::new(),
+    }
+}
+
+fn unmatched(name: &str, role: Role, parameters: u64) -> UnmatchedRow {
+    UnmatchedRow {
+        name: name.to_owned(),
+        role,
+        shape: vec![parameters / 2048, 2048],
+        dtype: "BF16".to_owned(),
+        parameters,
+        why: "no_such_name",
+    }
+}
+
+pub(crate) fn warning(code: &str, message: &str, name: Option<&str>) -> WarningRow {
+    WarningRow { code: code.to_owned(), message: message.to_owned(), name: name.map(str::to_owned) }
+}
+
+/// A comparison that found nothing to compare: headers without a tensor.
+pub(crate) fn empty() -> Compare {
+    Compare {
+        schema: "wcmp.compare/1",
+        wcmp: "0.1.0",
+        settings: settings(),
+        base: CheckpointRow {
+            files: Vec::new(),
+            architecture: None,
+            parameters: 0,
+            bytes: 0,
+            dtypes: BTreeMap::new(),
+            model_digest: None,
+            ..checkpoint("nothing", 0)
+        },
+        target: checkpoint("tiny", 7),
+        name_mapping: None,
+        coverage: Coverage::default(),
+        similarity: Similarity::default(),
+        origin_reading: OriginReading {
+            mean_cosine: None,
+            band: None,
+            band_meaning: None,
+            layer_pattern: "not_applicable",
+            pattern_meaning: "fewer than two layers were compared",
+            agrees: None,
+            why: None,
+        },
+        layers: Vec::new(),
+        components: Vec::new(),
+        parts: Vec::new(),
+        layer_map: None,
+        permutation: None,
+        pca: None,
+        experts: None,
+        transformations: Vec::new(),
+        tokenizer: None,
+        evidence: Vec::new(),
+        verdict: VerdictRow {
+            label: "inconclusive",
+            relation: None,
+            relations: Vec::new(),
+            confidence: None,
+            reasons: vec!["no tensors".to_owned()],
+            not_testable: Vec::new(),
+        },
+        unmatched: Sides::default(),
+        tensors: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// A fine-tune of 22 layers, early ones nearer to the base than late ones.
+pub(crate) fn fine_tuned() -> Compare {
+    let cosine = |index: u32| 0.9995 - 0.0021 * f64::from(index);
+    let layers: Vec<LayerRow> = (0..22).map(|i| layer(i, cosine(i), Some(-203.4))).collect();
+    let mut parts: Vec<PartRow> = vec![part("embedding", None, "reused", 65_536_000)];
+    parts.extend((0..22).map(|i| part("attention", Some(i), "reused", 9_437_184)));
+    parts.extend((0..22).map(|i| part("ffn", Some(i), "reused", 34_603_008)));
+    parts.push(part("head", None, "unclear", 65_536_000));
+    let mut tensors = vec![tensor("model.embed_tokens.weight", None, Role::Embed, "matrix", Some(1.0))];
+    for index in 0..22 {
+        let name = |part: &str| format!("model.layers.{index}.{part}.weight");
+        tensors.push(tensor(&name("self_attn.q_proj"), Some(index), Role::Q, "matrix", Some(cosine(index))));
+        tensors.push(tensor(&name("input_layernorm"), Some(index), Role::Norm, "norm", Some(0.9996)));
+    }
+    Compare {
+        base: checkpoint("TinyLlama-1.1B-intermediate-step-1431k-3T", 1_100_048_384),
+        target: checkpoint("TinyLlama-1.1B-Chat-v1.0", 1_100_048_384),
+        coverage: full(),
+        similarity: Similarity {
+            mean_cosine: Some(0.9812),
+            matrix_cosine: Some(0.9773),
+            matrix_excess: Some(0.9772),
+            norm_cosine: Some(0.9996),
+            norm_expected_cosine: Some(0.9964),
+            norm_centered_cosine: Some(0.8891),
+            aligned: 201,
+            identical: 3,
+            identical_informative: 1,
+        },
+        origin_reading: OriginReading {
+            mean_cosine: Some(0.9812),
+            band: Some("almost_certainly_fine_tuned"),
+            band_meaning: Some("almost certainly fine-tuned"),
+            layer_pattern: "early_high_late_low",
+            pattern_meaning: "typical of fine-tuning",
+            agrees: Some(true),
+            why: None,
+        },
+        layers,
+        components: vec![ComponentRow {
+            component: "text".to_owned(),
+            coverage: full(),
+            similarity: Similarity::default(),
+            layer_pattern: "early_high_late_low",
+            verdict: verdict("derived", &["fine_tuned"], "conclusive", &[]),
+        }],
+        parts,
+        permutation: Some(PermutationRow {
+            log10_p: Some(-4474.8),
+            probes: 1408,
+            hits: 1408,
+            groups: 22,
+            tests: (0..22).map(|i| test(i, 64, -203.4)).collect(),
+            power: vec![PowerRow { kind: "ffn".to_owned(), probes: 1408, hits_needed: 27, share_seen_95: Some(0.026) }],
+            skipped: vec![NotTestable {
+                what: "key/value groups".to_owned(),
+                why: "4 groups cannot reach 10^-6 alone".to_owned(),
+            }],
+        }),
+        pca: Some(PcaRow {
+            mode: "fast",
+            summary: "clustered_with_base",
+            median_excess: Some(0.941234),
+            matrices: ["q_proj", "up_proj"]
+                .iter()
+                .flat_map(|role| [0, 7, 14, 21].map(|l| format!("model.layers.{l}.self_attn.{role}.weight")))
+                .map(|name| SubspaceRow {
+                    name,
+                    side: "residual",
+                    dimension: 2048,
+                    k: 32,
+                    overlap: Some(0.9421),
+                    expected: Some(0.0158),
+                    excess: Some(0.9412),
+                    error: Some(0.001),
+                })
+                .collect(),
+        }),
+        tokenizer: Some(TokenizerRow {
+            shared_tokens: 32_000,
+            same_id: 32_000,
+            merges_common: Some(61_249),
+            vocab: both(32_000),
+        }),
+        evidence: vec![
+            finding(
+                "cosine",
+                "matrices keep 97.7 % of their likeness above a random order of dimensions",
+                0.9772,
+                None,
+                "derived",
+            ),
+            finding("norms", "norm gains 0.9996; unrelated models of this shape: 0.9964", 0.9996, None, "nothing"),
+            finding(
+                "permutation",
+                "1,408 of 1,408 probed hidden units are in their own place in all 22 layers; independently trained models agree like this with a chance of at most 10^-4474",
+                1408.0,
+                Some(-4474.8),
+                "derived",
+            ),
+            finding("pca", "principal subspaces cluster with the base", 0.9412, None, "derived"),
+            finding("bytes", "1 informative tensor is byte-identical: model.embed_tokens.weight", 1.0, None, "derived"),
+        ],
+        verdict: VerdictRow {
+            not_testable: vec![NotTestable {
+                what: "direction".to_owned(),
+                why: "a likeness does not tell which of the two was first".to_owned(),
+            }],
+            ..verdict(
+                "derived",
+                &["fine_tuned", "vocabulary_extended"],
+                "conclusive",
+                &[
+                    "98.1 % of the comparable matrix parameters are in parts that are shown to be reused.",
+                    "The combined chance of such agreement between independently trained models is at most 10^-4474.",
+                ],
+            )
+        },
+        unmatched: Sides { base: Vec::new(), target: vec![unmatched("model.extra_tokens.weight", Role::Embed, 6144)] },
+        tensors,
+        warnings: vec![warning("dtype", "the base stores F32 norms, the target BF16", None)],
+        ..empty()
+    }
+}
+
+/// Two models of one architecture trained apart.
+pub(crate) fn independent() -> Compare {
+    Compare {
+        base: checkpoint("Solar-Open-100B", 102_600_000_000),
+        target: checkpoint("GLM-4.5-Air", 106_900_000_000),
+        coverage: Coverage {
+            parameters: Shares { target: Some(0.031), base: Some(0.99996) },
+            matrices: Shares { target: Some(0.0308), base: Some(0.0325) },
+        },
+        similarity: Similarity {
+            mean_cosine: Some(0.5133),
+            matrix_cosine: Some(-0.00004),
+            matrix_excess: Some(0.0001),
+            norm_cosine: Some(0.9832),
+            norm_expected_cosine: Some(0.9834),
+            norm_centered_cosine: Some(0.0123),
+            aligned: 188,
+            identical: 0,
+            identical_informative: 0,
+        },
+        origin_reading: OriginReading {
+            mean_cosine: Some(0.5133),
+            band: Some("possible_partial_reuse"),
+            band_meaning: Some("weights possibly reused in part"),
+            layer_pattern: "uniformly_low",
+            pattern_meaning: "evidence for training from scratch",
+            agrees: Some(false),
+            why: Some(
+                "the plain mean counts 97 norm gains like the matrices, and norm gains lie near 1 in every model"
+                    .to_owned(),
+            ),
+        },
+        layers: (0..48).map(|i| layer(i, if i % 2 == 0 { -0.0007 } else { 0.0009 }, Some(0.0))).collect(),
+        parts: (0..48).map(|i| part("attention", Some(i), "independent", 8_388_608)).collect(),
+        permutation: Some(PermutationRow {
+            log10_p: Some(-0.2),
+            probes: 3072,
+            hits: 3,
+            groups: 48,
+            tests: (0..48).map(|i| test(i, 0, 0.0)).collect(),
+            power: vec![PowerRow {
+                kind: "ffn".to_owned(),
+                probes: 3072,
+                hits_needed: 31,
+                share_seen_95: Some(0.0135),
+            }],
+            skipped: Vec::new(),
+        }),
+        evidence: vec![
+            finding(
+                "permutation",
+                "3 of 3,072 probed units are in their own place, as in independent models",
+                3.0,
+                Some(-0.2),
+                "from_scratch",
+            ),
+            finding("cosine", "no matrix is nearer than chance", 0.0001, None, "from_scratch"),
+            finding("norms", "norm gains 0.9832; unrelated models of this shape: 0.9834", 0.9832, None, "nothing"),
+        ],
+        verdict: verdict(
+            "from_scratch",
+            &[],
+            "strong",
+            &["a reuse of 1.4 % of the units, in their places, would have been seen with 95 % probability"],
+        ),
+        unmatched: Sides {
+            base: vec![unmatched("lm_head.weight", Role::LmHead, 805_306_368)],
+            target: (0..12)
+                .map(|i| unmatched(&format!("model.layers.{i}.mlp.experts.gate_up_proj"), Role::GateUp, 2_048_000))
+                .collect(),
+        },
+        ..empty()
+    }
+}
+
+/// A model with a vision tower taken over and a decoder of its own; experts re-ordered, layers moved.
+pub(crate) fn partial() -> Compare {
+    let mut parts: Vec<PartRow> = (0..4).map(|i| part("attention", Some(i), "independent", 26_214_400)).collect();
+    parts.extend(
+        (0..4).map(|i| PartRow { component: "vision".to_owned(), ..part("ffn", Some(i), "reused", 8_000_000) }),
+    );
+    parts.push(PartRow { expert: Some(3), ..part("experts", Some(2), "unclear", 4_000_000) });
+    parts.push(PartRow { block: None, ..part("other", None, "new", 10_000) });
+    let mut layers: Vec<LayerRow> = (0..4).map(|i| layer(i, 0.01, Some(-0.3))).collect();
+    layers.extend((0..4).map(|i| LayerRow { component: "vision".to_owned(), ..layer(i, 0.991, Some(-88.2)) }));
+    layers.push(LayerRow { base_layer: Some(2), ..layer(5, 0.88, Some(-120.0)) });
+    layers.push(LayerRow {
+        base_layer: None,
+        matrix_cosine: None,
+        matrix_excess: None,
+        norm_cosine: None,
+        ..layer(6, 0.0, None)
+    });
+    let component = |name: &str, verdict: VerdictRow, cosine: f64| ComponentRow {
+        component: name.to_owned(),
+        coverage: full(),
+        similarity: Similarity { mean_cosine: Some(cosine), matrix_cosine: Some(cosine), ..Similarity::default() },
+        layer_pattern: "uniformly_high",
+        verdict,
+    };
+    Compare {
+        settings: SettingsRow {
+            hash: "none",
+            deep: "on",
+            include: vec!["model.*".to_owned()],
+            exclude: vec!["*.bias".to_owned()],
+            ..settings()
+        },
+        base: checkpoint("Qwen2.5-VL-32B-Instruct", 33_452_718_336),
+        target: checkpoint("HyperCLOVAX-SEED-Think-32B", 33_000_000_000),
+        name_mapping: Some("model.language_model. in the target is model. in the base".to_owned()),
+        similarity: Similarity {
+            mean_cosine: Some(0.62),
+            matrix_cosine: Some(0.21),
+            aligned: 900,
+            ..Similarity::default()
+        },
+        coverage: Coverage {
+            parameters: Shares { target: Some(0.42), base: Some(0.41) },
+            matrices: Shares { target: Some(0.41), base: Some(0.40) },
+        },
+        origin_reading: OriginReading {
+            mean_cosine: Some(0.62),
+            band: Some("possible_partial_reuse"),
+            band_meaning: Some("weights possibly reused in part"),
+            layer_pattern: "some_layers_high",
+            pattern_meaning: "partial initialisation of weights",
+            agrees: Some(true),
+            why: None,
+        },
+        layers,
+        components: vec![
+            component(
+                "text",
+                verdict("from_scratch", &[], "strong", &["no part of the decoder is shown to be reused"]),
+                0.01,
+            ),
+            component(
+                "vision",
+                verdict("derived", &["fine_tuned"], "conclusive", &["every layer of the tower hits"]),
+                0.991,
+            ),
+        ],
+        parts,
+        layer_map: Some(
+            [0, 1, 2, 3, 4, 2, 3, 4, 5]
+                .iter()
+                .zip(0..)
+                .map(|(base, target)| LayerMapRow { target, base: Some(*base), log10_p: Some(-61.0) })
+                .collect(),
+        ),
+        experts: Some(
+            (0..20)
+                .map(|layer| ExpertsRow {
+                    layer,
+                    base_experts: 8,
+                    target_experts: 8,
+                    map: vec![Some(3), Some(1), Some(0), Some(2), Some(4), Some(5), None, Some(7)],
+                    permuted: layer % 2 == 0,
+                })
+                .collect(),
+        ),
+        transformations: vec![TransformationRow {
+            kind: "permuted",
+            found_in: vec![0, 1, 2, 5],
+            units_kept: Some(128),
+            units_of: Some(176),
+            check: "down in the recovered order".to_owned(),
+            check_cosine: Some(0.9981),
+        }],
+        evidence: vec![
+            finding(
+                "bytes",
+                "390 informative tensors of the vision tower are byte-identical",
+                390.0,
+                None,
+                "partial_reuse",
+            ),
+            finding(
+                "permutation",
+                "no hidden unit of the decoder is in its own place",
+                0.0,
+                Some(-0.3),
+                "from_scratch",
+            ),
+        ],
+        verdict: verdict(
+            "partial_reuse",
+            &["fine_tuned"],
+            "strong",
+            &["vision: attention and ffn of layers 0-3 are reused", "text: attention of layers 0-3 is independent"],
+        ),
+        ..empty()
+    }
+}
+
+/// A hundred layers.
+pub(crate) fn hundred_layers() -> Compare {
+    Compare {
+        layers: (0..100).map(|i| layer(i, (f64::from(i) / 9.0).sin(), Some(-f64::from(i)))).collect(),
+        ..fine_tuned()
+    }
+}
+
+/// Every string that comes from files holds what could break a terminal, a table or a page.
+pub(crate) fn hostile() -> Compare {
+    let mut report = fine_tuned();
+    let name = || HOSTILE.to_owned();
+    for checkpoint in [&mut report.base, &mut report.target] {
+        checkpoint.name = name();
+        checkpoint.path = name();
+        checkpoint.architecture = Some(name());
+        checkpoint.quantization = Some(name());
+        checkpoint.dtypes = BTreeMap::from([(name(), 5)]);
+        checkpoint.files = vec![FileRow { name: name(), bytes: 5 }];
+    }
+    report.settings.include = vec![name()];
+    report.name_mapping = Some(name());
+    report.tensors = vec![
+        tensor(HOSTILE, None, Role::Other, "matrix", Some(1.0)),
+        tensor(&"x".repeat(5000), None, Role::Other, "matrix", Some(0.5)),
+        tensor(&"層".repeat(300), None, Role::Other, "norm", None),
+        tensor("", None, Role::Other, "vector", None),
+    ];
+    report.unmatched.base = vec![unmatched(HOSTILE, Role::Other, 1), unmatched(&"y".repeat(5000), Role::Other, 4096)];
+    for row in &mut report.layers {
+        row.component = name();
+    }
+    for row in &mut report.components {
+        row.component = name();
+    }
+    report.components.push(report.components[0].clone());
+    for row in &mut report.parts {
+        row.component = name();
+        row.block = Some(name());
+    }
+    for row in &mut report.evidence {
+        row.statement = format!("{HOSTILE} {}", "long".repeat(50));
+    }
+    report.pca.as_mut().unwrap().matrices[0].name = name();
+    report.verdict.reasons = vec![name(), "z".repeat(400)];
+    report.verdict.not_testable = vec![NotTestable { what: name(), why: name() }];
+    report.origin_reading.agrees = Some(false);
+    report.origin_reading.why = Some(name());
+    report.permutation.as_mut().unwrap().skipped = vec![NotTestable { what: name(), why: name() }];
+    report.warnings = vec![warning("odd", HOSTILE, Some(HOSTILE)), warning("odd", "plain", Some(&"w".repeat(900)))];
+    report
+}
+
+/// All of the above, each with a name.
+pub(crate) fn all_compares() -> Vec<(&'static str, Compare)> {
+    vec![
+        ("empty", empty()),
+        ("fine_tuned", fine_tuned()),
+        ("independent", independent()),
+        ("partial", partial()),
+        ("hundred_layers", hundred_layers()),
+        ("hostile", hostile()),
+    ]
+}
