@@ -1,7 +1,10 @@
 //! Linear algebra: the only file that names the algebra crate.
+//!
+//! Everything is serial, so no result depends on the number of threads. Kernels are chosen by CPU at run time: between
+//! machines figures agree to 6 digits, and [`round6`] takes off what lies behind them.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::{Accum, MatMut, MatRef, Par, Side};
 
 /// `out = A · Bᵀ` with A of shape (m, k), B of shape (n, k), out of shape (m, n), all row-major. Serial.
 ///
@@ -18,14 +21,300 @@ pub fn products(a: &[f32], b: &[f32], k: usize, out: &mut [f32]) {
     matmul(MatMut::from_row_major_slice_mut(out, m, n), Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
 }
 
+/// A matrix of shape (rows, columns) in double precision, row-major, held in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Values, row-major, `rows * columns` of them.
+    pub values: Vec<f64>,
+}
+
+impl Dense {
+    /// All zero.
+    pub fn zeros(rows: usize, columns: usize) -> Self {
+        Self { rows, columns, values: vec![0.0; rows * columns] }
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.columns..(i + 1) * self.columns]
+    }
+
+    /// Row `i`, to be changed.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f64] {
+        &mut self.values[i * self.columns..(i + 1) * self.columns]
+    }
+
+    /// Appends the rows of `other`.
+    ///
+    /// # Panics
+    /// When the numbers of columns differ.
+    pub fn append(&mut self, other: &Dense) {
+        assert_eq!(self.columns, other.columns, "rows of one length");
+        self.values.extend_from_slice(&other.values);
+        self.rows += other.rows;
+    }
+
+    /// Keeps the first `rows` rows.
+    pub fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
+        self.values.truncate(self.rows * self.columns);
+    }
+
+    /// The transpose.
+    pub fn transposed(&self) -> Dense {
+        let mut out = Dense::zeros(self.columns, self.rows);
+        for i in 0..self.rows {
+            for (j, &value) in self.row(i).iter().enumerate() {
+                out.values[j * self.rows + i] = value;
+            }
+        }
+        out
+    }
+
+    /// `self · other`.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn times(&self, other: &Dense) -> Dense {
+        let mut out = Dense::zeros(self.rows, other.columns);
+        matmul(out.view_mut(), Accum::Replace, self.view(), other.view(), 1.0, Par::Seq);
+        out
+    }
+
+    /// `self · otherᵀ`: the inner products of the rows.
+    ///
+    /// # Panics
+    /// When the numbers of columns differ.
+    pub fn times_transposed(&self, other: &Dense) -> Dense {
+        let mut out = Dense::zeros(self.rows, other.rows);
+        matmul(out.view_mut(), Accum::Replace, self.view(), other.view().transpose(), 1.0, Par::Seq);
+        out
+    }
+
+    /// `self += factor · aᵀ · b`, with a of shape (n, rows) and b of shape (n, columns).
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn add_transposed_times(&mut self, a: &Dense, b: &Dense, factor: f64) {
+        matmul(self.view_mut(), Accum::Add, a.view().transpose(), b.view(), factor, Par::Seq);
+    }
+
+    /// Sum of the squares of all values.
+    pub fn energy(&self) -> f64 {
+        self.values.iter().map(|v| v * v).sum()
+    }
+
+    fn view(&self) -> MatRef<'_, f64> {
+        MatRef::from_row_major_slice(&self.values, self.rows, self.columns)
+    }
+
+    fn view_mut(&mut self) -> MatMut<'_, f64> {
+        MatMut::from_row_major_slice_mut(&mut self.values, self.rows, self.columns)
+    }
+
+    fn from_view(view: MatRef<'_, f64>) -> Self {
+        let mut out = Dense::zeros(view.nrows(), view.ncols());
+        out.view_mut().copy_from(view);
+        out
+    }
+}
+
+/// Eigenvalues and eigenvectors of a symmetric matrix.
+#[derive(Debug, Clone)]
+pub struct Eigen {
+    /// Eigenvalues, largest first.
+    pub values: Vec<f64>,
+    /// Unit eigenvectors in the same order, one a row, signs fixed by [`fix_sign`].
+    pub vectors: Dense,
+}
+
+/// Eigenvalues and eigenvectors of the symmetric matrix whose lower triangle `matrix` has; `None` where a value is not
+/// finite or the iteration does not converge.
+///
+/// # Panics
+/// When the matrix is not square.
+pub fn symmetric_eigen(matrix: &Dense) -> Option<Eigen> {
+    assert_eq!(matrix.rows, matrix.columns, "a symmetric matrix is square");
+    if !matrix.values.iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    let n = matrix.rows;
+    let eigen = matrix.view().self_adjoint_eigen(Side::Lower).ok()?;
+    let values: Vec<f64> = (0..n).rev().map(|i| eigen.S()[i]).collect();
+    let mut vectors = Dense::from_view(eigen.U().reverse_cols().transpose());
+    for i in 0..n {
+        fix_sign(vectors.row_mut(i));
+    }
+    Some(Eigen { values, vectors })
+}
+
+/// The orthogonal matrix nearest to the square `matrix` in the Frobenius norm, U·Vᵀ of its singular value decomposition
+/// U·S·Vᵀ (Schönemann 1966); `None` where a value is not finite or the iteration does not converge.
+///
+/// # Panics
+/// When the matrix is not square.
+pub fn polar_factor(matrix: &Dense) -> Option<Dense> {
+    assert_eq!(matrix.rows, matrix.columns, "a rotation is square");
+    if !matrix.values.iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    let svd = matrix.view().svd().ok()?;
+    let mut out = Dense::zeros(matrix.rows, matrix.columns);
+    matmul(out.view_mut(), Accum::Replace, svd.U(), svd.V().transpose(), 1.0, Par::Seq);
+    Some(out)
+}
+
+/// An orthonormal basis of the span of the rows, one vector a row, by Householder reflections with pivoting, which
+/// leaves rows that depend on the others (less than 1e-10 of their length is outside their span) to the end, cut off.
+pub fn orthonormal_rows(rows: &Dense) -> Dense {
+    let mut scaled = rows.clone();
+    for i in 0..scaled.rows {
+        let length = scaled.row(i).iter().map(|v| v * v).sum::<f64>().sqrt();
+        let factor = if length > 0.0 { 1.0 / length } else { 0.0 };
+        scaled.row_mut(i).iter_mut().for_each(|v| *v *= factor);
+    }
+    let qr = scaled.view().transpose().col_piv_qr();
+    let q = qr.compute_thin_Q();
+    let r = qr.R();
+    let mut out = Dense::zeros(0, rows.columns);
+    for i in (0..q.ncols()).take_while(|&i| r[(i, i)].abs() > 1e-10) {
+        out.values.extend(q.col(i).iter());
+        out.rows += 1;
+    }
+    out
+}
+
+/// Turns a vector so that its largest component is positive, the first of those within 1e-6 of the largest: so that
+/// the sign does not hang on the last bits.
+pub fn fix_sign(vector: &mut [f64]) {
+    let largest = vector.iter().fold(0.0f64, |most, v| most.max(v.abs()));
+    let decides = vector.iter().find(|v| v.abs() >= largest * (1.0 - 1e-6));
+    if decides.is_some_and(|&v| v < 0.0) {
+        vector.iter_mut().for_each(|v| *v = -*v);
+    }
+}
+
+/// `value` to 6 significant digits; no negative zero.
+pub fn round6(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value + 0.0;
+    }
+    // Through decimal text, since a product with a power of ten rounds a second time.
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::numeric::rng::Draws;
+
+    fn random(rows: usize, columns: usize, seed: u64) -> Dense {
+        let mut draws = Draws::new(seed, "linalg");
+        Dense { rows, columns, values: (0..rows * columns).map(|_| draws.normal()).collect() }
+    }
+
+    fn distance(a: &Dense, b: &Dense) -> f64 {
+        assert_eq!((a.rows, a.columns), (b.rows, b.columns));
+        a.values.iter().zip(&b.values).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+    }
+
+    fn identity(n: usize) -> Dense {
+        let mut out = Dense::zeros(n, n);
+        (0..n).for_each(|i| out.values[i * n + i] = 1.0);
+        out
+    }
 
     #[test]
     fn products_are_the_inner_products_of_rows() {
         let mut out = [0.0; 6];
         products(&[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0, 0.0, 1.0, 2.0, 2.0], 2, &mut out);
         assert_eq!(out, [1.0, 2.0, 6.0, 3.0, 4.0, 14.0]);
+    }
+
+    #[test]
+    fn products_of_matrices_agree_with_the_definition() {
+        let (a, b) = (random(5, 7, 1), random(7, 3, 2));
+        let product = a.times(&b);
+        let entry: f64 = (0..7).map(|k| a.row(3)[k] * b.row(k)[2]).sum();
+        assert!((product.row(3)[2] - entry).abs() < 1e-12);
+        assert!(distance(&product, &a.times_transposed(&b.transposed())) < 1e-12);
+        let mut sum = Dense::zeros(5, 3);
+        sum.add_transposed_times(&a.transposed(), &b, 2.0);
+        sum.values.iter_mut().for_each(|v| *v /= 2.0);
+        assert!(distance(&product, &sum) < 1e-12);
+    }
+
+    #[test]
+    fn eigenvectors_rebuild_the_matrix_and_come_largest_first() {
+        let a = random(40, 20, 3);
+        let mut gram = Dense::zeros(20, 20);
+        gram.add_transposed_times(&a, &a, 1.0);
+        let eigen = symmetric_eigen(&gram).unwrap();
+        assert!(eigen.values.windows(2).all(|w| w[0] >= w[1]));
+        let mut scaled = eigen.vectors.clone();
+        (0..20).for_each(|i| scaled.row_mut(i).iter_mut().for_each(|v| *v *= eigen.values[i]));
+        assert!(distance(&gram, &eigen.vectors.transposed().times(&scaled)) < 1e-10);
+    }
+
+    #[test]
+    fn a_matrix_with_a_nan_has_no_eigenvectors_and_no_polar_factor() {
+        let mut a = identity(3);
+        a.values[4] = f64::NAN;
+        assert!(symmetric_eigen(&a).is_none() && polar_factor(&a).is_none());
+    }
+
+    #[test]
+    fn the_polar_factor_of_a_stretched_rotation_is_the_rotation() {
+        let rotation = orthonormal_rows(&random(12, 12, 4));
+        let a = random(12, 12, 5);
+        let mut stretch = identity(12);
+        stretch.add_transposed_times(&a, &a, 1.0);
+        assert!(distance(&rotation, &polar_factor(&rotation.times(&stretch)).unwrap()) < 1e-10);
+    }
+
+    #[test]
+    fn dependent_rows_give_no_vector() {
+        let a = random(3, 10, 6);
+        let mut rows = Dense::zeros(1, 10);
+        rows.append(&a);
+        rows.values.extend_from_slice(a.row(0));
+        rows.values.extend(random(1, 10, 8).values);
+        rows.rows += 2;
+        let basis = orthonormal_rows(&rows);
+        assert_eq!(basis.rows, 4);
+        assert!(distance(&identity(4), &basis.times_transposed(&basis)) < 1e-12);
+        let inside = rows.times_transposed(&basis);
+        assert!((inside.energy() - rows.energy()).abs() < 1e-10, "the basis spans every row");
+        assert_eq!(orthonormal_rows(&random(9, 4, 7)).rows, 4);
+    }
+
+    #[test]
+    fn signs_do_not_hang_on_the_last_bits() {
+        let mut vector = [-0.5, 0.5 + 1e-12, 0.1];
+        fix_sign(&mut vector);
+        assert!(vector[0] > 0.0 && vector[1] < 0.0);
+    }
+
+    #[test]
+    fn rounding_keeps_six_digits() {
+        assert_eq!(round6(0.123_456_789), 0.123_457);
+        assert_eq!(round6(-123_456_789.0), -123_457_000.0);
+        assert!(round6(-0.0).is_sign_positive() && round6(f64::NAN).is_nan());
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_is_idempotent_and_near(value in -1e300f64..1e300) {
+            let rounded = round6(value);
+            prop_assert_eq!(round6(rounded), rounded);
+            prop_assert!((rounded - value).abs() <= 5.1e-6 * value.abs());
+        }
     }
 }

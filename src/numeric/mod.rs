@@ -4,6 +4,7 @@ pub mod decode;
 pub mod kernels;
 pub mod linalg;
 pub mod quant;
+pub mod principal;
 pub mod rng;
 pub mod rows;
 pub mod sums;
