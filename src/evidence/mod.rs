@@ -3,3 +3,4 @@
 pub mod chance;
 pub mod power;
 pub mod units;
+pub mod subspace;
