@@ -1,8 +1,19 @@
 //! Bytes of one weight file, by a map or by positioned reads.
+//!
+//! The only file that maps memory. A reader cannot tell which way the bytes came.
+#![allow(unsafe_code)]
 
-use std::path::Path;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
-use crate::error::Result;
+use memmap2::{Advice, Mmap};
+
+#[cfg(unix)]
+use super::fault;
+use crate::error::{Error, Result};
 use crate::model::words::words;
 
 words! {
@@ -15,38 +26,390 @@ words! {
     }
 }
 
-/// The bytes of one regular file.
-pub struct ByteSource(());
+/// What a file that got shorter while it was open is told.
+pub(super) fn shrank(expected: u64) -> String {
+    format!("shrank while it was read (expected {expected} bytes; --io read tolerates changing files better)")
+}
+
+/// Opens `path` if it is a regular file: a FIFO would block, a device or a socket has no length.
+///
+/// # Errors
+/// Not there, a symbolic link to nothing, not a regular file, or not readable.
+pub(super) fn open_regular(path: &Path) -> Result<(File, Metadata)> {
+    require_regular(path, &metadata(path)?)?;
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
+    require_regular(path, &metadata)?;
+    Ok((file, metadata))
+}
+
+/// What `path` is, links followed; a link to nothing is told apart from nothing.
+pub(super) fn metadata(path: &Path) -> Result<Metadata> {
+    fs::metadata(path).map_err(|e| match fs::read_link(path) {
+        Ok(_) if e.kind() == io::ErrorKind::NotFound => {
+            Error::malformed(path, "a symbolic link to nothing: not downloaded (expected the file it names)")
+        }
+        _ => Error::io(path, e),
+    })
+}
+
+fn require_regular(path: &Path, metadata: &Metadata) -> Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(Error::unsupported(path, format!("{} (expected a regular file)", kind_of(metadata)))),
+    }
+}
+
+/// What a file that is not regular is, in words.
+fn kind_of(metadata: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a named pipe";
+        } else if kind.is_socket() {
+            return "a socket";
+        } else if kind.is_block_device() || kind.is_char_device() {
+            return "a device";
+        }
+    }
+    if metadata.is_dir() { "a directory" } else { "not a regular file" }
+}
+
+/// The bytes of one regular file. Shared between threads; nothing in it changes.
+pub struct ByteSource {
+    path: PathBuf,
+    len: u64,
+    modified: Option<SystemTime>,
+    backing: Backing,
+}
+
+enum Backing {
+    Map(Mapped),
+    File(File),
+}
+
+/// Field order is drop order: the range leaves the table of faults before it is unmapped.
+struct Mapped {
+    #[cfg(unix)]
+    _watch: fault::Watch,
+    map: Mmap,
+    /// Bytes of ranges too small for a call of their own that are done and still mapped.
+    held_back: AtomicU64,
+}
+
+/// Smallest range that is given back at once, and the least page size.
+const PAGE: u64 = 4096;
+
+/// A fault maps up to this many bytes around its page (Linux, `fault_around_bytes`), so ranges are given back with
+/// their surroundings; what a neighbour still reads comes back with a minor fault.
+const FAULT_AROUND: u64 = 1 << 16;
+
+/// Small ranges are given back together, the whole map at a time, when they add up to this.
+const HELD_BACK: u64 = 1 << 20;
 
 impl ByteSource {
-    /// Opens a regular file.
+    /// Opens a regular file. A file system without maps is read with positioned reads.
     ///
     /// # Errors
     /// Not a regular file, or not readable.
-    pub fn open(_path: &Path, _io: Io) -> Result<Self> {
-        todo!()
+    pub fn open(path: &Path, io: Io) -> Result<Self> {
+        let (file, metadata) = open_regular(path)?;
+        let (len, modified) = (metadata.len(), metadata.modified().ok());
+        let backing = match io {
+            Io::Mmap => Mapped::new(path, &file, len).map_or(Backing::File(file), Backing::Map),
+            Io::Read => Backing::File(file),
+        };
+        Ok(Self { path: path.to_path_buf(), len, modified, backing })
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Length in bytes when it was opened.
     pub fn len(&self) -> u64 {
-        todo!()
+        self.len
+    }
+
+    /// True for a file of no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// `len` bytes from `offset`: a slice of the map, or `scratch` filled by positioned reads.
     ///
+    /// `scratch` grows to the longest range asked for and is not cleared between calls.
+    ///
     /// # Errors
     /// The range is not in the file (any more), or the system refuses the read.
-    pub fn bytes<'a>(&'a self, _offset: u64, _len: usize, _scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        todo!()
+    #[inline]
+    pub fn bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        match &self.backing {
+            Backing::Map(mapped) => slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len)),
+            Backing::File(file) => self.read(file, offset, len, scratch),
+        }
+    }
+
+    fn read<'a>(&self, file: &File, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.len) {
+            return Err(self.outside(offset, len));
+        }
+        if scratch.len() < len {
+            scratch.resize(len, 0);
+        }
+        let target = scratch.get_mut(..len).unwrap_or_default();
+        read_exact_at(file, target, offset).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => Error::malformed(&self.path, shrank(self.len)),
+            _ => Error::io(&self.path, e),
+        })?;
+        Ok(target)
+    }
+
+    #[cold]
+    fn outside(&self, offset: u64, len: usize) -> Error {
+        let what = format!("{len} bytes at {offset} are not in the file (expected at most {} bytes)", self.len);
+        Error::malformed(&self.path, what)
     }
 
     /// Announces that the range will be read soon.
-    pub fn will_need(&self, _offset: u64, _len: u64) {
-        todo!()
+    pub fn will_need(&self, offset: u64, len: u64) {
+        if let Backing::Map(mapped) = &self.backing {
+            mapped.will_need(offset, len.min(self.len.saturating_sub(offset)));
+        }
     }
 
-    /// Gives the pages of the range back: they are not needed again soon.
-    pub fn done(&self, _offset: u64, _len: u64) {
-        todo!()
+    /// Gives the pages of the range back: they are not needed again soon. Bytes of it that are read again are read
+    /// again from the file.
+    #[inline]
+    pub fn done(&self, offset: u64, len: u64) {
+        if let Backing::Map(mapped) = &self.backing {
+            mapped.done(offset, len, self.len);
+        }
+    }
+
+    /// That the file is still the one that was opened, to be asked after the last byte was read: a map shows a file
+    /// that was cut inside its last page as zeros.
+    ///
+    /// # Errors
+    /// The length or the time of the last change differs.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let now = match &self.backing {
+            Backing::File(file) => file.metadata(),
+            Backing::Map(_) => fs::metadata(&self.path),
+        };
+        // A path that is gone or was replaced leaves the opened file as it was.
+        let Ok(now) = now else { return Ok(()) };
+        if now.len() < self.len {
+            Err(Error::malformed(&self.path, shrank(self.len)))
+        } else if now.modified().ok() != self.modified {
+            Err(Error::malformed(&self.path, "changed while it was read (expected a file at rest)"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Mapped {
+    /// `None` where the file cannot be mapped: a file system without maps, an address space that is too small.
+    fn new(path: &Path, file: &File, len: u64) -> Option<Self> {
+        let mapped_len = usize::try_from(len).ok()?;
+        // SAFETY: the map is read only and private to this value; bytes are handed out as shared slices that live no
+        // longer than it. That nobody writes to the file meanwhile cannot be ensured: values may then be any bytes,
+        // which every reader must bear anyway, and a file that shrinks ends in the fault handler.
+        let map = unsafe { memmap2::MmapOptions::new().len(mapped_len).map(file) }.ok()?;
+        #[cfg(unix)]
+        let _watch = fault::watch(map.as_ptr() as usize, mapped_len, path, len);
+        #[cfg(not(unix))]
+        let _ = path;
+        #[cfg(unix)]
+        let _ = map.advise(Advice::Sequential);
+        Some(Self {
+            #[cfg(unix)]
+            _watch,
+            map,
+            held_back: AtomicU64::new(0),
+        })
+    }
+
+    #[cfg(unix)]
+    fn will_need(&self, offset: u64, len: u64) {
+        if let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) {
+            // Advice is a hint: a refusal changes nothing that is read.
+            let _ = self.map.advise_range(Advice::WillNeed, offset, len);
+        }
+    }
+
+    #[cfg(unix)]
+    fn done(&self, offset: u64, len: u64, file_len: u64) {
+        if len >= PAGE {
+            let begin = offset & !(FAULT_AROUND - 1);
+            let end = offset.saturating_add(len).div_ceil(FAULT_AROUND).saturating_mul(FAULT_AROUND).min(file_len);
+            self.give_back(begin, end.saturating_sub(begin));
+        } else if self.held_back.fetch_add(PAGE, Ordering::Relaxed) >= HELD_BACK {
+            self.held_back.store(0, Ordering::Relaxed);
+            self.give_back(0, file_len);
+        }
+    }
+
+    #[cfg(unix)]
+    fn give_back(&self, offset: u64, len: u64) {
+        if let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) {
+            // SAFETY: the map is a read-only file map, never written through: pages that are dropped come back from the
+            // file with the same bytes, so slices of them stay valid.
+            let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len) };
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn will_need(&self, _offset: u64, _len: u64) {}
+
+    #[cfg(not(unix))]
+    fn done(&self, _offset: u64, _len: u64, _file_len: u64) {}
+}
+
+#[inline]
+fn slice(map: &[u8], offset: u64, len: usize) -> Option<&[u8]> {
+    let begin = usize::try_from(offset).ok()?;
+    map.get(begin..begin.checked_add(len)?)
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, target, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !target.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, target, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                target = &mut target[count..];
+                offset += count as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn file_of(content: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    #[test]
+    fn both_ways_give_the_same_bytes_in_range_and_refuse_the_rest() {
+        let content: Vec<u8> = (0..300_000u32).map(|i| (i % 251) as u8).collect();
+        let file = file_of(&content);
+        for io in [Io::Mmap, Io::Read] {
+            let source = ByteSource::open(file.path(), io).unwrap();
+            assert_eq!(source.len(), 300_000);
+            let mut scratch = Vec::new();
+            for (offset, len) in [(0u64, 300_000usize), (299_999, 1), (300_000, 0), (4097, 70_000), (1, 3)] {
+                let begin = offset as usize;
+                assert_eq!(source.bytes(offset, len, &mut scratch).unwrap(), &content[begin..begin + len]);
+                source.will_need(offset, len as u64);
+                source.done(offset, len as u64);
+            }
+            for (offset, len) in [(300_000u64, 1usize), (u64::MAX, 1), (1, usize::MAX), (0, 300_001)] {
+                let error = source.bytes(offset, len, &mut scratch).unwrap_err().to_string();
+                assert!(error.contains("are not in the file (expected at most 300000 bytes)"), "{error}");
+            }
+            source.check_unchanged().unwrap();
+        }
+    }
+
+    #[test]
+    fn bytes_given_back_are_read_again_from_the_file() {
+        let content: Vec<u8> = (0..2_000_000u32).map(|i| (i % 253) as u8).collect();
+        let file = file_of(&content);
+        let source = ByteSource::open(file.path(), Io::Mmap).unwrap();
+        let mut scratch = Vec::new();
+        for _ in 0..1000 {
+            source.done(123, 17);
+        }
+        source.done(0, u64::MAX);
+        source.done(u64::MAX, u64::MAX);
+        assert_eq!(source.bytes(0, 2_000_000, &mut scratch).unwrap(), content);
+    }
+
+    #[test]
+    fn an_empty_file_is_a_source_of_no_bytes() {
+        let file = file_of(b"");
+        for io in [Io::Mmap, Io::Read] {
+            let source = ByteSource::open(file.path(), io).unwrap();
+            assert!(source.is_empty());
+            assert_eq!(source.bytes(0, 0, &mut Vec::new()).unwrap(), b"");
+        }
+    }
+
+    #[test]
+    fn scratch_is_reused() {
+        let file = file_of(&[7; 5000]);
+        let source = ByteSource::open(file.path(), Io::Read).unwrap();
+        let mut scratch = vec![9; 5000];
+        assert_eq!(source.bytes(10, 20, &mut scratch).unwrap(), [7; 20]);
+        assert_eq!(scratch.len(), 5000);
+        assert_eq!(scratch.last(), Some(&9));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_under_reads_is_an_error_that_says_so() {
+        let file = file_of(&[1; 9000]);
+        let source = ByteSource::open(file.path(), Io::Read).unwrap();
+        file.as_file().set_len(100).unwrap();
+        let error = source.bytes(0, 9000, &mut Vec::new()).unwrap_err().to_string();
+        assert!(
+            error
+                .ends_with("shrank while it was read (expected 9000 bytes; --io read tolerates changing files better)")
+        );
+        assert!(source.check_unchanged().unwrap_err().to_string().contains("shrank while it was read"));
+    }
+
+    #[test]
+    fn a_file_that_changed_is_found_out_afterwards() {
+        let file = file_of(&[1; 9000]);
+        for io in [Io::Mmap, Io::Read] {
+            let source = ByteSource::open(file.path(), io).unwrap();
+            let later = SystemTime::now() + std::time::Duration::from_secs(60);
+            file.as_file().set_modified(later).unwrap();
+            assert!(source.check_unchanged().unwrap_err().to_string().contains("changed while it was read"));
+            file.as_file().set_modified(later + std::time::Duration::from_secs(60)).unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_regular_file_is_refused_without_blocking() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let fifo = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        for (path, kind) in [
+            (socket.as_path(), "a socket"),
+            (fifo.as_path(), "a named pipe"),
+            (Path::new("/dev/null"), "a device"),
+            (folder.path(), "a directory"),
+        ] {
+            let error = ByteSource::open(path, Io::Mmap).err().unwrap().to_string();
+            assert!(error.ends_with(&format!(": {kind} (expected a regular file)")), "{error}");
+        }
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let error = ByteSource::open(&link, Io::Read).err().unwrap().to_string();
+        assert!(error.contains("a symbolic link to nothing: not downloaded"), "{error}");
     }
 }

@@ -1,6 +1,23 @@
 //! Files to checkpoints: layouts on disk, headers, bytes. Nothing here knows a role or an analysis.
+//!
+//! [`open`] finds the weight files of a path and joins what they hold; `reader` tells formats apart by their first bytes
+//! and hands each file to its reader, which answers with names, dtypes, shapes and places.
 
 pub mod bytes;
 pub mod gguf;
 pub mod open;
 pub mod read_at;
+mod card;
+#[cfg(unix)]
+mod fault;
+mod folder;
+mod hub;
+mod index;
+mod json;
+mod limits;
+mod merge;
+pub mod open;
+mod reader;
+mod safetensors;
+mod sidecar;
+mod weights;

@@ -1,0 +1,150 @@
+//! A mapped file that shrinks: the system answers the next touch with SIGBUS, and this turns it into an error line.
+//!
+//! The handler runs in the thread that touched the page. It may not allocate, lock or unwind: it looks the address up in
+//! a table that only grows, writes a line made beforehand, and ends the process with exit code 2.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::Write;
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
+
+use signal_hook::consts::SIGBUS;
+use signal_hook::low_level::{emulate_default_handler, exit};
+
+use super::bytes::shrank;
+use crate::error::Error;
+
+/// Exit code of a run without an answer (contract.md, section 1).
+const EXIT: i32 = 2;
+
+/// A mapped range and the line for a fault in it. Entries stay in the list for good, a few hundred bytes for each file
+/// ever mapped: freeing one could pull it from under a handler.
+struct Entry {
+    begin: usize,
+    /// One past the last byte; 0 once the range is unmapped.
+    end: AtomicUsize,
+    line: Box<[u8]>,
+    next: Slot,
+}
+
+type Slot = OnceLock<Box<Entry>>;
+
+/// Head of the list; the handler follows it by atomic loads alone.
+static TABLE: Slot = OnceLock::new();
+
+/// Where the next entry goes. Only [`watch`] locks it, never the handler.
+static TAIL: Mutex<&'static Slot> = Mutex::new(&TABLE);
+
+/// Keeps a range in the table.
+pub(super) struct Watch(&'static Entry);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.end.store(0, Ordering::Release);
+    }
+}
+
+/// Enters the map of `len` bytes at address `begin`, of the file `path` that had `bytes` bytes when it was mapped.
+pub(super) fn watch(begin: usize, len: usize, path: &Path, bytes: u64) -> Watch {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        // SAFETY: `on_fault` does only what a signal handler may: atomic loads, write(2), sigaction(2), _exit(2). Where
+        // registering fails, a fault ends the process as it does without a handler.
+        let _ = unsafe { signal_hook_registry::register_sigaction(SIGBUS, |info| on_fault(info.si_addr() as usize)) };
+    });
+    let line = format!("wcmp: error: {}\n", Error::malformed(path, shrank(bytes))).into_bytes().into_boxed_slice();
+    let end = AtomicUsize::new(begin.saturating_add(len));
+    let mut tail = TAIL.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry: &'static Entry = tail.get_or_init(|| Box::new(Entry { begin, end, line, next: OnceLock::new() }));
+    *tail = &entry.next;
+    Watch(entry)
+}
+
+/// The line for a fault at `address`; `None` where no watched map holds it.
+fn line_for(address: usize) -> Option<&'static [u8]> {
+    let mut slot = &TABLE;
+    while let Some(entry) = slot.get() {
+        if (entry.begin..entry.end.load(Ordering::Acquire)).contains(&address) {
+            return Some(&entry.line);
+        }
+        slot = &entry.next;
+    }
+    None
+}
+
+fn on_fault(address: usize) {
+    match line_for(address) {
+        Some(line) => {
+            // SAFETY: descriptor 2 is only borrowed, as `ManuallyDrop` never closes it; `File` writes unbuffered.
+            let mut stderr = ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
+            let _ = stderr.write_all(line);
+            exit(EXIT)
+        }
+        // Not a map of ours: returning would repeat the fault for ever.
+        None => {
+            let _ = emulate_default_handler(SIGBUS);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::format::bytes::{ByteSource, Io};
+
+    #[test]
+    fn an_address_is_found_while_its_range_is_watched() {
+        // Addresses of the kernel's half: no real map of another test can hold them.
+        let base = usize::MAX / 2 + 1;
+        let first = watch(base, 100, Path::new("a\u{1b}.safetensors"), 100);
+        let second = watch(base + 100, 50, Path::new("b.safetensors"), 50);
+        let line = |address| line_for(address).map(|line| String::from_utf8(line.to_vec()).unwrap());
+        assert_eq!(
+            line(base + 99).unwrap(),
+            "wcmp: error: a\\u001B.safetensors: shrank while it was read (expected 100 bytes; --io read tolerates \
+             changing files better)\n"
+        );
+        assert!(line(base + 100).unwrap().contains("b.safetensors: "));
+        assert_eq!(line(base - 1), None);
+        assert_eq!(line(base + 150), None);
+        drop(first);
+        assert_eq!(line(base + 99), None);
+        assert!(line(base + 149).is_some());
+        drop(second);
+        assert_eq!(line(base + 149), None);
+    }
+
+    const CHILD: &str = "WCMP_TEST_SHRINKING_FILE";
+
+    /// The process that [`a_map_whose_file_shrinks_ends_in_the_line_and_exit_code_2`] looks at.
+    #[test]
+    #[ignore = "ends its process: run by another test"]
+    fn child_that_reads_a_shrinking_file() {
+        let path = std::env::var_os(CHILD).unwrap();
+        let source = ByteSource::open(Path::new(&path), Io::Mmap).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        let sum: u64 = source.bytes(0, 1 << 20, &mut Vec::new()).unwrap().iter().map(|&byte| u64::from(byte)).sum();
+        unreachable!("read {sum} from a file that is gone");
+    }
+
+    #[test]
+    fn a_map_whose_file_shrinks_ends_in_the_line_and_exit_code_2() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        std::fs::write(&path, vec![1; 1 << 20]).unwrap();
+        let name = "format::fault::tests::child_that_reads_a_shrinking_file";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", name, "--ignored", "--nocapture"]).env(CHILD, &path).output().unwrap();
+        let expected = format!("wcmp: error: {}: shrank while it was read (expected 1048576 bytes;", path.display());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.starts_with(&expected) && stderr.lines().count() == 1, "{stderr}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}

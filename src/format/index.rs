@@ -1,0 +1,133 @@
+//! `*.index.json` of a sharded model: which tensor stands in which file.
+
+use std::path::Path;
+
+use super::json::{Scan, Scanner};
+use super::{limits, sidecar};
+use crate::error::{Error, Result, quoted};
+
+/// The weight map, sorted by tensor name, names unique.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Index {
+    /// Tensor and file name.
+    pub(super) weight_map: Vec<(String, String)>,
+}
+
+impl Index {
+    /// The file of a tensor.
+    pub(super) fn file_of(&self, tensor: &str) -> Option<&str> {
+        let at = self.weight_map.binary_search_by(|(name, _)| name.as_str().cmp(tensor)).ok()?;
+        self.weight_map.get(at).map(|(_, file)| file.as_str())
+    }
+
+    /// The files it names, sorted.
+    pub(super) fn files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = self.weight_map.iter().map(|(_, file)| file.as_str()).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+}
+
+/// Reads an index. `metadata.total_size` is not looked at: it is wrong in released models.
+///
+/// # Errors
+/// Not JSON, no weight_map, a tensor in two files, or a file that is no plain name.
+pub(super) fn read(path: &Path) -> Result<Index> {
+    let text = sidecar::read_json_text(path, limits::INDEX_BYTES)?;
+    parse(&text).map_err(|what| Error::malformed(path, what))
+}
+
+fn parse(text: &str) -> Scan<Index> {
+    let mut weight_map: Option<Vec<(String, String)>> = None;
+    let mut scanner = Scanner::new(text);
+    scanner
+        .object(|scanner, key| match (&*key, &weight_map) {
+            ("weight_map", None) => {
+                let mut map = Vec::new();
+                let read = scanner.object(|scanner, tensor| {
+                    let file = scanner.string().map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
+                    check_plain(&file).map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
+                    map.push((tensor.into_owned(), file.into_owned()));
+                    Ok(())
+                });
+                weight_map = Some(map);
+                read.map_err(|what| format!("weight_map: {what}"))
+            }
+            ("weight_map", Some(_)) => Err("weight_map twice (expected once)".into()),
+            _ => scanner.skip(),
+        })
+        .and_then(|()| scanner.end())?;
+    let mut weight_map = weight_map.ok_or("no weight_map (expected an index of shards)")?;
+    if weight_map.is_empty() {
+        return Err("weight_map names no tensor (expected an index of shards)".into());
+    }
+    weight_map.sort_unstable();
+    weight_map.dedup();
+    let twice = weight_map.windows(2).find_map(|pair| match pair {
+        [a, b] if a.0 == b.0 => Some((a, b)),
+        _ => None,
+    });
+    if let Some((a, b)) = twice {
+        let tensor = quoted(&a.0);
+        return Err(format!(
+            "tensor {tensor} is mapped to {} and to {} (expected one file)",
+            quoted(&a.1),
+            quoted(&b.1)
+        ));
+    }
+    Ok(Index { weight_map })
+}
+
+/// That a file named by an index stands in the index's own directory.
+fn check_plain(file: &str) -> Scan<()> {
+    let plain = !matches!(file, "" | "." | "..") && !file.contains(['/', '\\', '\0', ':']);
+    match plain {
+        true => Ok(()),
+        false => Err(format!("file {} (expected a plain file name in the index's directory)", quoted(file))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_map_is_sorted_and_looked_up() {
+        let text = r#"{"metadata":{"total_size":9e99},"weight_map":{"b":"2.safetensors","a":"1.safetensors","c":"2.safetensors"}}"#;
+        let index = parse(text).unwrap();
+        assert_eq!(index.files(), ["1.safetensors", "2.safetensors"]);
+        assert_eq!(index.file_of("c"), Some("2.safetensors"));
+        assert_eq!(index.file_of("d"), None);
+        assert_eq!(parse(r#"{"weight_map":{"a":"x","a":"x"}}"#).unwrap().weight_map.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_index_is_an_error_that_says_why() {
+        for (text, what) in [
+            ("", "the end at byte 0 (expected an object)"),
+            ("{}", "no weight_map (expected an index of shards)"),
+            (r#"{"weight_map":{}}"#, "weight_map names no tensor (expected an index of shards)"),
+            (r#"{"weight_map":[]}"#, "weight_map: '[' at byte 14 (expected an object)"),
+            (r#"{"weight_map":{"a":"x"},"weight_map":{"a":"x"}}"#, "weight_map twice (expected once)"),
+            (r#"{"weight_map":{"a":7}}"#, "weight_map: tensor \"a\": \"7\" at byte 19 (expected a string)"),
+            (
+                r#"{"weight_map":{"a":"x","\u0061":"y"}}"#,
+                "tensor \"a\" is mapped to \"x\" and to \"y\" (expected one file)",
+            ),
+            (r#"{"weight_map":{"a":"x"}} x"#, "\"x\" at byte 25 (expected the end)"),
+            ("\u{feff}{}", "'\\u{feff}' at byte 0 (expected an object)"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), what, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_must_be_plain_names() {
+        for file in ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\\\b", "x\\u0000", "C:x"] {
+            let error = parse(&format!(r#"{{"weight_map":{{"t":"{file}"}}}}"#)).unwrap_err();
+            assert!(error.ends_with("(expected a plain file name in the index's directory)"), "{error}");
+        }
+    }
+}

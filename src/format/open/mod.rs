@@ -1,0 +1,307 @@
+//! A path to an open checkpoint: directory, pipeline of directories, single file, index, hub cache folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::bytes::{self, ByteSource, Io};
+use super::folder::Folder;
+use super::index::{self, Index};
+use super::merge::{self, Shard};
+use super::weights::{self, Choice};
+use super::{hub, reader, sidecar};
+use crate::error::{Error, Result, quoted};
+use crate::model::checkpoint::{Checkpoint, File, Format, TensorInfo, Warning};
+use crate::model::config::Config;
+
+/// A checkpoint with its files open.
+pub struct Opened {
+    /// What was found.
+    pub checkpoint: Checkpoint,
+    /// One source for each of [`Checkpoint::files`], in that order.
+    pub sources: Vec<ByteSource>,
+}
+
+/// Opens the checkpoint at `path` and checks every header; no tensor value is read, except where one name stands in two
+/// files, whose bytes must then be equal.
+///
+/// # Errors
+/// No weight file there, or a file that breaks its format.
+pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
+    let found = find(path)?;
+    let mut warnings = found.facts.warnings;
+    let mut stored = Stored::default();
+    for set in &found.sets {
+        stored.add(set, io, &mut warnings)?;
+    }
+    let Some(format) = stored.format else { return Err(no_weights(path, &found.facts.config)) };
+    let config = found.facts.config.or(stored.config);
+    let weight_set: Vec<String> = found.sets.iter().map(Set::describe).collect();
+    let checkpoint = Checkpoint {
+        path: path.to_path_buf(),
+        name: name(path, config.as_ref()),
+        format,
+        files: stored.files,
+        tensors: stored.tensors,
+        config,
+        declared_base: found.facts.declared_base,
+        weight_set: weight_set.join("; "),
+        ignored_files: found.ignored,
+        warnings,
+    };
+    Ok(Opened { checkpoint, sources: stored.sources })
+}
+
+/// Reads the config.json at `path`, a file or a directory or hub cache folder that holds one, as a checkpoint of format
+/// `config`, without tensors and whether there are weights or not.
+///
+/// # Errors
+/// No config.json there, or one that is no JSON object.
+pub fn open_config(path: &Path) -> Result<Checkpoint> {
+    let mut warnings = Vec::new();
+    let (file, declared_base) = if bytes::metadata(path)?.is_dir() {
+        let folder = Folder::open(&hub::snapshot(path)?.unwrap_or_else(|| path.to_path_buf()))?;
+        let Some(file) = folder.file(CONFIG)? else {
+            return Err(Error::unsupported(path, "no config.json (expected a model's directory)"));
+        };
+        (file, declared_base(&folder))
+    } else {
+        (path.to_path_buf(), Vec::new())
+    };
+    let config = sidecar::read_config(&file, &mut warnings)?;
+    Ok(Checkpoint {
+        path: path.to_path_buf(),
+        name: name(path, Some(&config)),
+        format: Format::Config,
+        files: Vec::new(),
+        tensors: Vec::new(),
+        config: Some(config),
+        declared_base,
+        weight_set: format!("{CONFIG}, no weights"),
+        ignored_files: Vec::new(),
+        warnings,
+    })
+}
+
+const CONFIG: &str = "config.json";
+const PIPELINE: &str = "model_index.json";
+const CARD: &str = "README.md";
+
+/// What lies at a path, before any weight file is opened.
+struct Found {
+    sets: Vec<Set>,
+    ignored: Vec<String>,
+    facts: Facts,
+}
+
+/// What the files beside the weights say.
+#[derive(Default)]
+struct Facts {
+    config: Option<Config>,
+    declared_base: Vec<String>,
+    warnings: Vec<Warning>,
+}
+
+/// Files of one directory that are one model, or one part of a pipeline.
+struct Set {
+    /// What tensor and file names begin with: the sub-folder with `/`, or nothing.
+    prefix: String,
+    /// Names in the directory, and paths; sorted.
+    files: Vec<(String, PathBuf)>,
+    index: Option<(PathBuf, Index)>,
+}
+
+impl Set {
+    /// The set in words, for people.
+    fn describe(&self) -> String {
+        let count = self.files.len();
+        let what = match (&self.index, self.files.as_slice()) {
+            (Some((path, _)), _) => {
+                format!("{}, {count} {}", own_name(path), if count == 1 { "shard" } else { "shards" })
+            }
+            (None, [(name, _)]) => name.clone(),
+            _ => format!("{count} files without an index"),
+        };
+        format!("{}{what}", self.prefix)
+    }
+}
+
+fn find(path: &Path) -> Result<Found> {
+    if bytes::metadata(path)?.is_dir() {
+        return find_in_folder(path);
+    }
+    let (name, folder) =
+        (own_name(path), path.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent }));
+    let folder = folder.and_then(|folder| Folder::open(folder).ok());
+    if path.extension().is_some_and(|extension| extension == "json") {
+        if name == CONFIG {
+            return Err(Error::unsupported(path, "a configuration without weights (expected a weight file)"));
+        }
+        let index = index::read(path)?;
+        let folder = match folder {
+            Some(folder) => folder,
+            None => Folder::open(path.parent().unwrap_or(path))?,
+        };
+        let set = indexed_set(&folder, String::new(), path.to_path_buf(), index)?;
+        return Ok(Found { sets: vec![set], ignored: Vec::new(), facts: facts(&folder, CONFIG)? });
+    }
+    let belongs = |folder: &Folder| {
+        weights::has_model_stem(&name) || folder.files().filter(|name| weights::is_weight_file(name)).count() == 1
+    };
+    let facts = folder.filter(belongs).map(|folder| facts(&folder, CONFIG)).transpose()?.unwrap_or_default();
+    let set = Set { prefix: String::new(), files: vec![(name, path.to_path_buf())], index: None };
+    Ok(Found { sets: vec![set], ignored: Vec::new(), facts })
+}
+
+fn find_in_folder(path: &Path) -> Result<Found> {
+    let folder = Folder::open(&hub::snapshot(path)?.unwrap_or_else(|| path.to_path_buf()))?;
+    let is_pipeline = folder.file(PIPELINE)?.is_some();
+    let mut ignored = Vec::new();
+    let mut sets = Vec::new();
+    if is_pipeline {
+        for (name, path) in folder.folders() {
+            let part = Folder::open(&path)?;
+            sets.extend(find_set(&part, format!("{name}/"), &mut ignored)?);
+        }
+        // By prefix, so that tensors and files of all sets come out sorted by their whole names.
+        sets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+    }
+    if sets.is_empty() {
+        sets.extend(find_set(&folder, String::new(), &mut ignored)?);
+    } else {
+        ignored.extend(folder.files().filter(|name| weights::is_weight_file(name)).map(str::to_string));
+    }
+    ignored.sort_unstable();
+    Ok(Found { sets, ignored, facts: facts(&folder, if is_pipeline { PIPELINE } else { CONFIG })? })
+}
+
+/// Chooses the weight set of a directory and names what it leaves aside.
+fn find_set(folder: &Folder, prefix: String, ignored: &mut Vec<String>) -> Result<Option<Set>> {
+    let choice = weights::choose(folder.files()).map_err(|what| Error::unsupported(folder.path(), what))?;
+    let set = match choice {
+        None => return Ok(None),
+        Some(Choice::Adapter(name)) => {
+            let what = format!("a PEFT adapter, {name}, without its base (expected a model's weights)");
+            return Err(Error::unsupported(folder.path(), what));
+        }
+        Some(Choice::Index(name)) => {
+            let path = folder.file(name)?.unwrap_or_default();
+            let index = index::read(&path)?;
+            indexed_set(folder, prefix, path, index)?
+        }
+        Some(Choice::Files(names)) => {
+            let path = |name: &str| folder.file(name).map(|path| (name.to_string(), path.unwrap_or_default()));
+            let files = names.into_iter().map(path).collect::<Result<_>>()?;
+            Set { prefix, files, index: None }
+        }
+    };
+    let is_used = |name: &str| set.files.binary_search_by(|(used, _)| used.as_str().cmp(name)).is_ok();
+    let aside = folder.files().filter(|name| weights::is_weight_file(name) && !is_used(name));
+    ignored.extend(aside.map(|name| format!("{}{name}", set.prefix)));
+    Ok(Some(set))
+}
+
+/// The set of an index in `folder`.
+fn indexed_set(folder: &Folder, prefix: String, path: PathBuf, index: Index) -> Result<Set> {
+    let mut files = Vec::new();
+    for name in index.files() {
+        let Some(file) = folder.file(name)? else {
+            return Err(Error::malformed(&path, format!("names {}, which is not there: not downloaded", quoted(name))));
+        };
+        files.push((name.to_string(), file));
+    }
+    Ok(Set { prefix, files, index: Some((path, index)) })
+}
+
+fn facts(folder: &Folder, config_name: &str) -> Result<Facts> {
+    let mut warnings = Vec::new();
+    let config = folder.file(config_name)?.map(|path| sidecar::read_config(&path, &mut warnings)).transpose()?;
+    Ok(Facts { config, declared_base: declared_base(folder), warnings })
+}
+
+/// A card behind a link that leads nowhere declares nothing.
+fn declared_base(folder: &Folder) -> Vec<String> {
+    folder.file(CARD).ok().flatten().map(|path| sidecar::read_declared_base(&path)).unwrap_or_default()
+}
+
+/// The weight files that were read so far, of all sets.
+#[derive(Default)]
+struct Stored {
+    format: Option<Format>,
+    files: Vec<File>,
+    sources: Vec<ByteSource>,
+    tensors: Vec<TensorInfo>,
+    config: Option<Config>,
+}
+
+impl Stored {
+    /// Opens the files of `set` and adds what they hold under the set's prefix.
+    fn add(&mut self, set: &Set, io: Io, warnings: &mut Vec<Warning>) -> Result<()> {
+        let mut shards = Vec::with_capacity(set.files.len());
+        for (number, (name, path)) in set.files.iter().enumerate() {
+            let source = ByteSource::open(path, io)?;
+            let (format, mut contents) = reader::read(path, &source, number)?;
+            if *self.format.get_or_insert(format) != format {
+                return Err(Error::unsupported(path, format!("a {format} file in a set of another format")));
+            }
+            warnings.append(&mut contents.warnings);
+            if self.config.is_none() {
+                self.config = contents.config.take();
+            }
+            shards.push(Shard { name: name.clone(), source, contents });
+        }
+        let tensors = merge::join(&mut shards, set.index.as_ref(), warnings)?;
+        let begin = self.files.len();
+        let place = |tensor: TensorInfo| TensorInfo {
+            name: if set.prefix.is_empty() { tensor.name } else { format!("{}{}", set.prefix, tensor.name) },
+            file: tensor.file + begin,
+            ..tensor
+        };
+        self.tensors.extend(tensors.into_iter().map(place));
+        for Shard { name, source, .. } in shards {
+            let (name, path) = (format!("{}{name}", set.prefix), source.path().to_path_buf());
+            self.files.push(File { name, path, bytes: source.len() });
+            self.sources.push(source);
+        }
+        Ok(())
+    }
+}
+
+fn no_weights(path: &Path, config: &Option<Config>) -> Error {
+    let what = match config {
+        Some(_) => "no weight file, only a configuration (expected *.safetensors in the directory)",
+        None => "no weight file (expected *.safetensors in the directory)",
+    };
+    Error::unsupported(path, what)
+}
+
+/// Name for people (contract.md, section 5): the last part of `_name_or_path`, else ORG/NAME of a hub folder, else the
+/// folder's or file's own name. An index is named after its folder.
+fn name(path: &Path, config: Option<&Config>) -> String {
+    let declared = config
+        .and_then(Config::name_or_path)
+        .and_then(|declared| declared.split(['/', '\\']).rfind(|part| !matches!(*part, "" | "." | "..")));
+    if let Some(declared) = declared {
+        return declared.to_string();
+    }
+    let resolved = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    // A snapshot's files are links into the store, so the place of the link tells the model.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let repository = [&resolved, &absolute].into_iter().find_map(|path| hub::repository(path)?.name());
+    repository.unwrap_or_else(|| {
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let named = if is_json { resolved.parent().unwrap_or(&resolved) } else { named_path(path, &resolved) };
+        own_name(named)
+    })
+}
+
+/// `path` where its last part is a name, else, for `.` and `..`, what it stands for.
+fn named_path<'a>(path: &'a Path, resolved: &'a Path) -> &'a Path {
+    if path.file_name().is_some() && !path.ends_with("..") { path } else { resolved }
+}
+
+fn own_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The small files beside the weights: config.json, model_index.json, README.md.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::bytes::open_regular;
+use super::{card, limits};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::Warning;
+use crate::model::config::Config;
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// Not readable, not regular, or longer.
+pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let (file, _) = open_regular(path)?;
+    let content = read_start(path, file, limit + 1)?;
+    match content.len() as u64 <= limit {
+        true => Ok(content),
+        false => Err(Error::malformed(path, format!("too large (expected at most {limit} bytes)"))),
+    }
+}
+
+fn read_start(path: &Path, file: File, limit: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content).map_err(|e| Error::io(path, e))?;
+    Ok(content)
+}
+
+/// The UTF-8 text of a JSON file of at most `limit` bytes.
+///
+/// # Errors
+/// Not readable, too large, or not UTF-8.
+pub(super) fn read_json_text(path: &Path, limit: u64) -> Result<String> {
+    String::from_utf8(read_small(path, limit)?).map_err(|e| {
+        Error::malformed(path, format!("not UTF-8 at byte {} (expected JSON)", e.utf8_error().valid_up_to()))
+    })
+}
+
+/// Reads a config.json. `NaN` and `Infinity`, which Python writes and JSON does not have, become null with a warning.
+///
+/// # Errors
+/// Not readable, too large, nested too deeply, no JSON, or no object.
+pub(super) fn read_config(path: &Path, warnings: &mut Vec<Warning>) -> Result<Config> {
+    let text = read_json_text(path, limits::CONFIG_BYTES)?;
+    let parsed = serde_json::from_str(&text).or_else(|strict| {
+        let value = serde_json::from_str(&without_bare_floats(&text).ok_or(strict)?)?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let what = format!("{name} has NaN or Infinity, which is no JSON; read as null");
+        warnings.push(Warning::about("config_not_json", name, what));
+        Ok(value)
+    });
+    match parsed {
+        Ok(Value::Object(raw)) => Ok(Config { raw }),
+        Ok(_) => Err(Error::malformed(path, "not a JSON object (expected a model's configuration)")),
+        Err(e) => Err(Error::malformed(path, not_json(&e))),
+    }
+}
+
+fn not_json(e: &serde_json::Error) -> String {
+    let what = e.to_string();
+    match what.starts_with("recursion limit") {
+        true => "nested too deeply (expected at most 128 levels)".to_string(),
+        false => format!("not JSON: {what} (expected a JSON object)"),
+    }
+}
+
+/// `text` with `NaN`, `Infinity` and `-Infinity` outside of strings replaced by null; none where there are none.
+fn without_bare_floats(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut replaced = false;
+    // Quotes split the text into what is outside and inside of strings, by turns, but for escaped quotes inside.
+    let mut inside = false;
+    let mut escaped = false;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let bare = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !inside && rest.starts_with(word));
+        if let Some(word) = bare {
+            out.push_str("null");
+            replaced = true;
+            rest = rest.strip_prefix(word).unwrap_or_default();
+            continue;
+        }
+        out.push(c);
+        inside ^= c == '"' && !escaped;
+        escaped = inside && c == '\\' && !escaped;
+        rest = rest.strip_prefix(c).unwrap_or_default();
+    }
+    replaced.then_some(out)
+}
+
+/// `base_model` of a model card; nothing where the card cannot be read, as a claim is never needed.
+pub(super) fn read_declared_base(path: &Path) -> Vec<String> {
+    let start = open_regular(path).and_then(|(file, _)| read_start(path, file, limits::CARD_BYTES));
+    start.map(|start| card::declared_base(&String::from_utf8_lossy(&start))).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn config_of(content: &[u8]) -> (Result<Config>, Vec<Warning>) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let mut warnings = Vec::new();
+        (read_config(file.path(), &mut warnings), warnings)
+    }
+
+    fn error_of(content: &[u8]) -> String {
+        config_of(content).0.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_object_is_read_as_it_stands() {
+        let (config, warnings) = config_of(br#"{"model_type": "llama", "x": [1, null]}"#);
+        assert_eq!(config.unwrap().architecture(), Some("llama"));
+        assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error_in_one_line() {
+        assert!(
+            error_of(b"").ends_with("not JSON: EOF while parsing a value at line 1 column 0 (expected a JSON object)")
+        );
+        assert!(error_of(b"\xef\xbb\xbf{}").contains(": not JSON: expected value"));
+        assert!(error_of(b"[1]").ends_with(": not a JSON object (expected a model's configuration)"));
+        assert!(error_of(b"{\"a\": \"\xff\"}").ends_with(": not UTF-8 at byte 7 (expected JSON)"));
+        assert!(error_of(b"{\"a\": 1}}").contains(": not JSON: trailing characters"));
+        let deep = format!("{{\"a\":{}", "[".repeat(1_000_000));
+        assert!(error_of(deep.as_bytes()).ends_with(": nested too deeply (expected at most 128 levels)"));
+        let large = vec![b' '; 16_000_001];
+        assert!(error_of(&large).ends_with(": too large (expected at most 16000000 bytes)"));
+    }
+
+    #[test]
+    fn infinities_of_python_become_null_with_a_warning() {
+        let text =
+            br#"{"time_step_limit": [0.0, Infinity], "low": -Infinity, "n": NaN, "s": "a \" NaN \\", "t": "Infinity"}"#;
+        let (config, warnings) = config_of(text);
+        let raw = config.unwrap().raw;
+        assert_eq!(raw["time_step_limit"], serde_json::json!([0.0, null]));
+        assert_eq!(raw["low"], Value::Null);
+        assert_eq!(raw["s"], "a \" NaN \\");
+        assert_eq!(raw["t"], "Infinity");
+        assert_eq!(warnings.len(), 1);
+        assert_eq!(warnings[0].code, "config_not_json");
+    }
+}

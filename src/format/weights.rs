@@ -1,0 +1,248 @@
+//! Which files of a directory are the model. A release often holds it more than once: under Mistral's names
+//! (`consolidated`), as a variant (`model.fp16`), for another framework. One set is read, the rest is named.
+
+use super::json::Scan;
+
+/// The weight files to read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice<'a> {
+    /// The shards that this index names.
+    Index(&'a str),
+    /// These files, which no index describes.
+    Files(Vec<&'a str>),
+    /// A PEFT adapter, and no model.
+    Adapter(&'a str),
+}
+
+/// Extensions of weight files of all frameworks, for the list of what was left aside.
+const WEIGHT_EXTENSIONS: [&str; 9] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt", "msgpack", "h5", "onnx"];
+
+/// What training leaves beside a model, and what is no weight for all its extension.
+const LEFTOVERS: [&str; 6] = ["training_args", "optimizer", "scheduler", "rng_state", "random_states", "tokenizer"];
+
+/// Stems that loaders look for, the preferred first; only these have variants.
+const STEMS: [&str; 4] = ["model", "diffusion_pytorch_model", "pytorch_model", "consolidated"];
+
+/// Variants by how much of the model they keep; others come behind, by name.
+const VARIANTS: [&str; 4] = ["fp32", "bf16", "fp16", "ema"];
+
+/// File formats in the order of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Safetensors,
+    Torch,
+    Gguf,
+}
+
+/// What a file name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named<'a> {
+    file: &'a str,
+    family: Family,
+    is_index: bool,
+    /// Without extension, shard number and variant.
+    stem: &'a str,
+    variant: Option<&'a str>,
+    /// Number of shards of which it is one.
+    shards: Option<u32>,
+}
+
+/// True for a name that a weight file would have, chosen or not.
+pub(super) fn is_weight_file(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    WEIGHT_EXTENSIONS.contains(&extension) && !LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
+}
+
+/// True for a name that loaders look for, so that the files beside it are its own.
+pub(super) fn has_model_stem(name: &str) -> bool {
+    STEMS.iter().any(|stem| name.starts_with(stem))
+}
+
+/// Chooses among the sorted `names` of a directory; none where there is no weight file.
+///
+/// # Errors
+/// Several sets of equal standing.
+pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Choice<'a>>> {
+    let names: Vec<&str> = names.collect();
+    let is_adapter = |name: &&&str| name.starts_with("adapter_model.");
+    let models: Vec<Named<'_>> = names.iter().filter(|name| !is_adapter(name)).filter_map(|name| parse(name)).collect();
+    for family in [Family::Safetensors, Family::Torch, Family::Gguf] {
+        let of_family: Vec<&Named<'_>> = models.iter().filter(|named| named.family == family).collect();
+        if !of_family.is_empty() {
+            return choose_in(family, &one_copy(&of_family)).map(Some);
+        }
+    }
+    Ok(names.iter().find(is_adapter).map(|name| Choice::Adapter(name)))
+}
+
+/// Leaves one of the copies that a directory holds: the default one, else Mistral's, else the fullest variant.
+fn one_copy<'a, 'b>(found: &[&'b Named<'a>]) -> Vec<&'b Named<'a>> {
+    let best = found.iter().map(|named| rank(named)).min();
+    found.iter().filter(|named| Some(rank(named)) == best).copied().collect()
+}
+
+/// Orders copies, the preferred first.
+fn rank<'a>(named: &Named<'a>) -> (u8, usize, &'a str) {
+    match named.variant {
+        None if named.stem != "consolidated" => (0, 0, ""),
+        None => (1, 0, ""),
+        Some(variant) => (2, VARIANTS.iter().position(|known| *known == variant).unwrap_or(VARIANTS.len()), variant),
+    }
+}
+
+/// Chooses among the files of one copy: a whole file, then an index, then everything.
+fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
+    for stem in STEMS {
+        let mut of_stem = copy.iter().filter(|named| named.stem == stem);
+        if let Some(whole) = of_stem.clone().find(|named| !named.is_index && named.shards.is_none()) {
+            return Ok(Choice::Files(vec![whole.file]));
+        }
+        if let Some(index) = of_stem.find(|named| named.is_index) {
+            return Ok(Choice::Index(index.file));
+        }
+    }
+    if let Some(index) = copy.iter().find(|named| named.is_index) {
+        return Ok(Choice::Index(index.file));
+    }
+    let mut sets: Vec<(&str, Option<u32>)> = copy.iter().map(|named| (named.stem, named.shards)).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    let generations = sets.windows(2).find_map(|pair| match pair {
+        [a, b] if a.0 == b.0 => Some((a.1, b.1)),
+        _ => None,
+    });
+    if let Some((a, b)) = generations {
+        let shown =
+            |shards: Option<u32>| shards.map_or("a whole file".to_string(), |shards| format!("shards of {shards}"));
+        return Err(format!("{} beside {} of one name (expected one set, or an index)", shown(a), shown(b)));
+    }
+    // Files of these formats are whole models, unless they are numbered.
+    if let (Family::Torch | Family::Gguf, [first, second, ..]) = (family, sets.as_slice()) {
+        let what = format!("several models, {} and {} among them", first.0, second.0);
+        return Err(format!("{what} (expected one: name its file)"));
+    }
+    Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
+}
+
+/// Reads a file name; none where it is no weight file and no index of a format that is read.
+fn parse(file: &str) -> Option<Named<'_>> {
+    let (name, index_variant) = match file.strip_suffix(".json") {
+        Some(rest) => match rest.strip_suffix(".index") {
+            Some(name) => (name, Some(None)),
+            None => {
+                let (name, variant) = rest.rsplit_once('.')?;
+                (name.strip_suffix(".index")?, Some(Some(variant)))
+            }
+        },
+        None => (file, None),
+    };
+    let (stem, extension) = name.rsplit_once('.')?;
+    let family = match extension {
+        "safetensors" => Family::Safetensors,
+        "bin" if STEMS.iter().any(|known| stem.starts_with(known)) => Family::Torch,
+        "pt" | "pth" | "ckpt" => Family::Torch,
+        "gguf" => Family::Gguf,
+        _ => return None,
+    };
+    if !is_weight_file(name) {
+        return None;
+    }
+    let (stem, shards) = match numbered(stem) {
+        Some((stem, shards)) => (stem, Some(shards)),
+        None => (stem, None),
+    };
+    let (stem, variant) = match stem.split_once('.') {
+        Some((known, variant)) if STEMS.contains(&known) && is_variant(variant) => (known, Some(variant)),
+        _ => (stem, None),
+    };
+    let is_index = index_variant.is_some();
+    Some(Named { file, family, is_index, stem, variant: index_variant.flatten().or(variant), shards })
+}
+
+/// `fp16` is a variant; `0` and `layer.7` are numbers of a training dump.
+fn is_variant(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Splits `STEM-00001-of-00003` into its stem and the number of shards.
+pub(super) fn numbered(stem: &str) -> Option<(&str, u32)> {
+    let (rest, total) = stem.rsplit_once("-of-")?;
+    let (stem, number) = rest.rsplit_once('-')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match digits(number) && digits(total) {
+        true => Some((stem, total.parse().ok()?)),
+        false => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen<'a>(names: &[&'a str]) -> Scan<Option<Choice<'a>>> {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        choose(names.into_iter())
+    }
+
+    #[test]
+    fn one_set_is_chosen_in_the_order_of_the_loaders() {
+        let index = "model.safetensors.index.json";
+        let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        for (names, choice) in [
+            (vec!["model.safetensors"], Choice::Files(vec!["model.safetensors"])),
+            (vec![index, shards[0], shards[1]], Choice::Index(index)),
+            (vec!["model.safetensors", index, shards[0]], Choice::Files(vec!["model.safetensors"])),
+            (vec![shards[1], shards[0]], Choice::Files(shards.to_vec())),
+            (vec!["b.safetensors", "a.safetensors"], Choice::Files(vec!["a.safetensors", "b.safetensors"])),
+            (vec!["consolidated.safetensors", shards[0], shards[1]], Choice::Files(shards.to_vec())),
+            (vec!["consolidated.safetensors", "params.json"], Choice::Files(vec!["consolidated.safetensors"])),
+            (vec!["model.safetensors", "model.fp16.safetensors"], Choice::Files(vec!["model.safetensors"])),
+            (vec!["model.fp16.safetensors", "model.bf16.safetensors"], Choice::Files(vec!["model.bf16.safetensors"])),
+            (
+                vec!["model.safetensors.index.fp16.json", "model.fp16-00001-of-00002.safetensors"],
+                Choice::Index("model.safetensors.index.fp16.json"),
+            ),
+            (vec![index, "model.safetensors.index.fp16.json"], Choice::Index(index)),
+            (vec!["model.safetensors", "pytorch_model.bin", "x.gguf"], Choice::Files(vec!["model.safetensors"])),
+            (vec!["pytorch_model.bin", "training_args.bin"], Choice::Files(vec!["pytorch_model.bin"])),
+            (vec!["pytorch_model.bin.index.json", "x.gguf"], Choice::Index("pytorch_model.bin.index.json")),
+            (vec!["x-Q4_K_M.gguf", "training_args.bin"], Choice::Files(vec!["x-Q4_K_M.gguf"])),
+            (
+                vec!["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"],
+                Choice::Files(vec!["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"]),
+            ),
+            (vec!["adapter_model.safetensors", "adapter_config.json"], Choice::Adapter("adapter_model.safetensors")),
+            (vec!["adapter_model.safetensors", "model.safetensors"], Choice::Files(vec!["model.safetensors"])),
+            (
+                vec!["model.layer.7.safetensors", "model.layer.8.safetensors", "optimizer.pt"],
+                Choice::Files(vec!["model.layer.7.safetensors", "model.layer.8.safetensors"]),
+            ),
+        ] {
+            assert_eq!(chosen(&names), Ok(Some(choice)), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn no_weight_file_is_no_choice() {
+        for names in [vec![], vec!["config.json", "README.md"], vec!["training_args.bin", "optimizer.safetensors"]] {
+            assert_eq!(chosen(&names), Ok(None), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn sets_of_equal_standing_are_an_error() {
+        let two = ["model-00001-of-00002.safetensors", "model-00001-of-00003.safetensors"];
+        assert!(chosen(&two).is_err_and(|what| what.starts_with("shards of 2 beside shards of 3")));
+        assert!(chosen(&["a.gguf", "b.gguf"]).is_err_and(|what| what.starts_with("several models, a and b")));
+    }
+
+    #[test]
+    fn shard_numbers_have_any_width() {
+        assert_eq!(numbered("model-1-of-61"), Some(("model", 61)));
+        assert_eq!(numbered("a-b-00001-of-000163"), Some(("a-b", 163)));
+        for stem in ["model", "model-of-3", "model-x-of-3", "model-1-of-", "model-1-of-99999999999"] {
+            assert_eq!(numbered(stem), None, "{stem}");
+        }
+    }
+}
