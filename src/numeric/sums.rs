@@ -309,8 +309,9 @@ pub fn rows_on(kernel: Kernel, s: Span<'_>, columns: usize, total: &mut Sums, ro
     }
     assert!(columns > 0 && n.is_multiple_of(columns), "{n} elements in rows of {columns}");
     if columns < SHORT_ROW {
-        total.add(&span_on(kernel, s));
-        short_row_products(s, columns, row_products);
+        let run = span_on(kernel, s);
+        total.add(&run);
+        short_row_products(s, columns, run.nonfinite != [0; 2], row_products);
         return;
     }
     for start in (0..n).step_by(columns) {
@@ -320,8 +321,9 @@ pub fn rows_on(kernel: Kernel, s: Span<'_>, columns: usize, total: &mut Sums, ro
     }
 }
 
-/// Row sums of rows that fit in a block, each added from its first element to its last.
-fn short_row_products(s: Span<'_>, columns: usize, row_products: &mut f64) {
+/// Row sums of rows that fit in a block, each added from its first element to its last; with `holes` the non-finite
+/// values and their partners are left out.
+fn short_row_products(s: Span<'_>, columns: usize, holes: bool, row_products: &mut f64) {
     let n = s.len();
     let run = BLOCK - BLOCK % columns;
     let mut values = [[0.0; BLOCK]; 2];
@@ -330,7 +332,7 @@ fn short_row_products(s: Span<'_>, columns: usize, row_products: &mut f64) {
         s.part(start, end).decode(&mut values);
         let [a, b] = &mut values;
         let (a, b) = (&mut a[..end - start], &mut b[..end - start]);
-        for (a, b) in a.iter_mut().zip(b.iter_mut()) {
+        for (a, b) in a.iter_mut().zip(b.iter_mut()).filter(|_| holes) {
             if !(a.is_finite() && b.is_finite()) {
                 (*a, *b) = (0.0, 0.0);
             }

@@ -9,9 +9,14 @@
 //! Fused multiply-add cannot show: the products a·b, a², b² are exact in the precision they are summed in (f32 for
 //! 16-bit inputs within [2^-55, 2^60), f64 for f32 inputs), so that fused or not they are rounded once, by the
 //! addition. (a−b)² is not exact; it is rounded before it is added, on every path.
+#![allow(unsafe_code)] // Calls of kernels whose instruction set was asked for.
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -48,29 +53,55 @@ pub(super) enum Narrow {
     F16,
 }
 
-/// The instruction set that the loops are written in.
+/// An instruction set that the loops are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kernel {
-    /// Plain Rust, whatever the machine.
+enum Set {
     Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
+/// A form of the loops that this machine runs.
+// The field is private and set by `available` alone: a value is the proof that its instructions exist here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel(Set);
+
 impl Kernel {
+    /// Plain Rust, whatever the machine.
+    pub const PORTABLE: Self = Self(Set::Portable);
+
     /// Every kernel that this machine runs, slowest first.
     pub fn available() -> Vec<Self> {
-        vec![Self::Portable]
+        let mut kernels = vec![Self::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") && has!("fma") && has!("f16c") {
+                kernels.push(Self(Set::Avx2));
+            }
+            if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+                kernels.push(Self(Set::Avx512));
+            }
+        }
+        kernels
     }
 
     /// The kernel in use: the fastest that this machine runs.
     pub fn active() -> Self {
         static ACTIVE: OnceLock<Kernel> = OnceLock::new();
-        *ACTIVE.get_or_init(|| Self::available().pop().unwrap_or(Self::Portable))
+        *ACTIVE.get_or_init(|| Self::available().pop().unwrap_or(Self::PORTABLE))
     }
 
     /// Its name, as `--version` prints it.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
+        match self.0 {
+            Set::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512",
         }
     }
 
@@ -78,8 +109,14 @@ impl Kernel {
     /// first block that holds a value outside its exact range; the number of elements added.
     pub(super) fn narrow(self, format: Narrow, a: &[u8], b: &[u8], lanes: &mut Lanes) -> usize {
         debug_assert!(a.len() == b.len() && a.len().is_multiple_of(2 * STEP));
-        match self {
-            Self::Portable => portable::narrow(format, a, b, lanes),
+        match self.0 {
+            Set::Portable => portable::narrow(format, a, b, lanes),
+            // SAFETY: `available` found the instruction set on this machine.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { avx2::narrow(format, a, b, lanes) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { avx512::narrow(format, a, b, lanes) },
         }
     }
 
@@ -87,8 +124,14 @@ impl Kernel {
     /// non-finite value; the number of elements added.
     pub(super) fn wide(self, a: &[f32], b: &[f32], lanes: &mut Lanes) -> usize {
         debug_assert!(a.len() == b.len() && a.len().is_multiple_of(STEP));
-        match self {
-            Self::Portable => portable::wide(a, b, lanes),
+        match self.0 {
+            Set::Portable => portable::wide(a, b, lanes),
+            // SAFETY: `available` found the instruction set on this machine.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { avx2::wide(a, b, lanes) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { avx512::wide(a, b, lanes) },
         }
     }
 
@@ -102,4 +145,10 @@ impl Kernel {
 /// The kernel in use by name: "avx512", "avx2", "neon" or "portable".
 pub fn active() -> &'static str {
     Kernel::active().name()
+}
+
+impl std::fmt::Display for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
 }

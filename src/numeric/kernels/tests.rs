@@ -176,7 +176,7 @@ fn a_run_may_begin_at_any_byte() {
     let mut draws = Draws::new(3, "alignment");
     for format in [Dtype::Bf16, Dtype::F16] {
         let [a, b] = codes(format, 600, Kind::Weights, &mut draws);
-        let want = span_on(Kernel::Portable, narrow_span(format, &a, &b));
+        let want = span_on(Kernel::PORTABLE, narrow_span(format, &a, &b));
         for kernel in Kernel::available() {
             for shift in 0..65 {
                 let shifted = |bytes: &[u8], by: usize| [vec![0xaa; by], bytes.to_vec()].concat();
@@ -266,7 +266,7 @@ fn rows_give_the_same_bits_on_every_kernel() {
                 (bits(&total), products.to_bits())
             };
             for kernel in Kernel::available() {
-                assert_eq!(run(kernel), run(Kernel::Portable), "{kernel:?} {columns} {kind:?}");
+                assert_eq!(run(kernel), run(Kernel::PORTABLE), "{kernel:?} {columns} {kind:?}");
             }
         }
     }
