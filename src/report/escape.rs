@@ -113,8 +113,13 @@ pub fn markdown(text: &str) -> String {
             ':' if text[at..].starts_with("://") => out.push_str("&#58;"),
             '_' if before.is_alphanumeric() && text[at + 1..].starts_with(char::is_alphanumeric) => out.push(c),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '$' => out.extend(['\\', c]),
-            '-' | '+' if at == 0 => out.extend(['\\', c]),
-            '.' | ')' if text[..at].chars().all(|d| d.is_ascii_digit()) => out.extend(['\\', c]),
+            '-' | '+' if at == 0 && !text[1..].starts_with(|d: char| d.is_ascii_digit()) => out.extend(['\\', c]),
+            '.' | ')'
+                if text[..at].chars().all(|d| d.is_ascii_digit())
+                    && !text[at + 1..].starts_with(char::is_alphanumeric) =>
+            {
+                out.extend(['\\', c])
+            }
             c => out.push(c),
         }
         before = c;
@@ -204,6 +209,8 @@ mod tests {
         assert_eq!(markdown("<img> *x* @me #1 a_b _c_"), "&lt;img&gt; \\*x\\* &#64;me \\#1 a_b \\_c\\_");
         assert_eq!(markdown("- item"), "\\- item");
         assert_eq!(markdown("12. item"), "12\\. item");
+        assert_eq!(markdown("0.50 and -0.5"), "0.50 and -0.5");
+        assert_eq!(markdown("-0.5"), "-0.5");
         assert_eq!(markdown("10^-6 at 0.5."), "10^-6 at 0.5.");
         assert_eq!(markdown("https://e.org | x"), "https&#58;//e.org \\| x");
     }

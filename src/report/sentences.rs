@@ -2,11 +2,15 @@
 //!
 //! Names in them are escaped; what is special in Markdown is left to the Markdown renderer.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use super::escape;
 use super::number;
 use super::schema::{
-    CheckpointRow, ExpertsRow, FindingRow, LayerMapRow, OriginReading, PartRow, PcaRow, PermutationRow, PowerRow,
-    SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow, WarningRow,
+    CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock, LayerMapRow, LayerRow, OriginReading, PartRow,
+    PcaRow, PermutationRow, PowerRow, SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow,
+    WarningRow, WeightRow,
 };
 use super::words::{self, spaced};
 
@@ -56,6 +60,14 @@ pub(super) fn finding(row: &FindingRow) -> String {
     }
 }
 
+/// The number of a finding: cosines and their kin as figures, counts as counts.
+pub(super) fn finding_value(row: &FindingRow) -> String {
+    match row.kind {
+        "cosine" | "norms" | "pca" | "transformation" => number::figure(row.value),
+        _ => number::value(row.value),
+    }
+}
+
 /// Findings with the strongest first: byte identity, then the least chance, then the rest as they stand; what
 /// supports nothing comes last.
 pub(super) fn strongest_first(evidence: &[FindingRow]) -> Vec<&FindingRow> {
@@ -92,9 +104,33 @@ pub(super) fn transformation(row: &TransformationRow) -> String {
     out
 }
 
-/// Parts in short: `attention 0-5; ffn 0-3, 5; embedding`.
-pub(super) fn part_names(parts: &[&PartRow]) -> String {
-    let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
+/// The parts of one state, summed.
+pub(super) struct PartSummary {
+    /// reused, independent, unclear or new.
+    pub(super) state: &'static str,
+    /// Number of parts.
+    pub(super) parts: u64,
+    /// Their matrix parameters.
+    pub(super) parameters: u64,
+    /// Matrix parameters of all parts.
+    pub(super) of: u64,
+    /// Which they are.
+    pub(super) which: String,
+}
+
+/// The parts by state.
+pub(super) fn parts(rows: &[PartRow]) -> [PartSummary; 4] {
+    let sum = |rows: &[&PartRow]| rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.parameters));
+    let total = sum(&rows.iter().collect::<Vec<_>>());
+    ["reused", "independent", "unclear", "new"].map(|state| {
+        let of: Vec<&PartRow> = rows.iter().filter(|row| row.state == state).collect();
+        PartSummary { state, parts: of.len() as u64, parameters: sum(&of), of: total, which: part_names(&of) }
+    })
+}
+
+/// Parts in short: `attention 0-5; ffn 0-3, 5; experts 0-5 (48 parts); embedding`.
+fn part_names(parts: &[&PartRow]) -> String {
+    let mut groups: Vec<(String, usize, BTreeSet<u32>)> = Vec::new();
     for part in parts {
         let mut key = part.kind.to_owned();
         if part.component != "text" {
@@ -103,18 +139,25 @@ pub(super) fn part_names(parts: &[&PartRow]) -> String {
         if let (None, "other", Some(block)) = (part.layer, part.kind, &part.block) {
             key = format!("{key} ({})", escape::name(block));
         }
-        let at = groups.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-            groups.push((key, Vec::new()));
-            groups.len() - 1
-        });
-        groups[at].1.extend(part.layer);
+        match groups.iter_mut().find(|(known, ..)| *known == key) {
+            Some((_, parts, layers)) => {
+                *parts += 1;
+                layers.extend(part.layer);
+            }
+            None => groups.push((key, 1, part.layer.into_iter().collect())),
+        }
     }
-    let group = |(key, layers): (String, Vec<u32>)| {
-        let mut layers = layers;
-        layers.sort_unstable();
-        if layers.is_empty() { key } else { format!("{key} {}", number::ranges(layers)) }
+    let group = |(key, parts, layers): &(String, usize, BTreeSet<u32>)| {
+        let mut out = key.clone();
+        if !layers.is_empty() {
+            out.push_str(&format!(" {}", number::ranges(layers.iter().copied())));
+        }
+        if *parts > layers.len().max(1) {
+            out.push_str(&format!(" ({parts} parts)"));
+        }
+        out
     };
-    groups.into_iter().map(group).collect::<Vec<_>>().join("; ")
+    groups.iter().map(group).collect::<Vec<_>>().join("; ")
 }
 
 /// Hits, probes and what they say about chance.
@@ -154,7 +197,9 @@ pub(super) fn pca_summary(row: &PcaRow) -> String {
 pub(super) fn experts(rows: &[ExpertsRow]) -> Vec<String> {
     let mut groups: Vec<(&ExpertsRow, Vec<u32>)> = Vec::new();
     for row in rows {
-        let alike = |known: &ExpertsRow| known.map == row.map && known.base_experts == row.base_experts;
+        let alike = |known: &ExpertsRow| {
+            known.map == row.map && known.base_experts == row.base_experts && known.permuted == row.permuted
+        };
         match groups.iter_mut().find(|(known, _)| alike(known)) {
             Some((_, layers)) => layers.push(row.layer),
             None => groups.push((row, vec![row.layer])),
@@ -201,6 +246,15 @@ pub(super) fn tokenizer_summary(row: &TokenizerRow) -> String {
     )
 }
 
+/// A layer with the base's layer it was compared with, where that is another: `5 ← 2`.
+pub(super) fn layer(row: &LayerRow) -> String {
+    match row.base_layer {
+        Some(base) if base == row.layer => row.layer.to_string(),
+        Some(base) => format!("{} ← {base}", row.layer),
+        None => format!("{} ← {}", row.layer, number::ABSENT),
+    }
+}
+
 /// The map as `0-4 ← 0-4, 5-8 ← 2-5, 9 ← –`.
 pub(super) fn layer_map(rows: &[LayerMapRow]) -> String {
     let mut runs: Vec<(u32, u32, Option<u32>)> = Vec::new();
@@ -237,6 +291,13 @@ pub(super) fn unmatched_summary(side: &str, checkpoint: &CheckpointRow, rows: &[
     }
 }
 
+/// Unmatched tensors, the largest first.
+pub(super) fn largest(rows: &[UnmatchedRow]) -> Vec<&UnmatchedRow> {
+    let mut sorted: Vec<&UnmatchedRow> = rows.iter().collect();
+    sorted.sort_by_key(|row| Reverse(row.parameters));
+    sorted
+}
+
 /// Why a tensor is unmatched, in words.
 pub(super) fn unmatched_reason(why: &str) -> &str {
     match why {
@@ -252,6 +313,18 @@ pub(super) fn relations(verdict: &VerdictRow) -> String {
     let Some(relation) = verdict.relation else { return number::ABSENT.to_owned() };
     let others: Vec<&str> = verdict.relations.iter().copied().filter(|other| *other != relation).collect();
     if others.is_empty() { relation.to_owned() } else { format!("{relation}; also {}", others.join(", ")) }
+}
+
+/// A verdict as `derived (fine_tuned, vocabulary_extended), conclusive`.
+pub(super) fn verdict_in_short(verdict: &VerdictRow) -> String {
+    let mut out = verdict.label.to_owned();
+    if !verdict.relations.is_empty() {
+        out.push_str(&format!(" ({})", verdict.relations.join(", ")));
+    }
+    if let Some(confidence) = verdict.confidence {
+        out.push_str(&format!(", {confidence}"));
+    }
+    out
 }
 
 /// The confidence and its definition.
@@ -314,6 +387,58 @@ pub(super) fn dtypes(checkpoint: &CheckpointRow) -> String {
 /// Number of files and their format.
 pub(super) fn files(checkpoint: &CheckpointRow) -> String {
     format!("{}, {}", number::plural(checkpoint.files.len() as u64, "file"), checkpoint.format)
+}
+
+/// A run of blocks of equal size.
+pub(super) struct BlockRun {
+    /// `layers 3-47`, or the block's own name; escaped.
+    pub(super) name: String,
+    /// Number of blocks.
+    pub(super) count: u64,
+    /// Parameters of each.
+    pub(super) each: u64,
+}
+
+/// Blocks, runs of layers of equal size as one.
+pub(super) fn blocks(rows: &[InspectBlock]) -> Vec<BlockRun> {
+    let layer = |block: &str| block.strip_prefix("layer ").and_then(|index| index.parse::<u32>().ok());
+    let mut runs: Vec<(&InspectBlock, Vec<u32>)> = Vec::new();
+    for row in rows {
+        let index = layer(&row.block);
+        match runs.last_mut() {
+            Some((first, layers))
+                if first.parameters == row.parameters
+                    && index.is_some()
+                    && layers.last().and_then(|l| l.checked_add(1)) == index =>
+            {
+                layers.extend(index);
+            }
+            _ => runs.push((row, index.into_iter().collect())),
+        }
+    }
+    let run = |(first, layers): (&InspectBlock, Vec<u32>)| {
+        let count = layers.len().max(1) as u64;
+        let name = if count > 1 { format!("layers {}", number::ranges(layers)) } else { escape::name(&first.block) };
+        BlockRun { name, count, each: first.parameters }
+    };
+    runs.into_iter().map(run).collect()
+}
+
+/// Whether a criterion holds.
+pub(super) fn holds(row: &CriterionRow) -> &'static str {
+    match row.holds {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "unknown",
+    }
+}
+
+/// A mixture as `0.50 × A + 0.50 × B, 0.3 % unexplained`.
+pub(super) fn mixture(weights: &[WeightRow], residual: Option<f64>) -> String {
+    let one = |row: &WeightRow| format!("{} × {}", number::fixed(row.weight, 2), escape::name(&row.base));
+    let sum = weights.iter().map(one).collect::<Vec<_>>().join(" + ");
+    let sum = if sum.is_empty() { "no weights".to_owned() } else { sum };
+    format!("{sum}, {} unexplained", number::percent(residual))
 }
 
 #[cfg(test)]

@@ -71,6 +71,14 @@ pub(super) const BANDS: [Band; 4] = [
     Band { word: "likely_from_scratch", range: "below 0.5", meaning: "likely trained from scratch" },
 ];
 
+/// What one of the origin document's criteria speaks for.
+pub(super) fn criterion_side(id: &str) -> &'static str {
+    match id {
+        "all_means_below_half" | "no_identical" | "independent_in_pca" => "from scratch",
+        _ => "fine-tuning",
+    }
+}
+
 /// A word with its underscores as spaces.
 pub(super) fn spaced(word: &str) -> String {
     word.replace('_', " ")

@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod samples;
+mod schema;
+mod snapshots;
 mod text;

@@ -428,6 +428,10 @@ pub(crate) fn partial() -> Compare {
         norm_cosine: None,
         ..layer(6, 0.0, None)
     });
+    let text = VerdictRow {
+        not_testable: vec![NotTestable { what: "embeddings".to_owned(), why: "the vocabularies differ".to_owned() }],
+        ..verdict("from_scratch", &[], "strong", &["no part of the decoder is shown to be reused"])
+    };
     let component = |name: &str, verdict: VerdictRow, cosine: f64| ComponentRow {
         component: name.to_owned(),
         coverage: full(),
@@ -467,11 +471,7 @@ pub(crate) fn partial() -> Compare {
         },
         layers,
         components: vec![
-            component(
-                "text",
-                verdict("from_scratch", &[], "strong", &["no part of the decoder is shown to be reused"]),
-                0.01,
-            ),
+            component("text", text, 0.01),
             component(
                 "vision",
                 verdict("derived", &["fine_tuned"], "conclusive", &["every layer of the tower hits"]),
@@ -594,4 +594,194 @@ pub(crate) fn all_compares() -> Vec<(&'static str, Compare)> {
         ("hundred_layers", hundred_layers()),
         ("hostile", hostile()),
     ]
+}
+
+fn ranking(report: &Compare, summary: &'static str, excess: f64) -> RankingRow {
+    RankingRow {
+        base: report.base.clone(),
+        coverage: report.coverage,
+        similarity: report.similarity.clone(),
+        origin_reading: report.origin_reading.clone(),
+        permutation: report.permutation.as_ref().map(|p| RankPermutation {
+            log10_p: p.log10_p,
+            probes: p.probes,
+            hits: p.hits,
+        }),
+        pca: Some(RankPca { summary, median_excess: Some(excess) }),
+        verdict: report.verdict.clone(),
+    }
+}
+
+fn weights(names: &[&str], values: &[f64]) -> Vec<WeightRow> {
+    names.iter().zip(values).map(|(base, w)| WeightRow { base: (*base).to_owned(), weight: Some(*w) }).collect()
+}
+
+/// A target that was merged from its first two bases, and a third that it has nothing to do with.
+pub(crate) fn ranked() -> Rank {
+    let names = ["Mistral-7B-Instruct-v0.2", "OpenHermes-2.5-Mistral-7B", "Solar-Open-100B"];
+    let mut ranking: Vec<RankingRow> =
+        [&fine_tuned(), &fine_tuned()].map(|report| self::ranking(report, "clustered_with_base", 0.9612)).to_vec();
+    ranking.push(self::ranking(&independent(), "orthogonal", 0.0012));
+    for (row, name) in ranking.iter_mut().zip(names) {
+        row.base = checkpoint(name, 7_241_732_096);
+    }
+    let criterion =
+        |id, statement: &str, holds, value| CriterionRow { id, statement: statement.to_owned(), holds, value };
+    Rank {
+        schema: "wcmp.rank/1",
+        wcmp: "0.1.0",
+        settings: settings(),
+        target: checkpoint("merged-7B-slerp", 7_241_732_096),
+        ranking,
+        criteria: vec![
+            criterion("all_means_below_half", "the mean cosine with every base is below 0.5", Some(false), Some(0.9812)),
+            criterion("no_identical", "no informative tensor is identical to a base's", Some(false), Some(1.0)),
+            criterion("independent_in_pca", "principal subspaces are orthogonal to every base's", Some(false), Some(0.9612)),
+            criterion("a_base_at_0.9", "a base has a mean cosine of 0.9 or more", Some(true), Some(0.9812)),
+            criterion("many_identical", "a quarter or more of the informative tensors are identical to one base's", Some(false), Some(0.005)),
+            criterion("early_layers_high", "early layers are nearer to a base than late ones, or at 0.9 and more", None, None),
+        ],
+        conclusion: ConclusionRow {
+            label: "derived",
+            base: Some(names[0].to_owned()),
+            sentence: "The target shares its weights with Mistral-7B-Instruct-v0.2 and OpenHermes-2.5-Mistral-7B, in near equal parts.".to_owned(),
+        },
+        coordinates: Some(CoordinatesRow {
+            models: ["merged-7B-slerp"].iter().chain(&names).map(|name| (*name).to_owned()).collect(),
+            points: vec![[Some(-31.2), Some(0.01)], [Some(-31.0), Some(8.1)], [Some(-31.5), Some(-8.2)], [Some(93.7), Some(0.09)]],
+            explained: [Some(0.951), Some(0.0488)],
+        }),
+        mixture: Some(MixtureRow {
+            weights: weights(&names, &[0.4991, 0.5003, 0.0001]),
+            residual: Some(0.0031),
+            by_layer: (0..32).map(|layer| LayerMixture { layer, weights: weights(&names, &[0.5, 0.5, -0.00001]), residual: Some(0.003) }).collect(),
+            by_role: [Role::Q, Role::Up].map(|role| RoleMixture { role, weights: weights(&names, &[0.5, 0.5, 0.0]), residual: Some(0.0) }).to_vec(),
+        }),
+        warnings: vec![warning("config", "the card names Mistral-7B-v0.1 as base model, which was not given", None)],
+    }
+}
+
+/// A ranking whose every string is hostile.
+pub(crate) fn hostile_rank() -> Rank {
+    let mut report = ranked();
+    let name = || HOSTILE.to_owned();
+    report.target.name = name();
+    report.target.path = name();
+    for row in &mut report.ranking {
+        row.base.name = name();
+        row.base.path = "p".repeat(600);
+        row.verdict = hostile().verdict;
+        row.origin_reading = hostile().origin_reading;
+    }
+    for row in &mut report.criteria {
+        row.statement = name();
+    }
+    report.conclusion.base = Some(name());
+    report.conclusion.sentence = name();
+    report.coordinates.as_mut().unwrap().models.fill(name());
+    for row in &mut report.mixture.as_mut().unwrap().weights {
+        row.base = name();
+    }
+    report
+}
+
+/// A checkpoint as it is seen, with a component that is not text and an expert.
+pub(crate) fn inspected() -> Inspect {
+    let tensor = |name: &str, role, expert| InspectTensor {
+        name: name.to_owned(),
+        component: "text".to_owned(),
+        layer: Some(0),
+        block: Some("layer 0".to_owned()),
+        role,
+        expert,
+        shared_expert: false,
+        class: "matrix",
+        informative: None,
+        shape: vec![4096, 1024],
+        logical_shape: vec![4096, 1024],
+        dtype: "BF16".to_owned(),
+        storage: "stored".to_owned(),
+        file: "model.safetensors".to_owned(),
+        offset: 4096,
+        bytes: 8_388_608,
+    };
+    let block = |block: String, parameters| InspectBlock { block, parameters };
+    let mut blocks = vec![block("embedding".to_owned(), 131_072_000)];
+    blocks.extend((0..3).map(|i| block(format!("layer {i}"), 50_000_000)));
+    blocks.extend((3..48).map(|i| block(format!("layer {i}"), 218_112_000)));
+    blocks.push(block("final".to_owned(), 131_076_096));
+    Inspect {
+        schema: "wcmp.inspect/1",
+        wcmp: "0.1.0",
+        checkpoint: checkpoint("VAETKI", 102_600_000_000),
+        weight_set: "model.safetensors.index.json, 42 shards".to_owned(),
+        ignored_files: vec!["consolidated.safetensors".to_owned()],
+        config: BTreeMap::from([
+            ("hidden_size".to_owned(), serde_json::json!(3072)),
+            ("model_type".to_owned(), serde_json::json!("vaetki")),
+            ("rope_parameters".to_owned(), serde_json::json!({"rope_type": "default", "rope_theta": 10000.0})),
+        ]),
+        components: vec![InspectComponent { component: "text".to_owned(), parameters: 102_600_000_000, layers: 48 }],
+        blocks,
+        tensors: vec![
+            tensor("model.layers.0.mlp.experts.127.down_proj.weight", Role::Down, Some(127)),
+            tensor("model.layers.0.self_attn.q_a_proj.weight", Role::QA, None),
+        ],
+        warnings: vec![warning(
+            "unmapped",
+            "a shard holds tensors that the index does not name",
+            Some("model-00002.safetensors"),
+        )],
+    }
+}
+
+/// An inspection whose every string is hostile.
+pub(crate) fn hostile_inspect() -> Inspect {
+    let mut report = inspected();
+    let name = || HOSTILE.to_owned();
+    report.checkpoint = hostile().base;
+    report.weight_set = name();
+    report.ignored_files = vec![name(); 3];
+    report.config = BTreeMap::from([
+        (name(), serde_json::json!(HOSTILE)),
+        ("k".repeat(400), serde_json::json!([HOSTILE, "v".repeat(900)])),
+    ]);
+    report.components[0].component = name();
+    report.blocks[0].block = name();
+    report.tensors[0].name = name();
+    report.tensors[0].file = name();
+    report.tensors[1].shape = vec![u64::MAX; 30];
+    report.warnings = vec![warning("odd", HOSTILE, Some(HOSTILE))];
+    report
+}
+
+/// A manifest of three tensors, one with a hostile name.
+pub(crate) fn hashed() -> Hash {
+    let tensor = |name: &str, digit: &str| HashTensor {
+        name: name.to_owned(),
+        dtype: "BF16".to_owned(),
+        shape: vec![2, 3],
+        sha256: digit.repeat(64),
+    };
+    let tensors = vec![tensor(HOSTILE, "a"), tensor("model.embed_tokens.weight", "b"), tensor("z", "c")];
+    let model_digest = wcmp::report::manifest::model_digest(&tensors);
+    Hash { schema: "wcmp.hash/1", wcmp: "0.1.0", checkpoint: checkpoint("tiny", 18), tensors, model_digest }
+}
+
+/// A copy that differs in every way.
+pub(crate) fn checked() -> Check {
+    let names = |name: &str| vec![name.to_owned(), HOSTILE.to_owned()];
+    Check {
+        schema: "wcmp.check/1",
+        wcmp: "0.1.0",
+        checkpoint: checkpoint("copy", 18),
+        equal: false,
+        matching: 199,
+        different: names("model.norm.weight")
+            .into_iter()
+            .map(|name| HashDifference { name, expected: "a".repeat(64), found: "b".repeat(64) })
+            .collect(),
+        missing: names("lm_head.weight"),
+        new: names("model.extra.weight"),
+    }
 }

@@ -113,7 +113,7 @@ fn evidence(page: &mut Page, findings: &[FindingRow]) {
     for finding in sentences::strongest_first(findings) {
         table.row([
             sentences::finding(finding),
-            number::value(finding.value),
+            sentences::finding_value(finding),
             number::log10(finding.log10_p),
             finding.supports.to_owned(),
         ]);
@@ -169,7 +169,6 @@ fn parts(page: &mut Page, rows: &[PartRow]) {
         return;
     }
     page.heading("Parts of the target, by matrix parameters");
-    let total = rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.parameters));
     let mut table = Table::new(&[
         ("", Fit::Left),
         ("parts", Fit::Right),
@@ -177,15 +176,13 @@ fn parts(page: &mut Page, rows: &[PartRow]) {
         ("share", Fit::Right),
         ("which", Fit::Wrap),
     ]);
-    for state in ["reused", "independent", "unclear", "new"] {
-        let of: Vec<&PartRow> = rows.iter().filter(|row| row.state == state).collect();
-        let parameters = of.iter().fold(0u64, |sum, row| sum.saturating_add(row.parameters));
+    for part in sentences::parts(rows) {
         table.row([
-            state.to_owned(),
-            number::count(of.len() as u64),
-            number::parameters(parameters),
-            number::share(parameters, total),
-            sentences::part_names(&of),
+            part.state.to_owned(),
+            number::count(part.parts),
+            number::parameters(part.parameters),
+            number::share(part.parameters, part.of),
+            part.which,
         ]);
     }
     page.table(table);

@@ -18,8 +18,8 @@ pub fn check(report: &Check, style: &Style) -> String {
     let label = 10;
     for row in &report.different {
         page.labelled("differs", label, &escape::name(&row.name));
-        page.labelled("", label, &format!("expected {}", escape::sentence(&row.expected)));
-        page.labelled("", label, &format!("found    {}", escape::sentence(&row.found)));
+        page.labelled("expected", label, &escape::sentence(&row.expected));
+        page.labelled("found", label, &escape::sentence(&row.found));
     }
     for name in &report.missing {
         page.labelled("missing", label, &escape::name(name));

@@ -4,6 +4,7 @@ use super::super::Style;
 use super::super::escape;
 use super::super::number;
 use super::super::schema::{Inspect, InspectBlock};
+use super::super::sentences;
 use super::page::Page;
 use super::table::{Fit, Table};
 use super::{verdict, who};
@@ -72,61 +73,34 @@ fn blocks(page: &mut Page, rows: &[InspectBlock]) {
     }
     page.heading("Blocks");
     let mut table = Table::new(&[("block", Fit::Elide), ("parameters", Fit::Right), ("of each", Fit::Right)]);
-    for (name, count, each) in joined(rows) {
-        let total = number::parameters(each.saturating_mul(count));
-        let of_each = if count > 1 { number::parameters(each) } else { String::new() };
-        table.row([name, total, of_each]);
+    for block in sentences::blocks(rows) {
+        let total = number::parameters(block.each.saturating_mul(block.count));
+        let of_each = if block.count > 1 { number::parameters(block.each) } else { String::new() };
+        table.row([block.name, total, of_each]);
     }
     page.table(table);
 }
 
-/// Runs of layers of equal size as one row: name, number of layers, parameters of each.
-fn joined(rows: &[InspectBlock]) -> Vec<(String, u64, u64)> {
-    let layer = |block: &str| block.strip_prefix("layer ").and_then(|index| index.parse::<u32>().ok());
-    let mut runs: Vec<(String, Vec<u32>, u64)> = Vec::new();
-    for row in rows {
-        match (layer(&row.block), runs.last_mut()) {
-            (Some(index), Some((_, layers, parameters)))
-                if *parameters == row.parameters
-                    && layers.last().is_some_and(|last| last.checked_add(1) == Some(index)) =>
-            {
-                layers.push(index);
-            }
-            (index, _) => runs.push((escape::name(&row.block), index.into_iter().collect(), row.parameters)),
-        }
-    }
-    let run = |(name, layers, parameters): (String, Vec<u32>, u64)| {
-        if layers.len() < 2 {
-            return (name, 1, parameters);
-        }
-        (format!("layers {}", number::ranges(layers.iter().copied())), layers.len() as u64, parameters)
-    };
-    runs.into_iter().map(run).collect()
-}
-
 fn tensors(page: &mut Page, report: &Inspect) {
     page.heading(&format!("Tensors: {}", number::count(report.tensors.len() as u64)));
-    let mut table = Table::new(&[
-        ("name", Fit::Elide),
-        ("role", Fit::Left),
-        ("class", Fit::Left),
-        ("dtype", Fit::Left),
-        ("shape", Fit::Right),
-        ("bytes", Fit::Right),
-    ]);
+    let storage = report.tensors.iter().any(|row| row.storage != "stored");
+    let mut columns = vec![("name", Fit::Elide), ("role", Fit::Left), ("class", Fit::Left), ("dtype", Fit::Left)];
+    if storage {
+        columns.push(("storage", Fit::Left));
+    }
+    columns.extend([("shape", Fit::Right), ("bytes", Fit::Right)]);
+    let mut table = Table::new(&columns);
     for row in &report.tensors {
         let mut role = row.role.to_string();
         if let Some(expert) = row.expert {
             role.push_str(&format!(" e{expert}"));
         }
-        table.row([
-            escape::name(&row.name),
-            role,
-            row.class.to_owned(),
-            escape::name(&row.dtype),
-            number::shape(&row.shape),
-            number::bytes(row.bytes),
-        ]);
+        let mut cells = vec![escape::name(&row.name), role, row.class.to_owned(), escape::name(&row.dtype)];
+        if storage {
+            cells.push(escape::name(&row.storage));
+        }
+        cells.extend([number::shape(&row.shape), number::bytes(row.bytes)]);
+        table.row(cells);
     }
     if !table.is_empty() {
         page.table(table);

@@ -70,13 +70,8 @@ fn line(cells: &[String; 6], widths: &[usize], bar: &str, columns: usize) -> Str
 }
 
 fn cells(row: &LayerRow) -> [String; 6] {
-    let layer = match row.base_layer {
-        Some(base) if base == row.layer => row.layer.to_string(),
-        Some(base) => format!("{} ← {base}", row.layer),
-        None => format!("{} ← {}", row.layer, number::ABSENT),
-    };
     [
-        layer,
+        sentences::layer(row),
         number::figure(row.matrix_cosine),
         number::figure(row.matrix_excess),
         number::figure(row.norm_cosine),

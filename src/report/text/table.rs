@@ -1,12 +1,10 @@
 //! Tables without rules, laid out so that nothing overflows: numbers keep their width, names are elided in the middle,
-//! sentences are wrapped. The only file that names the table crate.
-
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
+//! sentences are wrapped.
 
 use super::super::escape::{elide, width, wrap};
 
-/// Columns between two columns of a table.
-const GAP: usize = 2;
+/// What stands between two columns of a table.
+const GAP: &str = "  ";
 /// Least width that a name or sentence is given.
 const LEAST: usize = 8;
 /// Most that a number or word is given; more is no number or word.
@@ -23,8 +21,20 @@ pub(super) enum Fit {
     Left,
     /// A name: shares what is left over, elided in the middle.
     Elide,
+    /// Numbers under a name: as [`Fit::Elide`], to the right.
+    ElideRight,
     /// A sentence: shares what is left over, wrapped.
     Wrap,
+}
+
+impl Fit {
+    fn is_elastic(self) -> bool {
+        matches!(self, Self::Elide | Self::ElideRight | Self::Wrap)
+    }
+
+    fn is_right(self) -> bool {
+        matches!(self, Self::Right | Self::ElideRight)
+    }
 }
 
 /// A table under construction.
@@ -62,31 +72,35 @@ impl Table {
     /// The lines of the table, the first the column headings where there are any, none wider than `columns`.
     pub(super) fn lines(self, columns: usize) -> Vec<String> {
         let widths = self.widths(columns);
-        let total: usize = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-        let fitted = |cells: &[String]| -> Vec<String> {
-            let cell = |((cell, width), fit): ((&String, &usize), &Fit)| match fit {
-                Fit::Wrap => wrap(cell, *width).join("\n"),
-                _ => elide(cell, *width),
-            };
-            cells.iter().zip(&widths).zip(&self.fits).map(cell).collect()
-        };
-        let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(total + GAP).unwrap_or(u16::MAX));
-        if self.has_header() {
-            table.set_header(fitted(&self.header));
-        }
-        table.add_rows(self.rows.iter().map(|row| fitted(row)));
-        for ((column, cells), fit) in table.column_iter_mut().zip(&widths).zip(&self.fits) {
-            let gap = GAP as u16;
-            column.set_padding((0, gap));
-            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(
-                u16::try_from(*cells).unwrap_or(u16::MAX).saturating_add(gap),
-            )));
-            column.set_cell_alignment(if *fit == Fit::Right { CellAlignment::Right } else { CellAlignment::Left });
-        }
-        table.lines().map(|line| line.trim_end().to_owned()).collect()
+        let header = self.has_header().then_some(&self.header);
+        header.into_iter().chain(&self.rows).flat_map(|row| self.row_lines(row, &widths)).collect()
+    }
+
+    /// One row; more than one line where a sentence is wrapped.
+    fn row_lines(&self, row: &[String], widths: &[usize]) -> Vec<String> {
+        let cells: Vec<Vec<String>> = row
+            .iter()
+            .zip(widths)
+            .zip(&self.fits)
+            .map(|((cell, width), fit)| match fit {
+                Fit::Wrap => wrap(cell, *width),
+                _ => vec![elide(cell, *width)],
+            })
+            .collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+        (0..height)
+            .map(|at| {
+                let mut line = String::new();
+                for ((cell, room), fit) in cells.iter().zip(widths).zip(&self.fits) {
+                    let text = cell.get(at).map_or("", String::as_str);
+                    let gap = " ".repeat(room.saturating_sub(width(text)));
+                    let (before, after) = if fit.is_right() { (gap.as_str(), "") } else { ("", gap.as_str()) };
+                    line.extend([before, text, after, GAP]);
+                }
+                line.truncate(line.trim_end().len());
+                line
+            })
+            .collect()
     }
 
     /// Columns of each column: natural ones first, what is left over for names and sentences.
@@ -94,11 +108,11 @@ impl Table {
         let natural = |at: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(at)).chain(self.header.get(at));
             let widest = cells.map(|cell| width(cell)).max().unwrap_or(0).max(1);
-            if matches!(self.fits[at], Fit::Elide | Fit::Wrap) { widest } else { widest.min(LONGEST_WORD) }
+            if self.fits[at].is_elastic() { widest } else { widest.min(LONGEST_WORD) }
         };
         let mut widths: Vec<usize> = (0..self.fits.len()).map(natural).collect();
-        let elastic = |at: &usize| matches!(self.fits[*at], Fit::Elide | Fit::Wrap);
-        let gaps = GAP * self.fits.len().saturating_sub(1);
+        let elastic = |at: &usize| self.fits[*at].is_elastic();
+        let gaps = GAP.len() * self.fits.len().saturating_sub(1);
         let fixed: usize = (0..widths.len()).filter(|at| !elastic(at)).map(|at| widths[at]).sum();
         let mut left = columns.saturating_sub(gaps + fixed);
         let mut open: Vec<usize> = (0..widths.len()).filter(elastic).collect();

@@ -59,11 +59,8 @@ pub(super) fn unmatched(page: &mut Page, compare: &Compare, all: bool) {
 
 fn unmatched_side(page: &mut Page, side: &str, checkpoint: &CheckpointRow, rows: &[UnmatchedRow], all: bool) {
     page.paragraph(&sentences::unmatched_summary(side, checkpoint, rows));
-    let mut shown: Vec<&UnmatchedRow> = rows.iter().collect();
-    if !all {
-        shown.sort_by(|a, b| b.parameters.cmp(&a.parameters));
-        shown.truncate(IN_SHORT);
-    }
+    let shown: Vec<&UnmatchedRow> =
+        if all { rows.iter().collect() } else { sentences::largest(rows).into_iter().take(IN_SHORT).collect() };
     let mut table = Table::new(&[
         ("name", Fit::Elide),
         ("role", Fit::Left),
