@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wcmp::report::{Style, text};
+use wcmp::report::{Style, markdown, text};
 
 use crate::samples;
 
@@ -24,7 +24,9 @@ fn reports_are_as_they_were_last_looked_at() {
     hold("compare-independent-80.txt", &text::compare(&samples::independent(), &narrow));
     hold("compare-partial-80.txt", &text::compare(&samples::partial(), &narrow));
     hold("compare-empty-80.txt", &text::compare(&samples::empty(), &narrow));
+    hold("compare-partial.md", &markdown::compare(&samples::partial(), &narrow));
     hold("rank-80.txt", &text::rank(&samples::ranked(), &narrow));
+    hold("rank.md", &markdown::rank(&samples::ranked(), &narrow));
     hold("inspect-80.txt", &text::inspect(&samples::inspected(), &narrow));
     hold("check-80.txt", &text::check(&samples::checked(), &narrow));
 }
