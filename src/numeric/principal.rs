@@ -21,7 +21,7 @@ const OVERSAMPLING: usize = 8;
 const LEAST_STEPS: usize = 3;
 
 /// Where the spectrum falls so slowly that the residuals are still large, it goes on up to here.
-const MOST_STEPS: usize = 12;
+const MOST_STEPS: usize = 16;
 
 /// Mean sine of the angles between found and true vectors that is near enough.
 const NEAR_ENOUGH: f64 = 2e-4;
@@ -178,37 +178,37 @@ impl<'a> Tiles<'a> {
         Ok(())
     }
 
-    /// W · vᵀ for each row v of `vectors`, one result a row, of length rows.
-    fn times(&self, vectors: &Dense) -> Step<Dense> {
-        let rows = self.source.rows();
-        let mut out = Dense::zeros(vectors.rows, rows);
-        self.each(|first, tile| {
-            let products = vectors.times_transposed(tile);
-            for i in 0..products.rows {
-                out.row_mut(i)[first..first + tile.rows].copy_from_slice(products.row(i));
+    /// The images on side `to` of vectors on the other side, one a row: W · v, or Wᵀ · u.
+    fn across(&self, to: Side, vectors: &Dense) -> Step<Dense> {
+        let mut out = Dense::zeros(vectors.rows, to.dimension(self.source));
+        self.each(|first, tile| match to {
+            Side::Rows => {
+                let products = vectors.times_transposed(tile);
+                for i in 0..products.rows {
+                    out.row_mut(i)[first..first + tile.rows].copy_from_slice(products.row(i));
+                }
+            }
+            Side::Columns => {
+                let mut part = Dense::zeros(tile.rows, vectors.rows);
+                for i in 0..tile.rows {
+                    part.row_mut(i).iter_mut().enumerate().for_each(|(j, v)| *v = vectors.row(j)[first + i]);
+                }
+                out.add_transposed_times(&part, tile, 1.0);
             }
         })?;
         Ok(out)
     }
 
-    /// Wᵀ · uᵀ for each row u of `vectors`, one result a row, of length columns.
-    fn transposed_times(&self, vectors: &Dense) -> Step<Dense> {
-        let mut out = Dense::zeros(vectors.rows, self.source.columns());
-        self.each(|first, tile| {
-            let mut part = Dense::zeros(tile.rows, vectors.rows);
-            for i in 0..tile.rows {
-                part.row_mut(i).iter_mut().enumerate().for_each(|(j, v)| *v = vectors.row(j)[first + i]);
+    /// The images of vectors on `side` under that side's Gram matrix, WᵀW or WWᵀ; the latter takes two passes.
+    fn gram_times(&self, side: Side, vectors: &Dense) -> Step<Dense> {
+        match side {
+            Side::Rows => self.across(Side::Rows, &self.across(Side::Columns, vectors)?),
+            Side::Columns => {
+                let mut out = Dense::zeros(vectors.rows, vectors.columns);
+                self.each(|_, tile| out.add_transposed_times(&tile.times_transposed(vectors), tile, 1.0))?;
+                Ok(out)
             }
-            out.add_transposed_times(&part, tile, 1.0);
-        })?;
-        Ok(out)
-    }
-
-    /// WᵀW · vᵀ for each row v of `vectors`, one result a row.
-    fn gram_times(&self, vectors: &Dense) -> Step<Dense> {
-        let mut out = Dense::zeros(vectors.rows, vectors.columns);
-        self.each(|_, tile| out.add_transposed_times(&tile.times_transposed(vectors), tile, 1.0))?;
-        Ok(out)
+        }
     }
 }
 
@@ -238,7 +238,7 @@ fn by_columns(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     let right = resolved(&eigen.values, eigen.vectors, k)?;
     let vectors = match side {
         Side::Columns => right,
-        Side::Rows => orthonormal(&tiles.times(&right)?),
+        Side::Rows => orthonormal(&tiles.across(side, &right)?),
     };
     Ok(Leading { vectors, deviation: None })
 }
@@ -262,7 +262,7 @@ fn by_rows(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     let left = resolved(&eigen.values, eigen.vectors, k)?;
     let vectors = match side {
         Side::Rows => left,
-        Side::Columns => orthonormal(&tiles.transposed_times(&left)?),
+        Side::Columns => orthonormal(&tiles.across(side, &left)?),
     };
     Ok(Leading { vectors, deviation: None })
 }
@@ -275,24 +275,27 @@ fn orthonormal(rows: &Dense) -> Dense {
     out
 }
 
-/// By a randomised range finder (Halko, Martinsson and Tropp 2011) on C = WᵀW that keeps the vectors of all its power
-/// steps, a block Krylov space (Musco and Musco 2015): the same passes over the rows, a much smaller error.
+/// By a randomised range finder (Halko, Martinsson and Tropp 2011) on the Gram matrix of the shorter side that keeps the
+/// vectors of all its power steps, a block Krylov space (Musco and Musco 2015): the same passes over the rows, a much
+/// smaller error.
 fn by_range(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     let (rows, columns) = (tiles.source.rows(), tiles.source.columns());
-    let width = k + OVERSAMPLING;
-    let mut block = match side {
-        Side::Columns => tiles.transposed_times(&random_signs(width, rows))?,
-        Side::Rows => tiles.gram_times(&random_signs(width, columns))?,
+    let short = if rows < columns { Side::Rows } else { Side::Columns };
+    let length = short.dimension(tiles.source);
+    let mut block = if side == short {
+        tiles.across(short, &random_signs(k + OVERSAMPLING, rows.max(columns)))?
+    } else {
+        tiles.gram_times(short, &random_signs(k + OVERSAMPLING, length))?
     };
-    let mut basis = Dense::zeros(0, columns);
-    let mut images = Dense::zeros(0, columns);
+    let mut basis = Dense::zeros(0, length);
+    let mut images = Dense::zeros(0, length);
     let mut ritz = Ritz::default();
     for step in 1..=MOST_STEPS {
         let fresh = outside(&basis, &block);
         if fresh.rows == 0 {
             break;
         }
-        block = tiles.gram_times(&fresh)?;
+        block = tiles.gram_times(short, &fresh)?;
         basis.append(&fresh);
         images.append(&block);
         ritz = Ritz::new(&basis, &images, k)?;
@@ -300,11 +303,8 @@ fn by_range(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
             break;
         }
     }
-    let right = resolved(&ritz.values, ritz.vectors, k)?;
-    let vectors = match side {
-        Side::Columns => right,
-        Side::Rows => orthonormal(&tiles.times(&right)?),
-    };
+    let found = resolved(&ritz.values, ritz.vectors, k)?;
+    let vectors = if side == short { found } else { orthonormal(&tiles.across(side, &found)?) };
     Ok(Leading { vectors, deviation: Some(ritz.deviation) })
 }
 
@@ -356,12 +356,12 @@ impl Default for Ritz {
 }
 
 impl Ritz {
-    /// From an orthonormal basis and its images under C, one vector a row; the k + 1 leading vectors are kept.
+    /// From an orthonormal basis and its images under C, one vector a row; the k leading vectors are kept.
     fn new(basis: &Dense, images: &Dense, k: usize) -> Step<Self> {
         let eigen = symmetric_eigen(&images.times_transposed(basis)).ok_or(NoSubspace::NonFinite)?;
         let mut weights = eigen.vectors;
-        weights.truncate(k + 1);
-        let vectors = weights.times(basis);
+        weights.truncate(k + OVERSAMPLING);
+        let mut vectors = weights.times(basis);
         let mut residuals = weights.times(images);
         for i in 0..residuals.rows {
             let value = eigen.values[i];
@@ -370,29 +370,160 @@ impl Ritz {
         let norms: Vec<f64> =
             (0..residuals.rows).map(|i| residuals.row(i).iter().map(|v| v * v).sum::<f64>().sqrt()).collect();
         let deviation = deviation(&eigen.values, &norms, k);
+        vectors.truncate(k);
         Ok(Self { values: eigen.values, vectors, deviation })
     }
 }
 
 /// Sum of the sines of the angles between the k leading Ritz vectors and the true ones, estimated from above.
 ///
-/// For the j leading ones the sin Θ theorem (Davis and Kahan 1970) bounds the root of the sum of squares by
-/// ‖residuals‖ / (θ_j − λ_{j+1}), hence the sum by √j times that; λ_{j+1} is taken as θ_{j+1} plus its residual, which
-/// is an estimate: it holds unless the random start missed an eigenvector altogether. The k − j vectors after them
-/// count 1 each, and j is the best choice. Residuals are orthogonal to the basis, so that one multiplication with W
-/// does not enlarge them against the values: the bound holds for the left vectors too.
+/// A Ritz vector with value θ and residual ρ has at most ρ / (θ − λ) of its length outside the j leading eigenvectors,
+/// λ < θ being an upper bound of the other eigenvalues; over j vectors these lengths add up to no less than the sum of
+/// the sines. The k − j vectors after them count 1 each, and j is the best choice. Residuals are orthogonal to the
+/// basis, so that one multiplication with W does not enlarge them against the values: it holds on both sides.
+///
+/// What makes it an estimate is λ, eigenvalue j + 1: its Ritz value plus the residual, or, where the next one is well
+/// apart, plus residual² / distance (Kato 1949, Temple 1928). That fails if the random start missed an eigenvector.
 fn deviation(values: &[f64], residuals: &[f64], k: usize) -> f64 {
-    let value = |i: usize| values.get(i).copied().unwrap_or(0.0);
-    let residual = |i: usize| residuals.get(i).copied().unwrap_or(0.0);
-    let mut least = k as f64;
-    let mut squares = 0.0;
-    for j in 1..=k {
-        squares += residual(j - 1).powi(2);
-        let gap = value(j - 1) - value(j) - residual(j);
-        if gap > 0.0 {
-            let settled = ((j as f64 * squares).sqrt() / gap).min(j as f64);
-            least = least.min(settled + (k - j) as f64);
+    let mut above = vec![0.0; residuals.len() + 1];
+    for i in (0..residuals.len()).rev() {
+        let (value, residual) = (values[i], residuals[i]);
+        let distance = value - if i + 1 < residuals.len() { above[i + 1] } else { value };
+        above[i] = value + if distance > residual { residual * residual / distance } else { residual };
+    }
+    (1..=k.min(residuals.len())).fold(k as f64, |least, j| {
+        let outside = |i: usize| {
+            let gap = values[i] - above[j];
+            if gap > residuals[i] { residuals[i] / gap } else { 1.0 }
+        };
+        least.min((0..j).map(outside).sum::<f64>() + (k - j) as f64)
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numeric::rows::Matrix;
+
+    /// Noise, and `rank` directions each a tenth weaker than the one before.
+    fn random(rows: usize, columns: usize, rank: usize, seed: u64) -> Matrix {
+        let mut draws = Draws::new(seed, "matrix");
+        let mut normal = |rows: usize, columns: usize| Dense {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal()).collect(),
+        };
+        let mut values = normal(rows, columns);
+        let (mut left, right) = (normal(rows, rank), normal(columns, rank));
+        for i in 0..rows {
+            left.row_mut(i).iter_mut().enumerate().for_each(|(r, v)| *v *= 3.0 * 0.9f64.powi(r as i32));
+        }
+        values.values.iter_mut().zip(left.times_transposed(&right).values).for_each(|(v, s)| *v += s);
+        Matrix { rows, columns, values: values.values.iter().map(|&v| v as f32).collect() }
+    }
+
+    fn tiles(matrix: &Matrix, height: usize) -> Tiles<'_> {
+        Tiles { source: matrix, mean: None, height }
+    }
+
+    /// Sum of the sines between two subspaces: the cosines are the singular values of the products.
+    fn sines(a: &Dense, b: &Dense) -> f64 {
+        let products = a.times_transposed(b);
+        let eigen = symmetric_eigen(&products.times_transposed(&products)).unwrap();
+        eigen.values.iter().map(|c| (1.0 - c.min(1.0)).max(0.0).sqrt()).sum()
+    }
+
+    fn unwrap(step: Step<Leading>) -> Leading {
+        step.unwrap_or_else(|_| panic!("no subspace"))
+    }
+
+    #[test]
+    fn every_way_finds_the_same_subspace_whatever_the_tiles() {
+        for (rows, columns) in [(130, 90), (90, 130)] {
+            let matrix = random(rows, columns, 30, 1);
+            for side in [Side::Rows, Side::Columns] {
+                let exact = unwrap(by_columns(&tiles(&matrix, rows), side, 8));
+                assert_eq!((exact.vectors.rows, exact.vectors.columns), (8, side.dimension(&matrix)));
+                assert!(exact.deviation.is_none());
+                for height in [1, 7, rows] {
+                    assert!(
+                        sines(&exact.vectors, &unwrap(by_columns(&tiles(&matrix, height), side, 8)).vectors) < 1e-5
+                    );
+                    assert!(sines(&exact.vectors, &unwrap(by_rows(&tiles(&matrix, height), side, 8)).vectors) < 1e-5);
+                    let sketch = unwrap(by_range(&tiles(&matrix, height), side, 8));
+                    assert!(sines(&exact.vectors, &sketch.vectors) < 1e-5 + sketch.deviation.unwrap());
+                    assert!(sketch.deviation.unwrap() < 0.01);
+                }
+            }
         }
     }
-    least
+
+    #[test]
+    fn the_stated_deviation_is_above_the_true_one_also_without_leading_directions() {
+        for seed in 0..2 {
+            let matrix = random(700, 500, 0, seed);
+            for side in [Side::Rows, Side::Columns] {
+                let exact = unwrap(by_columns(&tiles(&matrix, 64), side, 32));
+                let sketch = unwrap(by_range(&tiles(&matrix, 64), side, 32));
+                let (stated, truth) = (sketch.deviation.unwrap(), sines(&exact.vectors, &sketch.vectors));
+                assert!(stated >= truth - 1e-6 && stated <= 32.0, "stated {stated}, true {truth}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_estimate_cut_short_still_covers_what_is_missing() {
+        let matrix = random(300, 260, 0, 9);
+        let tiles = tiles(&matrix, 64);
+        let exact = unwrap(by_columns(&tiles, Side::Columns, 16));
+        let block = tiles.across(Side::Columns, &random_signs(24, 300)).unwrap_or_else(|_| panic!());
+        let (mut basis, mut images) = (Dense::zeros(0, 260), Dense::zeros(0, 260));
+        let mut block = block;
+        for _ in 0..5 {
+            let fresh = outside(&basis, &block);
+            block = tiles.gram_times(Side::Columns, &fresh).unwrap_or_else(|_| panic!());
+            basis.append(&fresh);
+            images.append(&block);
+            let ritz = Ritz::new(&basis, &images, 16).unwrap_or_else(|_| panic!());
+            assert!(ritz.deviation >= sines(&exact.vectors, &ritz.vectors));
+        }
+    }
+
+    #[test]
+    fn the_sketch_turns_with_the_order_of_the_dimensions() {
+        let matrix = random(60, 50, 0, 3);
+        let mut draws = Draws::new(4, "order");
+        for side in [Side::Rows, Side::Columns] {
+            let order = draws.permutation(side.dimension(&matrix));
+            let mut moved = matrix.clone();
+            for i in 0..60 {
+                for j in 0..50 {
+                    let (row, column) = if side == Side::Rows { (order[i], j) } else { (i, order[j]) };
+                    moved.values[i * 50 + j] = matrix.values[row * 50 + column];
+                }
+            }
+            let found = unwrap(by_range(&tiles(&matrix, 9), side, 5));
+            let mut expected = found.vectors.clone();
+            for v in 0..5 {
+                (0..order.len()).for_each(|i| expected.row_mut(v)[i] = found.vectors.row(v)[order[i]]);
+            }
+            assert!(sines(&expected, &unwrap(by_range(&tiles(&moved, 9), side, 5)).vectors) < 1e-4);
+        }
+    }
+
+    #[test]
+    fn a_sketch_of_low_rank_or_of_nothing_says_so() {
+        let mut matrix = random(80, 70, 0, 5);
+        let left = random(80, 3, 0, 6);
+        for i in 0..80 {
+            for j in 0..70 {
+                matrix.values[i * 70 + j] = (0..3).map(|r| left.values[i * 3 + r] * ((j * (r + 1)) % 7) as f32).sum();
+            }
+        }
+        assert!(matches!(by_range(&tiles(&matrix, 16), Side::Rows, 4), Err(Stop::Undefined(NoSubspace::Rank(3)))));
+        assert!(by_range(&tiles(&matrix, 16), Side::Rows, 3).is_ok());
+        matrix.values.fill(0.0);
+        assert!(matches!(by_range(&tiles(&matrix, 16), Side::Columns, 4), Err(Stop::Undefined(NoSubspace::Zero))));
+    }
 }
