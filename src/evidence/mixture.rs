@@ -1,0 +1,272 @@
+//! Is a model a weighted sum of others? Least squares from inner products alone, so that no second pass over the weights
+//! is needed.
+//!
+//! Sums should run over class `matrix`: gains lie near 1 in every model and would pass for a common ingredient.
+
+use crate::numeric::linalg::{Dense, round6, symmetric_eigen};
+
+/// Bases whose correlation matrix has an eigenvalue below this share of 1 cannot be told apart: the sums are exact to
+/// about 1e-14, and a weight to a hundredth is what is wanted.
+const RESOLVED: f64 = 1e-11;
+
+/// A target as a weighted sum of bases. Figures have 6 significant digits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixture {
+    /// Least-squares weight of each base. Where they are not unique, the shortest solution for bases of norm 1; 0 for a
+    /// base that is all zero.
+    pub weights: Vec<f64>,
+    /// ‖target − Σ weight · base‖² / ‖target‖², 0 to 1.
+    pub unexplained: f64,
+    /// 1 − ‖target − Σ weight · base‖² / ‖target − nearest base‖²: how much of the distance to the nearest base the
+    /// others explain. 1 for a merge of the bases, about 0 for a relative of one base alone, about 1/2 for the common
+    /// ancestor of two (see [`Triangle`]). `None` where the target equals a base.
+    pub gain_over_nearest: Option<f64>,
+    /// Whether the weights are unique; false where bases coincide or are mixtures of one another.
+    pub identifiable: bool,
+}
+
+/// Weights of the last model of `products` on the others; shape (bases + 1, bases + 1).
+///
+/// `None` without a base, with a sum that is not finite, and where the target or all bases are zero.
+///
+/// # Panics
+/// When `products` is not square.
+pub fn mixture(products: &Dense) -> Option<Mixture> {
+    assert_eq!(products.rows, products.columns, "inner products of every pair");
+    let bases = products.rows.checked_sub(1)?;
+    let target = products.row(bases);
+    let energy = target[bases];
+    let norms: Vec<f64> = (0..bases).map(|i| products.row(i)[i].max(0.0).sqrt()).collect();
+    if products.values.iter().any(|v| !v.is_finite()) || energy <= 0.0 || norms.iter().all(|&n| n == 0.0) {
+        return None;
+    }
+    let inverse = |i: usize| if norms[i] > 0.0 { 1.0 / norms[i] } else { 0.0 };
+    let mut correlations = Dense::zeros(bases, bases);
+    for i in 0..bases {
+        for j in 0..bases {
+            correlations.row_mut(i)[j] = products.row(i)[j] * inverse(i) * inverse(j);
+        }
+    }
+    let eigen = symmetric_eigen(&correlations)?;
+    let towards: Vec<f64> = (0..bases).map(|i| target[i] * inverse(i)).collect();
+    let mut weights = vec![0.0; bases];
+    let mut explained = 0.0;
+    let mut rank = 0;
+    for (i, &value) in eigen.values.iter().enumerate().filter(|(_, v)| **v > RESOLVED) {
+        let along: f64 = eigen.vectors.row(i).iter().zip(&towards).map(|(v, t)| v * t).sum();
+        weights.iter_mut().zip(eigen.vectors.row(i)).for_each(|(w, v)| *w += v * along / value);
+        explained += along * along / value;
+        rank += 1;
+    }
+    // Here a weight is the norm of its base's contribution: below 1e-9 of the target it is rounding.
+    for (i, weight) in weights.iter_mut().enumerate() {
+        *weight = if weight.abs() > 1e-9 * energy.sqrt() { round6(*weight * inverse(i)) } else { 0.0 };
+    }
+
+    let residual = floored(energy - explained, energy);
+    let nearest =
+        (0..bases).map(|i| floored(energy + norms[i].powi(2) - 2.0 * target[i], energy)).fold(f64::INFINITY, f64::min);
+    Some(Mixture {
+        weights,
+        unexplained: round6((residual / energy).min(1.0)),
+        gain_over_nearest: (nearest > 0.0).then(|| round6((1.0 - residual / nearest).clamp(0.0, 1.0))),
+        identifiable: rank == bases,
+    })
+}
+
+/// A difference of sums of size `scale`, 0 where it is no larger than their rounding error.
+fn floored(difference: f64, scale: f64) -> f64 {
+    if difference > 1e-12 * scale { difference } else { 0.0 }
+}
+
+/// The mixture over all groups (layers, roles) together, and of each group alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixtures<K> {
+    /// Over all groups.
+    pub overall: Option<Mixture>,
+    /// Group by group, in the order given.
+    pub groups: Vec<(K, Option<Mixture>)>,
+}
+
+/// [`mixture`] of groups of tensors with a name each. Inner products of disjoint groups add up.
+///
+/// # Panics
+/// When the groups do not all have inner products of the same number of models.
+pub fn mixtures<K>(groups: Vec<(K, Dense)>) -> Mixtures<K> {
+    let mut sum = Dense::zeros(groups.first().map_or(0, |g| g.1.rows), groups.first().map_or(0, |g| g.1.columns));
+    for (_, products) in &groups {
+        assert_eq!((products.rows, products.columns), (sum.rows, sum.columns), "the same models in every group");
+        sum.values.iter_mut().zip(&products.values).for_each(|(s, v)| *s += v);
+    }
+    let overall = mixture(&sum);
+    Mixtures { overall, groups: groups.into_iter().map(|(key, products)| (key, mixture(&products))).collect() }
+}
+
+/// Distances and angles of three models, figures of 6 digits.
+///
+/// How three models stand to each other shows in the angles, whose changes are as good as orthogonal when they were made
+/// apart from one another: 180° at a merge of the other two; arccos(−1/(n − 1)) at an average of n models of which they
+/// are two (120° for three, 109° for four); 90° at the common origin of the other two; 60° everywhere among siblings of
+/// an origin that is not there, and among unrelated models. No angle tells which was first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Triangle {
+    /// Lengths of the sides opposite to each model, as shares of the target's norm.
+    pub opposite: [f64; 3],
+    /// Angles at each model in degrees; `None` at a model that coincides with another.
+    pub angles: [Option<f64>; 3],
+}
+
+/// The triangle of three models of `products`; the third gives the unit of length.
+///
+/// `None` where a sum is not finite or the third model is zero.
+///
+/// # Panics
+/// When a model is not in `products`.
+pub fn triangle(products: &Dense, models: [usize; 3]) -> Option<Triangle> {
+    let inner = |i: usize, j: usize| products.row(models[i])[models[j]];
+    let unit = inner(2, 2);
+    if unit <= 0.0 || (0..9).any(|i| !inner(i / 3, i % 3).is_finite()) {
+        return None;
+    }
+    let scale = inner(0, 0).max(inner(1, 1)).max(unit);
+    let squared = |i: usize, j: usize| floored(inner(i, i) + inner(j, j) - 2.0 * inner(i, j), scale);
+    let squares = [squared(1, 2), squared(0, 2), squared(0, 1)];
+    let angle = |at: usize| {
+        let (left, right) = (squares[(at + 1) % 3], squares[(at + 2) % 3]);
+        let cosine = (left + right - squares[at]) / (2.0 * (left * right).sqrt());
+        (left > 0.0 && right > 0.0).then(|| round6(cosine.clamp(-1.0, 1.0).acos().to_degrees()))
+    };
+    Some(Triangle { opposite: squares.map(|s| round6((s / unit).sqrt())), angles: [angle(0), angle(1), angle(2)] })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::numeric::rng::Draws;
+
+    const LENGTH: usize = 4000;
+
+    fn random(seed: u64) -> Vec<f64> {
+        let mut draws = Draws::new(seed, "models");
+        (0..LENGTH).map(|_| draws.normal()).collect()
+    }
+
+    fn sum(terms: &[(f64, &[f64])]) -> Vec<f64> {
+        (0..LENGTH).map(|i| terms.iter().map(|(w, v)| w * v[i]).sum()).collect()
+    }
+
+    /// Inner products of models, the target last.
+    fn products(models: &[&[f64]]) -> Dense {
+        let rows = Dense { rows: models.len(), columns: LENGTH, values: models.concat() };
+        rows.times_transposed(&rows)
+    }
+
+    #[test]
+    fn a_merge_gives_its_weights_back() {
+        let origin = random(1);
+        let a = sum(&[(1.0, &origin), (0.1, &random(2))]);
+        let b = sum(&[(1.0, &origin), (0.1, &random(3))]);
+        let target = sum(&[(0.3, &a), (0.7, &b), (0.001, &random(4))]);
+        let found = mixture(&products(&[&a, &b, &random(5), &target])).unwrap();
+        for (weight, truth) in found.weights.iter().zip([0.3, 0.7, 0.0]) {
+            assert!((weight - truth).abs() < 0.01, "{found:?}");
+        }
+        assert!(found.unexplained < 2e-6 && found.gain_over_nearest.unwrap() > 0.99 && found.identifiable);
+    }
+
+    #[test]
+    fn unrelated_bases_explain_next_to_nothing() {
+        let found = mixture(&products(&[&random(1), &random(2), &random(3)])).unwrap();
+        assert!(found.unexplained > 0.99 && found.weights.iter().all(|w| w.abs() < 0.06), "{found:?}");
+    }
+
+    #[test]
+    fn a_relative_of_one_base_gains_nothing_and_an_ancestor_of_two_gains_half() {
+        let origin = random(1);
+        let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
+        let (a, b, c) = (tuned(2), tuned(3), tuned(4));
+        let relative = mixture(&products(&[&origin, &a, &b])).unwrap();
+        assert!(relative.gain_over_nearest.unwrap() < 0.02 && relative.weights[0] > 0.95, "{relative:?}");
+        let ancestor = mixture(&products(&[&a, &b, &origin])).unwrap();
+        assert!((ancestor.gain_over_nearest.unwrap() - 0.5).abs() < 0.05, "{ancestor:?}");
+        let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
+        assert!((mixture(&products(&[&a, &b, &of_three])).unwrap().gain_over_nearest.unwrap() - 0.75).abs() < 0.05);
+    }
+
+    #[test]
+    fn equal_bases_are_said_to_be_indistinguishable() {
+        let (a, b) = (random(1), random(2));
+        let target = sum(&[(0.5, &a), (0.5, &b)]);
+        let found = mixture(&products(&[&a, &a, &b, &target])).unwrap();
+        assert!(!found.identifiable && found.unexplained == 0.0);
+        assert_eq!(found.weights, [0.25, 0.25, 0.5]);
+        let zero = vec![0.0; LENGTH];
+        let found = mixture(&products(&[&a, &zero, &target])).unwrap();
+        assert!(!found.identifiable && found.weights[1] == 0.0);
+    }
+
+    #[test]
+    fn a_copy_has_weight_one_and_no_gain() {
+        let a = random(1);
+        let found = mixture(&products(&[&a, &random(2), &a])).unwrap();
+        assert_eq!((found.weights, found.unexplained, found.gain_over_nearest), (vec![1.0, 0.0], 0.0, None));
+    }
+
+    #[test]
+    fn no_base_no_target_and_broken_sums_have_no_mixture() {
+        let (a, zero) = (random(1), vec![0.0; LENGTH]);
+        assert!(mixture(&products(&[&a])).is_none());
+        assert!(mixture(&products(&[&a, &zero])).is_none());
+        assert!(mixture(&products(&[&zero, &a])).is_none());
+        let mut broken = products(&[&a, &random(2)]);
+        broken.values[0] = f64::INFINITY;
+        assert!(mixture(&broken).is_none());
+    }
+
+    #[test]
+    fn groups_are_solved_alone_and_together() {
+        let (a, b) = (random(1), random(2));
+        let group = |target: &[f64]| products(&[&a, &b, target]);
+        let found = mixtures(vec![("first", group(&a)), ("second", group(&b))]);
+        assert_eq!(found.groups[0].1.as_ref().unwrap().weights, [1.0, 0.0]);
+        assert_eq!(found.groups[1].1.as_ref().unwrap().weights, [0.0, 1.0]);
+        let overall = found.overall.unwrap();
+        assert!(overall.weights.iter().all(|w| (w - 0.5).abs() < 0.05) && overall.unexplained > 0.4, "{overall:?}");
+        assert!(mixtures::<u32>(Vec::new()).overall.is_none());
+    }
+
+    #[test]
+    fn angles_tell_merge_origin_and_siblings() {
+        let origin = random(1);
+        let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
+        let (a, b, c) = (tuned(2), tuned(3), tuned(4));
+        let at_target = |target: &[f64]| triangle(&products(&[&a, &b, target]), [0, 1, 2]).unwrap().angles[2].unwrap();
+        assert!((at_target(&sum(&[(0.5, &a), (0.5, &b)])) - 180.0).abs() < 0.1);
+        let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
+        assert!((at_target(&of_three) - 120.0).abs() < 3.0);
+        assert!((at_target(&origin) - 90.0).abs() < 3.0);
+        assert!((at_target(&c) - 60.0).abs() < 3.0);
+        assert!((at_target(&random(9)) - 5.7).abs() < 1.0, "two relatives seen from far away");
+        let same = triangle(&products(&[&a, &a, &b]), [0, 1, 2]).unwrap();
+        assert_eq!((same.angles[0], same.opposite[2]), (None, 0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn planted_weights_come_back_whatever_the_scale(
+            first in -2.0f64..2.0, second in -2.0f64..2.0, exponent in -30i32..30
+        ) {
+            prop_assume!(first.abs() + second.abs() > 0.1);
+            let scale = 10f64.powi(exponent);
+            let (a, b) = (sum(&[(scale, &random(1))]), random(2));
+            let target = sum(&[(first, &a), (second * scale, &b)]);
+            let found = mixture(&products(&[&a, &b, &target])).unwrap();
+            prop_assert!((found.weights[0] - first).abs() < 2e-5);
+            prop_assert!((found.weights[1] / scale - second).abs() < 2e-5);
+            prop_assert!(found.unexplained < 1e-9);
+        }
+    }
+}
