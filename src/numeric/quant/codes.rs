@@ -44,14 +44,104 @@ pub fn e5m2_step(code: u8) -> f32 {
 }
 
 /// For each code of a table the distance to its neighbours, the larger of the two. Equal values share a step.
-pub fn table_steps<const N: usize>(table: &[f32; N]) -> [f32; N] {
-    let mut ascending = *table;
+pub fn table_steps(table: &[f32]) -> Vec<f32> {
+    let mut ascending = table.to_vec();
     ascending.sort_by(f32::total_cmp);
-    table.map(|value| {
+    let step = |&value: &f32| {
         let below = ascending.iter().rev().find(|&&other| other < value).map_or(0.0, |&other| value - other);
         let above = ascending.iter().find(|&&other| other > value).map_or(0.0, |&other| other - value);
         below.max(above)
-    })
+    };
+    table.iter().map(step).collect()
+}
+
+/// What the codes of a layout mean: for each of up to 256 codes the value and the distance to its neighbours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Value of each code.
+    pub values: [f32; 256],
+    /// Distance to the neighbouring values, the larger of the two.
+    pub steps: [f32; 256],
+}
+
+impl Table {
+    fn from(value: impl Fn(u8) -> f32, step: impl Fn(u8) -> f32) -> Box<Self> {
+        let each = |f: &dyn Fn(u8) -> f32| std::array::from_fn(|code| f(code as u8));
+        Box::new(Self { values: each(&value), steps: each(&step) })
+    }
+
+    /// code − `offset`.
+    pub fn unsigned(offset: u8) -> Box<Self> {
+        Self::from(|code| f32::from(code) - f32::from(offset), |_| 1.0)
+    }
+
+    /// Signed bytes.
+    pub fn signed() -> Box<Self> {
+        Self::from(|code| f32::from(code.cast_signed()), |_| 1.0)
+    }
+
+    /// E4M3, bias 7.
+    pub fn e4m3() -> Box<Self> {
+        Self::from(e4m3, e4m3_step)
+    }
+
+    /// E5M2, bias 15.
+    pub fn e5m2() -> Box<Self> {
+        Self::from(e5m2, e5m2_step)
+    }
+
+    /// E4M3 of the FNUZ kind: bias 8, code 0x80 is NaN, 0x7F and 0xFF are numbers.
+    pub fn e4m3_fnuz() -> Box<Self> {
+        let value = |code: u8| match code {
+            0x80 => f32::NAN,
+            0x7F => 240.0,
+            0xFF => -240.0,
+            code => e4m3(code) / 2.0,
+        };
+        Self::from(value, |code| e4m3_step(code) / 2.0)
+    }
+
+    /// E5M2 of the FNUZ kind: bias 16, code 0x80 is NaN, all others are numbers.
+    pub fn e5m2_fnuz() -> Box<Self> {
+        let value = |code: u8| {
+            let (exponent, fraction) = (i32::from(code >> 2 & 0x1F), f32::from(code & 3) / 4.0);
+            let magnitude = match exponent {
+                0 => fraction * 2f32.powi(-15),
+                _ => (1.0 + fraction) * 2f32.powi(exponent - 16),
+            };
+            match code {
+                0x80 => f32::NAN,
+                0x81.. => -magnitude,
+                _ => magnitude,
+            }
+        };
+        Self::from(value, |code| 2f32.powi(i32::from(code >> 2 & 0x1F).max(1) - 16 - 2))
+    }
+
+    /// Sixteen or more values given by a list; codes beyond it are 0.
+    pub fn listed(list: &[f32]) -> Box<Self> {
+        let steps = table_steps(list);
+        let at = |of: &[f32], code: u8| of.get(usize::from(code)).copied().unwrap_or(0.0);
+        Self::from(|code| at(list, code), |code| at(&steps, code))
+    }
+
+    /// E2M1.
+    pub fn e2m1() -> Box<Self> {
+        Self::listed(&E2M1)
+    }
+
+    /// E2M3, bias 1.
+    pub fn e2m3() -> Box<Self> {
+        let value = |code: usize| {
+            let fraction = (code & 7) as f32 / 8.0;
+            let magnitude = match code >> 3 & 3 {
+                0 => fraction,
+                exponent => (1.0 + fraction) * 2f32.powi(exponent as i32 - 1),
+            };
+            if code & 32 == 0 { magnitude } else { -magnitude }
+        };
+        Self::listed(&std::array::from_fn::<f32, 64, _>(value))
+    }
 }
 
 /// Little-endian half at `at`.

@@ -199,7 +199,7 @@ fn q6_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     }
 }
 
-fn iq4_nl(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+fn iq4_nl(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
     for i in 0..32 {
         let code = usize::from(nibble(&block[2..], i));
@@ -207,7 +207,7 @@ fn iq4_nl(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32))
     }
 }
 
-fn iq4_xs(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+fn iq4_xs(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
     let top = u16::from_le_bytes([block[2], block[3]]);
     for b in 0..8 {
@@ -222,7 +222,7 @@ fn iq4_xs(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32))
     }
 }
 
-fn mxfp4(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+fn mxfp4(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
     // ggml has no NaN among the scales: code 255 is 2^128 there, which it applies as 2^127 to doubled codes.
     let (scale, doubled) = if block[0] == 0xFF { (codes::e8m0(254), 2.0) } else { (codes::e8m0(block[0]), 1.0) };
     for i in 0..32 {
@@ -231,7 +231,7 @@ fn mxfp4(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) 
     }
 }
 
-fn nvfp4(block: &[u8], steps: &[f32; 16], mut put: impl FnMut(usize, f32, f32)) {
+fn nvfp4(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
     for (sub, &scale) in block[..4].iter().enumerate() {
         // Unsigned E4M3 without NaN: 0x7F stands for 0, and the idle top bit is not looked at (`ggml_ue4m3_to_fp32`).
         let scale = match scale {

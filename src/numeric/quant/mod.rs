@@ -1,7 +1,49 @@
 //! Quantised layouts: codes and scales back to values, and the step of their grids.
+//!
+//! A layout is a constructor that checks the shapes of its tensors against one another and puts together the same few
+//! parts: packed codes ([`packed`]), a table of what a code means ([`codes`]), scales and zero points for blocks of
+//! elements ([`grid`]). Values are f32(code) − zero, times scale; nothing is held but the rows that are asked for.
 
+pub mod awq;
+pub mod bnb;
 pub mod codes;
+pub mod compressed;
+pub mod fp8;
 pub mod ggml;
-
+pub mod gptq;
+pub mod grid;
+pub mod grouped;
+pub mod mlx;
+pub mod mxfp4;
+pub mod nvfp4;
+pub mod packed;
 #[cfg(test)]
 pub(crate) mod reference;
+pub mod stored;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::ops::Range;
+
+use super::rows::RowSource;
+use crate::error::Result;
+
+pub use grouped::Grouped;
+pub use stored::{Stored, StoredBytes};
+
+/// Result of putting a layout together; the error is one line that says what does not fit.
+pub type Built<T> = std::result::Result<T, String>;
+
+/// Rows of a matrix that is stored on a grid of values.
+pub trait SteppedRows: RowSource {
+    /// Writes for each element of `rows` the distance of neighbouring values of its grid to the front of `out`; the
+    /// larger of the two where they differ.
+    ///
+    /// # Errors
+    /// When the bytes behind the rows cannot be read.
+    ///
+    /// # Panics
+    /// When `rows` is out of range or `out` is too short.
+    fn read_steps(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()>;
+}

@@ -35,4 +35,18 @@ impl Reference {
         let tensor = parsed.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
         tensor.shape().iter().map(|&axis| axis as u64).collect()
     }
+
+    /// Names of all tensors.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.parsed().names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// Name of a tensor's dtype.
+    pub(crate) fn dtype(&self, name: &str) -> String {
+        let parsed = self.parsed();
+        let tensor = parsed.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        tensor.dtype().to_string()
+    }
 }

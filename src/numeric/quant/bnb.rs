@@ -1,0 +1,172 @@
+//! bitsandbytes: int8 by row, and nf4 or fp4 in blocks of the flattened matrix.
+
+use std::ops::Range;
+
+use super::codes::Table;
+use super::fp8;
+use super::grouped::Grouped;
+use super::packed::Fields;
+use super::stored::{Stored, float, float_bytes};
+use super::{Built, SteppedRows};
+use crate::error::Result;
+use crate::model::dtype::{Dtype, element_count};
+use crate::numeric::rows::RowSource;
+
+/// int8: W = weight · SCB / 127, with `weight` I8 [out, in] and `scb` F32 [out].
+///
+/// # Errors
+/// Dtypes or shapes that do not fit one another.
+pub fn int8<'a>(weight: Stored<'a>, scb: Stored<'a>) -> Built<Grouped<'a>> {
+    weight.expect("weight", &[Dtype::I8])?;
+    fp8::scaled_by(weight, scb, 1.0 / 127.0)
+}
+
+/// Tensors of a 4-bit matrix.
+pub struct Tensors<'a> {
+    /// out·in/2 bytes under any dtype, high nibble first.
+    pub weight: Stored<'a>,
+    /// F32 scale of each block, or U8 codes of the nested map.
+    pub absmax: Stored<'a>,
+    /// F32 \[16\].
+    pub quant_map: Stored<'a>,
+    /// With double quantisation: F32 \[256\] and F32 scale of each block of codes.
+    pub nested: Option<Nested<'a>>,
+}
+
+/// Double quantisation: absmax = map\[code\] · scale + offset.
+pub struct Nested<'a> {
+    /// F32 \[256\].
+    pub quant_map: Stored<'a>,
+    /// F32, one for each block of codes.
+    pub absmax: Stored<'a>,
+    /// Codes in a block.
+    pub block: usize,
+    /// What is added.
+    pub offset: f32,
+}
+
+/// Scales of the blocks.
+enum Absmax<'a> {
+    Floats(Stored<'a>),
+    Nested { codes: Stored<'a>, map: Vec<f32>, scales: Stored<'a>, block: usize, offset: f32 },
+}
+
+/// A matrix in nf4 or fp4.
+pub struct FourBit<'a> {
+    rows: usize,
+    columns: usize,
+    weight: Stored<'a>,
+    table: Box<Table>,
+    absmax: Absmax<'a>,
+    block: usize,
+}
+
+impl<'a> FourBit<'a> {
+    /// The matrix of shape `shape`, as its quant_state says, in blocks of `block` elements.
+    ///
+    /// # Errors
+    /// Dtypes or shapes that do not fit one another.
+    pub fn new(tensors: Tensors<'a>, shape: &[u64], block: usize) -> Built<Self> {
+        let Tensors { weight, absmax, quant_map, nested } = tensors;
+        let elements =
+            element_count(shape).and_then(|count| usize::try_from(count).ok()).ok_or("shape is too large")?;
+        let columns = shape.last().and_then(|&axis| usize::try_from(axis).ok()).unwrap_or(1);
+        if elements == 0 || weight.len() != elements.div_ceil(2) {
+            return Err(format!(
+                "weight has {} bytes, expected two elements a byte for the shape {shape:?}",
+                weight.len()
+            ));
+        }
+        if block == 0 || absmax.elements() != elements.div_ceil(block) {
+            return Err(format!(
+                "absmax has {} elements, expected one for each {block} of {elements}",
+                absmax.elements()
+            ));
+        }
+        let table = Table::listed(&quant_map.floats("quant_map", 16)?);
+        let absmax = match nested {
+            None => {
+                absmax.expect("absmax", &[Dtype::F32, Dtype::F16, Dtype::Bf16])?;
+                Absmax::Floats(absmax)
+            }
+            Some(nested) => {
+                absmax.expect("absmax", &[Dtype::U8])?;
+                let map = nested.quant_map.floats("nested_quant_map", 256)?;
+                if map.len() != 256 {
+                    return Err(format!("nested_quant_map has {} elements, expected 256", map.len()));
+                }
+                let (scales, block) = (nested.absmax, nested.block);
+                if block == 0 || scales.elements() != absmax.elements().div_ceil(block) {
+                    return Err(format!(
+                        "nested_absmax has {} elements, expected one for each {block}",
+                        scales.elements()
+                    ));
+                }
+                scales.expect("nested_absmax", &[Dtype::F32, Dtype::F16, Dtype::Bf16])?;
+                Absmax::Nested { codes: absmax, map, scales, block, offset: nested.offset }
+            }
+        };
+        Ok(Self { rows: elements / columns, columns, weight, table, absmax, block })
+    }
+
+    /// Writes what `pick` makes of (code, scale) for each element of `rows`.
+    fn each(&self, rows: Range<usize>, out: &mut [f32], pick: impl Fn(usize, f32) -> f32) -> Result<()> {
+        assert!(rows.end <= self.rows, "rows out of range");
+        let elements = rows.start * self.columns..rows.end * self.columns;
+        if elements.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.weight.read(elements.start / 2..elements.end.div_ceil(2))?;
+        let mut codes = vec![0; elements.len()];
+        let first = elements.start % 2;
+        Fields::HighFirst.unpack(4, &bytes, first..first + elements.len(), &mut codes);
+        let blocks = elements.start / self.block..elements.end.div_ceil(self.block);
+        let scales = self.scales(blocks.clone())?;
+        for ((element, &code), out) in elements.zip(&codes).zip(out) {
+            *out = pick(usize::from(code), scales[element / self.block - blocks.start]);
+        }
+        Ok(())
+    }
+
+    /// Scales of the blocks `blocks`.
+    fn scales(&self, blocks: Range<usize>) -> Result<Vec<f32>> {
+        match &self.absmax {
+            Absmax::Floats(stored) => floats(stored, blocks),
+            Absmax::Nested { codes, map, scales, block, offset } => {
+                let nested = blocks.start / block..blocks.end.div_ceil(*block);
+                let scales = floats(scales, nested.clone())?;
+                let codes = codes.read(blocks.clone())?;
+                let scale =
+                    |(at, &code): (usize, &u8)| map[usize::from(code)] * scales[at / block - nested.start] + offset;
+                Ok(blocks.zip(&codes).map(scale).collect())
+            }
+        }
+    }
+}
+
+/// Values `range` of a float tensor.
+fn floats(stored: &Stored<'_>, range: Range<usize>) -> Result<Vec<f32>> {
+    let width = float_bytes(stored.dtype()).unwrap_or(1);
+    let bytes = stored.read(range.start * width..range.end * width)?;
+    Ok(bytes.chunks_exact(width).map(|bytes| float(stored.dtype(), bytes)).collect())
+}
+
+impl RowSource for FourBit<'_> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+        self.each(rows, out, |code, scale| self.table.values[code] * scale)
+    }
+}
+
+impl SteppedRows for FourBit<'_> {
+    fn read_steps(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+        self.each(rows, out, |code, scale| self.table.steps[code] * scale.abs())
+    }
+}

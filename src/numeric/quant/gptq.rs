@@ -1,0 +1,118 @@
+//! GPTQ as AutoGPTQ and GPTQModel write it: codes packed down the input axis, zero points along the output axis.
+
+use super::Built;
+use super::codes::Table;
+use super::grid::{Grid, Groups};
+use super::grouped::{Grouped, Parts};
+use super::packed::{Axis, Fields, Layout, Packed};
+use super::stored::Stored;
+use crate::model::dtype::Dtype;
+
+/// Tensors of one linear layer of shape (out, in).
+pub struct Tensors<'a> {
+    /// I32 [in·bits/32, out].
+    pub qweight: Stored<'a>,
+    /// I32 [groups, out·bits/32].
+    pub qzeros: Stored<'a>,
+    /// Floats [groups, out].
+    pub scales: Stored<'a>,
+    /// I32 [in]: group of each input.
+    pub g_idx: Option<Stored<'a>>,
+}
+
+/// How zero points and codes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `gptq`, also where the key is missing: zero points are stored less 1.
+    V1,
+    /// `gptq_v2`: zero points as they are.
+    V2,
+    /// `gptq_p`: zero points as they are; 5, 6 and 7 bits in planes.
+    Planar,
+}
+
+/// Longest input axis whose `g_idx` is held.
+const INPUT_LIMIT: usize = 1 << 24;
+
+/// W\[o, i\] = scales\[g(i), o\] · (q\[i, o\] − z\[g(i), o\]).
+///
+/// The bits follow from the shapes; `group_size` (of the config) is needed where there is no `g_idx` and the groups
+/// are not even.
+///
+/// # Errors
+/// Dtypes or shapes that do not fit one another, a width other than 2 to 8 bits, a group that does not exist.
+pub fn new(tensors: Tensors<'_>, format: Format, group_size: Option<usize>) -> Built<Grouped<'_>> {
+    let Tensors { qweight, qzeros, scales, g_idx } = tensors;
+    qweight.expect("qweight", &[Dtype::I32, Dtype::U32])?;
+    qzeros.expect("qzeros", &[Dtype::I32, Dtype::U32])?;
+    let (group_count, out) = scales.matrix("scales")?;
+    let bits = bits_of(&qzeros, group_count, out)?;
+    let input = match &g_idx {
+        Some(g_idx) => g_idx.elements(),
+        None => qweight.matrix("qweight")?.0.checked_mul(32).ok_or("qweight is too large")? / bits,
+    };
+    let groups = match g_idx {
+        Some(g_idx) => listed(g_idx, group_count)?,
+        None => Groups::even(even_size(input, group_count, group_size)?, input, group_count)?,
+    };
+    let fields = match format {
+        Format::Planar if bits == 3 => return Err("3 bits of the planar form are not read".to_owned()),
+        Format::Planar if !matches!(bits, 2 | 4 | 8) => Fields::Planar,
+        _ => Fields::Stream,
+    };
+    let weight = Layout { bits, fields, unit: 4, packed: Axis::First, along_rows: false };
+    let zero = Layout { bits, fields, unit: 4, packed: Axis::Second, along_rows: true };
+    let add = u8::from(format == Format::V1);
+    let zeros = Grid::codes(Packed::new("qzeros", qzeros, zero, out, group_count)?, out, group_count, bits, add);
+    let parts = Parts {
+        codes: Packed::new("qweight", qweight, weight, out, input)?,
+        table: Table::unsigned(0),
+        groups,
+        scales: Grid::transposed("scales", scales, out)?,
+        zeros: Some(zeros),
+        biases: None,
+    };
+    Grouped::new(out, input, parts)
+}
+
+/// Bits of a code, from the width of the zero points.
+fn bits_of(qzeros: &Stored<'_>, group_count: usize, out: usize) -> Built<usize> {
+    let (rows, words) = qzeros.matrix("qzeros")?;
+    let bits = words.checked_mul(32).ok_or("qzeros is too large")? / out;
+    // Planes and streams alike fill whole words of 32 codes; an odd rest of the last word is allowed for.
+    let fits = |bits: &usize| (out * bits).div_ceil(32) == words || out.div_ceil(32) * bits == words;
+    match [bits, bits.saturating_sub(1)].into_iter().filter(|bits| (2..=8).contains(bits)).find(fits) {
+        Some(bits) if rows == group_count => Ok(bits),
+        _ => Err(format!(
+            "qzeros has the shape [{rows}, {words}], which fits no width for scales of [{group_count}, {out}]"
+        )),
+    }
+}
+
+/// Size of even groups: what the config says, else the whole-number quotient.
+pub(super) fn even_size(columns: usize, groups: usize, configured: Option<usize>) -> Built<usize> {
+    match configured {
+        _ if groups == 1 => Ok(columns),
+        Some(size) if size > 0 && columns.div_ceil(size) == groups => Ok(size),
+        None if columns.is_multiple_of(groups) => Ok(columns / groups),
+        Some(size) => Err(format!("{groups} groups do not fit {columns} columns in groups of {size}")),
+        None => Err(format!("{groups} groups of {columns} columns are uneven and the config states no group size")),
+    }
+}
+
+/// The group of each column, from an index tensor.
+pub(super) fn listed(g_idx: Stored<'_>, group_count: usize) -> Built<Groups> {
+    g_idx.expect("g_idx", &[Dtype::I32])?;
+    if g_idx.elements() > INPUT_LIMIT {
+        return Err(format!("g_idx has {} elements, expected at most {INPUT_LIMIT}", g_idx.elements()));
+    }
+    let bytes = g_idx.read(0..g_idx.len()).map_err(|error| error.to_string())?;
+    let group = |word: &[u8]| {
+        let index = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        u32::try_from(index).ok().filter(|&index| (index as usize) < group_count)
+    };
+    let groups = bytes.chunks_exact(4).map(group).collect::<Option<Vec<_>>>();
+    groups
+        .map(Groups::Listed)
+        .ok_or_else(|| format!("g_idx names a group that does not exist; there are {group_count}"))
+}

@@ -1,0 +1,50 @@
+//! NVFP4: E2M1 codes in groups of 16 with an E4M3 scale, and one scale for the whole matrix.
+
+use super::Built;
+use super::codes::Table;
+use super::grid::{Factor, Grid, Groups};
+use super::grouped::{Grouped, Parts};
+use super::packed::{Axis, Fields, Layout, Packed};
+use super::stored::Stored;
+use crate::model::dtype::Dtype;
+
+/// Elements that share a scale.
+const GROUP: usize = 16;
+
+/// Scale of the whole matrix.
+pub enum Global<'a> {
+    /// None (MLX).
+    One,
+    /// `weight_scale_2` of modelopt, which multiplies.
+    Times(Stored<'a>),
+    /// `weight_global_scale` of compressed-tensors, which divides.
+    Over(Stored<'a>),
+}
+
+/// Codes low nibble first: `packed` [.., in/2] bytes, `scale` F8_E4M3 [.., in/16]; leading axes count as one.
+///
+/// # Errors
+/// Dtypes or shapes that do not fit one another, or a stack with a global scale for each matrix.
+pub fn new<'a>(packed: Stored<'a>, scale: Stored<'a>, global: Global<'a>) -> Built<Grouped<'a>> {
+    packed.expect("weight", &[Dtype::U8, Dtype::F4])?;
+    scale.expect("scale", &[Dtype::F8E4M3])?;
+    let Some((&groups, leading)) = scale.shape().split_last() else {
+        return Err("scale is a scalar, expected one for each 16 elements".to_owned());
+    };
+    let (rows, columns) = (leading.iter().product(), groups.checked_mul(GROUP).ok_or("scale is too large")?);
+    let factor = match global {
+        Global::One => Factor::One,
+        Global::Times(scale) => Factor::Times(scale.scalar("the global scale")?),
+        Global::Over(scale) => Factor::Over(scale.scalar("the global scale")?),
+    };
+    let layout = Layout { bits: 4, fields: Fields::Stream, unit: 1, packed: Axis::Second, along_rows: false };
+    let parts = Parts {
+        codes: Packed::new("weight", packed, layout, rows, columns)?,
+        table: Table::e2m1(),
+        groups: Groups::even(GROUP, columns, groups)?,
+        scales: Grid::floats("scale", scale, rows, 1, factor)?,
+        zeros: None,
+        biases: None,
+    };
+    Grouped::new(rows, columns, parts)
+}
