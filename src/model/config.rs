@@ -45,6 +45,12 @@ impl Config {
         u32::try_from(count).ok()
     }
 
+    /// Number of multi-token-prediction layers behind the last.
+    pub fn prediction_layers(&self) -> Option<u32> {
+        let count = self.text_integer(&["num_nextn_predict_layers", "num_mtp_layers", "nextn_predict_layers"])?;
+        u32::try_from(count).ok()
+    }
+
     /// `quant_method` of a quantisation config, or its presence as "quantized".
     pub fn quantization(&self) -> Option<&str> {
         let config = self.raw.get("quantization_config").or_else(|| self.raw.get("quantization"))?;

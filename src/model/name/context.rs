@@ -1,0 +1,261 @@
+//! What only all names together tell: traits of the naming scheme, stages, prediction layers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::path::{Grammar, Half, Path, is_known_word};
+use crate::model::config::Config;
+use crate::model::words::Component;
+
+/// Declares the traits, one bit each.
+macro_rules! traits {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A property of a naming scheme, seen in one component.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Trait { $($(#[$doc])* $name,)* }
+    };
+}
+
+traits! {
+    /// `post_attention_layernorm` comes after attention, not before the feed-forward.
+    OutputNorms,
+    /// DeepSeek's own names, low-rank query.
+    LowRankQuery,
+    /// There are experts.
+    Experts,
+    /// Qwen-1: `w1` is up, `w2` is the gate.
+    SwappedGate,
+    /// EXAONE 3: `c_fc_0` is the gate, `c_fc_1` up.
+    NumberedGate,
+    /// `fc11`, `fc12` and `fc2`.
+    Fc12,
+    /// `w12` and `w3`.
+    W12,
+    /// T5 with `wi_0` and `wi_1`.
+    GatedT5,
+    /// ChatGLM: `dense_h_to_4h` holds gate and up.
+    ChatGlm,
+    /// `fc0` and `fc1`.
+    FcFromZero,
+    /// GGUF: `ffn_up` holds gate and up.
+    FusedUp,
+    /// GGUF: `ffn_up` is the first matrix of a plain feed-forward.
+    PlainUp,
+    /// OpenCLIP names.
+    OpenClip,
+    /// Encoder and decoder.
+    TwoHalves,
+    /// Layers are numbered within stages.
+    Stages,
+}
+
+/// Groups of names that share traits: those of a component named by a wrapper word, and those of none.
+fn group(hint: Option<Component>) -> usize {
+    match hint {
+        None => 0,
+        Some(Component::Text) => 1,
+        Some(Component::Vision) => 2,
+        Some(Component::Audio) => 3,
+        Some(Component::Projector) => 4,
+        Some(Component::Other) => 5,
+    }
+}
+const GROUPS: usize = 6;
+
+/// Words whose presence is asked for.
+const MARKS: &[&str] = &[
+    "input_layernorm",
+    "attn_norm",
+    "pre_mlp_layernorm",
+    "pre_feedforward_layernorm",
+    "ffn_norm",
+    "post_feedforward_layernorm",
+    "post_ffw_norm",
+    "wq_a",
+    "experts",
+    "w2",
+    "w3",
+    "c_proj",
+    "c_fc_0",
+    "fc12",
+    "w12",
+    "wi_0",
+    "fc0",
+    "ffn_up",
+    "ffn_gate",
+    "resblocks",
+    "dense_h_to_4h",
+    "self_attention",
+];
+
+/// Outside the wrappers, a segment that shows what the unwrapped part is.
+const TEXT_MARKS: &[&str] = &[
+    "embed_tokens",
+    "wte",
+    "word_embeddings",
+    "embed_in",
+    "tok_embeddings",
+    "token_embd",
+    "token_embedding",
+    "shared",
+    "lm_head",
+    "embed_out",
+];
+const VISION_MARKS: &[&str] = &["patch_embed", "patch_embeddings", "patch_embedding", "patch_conv", "cls_token"];
+const ATTENTION_MARKS: &[&str] = &["self_attn", "q_proj", "c_attn", "query_key_value", "attention", "wq", "attn_q"];
+const CONVOLUTION_MARKS: &[&str] = &["running_mean", "convolution"];
+
+/// Segments that only multi-token-prediction layers have.
+const MTP_MARKS: &[&str] = &["enorm", "hnorm", "eh_proj", "nextn", "shared_head"];
+
+/// What the names of a checkpoint tell together.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    pub(super) grammar: Grammar,
+    traits: [u32; GROUPS],
+    /// First running layer number of each stage.
+    stages: BTreeMap<(usize, u32), Option<u32>>,
+    /// Component of names without a wrapper word that names one.
+    pub(super) default: Option<Component>,
+    mtp_layers: BTreeSet<u32>,
+    /// Layer numbers of prediction layers by config.json.
+    mtp_range: std::ops::Range<u32>,
+}
+
+impl Context {
+    pub(super) fn new(names: &[&str], config: Option<&Config>) -> Self {
+        let mut context = Self { grammar: grammar(names), ..Self::default() };
+        let mut seen = [0u32; GROUPS];
+        let mut halves = [0u8; GROUPS];
+        let mut swapped = [false; GROUPS];
+        let mut evidence = [false; 5];
+        let mut hinted = BTreeSet::new();
+        let mut last_of_stage: BTreeMap<(usize, u32), u32> = BTreeMap::new();
+        for name in names {
+            let path = Path::new(name, context.grammar);
+            let at = group(path.hint);
+            hinted.extend(path.hint);
+            for segment in name.split('.') {
+                if let Some(mark) = MARKS.iter().position(|word| *word == segment) {
+                    seen[at] |= 1 << mark;
+                }
+                if path.hint.is_none() {
+                    evidence[0] |= TEXT_MARKS.contains(&segment);
+                    evidence[1] |= VISION_MARKS.contains(&segment);
+                    evidence[2] |= ATTENTION_MARKS.contains(&segment);
+                    evidence[3] |= CONVOLUTION_MARKS.contains(&segment);
+                }
+            }
+            swapped[at] |= path.modules.ends_with(&["mlp", "w2"]);
+            halves[at] |= match path.half {
+                Some(Half::Encoder) => 1,
+                Some(Half::Decoder) => 2,
+                None => 0,
+            };
+            if let Some(depth) = path.depth {
+                evidence[4] |= path.hint.is_none();
+                if let Some(stage) = depth.stage {
+                    let last = last_of_stage.entry((at, stage)).or_default();
+                    *last = depth.layer.max(*last);
+                }
+                let text = matches!(path.hint, None | Some(Component::Text));
+                if text && !path.mtp && path.modules.iter().any(|s| MTP_MARKS.contains(s)) {
+                    context.mtp_layers.insert(depth.layer);
+                }
+            }
+        }
+        let model_type = config.and_then(Config::model_type).unwrap_or("");
+        for at in 0..GROUPS {
+            context.traits[at] = traits(seen[at], halves[at], swapped[at], model_type);
+        }
+        let mut next = (usize::MAX, Some(0u32));
+        for (&(at, stage), &last) in &last_of_stage {
+            if next.0 != at {
+                next = (at, Some(0));
+            }
+            context.traits[at] |= 1 << Trait::Stages as u32;
+            context.stages.insert((at, stage), next.1);
+            next.1 = next.1.and_then(|first| first.checked_add(last)?.checked_add(1));
+        }
+        context.default = match (evidence, hinted.first()) {
+            ([true, ..], _) => Some(Component::Text),
+            ([_, true, ..], _) => Some(Component::Vision),
+            ([_, _, true, ..], _) => Some(Component::Text),
+            ([_, _, _, true, _], _) => Some(Component::Vision),
+            ([.., true], _) => Some(Component::Text),
+            (_, Some(&only)) if hinted.len() == 1 => Some(only),
+            _ => None,
+        };
+        if let Some(config) = config
+            && let (Some(layers), Some(extra)) = (config.layer_count(), config.prediction_layers())
+        {
+            context.mtp_range = layers..layers.saturating_add(extra);
+        }
+        context
+    }
+
+    /// Whether the names of that component show the trait.
+    pub(super) fn has(&self, hint: Option<Component>, wanted: Trait) -> bool {
+        self.traits[group(hint)] & 1 << wanted as u32 != 0
+    }
+
+    /// Running number of the first layer of a stage.
+    pub(super) fn stage_start(&self, hint: Option<Component>, stage: u32) -> Option<u32> {
+        self.stages.get(&(group(hint), stage)).copied().flatten()
+    }
+
+    /// Number among the prediction layers, where `layer` is one.
+    pub(super) fn prediction_layer(&self, layer: u32) -> Option<u32> {
+        let first = self.mtp_layers.first().copied().or((!self.mtp_range.is_empty()).then_some(self.mtp_range.start))?;
+        let is_one = self.mtp_layers.contains(&layer) || self.mtp_range.contains(&layer);
+        is_one.then(|| layer.saturating_sub(first))
+    }
+}
+
+fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
+    let has = |word: &str| MARKS.iter().position(|mark| *mark == word).is_some_and(|bit| seen & 1 << bit != 0);
+    let before = has("input_layernorm") || has("attn_norm");
+    let after = has("post_feedforward_layernorm") || has("post_ffw_norm");
+    let before_mlp = has("pre_mlp_layernorm") || has("pre_feedforward_layernorm") || has("ffn_norm");
+    let fused = matches!(model_type, "phi3" | "glm4" | "chatglm");
+    let plain = has("ffn_up") && !has("ffn_gate");
+    [
+        (Trait::OutputNorms, before_mlp || (after && !before)),
+        (Trait::LowRankQuery, has("wq_a")),
+        (Trait::Experts, has("experts")),
+        (Trait::SwappedGate, swapped && has("c_proj") && !has("w3")),
+        (Trait::NumberedGate, has("c_fc_0")),
+        (Trait::Fc12, has("fc12")),
+        (Trait::W12, has("w12")),
+        (Trait::GatedT5, has("wi_0")),
+        (Trait::ChatGlm, halves == 1 && has("dense_h_to_4h") && has("self_attention")),
+        (Trait::FcFromZero, has("fc0")),
+        (Trait::FusedUp, plain && fused),
+        (Trait::PlainUp, plain && !fused && !model_type.starts_with("nemotron")),
+        (Trait::OpenClip, has("resblocks")),
+        (Trait::TwoHalves, halves == 3),
+    ]
+    .into_iter()
+    .filter(|(_, holds)| *holds)
+    .fold(0, |bits, (name, _)| bits | 1 << name as u32)
+}
+
+/// The grammar of these names: GGUF or not, a common prefix without meaning, Whisper's encoder.
+fn grammar(names: &[&str]) -> Grammar {
+    let gguf = names.iter().any(|name| ["blk.", "v.blk.", "a.blk."].iter().any(|start| name.starts_with(start)));
+    let audio_encoder = names.iter().any(|name| {
+        let at = name.find("encoder.conv1.");
+        at.is_some_and(|at| matches!(&name[..at], "" | "model."))
+    });
+    let mut grammar = Grammar { skip: 0, gguf, audio_encoder };
+    let Some((first, others)) = names.split_first() else { return grammar };
+    // Two segments stay, so that no module or leaf is taken for a prefix.
+    let common = |at: usize, word: &str| others.iter().all(|n| n.split('.').nth(at) == Some(word));
+    let room = names.iter().map(|n| n.split('.').take(8).count()).min().unwrap_or(0).saturating_sub(2);
+    if !others.is_empty() {
+        let words = first.split('.').take(room).enumerate();
+        let is_prefix =
+            |&(at, word): &(usize, &str)| !is_known_word(word) && !super::is_module_word(word) && common(at, word);
+        grammar.skip = words.take_while(is_prefix).count();
+    }
+    grammar
+}

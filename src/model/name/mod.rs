@@ -1,0 +1,452 @@
+//! Tensor name to meaning: component, block, layer, role, expert, class, and a slot that does not depend on the
+//! naming scheme.
+//!
+//! In: all names of a checkpoint (some names mean one thing or another by what stands beside them) and config.json.
+//! The table of patterns is in `rules`; an unknown name has role `other` and is compared all the same.
+
+mod context;
+mod path;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use self::context::{Context, Trait};
+use self::path::{Half, Leaf, Path};
+use self::rules::{Rule, When};
+use super::config::Config;
+use super::dtype::{Dtype, Kind};
+use super::words::{Block, Class, Component, Role};
+
+/// What a tensor is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    /// Part of the model.
+    pub component: Component,
+    /// Place in the depth of the component.
+    pub block: Option<Block>,
+    /// Layer index; `None` outside the layers and in prediction layers.
+    pub layer: Option<u32>,
+    /// What it does.
+    pub role: Role,
+    /// Index of the routed expert it belongs to.
+    pub expert: Option<u32>,
+    /// Whether it belongs to a shared expert.
+    pub shared_expert: bool,
+    /// Name inside the block, the same in every naming scheme: `q.weight`, `norm:pre_mlp.weight`,
+    /// `experts.gate_up.weight` (all experts in one tensor). Component, block, layer, expert, shared_expert and slot
+    /// together name one tensor of a checkpoint.
+    pub slot: String,
+    /// How it counts as evidence, by role, shape and dtype; constants show only in values.
+    pub class: Class,
+}
+
+/// Reads tensor names of one checkpoint.
+#[derive(Debug)]
+pub struct Namer {
+    context: Context,
+    /// Stems with running statistics beside them, by hash.
+    normalizations: HashSet<u64>,
+    /// Places that two names would share, by hash: there the slot is the whole name.
+    crowded: HashSet<u64>,
+}
+
+/// What shape and dtype still have to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    /// `attn.bias`: a causal mask or the bias of a projection.
+    MaskOrBias,
+    /// No row of the tables matched.
+    Role {
+        bias: bool,
+    },
+}
+
+impl Namer {
+    /// Looks at all `names` of a checkpoint. Give every name, also of tensors that a filter leaves out.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>, config: Option<&Config>) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let statistics = names.iter().filter_map(|name| {
+            let (stem, last) = name.rsplit_once('.')?;
+            matches!(last, "running_mean" | "running_var").then(|| hash(stem))
+        });
+        let normalizations = statistics.collect();
+        let context = Context::new(&names, config);
+        let mut namer = Self { context, normalizations, crowded: HashSet::new() };
+        let mut places: Vec<(u64, u64)> = names.iter().map(|name| (place(&namer.read(name).0), hash(name))).collect();
+        places.sort_unstable();
+        places.dedup();
+        namer.crowded = places.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0).collect();
+        namer
+    }
+
+    /// Meaning of the tensor `name` of logical `shape`.
+    pub fn meaning(&self, name: &str, shape: &[u64], dtype: Dtype) -> Meaning {
+        let (mut meaning, open) = self.read(name);
+        if self.crowded.contains(&place(&meaning)) {
+            meaning.slot = name.to_owned();
+        }
+        let wide_axes = shape.iter().filter(|&&axis| axis > 1).count();
+        let is_table = matches!(dtype.kind(), Kind::Integer | Kind::Boolean);
+        meaning.role = match (open, meaning.role) {
+            (Open::MaskOrBias, _) if shape.len() >= 2 || is_table => Role::Buffer,
+            (Open::MaskOrBias, _) => Role::Bias,
+            (Open::Role { .. }, Role::Norm) if wide_axes >= 2 => Role::Other,
+            (Open::Role { bias: false }, Role::Other) if shape.len() == 4 => Role::Conv,
+            (Open::Role { bias: true }, Role::Other) if shape.len() <= 1 => Role::Bias,
+            (_, role) => role,
+        };
+        let is_average = meaning.slot.ends_with("running_mean") || meaning.slot.ends_with("running_var");
+        meaning.class = match meaning.role {
+            _ if is_table => Class::Uninformative,
+            Role::Buffer if is_average => Class::Vector,
+            Role::Buffer => Class::Uninformative,
+            Role::Norm | Role::QNorm | Role::KNorm => Class::Norm,
+            _ if wide_axes >= 2 => Class::Matrix,
+            _ => Class::Vector,
+        };
+        meaning
+    }
+
+    /// Everything but the class.
+    fn read(&self, name: &str) -> (Meaning, Open) {
+        let mut path = Path::new(name, self.context.grammar);
+        let component = path.hint.or(self.context.default).unwrap_or(Component::Other);
+        if path.depth.is_some_and(|depth| depth.stage.is_none())
+            && path.is_stage_child
+            && self.context.has(path.hint, Trait::Stages)
+        {
+            path.leave_stage();
+        }
+        let mut prediction = path.mtp.then(|| path.depth.map_or(0, |depth| depth.layer));
+        if component == Component::Text && prediction.is_none() {
+            prediction = path.depth.and_then(|depth| self.context.prediction_layer(depth.layer));
+        }
+        let mut rule = None;
+        if !is_buffer(&path) {
+            rule = self.find(&mut path, component, prediction.is_some());
+            if rule.is_none() && path.depth.is_none() && component != Component::Projector && prediction.is_none() {
+                path.adopt_loose_number();
+                if path.depth.is_some() {
+                    rule = self.find(&mut path, component, false);
+                }
+            }
+        }
+        let layer = path.depth.and_then(|depth| match depth.stage {
+            Some(stage) => self.context.stage_start(path.hint, stage)?.checked_add(depth.layer),
+            None => Some(depth.layer),
+        });
+        if path.overflow || (path.depth.is_some() && layer.is_none()) {
+            return (unknown(component, name), Open::Nothing);
+        }
+        let (role, open) = match rule {
+            _ if is_buffer(&path) => (Role::Buffer, Open::Nothing),
+            Some(rule) => (role_of(rule, path.leaf), Open::Nothing),
+            None => self.guess(&path, component, name),
+        };
+        let block = match (prediction, layer, rule) {
+            (Some(_), ..) => Some(Block::Mtp),
+            (None, Some(layer), _) => Some(Block::Layer(layer)),
+            (None, None, Some(rule)) => block_outside_layers(rule),
+            (None, None, None) => None,
+        };
+        let meaning = Meaning {
+            component,
+            block,
+            layer: if prediction.is_some() { None } else { layer },
+            role,
+            expert: path.expert,
+            shared_expert: path.shared || rule.is_some_and(|rule| rule.slot.starts_with("shared:")),
+            slot: self.slot(&path, component, rule, role, prediction.unwrap_or(0)),
+            class: Class::Vector,
+        };
+        (meaning, open)
+    }
+
+    /// The row for a path. Where the name has no `weight` or `bias` at its end, its last word may be the module or may
+    /// carry the leaf (`down_proj`, `in_proj_weight`): then it becomes part of the path.
+    fn find(&self, path: &mut Path<'_>, component: Component, prediction: bool) -> Option<&'static Rule> {
+        if component == Component::Projector && path.depth.is_none() {
+            return None;
+        }
+        let (hint, half) = (path.hint, path.half);
+        let holds = |when: When| match when {
+            When::Always => true,
+            When::Has(wanted) => self.context.has(hint, wanted),
+            When::Lacks(unwanted) => !self.context.has(hint, unwanted),
+            When::Vision => component == Component::Vision,
+            When::Audio => component == Component::Audio,
+            When::Decoder => half == Some(Half::Decoder) && self.context.has(hint, Trait::TwoHalves),
+            When::Mtp => prediction,
+        };
+        let tables = match (path.depth.is_some(), prediction) {
+            (true, false) => [Some(rules::layer()), None],
+            (true, true) => [Some(rules::layer()), Some(rules::top())],
+            (false, _) if path.is_in_merger() => [Some(rules::top()), None],
+            (false, _) => [Some(rules::top()), Some(rules::layer())],
+        };
+        let find = |modules: &[&str]| tables.into_iter().flatten().find_map(|table| table.find(modules, holds));
+        let found = match path.leaf {
+            Leaf::Weight => find(&path.modules),
+            Leaf::Bias => {
+                path.modules.push("bias");
+                let own_row = find(&path.modules);
+                if own_row.is_none() {
+                    path.modules.pop();
+                }
+                own_row.or_else(|| find(&path.modules))
+            }
+            Leaf::Open(word) => {
+                let endings = [("", Leaf::Weight), ("_bias", Leaf::Bias), ("_weight", Leaf::Weight)];
+                for (ending, leaf) in endings {
+                    let Some(module) = word.strip_suffix(ending) else { continue };
+                    path.modules.push(module);
+                    if let Some(rule) = find(&path.modules) {
+                        path.leaf = leaf;
+                        return Some(rule);
+                    }
+                    path.modules.pop();
+                }
+                find(&path.modules)
+            }
+        };
+        // A module that stands more than once in a layer (LongCat: `input_layernorm.1`): the number goes in front.
+        if found.is_none()
+            && let Some((number, modules)) = path.modules.split_last()
+            && rules::is_number(number)
+            && let Some(rule) = find(modules)
+        {
+            path.modules.rotate_right(1);
+            return Some(rule);
+        }
+        found
+    }
+
+    /// Role of a name that no row knows.
+    fn guess(&self, path: &Path<'_>, component: Component, name: &str) -> (Role, Open) {
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let last = path.modules.last().copied().unwrap_or("");
+        let bias = path.leaf == Leaf::Bias;
+        let weight = path.leaf == Leaf::Weight;
+        if self.normalizations.contains(&hash(stem)) {
+            return (Role::Norm, Open::Nothing);
+        }
+        if bias && path.modules.is_empty() && path.hint.is_none() && path.depth.is_none() {
+            // GPT-BigCode keeps its causal mask as `transformer.bias`.
+            return (Role::Other, Open::MaskOrBias);
+        }
+        if bias && matches!(last, "attn" | "attention" | "self_attn" | "self_attention") {
+            return (Role::Other, Open::MaskOrBias);
+        }
+        let role = if is_norm_word(last) {
+            Role::Norm
+        } else if !bias && (last.contains("conv") || matches!(path.leaf, Leaf::Open(word) if word.contains("conv"))) {
+            Role::Conv
+        } else if component == Component::Projector || path.is_in_merger() {
+            if bias { Role::Bias } else { Role::Projector }
+        } else if weight && is_linear_word(last) {
+            Role::Linear
+        } else {
+            Role::Other
+        };
+        (role, Open::Role { bias })
+    }
+
+    fn slot(&self, path: &Path<'_>, component: Component, rule: Option<&Rule>, role: Role, prediction: u32) -> String {
+        let mut words: Vec<&str> = Vec::new();
+        if self.context.has(path.hint, Trait::TwoHalves) {
+            match (component == Component::Text, path.half) {
+                (true, Some(Half::Encoder)) => words.push("encoder"),
+                (false, Some(Half::Decoder)) => words.push("decoder"),
+                _ => {}
+            }
+        }
+        let number = path.between_stages.unwrap_or(prediction).to_string();
+        if prediction > 0 || path.between_stages.is_some() {
+            words.push(&number);
+        }
+        if component == Component::Projector {
+            words.push("projector");
+        }
+        words.extend(&path.kept);
+        if let Some(rule) = rule {
+            let lead = path.modules.len().saturating_sub(rule.tail.len());
+            let mut lead = &path.modules[..lead];
+            // T5 numbers the steps of a layer; the slots tell them apart.
+            if let ["layer", step, rest @ ..] = lead
+                && rules::is_number(step)
+            {
+                lead = rest;
+            }
+            if rule.role != Role::RouterBias {
+                words.extend(own(lead).map(cross));
+            }
+            let name = rule.slot.strip_prefix("shared:").unwrap_or(rule.slot);
+            if path.stacked && is_feed_forward(rule.role) && !name.starts_with("experts.") {
+                words.push("experts");
+            }
+            words.push(name);
+        } else if role == Role::Norm {
+            let joined = format!("norm:{}", own(&path.modules).map(cross).collect::<Vec<_>>().join("."));
+            return joined_slot(&words, &joined, path.leaf);
+        } else if role == Role::Buffer {
+            words.extend(own(&path.modules));
+        } else {
+            if path.stacked {
+                words.push("experts");
+            }
+            words.extend(path.modules.iter().copied().map(cross));
+        }
+        match rule {
+            // The correction bias has no weight beside it, and schemes differ in its last word.
+            Some(rule) if matches!(rule.role, Role::RouterBias | Role::Bias) => words.join("."),
+            _ => joined_slot(&words, "", path.leaf),
+        }
+    }
+}
+
+/// Words joined with the leaf: `weight` is said even where the name leaves it out.
+fn joined_slot(words: &[&str], last: &str, leaf: Leaf<'_>) -> String {
+    let leaf = match leaf {
+        Leaf::Weight => "weight",
+        Leaf::Bias => "bias",
+        Leaf::Open(word) => word,
+    };
+    let parts = words.iter().copied().chain([last, leaf]).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(".")
+}
+
+fn unknown(component: Component, name: &str) -> Meaning {
+    Meaning {
+        component,
+        block: None,
+        layer: None,
+        role: Role::Other,
+        expert: None,
+        shared_expert: false,
+        slot: name.to_owned(),
+        class: Class::Vector,
+    }
+}
+
+fn hash(value: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn place(meaning: &Meaning) -> u64 {
+    let Meaning { component, block, layer, expert, shared_expert, slot, .. } = meaning;
+    hash(&(component, block, layer, expert, shared_expert, slot))
+}
+
+fn role_of(rule: &Rule, leaf: Leaf<'_>) -> Role {
+    match (leaf, rule.role) {
+        (_, role @ (Role::Norm | Role::QNorm | Role::KNorm | Role::RouterBias | Role::Buffer | Role::Other)) => role,
+        (Leaf::Weight, role) => role,
+        (Leaf::Bias, _) => Role::Bias,
+        (Leaf::Open(_), _) => Role::Other,
+    }
+}
+
+fn block_outside_layers(rule: &Rule) -> Option<Block> {
+    match (rule.role, rule.slot) {
+        (Role::Embed | Role::PosEmbed | Role::PatchEmbed, _) => Some(Block::Embedding),
+        (_, "norm:embed" | "cls_token" | "mask_token" | "register_tokens" | "dist_token" | "token_type") => {
+            Some(Block::Embedding)
+        }
+        (Role::LmHead, _) => Some(Block::Final),
+        (_, "norm:final" | "norm:head" | "head.dense" | "pooler" | "classifier" | "seq_relationship") => {
+            Some(Block::Final)
+        }
+        _ => None,
+    }
+}
+
+fn is_feed_forward(role: Role) -> bool {
+    matches!(role, Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2)
+}
+
+/// Computed, counted or averaged tensors, by their last word (formats.md, section 1.7).
+fn is_buffer(path: &Path<'_>) -> bool {
+    const WORDS: &[&str] = &[
+        "freqs_cis",
+        "freqs_ci",
+        "position_ids",
+        "token_type_ids",
+        "masked_bias",
+        "attn_mask",
+        "relative_position_index",
+        "relative_coords_table",
+        "attention_bias_idxs",
+        "num_batches_tracked",
+        "running_mean",
+        "running_var",
+        "final_logits_bias",
+        "version",
+        "embed_scale",
+        "mup_vector",
+        "rope_freqs",
+        "rope_factors_long",
+        "rope_factors_short",
+        "weights",
+    ];
+    let word = match path.leaf {
+        Leaf::Open(word) => word,
+        _ => path.modules.last().copied().unwrap_or(""),
+    };
+    word.ends_with("inv_freq") || (WORDS.contains(&word) && (word != "weights" || path.ends_with("embed_positions")))
+}
+
+/// Modules that only hold others: they say nothing that the role does not say.
+fn is_module_word(segment: &str) -> bool {
+    matches!(
+        segment,
+        "self_attn"
+            | "attn"
+            | "attention"
+            | "self_attention"
+            | "SelfAttention"
+            | "self"
+            | "mlp"
+            | "ffn"
+            | "feed_forward"
+            | "DenseReluDense"
+            | "block_sparse_moe"
+            | "moe"
+            | "moe_statics"
+            | "mixer"
+            | "mamba"
+            | "linear_attn"
+            | "conv"
+            | "embeddings"
+            | "nextn"
+            | "rotary_emb"
+            | "rotary_pos_emb"
+    )
+}
+
+/// Modules without those that only hold others.
+fn own<'a>(modules: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    modules.iter().copied().filter(|module| !is_module_word(module))
+}
+
+/// Cross attention is `cross` in a slot.
+fn cross(module: &str) -> &str {
+    match module {
+        "encoder_attn" | "cross_attn" | "crossattention" | "cross_attention" | "EncDecAttention" => "cross",
+        other => other,
+    }
+}
+
+fn is_norm_word(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_').to_ascii_lowercase();
+    word.ends_with("norm") || word == "normalization" || word == "ln" || word == "bn" || word.starts_with("ln_")
+}
+
+fn is_linear_word(word: &str) -> bool {
+    word == "dense" || word == "fc" || word.starts_with("linear") || word.ends_with("proj") || word.ends_with("linear")
+}

@@ -1,0 +1,390 @@
+//! A tensor name taken apart: wrapper words, layer number, expert number, module path, leaf.
+
+use crate::model::words::Component;
+
+/// Words in front of a module that say which part of the model it is in, or nothing: word, component, and what of it
+/// stays in the slot.
+const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
+    ("module", None, ""),
+    ("_orig_mod", None, ""),
+    ("_fsdp_wrapped_module", None, ""),
+    ("base_model", None, ""),
+    ("model", None, ""),
+    ("transformer", None, ""),
+    ("backbone", None, ""),
+    ("trunk", None, ""),
+    ("thinker", None, ""),
+    ("gpt_neox", Some(Component::Text), ""),
+    ("bert", Some(Component::Text), ""),
+    ("roberta", Some(Component::Text), ""),
+    ("distilbert", Some(Component::Text), ""),
+    ("deberta", Some(Component::Text), ""),
+    ("electra", Some(Component::Text), ""),
+    ("albert", Some(Component::Text), ""),
+    ("mpnet", Some(Component::Text), ""),
+    ("language_model", Some(Component::Text), ""),
+    ("text_model", Some(Component::Text), ""),
+    ("text_decoder", Some(Component::Text), ""),
+    ("llm", Some(Component::Text), ""),
+    ("mtp", Some(Component::Text), ""),
+    ("vision_tower", Some(Component::Vision), ""),
+    ("vision_model", Some(Component::Vision), ""),
+    ("vision_encoder", Some(Component::Vision), ""),
+    ("vision_backbone", Some(Component::Vision), ""),
+    ("vision_embed_tokens", Some(Component::Vision), ""),
+    ("img_processor", Some(Component::Vision), ""),
+    ("image_encoder", Some(Component::Vision), ""),
+    ("visual_encoder", Some(Component::Vision), ""),
+    ("visual", Some(Component::Vision), ""),
+    ("vision", Some(Component::Vision), ""),
+    ("vpm", Some(Component::Vision), ""),
+    ("vit", Some(Component::Vision), ""),
+    ("deit", Some(Component::Vision), ""),
+    ("beit", Some(Component::Vision), ""),
+    ("dinov2", Some(Component::Vision), ""),
+    ("swin", Some(Component::Vision), ""),
+    ("swinv2", Some(Component::Vision), ""),
+    ("resnet", Some(Component::Vision), ""),
+    ("convnext", Some(Component::Vision), ""),
+    ("regnet", Some(Component::Vision), ""),
+    ("efficientnet", Some(Component::Vision), ""),
+    ("mobilenet_v2", Some(Component::Vision), ""),
+    ("sam_model", Some(Component::Vision), "sam"),
+    ("audio_tower", Some(Component::Audio), ""),
+    ("audio_model", Some(Component::Audio), ""),
+    ("audio_encoder", Some(Component::Audio), ""),
+    ("speech_encoder", Some(Component::Audio), ""),
+    ("audio", Some(Component::Audio), ""),
+    ("apm", Some(Component::Audio), ""),
+    ("wav2vec2", Some(Component::Audio), ""),
+    ("hubert", Some(Component::Audio), ""),
+    ("wavlm", Some(Component::Audio), ""),
+    ("multi_modal_projector", Some(Component::Projector), ""),
+    ("mm_projector", Some(Component::Projector), ""),
+    ("vision_projector", Some(Component::Projector), ""),
+    ("projector", Some(Component::Projector), ""),
+    ("connector", Some(Component::Projector), ""),
+    ("modality_projection", Some(Component::Projector), ""),
+    ("mlp1", Some(Component::Projector), ""),
+    ("aligner", Some(Component::Projector), ""),
+    ("resampler", Some(Component::Projector), ""),
+    ("qformer", Some(Component::Projector), "qformer"),
+    ("img_projection", Some(Component::Projector), ""),
+    ("embed_vision", Some(Component::Projector), ""),
+    ("audio_projector", Some(Component::Projector), "audio"),
+    ("embed_audio", Some(Component::Projector), "audio"),
+    ("visual_projection", Some(Component::Projector), "visual"),
+    ("text_projection", Some(Component::Projector), "text"),
+    ("language_projection", Some(Component::Projector), "text"),
+    ("talker", Some(Component::Other), "talker"),
+    ("token2wav", Some(Component::Other), "token2wav"),
+    ("code2wav", Some(Component::Other), "code2wav"),
+];
+
+/// The same as the first segment of a GGUF name.
+const GGUF_WRAPPERS: &[(&str, Component)] =
+    &[("v", Component::Vision), ("a", Component::Audio), ("mm", Component::Projector)];
+
+/// Modules whose children are numbered layers.
+const CONTAINERS: &[&str] = &[
+    "layers",
+    "layer",
+    "h",
+    "block",
+    "blocks",
+    "blk",
+    "resblocks",
+    "mtp_layers",
+    "mtp_block",
+    "encoder_layers",
+    "decoder_layers",
+    "transformer_blocks",
+];
+
+/// Numbered children of these are steps of one module, no layers.
+const STEPS: &[&str] = &[
+    "mlp",
+    "mlps",
+    "merger",
+    "proj",
+    "projector",
+    "experts",
+    "self_attn",
+    "attn",
+    "feed_forward",
+    "norm",
+    "downsample",
+];
+
+/// Which half of an encoder-decoder a name is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    /// Under `encoder`.
+    Encoder,
+    /// Under `decoder`.
+    Decoder,
+}
+
+/// What the tensor is to its module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaf<'a> {
+    /// `weight` or `gamma`.
+    Weight,
+    /// `bias` or `beta`.
+    Bias,
+    /// The name ends with the module itself, or with another word.
+    Open(&'a str),
+}
+
+/// Position in depth as the name numbers it; a number beyond u32 makes it `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Depth {
+    /// Stage, in networks that number layers within stages.
+    pub(super) stage: Option<u32>,
+    /// Layer (within its stage).
+    pub(super) layer: u32,
+}
+
+/// A name taken apart. `modules` are those inside the layer (or below the wrappers), experts taken out; an open leaf is
+/// not among them.
+#[derive(Debug)]
+pub(super) struct Path<'a> {
+    /// Component that the wrapper words name.
+    pub(super) hint: Option<Component>,
+    /// Half of an encoder-decoder.
+    pub(super) half: Option<Half>,
+    /// Whether a wrapper word says multi-token prediction.
+    pub(super) mtp: bool,
+    /// Segments before the layer that stay in the slot.
+    pub(super) kept: Vec<&'a str>,
+    /// Depth, where a container of layers is numbered.
+    pub(super) depth: Option<Depth>,
+    /// A layer number that does not fit u32.
+    pub(super) overflow: bool,
+    /// The layer number is a stage's where other names number layers within stages.
+    pub(super) is_stage_child: bool,
+    /// Stage after which the module stands.
+    pub(super) between_stages: Option<u32>,
+    /// Module path.
+    pub(super) modules: Vec<&'a str>,
+    /// Leaf.
+    pub(super) leaf: Leaf<'a>,
+    /// Expert index.
+    pub(super) expert: Option<u32>,
+    /// `experts` without a number behind it.
+    pub(super) stacked: bool,
+    /// Inside a shared expert.
+    pub(super) shared: bool,
+}
+
+/// How names of this checkpoint are to be taken apart.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Grammar {
+    /// Common leading segments that mean nothing.
+    pub(super) skip: usize,
+    /// GGUF names.
+    pub(super) gguf: bool,
+    /// `encoder` is an audio encoder (Whisper).
+    pub(super) audio_encoder: bool,
+}
+
+/// Whether a segment has a meaning of its own and may not be skipped as a common prefix.
+pub(super) fn is_known_word(segment: &str) -> bool {
+    let wrapper = WRAPPERS.iter().any(|(word, component, _)| *word == segment && component.is_some());
+    wrapper || is_container(segment) || stage_word(segment).is_some() || matches!(segment, "encoder" | "decoder")
+}
+
+fn is_container(segment: &str) -> bool {
+    CONTAINERS.contains(&segment) || segment == "stages"
+}
+
+/// `layer3` of torchvision.
+fn stage_word(segment: &str) -> Option<u32> {
+    segment.strip_prefix("layer").and_then(number)?
+}
+
+/// A decimal number; the inner `None` is one beyond u32.
+#[allow(clippy::option_option, reason = "no number and a number too large are answered differently")]
+fn number(segment: &str) -> Option<Option<u32>> {
+    super::rules::is_number(segment).then(|| segment.parse().ok())
+}
+
+/// Where the layer stands among the segments of a name.
+struct Found {
+    /// First segment of it: the container.
+    from: usize,
+    /// First segment behind it.
+    behind: usize,
+    /// Number of the stage, where there is one.
+    stage: Option<Option<u32>>,
+    /// Number of the layer.
+    layer: Option<u32>,
+}
+
+fn find_depth(segments: &[&str]) -> Option<Found> {
+    for at in 1..segments.len() {
+        let Some(first) = number(segments[at]) else { continue };
+        let (from, container) = (at - 1, segments[at - 1]);
+        if let Some(stage) = stage_word(container) {
+            return Some(Found { from, behind: at + 1, stage: Some(Some(stage)), layer: first });
+        }
+        if !is_container(container) {
+            continue;
+        }
+        let below = segments.get(at + 1).copied().unwrap_or("");
+        if container == "blocks"
+            && let Some(layer) = number(below)
+        {
+            return Some(Found { from, behind: at + 2, stage: Some(first), layer });
+        }
+        let nested = matches!((container, below), ("layers", "blocks") | ("stages", "layers" | "blocks"));
+        if nested && let Some(layer) = segments.get(at + 2).and_then(|s| number(s)) {
+            return Some(Found { from, behind: at + 3, stage: Some(first), layer });
+        }
+        return (container != "stages").then_some(Found { from, behind: at + 1, stage: None, layer: first });
+    }
+    None
+}
+
+/// Where a number that no known container holds stands.
+fn find_loose_number(segments: &[&str]) -> Option<(usize, Option<u32>)> {
+    let at = segments.iter().position(|s| number(s).is_some())?;
+    let before = at.checked_sub(1).and_then(|i| segments.get(i));
+    if before.is_some_and(|word| STEPS.contains(word) || word.contains("merger")) {
+        None
+    } else {
+        Some((at, number(segments[at])?))
+    }
+}
+
+impl<'a> Path<'a> {
+    /// Takes `name` apart.
+    pub(super) fn new(name: &'a str, grammar: Grammar) -> Self {
+        let mut segments: Vec<&str> = name.split('.').collect();
+        let leaf = match segments.last().copied() {
+            Some("weight" | "gamma") => Leaf::Weight,
+            Some("bias" | "beta") => Leaf::Bias,
+            last => Leaf::Open(last.unwrap_or("")),
+        };
+        segments.pop();
+        if segments.len() > grammar.skip {
+            segments.drain(..grammar.skip);
+        }
+        let mut path = Self {
+            hint: None,
+            half: None,
+            mtp: false,
+            kept: Vec::new(),
+            depth: None,
+            overflow: false,
+            is_stage_child: false,
+            between_stages: None,
+            modules: Vec::new(),
+            leaf,
+            expert: None,
+            stacked: false,
+            shared: false,
+        };
+        let mut rest = segments.as_slice();
+        if let Some(Found { from, behind, stage, layer }) = find_depth(rest) {
+            match (stage, layer) {
+                (Some(None), _) | (_, None) => path.overflow = true,
+                (stage, Some(layer)) => path.depth = Some(Depth { stage: stage.flatten(), layer }),
+            }
+            path.mtp |= rest[from].starts_with("mtp");
+            path.is_stage_child = rest[from] == "layers";
+            path.wrappers(&rest[..from], grammar, true);
+            rest = &rest[behind..];
+        } else {
+            let taken = path.wrappers(rest, grammar, false);
+            rest = &rest[taken..];
+        }
+        path.experts(rest);
+        path
+    }
+
+    /// Reads wrapper words off the front and returns how many segments they take; with `all`, unknown words are kept
+    /// and reading goes on.
+    fn wrappers(&mut self, segments: &[&'a str], grammar: Grammar, all: bool) -> usize {
+        for (at, &segment) in segments.iter().enumerate() {
+            // ModernBERT: `decoder.weight` is the head, not a wrapper of nothing.
+            let is_module = !all && at + 1 == segments.len() && matches!(segment, "encoder" | "decoder");
+            let gguf = GGUF_WRAPPERS.iter().find(|(word, _)| at == 0 && grammar.gguf && *word == segment);
+            if let Some(&(_, component)) = gguf {
+                self.hint = Some(component);
+            } else if let Some(&(_, component, kept)) = WRAPPERS.iter().find(|(word, ..)| *word == segment) {
+                self.hint = component.or(self.hint);
+                self.mtp |= segment == "mtp";
+                if !kept.is_empty() {
+                    self.kept.push(kept);
+                }
+            } else if is_module {
+                return at;
+            } else if segment == "encoder" {
+                self.half = Some(Half::Encoder);
+                if grammar.audio_encoder && self.hint.is_none() {
+                    self.hint = Some(Component::Audio);
+                }
+            } else if segment == "decoder" {
+                self.half = Some(Half::Decoder);
+            } else if all {
+                self.kept.push(segment);
+            } else {
+                return at;
+            }
+        }
+        segments.len()
+    }
+
+    /// Takes routed and shared experts out of `segments`; the rest is the module path.
+    fn experts(&mut self, segments: &[&'a str]) {
+        let mut at = 0;
+        while let Some(&segment) = segments.get(at) {
+            at += 1;
+            match segment {
+                "experts" | "local_experts" if self.expert.is_none() => {
+                    match segments.get(at).and_then(|s| number(s)) {
+                        Some(index) => {
+                            self.expert = index;
+                            self.overflow |= index.is_none();
+                            at += 1;
+                        }
+                        None => self.stacked = true,
+                    }
+                }
+                "shared_experts" | "shared_expert" | "shared_mlp" => self.shared = true,
+                _ => self.modules.push(segment),
+            }
+        }
+    }
+
+    /// Takes the layer number back into the module path: what stands between two stages has no layer of its own.
+    pub(super) fn leave_stage(&mut self) {
+        if let Some(depth) = self.depth.take() {
+            self.between_stages = Some(depth.layer);
+        }
+    }
+
+    /// Whether the module belongs to a vision tower's merger.
+    pub(super) fn is_in_merger(&self) -> bool {
+        self.modules.first().is_some_and(|module| module.contains("merger"))
+    }
+
+    /// Whether `module` is the last one.
+    pub(super) fn ends_with(&self, module: &str) -> bool {
+        self.modules.last() == Some(&module)
+    }
+
+    /// Takes the first number that no known container holds as the layer.
+    pub(super) fn adopt_loose_number(&mut self) {
+        if let Some((at, index)) = find_loose_number(&self.modules) {
+            let behind = self.modules.split_off(at);
+            self.kept.append(&mut self.modules);
+            self.modules.extend(behind.into_iter().skip(1));
+            match index {
+                Some(layer) => self.depth = Some(Depth { stage: None, layer }),
+                None => self.overflow = true,
+            }
+        }
+    }
+}
