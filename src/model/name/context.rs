@@ -46,6 +46,10 @@ traits! {
     TwoHalves,
     /// Layers are numbered within stages.
     Stages,
+    /// NomicBERT: a norm behind the embedding.
+    EmbeddingNorm,
+    /// Falcon in GGUF: `attn_norm` and `attn_norm_2`.
+    SecondNorm,
 }
 
 /// Groups of names that share traits: those of a component named by a wrapper word, and those of none.
@@ -85,6 +89,8 @@ const MARKS: &[&str] = &[
     "resblocks",
     "dense_h_to_4h",
     "self_attention",
+    "emb_ln",
+    "attn_norm_2",
 ];
 
 /// Outside the wrappers, a segment that shows what the unwrapped part is.
@@ -233,6 +239,8 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
         (Trait::PlainUp, plain && !fused && !model_type.starts_with("nemotron")),
         (Trait::OpenClip, has("resblocks")),
         (Trait::TwoHalves, halves == 3),
+        (Trait::EmbeddingNorm, has("emb_ln")),
+        (Trait::SecondNorm, has("attn_norm_2")),
     ]
     .into_iter()
     .filter(|(_, holds)| *holds)
@@ -241,7 +249,9 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
 
 /// The grammar of these names: GGUF or not, a common prefix without meaning, Whisper's encoder.
 fn grammar(names: &[&str]) -> Grammar {
-    let gguf = names.iter().any(|name| ["blk.", "v.blk.", "a.blk."].iter().any(|start| name.starts_with(start)));
+    let gguf = names
+        .iter()
+        .any(|name| ["blk.", "v.blk.", "a.blk.", "enc.blk.", "dec.blk."].iter().any(|start| name.starts_with(start)));
     let audio_encoder = names.iter().any(|name| {
         let at = name.find("encoder.conv1.");
         at.is_some_and(|at| matches!(&name[..at], "" | "model."))

@@ -37,6 +37,7 @@ const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("visual_encoder", Some(Component::Vision), ""),
     ("visual", Some(Component::Vision), ""),
     ("vision", Some(Component::Vision), ""),
+    ("siglip2", Some(Component::Vision), ""),
     ("vpm", Some(Component::Vision), ""),
     ("vit", Some(Component::Vision), ""),
     ("deit", Some(Component::Vision), ""),
@@ -57,6 +58,7 @@ const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("audio", Some(Component::Audio), ""),
     ("apm", Some(Component::Audio), ""),
     ("wav2vec2", Some(Component::Audio), ""),
+    ("conformer", Some(Component::Audio), ""),
     ("hubert", Some(Component::Audio), ""),
     ("wavlm", Some(Component::Audio), ""),
     ("multi_modal_projector", Some(Component::Projector), ""),
@@ -99,6 +101,8 @@ const CONTAINERS: &[&str] = &[
     "encoder_layers",
     "decoder_layers",
     "transformer_blocks",
+    "transformer_encoder",
+    "decoder_layer",
 ];
 
 /// Numbered children of these are steps of one module, no layers.
@@ -320,6 +324,10 @@ impl<'a> Path<'a> {
                 }
             } else if is_module {
                 return at;
+            } else if grammar.gguf && at == 0 && segment == "enc" {
+                self.half = Some(Half::Encoder);
+            } else if grammar.gguf && at == 0 && segment == "dec" {
+                self.half = Some(Half::Decoder);
             } else if segment == "encoder" {
                 self.half = Some(Half::Encoder);
                 if grammar.audio_encoder && self.hint.is_none() {
@@ -328,7 +336,10 @@ impl<'a> Path<'a> {
             } else if segment == "decoder" {
                 self.half = Some(Half::Decoder);
             } else if all {
-                self.kept.push(segment);
+                // PLaMo: `layers.layers.0`.
+                if !is_container(segment) {
+                    self.kept.push(segment);
+                }
             } else {
                 return at;
             }
@@ -352,7 +363,7 @@ impl<'a> Path<'a> {
                         None => self.stacked = true,
                     }
                 }
-                "shared_experts" | "shared_expert" | "shared_mlp" => self.shared = true,
+                "shared_experts" | "shared_expert" | "share_expert" | "shared_mlp" => self.shared = true,
                 _ => self.modules.push(segment),
             }
         }

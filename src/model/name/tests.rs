@@ -421,6 +421,7 @@ fn encoders() {
         encoder.layers.0.mlp.fc11.weight [16,8] = text, layer 0, up, up.weight, matrix
         encoder.layers.0.mlp.fc12.weight [16,8] = text, layer 0, gate, gate.weight, matrix
         encoder.layers.0.mlp.fc2.weight [8,16] = text, layer 0, down, down.weight, matrix
+        encoder.layers.0.norm1.weight [8] = text, layer 0, norm, norm:post_attn.weight, norm
         emb_ln.weight [8] = text, embedding, norm, norm:embed.weight, norm
         ",
     );
@@ -749,6 +750,38 @@ fn recurrent_and_hybrid() {
 }
 
 #[test]
+fn less_common_families() {
+    check(
+        "OLMo 1, OpenELM, JinaBERT",
+        None,
+        "
+        model.transformer.blocks.0.att_proj.weight [24,8] = text, layer 0, qkv, qkv.weight, matrix
+        model.transformer.blocks.0.attn_out.weight [8,8] = text, layer 0, o, o.weight, matrix
+        model.transformer.blocks.0.ff_proj.weight [32,8] = text, layer 0, gate_up, gate_up.weight, matrix
+        model.transformer.blocks.0.ff_out.weight [8,16] = text, layer 0, down, down.weight, matrix
+        model.transformer.ff_out.weight [32,8] = text, final, lm_head, lm_head.weight, matrix
+        transformer.layers.1.ffn.proj_1.weight [32,8] = text, layer 1, gate_up, gate_up.weight, matrix
+        encoder.layer.2.mlp.gated_layers.weight [32,8] = text, layer 2, gate_up, gate_up.weight, matrix
+        ",
+    );
+    check(
+        "DBRX, Step-3, Kimi-Linear, PLaMo 2",
+        None,
+        "
+        transformer.blocks.0.norm_attn_norm.attn.Wqkv.weight [24,8] = text, layer 0, qkv, qkv.weight, matrix
+        transformer.blocks.0.norm_attn_norm.norm_2.weight [8] = text, layer 0, norm, norm:pre_mlp.weight, norm
+        transformer.blocks.0.ffn.experts.mlp.v1 [64,8] = text, layer 0, up, experts.up.weight, matrix
+        transformer.blocks.0.ffn.router.layer.weight [4,8] = text, layer 0, router, router.weight, matrix
+        model.layers.1.moe.gate_proj.weight [4,16,8] = text, layer 1, gate, experts.gate.weight, matrix
+        model.layers.1.share_expert.gate_proj.weight [16,8] = text, layer 1, gate, gate.weight, matrix, shared
+        model.layers.1.self_attn.g_proj.weight [8,8] = text, layer 1, linear, attn_gate.weight, matrix
+        model.layers.2.self_attn.f_a_proj.weight [4,8] = text, layer 2, ssm, ssm.f_a.weight, matrix
+        model.layers.layers.3.mixer.o_proj.weight [8,8] = text, layer 3, o, o.weight, matrix
+        ",
+    );
+}
+
+#[test]
 fn makers_own_names() {
     check(
         "Meta, Mistral consolidated",
@@ -914,6 +947,25 @@ fn gguf() {
         blk.0.ssm_in.weight [32,8] = text, layer 0, ssm, ssm.in_proj.weight, matrix
         blk.0.ssm_a [16,4] = text, layer 0, ssm, ssm.A_log.weight, matrix
         blk.0.ssm_dt.bias [16] = text, layer 0, bias, ssm.dt_proj.bias, vector
+        ",
+    );
+    check(
+        "t5",
+        None,
+        "
+        enc.blk.0.attn_o.weight [8,8] = text, layer 0, o, encoder.o.weight, matrix
+        dec.blk.0.attn_o.weight [8,8] = text, layer 0, o, o.weight, matrix
+        dec.blk.0.cross_attn_o.weight [8,8] = text, layer 0, o, cross.o.weight, matrix
+        dec.blk.0.cross_attn_norm.weight [8] = text, layer 0, norm, norm:pre_cross.weight, norm
+        dec.output_norm.weight [8] = text, final, norm, norm:final.weight, norm
+        ",
+    );
+    check(
+        "falcon",
+        None,
+        "
+        blk.0.attn_norm.weight [8] = text, layer 0, norm, norm:pre_mlp.weight, norm
+        blk.0.attn_norm_2.weight [8] = text, layer 0, norm, norm:pre_attn.weight, norm
         ",
     );
     check(
