@@ -7,7 +7,6 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use memmap2::{Advice, Mmap};
 
@@ -81,7 +80,7 @@ fn kind_of(metadata: &Metadata) -> &'static str {
 pub struct ByteSource {
     path: PathBuf,
     len: u64,
-    modified: Option<SystemTime>,
+    opened: Metadata,
     backing: Backing,
 }
 
@@ -95,19 +94,16 @@ struct Mapped {
     #[cfg(unix)]
     _watch: fault::Watch,
     map: Mmap,
-    /// Bytes of ranges too small for a call of their own that are done and still mapped.
-    held_back: AtomicU64,
+    /// The window that was last done with and is still mapped, by number; [`NO_WINDOW`] at first.
+    last_done: AtomicU64,
 }
 
-/// Smallest range that is given back at once, and the least page size.
-const PAGE: u64 = 4096;
+/// Pages are given back by windows of addresses. One fault may map as much as one page table holds (2 MiB on common
+/// systems) where the page cache has large folios, so that whatever is read near a range would map all of it again.
+const WINDOW: u64 = 1 << 21;
 
-/// A fault maps up to this many bytes around its page (Linux, `fault_around_bytes`), so ranges are given back with
-/// their surroundings; what a neighbour still reads comes back with a minor fault.
-const FAULT_AROUND: u64 = 1 << 16;
-
-/// Small ranges are given back together, the whole map at a time, when they add up to this.
-const HELD_BACK: u64 = 1 << 20;
+/// No window has this number: the last address is never mapped.
+const NO_WINDOW: u64 = u64::MAX;
 
 impl ByteSource {
     /// Opens a regular file. A file system without maps is read with positioned reads.
@@ -116,12 +112,12 @@ impl ByteSource {
     /// Not a regular file, or not readable.
     pub fn open(path: &Path, io: Io) -> Result<Self> {
         let (file, metadata) = open_regular(path)?;
-        let (len, modified) = (metadata.len(), metadata.modified().ok());
+        let len = metadata.len();
         let backing = match io {
             Io::Mmap => Mapped::new(path, &file, len).map_or(Backing::File(file), Backing::Map),
             Io::Read => Backing::File(file),
         };
-        Ok(Self { path: path.to_path_buf(), len, modified, backing })
+        Ok(Self { path: path.to_path_buf(), len, opened: metadata, backing })
     }
 
     /// Where it was opened.
@@ -186,7 +182,7 @@ impl ByteSource {
     #[inline]
     pub fn done(&self, offset: u64, len: u64) {
         if let Backing::Map(mapped) = &self.backing {
-            mapped.done(offset, len, self.len);
+            mapped.done(offset, len);
         }
     }
 
@@ -200,11 +196,11 @@ impl ByteSource {
             Backing::File(file) => file.metadata(),
             Backing::Map(_) => fs::metadata(&self.path),
         };
-        // A path that is gone or was replaced leaves the opened file as it was.
-        let Ok(now) = now else { return Ok(()) };
+        // A path that is gone or names another file by now leaves the opened file as it was.
+        let Some(now) = now.ok().filter(|now| is_same_file(now, &self.opened)) else { return Ok(()) };
         if now.len() < self.len {
             Err(Error::malformed(&self.path, shrank(self.len)))
-        } else if now.modified().ok() != self.modified {
+        } else if now.len() != self.len || now.modified().ok() != self.opened.modified().ok() {
             Err(Error::malformed(&self.path, "changed while it was read (expected a file at rest)"))
         } else {
             Ok(())
@@ -230,7 +226,7 @@ impl Mapped {
             #[cfg(unix)]
             _watch,
             map,
-            held_back: AtomicU64::new(0),
+            last_done: AtomicU64::new(NO_WINDOW),
         })
     }
 
@@ -242,15 +238,28 @@ impl Mapped {
         }
     }
 
+    /// Gives back the windows of the range but the last, and the last of the range before: neighbouring ranges share a
+    /// window, which is given back once. At most one window a file stays behind. Whoever still reads in a window gets it
+    /// back with a fault.
     #[cfg(unix)]
-    fn done(&self, offset: u64, len: u64, file_len: u64) {
-        if len >= PAGE {
-            let begin = offset & !(FAULT_AROUND - 1);
-            let end = offset.saturating_add(len).div_ceil(FAULT_AROUND).saturating_mul(FAULT_AROUND).min(file_len);
-            self.give_back(begin, end.saturating_sub(begin));
-        } else if self.held_back.fetch_add(PAGE, Ordering::Relaxed) >= HELD_BACK {
-            self.held_back.store(0, Ordering::Relaxed);
-            self.give_back(0, file_len);
+    fn done(&self, offset: u64, len: u64) {
+        let size = self.map.len() as u64;
+        if len == 0 || offset >= size {
+            return;
+        }
+        let base = self.map.as_ptr() as u64;
+        let first = (base + offset) / WINDOW;
+        let last = (base + offset + (len - 1).min(size - 1 - offset)) / WINDOW;
+        let before = self.last_done.swap(last, Ordering::AcqRel);
+        let give_back = |first: u64, end: u64| {
+            let begin = (first * WINDOW).max(base) - base;
+            self.give_back(begin, (end * WINDOW - base).min(size) - begin);
+        };
+        if before != NO_WINDOW && !(first..=last).contains(&before) {
+            give_back(before, before + 1);
+        }
+        if first < last {
+            give_back(first, last);
         }
     }
 
@@ -267,7 +276,18 @@ impl Mapped {
     fn will_need(&self, _offset: u64, _len: u64) {}
 
     #[cfg(not(unix))]
-    fn done(&self, _offset: u64, _len: u64, _file_len: u64) {}
+    fn done(&self, _offset: u64, _len: u64) {}
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 #[inline]
@@ -332,16 +352,42 @@ mod tests {
 
     #[test]
     fn bytes_given_back_are_read_again_from_the_file() {
-        let content: Vec<u8> = (0..2_000_000u32).map(|i| (i % 253) as u8).collect();
+        let content: Vec<u8> = (0..5_000_000u32).map(|i| (i % 253) as u8).collect();
         let file = file_of(&content);
         let source = ByteSource::open(file.path(), Io::Mmap).unwrap();
-        let mut scratch = Vec::new();
-        for _ in 0..1000 {
-            source.done(123, 17);
+        for (offset, len) in [(0, 0), (0, 17), (4_999_999, 1), (123, 3_000_000), (0, u64::MAX), (u64::MAX, u64::MAX)] {
+            source.done(offset, len);
+            assert_eq!(source.bytes(0, 5_000_000, &mut Vec::new()).unwrap(), content);
         }
-        source.done(0, u64::MAX);
-        source.done(u64::MAX, u64::MAX);
-        assert_eq!(source.bytes(0, 2_000_000, &mut scratch).unwrap(), content);
+    }
+
+    /// Resident kilobytes of the maps of `path` in this process.
+    #[cfg(target_os = "linux")]
+    fn resident(path: &Path) -> u64 {
+        let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = maps.lines().skip_while(|line| !line.ends_with(path.to_str().unwrap()));
+        let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        rss.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn resident_memory_does_not_grow_with_the_bytes_that_are_done() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let size = 40_000_000u64;
+        file.as_file().set_len(size).unwrap();
+        for piece in [3_000, 70_000, 1 << 20, 5_000_000] {
+            let source = ByteSource::open(file.path(), Io::Mmap).unwrap();
+            let (mut offset, mut scratch) = (777, Vec::new());
+            while offset < size {
+                let len = piece.min(size - offset);
+                let bytes = source.bytes(offset, len as usize, &mut scratch).unwrap();
+                assert!(bytes.iter().all(|&byte| byte == 0));
+                source.done(offset, len);
+                offset += len;
+            }
+            assert!(resident(file.path()) <= 2048, "{} kB after pieces of {piece}", resident(file.path()));
+        }
     }
 
     #[test]
@@ -379,14 +425,21 @@ mod tests {
 
     #[test]
     fn a_file_that_changed_is_found_out_afterwards() {
-        let file = file_of(&[1; 9000]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w");
         for io in [Io::Mmap, Io::Read] {
-            let source = ByteSource::open(file.path(), io).unwrap();
-            let later = SystemTime::now() + std::time::Duration::from_secs(60);
-            file.as_file().set_modified(later).unwrap();
+            fs::write(&path, [1; 9000]).unwrap();
+            let source = ByteSource::open(&path, io).unwrap();
+            let file = File::options().append(true).open(&path).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
             assert!(source.check_unchanged().unwrap_err().to_string().contains("changed while it was read"));
-            file.as_file().set_modified(later + std::time::Duration::from_secs(60)).unwrap();
         }
+        let source = ByteSource::open(&path, Io::Mmap).unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, [2; 100]).unwrap();
+        fs::rename(&other, &path).unwrap();
+        source.check_unchanged().unwrap();
+        assert_eq!(source.bytes(8999, 1, &mut Vec::new()).unwrap(), [1]);
     }
 
     #[cfg(unix)]
