@@ -89,12 +89,10 @@ pub(super) fn transformation(row: &TransformationRow) -> String {
         let noun = if row.found_in.len() == 1 { "layer" } else { "layers" };
         out.push_str(&format!(" in {noun} {}", number::ranges(row.found_in.iter().copied())));
     }
-    match (row.units_kept, row.units_of) {
-        (Some(kept), Some(of)) => {
-            out.push_str(&format!(", {} of {} units kept", number::count(kept), number::count(of)))
-        }
-        (Some(kept), None) => out.push_str(&format!(", {} units kept", number::count(kept))),
-        _ => {}
+    let done = if row.kind == "pruned" { "kept" } else { "found again" };
+    if let Some(kept) = row.units_kept {
+        let of = row.units_of.map(|of| format!(" of {}", number::count(of))).unwrap_or_default();
+        out.push_str(&format!(", {}{of} units {done}", number::count(kept)));
     }
     out.push_str(&format!(
         "; checked on {}: cosine {}",
@@ -169,6 +167,11 @@ pub(super) fn permutation_summary(row: &PermutationRow) -> String {
         number::plural(row.groups, "group"),
     );
     match row.log10_p {
+        Some(log10_p) if log10_p > -2.0 => format!(
+            "{hits} Independently trained models agree like this by chance (probability {}, log10 p {}).",
+            words::chance(log10_p),
+            number::log10(Some(log10_p)),
+        ),
         Some(log10_p) => format!(
             "{hits} The chance that models initialised and trained independently agree like this is {} (log10 p {}).",
             words::chance(log10_p),

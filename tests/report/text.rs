@@ -141,7 +141,7 @@ fn a_partial_reuse_names_components_layers_map_and_experts() {
     has_line(&text, "vision              100.0 %  0.9910    0.9910  derived       conclusive");
     has_line(&text, "5 ← 2    0.8800  █████████████████████████▌     0.8799  0.9996    0/9   -120.0");
     has_line(&text, "names         model.language_model. in the target is model. in the base");
-    assert!(lines(&text).join(" ").contains("permuted in layers 0-2, 5, 128 of 176 units kept"));
+    assert!(lines(&text).join(" ").contains("permuted in layers 0-2, 5, 128 of 176 units found again"));
 }
 
 #[test]
