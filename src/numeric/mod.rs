@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod kernels;
+pub mod assignment;
 pub mod linalg;
 pub mod quant;
 pub mod principal;
