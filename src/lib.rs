@@ -13,3 +13,4 @@ pub mod model;
 pub mod numeric;
 pub mod report;
 pub mod verdict;
+pub mod view;

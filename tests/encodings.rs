@@ -1,13 +1,17 @@
 //! Values behind encodings: files of other libraries, read and decoded, against what those libraries read.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use wcmp::error::{Error, Result};
 use wcmp::format::gguf;
 use wcmp::model::checkpoint::TensorInfo;
+use wcmp::model::config::Config;
 use wcmp::model::dtype::Dtype;
-use wcmp::numeric::quant::ggml;
+use wcmp::numeric::quant::{StoredBytes, ggml};
+use wcmp::view::quantised::{QuantisedMatrix, quantised};
 
 #[path = "../src/numeric/quant/reference.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -63,5 +67,141 @@ fn interleaved_rows_of_a_gguf_file_are_found_again() {
                 "{name}, row {row}"
             );
         }
+    }
+}
+
+/// The development zoo, where there is one.
+fn zoo() -> Option<PathBuf> {
+    let zoo = std::env::var_os("WCMP_ZOO").map_or_else(|| Path::new(HERE).join("../shared/zoo"), PathBuf::from);
+    if zoo.is_dir() {
+        return Some(zoo);
+    }
+    println!("skipped: no zoo at {}", zoo.display());
+    None
+}
+
+/// A safetensors file with its config.json beside it.
+struct Model {
+    bytes: Vec<u8>,
+    tensors: Vec<TensorInfo>,
+    config: Option<Config>,
+}
+
+impl Model {
+    fn open(folder: &Path) -> Self {
+        let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+        let parsed = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let start = bytes.as_ptr() as usize;
+        let info = |(name, view): (String, safetensors::tensor::TensorView<'_>)| TensorInfo {
+            name,
+            dtype: Dtype::parse(&view.dtype().to_string()).unwrap(),
+            shape: view.shape().iter().map(|&axis| axis as u64).collect(),
+            file: 0,
+            offset: (view.data().as_ptr() as usize - start) as u64,
+            bytes: view.data().len() as u64,
+        };
+        let tensors = parsed.tensors().into_iter().map(info).collect();
+        let config = std::fs::read(folder.join("config.json")).ok();
+        let config = config.map(|json| Config { raw: serde_json::from_slice(&json).unwrap() });
+        Self { tensors, config, bytes }
+    }
+
+    fn stored(&self, at: usize) -> &[u8] {
+        let tensor = &self.tensors[at];
+        &self.bytes[tensor.offset as usize..][..tensor.bytes as usize]
+    }
+
+    /// Values of a BF16 tensor.
+    fn values(&self, name: &str) -> Vec<f32> {
+        let at = self.tensors.iter().position(|tensor| tensor.name == name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(self.tensors[at].dtype, Dtype::Bf16, "{name}");
+        let bf16 = |b: &[u8]| half::bf16::from_bits(u16::from_le_bytes([b[0], b[1]])).to_f32();
+        self.stored(at).chunks(2).map(bf16).collect()
+    }
+
+    /// Values and steps of a quantised matrix.
+    fn decoded(&self, matrix: &QuantisedMatrix) -> (Vec<f32>, Vec<f32>) {
+        let rows = matrix.open(&self.tensors, &|at| Box::new(Slice(self.stored(at)))).unwrap();
+        let elements = rows.rows() * rows.columns();
+        assert_eq!(matrix.shape.iter().product::<u64>(), elements as u64, "{}", matrix.name);
+        let (mut values, mut steps) = (vec![f32::NAN; elements], vec![f32::NAN; elements]);
+        rows.read_rows(0..rows.rows(), &mut values).unwrap();
+        rows.read_steps(0..rows.rows(), &mut steps).unwrap();
+        (values, steps)
+    }
+}
+
+struct Slice<'a>(&'a [u8]);
+
+impl StoredBytes for Slice<'_> {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        match self.0.get(offset as usize..offset as usize + out.len()) {
+            Some(bytes) => out.copy_from_slice(bytes),
+            None => return Err(Error::Usage("read past the end".into())),
+        }
+        Ok(())
+    }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// Distance of neighbouring BF16 values.
+fn bf16_step(value: f32) -> f32 {
+    let exponent = value.abs().max(f32::MIN_POSITIVE).log2().floor();
+    2f32.powf(exponent - 7.0)
+}
+
+/// Share of elements whose difference is within the mean of the two steps.
+fn within_steps(a: &[f32], steps: &[f32], b: &[f32]) -> f64 {
+    let within = a.iter().zip(steps).zip(b).filter(|&((&a, &step), &b)| (a - b).abs() <= 0.5 * (step + bf16_step(b)));
+    within.count() as f64 / a.len() as f64
+}
+
+#[test]
+fn re_encodings_of_the_zoo_decode_to_their_base() {
+    let Some(zoo) = zoo() else { return };
+    let base = Model::open(&zoo.join("base"));
+    for (variant, word) in [
+        ("fp8-tensor", "FP8"),
+        ("fp8-block", "FP8"),
+        ("int8-channel", "INT8"),
+        ("gptq4", "GPTQ"),
+        ("awq4", "AWQ"),
+        ("bnb-nf4", "bitsandbytes 4-bit"),
+    ] {
+        let model = Model::open(&zoo.join("variants").join(variant));
+        let found = quantised(&model.tensors, model.config.as_ref(), &|at| Some(model.stored(at).to_vec()));
+        assert_eq!((found.matrices.len(), found.unsupported.len(), found.aside.len()), (42, 0, 0), "{variant}");
+        let mut least = (1.0, 1.0);
+        for matrix in &found.matrices {
+            assert_eq!(matrix.scheme.word(), word, "{variant}");
+            let (values, steps) = model.decoded(matrix);
+            let expected = base.values(&matrix.name);
+            let cosine = cosine(&values, &expected);
+            let within = within_steps(&values, &steps, &expected);
+            assert!(cosine > 0.99, "{variant}: {} has cosine {cosine}", matrix.name);
+            least = (cosine.min(least.0), within.min(least.1));
+        }
+        println!("{variant}: cosine at least {:.5}, within steps at least {:.4}", least.0, least.1);
+        assert!(least.1 > 0.98, "{variant}: only {} of a matrix is within the steps", least.1);
+    }
+}
+
+#[test]
+fn the_shapes_of_quantised_matrices_are_those_of_the_base() {
+    let Some(zoo) = zoo() else { return };
+    let base = Model::open(&zoo.join("base"));
+    let shapes: BTreeMap<&str, &[u64]> = base.tensors.iter().map(|t| (t.name.as_str(), &t.shape[..])).collect();
+    let model = Model::open(&zoo.join("variants/bnb-nf4"));
+    let found = quantised(&model.tensors, model.config.as_ref(), &|at| Some(model.stored(at).to_vec()));
+    for matrix in &found.matrices {
+        assert_eq!(matrix.shape, shapes[matrix.name.as_str()], "{}", matrix.name);
     }
 }

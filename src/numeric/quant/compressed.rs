@@ -3,7 +3,7 @@
 
 use super::Built;
 use super::codes::Table;
-use super::gptq::{even_size, listed};
+use super::gptq::{even_size, indexes, listed};
 use super::grid::{Factor, Grid, Groups};
 use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
@@ -44,9 +44,11 @@ pub fn pack_quantized(
     let fields = fields_of(&packed, input, bits)?;
     let whole = scale.elements() == 1;
     let scales = Grid::floats("weight_scale", scale, out, if whole { out } else { 1 }, Factor::One)?;
-    let groups = match g_idx {
-        // Without activation order the index holds −1 throughout.
-        Some(g_idx) => listed(g_idx, scales.groups())?,
+    // Without activation order an index holds −1 throughout.
+    let listed_groups =
+        g_idx.map(|g_idx| indexes(&g_idx)).transpose()?.filter(|list| list.iter().any(|&group| group != -1));
+    let groups = match listed_groups {
+        Some(list) => listed(&list, scales.groups())?,
         None => Groups::even(even_size(input, scales.groups(), group_size)?, input, scales.groups())?,
     };
     let zeros = zero

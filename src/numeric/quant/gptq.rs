@@ -52,7 +52,7 @@ pub fn new(tensors: Tensors<'_>, format: Format, group_size: Option<usize>) -> B
         None => qweight.matrix("qweight")?.0.checked_mul(32).ok_or("qweight is too large")? / bits,
     };
     let groups = match g_idx {
-        Some(g_idx) => listed(g_idx, group_count)?,
+        Some(g_idx) => listed(&indexes(&g_idx)?, group_count)?,
         None => Groups::even(even_size(input, group_count, group_size)?, input, group_count)?,
     };
     let fields = match format {
@@ -100,18 +100,20 @@ pub(super) fn even_size(columns: usize, groups: usize, configured: Option<usize>
     }
 }
 
-/// The group of each column, from an index tensor.
-pub(super) fn listed(g_idx: Stored<'_>, group_count: usize) -> Built<Groups> {
+/// Values of an index tensor.
+pub(super) fn indexes(g_idx: &Stored<'_>) -> Built<Vec<i32>> {
     g_idx.expect("g_idx", &[Dtype::I32])?;
     if g_idx.elements() > INPUT_LIMIT {
         return Err(format!("g_idx has {} elements, expected at most {INPUT_LIMIT}", g_idx.elements()));
     }
     let bytes = g_idx.read(0..g_idx.len()).map_err(|error| error.to_string())?;
-    let group = |word: &[u8]| {
-        let index = i32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-        u32::try_from(index).ok().filter(|&index| (index as usize) < group_count)
-    };
-    let groups = bytes.chunks_exact(4).map(group).collect::<Option<Vec<_>>>();
+    Ok(bytes.chunks_exact(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+}
+
+/// The group of each column, from an index tensor.
+pub(super) fn listed(indexes: &[i32], group_count: usize) -> Built<Groups> {
+    let group = |&index: &i32| u32::try_from(index).ok().filter(|&index| (index as usize) < group_count);
+    let groups = indexes.iter().map(group).collect::<Option<Vec<_>>>();
     groups
         .map(Groups::Listed)
         .ok_or_else(|| format!("g_idx names a group that does not exist; there are {group_count}"))

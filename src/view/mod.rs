@@ -1,0 +1,3 @@
+//! What is stored, as logical matrices.
+
+pub mod quantised;
