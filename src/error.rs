@@ -34,6 +34,14 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The system refused the report.
+    #[error("{}: cannot write the report: {source}", shown(.path))]
+    Output {
+        /// The file, or "standard output".
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// Arguments that fit the grammar and make no sense together.
     #[error("{0}")]
     Usage(String),
@@ -56,6 +64,11 @@ impl Error {
     /// An error of the system on `path`.
     pub fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
+    }
+
+    /// An error of the system on the report's destination.
+    pub fn output(path: &Path, source: io::Error) -> Self {
+        Self::Output { path: path.to_path_buf(), source }
     }
 }
 

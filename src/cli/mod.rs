@@ -1,1 +1,121 @@
-//! cli
+//! The command line: arguments, what they mean, and one file a command.
+//!
+//! Only this folder and `report::sink` touch the standard streams, the environment, the clock and the process's exit.
+//! A command is a function from settings to an [`Answer`]; nothing is printed before the answer is known.
+
+pub mod args;
+pub mod choices;
+pub mod exit;
+pub mod expect;
+pub mod filter;
+pub mod settings;
+pub mod terminal;
+
+mod arch;
+mod compare;
+mod hash;
+mod help;
+mod input;
+mod inspect;
+mod interrupt;
+mod packaging;
+mod rank;
+mod rows;
+mod version;
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Cli, Command};
+use exit::Exit;
+use settings::{Analyses, Settings, Verbosity};
+use terminal::{Environment, Progress};
+
+use crate::error::Result;
+use crate::measure::monitor::Monitor;
+use crate::model::checkpoint::Format;
+
+/// What a command found out.
+#[derive(Debug)]
+pub struct Answer {
+    /// The report, in the format that was asked for.
+    pub report: String,
+    /// How the run ends.
+    pub exit: Exit,
+    /// Sentences for standard error, said behind the report unless `--quiet`.
+    pub notes: Vec<String>,
+}
+
+impl Answer {
+    /// An answer that nothing was expected of.
+    fn plain(report: String) -> Self {
+        Self { report, exit: Exit::Answered, notes: Vec::new() }
+    }
+}
+
+/// Reads the command line. Help and version are printed here.
+///
+/// # Errors
+/// The code to end with: 0 after help and version, 2 after a usage error, which has been said.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Exit> {
+    let matches = command().try_get_matches_from(arguments);
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        let printed = error.print();
+        match printed {
+            Ok(()) if !error.use_stderr() => Exit::Answered,
+            Err(lost) if !error.use_stderr() && lost.kind() == std::io::ErrorKind::BrokenPipe => Exit::Answered,
+            _ => Exit::NoAnswer,
+        }
+    })
+}
+
+/// The command line's grammar, with what only a run knows.
+fn command() -> clap::Command {
+    // clap wants text that lives as long as the process.
+    Cli::command().long_version(&*version::long("portable", &[Format::Safetensors.word()]).leak())
+}
+
+/// A usage error in clap's form.
+fn usage_error(what: &str) -> clap::Error {
+    command().error(ErrorKind::ValueValidation, what)
+}
+
+/// Runs a command and delivers its report.
+///
+/// # Errors
+/// There is no answer, or the report could not be written.
+pub fn run(cli: &Cli) -> Result<Exit> {
+    let settings = Settings::from_args(&cli.global, &Environment::read())?;
+    settings.output.check()?;
+    let progress = Progress::new(settings.progress);
+    let line = progress.clone();
+    interrupt::install(move || line.clear());
+    let answer = answer(&cli.command, &settings, &progress);
+    progress.clear();
+    let answer = answer?;
+    settings.output.write(&answer.report)?;
+    if settings.verbosity > Verbosity::Quiet {
+        answer.notes.iter().for_each(|note| exit::say_note(note));
+    }
+    Ok(answer.exit)
+}
+
+fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+    match command {
+        Command::Compare(args) => {
+            let analyses = Analyses::from_args(&args.analysis)?;
+            compare::run(settings, &analyses, &args.base, &args.target, monitor)
+        }
+        Command::Rank(args) => {
+            let analyses = Analyses::from_args(&args.analysis)?;
+            rank::run(settings, &analyses, &args.target, &args.bases, monitor)
+        }
+        Command::Arch(args) => arch::run(settings, &args.target, &args.bases),
+        Command::Inspect(args) => inspect::run(settings, &args.checkpoint),
+        Command::Hash(args) => hash::run(settings, &args.checkpoint, args.check.as_deref(), monitor),
+        Command::Completions(args) => Ok(Answer::plain(packaging::completions(args.shell))),
+        Command::Man => Ok(Answer::plain(packaging::man())),
+    }
+}

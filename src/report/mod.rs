@@ -12,6 +12,7 @@ pub mod number;
 mod reproduce;
 pub mod schema;
 mod sentences;
+pub mod sink;
 pub mod text;
 mod words;
 

@@ -1,0 +1,218 @@
+//! The command line as it is typed: clap types. What it means is `settings`' business.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::choices::{Deep, Hashing, OutputFormat, Pca, Switch, When};
+use super::expect::WORDS;
+use super::filter::checked_glob;
+use super::help;
+use crate::format::bytes::Io;
+
+/// Weight forensics: was one model made from the other, or trained from scratch?
+///
+/// wcmp reads two or more released checkpoints from disk, compares every tensor, tests whether the likeness can be
+/// chance, and gives a verdict whose figures can be checked. Nothing leaves the machine.
+///
+/// A CHECKPOINT is a directory in the Hugging Face layout, a single file, an index.json, or a hub cache folder
+/// models--ORG--NAME.
+#[derive(Debug, Parser)]
+#[command(name = "wcmp", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_long_help = help::MAIN)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Was TARGET made from BASE? Figures, evidence, verdict
+    #[command(after_long_help = help::COMPARE)]
+    Compare(CompareArgs),
+    /// Which of these bases is TARGET made from, or from none?
+    #[command(after_long_help = help::RANK)]
+    Rank(RankArgs),
+    /// Can the weights be compared at all, part by part?
+    ///
+    /// config.json alone is enough; where weights are there, their shapes are used and a config that contradicts them
+    /// is named.
+    #[command(after_long_help = help::ARCH)]
+    Arch(ArchArgs),
+    /// What does wcmp see in it? Tensors, parts, roles, storage
+    #[command(after_long_help = help::INSPECT)]
+    Inspect(InspectArgs),
+    /// Print a release's manifest, or check a copy against it
+    ///
+    /// One line a tensor, DIGEST  DTYPE  SHAPE  NAME, sorted by name, then the model digest: the same however the
+    /// files are sharded.
+    #[command(after_long_help = help::HASH)]
+    Hash(HashArgs),
+    /// Print a completion script (for packagers)
+    Completions(CompletionsArgs),
+    /// Print the manual page (for packagers)
+    Man,
+}
+
+/// Options of every command; they may stand before or after it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct GlobalArgs {
+    /// text, json, csv or markdown [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub format: OutputFormat,
+    /// Write to FILE, whole or not at all [default: -]
+    ///
+    /// The report is written beside FILE and renamed over it when it is complete; - is standard output.
+    #[arg(long, global = true, value_name = "FILE", default_value = "-", hide_default_value = true)]
+    pub output: PathBuf,
+    /// Colours: auto, always or never [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub color: When,
+    /// Threads of the pass [default: all cores]
+    ///
+    /// Nothing in the report depends on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub threads: Option<u16>,
+    /// No progress, no notes; the report is still printed
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More notes on standard error
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// Options of `compare` and `rank`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Analyses")]
+pub struct AnalysisArgs {
+    /// Digests: sha256 or none [default: sha256]
+    #[arg(long, value_name = "HASH", value_enum, default_value_t = Hashing::Sha256)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub hash: Hashing,
+    /// Principal subspaces: fast, full or off [default: fast]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Pca::Fast)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub pca: Pca,
+    /// Permutation test: on or off [default: on]
+    #[arg(long, value_name = "SWITCH", value_enum, default_value_t = Switch::On)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub permutation: Switch,
+    /// Disguise tests: auto, on or off [default: auto]
+    ///
+    /// They see through re-ordered units, moved layers and rotated weights. auto runs them where the plain tests find
+    /// nothing, on few layers; on runs them all, on all layers.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Deep::Auto)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub deep: Deep,
+    /// Seed of every random draw [default: 0]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub seed: u64,
+    /// Only tensors whose name matches (repeatable)
+    #[arg(long, value_name = "GLOB", value_parser = checked_glob)]
+    pub include: Vec<String>,
+    /// Not the tensors whose name matches (repeatable)
+    #[arg(long, value_name = "GLOB", value_parser = checked_glob)]
+    pub exclude: Vec<String>,
+    /// Every tensor in the text and markdown reports
+    #[arg(long)]
+    pub tensors: bool,
+    /// How files are read: mmap or read [default: mmap]
+    ///
+    /// read is for network file systems and for files that may change meanwhile.
+    #[arg(long, value_name = "IO", value_enum, default_value_t = Io::Mmap)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub io: Io,
+    /// Exit with 1 unless the verdict is one of these
+    ///
+    /// identical, re_encoded, derived, partial_reuse, from_scratch, inconclusive, or a group: independent
+    /// (from_scratch), related (identical, re_encoded, derived or partial_reuse).
+    #[arg(long, value_name = "WORD[,WORD]", value_delimiter = ',', value_parser = WORDS)]
+    #[arg(hide_possible_values = true)]
+    pub expect: Vec<String>,
+}
+
+/// `wcmp compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Checkpoint that may be the origin
+    #[arg(value_name = "BASE")]
+    pub base: PathBuf,
+    /// Checkpoint in question
+    #[arg(value_name = "TARGET")]
+    pub target: PathBuf,
+    /// What runs.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// `wcmp rank`.
+#[derive(Debug, Args)]
+pub struct RankArgs {
+    /// Checkpoint in question
+    #[arg(value_name = "TARGET")]
+    pub target: PathBuf,
+    /// Checkpoints that may be the origin
+    #[arg(value_name = "BASE", required = true)]
+    pub bases: Vec<PathBuf>,
+    /// What runs.
+    #[command(flatten)]
+    pub analysis: AnalysisArgs,
+}
+
+/// `wcmp arch`.
+#[derive(Debug, Args)]
+pub struct ArchArgs {
+    /// Checkpoint or config.json in question
+    #[arg(value_name = "TARGET")]
+    pub target: PathBuf,
+    /// Checkpoints or config.json files to hold it against
+    #[arg(value_name = "BASE", required = true)]
+    pub bases: Vec<PathBuf>,
+}
+
+/// `wcmp inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Checkpoint to look at
+    #[arg(value_name = "CHECKPOINT")]
+    pub checkpoint: PathBuf,
+}
+
+/// `wcmp hash`.
+#[derive(Debug, Args)]
+pub struct HashArgs {
+    /// Checkpoint whose tensors are digested
+    #[arg(value_name = "CHECKPOINT")]
+    pub checkpoint: PathBuf,
+    /// Manifest to check it against, text or JSON; - is standard input
+    #[arg(long, value_name = "MANIFEST")]
+    pub check: Option<PathBuf>,
+}
+
+/// `wcmp completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
+    pub shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,99 @@
+//! `wcmp hash CHECKPOINT`: a release's manifest; `--check MANIFEST`: is this copy the released one?
+
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use super::choices::OutputFormat;
+use super::exit::Exit;
+use super::settings::Settings;
+use super::{Answer, input, rows};
+use crate::error::{Error, Result};
+use crate::format::bytes::Io;
+use crate::format::open::Opened;
+use crate::measure::digest::digests;
+use crate::measure::monitor::Monitor;
+use crate::model::checkpoint::TensorInfo;
+use crate::report::manifest::{self, Manifest};
+use crate::report::schema::{Check, Hash, HashTensor};
+use crate::report::{json, text};
+
+/// Prints the manifest of `checkpoint`, or holds it against the manifest at `check`.
+///
+/// # Errors
+/// A checkpoint or manifest that cannot be read or breaks its format.
+pub(super) fn run(
+    settings: &Settings,
+    checkpoint: &Path,
+    check: Option<&Path>,
+    monitor: &dyn Monitor,
+) -> Result<Answer> {
+    // Before the pass: a manifest that is wrong should not cost the reading of a whole release.
+    let manifest = check.map(read_manifest).transpose()?;
+    check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
+    let opened = input::open(checkpoint, Io::Mmap, &settings.output)?;
+    let digests = digests(&opened, &settings.pool()?, monitor)?;
+    let tensors = hash_tensors(&opened, &digests);
+    let model_digest = manifest::model_digest(&tensors);
+    let checkpoint = rows::checkpoint(&opened.checkpoint, Some(model_digest.clone()));
+    let notes = opened.checkpoint.warnings.iter().map(|warning| warning.message.clone()).collect();
+    let Some(manifest) = manifest else {
+        let hash = Hash { schema: "wcmp.hash/1", wcmp: env!("CARGO_PKG_VERSION"), checkpoint, tensors, model_digest };
+        return Ok(Answer { report: render_hash(&hash, settings), exit: Exit::Answered, notes });
+    };
+    let check = manifest::check(&manifest, checkpoint, &tensors);
+    Ok(Answer { report: render_check(&check, settings), exit: Exit::answered(check.equal), notes })
+}
+
+fn hash_tensors(opened: &Opened, digests: &[[u8; 32]]) -> Vec<HashTensor> {
+    let row = |(tensor, digest): (&TensorInfo, &[u8; 32])| HashTensor {
+        name: tensor.name.clone(),
+        dtype: tensor.dtype.to_string(),
+        shape: tensor.shape.clone(),
+        sha256: hex::encode(digest),
+    };
+    opened.checkpoint.tensors.iter().zip(digests).map(row).collect()
+}
+
+/// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at most 100 MB.
+const LONGEST_MANIFEST: u64 = 1 << 30;
+
+fn read_manifest(path: &Path) -> Result<Manifest> {
+    if path.as_os_str() == "-" {
+        let source = Path::new("standard input");
+        return parse(io::stdin().lock(), source);
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            return Err(Error::unsupported(path, "a directory (expected a manifest, the output of wcmp hash)"));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::unsupported(path, "no such file (expected a manifest, the output of wcmp hash)"));
+        }
+        _ => {}
+    }
+    parse(fs::File::open(path).map_err(|error| Error::io(path, error))?, path)
+}
+
+fn parse(from: impl Read, source: &Path) -> Result<Manifest> {
+    let mut bytes = Vec::new();
+    from.take(LONGEST_MANIFEST + 1).read_to_end(&mut bytes).map_err(|error| Error::io(source, error))?;
+    if bytes.len() as u64 > LONGEST_MANIFEST {
+        return Err(Error::malformed(source, "longer than 1 GiB (expected the output of wcmp hash)"));
+    }
+    manifest::parse(&bytes, source)
+}
+
+fn render_hash(hash: &Hash, settings: &Settings) -> String {
+    match settings.format {
+        OutputFormat::Json => json::to_string(hash),
+        _ => text::hash(hash, &settings.style),
+    }
+}
+
+fn render_check(check: &Check, settings: &Settings) -> String {
+    match settings.format {
+        OutputFormat::Json => json::to_string(check),
+        _ => text::check(check, &settings.style),
+    }
+}

@@ -1,0 +1,226 @@
+//! What the typed options mean: defaults resolved, conflicts refused. No later code sees an option.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::args::{AnalysisArgs, GlobalArgs};
+use super::choices::{Deep, Hashing, OutputFormat, Pca, Switch, When};
+use super::expect::Expect;
+use super::filter::Filter;
+use super::terminal::Environment;
+use crate::error::{Error, Result};
+use crate::format::bytes::Io;
+use crate::report::Style;
+use crate::report::sink::Destination;
+
+/// Columns of a text report where there is no terminal.
+const DEFAULT_COLUMNS: usize = 80;
+
+/// How much is said on standard error beside an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// Notes.
+    Normal,
+    /// Notes, and how the run went.
+    Verbose,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Format of the report.
+    pub format: OutputFormat,
+    /// Where the report goes.
+    pub output: Destination,
+    /// Layout of the text report.
+    pub style: Style,
+    /// Threads of the pass, at least 1.
+    pub threads: usize,
+    /// What is said beside the report.
+    pub verbosity: Verbosity,
+    /// Whether the progress line is drawn.
+    pub progress: bool,
+}
+
+impl Settings {
+    /// Resolves the options of every command.
+    ///
+    /// # Errors
+    /// Options that make no sense.
+    pub fn from_args(args: &GlobalArgs, environment: &Environment) -> Result<Self> {
+        let output = Destination::from_path(&args.output)?;
+        let for_terminal = args.format == OutputFormat::Text && output == Destination::Stdout;
+        let verbosity = match (args.quiet, args.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        let style = Style {
+            width: columns(for_terminal, environment),
+            color: for_terminal && colored(args.color, environment),
+            all_tensors: false,
+        };
+        let threads = match args.threads {
+            None | Some(0) => environment.cores.max(1),
+            Some(threads) => usize::from(threads),
+        };
+        let progress = environment.stderr_is_terminal && !environment.dumb && verbosity > Verbosity::Quiet;
+        Ok(Self { format: args.format, output, style, threads, verbosity, progress })
+    }
+
+    /// The thread pool of the pass.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn pool(&self) -> Result<ThreadPool> {
+        let pool = ThreadPoolBuilder::new().num_threads(self.threads).thread_name(|n| format!("wcmp-{n}")).build();
+        pool.map_err(|error| Error::Usage(format!("--threads {}: {error}", self.threads)))
+    }
+}
+
+/// Whether a report for people has colours.
+fn colored(when: When, environment: &Environment) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if environment.no_color => false,
+        When::Auto if environment.force_color => true,
+        When::Auto => environment.stdout_is_terminal && !environment.dumb,
+    }
+}
+
+/// Columns of a text report: COLUMNS, else the terminal's, else 80.
+fn columns(for_terminal: bool, environment: &Environment) -> usize {
+    let terminal = environment.stdout_columns.filter(|_| for_terminal);
+    environment.columns.or(terminal).filter(|columns| *columns > 0).unwrap_or(DEFAULT_COLUMNS)
+}
+
+/// What holds for `compare` and `rank`.
+#[derive(Debug, Clone)]
+pub struct Analyses {
+    /// Digests.
+    pub hash: Hashing,
+    /// Principal subspaces.
+    pub pca: Pca,
+    /// Permutation test.
+    pub permutation: Switch,
+    /// Tests that see through a disguise.
+    pub deep: Deep,
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Which tensors count.
+    pub filter: Filter,
+    /// `--include` as typed.
+    pub include: Vec<String>,
+    /// `--exclude` as typed.
+    pub exclude: Vec<String>,
+    /// How files are read.
+    pub io: Io,
+    /// The verdicts that `--expect` names; `None` where it was not given.
+    pub expect: Option<Expect>,
+}
+
+impl Analyses {
+    /// Resolves the options of `compare` and `rank`.
+    ///
+    /// # Errors
+    /// Globs that cannot be used together.
+    pub fn from_args(args: &AnalysisArgs) -> Result<Self> {
+        Ok(Self {
+            hash: args.hash,
+            pca: args.pca,
+            permutation: args.permutation,
+            deep: args.deep,
+            seed: args.seed,
+            filter: Filter::new(&args.include, &args.exclude)?,
+            include: args.include.clone(),
+            exclude: args.exclude.clone(),
+            io: args.io,
+            expect: Expect::from_words(&args.expect),
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use clap::Parser;
+
+    fn settings(options: &[&str], environment: &Environment) -> Settings {
+        let cli = Cli::try_parse_from(["wcmp", "inspect", "x"].iter().chain(options)).unwrap();
+        Settings::from_args(&cli.global, environment).unwrap()
+    }
+
+    fn terminal() -> Environment {
+        Environment {
+            stdout_is_terminal: true,
+            stdout_columns: Some(132),
+            stderr_is_terminal: true,
+            cores: 8,
+            ..Environment::default()
+        }
+    }
+
+    #[test]
+    fn color_follows_terminal_and_environment() {
+        let color = |options: &[&str], environment: &Environment| settings(options, environment).style.color;
+        let (terminal, pipe) = (terminal(), Environment::default());
+        let no_color = Environment { no_color: true, force_color: true, ..terminal.clone() };
+        let forced = Environment { force_color: true, ..pipe.clone() };
+        let dumb = Environment { dumb: true, ..terminal.clone() };
+        assert!(color(&[], &terminal));
+        assert!(!color(&[], &pipe));
+        assert!(!color(&[], &no_color));
+        assert!(color(&[], &forced));
+        assert!(!color(&[], &dumb));
+        assert!(color(&["--color", "always"], &no_color));
+        assert!(!color(&["--color", "never"], &terminal));
+    }
+
+    #[test]
+    fn color_never_reaches_a_file_or_another_format() {
+        for options in [["--format", "json"], ["--format", "markdown"], ["--output", "x"]] {
+            let options = [options[0], options[1], "--color", "always"];
+            assert!(!settings(&options, &terminal()).style.color);
+        }
+    }
+
+    #[test]
+    fn width_is_columns_then_the_terminal_then_eighty() {
+        let width = |options: &[&str], environment: &Environment| settings(options, environment).style.width;
+        assert_eq!(width(&[], &terminal()), 132);
+        assert_eq!(width(&["--output", "x"], &terminal()), 80);
+        assert_eq!(width(&[], &Environment::default()), 80);
+        assert_eq!(width(&[], &Environment { columns: Some(100), ..terminal() }), 100);
+        assert_eq!(width(&[], &Environment { columns: Some(0), ..terminal() }), 80);
+    }
+
+    #[test]
+    fn threads_default_to_all_cores() {
+        assert_eq!(settings(&[], &terminal()).threads, 8);
+        assert_eq!(settings(&["--threads", "0"], &terminal()).threads, 8);
+        assert_eq!(settings(&["--threads", "3"], &terminal()).threads, 3);
+        assert_eq!(settings(&["--threads", "3"], &terminal()).pool().unwrap().current_num_threads(), 3);
+    }
+
+    #[test]
+    fn progress_needs_a_terminal_and_no_quiet() {
+        assert!(settings(&[], &terminal()).progress);
+        assert!(!settings(&["-q"], &terminal()).progress);
+        assert!(!settings(&[], &Environment::default()).progress);
+        assert!(!settings(&[], &Environment { dumb: true, ..terminal() }).progress);
+    }
+
+    #[test]
+    fn every_analysis_is_on_by_default() {
+        let cli = Cli::try_parse_from(["wcmp", "compare", "a", "b"]).unwrap();
+        let Command::Compare(args) = cli.command else { panic!("not compare") };
+        let analyses = Analyses::from_args(&args.analysis).unwrap();
+        assert_eq!((analyses.hash, analyses.pca, analyses.permutation), (Hashing::Sha256, Pca::Fast, Switch::On));
+        assert_eq!((analyses.deep, analyses.seed, analyses.io), (Deep::Auto, 0, Io::Mmap));
+        assert!(analyses.expect.is_none() && analyses.filter.is_off());
+    }
+}
