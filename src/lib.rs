@@ -11,6 +11,7 @@ pub mod format;
 pub mod measure;
 pub mod model;
 pub mod numeric;
+pub mod pipeline;
 pub mod report;
 pub mod verdict;
 pub mod view;

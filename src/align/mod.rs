@@ -1,1 +1,259 @@
-//! align
+//! Which tensor of the base goes with which of the target: by name and shape, then by prefix, then by meaning.
+
+pub mod prefix;
+pub mod turned;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::words::{Role, words};
+use crate::view::logical::{Logical, Origin, RowOrder, Via};
+use crate::view::model::Model;
+use crate::view::pieces::pieces;
+use crate::view::place::Place;
+
+words! {
+    /// Why a tensor has no counterpart.
+    Why {
+        /// No tensor of that name or meaning on the other side.
+        NoSuchName = "no_such_name",
+        /// The counterpart has another shape.
+        Shape = "shape",
+        /// Its storage is not read.
+        Unsupported = "unsupported",
+        /// Left out by --include or --exclude.
+        Filtered = "filtered",
+    }
+}
+
+/// Two tensors that are compared.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The base's.
+    pub base: Logical,
+    /// The target's.
+    pub target: Logical,
+    /// How they came together.
+    pub via: Via,
+    /// Equal name (after a whole-prefix mapping) and equal shape as stored: counts for the plain mean.
+    pub by_name: bool,
+}
+
+/// A tensor without a counterpart.
+#[derive(Debug, Clone)]
+pub struct Unmatched {
+    /// The tensor.
+    pub tensor: Logical,
+    /// Why it has none.
+    pub why: Why,
+}
+
+/// The two sides put together.
+#[derive(Debug, Clone, Default)]
+pub struct Alignment {
+    /// Pairs, sorted by the target's name bytes.
+    pub pairs: Vec<Pair>,
+    /// What is left of the base, sorted by name bytes.
+    pub base_left: Vec<Unmatched>,
+    /// What is left of the target, sorted by name bytes.
+    pub target_left: Vec<Unmatched>,
+    /// Whole-prefix mapping of names, in words.
+    pub name_mapping: Option<String>,
+}
+
+/// Pairs the tensors of two models. `keep` says which names the filter lets through.
+pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bool) -> Alignment {
+    let (base, target) = (base_model.logicals.as_slice(), target_model.logicals.as_slice());
+    let mut out = Alignment::default();
+    let mut left = [Pool::new(base, keep, &mut out.base_left), Pool::new(target, keep, &mut out.target_left)];
+    pair_by_name(&mut left, |name| name.to_owned(), &mut out.pairs);
+    let mappings = prefix::mappings(&left[0].open(), &left[1].open());
+    for mapping in &mappings {
+        pair_by_name(&mut left, |name| mapping.apply(name), &mut out.pairs);
+    }
+    if !mappings.is_empty() {
+        let words: Vec<String> = mappings.iter().map(ToString::to_string).collect();
+        out.name_mapping = Some(words.join(", "));
+    }
+    pair_by_meaning(&mut left, &mut out.pairs);
+    pair_turned(&mut left, &mut out.pairs);
+    let cut = [cut_pieces(&left[0], base_model), cut_pieces(&left[1], target_model)];
+    for (pool, cut) in left.iter_mut().zip(&cut) {
+        pool.replace(cut);
+    }
+    pair_by_meaning(&mut left, &mut out.pairs);
+    left[0].restore(&cut[0], base);
+    left[1].restore(&cut[1], target);
+    pair_tied_head(&mut left, base, target, &mut out.pairs);
+    let [base_pool, target_pool] = left;
+    let reasons = [base_pool.reasons(&target_pool, &mappings, true), target_pool.reasons(&base_pool, &mappings, false)];
+    let [base_reasons, target_reasons] = reasons;
+    out.base_left.extend(base_reasons);
+    out.target_left.extend(target_reasons);
+    out.base_left.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
+    out.target_left.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
+    out.pairs.sort_by(|a, b| {
+        let key = |p: &Pair| (p.target.name.clone().into_bytes(), p.base.name.clone().into_bytes());
+        key(a).cmp(&key(b))
+    });
+    out
+}
+
+/// Tensors of one side that have no partner yet, by name.
+struct Pool<'a> {
+    by_name: BTreeMap<&'a str, &'a Logical>,
+}
+
+impl<'a> Pool<'a> {
+    fn new(logicals: &'a [Logical], keep: &dyn Fn(&str) -> bool, filtered: &mut Vec<Unmatched>) -> Self {
+        let (kept, dropped): (Vec<_>, Vec<_>) = logicals.iter().partition(|l| keep(&l.name));
+        filtered.extend(dropped.into_iter().map(|l| Unmatched { tensor: l.clone(), why: Why::Filtered }));
+        Self { by_name: kept.into_iter().map(|l| (l.name.as_str(), l)).collect() }
+    }
+
+    fn open(&self) -> Vec<&'a Logical> {
+        self.by_name.values().copied().collect()
+    }
+
+    /// Puts the pieces of fused tensors in their place.
+    fn replace(&mut self, cut: &'a [(&'a str, Vec<Logical>)]) {
+        for (whole, pieces) in cut {
+            self.by_name.remove(whole);
+            self.by_name.extend(pieces.iter().map(|l| (l.name.as_str(), l)));
+        }
+    }
+
+    /// Puts a fused tensor back of which no piece found a partner.
+    fn restore(&mut self, cut: &'a [(&'a str, Vec<Logical>)], whole: &'a [Logical]) {
+        for (name, pieces) in cut {
+            if pieces.iter().all(|l| self.by_name.contains_key(l.name.as_str())) {
+                for piece in pieces {
+                    self.by_name.remove(piece.name.as_str());
+                }
+                self.by_name.extend(whole.iter().find(|l| l.name == *name).map(|l| (l.name.as_str(), l)));
+            }
+        }
+    }
+
+    fn reasons(&self, other: &Pool<'_>, mappings: &[prefix::Mapping], is_base: bool) -> Vec<Unmatched> {
+        let slots: BTreeSet<Place> = other.by_name.values().map(|l| l.place()).collect();
+        let why = |l: &Logical| {
+            let renamed = mappings.iter().any(|m| {
+                let name = if is_base { m.apply(&l.name) } else { m.undo(&l.name) };
+                other.by_name.contains_key(name.as_str())
+            });
+            let named = other.by_name.contains_key(l.name.as_str()) || renamed || slots.contains(&l.place());
+            if named { Why::Shape } else { Why::NoSuchName }
+        };
+        self.by_name.values().map(|l| Unmatched { tensor: (*l).clone(), why: why(l) }).collect()
+    }
+}
+
+fn pair_by_name(left: &mut [Pool<'_>; 2], rename: impl Fn(&str) -> String, pairs: &mut Vec<Pair>) {
+    let found: Vec<(&str, String)> = left[0]
+        .by_name
+        .values()
+        .filter_map(|base| {
+            let name = rename(&base.name);
+            let target = left[1].by_name.get(name.as_str())?;
+            (base.shape == target.shape).then_some((base.name.as_str(), name))
+        })
+        .collect();
+    for (base_name, target_name) in found {
+        if let (Some(base), Some(target)) =
+            (left[0].by_name.remove(base_name), left[1].by_name.remove(target_name.as_str()))
+        {
+            let via = via(base, target);
+            pairs.push(Pair { base: base.clone(), target: target.clone(), via, by_name: via != Via::Transposed });
+        }
+    }
+}
+
+/// How two tensors are compared, from how they are stored.
+fn via(base: &Logical, target: &Logical) -> Via {
+    let either = |of: &dyn Fn(&Logical) -> bool| of(base) || of(target);
+    match () {
+        () if either(&|l| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2) => Via::Stacked,
+        () if either(&|l| matches!(l.source.rows, RowOrder::Runs(_))) => Via::Split,
+        () if either(&|l| matches!(l.source.origin, Origin::Quantised(_))) => Via::Dequantized,
+        () if base.source.transposed != target.source.transposed => Via::Transposed,
+        () if base.dtype != target.dtype => Via::Cast,
+        () => Via::Stored,
+    }
+}
+
+/// Tensors of one place that go by different names: paired where each side has exactly one.
+fn pair_by_meaning(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
+    let index = |pool: &Pool<'_>| {
+        let mut places: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+        for l in pool.by_name.values().filter(|l| l.meaning.role != Role::Other) {
+            places.entry(l.place()).or_default().push(l.name.clone());
+        }
+        places
+    };
+    let (bases, targets) = (index(&left[0]), index(&left[1]));
+    for (place, base_names) in bases {
+        let ([base_name], Some([target_name])) = (base_names.as_slice(), targets.get(&place).map(Vec::as_slice)) else {
+            continue;
+        };
+        let same_shape = match (left[0].by_name.get(base_name.as_str()), left[1].by_name.get(target_name.as_str())) {
+            (Some(base), Some(target)) => base.shape == target.shape,
+            _ => false,
+        };
+        if !same_shape {
+            continue;
+        }
+        if let (Some(base), Some(target)) =
+            (left[0].by_name.remove(base_name.as_str()), left[1].by_name.remove(target_name.as_str()))
+        {
+            let via = via(base, target);
+            pairs.push(Pair { base: base.clone(), target: target.clone(), via, by_name: false });
+        }
+    }
+}
+
+/// Matrices of one place whose axes are exchanged.
+fn pair_turned(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
+    let mut by_place: BTreeMap<Place, Vec<&Logical>> = BTreeMap::new();
+    for target in left[1].open() {
+        by_place.entry(target.place()).or_default().push(target);
+    }
+    for base in left[0].open() {
+        let Some([target]) = by_place.get(&base.place()).map(Vec::as_slice) else { continue };
+        let Some(other) = turned::turned(target).filter(|o| o.shape == base.shape) else { continue };
+        left[0].by_name.remove(base.name.as_str());
+        left[1].by_name.remove(target.name.as_str());
+        pairs.push(Pair { base: base.clone(), target: other, via: Via::Transposed, by_name: false });
+    }
+}
+
+/// An output head stored on one side only goes with the other side's embedding.
+fn pair_tied_head(left: &mut [Pool<'_>; 2], base: &[Logical], target: &[Logical], pairs: &mut Vec<Pair>) {
+    let only = |all: &[Logical], role: Role| {
+        let mut found = all.iter().filter(|l| is_text_weight(l, role)).cloned();
+        let first = found.next();
+        if found.next().is_some() { None } else { first }
+    };
+    let sides = [base, target];
+    for (side, other) in [(0, 1), (1, 0)] {
+        let (Some(head), None) = (only(sides[side], Role::LmHead), only(sides[other], Role::LmHead)) else { continue };
+        let Some(embed) = only(sides[other], Role::Embed) else { continue };
+        if head.shape == embed.shape && left[side].by_name.remove(head.name.as_str()).is_some() {
+            let (base, target) = if side == 0 { (head, embed) } else { (embed, head) };
+            pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
+        }
+    }
+}
+
+/// The pieces of every fused tensor that is left.
+fn cut_pieces<'a>(pool: &Pool<'a>, model: &Model) -> Vec<(&'a str, Vec<Logical>)> {
+    let cut = pool.by_name.iter().map(|(name, logical)| (*name, pieces(logical, &model.facts)));
+    cut.filter(|(_, pieces)| !pieces.is_empty()).collect()
+}
+
+fn is_text_weight(logical: &Logical, role: Role) -> bool {
+    use crate::model::words::{Block, Component};
+    logical.meaning.role == role
+        && logical.meaning.component == Component::Text
+        && logical.meaning.block != Some(Block::Mtp)
+        && logical.shape.len() == 2
+}

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::choices::{Deep, Hashing, OutputFormat, Pca, Switch, When};
+use super::choices::{OutputFormat, When};
 use super::expect::WORDS;
-use super::filter::checked_glob;
 use super::help;
 use crate::format::bytes::Io;
+use crate::pipeline::filter::checked_glob;
+use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
 
 /// Weight forensics: was one model made from the other, or trained from scratch?
 ///

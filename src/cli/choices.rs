@@ -5,6 +5,7 @@ use clap::builder::PossibleValue;
 
 use crate::format::bytes::Io;
 use crate::model::words::words;
+use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
 
 words! {
     /// Format of the report.
@@ -29,50 +30,6 @@ words! {
         Always = "always",
         /// Never.
         Never = "never",
-    }
-}
-
-words! {
-    /// Digest of the stored bytes.
-    Hashing {
-        /// SHA-256 of each tensor on each side.
-        Sha256 = "sha256",
-        /// No digests; identical tensors are told from the bytes.
-        None = "none",
-    }
-}
-
-words! {
-    /// Principal subspaces.
-    Pca {
-        /// A sample of matrices and rows.
-        Fast = "fast",
-        /// All matrices.
-        Full = "full",
-        /// Not at all.
-        Off = "off",
-    }
-}
-
-words! {
-    /// Whether an analysis runs.
-    Switch {
-        /// It runs.
-        On = "on",
-        /// It does not.
-        Off = "off",
-    }
-}
-
-words! {
-    /// Tests that see through a disguise.
-    Deep {
-        /// Where the cheap tests find nothing, on few layers.
-        Auto = "auto",
-        /// All of them, on all layers.
-        On = "on",
-        /// None.
-        Off = "off",
     }
 }
 

@@ -2,21 +2,45 @@
 
 use std::path::Path;
 
-use super::Answer;
-use super::settings::{Analyses, Settings};
-use crate::error::{Error, Result};
+use super::choices::OutputFormat;
+use super::exit::Exit;
+use super::settings::{Analyses, Settings, Verbosity};
+use super::{Answer, input};
+use crate::error::Result;
 use crate::measure::monitor::Monitor;
+use crate::pipeline;
+use crate::report::schema::Compare;
+use crate::report::{csv, json, markdown, text};
 
-/// Runs the command.
+/// Compares the two and renders the report.
 ///
 /// # Errors
-/// This build does not have it.
+/// A checkpoint that cannot be read, or an interrupt.
 pub(super) fn run(
-    _settings: &Settings,
-    _analyses: &Analyses,
-    _base: &Path,
+    settings: &Settings,
+    analyses: &Analyses,
+    base: &Path,
     target: &Path,
-    _monitor: &dyn Monitor,
+    monitor: &dyn Monitor,
 ) -> Result<Answer> {
-    Err(Error::unsupported(target, "wcmp compare is not part of this build"))
+    let options = &analyses.options;
+    let base = input::open(base, options.io, &settings.output)?;
+    let target = input::open(target, options.io, &settings.output)?;
+    let compare = || pipeline::compare::compare(base, target, options, monitor);
+    let mut compared = settings.pool()?.install(compare)?;
+    let met = analyses.expect.as_ref().is_none_or(|expect| expect.names(compared.verdict.label));
+    Ok(Answer { report: render(&mut compared, settings), exit: Exit::answered(met), notes: Vec::new() })
+}
+
+fn render(compared: &mut Compare, settings: &Settings) -> String {
+    let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
+    if for_people && settings.verbosity == Verbosity::Quiet {
+        compared.warnings.clear();
+    }
+    match settings.format {
+        OutputFormat::Text => text::compare(compared, &settings.style),
+        OutputFormat::Json => json::to_string(compared),
+        OutputFormat::Csv => csv::compare(compared),
+        OutputFormat::Markdown => markdown::compare(compared, &settings.style),
+    }
 }

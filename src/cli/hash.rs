@@ -7,16 +7,15 @@ use std::path::Path;
 use super::choices::OutputFormat;
 use super::exit::Exit;
 use super::settings::Settings;
-use super::{Answer, input, rows};
+use super::{Answer, input};
 use crate::error::{Error, Result};
 use crate::format::bytes::Io;
-use crate::format::open::Opened;
 use crate::measure::digest::digests;
 use crate::measure::monitor::Monitor;
-use crate::model::checkpoint::TensorInfo;
 use crate::report::manifest::{self, Manifest};
-use crate::report::schema::{Check, Hash, HashTensor};
-use crate::report::{json, text};
+use crate::report::schema::{Check, Hash};
+use crate::report::{csv, json, markdown, summary, text};
+use crate::view::model::Model;
 
 /// Prints the manifest of `checkpoint`, or holds it against the manifest at `check`.
 ///
@@ -31,28 +30,18 @@ pub(super) fn run(
     // Before the pass: a manifest that is wrong should not cost the reading of a whole release.
     let manifest = check.map(read_manifest).transpose()?;
     check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
-    let opened = input::open(checkpoint, Io::Mmap, &settings.output)?;
-    let digests = digests(&opened, &settings.pool()?, monitor)?;
-    let tensors = hash_tensors(&opened, &digests);
+    let model = Model::new(input::open(checkpoint, Io::Mmap, &settings.output)?);
+    let digests = digests(&model.opened, &settings.pool()?, monitor)?;
+    let tensors = summary::hash_tensors(&model, &digests);
     let model_digest = manifest::model_digest(&tensors);
-    let checkpoint = rows::checkpoint(&opened.checkpoint, Some(model_digest.clone()));
-    let notes = opened.checkpoint.warnings.iter().map(|warning| warning.message.clone()).collect();
+    let checkpoint = summary::checkpoint(&model, Some(&digests));
+    let notes = model.checkpoint().warnings.iter().map(|warning| warning.message.clone()).collect();
     let Some(manifest) = manifest else {
-        let hash = Hash { schema: "wcmp.hash/1", wcmp: env!("CARGO_PKG_VERSION"), checkpoint, tensors, model_digest };
+        let hash = Hash { schema: "wcmp.hash/1", wcmp: summary::VERSION, checkpoint, tensors, model_digest };
         return Ok(Answer { report: render_hash(&hash, settings), exit: Exit::Answered, notes });
     };
     let check = manifest::check(&manifest, checkpoint, &tensors);
     Ok(Answer { report: render_check(&check, settings), exit: Exit::answered(check.equal), notes })
-}
-
-fn hash_tensors(opened: &Opened, digests: &[[u8; 32]]) -> Vec<HashTensor> {
-    let row = |(tensor, digest): (&TensorInfo, &[u8; 32])| HashTensor {
-        name: tensor.name.clone(),
-        dtype: tensor.dtype.to_string(),
-        shape: tensor.shape.clone(),
-        sha256: hex::encode(digest),
-    };
-    opened.checkpoint.tensors.iter().zip(digests).map(row).collect()
 }
 
 /// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at most 100 MB.
@@ -86,14 +75,18 @@ fn parse(from: impl Read, source: &Path) -> Result<Manifest> {
 
 fn render_hash(hash: &Hash, settings: &Settings) -> String {
     match settings.format {
+        OutputFormat::Text => text::hash(hash, &settings.style),
         OutputFormat::Json => json::to_string(hash),
-        _ => text::hash(hash, &settings.style),
+        OutputFormat::Csv => csv::hash(hash),
+        OutputFormat::Markdown => markdown::hash(hash, &settings.style),
     }
 }
 
 fn render_check(check: &Check, settings: &Settings) -> String {
     match settings.format {
+        OutputFormat::Text => text::check(check, &settings.style),
         OutputFormat::Json => json::to_string(check),
-        _ => text::check(check, &settings.style),
+        OutputFormat::Csv => csv::check(check),
+        OutputFormat::Markdown => markdown::check(check, &settings.style),
     }
 }

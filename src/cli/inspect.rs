@@ -2,14 +2,27 @@
 
 use std::path::Path;
 
-use super::Answer;
+use super::choices::OutputFormat;
 use super::settings::Settings;
-use crate::error::{Error, Result};
+use super::{Answer, input};
+use crate::error::Result;
+use crate::format::bytes::Io;
+use crate::pipeline;
+use crate::report::{csv, json, markdown, text};
+use crate::view::model::Model;
 
-/// Runs the command.
+/// Describes the checkpoint from its headers; no tensor value is read.
 ///
 /// # Errors
-/// This build does not have it.
-pub(super) fn run(_settings: &Settings, checkpoint: &Path) -> Result<Answer> {
-    Err(Error::unsupported(checkpoint, "wcmp inspect is not part of this build"))
+/// A checkpoint that cannot be read.
+pub(super) fn run(settings: &Settings, checkpoint: &Path) -> Result<Answer> {
+    let model = Model::new(input::open(checkpoint, Io::Mmap, &settings.output)?);
+    let inspected = pipeline::inspect::inspect(&model);
+    let report = match settings.format {
+        OutputFormat::Text => text::inspect(&inspected, &settings.style),
+        OutputFormat::Json => json::to_string(&inspected),
+        OutputFormat::Csv => csv::inspect(&inspected),
+        OutputFormat::Markdown => markdown::inspect(&inspected, &settings.style),
+    };
+    Ok(Answer::plain(report))
 }

@@ -7,7 +7,6 @@ pub mod args;
 pub mod choices;
 pub mod exit;
 pub mod expect;
-pub mod filter;
 pub mod settings;
 pub mod terminal;
 
@@ -20,7 +19,6 @@ mod inspect;
 mod interrupt;
 mod packaging;
 mod rank;
-mod rows;
 mod version;
 
 use std::ffi::OsString;

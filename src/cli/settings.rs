@@ -3,12 +3,12 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::args::{AnalysisArgs, GlobalArgs};
-use super::choices::{Deep, Hashing, OutputFormat, Pca, Switch, When};
+use super::choices::{OutputFormat, When};
 use super::expect::Expect;
-use super::filter::Filter;
 use super::terminal::Environment;
 use crate::error::{Error, Result};
-use crate::format::bytes::Io;
+use crate::pipeline::filter::Filter;
+use crate::pipeline::options::Options;
 use crate::report::Style;
 use crate::report::sink::Destination;
 
@@ -99,24 +99,8 @@ fn columns(for_terminal: bool, environment: &Environment) -> usize {
 /// What holds for `compare` and `rank`.
 #[derive(Debug, Clone)]
 pub struct Analyses {
-    /// Digests.
-    pub hash: Hashing,
-    /// Principal subspaces.
-    pub pca: Pca,
-    /// Permutation test.
-    pub permutation: Switch,
-    /// Tests that see through a disguise.
-    pub deep: Deep,
-    /// Seed of every draw.
-    pub seed: u64,
-    /// Which tensors count.
-    pub filter: Filter,
-    /// `--include` as typed.
-    pub include: Vec<String>,
-    /// `--exclude` as typed.
-    pub exclude: Vec<String>,
-    /// How files are read.
-    pub io: Io,
+    /// What shapes the answer.
+    pub options: Options,
     /// The verdicts that `--expect` names; `None` where it was not given.
     pub expect: Option<Expect>,
 }
@@ -128,15 +112,17 @@ impl Analyses {
     /// Globs that cannot be used together.
     pub fn from_args(args: &AnalysisArgs) -> Result<Self> {
         Ok(Self {
-            hash: args.hash,
-            pca: args.pca,
-            permutation: args.permutation,
-            deep: args.deep,
-            seed: args.seed,
-            filter: Filter::new(&args.include, &args.exclude)?,
-            include: args.include.clone(),
-            exclude: args.exclude.clone(),
-            io: args.io,
+            options: Options {
+                hash: args.hash,
+                pca: args.pca,
+                permutation: args.permutation,
+                deep: args.deep,
+                seed: args.seed,
+                filter: Filter::new(&args.include, &args.exclude)?,
+                include: args.include.clone(),
+                exclude: args.exclude.clone(),
+                io: args.io,
+            },
             expect: Expect::from_words(&args.expect),
         })
     }
@@ -147,6 +133,8 @@ impl Analyses {
 mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};
+    use crate::format::bytes::Io;
+    use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
     use clap::Parser;
 
     fn settings(options: &[&str], environment: &Environment) -> Settings {
@@ -219,8 +207,9 @@ mod tests {
         let cli = Cli::try_parse_from(["wcmp", "compare", "a", "b"]).unwrap();
         let Command::Compare(args) = cli.command else { panic!("not compare") };
         let analyses = Analyses::from_args(&args.analysis).unwrap();
-        assert_eq!((analyses.hash, analyses.pca, analyses.permutation), (Hashing::Sha256, Pca::Fast, Switch::On));
-        assert_eq!((analyses.deep, analyses.seed, analyses.io), (Deep::Auto, 0, Io::Mmap));
-        assert!(analyses.expect.is_none() && analyses.filter.is_off());
+        let options = analyses.options;
+        assert_eq!((options.hash, options.pca, options.permutation), (Hashing::Sha256, Pca::Fast, Switch::On));
+        assert_eq!((options.deep, options.seed, options.io), (Deep::Auto, 0, Io::Mmap));
+        assert!(analyses.expect.is_none() && options.filter.is_off());
     }
 }

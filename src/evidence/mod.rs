@@ -1,8 +1,14 @@
-//! evidence
+//! Analyses: measurements and rows of values to findings. One file a test.
 
 pub mod chance;
-pub mod power;
-pub mod units;
 pub mod coordinates;
+pub mod figures;
+pub mod finding;
 pub mod mixture;
+pub mod part;
+pub mod parts;
+pub mod pca;
+pub mod permutation;
+pub mod power;
 pub mod subspace;
+pub mod units;

@@ -4,19 +4,18 @@
 //! and hands each file to its reader, which answers with names, dtypes, shapes and places.
 
 pub mod bytes;
-pub mod gguf;
-pub mod open;
-pub mod read_at;
 mod card;
 #[cfg(unix)]
 mod fault;
 mod folder;
+pub mod gguf;
 mod hub;
 mod index;
 mod json;
 mod limits;
 mod merge;
 pub mod open;
+pub mod read_at;
 mod reader;
 mod safetensors;
 mod sidecar;

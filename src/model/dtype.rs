@@ -178,7 +178,7 @@ impl Dtype {
     /// Bytes of `elements` elements; `None` where they do not fill whole blocks or the product overflows.
     pub fn byte_len(self, elements: u64) -> Option<u64> {
         let (block, bytes) = self.block();
-        if elements % block != 0 {
+        if !elements.is_multiple_of(block) {
             return None;
         }
         (elements / block).checked_mul(bytes)

@@ -1,11 +1,11 @@
 //! Arithmetic on arrays: nothing here knows a file, a name or a verdict.
 
+pub mod assignment;
 pub mod decode;
 pub mod kernels;
-pub mod assignment;
 pub mod linalg;
-pub mod quant;
 pub mod principal;
+pub mod quant;
 pub mod rng;
 pub mod rows;
 pub mod sums;

@@ -13,6 +13,7 @@ mod reproduce;
 pub mod schema;
 mod sentences;
 pub mod sink;
+pub mod summary;
 pub mod text;
 mod words;
 

@@ -1,1 +1,6 @@
-//! verdict
+//! Findings to a verdict: pure functions, no file, no array.
+
+pub mod decide;
+pub mod grade;
+pub mod origin;
+pub mod reasons;

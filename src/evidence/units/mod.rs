@@ -76,6 +76,11 @@ impl Sampling {
         self.draw("feature coordinates", if self.thorough { width } else { COORDINATES }, width)
     }
 
+    /// Coordinates of one of four matrices that make up a feature together, ascending.
+    pub fn part_coordinates(&self, width: usize) -> Vec<usize> {
+        self.draw("part coordinates", if self.thorough { width } else { COORDINATES / 4 }, width)
+    }
+
     /// Tokens, of `shared` ones, that the features of residual dimensions run over, ascending.
     pub fn shared_tokens(&self, shared: usize) -> Vec<usize> {
         self.draw("shared tokens", if self.thorough { shared } else { SHARED_TOKENS }, shared)

@@ -5,7 +5,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use crate::error::{Error, Result, quoted};
 
 /// Which tensors count, by name. `*` also crosses dots and slashes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Filter {
     include: Option<GlobSet>,
     exclude: GlobSet,
@@ -47,7 +47,7 @@ fn parsed(glob: &str) -> std::result::Result<Glob, String> {
 }
 
 /// A glob as typed, if it parses: a broken one is a usage error.
-pub(super) fn checked_glob(glob: &str) -> std::result::Result<String, String> {
+pub fn checked_glob(glob: &str) -> std::result::Result<String, String> {
     parsed(glob).map(|_| glob.to_owned())
 }
 

@@ -1,0 +1,96 @@
+//! Parts, the units of the verdict, and what is known of each (contract.md, section 2).
+
+use crate::model::words::{Block, Component, words};
+
+words! {
+    /// Kind of a part.
+    Kind {
+        /// Attention matrices of a layer.
+        Attention = "attention",
+        /// Dense feed-forward of a layer, and the shared expert.
+        Ffn = "ffn",
+        /// One routed expert of a layer.
+        Experts = "experts",
+        /// Token embedding.
+        Embedding = "embedding",
+        /// Output head.
+        Head = "head",
+        /// Any other matrix.
+        Other = "other",
+    }
+}
+
+words! {
+    /// Grade of a part.
+    State {
+        /// Its weights are the base's, perhaps changed.
+        Reused = "reused",
+        /// A test that would have seen a reuse saw none.
+        Independent = "independent",
+        /// Neither can be said.
+        Unclear = "unclear",
+        /// The base has no counterpart.
+        New = "new",
+    }
+}
+
+/// Which part of a model.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartKey {
+    /// Component.
+    pub component: Component,
+    /// Block.
+    pub block: Option<Block>,
+    /// Layer of the target.
+    pub layer: Option<u32>,
+    /// Kind.
+    pub kind: Kind,
+    /// Routed expert.
+    pub expert: Option<u32>,
+    /// Name of the matrix where it is a part by itself.
+    pub name: Option<String>,
+}
+
+/// A part's own test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartTest {
+    /// Bound on the probability, base 10.
+    pub log10_p: f64,
+    /// Least share of its units whose reuse the test sees with 95 % probability; `None` where no share is seen.
+    pub share_seen_95: Option<f64>,
+}
+
+/// A test of one part has power up to this share (methods.md, section 6).
+pub const PART_POWER: f64 = 0.35;
+
+impl PartTest {
+    /// Whether a null result of it says something.
+    pub fn has_power(&self) -> bool {
+        self.share_seen_95.is_some_and(|s| s <= PART_POWER)
+    }
+}
+
+/// What is known of a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Which part.
+    pub key: PartKey,
+    /// Layer of the base it was compared with.
+    pub base_layer: Option<u32>,
+    /// Matrix parameters of the target.
+    pub parameters: u64,
+    /// Elements that could be compared.
+    pub compared: u64,
+    /// Whether all its matrices are paired and byte-identical.
+    pub identical: bool,
+    /// Whether the base has no counterpart at all.
+    pub new: bool,
+    /// Whether the layer map or another exact form found it in the base.
+    pub found: bool,
+    /// Excess over its matrices, weighted by parameters.
+    pub excess: Option<f64>,
+    /// Its own test, where one ran.
+    pub test: Option<PartTest>,
+    /// Grade.
+    pub state: State,
+}

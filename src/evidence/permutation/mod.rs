@@ -1,0 +1,291 @@
+//! Which tests on the order of units run on two models, and what they give together (methods.md, section 4).
+
+pub mod blocks;
+pub mod residual;
+pub mod rows;
+
+use std::collections::BTreeMap;
+
+use crate::align::Alignment;
+use crate::error::Result;
+use crate::measure::monitor::Monitor;
+use crate::measure::record::Record;
+use crate::model::words::{Component, words};
+use crate::view::model::Model;
+
+use super::chance;
+use super::finding::{Family, Finding, Supports};
+use super::part::{PartKey, PartTest};
+use super::power::{Power, Probed};
+use super::units::Sampling;
+
+words! {
+    /// What the units of a test are.
+    Kind {
+        /// Hidden units of a dense feed-forward.
+        Ffn = "ffn",
+        /// Hidden units of one expert, or the experts of a layer.
+        Expert = "expert",
+        /// Dimensions of the residual stream.
+        Residual = "residual",
+        /// Key/value groups of an attention.
+        KvGroup = "kv_group",
+        /// Rows of any other matrix.
+        Rows = "rows",
+    }
+}
+
+words! {
+    /// How units are compared.
+    Form {
+        /// Fixed points of the stored features.
+        Direct = "direct",
+        /// Fixed points of features projected on shared tokens.
+        Projected = "projected",
+        /// Order of the matches.
+        Order = "order",
+        /// Agreement of two projections.
+        Matched = "matched",
+    }
+}
+
+/// One test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    /// What its units are.
+    pub kind: Kind,
+    /// How they are compared.
+    pub form: Form,
+    /// Component.
+    pub component: Component,
+    /// Layer of the target.
+    pub layer: Option<u32>,
+    /// Layer of the base.
+    pub base_layer: Option<u32>,
+    /// Routed expert.
+    pub expert: Option<u32>,
+    /// Tensor or part.
+    pub name: Option<String>,
+    /// Units of base and target.
+    pub units: [usize; 2],
+    /// Probes drawn.
+    pub probes: usize,
+    /// Probes that hit; longest run in order for the order form.
+    pub hits: usize,
+    /// Bound on the probability of as many, base 10.
+    pub log10_p: f64,
+    /// Whether the bound is exact.
+    pub exact: bool,
+    /// Blocks of one group are clones and count once.
+    pub group: usize,
+}
+
+/// What could not be tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Tests whose blocks have orders of their own, combined over groups of clones.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Combined {
+    /// Fisher over groups, base 10.
+    pub log10_p: f64,
+    /// Probes of the direct form.
+    pub probes: usize,
+    /// Hits of the direct form.
+    pub hits: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Layers with a test.
+    pub layers: usize,
+    /// Layers with at least 3 hits.
+    pub layers_hit: usize,
+}
+
+/// What a null result of one kind is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PowerOf {
+    /// Kind of test, or "pooled".
+    pub kind: String,
+    /// Its power.
+    pub power: Power,
+}
+
+/// Result of all cheap tests.
+#[derive(Debug, Clone, Default)]
+pub struct Permutation {
+    /// Single tests.
+    pub tests: Vec<Test>,
+    /// What could not be tested.
+    pub skipped: Vec<Skipped>,
+    /// Feed-forward blocks, experts and rows together.
+    pub blocks: Option<Combined>,
+    /// Least bound of the residual form, after Bonferroni over its parts.
+    pub residual: Option<f64>,
+    /// Power of a null result.
+    pub power: Vec<PowerOf>,
+    /// The part that each test speaks of.
+    pub parts: BTreeMap<PartKey, PartTest>,
+}
+
+/// Kind of power that is of all independent blocks together.
+const POOLED: &str = "pooled";
+
+impl Permutation {
+    /// Bound of the whole family: the least of its kinds of tests, each paid for.
+    pub fn log10_p(&self) -> Option<f64> {
+        let kinds: Vec<f64> = self.blocks.map(|b| b.log10_p).into_iter().chain(self.residual).collect();
+        let least = kinds.iter().copied().min_by(f64::total_cmp)?;
+        Some(chance::bonferroni(least, kinds.len()))
+    }
+
+    /// The block tests of one component, or of all, combined.
+    pub fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
+        combine(self.tests.iter().filter(|t| t.kind != Kind::Residual && component.is_none_or(|c| c == t.component)))
+    }
+
+    /// Least share of the units of the blocks of one component, or of all, whose reuse would have been seen.
+    pub fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
+        pooled(self.tests.iter().filter(|t| component.is_none_or(|c| c == t.component)))?.share_seen_95
+    }
+
+    /// What the tests say together.
+    pub fn finding(&self) -> Option<Finding> {
+        let log10_p = self.log10_p()?;
+        let hits = match &self.blocks {
+            Some(b) => format!("{} of {} probe units are most like the unit in their own place; ", b.hits, b.probes),
+            None => String::new(),
+        };
+        let (meaning, supports) = match log10_p {
+            p if p <= -3.0 => (
+                format!(
+                    "the chance that models initialised and trained independently agree like this is below 10^{:.0}",
+                    p.ceil()
+                ),
+                Supports::Derived,
+            ),
+            _ => ("models trained independently agree as much".to_owned(), Supports::FromScratch),
+        };
+        Some(Finding {
+            kind: Family::Permutation,
+            statement: format!("{hits}{meaning}"),
+            value: self.blocks.map(|b| b.hits as f64),
+            log10_p: Some(log10_p),
+            supports,
+            scope: "model".to_owned(),
+        })
+    }
+}
+
+/// What the tests look at.
+pub struct Setting<'a> {
+    /// Base and target.
+    pub models: [&'a Model; 2],
+    /// Their pairs.
+    pub alignment: &'a Alignment,
+    /// Measurements of the pairs.
+    pub records: &'a [Record],
+    /// What is drawn.
+    pub sampling: Sampling,
+    /// Watches the run.
+    pub monitor: &'a dyn Monitor,
+}
+
+/// A test with the part it speaks of.
+pub struct Outcome {
+    test: Test,
+    part: Option<PartKey>,
+}
+
+/// Runs the direct form on feed-forward blocks, experts and rows, and the residual form. Uses the current rayon pool.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn run(setting: &Setting<'_>) -> Result<Permutation> {
+    setting.monitor.begin("testing units", 0);
+    let mut skipped = Vec::new();
+    let mut outcomes = blocks::run(setting, &mut skipped)?;
+    let first_rows_group = outcomes.iter().map(|o| o.test.group + 1).max().unwrap_or(0);
+    outcomes.extend(rows::run(setting, first_rows_group, &mut skipped)?);
+    let of_residual = residual::run(setting, &mut skipped)?;
+    setting.monitor.end();
+    Ok(gather(outcomes, of_residual, skipped))
+}
+
+fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>) -> Permutation {
+    let combined = combine(blocks.iter().map(|o| &o.test));
+    let residual = of_residual.iter().map(|o| o.test.log10_p).min_by(f64::total_cmp);
+    let residual = residual.map(|least| chance::bonferroni(least, of_residual.len()));
+    let all = blocks.len() + of_residual.len();
+    let mut parts = BTreeMap::new();
+    for outcome in blocks.iter().chain(&of_residual) {
+        let Some(key) = &outcome.part else { continue };
+        let power = Power::part(probed(&outcome.test), all);
+        let test = PartTest { log10_p: outcome.test.log10_p, share_seen_95: power.share_seen_95 };
+        let kept: &mut PartTest = parts.entry(key.clone()).or_insert(test);
+        if test.log10_p < kept.log10_p {
+            *kept = test;
+        }
+    }
+    let power = powers(&blocks, &of_residual);
+    let tests = blocks.into_iter().chain(of_residual).map(|o| o.test).collect();
+    Permutation { tests, skipped, blocks: combined, residual, power, parts }
+}
+
+fn probed(test: &Test) -> Probed {
+    Probed { probes: test.probes, units: test.units[0].max(test.units[1]) }
+}
+
+fn combine<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Combined> {
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut layers: BTreeMap<(Component, u32), usize> = BTreeMap::new();
+    let mut log10_p = Vec::new();
+    let mut out = Combined::default();
+    for test in tests {
+        groups.entry(test.group).or_default().push(log10_p.len());
+        log10_p.push(test.log10_p);
+        if test.form == Form::Direct {
+            out.probes += test.probes;
+            out.hits += test.hits;
+        }
+        if let Some(layer) = test.layer {
+            let most = layers.entry((test.component, layer)).or_default();
+            *most = (*most).max(test.hits);
+        }
+    }
+    if log10_p.is_empty() {
+        return None;
+    }
+    let groups: Vec<Vec<usize>> = groups.into_values().collect();
+    out.log10_p = chance::combined(&groups, &log10_p);
+    out.groups = groups.len();
+    out.layers = layers.len();
+    out.layers_hit = layers.values().filter(|hits| **hits >= 3).count();
+    Some(out)
+}
+
+/// Power of the blocks pooled, one of each group.
+fn pooled<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Power> {
+    let mut one_a_group: BTreeMap<usize, Probed> = BTreeMap::new();
+    for test in tests.filter(|t| t.form == Form::Direct && t.kind != Kind::Residual) {
+        one_a_group.entry(test.group).or_insert(probed(test));
+    }
+    let blocks: Vec<Probed> = one_a_group.into_values().collect();
+    (!blocks.is_empty()).then(|| Power::pooled(&blocks))
+}
+
+/// Power of the blocks pooled, and of the best part of the residual form.
+fn powers(blocks: &[Outcome], of_residual: &[Outcome]) -> Vec<PowerOf> {
+    let pooled = pooled(blocks.iter().map(|o| &o.test));
+    let parts = of_residual.iter().map(|o| Power::part(probed(&o.test), of_residual.len()));
+    let best = parts.min_by(|a, b| {
+        let share = |p: &Power| p.share_seen_95.unwrap_or(f64::INFINITY);
+        share(a).total_cmp(&share(b))
+    });
+    let pooled = pooled.map(|power| PowerOf { kind: POOLED.to_owned(), power });
+    pooled.into_iter().chain(best.map(|power| PowerOf { kind: Kind::Residual.word().to_owned(), power })).collect()
+}

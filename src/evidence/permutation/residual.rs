@@ -1,0 +1,150 @@
+//! Dimensions of the residual stream: one test for each attention, the embedding and the output head.
+//!
+//! All parts of a model share one order of the residual dimensions, so their bounds are read one by one.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::evidence::part::PartKey;
+use crate::evidence::parts::part_of;
+use crate::evidence::units::{ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test};
+use crate::model::words::{Block, Class, Role};
+use crate::numeric::rows::RowSource;
+use crate::view::logical::Logical;
+use crate::view::reader::View;
+
+use super::{Form, Kind, Outcome, Setting, Skipped, Test};
+
+/// The matrices of one part that have a residual side, pairs of base and target.
+struct Part<'a> {
+    key: PartKey,
+    matrices: Vec<[&'a Logical; 2]>,
+}
+
+/// Whether the residual stream is the rows (true) or the columns of a matrix of that role.
+fn residual_side(role: Role) -> Option<bool> {
+    match role {
+        Role::Q | Role::K | Role::V | Role::Qkv | Role::QA | Role::KvA | Role::Embed | Role::LmHead => Some(false),
+        Role::O => Some(true),
+        _ => None,
+    }
+}
+
+fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
+    let [base, target] = setting.models;
+    let mut out: BTreeMap<PartKey, Vec<[&Logical; 2]>> = BTreeMap::new();
+    for (place, logical) in target.places() {
+        let side = residual_side(logical.meaning.role);
+        let plain = logical.meaning.class == Class::Matrix && logical.shape.len() == 2;
+        let (Some(by_row), true, Some(key)) = (side, plain, part_of(logical)) else { continue };
+        if logical.meaning.block == Some(Block::Mtp) || logical.meaning.slot.contains("cross.") {
+            continue;
+        }
+        let Some(counterpart) = base.at(place).filter(|b| b.shape.len() == 2) else { continue };
+        let over_tokens = matches!(logical.meaning.role, Role::Embed | Role::LmHead);
+        let comparable = match (over_tokens, by_row) {
+            (true, _) => counterpart.shape[1] == logical.shape[1],
+            (false, _) => counterpart.shape == logical.shape,
+        };
+        // A fused tensor and its pieces are the same weights.
+        let fused = logical.meaning.role == Role::Qkv && out.get(&key).is_some_and(|m| !m.is_empty());
+        if comparable && !fused {
+            out.entry(key).or_default().push([counterpart, logical]);
+        }
+    }
+    for matrices in out.values_mut() {
+        if matrices.iter().any(|m| m[1].meaning.role == Role::Q) {
+            matrices.retain(|m| m[1].meaning.role != Role::Qkv);
+        }
+    }
+    out.into_iter().map(|(key, matrices)| Part { key, matrices }).collect()
+}
+
+pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<Vec<Outcome>> {
+    let parts = parts(setting);
+    if parts.is_empty() {
+        skipped.push(Skipped {
+            what: "residual dimensions".to_owned(),
+            why: "no attention, embedding or output head of one width on both sides".to_owned(),
+        });
+    }
+    let tested: Vec<Result<std::result::Result<Outcome, Skipped>>> =
+        parts.par_iter().map(|part| test(setting, part)).collect();
+    let mut out = Vec::new();
+    for result in tested {
+        match result? {
+            Ok(outcome) => out.push(outcome),
+            Err(why) => skipped.push(why),
+        }
+    }
+    for (group, outcome) in out.iter_mut().enumerate() {
+        outcome.test.group = group;
+    }
+    Ok(out)
+}
+
+fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Outcome, Skipped>> {
+    if setting.monitor.interrupted() {
+        return Err(Error::Interrupted);
+    }
+    let name = match &part.key.name {
+        Some(name) => name.clone(),
+        None => format!("{} of layer {}", part.key.kind, part.key.layer.unwrap_or(0)),
+    };
+    let skip = |why: String| Ok(Err(Skipped { what: format!("residual dimensions, {name}"), why }));
+    let mut views: [Vec<(Role, View<'_>)>; 2] = [Vec::new(), Vec::new()];
+    for pair in &part.matrices {
+        if (0..2).all(|side| setting.models[side].unreadable(pair[side]).is_none()) {
+            for (side, views) in views.iter_mut().enumerate() {
+                views.push((pair[side].meaning.role, setting.models[side].view(pair[side])?));
+            }
+        }
+    }
+    let [Some(base), Some(target)] = [0, 1].map(|side| features(&views[side], &views[1 - side], &setting.sampling))
+    else {
+        return skip("its matrices have no common width".to_owned());
+    };
+    let probes = setting.sampling.probes(base.units().min(target.units()));
+    if base.units() != target.units() {
+        return skip(format!("{} dimensions against {}", base.units(), target.units()));
+    }
+    match fixed_point_test(&base, &target, &probes)? {
+        Err(why) => skip(why.to_string()),
+        Ok(found) => Ok(Ok(Outcome {
+            test: Test {
+                kind: Kind::Residual,
+                form: Form::Direct,
+                component: part.key.component,
+                layer: part.key.layer,
+                base_layer: part.key.layer,
+                expert: None,
+                name: Some(name),
+                units: [base.units(), target.units()],
+                probes: found.probes.len(),
+                hits: found.hits,
+                log10_p: found.log10_p,
+                exact: true,
+                group: 0,
+            },
+            part: Some(part.key.clone()),
+        })),
+    }
+}
+
+/// Features of the residual dimensions over the matrices of one side; `other` are the other side's.
+fn features<'a>(views: &'a [(Role, View<'_>)], other: &[(Role, View<'_>)], sampling: &Sampling) -> Option<Concat<'a>> {
+    let each = |width: usize| sampling.part_coordinates(width);
+    let parts = views.iter().zip(other).map(|((role, view), (_, other))| -> Box<dyn Features + 'a> {
+        match role {
+            Role::Embed | Role::LmHead => {
+                let shared = view.rows().min(other.rows());
+                Box::new(ColumnFeatures::new(view, sampling.shared_tokens(shared)).centred())
+            }
+            Role::O => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
+            _ => Box::new(ColumnFeatures::new(view, each(view.rows()))),
+        }
+    });
+    Concat::new(parts.collect())
+}

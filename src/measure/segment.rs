@@ -1,0 +1,276 @@
+//! Sums over one segment of a pair, chunk by chunk.
+//!
+//! A pair is cut into segments of whole rows, or of pieces where a row is longer than a segment. The cut depends on
+//! the shape alone and segments are folded in order, hence the same bits for any number of threads.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::model::dtype::Dtype;
+use crate::numeric::decode::{decode_f32, decode_f64, is_exact_in_f32, values_per_element};
+use crate::numeric::rows::RowSource;
+use crate::numeric::sums::{self, Span, Sums};
+
+/// Elements of a segment.
+const SEGMENT: u64 = 1 << 22;
+
+/// Elements of a chunk: both sides of it in a 16-bit format stay in a core's second-level cache.
+pub(super) const CHUNK: u64 = 1 << 17;
+
+/// How a pair of (rows, columns) values is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Geometry {
+    /// Number of rows.
+    pub(super) rows: u64,
+    /// Values in a row.
+    pub(super) columns: u64,
+}
+
+impl Geometry {
+    /// Number of values.
+    pub(super) fn values(self) -> u64 {
+        self.rows.saturating_mul(self.columns)
+    }
+
+    /// Whether segments are pieces of rows.
+    pub(super) fn in_pieces(self) -> bool {
+        self.columns > SEGMENT
+    }
+
+    /// The segments, as ranges of values, in order.
+    pub(super) fn segments(self) -> Vec<Range<u64>> {
+        if self.values() == 0 {
+            return Vec::new();
+        }
+        if self.in_pieces() {
+            let pieces = move |row: u64| cut(row * self.columns..(row + 1) * self.columns, SEGMENT);
+            return (0..self.rows).flat_map(pieces).collect();
+        }
+        cut(0..self.values(), SEGMENT / self.columns * self.columns).collect()
+    }
+
+    /// The chunks of a segment: whole rows where several fit, else pieces of a row.
+    pub(super) fn chunks(self, segment: Range<u64>) -> Vec<Range<u64>> {
+        if self.columns > CHUNK {
+            let mut out = Vec::new();
+            let mut at = segment.start;
+            while at < segment.end {
+                let row_end = (at / self.columns + 1) * self.columns;
+                let end = row_end.min(segment.end);
+                out.extend(cut(at..end, CHUNK));
+                at = end;
+            }
+            return out;
+        }
+        cut(segment, CHUNK / self.columns * self.columns).collect()
+    }
+}
+
+fn cut(range: Range<u64>, step: u64) -> impl Iterator<Item = Range<u64>> {
+    let step = step.max(1);
+    let count = (range.end - range.start).div_ceil(step);
+    (0..count).map(move |i| range.start + i * step..(range.start + (i + 1) * step).min(range.end))
+}
+
+/// What one segment adds up to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    pub(super) sums: Sums,
+    /// Σ over the rows of the segment of the products of row sums; 0 for a piece of a row.
+    pub(super) row_products: f64,
+    /// Column sums of both sides, where asked for.
+    pub(super) columns: Option<[Vec<f64>; 2]>,
+    /// First value of each side, while all values are equal to it.
+    pub(super) constant: [Constant; 2],
+    /// Whether all stored bytes were equal so far.
+    pub(super) equal_bytes: bool,
+}
+
+/// Whether a side has had one value so far, and which.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) enum Constant {
+    /// Nothing seen.
+    #[default]
+    Unknown,
+    /// One value, as bits of its stored form.
+    Of(u64),
+    /// More than one value.
+    No,
+}
+
+impl Constant {
+    pub(super) fn join(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::Unknown, x) | (x, Self::Unknown) => x,
+            (Self::Of(a), Self::Of(b)) if a == b => self,
+            _ => Self::No,
+        }
+    }
+
+    /// Looks at stored elements of `width` bytes.
+    fn look(self, bytes: &[u8], width: usize) -> Self {
+        if self == Self::No || bytes.is_empty() {
+            return self;
+        }
+        let one = bytes.get(width..).zip(bytes.get(..bytes.len() - width)).is_some_and(|(a, b)| a == b);
+        let first = bytes.iter().take(width).fold(0, |bits, &byte| bits << 8 | u64::from(byte));
+        self.join(if one { Self::Of(first) } else { Self::No })
+    }
+
+    fn look_at_values(self, values: &[f32]) -> Self {
+        let Some((first, rest)) = values.split_first() else { return self };
+        let one = rest.iter().all(|v| v == first);
+        self.join(if one { Self::Of(u64::from((first + 0.0).to_bits())) } else { Self::No })
+    }
+}
+
+impl Tally {
+    /// An empty tally; with column sums of that many columns where asked for.
+    pub(super) fn new(columns: Option<usize>) -> Self {
+        Self { columns: columns.map(|n| [vec![0.0; n], vec![0.0; n]]), equal_bytes: true, ..Self::default() }
+    }
+
+    fn add(&mut self, span: Span<'_>, geometry: Geometry, row: &mut [f64; 2], ends_row: bool) {
+        if geometry.columns > CHUNK {
+            let piece = sums::span(span);
+            row[0] += piece.a;
+            row[1] += piece.b;
+            self.sums.add(&piece);
+            if ends_row && !geometry.in_pieces() {
+                self.row_products += row[0] * row[1];
+                *row = [0.0; 2];
+            }
+        } else {
+            sums::rows(span, geometry.columns as usize, &mut self.sums, &mut self.row_products);
+        }
+    }
+
+    fn add_columns(&mut self, side: usize, values: &[f32]) {
+        if let Some(columns) = &mut self.columns {
+            let width = columns[side].len();
+            sums::add_columns(values, width, &mut columns[side]);
+        }
+    }
+}
+
+/// Decoded values of both sides, reused from chunk to chunk.
+#[derive(Default)]
+pub(super) struct Buffers {
+    f32: [Vec<f32>; 2],
+    f64: [Vec<f64>; 2],
+}
+
+/// A running sum over one segment.
+pub(super) struct Summing<'a> {
+    pub(super) tally: Tally,
+    geometry: Geometry,
+    row: [f64; 2],
+    buffers: &'a mut Buffers,
+}
+
+impl<'a> Summing<'a> {
+    pub(super) fn new(geometry: Geometry, with_columns: bool, buffers: &'a mut Buffers) -> Self {
+        let columns = (with_columns && !geometry.in_pieces()).then_some(geometry.columns as usize);
+        Self { tally: Tally::new(columns), geometry, row: [0.0; 2], buffers }
+    }
+
+    /// Adds the stored bytes of one chunk.
+    pub(super) fn stored(&mut self, chunk: &Range<u64>, dtypes: [Dtype; 2], bytes: [&[u8]; 2]) {
+        let count = (chunk.end - chunk.start) as usize;
+        let ends_row = chunk.end.is_multiple_of(self.geometry.columns);
+        for side in 0..2 {
+            let width = dtypes[side].block().1 as usize;
+            self.tally.constant[side] = self.tally.constant[side].look(bytes[side], width);
+        }
+        self.tally.equal_bytes &= dtypes[0] == dtypes[1] && bytes[0] == bytes[1];
+        if self.tally.columns.is_some() {
+            for side in 0..2 {
+                let values = sized(&mut self.buffers.f32[side], count);
+                decode_f32(dtypes[side], bytes[side], values);
+                self.tally.add_columns(side, values);
+            }
+        }
+        let [a, b] = bytes;
+        match dtypes {
+            [Dtype::Bf16, Dtype::Bf16] => self.tally.add(Span::Bf16(a, b), self.geometry, &mut self.row, ends_row),
+            [Dtype::F16, Dtype::F16] => self.tally.add(Span::F16(a, b), self.geometry, &mut self.row, ends_row),
+            [x, y] if is_exact_in_f32(x) && is_exact_in_f32(y) => {
+                let [u, v] = &mut self.buffers.f32;
+                let (u, v) = (sized(u, count), sized(v, count));
+                decode_f32(x, a, u);
+                decode_f32(y, b, v);
+                self.tally.add(Span::F32(u, v), self.geometry, &mut self.row, ends_row);
+            }
+            [x, y] => {
+                let [u, v] = &mut self.buffers.f64;
+                let (u, v) = (sized(u, count), sized(v, count));
+                decode_f64(x, a, u);
+                decode_f64(y, b, v);
+                self.tally.add(Span::F64(u, v), self.geometry, &mut self.row, ends_row);
+            }
+        }
+    }
+
+    /// Adds whole rows of two views.
+    pub(super) fn views(&mut self, rows: Range<usize>, views: [&dyn RowSource; 2]) -> Result<()> {
+        let count = rows.len() * self.geometry.columns as usize;
+        for (side, view) in views.into_iter().enumerate() {
+            let values = sized(&mut self.buffers.f32[side], count);
+            view.read_rows(rows.clone(), values)?;
+            self.tally.constant[side] = self.tally.constant[side].look_at_values(values);
+            self.tally.add_columns(side, values);
+        }
+        self.tally.equal_bytes = false;
+        let [u, v] = &self.buffers.f32;
+        self.tally.add(Span::F32(&u[..count], &v[..count]), self.geometry, &mut self.row, true);
+        Ok(())
+    }
+}
+
+fn sized<T: Default + Clone>(buffer: &mut Vec<T>, count: usize) -> &mut [T] {
+    if buffer.len() < count {
+        buffer.resize(count, T::default());
+    }
+    &mut buffer[..count]
+}
+
+/// Values of a chunk as bytes of a stored tensor.
+pub(super) fn byte_range(dtype: Dtype, values: &Range<u64>) -> Range<u64> {
+    let parts = values_per_element(dtype) as u64;
+    let (block, bytes) = dtype.block();
+    let per_block = block * parts;
+    values.start / per_block * bytes..values.end.div_ceil(per_block) * bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_and_chunks_tile_the_values() {
+        for (rows, columns) in [(1, 1), (3, 7), (5, CHUNK + 3), (2, SEGMENT + 5), (100_000, 64), (0, 4), (4, 0)] {
+            let geometry = Geometry { rows, columns };
+            let mut at = 0;
+            for segment in geometry.segments() {
+                assert_eq!(segment.start, at);
+                for chunk in geometry.chunks(segment.clone()) {
+                    assert_eq!(chunk.start, at);
+                    assert!(chunk.end - chunk.start <= CHUNK.max(1), "{geometry:?}");
+                    let same_row = chunk.start / columns == (chunk.end - 1) / columns;
+                    assert!(same_row || chunk.end % columns == 0 && chunk.start % columns == 0);
+                    at = chunk.end;
+                }
+                assert_eq!(segment.end, at);
+            }
+            assert_eq!(at, geometry.values());
+        }
+    }
+
+    #[test]
+    fn a_constant_is_seen_across_chunks() {
+        let one = Constant::Unknown.look(&[1, 2, 1, 2], 2).look(&[1, 2], 2);
+        assert_eq!(one, Constant::Of(0x0102));
+        assert_eq!(one.look(&[1, 3], 2), Constant::No);
+        assert_eq!(Constant::Unknown.look(&[1, 2, 1, 3], 2), Constant::No);
+    }
+}

@@ -1,0 +1,309 @@
+//! `wcmp compare`: was the target made from the base?
+
+use std::collections::BTreeSet;
+
+use crate::align::turned::orient_squares;
+use crate::align::{Alignment, align};
+use crate::error::Result;
+use crate::evidence::figures::{self, Measurement};
+use crate::evidence::finding::{self, Finding};
+use crate::evidence::part::Part;
+use crate::evidence::parts;
+use crate::evidence::pca;
+use crate::evidence::permutation::{self, Setting};
+use crate::evidence::units::Sampling;
+use crate::format::bytes::ByteSource;
+use crate::format::open::Opened;
+use crate::measure::monitor::Monitor;
+use crate::measure::pass::{Measured, measure};
+use crate::model::checkpoint::Warning;
+use crate::model::words::Component;
+use crate::report::schema::{Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, VerdictRow};
+use crate::report::summary;
+use crate::verdict::decide::{Direct, Findings, Label, decide};
+use crate::verdict::grade::grade;
+use crate::verdict::origin::Pattern;
+use crate::verdict::reasons::reasons;
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+
+use super::options::{Deep, Hashing, Options, Pca, Switch};
+
+/// Compares two checkpoints. Runs on the current rayon pool.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Monitor) -> Result<Compare> {
+    let (base, target) = (Model::new(base), Model::new(target));
+    let keep = |name: &str| options.filter.keeps(name);
+    let mut alignment = align(&base, &target, &keep);
+    orient_squares(&mut alignment, [&base, &target])?;
+    let hash = options.hash == Hashing::Sha256;
+    let measured = measure([&base, &target], &alignment.pairs, hash, monitor)?;
+    let models = [&base, &target];
+    let permutation = match options.permutation {
+        Switch::Off => None,
+        Switch::On => Some(permutation::run(&Setting {
+            models,
+            alignment: &alignment,
+            records: &measured.records,
+            sampling: Sampling { seed: options.seed, thorough: options.deep == Deep::On },
+            monitor,
+        })?),
+    };
+    models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
+    let pca = match options.pca {
+        Pca::Off => None,
+        mode => pca::run(models, &alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
+    };
+    let comparison = Comparison { models, alignment: &alignment, measured: &measured, permutation, pca, options };
+    Ok(comparison.report())
+}
+
+/// Two models that were measured.
+struct Comparison<'a> {
+    models: [&'a Model; 2],
+    alignment: &'a Alignment,
+    measured: &'a Measured,
+    permutation: Option<permutation::Permutation>,
+    pca: Option<pca::Pca>,
+    options: &'a Options,
+}
+
+impl Comparison<'_> {
+    fn report(&self) -> Compare {
+        let measurements = Measurement::of(&self.alignment.pairs, &self.measured.records);
+        let similarity = figures::similarity(&measurements);
+        let layers = figures::layers(&measurements);
+        let parts = self.parts();
+        let pattern = |component: Component| {
+            let of = layers.iter().filter(|l| l.component == component);
+            Pattern::of(&of.filter_map(|l| l.similarity.matrix_cosine).collect::<Vec<_>>())
+        };
+        let components = self.components();
+        let leading = self.leading_component(&components);
+        let everything = |_: &Logical| true;
+        let whole = self.findings(&similarity, &parts, None);
+        let decision = decide(&whole);
+        let digests = self.measured.digests.each_ref().map(Vec::as_slice);
+        let own = |side: usize| (self.options.hash == Hashing::Sha256).then_some(digests[side]);
+        Compare {
+            schema: "wcmp.compare/1",
+            wcmp: summary::VERSION,
+            settings: self.settings(),
+            base: summary::checkpoint(self.models[0], own(0)),
+            target: summary::checkpoint(self.models[1], own(1)),
+            name_mapping: self.alignment.name_mapping.clone(),
+            coverage: summary::coverage(figures::coverage(self.alignment, &everything)),
+            similarity: summary::similarity(&similarity),
+            origin_reading: summary::origin_reading(
+                &similarity,
+                leading.map_or(Pattern::NotApplicable, pattern),
+                decision.label,
+            ),
+            layers: layers.iter().map(layer_row).collect(),
+            components: components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).collect(),
+            parts: parts.iter().map(summary::part).collect(),
+            layer_map: None,
+            permutation: self.permutation.as_ref().map(summary::permutation),
+            pca: self.pca.as_ref().map(|pca| summary::pca(pca, self.options.pca.word())),
+            experts: None,
+            transformations: Vec::new(),
+            tokenizer: None,
+            evidence: self.evidence(&similarity).iter().map(summary::finding).collect(),
+            verdict: self.verdict(&whole),
+            unmatched: Sides {
+                base: self.alignment.base_left.iter().map(summary::unmatched).collect(),
+                target: self.alignment.target_left.iter().map(summary::unmatched).collect(),
+            },
+            tensors: measurements.iter().map(|m| summary::tensor(m, digests)).collect(),
+            warnings: self.warnings(decision.label).iter().map(summary::warning).collect(),
+        }
+    }
+
+    /// One finding a family, the strongest first.
+    fn evidence(&self, similarity: &figures::Similarity) -> Vec<Finding> {
+        let mut out = figures::findings(similarity);
+        out.extend(self.permutation.as_ref().and_then(permutation::Permutation::finding));
+        out.extend(self.pca.as_ref().map(pca::Pca::finding));
+        finding::order(&mut out);
+        out
+    }
+
+    fn settings(&self) -> SettingsRow {
+        let o = self.options;
+        SettingsRow {
+            hash: o.hash.word(),
+            pca: o.pca.word(),
+            permutation: o.permutation.word(),
+            deep: o.deep.word(),
+            seed: o.seed,
+            include: o.include.clone(),
+            exclude: o.exclude.clone(),
+        }
+    }
+
+    /// The target's parts, graded.
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = parts::gather(self.alignment, &self.measured.records);
+        for part in &mut parts {
+            part.test = self.permutation.as_ref().and_then(|p| p.parts.get(&part.key)).copied();
+        }
+        let tested = parts.iter().filter(|p| p.test.is_some()).count();
+        for part in &mut parts {
+            part.state = grade(part, tested, self.permutation.is_some());
+        }
+        parts
+    }
+
+    /// Components of the target, in the order of the contract.
+    fn components(&self) -> Vec<Component> {
+        let found: BTreeSet<Component> = self.models[1].logicals.iter().map(|l| l.meaning.component).collect();
+        found.into_iter().collect()
+    }
+
+    /// Text, else the component with most parameters.
+    fn leading_component(&self, components: &[Component]) -> Option<Component> {
+        let size = |c: Component| {
+            let of = self.models[1].logicals.iter().filter(|l| l.meaning.component == c);
+            of.map(Logical::elements).sum::<u64>()
+        };
+        let text = components.iter().copied().find(|c| *c == Component::Text);
+        text.or_else(|| components.iter().copied().max_by_key(|c| size(*c)))
+    }
+
+    /// What the verdict on the model, or on one component of it, rests on.
+    fn findings(&self, similarity: &figures::Similarity, parts: &[Part], component: Option<Component>) -> Findings {
+        let of = |l: &Logical| component.is_none_or(|c| l.meaning.component == c);
+        let coverage = figures::coverage(self.alignment, &of);
+        let pairs = self.alignment.pairs.iter().zip(&self.measured.records).filter(|(p, _)| of(&p.target));
+        let nothing_left = !self.alignment.base_left.iter().chain(&self.alignment.target_left).any(|u| of(&u.tensor));
+        let mut all_identical = nothing_left;
+        let mut tensors = 0;
+        for (_, record) in pairs {
+            tensors += 1;
+            all_identical &= record.identical;
+        }
+        let stored = |m: &Model| m.logicals.iter().filter(|l| of(l)).count() as u64;
+        let parts: Vec<Part> =
+            parts.iter().filter(|p| component.is_none_or(|c| p.key.component == c)).cloned().collect();
+        Findings {
+            tensors: stored(self.models[0]).min(stored(self.models[1])),
+            all_identical: all_identical && tensors > 0,
+            matrix_parameters: parts.iter().map(|p| p.parameters).sum(),
+            parts,
+            coverage: coverage[1].matrices.share(),
+            matrix_excess: similarity.matrix_excess,
+            identical_matrices: similarity.identical_matrices,
+            direct: self.direct(component),
+            share_seen_95: self.permutation.as_ref().and_then(|p| p.share_seen_95(component)),
+            least_log10_p: self.permutation.as_ref().and_then(permutation::Permutation::log10_p),
+            ..Findings::default()
+        }
+    }
+
+    /// The direct form over the blocks of the model, or of one component.
+    fn direct(&self, component: Option<Component>) -> Option<Direct> {
+        let combined = self.permutation.as_ref()?.blocks_of(component)?;
+        Some(Direct { log10_p: combined.log10_p, layers: combined.layers, layers_hit: combined.layers_hit })
+    }
+
+    fn verdict(&self, findings: &Findings) -> VerdictRow {
+        let decision = decide(findings);
+        let mut reasons = reasons(findings, &decision);
+        if self.options.filter.is_off() {
+            return summary::verdict(&decision, reasons, self.not_testable());
+        }
+        reasons.push("only the tensors that the filter keeps were looked at".to_owned());
+        summary::verdict(&decision, reasons, self.not_testable())
+    }
+
+    fn not_testable(&self) -> Vec<NotTestable> {
+        let mut out = Vec::new();
+        let skipped = self.permutation.iter().flat_map(|p| &p.skipped);
+        out.extend(skipped.map(|s| NotTestable { what: s.what.clone(), why: s.why.clone() }));
+        if self.options.permutation == Switch::Off {
+            out.push(NotTestable {
+                what: "re-ordered units".to_owned(),
+                why: "permutation tests were switched off".to_owned(),
+            });
+        }
+        for (pair, record) in self.alignment.pairs.iter().zip(&self.measured.records) {
+            if let Some(why) = &record.unreadable {
+                out.push(NotTestable { what: pair.target.name.clone(), why: why.clone() });
+            }
+        }
+        out
+    }
+
+    fn component(
+        &self,
+        component: Component,
+        measurements: &[Measurement<'_>],
+        parts: &[Part],
+        pattern: Pattern,
+    ) -> ComponentRow {
+        let similarity =
+            figures::similarity(measurements.iter().filter(|m| m.pair.target.meaning.component == component));
+        let findings = self.findings(&similarity, parts, Some(component));
+        ComponentRow {
+            component: component.to_string(),
+            coverage: summary::coverage(figures::coverage(self.alignment, &|l| l.meaning.component == component)),
+            similarity: summary::similarity(&similarity),
+            layer_pattern: pattern.word(),
+            verdict: self.verdict(&findings),
+        }
+    }
+
+    fn warnings(&self, label: Label) -> Vec<Warning> {
+        let mut out = Vec::new();
+        for (model, side) in self.models.into_iter().zip(["base", "target"]) {
+            out.extend(model.checkpoint().warnings.iter().map(|w| Warning {
+                code: w.code,
+                message: format!("{side}: {}", w.message),
+                name: w.name.clone(),
+            }));
+        }
+        out.extend(self.contradicted_claims(label));
+        out
+    }
+
+    /// A declared base model that the weights contradict.
+    fn contradicted_claims(&self, label: Label) -> Vec<Warning> {
+        let [base, target] = self.models;
+        let claims = &target.checkpoint().declared_base;
+        let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        let declared = claims.iter().find(|c| short(c) == short(&base.checkpoint().name));
+        let mut out = Vec::new();
+        if let (Some(claim), Label::FromScratch) = (declared, label) {
+            out.push(Warning::about(
+                "declared_base_contradicted",
+                claim.clone(),
+                "the target declares this base, and no test found its weights in it",
+            ));
+        }
+        let found = matches!(label, Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse);
+        if declared.is_none() && found && !claims.is_empty() {
+            out.push(Warning::about(
+                "declared_base_differs",
+                claims.join(", "),
+                "the target declares another base than the one whose weights it shares",
+            ));
+        }
+        out
+    }
+}
+
+fn layer_row(l: &figures::Layer) -> LayerRow {
+    LayerRow {
+        component: l.component.to_string(),
+        layer: l.layer,
+        base_layer: Some(l.layer),
+        matrix_cosine: l.similarity.matrix_cosine,
+        matrix_excess: l.similarity.matrix_excess,
+        norm_cosine: l.similarity.norm_cosine,
+        tensors: l.similarity.aligned,
+        identical: l.similarity.identical,
+        log10_p: None,
+    }
+}

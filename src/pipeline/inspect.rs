@@ -1,0 +1,79 @@
+//! `wcmp inspect`: what is in a checkpoint, from its headers alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::words::{Block, Class, Component};
+use crate::report::schema::{Inspect, InspectBlock, InspectComponent, InspectTensor};
+use crate::report::summary;
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+
+/// Components, blocks and tensors of a model.
+pub fn inspect(model: &Model) -> Inspect {
+    let c = model.checkpoint();
+    let config = c.config.as_ref().map(|config| config.raw.clone()).unwrap_or_default();
+    Inspect {
+        schema: "wcmp.inspect/1",
+        wcmp: summary::VERSION,
+        checkpoint: summary::checkpoint(model, None),
+        weight_set: c.weight_set.clone(),
+        ignored_files: c.ignored_files.clone(),
+        config: config.into_iter().collect(),
+        components: components(model),
+        blocks: blocks(model),
+        tensors: model.logicals.iter().map(|logical| tensor(model, logical)).collect(),
+        warnings: c.warnings.iter().map(summary::warning).collect(),
+    }
+}
+
+fn components(model: &Model) -> Vec<InspectComponent> {
+    let mut found: BTreeMap<Component, (u64, BTreeSet<u32>)> = BTreeMap::new();
+    for logical in &model.logicals {
+        let (parameters, layers) = found.entry(logical.meaning.component).or_default();
+        *parameters = parameters.saturating_add(logical.elements());
+        if logical.meaning.block != Some(Block::Mtp) {
+            layers.extend(logical.meaning.layer);
+        }
+    }
+    let row = |(component, (parameters, layers)): (Component, (u64, BTreeSet<u32>))| InspectComponent {
+        component: component.to_string(),
+        parameters,
+        layers: layers.len() as u64,
+    };
+    found.into_iter().map(row).collect()
+}
+
+fn blocks(model: &Model) -> Vec<InspectBlock> {
+    let mut found: BTreeMap<Block, u64> = BTreeMap::new();
+    for logical in &model.logicals {
+        if let Some(block) = logical.meaning.block {
+            let parameters = found.entry(block).or_default();
+            *parameters = parameters.saturating_add(logical.elements());
+        }
+    }
+    found.into_iter().map(|(block, parameters)| InspectBlock { block: block.to_string(), parameters }).collect()
+}
+
+fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
+    let c = model.checkpoint();
+    let stored = logical.whole_tensor().and_then(|index| c.tensors.get(index));
+    let m = &logical.meaning;
+    InspectTensor {
+        name: logical.name.clone(),
+        component: m.component.to_string(),
+        layer: m.layer,
+        block: m.block.map(|b| b.to_string()),
+        role: m.role,
+        expert: m.expert,
+        shared_expert: m.shared_expert,
+        class: m.class.word(),
+        informative: (m.class == Class::Uninformative).then_some(false),
+        shape: logical.stored_shape.clone(),
+        logical_shape: logical.shape.clone(),
+        dtype: logical.dtype.to_string(),
+        storage: if logical.source.transposed { "transposed" } else { "stored" }.to_owned(),
+        file: stored.map(|t| c.files[t.file].name.clone()).unwrap_or_default(),
+        offset: stored.map_or(0, |t| t.offset),
+        bytes: stored.map_or(0, |t| t.bytes),
+    }
+}

@@ -1,0 +1,6 @@
+//! The data's way through the program: open, align, measure, analyse, decide, report. One file a question.
+
+pub mod compare;
+pub mod filter;
+pub mod inspect;
+pub mod options;

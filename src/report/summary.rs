@@ -1,0 +1,256 @@
+//! Analyses and verdict as the types of the schema.
+
+use std::collections::BTreeMap;
+
+use crate::align::{Pair, Unmatched};
+use crate::evidence::figures::{self, Covered, Measurement};
+use crate::evidence::finding::Finding;
+use crate::evidence::part::Part;
+use crate::evidence::pca::{Compared, Pca};
+use crate::evidence::permutation::{Permutation, PowerOf, Test};
+use crate::measure::record::{self, Digest};
+use crate::model::checkpoint::Warning;
+use crate::model::words::Class;
+use crate::verdict::decide::{Decision, Label};
+use crate::verdict::origin::{Band, Pattern};
+use crate::verdict::reasons::disagreement;
+use crate::view::model::Model;
+
+use super::manifest;
+use super::schema::{
+    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, NotTestable, OriginReading, PartRow, PcaRow,
+    PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow, UnmatchedRow, VerdictRow,
+    WarningRow,
+};
+
+/// Version of the program, as every report carries it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The tensors of a manifest, in the order of the checkpoint.
+pub fn hash_tensors(model: &Model, digests: &[Digest]) -> Vec<HashTensor> {
+    let tensors = model.checkpoint().tensors.iter().zip(digests);
+    let row = tensors.map(|(t, digest)| HashTensor {
+        name: t.name.clone(),
+        dtype: t.dtype.to_string(),
+        shape: t.shape.clone(),
+        sha256: hex::encode(digest),
+    });
+    row.collect()
+}
+
+/// `CKPT` of a model; the model digest where digests were taken.
+pub fn checkpoint(model: &Model, digests: Option<&[Digest]>) -> CheckpointRow {
+    let c = model.checkpoint();
+    let mut dtypes: BTreeMap<String, u64> = BTreeMap::new();
+    for logical in &model.logicals {
+        *dtypes.entry(logical.dtype.to_string()).or_default() += logical.elements();
+    }
+    CheckpointRow {
+        path: c.path.to_string_lossy().into_owned(),
+        name: c.name.clone(),
+        format: c.format.word(),
+        files: c.files.iter().map(|f| FileRow { name: f.name.clone(), bytes: f.bytes }).collect(),
+        architecture: c.config.as_ref().and_then(|config| config.architecture()).map(str::to_owned),
+        parameters: model.parameters(),
+        bytes: c.tensors.iter().map(|t| t.bytes).sum(),
+        dtypes,
+        quantization: c.config.as_ref().and_then(|config| config.quantization()).map(str::to_owned),
+        model_digest: digests.map(|d| manifest::model_digest(&hash_tensors(model, d))),
+    }
+}
+
+/// `SUM`.
+pub fn similarity(s: &figures::Similarity) -> Similarity {
+    Similarity {
+        mean_cosine: s.mean_cosine,
+        matrix_cosine: s.matrix_cosine,
+        matrix_excess: s.matrix_excess,
+        norm_cosine: s.norm_cosine,
+        norm_expected_cosine: s.norm_expected_cosine,
+        norm_centered_cosine: s.norm_centered_cosine,
+        aligned: s.aligned,
+        identical: s.identical,
+        identical_informative: s.identical_informative,
+    }
+}
+
+/// `COV`, from the coverage of the base and of the target.
+pub fn coverage([base, target]: [figures::Coverage; 2]) -> Coverage {
+    let shares = |b: Covered, t: Covered| Shares { target: t.share(), base: b.share() };
+    Coverage {
+        parameters: shares(base.parameters, target.parameters),
+        matrices: shares(base.matrices, target.matrices),
+    }
+}
+
+/// `ORIGIN`: the origin document's reading, and whether the label agrees.
+pub fn origin_reading(s: &figures::Similarity, pattern: Pattern, label: Label) -> OriginReading {
+    let band = s.mean_cosine.map(Band::of);
+    let high = band.map(|b| b != Band::LikelyFromScratch);
+    let why = s.mean_cosine.zip(high).and_then(|(m, h)| disagreement(label, h, m, s.matrix_cosine, s.norm_cosine));
+    OriginReading {
+        mean_cosine: s.mean_cosine,
+        band: band.map(Band::word),
+        band_meaning: band.map(Band::meaning),
+        layer_pattern: pattern.word(),
+        pattern_meaning: pattern.meaning(),
+        agrees: high.filter(|_| label != Label::Inconclusive).map(|_| why.is_none()),
+        why,
+    }
+}
+
+/// `VERDICT`.
+pub fn verdict(decision: &Decision, reasons: Vec<String>, not_testable: Vec<NotTestable>) -> VerdictRow {
+    let relations: Vec<&'static str> = decision.relations.iter().map(|r| r.word()).collect();
+    VerdictRow {
+        label: decision.label.word(),
+        relation: relations.first().copied(),
+        relations,
+        confidence: decision.confidence.map(|c| c.word()),
+        reasons,
+        not_testable,
+    }
+}
+
+/// `PART`.
+pub fn part(p: &Part) -> PartRow {
+    PartRow {
+        block: p.key.block.map(|b| b.to_string()),
+        kind: p.key.kind.word(),
+        component: p.key.component.to_string(),
+        layer: p.key.layer,
+        base_layer: p.base_layer,
+        expert: p.key.expert,
+        parameters: p.parameters,
+        state: p.state.word(),
+        excess: p.excess,
+        log10_p: p.test.map(|t| t.log10_p),
+    }
+}
+
+/// A finding of `evidence`.
+pub fn finding(f: &Finding) -> FindingRow {
+    FindingRow {
+        kind: f.kind.word(),
+        statement: f.statement.clone(),
+        value: f.value,
+        log10_p: f.log10_p,
+        supports: f.supports.word(),
+        scope: f.scope.clone(),
+    }
+}
+
+/// `TENSOR`: digests of the pair's stored tensors, where taken.
+pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
+    let Pair { base, target, via, .. } = m.pair;
+    let digest = |side: usize, at: Option<usize>| at.and_then(|i| digests[side].get(i)).map(hex::encode);
+    TensorRow {
+        name: Sides { base: base.name.clone(), target: target.name.clone() },
+        component: target.meaning.component.to_string(),
+        layer: target.meaning.layer,
+        block: target.meaning.block.map(|b| b.to_string()),
+        role: target.meaning.role,
+        expert: target.meaning.expert,
+        shared_expert: target.meaning.shared_expert,
+        class: m.class.word(),
+        informative: m.class != Class::Uninformative,
+        logical_shape: target.shape.clone(),
+        shape: Sides { base: base.stored_shape.clone(), target: target.stored_shape.clone() },
+        dtype: Sides { base: base.dtype.to_string(), target: target.dtype.to_string() },
+        compared_via: via.word(),
+        figures: figures_row(&m.figures),
+        nonfinite: Sides { base: m.record.sums.nonfinite[0], target: m.record.sums.nonfinite[1] },
+        sha256: Sides { base: digest(0, base.whole_tensor()), target: digest(1, target.whole_tensor()) },
+        identical: m.record.identical,
+    }
+}
+
+fn figures_row(f: &record::Figures) -> Figures {
+    Figures {
+        cosine: f.cosine,
+        centered_cosine: f.centered_cosine,
+        expected_cosine: f.expected_cosine,
+        excess: f.excess,
+        relative_change: f.relative_change,
+        max_abs_diff: f.max_abs_diff,
+        reason: f.reason.clone(),
+    }
+}
+
+/// A tensor without a counterpart.
+pub fn unmatched(u: &Unmatched) -> UnmatchedRow {
+    UnmatchedRow {
+        name: u.tensor.name.clone(),
+        role: u.tensor.meaning.role,
+        shape: u.tensor.shape.clone(),
+        dtype: u.tensor.dtype.to_string(),
+        parameters: u.tensor.elements(),
+        why: u.why.word(),
+    }
+}
+
+/// A warning.
+pub fn warning(w: &Warning) -> WarningRow {
+    WarningRow { code: w.code.to_owned(), message: w.message.clone(), name: w.name.clone() }
+}
+
+/// `permutation`.
+pub fn permutation(p: &Permutation) -> PermutationRow {
+    let blocks = p.blocks.unwrap_or_default();
+    PermutationRow {
+        log10_p: p.log10_p(),
+        probes: blocks.probes as u64,
+        hits: blocks.hits as u64,
+        groups: blocks.groups as u64,
+        tests: p.tests.iter().map(test).collect(),
+        power: p.power.iter().map(power).collect(),
+        skipped: p.skipped.iter().map(|s| NotTestable { what: s.what.clone(), why: s.why.clone() }).collect(),
+    }
+}
+
+fn test(t: &Test) -> TestRow {
+    TestRow {
+        kind: t.kind.word(),
+        form: t.form.word(),
+        layer: t.layer,
+        base_layer: t.base_layer,
+        expert: t.expert,
+        name: t.name.clone(),
+        units: Sides { base: t.units[0] as u64, target: t.units[1] as u64 },
+        probes: t.probes as u64,
+        hits: t.hits as u64,
+        log10_p: Some(t.log10_p),
+        exact: t.exact,
+        group: t.group as u64,
+    }
+}
+
+fn power(p: &PowerOf) -> PowerRow {
+    PowerRow {
+        kind: p.kind.clone(),
+        probes: p.power.probes as u64,
+        // Where not even all probes suffice, one more than there are.
+        hits_needed: p.power.hits_needed.unwrap_or(p.power.probes + 1) as u64,
+        share_seen_95: p.power.share_seen_95,
+    }
+}
+
+/// `pca`.
+pub fn pca(p: &Pca, mode: &'static str) -> PcaRow {
+    let row = |c: &Compared| SubspaceRow {
+        name: c.name.clone(),
+        side: c.stream.word(),
+        dimension: c.subspace.dimension as u64,
+        k: c.subspace.k as u64,
+        overlap: c.subspace.overlap,
+        expected: c.subspace.expected,
+        excess: c.subspace.excess,
+        error: c.subspace.error,
+    };
+    PcaRow {
+        mode,
+        summary: p.summary.word(),
+        median_excess: Some(p.median_excess),
+        matrices: p.matrices.iter().map(row).collect(),
+    }
+}

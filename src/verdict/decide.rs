@@ -1,0 +1,452 @@
+//! The label: the rules of contract.md, section 4, in their order.
+
+use crate::evidence::part::{PART_POWER, Part, State};
+use crate::model::words::words;
+
+words! {
+    /// What wcmp concludes.
+    Label {
+        /// Every tensor is paired and equal.
+        Identical = "identical",
+        /// The same values in other number formats.
+        ReEncoded = "re_encoded",
+        /// One comes from the other, or both from one ancestor.
+        Derived = "derived",
+        /// Some parts shared, others shown to be independent.
+        PartialReuse = "partial_reuse",
+        /// No likeness in any test that ran, and they would have seen one.
+        FromScratch = "from_scratch",
+        /// None of these can be said.
+        Inconclusive = "inconclusive",
+    }
+}
+
+words! {
+    /// In which way the two are related.
+    Relation {
+        /// Matrix excess at 0.8 or more.
+        FineTuned = "fine_tuned",
+        /// Matrix excess below 0.8.
+        ContinuedPretraining = "continued_pretraining",
+        /// More rows in the embedding.
+        VocabularyExtended = "vocabulary_extended",
+        /// Units left out.
+        Pruned = "pruned",
+        /// Layers repeated.
+        DepthUpscaled = "depth_upscaled",
+        /// Layers left out.
+        DepthPruned = "depth_pruned",
+        /// Layers in another order.
+        LayersReordered = "layers_reordered",
+        /// Dense feed-forward copied to experts.
+        Upcycled = "upcycled",
+        /// Units, heads, experts or the residual stream in another order.
+        Permuted = "permuted",
+        /// Residual stream rotated.
+        Rotated = "rotated",
+        /// A quantised form of a fine-tune.
+        QuantizedFineTune = "quantized_fine_tune",
+        /// The target is an adapter.
+        Adapter = "adapter",
+        /// A mixture of several bases.
+        Merged = "merged",
+        /// The figures fit two trainings from one initialisation as well.
+        SharedInitializationPossible = "shared_initialization_possible",
+    }
+}
+
+words! {
+    /// How sure the label is; the definitions are in contract.md, section 4.
+    Confidence {
+        /// Least.
+        Weak = "weak",
+        /// Less than strong.
+        Moderate = "moderate",
+        /// Less than conclusive.
+        Strong = "strong",
+        /// Most.
+        Conclusive = "conclusive",
+    }
+}
+
+impl Confidence {
+    const fn lower(self) -> Self {
+        match self {
+            Self::Conclusive => Self::Strong,
+            Self::Strong => Self::Moderate,
+            Self::Moderate | Self::Weak => Self::Weak,
+        }
+    }
+}
+
+/// The same values up to the precision of the coarser side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReEncoding {
+    /// Whether a calibrated quantiser is involved.
+    pub calibrated: bool,
+}
+
+/// The direct fixed-point tests of blocks, taken together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Direct {
+    /// Combined over groups, base 10.
+    pub log10_p: f64,
+    /// Layers tested.
+    pub layers: usize,
+    /// Layers with at least 3 hits.
+    pub layers_hit: usize,
+}
+
+/// Layers found in disguise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disguise {
+    /// Layers tried.
+    pub tried: usize,
+    /// Layers found.
+    pub found: usize,
+    /// Least bound among the forms that found them.
+    pub log10_p: f64,
+    /// Whether that bound is exact.
+    pub exact: bool,
+}
+
+impl Disguise {
+    /// Whether enough layers were found to decide (contract.md, section 4, rule 3).
+    pub fn decides(&self) -> bool {
+        2 * self.found >= self.tried && self.found >= self.tried.min(2) && self.found > 0
+    }
+}
+
+/// All that the verdict rests on, for the whole model or one component.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Number of tensors on both sides.
+    pub tensors: u64,
+    /// Every tensor is paired and equal in dtype, shape and bytes.
+    pub all_identical: bool,
+    /// Set where every informative tensor passed the noise floor.
+    pub re_encoding: Option<ReEncoding>,
+    /// Parts of the target, graded.
+    pub parts: Vec<Part>,
+    /// Matrix parameters of the target, routers left out.
+    pub matrix_parameters: u64,
+    /// Share of the target's matrix parameters that is aligned.
+    pub coverage: Option<f64>,
+    /// Parameter-weighted mean excess over matrices.
+    pub matrix_excess: Option<f64>,
+    /// Informative matrices with equal bytes.
+    pub identical_matrices: u64,
+    /// The direct tests, where they ran.
+    pub direct: Option<Direct>,
+    /// Forms that see through a disguise, where they ran.
+    pub disguise: Option<Disguise>,
+    /// Median log10 p over layers of a dense feed-forward found in experts, or the other way round.
+    pub upcycling: Option<f64>,
+    /// Least bound of the findings that show a likeness, base 10.
+    pub least_log10_p: Option<f64>,
+    /// Pooled share of units whose reuse would have been seen.
+    pub share_seen_95: Option<f64>,
+    /// Whether the forms that see through a disguise were run where they could.
+    pub disguise_looked_for: bool,
+    /// Structural relations that the evidence shows.
+    pub structure: Vec<Relation>,
+}
+
+/// A label with its grounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The label.
+    pub label: Label,
+    /// The rule of contract.md, section 4, that held, 1 to 8.
+    pub rule: u8,
+    /// Relations, in the order of the contract.
+    pub relations: Vec<Relation>,
+    /// Confidence; `None` where nothing is concluded.
+    pub confidence: Option<Confidence>,
+}
+
+/// Parameters of the parts in one state.
+pub fn parameters_in(parts: &[Part], state: State) -> u64 {
+    parts.iter().filter(|p| p.state == state).map(|p| p.parameters).sum()
+}
+
+/// Independent parameters that a partial reuse may rest on: of parts whose own test has power, or, where no test was
+/// run at all, of all parts graded independent.
+fn shown_independent(parts: &[Part]) -> u64 {
+    let untested = parts.iter().all(|p| p.test.is_none());
+    let sure = |p: &&Part| {
+        p.state == State::Independent
+            && (untested || p.test.and_then(|t| t.share_seen_95).is_some_and(|s| s <= PART_POWER))
+    };
+    parts.iter().filter(sure).map(|p| p.parameters).sum()
+}
+
+/// Decides: the first rule that holds.
+pub fn decide(findings: &Findings) -> Decision {
+    let (label, rule) = label(findings);
+    Decision { label, rule, relations: relations(findings, label), confidence: confidence(findings, label, rule) }
+}
+
+fn label(f: &Findings) -> (Label, u8) {
+    let reused = parameters_in(&f.parts, State::Reused) as f64;
+    let independent = parameters_in(&f.parts, State::Independent) as f64;
+    let unclear = parameters_in(&f.parts, State::Unclear) as f64;
+    let comparable = reused + independent + unclear;
+    let total = f.matrix_parameters as f64;
+    match () {
+        () if f.tensors == 0 => (Label::Inconclusive, 8),
+        () if f.all_identical => (Label::Identical, 1),
+        () if f.re_encoding.is_some() => (Label::ReEncoded, 2),
+        () if f.disguise.as_ref().is_some_and(Disguise::decides) => (Label::Derived, 3),
+        () if f.upcycling.is_some_and(|p| p <= -6.0) => (Label::Derived, 3),
+        () if reused == 0.0 && total > 0.0 && independent >= 0.5 * total && unclear <= 0.2 * total => {
+            (Label::FromScratch, 4)
+        }
+        () if reused == 0.0 => (Label::Inconclusive, 4),
+        () if shown_independent(&f.parts) as f64 > 0.02 * comparable => (Label::PartialReuse, 5),
+        () if reused >= 2.0 / 3.0 * comparable => (Label::Derived, 6),
+        () if f.direct.is_some_and(|d| d.log10_p <= -6.0 && 2 * d.layers_hit > d.layers) => (Label::Derived, 7),
+        () => (Label::Inconclusive, 8),
+    }
+}
+
+/// Below this matrix excess a shared initialisation explains many hits as well as descent does.
+const SHARED_START_EXCESS: f64 = 0.4;
+/// From this matrix excess on a derived model counts as fine-tuned.
+const FINE_TUNED_EXCESS: f64 = 0.8;
+
+fn relations(f: &Findings, label: Label) -> Vec<Relation> {
+    if !matches!(label, Label::Derived | Label::PartialReuse | Label::ReEncoded) {
+        return Vec::new();
+    }
+    let mut out = f.structure.clone();
+    let moved = |r: &Relation| {
+        matches!(
+            r,
+            Relation::Permuted
+                | Relation::Rotated
+                | Relation::DepthUpscaled
+                | Relation::DepthPruned
+                | Relation::LayersReordered
+                | Relation::Adapter
+        )
+    };
+    if label == Label::Derived && !out.iter().any(moved) {
+        match f.matrix_excess {
+            Some(excess) if excess >= FINE_TUNED_EXCESS => out.push(Relation::FineTuned),
+            Some(_) => out.push(Relation::ContinuedPretraining),
+            None => {}
+        }
+        if f.matrix_excess.is_some_and(|e| e < SHARED_START_EXCESS) && f.identical_matrices == 0 {
+            out.push(Relation::SharedInitializationPossible);
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn confidence(f: &Findings, label: Label, rule: u8) -> Option<Confidence> {
+    match label {
+        Label::Identical => Some(Confidence::Conclusive),
+        Label::ReEncoded => {
+            let calibrated = f.re_encoding.is_some_and(|r| r.calibrated);
+            Some(if calibrated { Confidence::Moderate } else { Confidence::Strong })
+        }
+        Label::Derived => Some(derived_confidence(f, rule)),
+        Label::FromScratch => Some(independent_confidence(f)),
+        Label::PartialReuse => Some(derived_confidence(f, rule).min(independent_side_confidence(f))),
+        Label::Inconclusive => None,
+    }
+}
+
+fn derived_confidence(f: &Findings, rule: u8) -> Confidence {
+    let by_bytes = f.identical_matrices > 0 && rule != 3;
+    let least = match rule {
+        7 => f.direct.map(|d| d.log10_p),
+        _ => f.least_log10_p,
+    };
+    let by_test = match least {
+        Some(p) if p <= -20.0 => Confidence::Conclusive,
+        Some(p) if p <= -6.0 => Confidence::Strong,
+        Some(p) if p <= -3.0 => Confidence::Moderate,
+        _ => Confidence::Weak,
+    };
+    let approximate = rule == 3 && f.disguise.as_ref().is_some_and(|d| !d.exact) && f.upcycling.is_none();
+    let word = match (by_bytes, approximate) {
+        (true, _) => Confidence::Conclusive,
+        (false, true) => by_test.min(Confidence::Strong),
+        (false, false) => by_test,
+    };
+    if f.coverage.is_some_and(|c| c >= 0.5) { word } else { word.lower() }
+}
+
+/// Share of the target's matrix parameters in parts whose own test could have seen a reuse.
+fn tested_share(f: &Findings) -> f64 {
+    let tested = f.parts.iter().filter(|p| p.test.is_some_and(|t| t.has_power())).map(|p| p.parameters).sum::<u64>();
+    tested as f64 / f.matrix_parameters.max(1) as f64
+}
+
+fn independent_confidence(f: &Findings) -> Confidence {
+    let least_part = || {
+        let shares = f.parts.iter().filter_map(|p| p.test.and_then(|t| t.share_seen_95));
+        shares.min_by(f64::total_cmp)
+    };
+    let Some(share) = f.share_seen_95.or_else(least_part) else { return Confidence::Weak };
+    match (tested_share(f), share) {
+        (tested, s) if tested >= 0.9 && s <= 0.05 && f.disguise_looked_for => Confidence::Conclusive,
+        (tested, s) if tested >= 0.75 && s <= 0.10 => Confidence::Strong,
+        (tested, s) if tested >= 0.5 && s <= 0.25 => Confidence::Moderate,
+        _ => Confidence::Weak,
+    }
+}
+
+/// How sure it is that the independent parts of a partial reuse are independent: the share tested is that of these
+/// parts alone.
+fn independent_side_confidence(f: &Findings) -> Confidence {
+    let parts: Vec<Part> = f.parts.iter().filter(|p| p.state == State::Independent).cloned().collect();
+    let matrix_parameters = parts.iter().map(|p| p.parameters).sum();
+    independent_confidence(&Findings { parts, matrix_parameters, ..f.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::part::{Kind, PartKey, PartTest};
+    use crate::model::words::Component;
+
+    fn part(state: State, parameters: u64, share: Option<f64>) -> Part {
+        Part {
+            key: PartKey {
+                component: Component::Text,
+                block: None,
+                layer: None,
+                kind: Kind::Other,
+                expert: None,
+                name: None,
+            },
+            base_layer: None,
+            parameters,
+            compared: parameters,
+            identical: false,
+            new: false,
+            found: false,
+            excess: None,
+            test: share.map(|s| PartTest { log10_p: 0.0, share_seen_95: Some(s) }),
+            state,
+        }
+    }
+
+    fn findings(reused: u64, independent: u64, unclear: u64, new: u64) -> Findings {
+        let parts = [
+            part(State::Reused, reused, Some(0.2)),
+            part(State::Independent, independent, Some(0.2)),
+            part(State::Unclear, unclear, Some(0.2)),
+            part(State::New, new, None),
+        ];
+        Findings {
+            tensors: 10,
+            parts: parts.into_iter().filter(|p| p.parameters > 0).collect(),
+            matrix_parameters: reused + independent + unclear + new,
+            coverage: Some(1.0),
+            ..Findings::default()
+        }
+    }
+
+    fn label_of(f: &Findings) -> (Label, u8) {
+        let d = decide(f);
+        (d.label, d.rule)
+    }
+
+    #[test]
+    fn the_rules_hold_in_their_order() {
+        let f = findings(0, 100, 0, 0);
+        assert_eq!(label_of(&f), (Label::FromScratch, 4));
+        let hidden = Disguise { tried: 4, found: 2, log10_p: -30.0, exact: true };
+        let f = Findings { disguise: Some(hidden), ..f };
+        assert_eq!(label_of(&f), (Label::Derived, 3));
+        let f = Findings { re_encoding: Some(ReEncoding { calibrated: false }), ..f };
+        assert_eq!(label_of(&f), (Label::ReEncoded, 2));
+        let f = Findings { all_identical: true, ..f };
+        assert_eq!(label_of(&f), (Label::Identical, 1));
+        assert_eq!(label_of(&Findings { tensors: 0, ..f }), (Label::Inconclusive, 8));
+    }
+
+    #[test]
+    fn from_scratch_needs_half_independent_and_little_unclear() {
+        assert_eq!(label_of(&findings(0, 50, 20, 30)), (Label::FromScratch, 4));
+        assert_eq!(label_of(&findings(0, 49, 20, 31)), (Label::Inconclusive, 4));
+        assert_eq!(label_of(&findings(0, 79, 21, 0)), (Label::Inconclusive, 4));
+    }
+
+    #[test]
+    fn partial_reuse_needs_more_than_two_percent_independent_with_power() {
+        assert_eq!(label_of(&findings(98, 2, 0, 0)), (Label::Derived, 6));
+        assert_eq!(label_of(&findings(97, 3, 0, 0)), (Label::PartialReuse, 5));
+        let mut f = findings(97, 3, 0, 0);
+        f.parts[1].test = Some(PartTest { log10_p: 0.0, share_seen_95: Some(0.36) });
+        assert_eq!(label_of(&f), (Label::Derived, 6));
+    }
+
+    #[test]
+    fn derived_needs_two_thirds_or_hits_in_most_layers() {
+        assert_eq!(label_of(&findings(2, 0, 1, 0)), (Label::Derived, 6));
+        let f = findings(199, 0, 101, 0);
+        assert_eq!(label_of(&f), (Label::Inconclusive, 8));
+        let direct = |log10_p, layers_hit| Some(Direct { log10_p, layers: 6, layers_hit });
+        assert_eq!(label_of(&Findings { direct: direct(-6.0, 4), ..f.clone() }), (Label::Derived, 7));
+        assert_eq!(label_of(&Findings { direct: direct(-6.0, 3), ..f.clone() }), (Label::Inconclusive, 8));
+        assert_eq!(label_of(&Findings { direct: direct(-5.9, 4), ..f }), (Label::Inconclusive, 8));
+    }
+
+    #[test]
+    fn new_parts_are_no_evidence_of_a_reuse() {
+        assert_eq!(label_of(&findings(100, 0, 0, 1000)), (Label::Derived, 6));
+    }
+
+    #[test]
+    fn a_disguise_needs_half_of_the_layers_and_two_or_all() {
+        let d = |tried, found| Disguise { tried, found, log10_p: -10.0, exact: true }.decides();
+        assert!(d(4, 2) && d(1, 1) && d(2, 2) && !d(2, 1) && !d(4, 1) && !d(0, 0));
+    }
+
+    #[test]
+    fn derived_confidence_follows_the_bound_and_the_coverage() {
+        let with = |p, coverage| {
+            let f = Findings { least_log10_p: Some(p), coverage: Some(coverage), ..findings(100, 0, 0, 0) };
+            decide(&f).confidence
+        };
+        assert_eq!(with(-20.0, 0.5), Some(Confidence::Conclusive));
+        assert_eq!(with(-19.9, 0.5), Some(Confidence::Strong));
+        assert_eq!(with(-6.0, 0.5), Some(Confidence::Strong));
+        assert_eq!(with(-5.9, 0.5), Some(Confidence::Moderate));
+        assert_eq!(with(-2.9, 0.5), Some(Confidence::Weak));
+        assert_eq!(with(-20.0, 0.49), Some(Confidence::Strong));
+        assert_eq!(with(-2.9, 0.49), Some(Confidence::Weak));
+    }
+
+    #[test]
+    fn from_scratch_confidence_follows_share_tested_and_power() {
+        let with = |s, looked| {
+            let f = Findings { share_seen_95: Some(s), disguise_looked_for: looked, ..findings(0, 100, 0, 0) };
+            decide(&f).confidence
+        };
+        assert_eq!(with(0.05, true), Some(Confidence::Conclusive));
+        assert_eq!(with(0.05, false), Some(Confidence::Strong));
+        assert_eq!(with(0.10, true), Some(Confidence::Strong));
+        assert_eq!(with(0.25, true), Some(Confidence::Moderate));
+        assert_eq!(with(0.26, true), Some(Confidence::Weak));
+        let half = Findings { share_seen_95: Some(0.05), disguise_looked_for: true, ..findings(0, 60, 0, 40) };
+        assert_eq!(decide(&half).confidence, Some(Confidence::Moderate));
+    }
+
+    #[test]
+    fn a_low_excess_with_hits_mentions_a_shared_initialisation() {
+        let f = Findings { matrix_excess: Some(0.39), ..findings(100, 0, 0, 0) };
+        assert!(decide(&f).relations.contains(&Relation::SharedInitializationPossible));
+        let f = Findings { identical_matrices: 1, ..f };
+        assert!(!decide(&f).relations.contains(&Relation::SharedInitializationPossible));
+        let f = Findings { matrix_excess: Some(0.8), ..f };
+        assert_eq!(decide(&f).relations, [Relation::FineTuned]);
+    }
+}

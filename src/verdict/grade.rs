@@ -1,0 +1,108 @@
+//! How a part is graded (methods.md, section 6).
+
+use crate::evidence::part::{Part, PartTest, State};
+
+/// Least excess of a reused part where no test with power ran.
+const REUSED_EXCESS: f64 = 0.3;
+/// Greatest excess of an independent part where no test was asked for.
+const INDEPENDENT_EXCESS: f64 = 0.1;
+
+/// Grades a part. `parts_tested` is the number of parts that had a test; `tests_on` is false under
+/// `--permutation off`, where bytes and excess have to do.
+pub fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
+    if part.new {
+        return State::New;
+    }
+    if part.identical || part.found {
+        return State::Reused;
+    }
+    let level = -6.0 - (parts_tested.max(1) as f64).log10();
+    if part.test.is_some_and(|t| t.log10_p <= level) {
+        return State::Reused;
+    }
+    let powerful = part.test.filter(PartTest::has_power);
+    let floor = REUSED_EXCESS.max(6.0 / (part.compared.max(1) as f64).sqrt());
+    match (powerful, part.excess) {
+        (None, Some(excess)) if excess >= floor => State::Reused,
+        (Some(test), excess) if test.log10_p > -2.0 && excess.is_none_or(|e| e.abs() < REUSED_EXCESS) => {
+            State::Independent
+        }
+        (None, Some(excess)) if !tests_on && excess < INDEPENDENT_EXCESS => State::Independent,
+        _ => State::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::part::{Kind, PartKey};
+    use crate::model::words::{Block, Component};
+
+    fn part() -> Part {
+        Part {
+            key: PartKey {
+                component: Component::Text,
+                block: Some(Block::Layer(0)),
+                layer: Some(0),
+                kind: Kind::Ffn,
+                expert: None,
+                name: None,
+            },
+            base_layer: Some(0),
+            parameters: 1000,
+            compared: 1_000_000,
+            identical: false,
+            new: false,
+            found: false,
+            excess: Some(0.0),
+            test: None,
+            state: State::Unclear,
+        }
+    }
+
+    fn tested(log10_p: f64, share: f64) -> Option<PartTest> {
+        Some(PartTest { log10_p, share_seen_95: Some(share) })
+    }
+
+    #[test]
+    fn bytes_and_exact_finds_come_first() {
+        assert_eq!(grade(&Part { identical: true, test: tested(0.0, 0.1), ..part() }, 1, true), State::Reused);
+        assert_eq!(grade(&Part { found: true, test: tested(0.0, 0.1), ..part() }, 1, true), State::Reused);
+        assert_eq!(grade(&Part { new: true, identical: true, ..part() }, 1, true), State::New);
+    }
+
+    #[test]
+    fn a_test_must_pass_the_level_of_all_parts() {
+        let at = |p, count| grade(&Part { test: tested(p, 0.1), ..part() }, count, true);
+        assert_eq!(at(-6.0, 1), State::Reused);
+        assert_eq!(at(-6.5, 10), State::Unclear);
+        assert_eq!(at(-7.0, 10), State::Reused);
+        assert_eq!(at(-2.0, 1), State::Unclear);
+        assert_eq!(at(-1.99, 1), State::Independent);
+    }
+
+    #[test]
+    fn excess_alone_never_accuses_where_a_test_with_power_saw_nothing() {
+        let with = |excess, test| grade(&Part { excess, test, ..part() }, 1, true);
+        assert_eq!(with(Some(0.43), tested(-0.5, 0.1)), State::Unclear);
+        assert_eq!(with(Some(0.29), tested(-0.5, 0.1)), State::Independent);
+        assert_eq!(with(None, tested(-0.5, 0.1)), State::Independent);
+        assert_eq!(with(Some(0.3), None), State::Reused);
+        assert_eq!(with(Some(0.3), tested(-0.5, 0.36)), State::Reused);
+        assert_eq!(with(Some(0.29), None), State::Unclear);
+    }
+
+    #[test]
+    fn small_parts_need_more_excess() {
+        let small = Part { compared: 100, excess: Some(0.5), ..part() };
+        assert_eq!(grade(&small, 1, true), State::Unclear);
+        assert_eq!(grade(&Part { excess: Some(0.6), ..small }, 1, true), State::Reused);
+    }
+
+    #[test]
+    fn without_tests_a_low_excess_has_to_do() {
+        assert_eq!(grade(&Part { excess: Some(0.099), ..part() }, 0, false), State::Independent);
+        assert_eq!(grade(&Part { excess: Some(0.1), ..part() }, 0, false), State::Unclear);
+        assert_eq!(grade(&Part { excess: Some(0.099), ..part() }, 0, true), State::Unclear);
+    }
+}

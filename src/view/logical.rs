@@ -1,0 +1,155 @@
+//! A logical tensor: what it means, its shape, and where its values are stored.
+
+use std::sync::Arc;
+
+use crate::model::dtype::Dtype;
+use crate::model::name::Meaning;
+use crate::model::words::{Role, words};
+
+words! {
+    /// How a pair came to be compared.
+    Via {
+        /// Both sides as they are stored, in one number format.
+        Stored = "stored",
+        /// As stored, in two number formats.
+        Cast = "cast",
+        /// At least one side dequantised.
+        Dequantized = "dequantized",
+        /// At least one side cut out of a fused tensor.
+        Split = "split",
+        /// At least one side put together from several tensors.
+        Stacked = "stacked",
+        /// One side turned.
+        Transposed = "transposed",
+        /// An output head with the other side's embedding.
+        Tied = "tied",
+        /// Paired by meaning under different names.
+        Mapped = "mapped",
+    }
+}
+
+/// A run of consecutive rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// First row.
+    pub start: u64,
+    /// Number of rows.
+    pub count: u64,
+    /// Distance from one row to the next.
+    pub step: u64,
+}
+
+/// Which rows of the stored matrix make up the logical one, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowOrder {
+    /// All of them.
+    All,
+    /// These runs.
+    Runs(Arc<[Run]>),
+    /// Rows of each of `heads` heads stored as interleaved rotary pairs, read as two halves
+    /// (formats.md 1.4: llama.cpp re-orders q and k of the Llama family).
+    HalfSplit {
+        /// Number of heads.
+        heads: u64,
+    },
+}
+
+/// Where the values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A stored tensor, by its index in the checkpoint.
+    Tensor(usize),
+    /// A quantised matrix, by its index in the model's list.
+    Quantised(usize),
+}
+
+/// Storage of a logical tensor: its origin as a matrix, turned if `transposed`, of which `rows` are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Where the values come from.
+    pub origin: Origin,
+    /// Rows and columns of the matrix in the origin, before turning.
+    pub stored: (u64, u64),
+    /// First element of the matrix in the origin: not 0 for one expert of a stack.
+    pub start: u64,
+    /// Whether the matrix is stored (in, out).
+    pub transposed: bool,
+    /// Rows taken of the matrix after turning.
+    pub rows: RowOrder,
+}
+
+/// A tensor as the analyses see it.
+#[derive(Debug, Clone)]
+pub struct Logical {
+    /// Name; a piece of a fused tensor carries its slot behind it.
+    pub name: String,
+    /// What it is.
+    pub meaning: Meaning,
+    /// Logical shape, slowest axis first: (out, in) for matrices.
+    pub shape: Vec<u64>,
+    /// Shape in the file.
+    pub stored_shape: Vec<u64>,
+    /// Number format in the file; that of the codes for a quantised matrix.
+    pub dtype: Dtype,
+    /// Where its values are.
+    pub source: Source,
+}
+
+impl Logical {
+    /// Number of elements.
+    pub fn elements(&self) -> u64 {
+        crate::model::dtype::element_count(&self.shape).unwrap_or(0)
+    }
+
+    /// Stored bytes that its values are read from.
+    pub fn stored_bytes(&self) -> u64 {
+        let (block, bytes) = self.dtype.block();
+        self.elements().div_ceil(block).saturating_mul(bytes)
+    }
+
+    /// The shape as a matrix (rows, columns): the last axis is the columns; kernels are flattened to (out, rest).
+    pub fn matrix_shape(&self) -> (u64, u64) {
+        fold(&self.shape, self.meaning.role)
+    }
+
+    /// The stored tensor that holds exactly this one, turned or not.
+    pub fn whole_tensor(&self) -> Option<usize> {
+        let elements = crate::model::dtype::element_count(&self.stored_shape);
+        match self.source {
+            Source { origin: Origin::Tensor(index), rows: RowOrder::All, start: 0, .. }
+                if elements == Some(self.elements()) =>
+            {
+                Some(index)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A shape as (rows, columns). The last axis is the columns, but for convolutions and patch embeddings, which are
+/// (out, rest); a vector is one row, a scalar one element.
+pub fn fold(shape: &[u64], role: Role) -> (u64, u64) {
+    let product = |axes: &[u64]| crate::model::dtype::element_count(axes).unwrap_or(0);
+    match shape {
+        [] => (1, 1),
+        [n] => (1, *n),
+        [out, rest @ ..] if shape.len() >= 4 || matches!(role, Role::Conv | Role::PatchEmbed) => (*out, product(rest)),
+        [lead @ .., last] => (product(lead), *last),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_fold_to_matrices() {
+        assert_eq!(fold(&[], Role::Other), (1, 1));
+        assert_eq!(fold(&[7], Role::Norm), (1, 7));
+        assert_eq!(fold(&[3, 4], Role::Q), (3, 4));
+        assert_eq!(fold(&[8, 3, 4], Role::GateUp), (24, 4));
+        assert_eq!(fold(&[8, 3, 5, 5], Role::Other), (8, 75));
+        assert_eq!(fold(&[8, 1, 4], Role::Conv), (8, 4));
+        assert_eq!(fold(&[0, 4], Role::Q), (0, 4));
+    }
+}
