@@ -4,26 +4,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, LANES, Lanes, Narrow, STEP};
+use super::{BLOCK, LANES, Lanes, Narrow, STEP, Seen};
 
 /// Lanes of f64 in one register.
 const HALF: usize = LANES / 2;
-
-/// What a look at the codes of a block tells before it is summed.
-pub(super) struct Seen {
-    equal: u64,
-    zeros: [u64; 2],
-    /// Whether a value lies outside the range that the loop sums exactly.
-    pub(super) beyond: bool,
-}
-
-impl Seen {
-    pub(super) fn add_to(&self, lanes: &mut Lanes) {
-        lanes.equal += self.equal;
-        lanes.zeros[0] += self.zeros[0];
-        lanes.zeros[1] += self.zeros[1];
-    }
-}
 
 /// See [`super::Kernel::narrow`].
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -17,6 +17,8 @@ use std::sync::OnceLock;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,22 @@ pub(super) struct Lanes {
     pub(super) zeros: [u64; 2],
 }
 
+/// What a look at the codes of a block tells before it is summed.
+struct Seen {
+    equal: u64,
+    zeros: [u64; 2],
+    /// Whether a value lies outside the range that the loop sums exactly.
+    beyond: bool,
+}
+
+impl Seen {
+    fn add_to(&self, lanes: &mut Lanes) {
+        lanes.equal += self.equal;
+        lanes.zeros[0] += self.zeros[0];
+        lanes.zeros[1] += self.zeros[1];
+    }
+}
+
 /// A 16-bit floating-point format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Narrow {
@@ -51,6 +69,19 @@ pub(super) enum Narrow {
     Bf16,
     /// IEEE half precision.
     F16,
+}
+
+impl Narrow {
+    /// Magnitudes that the narrow loops take besides 0, as codes shifted left by 1: the least, and the first past them.
+    ///
+    /// BF16: [2^-55, 2^60), so that sums of 16 squares stay below 2^126 and the square of a difference, which is at
+    /// least 2^-62, stays normal. F16: all that is finite.
+    const fn range(self) -> (u16, u16) {
+        match self {
+            Self::Bf16 => ((127 - 55) << 8, (127 + 60) << 8),
+            Self::F16 => (2, 31 << 11),
+        }
+    }
 }
 
 /// An instruction set that the loops are written in.
@@ -61,6 +92,8 @@ enum Set {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
 }
 
 /// A form of the loops that this machine runs.
@@ -85,6 +118,10 @@ impl Kernel {
                 kernels.push(Self(Set::Avx512));
             }
         }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            kernels.push(Self(Set::Neon));
+        }
         kernels
     }
 
@@ -102,6 +139,8 @@ impl Kernel {
             Set::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "avx512",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::Neon => "neon",
         }
     }
 
@@ -117,6 +156,9 @@ impl Kernel {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { avx512::narrow(format, a, b, lanes) },
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::Neon => unsafe { neon::narrow(format, a, b, lanes) },
         }
     }
 
@@ -132,6 +174,9 @@ impl Kernel {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { avx512::wide(a, b, lanes) },
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::Neon => unsafe { neon::wide(a, b, lanes) },
         }
     }
 

@@ -2,7 +2,7 @@
 
 use half::slice::HalfFloatSliceExt;
 
-use super::{BLOCK, LANES, Lanes, Narrow, STEP};
+use super::{BLOCK, LANES, Lanes, Narrow, STEP, Seen};
 
 /// A block of codes or values, its tail beyond the run zero.
 type Block<T> = [T; BLOCK];
@@ -19,38 +19,28 @@ pub(super) fn narrow(format: Narrow, a: &[u8], b: &[u8], lanes: &mut Lanes) -> u
                 *code = u16::from_le_bytes(bytes);
             }
         }
-        if !codes.iter().all(|codes| in_range(format, &codes[..n])) {
+        let seen = look_at_codes(format, &codes[0][..n], &codes[1][..n]);
+        if seen.beyond {
             break;
         }
+        seen.add_to(lanes);
         for (codes, values) in codes.iter().zip(&mut values) {
             convert(format, &codes[..n], &mut values[..n]);
         }
-        lanes.equal += count(&codes[0][..n], &codes[1][..n], |a, b| a == b);
-        lanes.zeros[0] += count(&codes[0][..n], &codes[0][..n], |code, _| code << 1 == 0);
-        lanes.zeros[1] += count(&codes[1][..n], &codes[1][..n], |code, _| code << 1 == 0);
         narrow_block(&values[0][..n], &values[1][..n], lanes);
         done += n;
     }
     done
 }
 
-/// Whether every value may be squared in f32: finite, and for BF16 zero or of magnitude within [2^-55, 2^60), so that
-/// sums of 16 squares stay below 2^126 and the square of a difference, at least 2^-62, stays normal.
-fn in_range(format: Narrow, codes: &[u16]) -> bool {
+fn look_at_codes(format: Narrow, a: &[u16], b: &[u16]) -> Seen {
     let (least, past) = format.range();
-    // With the sign shifted out and 1 taken away, zero is the largest code.
-    let smallest = codes.iter().fold(u16::MAX, |least, &code| least.min((code << 1).wrapping_sub(1)));
-    let largest = codes.iter().fold(0, |most, &code| most.max(code << 1));
-    smallest >= least - 1 && largest < past
-}
-
-impl Narrow {
-    /// Codes, shifted left by 1, of the least non-zero magnitude that the narrow loops take, and of the first they no longer take.
-    pub(super) const fn range(self) -> (u16, u16) {
-        match self {
-            Self::Bf16 => ((127 - 55) << 8, (127 + 60) << 8),
-            Self::F16 => (2, 31 << 11),
-        }
+    // With the sign shifted out and `least` taken away, the exact range begins at 0.
+    let beyond = |code: u16| code << 1 != 0 && (code << 1).wrapping_sub(least) >= past - least;
+    Seen {
+        equal: count(a, b, |a, b| a == b),
+        zeros: [count(a, a, |code, _| code << 1 == 0), count(b, b, |code, _| code << 1 == 0)],
+        beyond: count(a, b, |a, b| beyond(a) || beyond(b)) > 0,
     }
 }
 
@@ -115,16 +105,23 @@ pub(super) fn wide<T: Copy + Default + Into<f64>>(a: &[T], b: &[T], lanes: &mut 
             }
         }
         let (a, b) = (&values[0][..n], &values[1][..n]);
-        if !a.iter().chain(b).all(|value| value.is_finite()) {
+        let seen = look_at_values(a, b);
+        if seen.beyond {
             break;
         }
-        lanes.equal += count(a, b, |a, b| a.to_bits() == b.to_bits());
-        lanes.zeros[0] += count(a, a, |value, _| value == 0.0);
-        lanes.zeros[1] += count(b, b, |value, _| value == 0.0);
+        seen.add_to(lanes);
         wide_block(a, b, lanes);
         done += n;
     }
     done
+}
+
+fn look_at_values(a: &[f64], b: &[f64]) -> Seen {
+    Seen {
+        equal: count(a, b, |a, b| a.to_bits() == b.to_bits()),
+        zeros: [count(a, a, |value, _| value == 0.0), count(b, b, |value, _| value == 0.0)],
+        beyond: count(a, b, |a, b| !(a.is_finite() && b.is_finite())) > 0,
+    }
 }
 
 /// One block of whole steps in f64 lanes.
