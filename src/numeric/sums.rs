@@ -30,7 +30,7 @@ pub struct Sums {
     pub dd: f64,
     /// max |a−b|.
     pub max_abs_diff: f64,
-    /// Pairs whose two values have the same bits, so that 0 and −0 differ and a NaN equals itself.
+    /// Pairs whose two codes or values have the same bits, so that 0 and −0 differ and a NaN equals itself.
     pub equal: u64,
     /// Zeros on each side, −0 among them.
     pub zeros: [u64; 2],
@@ -215,7 +215,11 @@ impl Run {
         let [mut values_a, mut values_b] = [[0.0; BLOCK]; 2];
         decode_f32(dtype, a, &mut values_a[..n]);
         decode_f32(dtype, b, &mut values_b[..n]);
+        // Conversion may give two NaNs the same bits: equality is that of the codes.
+        let same = |(a, b): &(&[u8; 2], &[u8; 2])| a == b;
+        let equal = self.lanes.equal + a.as_chunks().0.iter().zip(b.as_chunks().0).filter(same).count() as u64;
         self.wide_steps(&values_a[..n], &values_b[..n], Kernel::wide);
+        self.lanes.equal = equal;
     }
 
     /// Runs of decoded values, `whole` of them in whole steps, the rest padded to one step.
@@ -399,6 +403,9 @@ mod tests {
         }
         let nan = [f32::NAN; 3];
         assert_eq!(span(Span::F32(&nan, &nan)).equal, 3);
+        // A signalling NaN and the quiet one that conversion makes of it.
+        let (a, b) = (0x7c01u16.to_le_bytes(), 0x7e01u16.to_le_bytes());
+        assert_eq!((span(Span::F16(&a, &b)).equal, span(Span::F16(&a, &a)).equal), (0, 1));
     }
 
     #[test]
