@@ -270,6 +270,33 @@ fn figures_agree_with_plain_f64_sums() {
 }
 
 #[test]
+fn the_edges_of_the_exact_range_are_where_the_book_has_them() {
+    let mut draws = Draws::new(6, "edges");
+    for exponent in (-64..=-53).chain(57..=63) {
+        // A power of two or the number below it, and the next ones: one in a block of weights, and blocks of nothing else.
+        for (below, alone) in [(0, false), (1, false), (0, true), (1, true)] {
+            let [mut a, mut b] = codes(Dtype::Bf16, 512, Kind::Weights, &mut draws);
+            for (k, (a, b)) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks_mut().0).enumerate() {
+                if k == 300 || alone {
+                    let code = half::bf16::from_f32(2f32.powi(exponent)).to_bits() - below;
+                    let next = code + draws.below(3) as u16;
+                    (*a, *b) = (code.to_le_bytes(), next.to_le_bytes());
+                }
+            }
+            let want = narrow_by_the_book(Dtype::Bf16, &a, &b);
+            for kernel in Kernel::available() {
+                let got = span_on(kernel, Span::Bf16(&a, &b));
+                assert_eq!(bits(&got), bits(&want), "{kernel:?} 2^{exponent}, alone: {alone}");
+            }
+            let exact = naive(&decoded(Dtype::Bf16, &a), &decoded(Dtype::Bf16, &b));
+            for (got, exact) in [(want.aa, exact.aa), (want.ab, exact.ab), (want.dd, exact.dd)] {
+                assert!((got - exact).abs() <= 1e-6 * exact.abs(), "2^{exponent}, alone: {alone}: {got} {exact}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rows_give_the_same_bits_on_every_kernel() {
     let mut draws = Draws::new(5, "rows");
     for columns in [1, 2, 3, 9, 16, 63, 64, 65, 100, 256, 300] {
