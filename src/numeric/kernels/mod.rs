@@ -1,10 +1,11 @@
 //! The inner loops of the sums: one portable form, one for each instruction set, all with the same bits.
 //!
-//! A run of elements is cut into blocks of [`BLOCK`], a block into steps of [`STEP`]. Element k of a block belongs to
-//! f32 lane k mod 16 in the narrow loops (two 16-bit inputs) and to f64 lane k mod 8 in the wide ones. A narrow block
-//! sums in f32, at most 16 terms a lane, and then adds f32 lanes j and j + 8 to f64 lane j: `lane += lo + hi`.
-//! Instruction sets differ in how many lanes they hold in a register, never in which terms a lane adds, nor in which
-//! order.
+//! A run of elements is cut into blocks of 256, a block into steps of 16; the elements behind the last whole step,
+//! filled up with zeros, are a block of one step. Element k of a block belongs to f32 lane k mod 16 in the narrow loops
+//! (two 16-bit inputs) and to f64 lane k mod 8 in the wide ones. A narrow block sums in f32, at most 16 terms a lane,
+//! and then adds f32 lanes j and j + 8 to f64 lane j: `lane += lo + hi`. A block with a value that f32 cannot square
+//! takes the wide loop. Instruction sets differ in how many lanes they hold in a register, never in which terms a lane
+//! adds, nor in which order.
 //!
 //! Fused multiply-add cannot show: the products a·b, a², b² are exact in the precision they are summed in (f32 for
 //! 16-bit inputs within [2^-55, 2^60), f64 for f32 inputs), so that fused or not they are rounded once, by the
