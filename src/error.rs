@@ -89,7 +89,9 @@ const NAME_IN_ERROR: usize = 120;
 
 /// A tensor name as an error line shows it: escaped, cut at 120 characters.
 pub fn quoted(name: &str) -> String {
-    let mut text = escape_controls(name);
+    // Escapes only lengthen, and a name may be as long as its file: one character more than is shown is enough.
+    let end = name.char_indices().nth(NAME_IN_ERROR + 1).map_or(name.len(), |(end, _)| end);
+    let mut text = escape_controls(name.get(..end).unwrap_or(name));
     if let Some((cut, _)) = text.char_indices().nth(NAME_IN_ERROR) {
         text.truncate(cut);
         text.push('…');

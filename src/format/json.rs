@@ -138,7 +138,7 @@ impl<'a> Scanner<'a> {
         let token = self.token();
         let found = match (self.rest().chars().next(), token.is_empty()) {
             (None, _) => "the end".to_string(),
-            (Some(c), true) => format!("{:?}", c),
+            (Some(c), true) => format!("{c:?}"),
             (Some(_), false) => crate::error::quoted(token),
         };
         format!("{found} at byte {} (expected {what})", self.at)

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::bytes::open_regular;
 use super::{card, limits};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, escape_controls};
 use crate::model::checkpoint::Warning;
 use crate::model::config::Config;
 
@@ -50,7 +50,7 @@ pub(super) fn read_config(path: &Path, warnings: &mut Vec<Warning>) -> Result<Co
     let parsed = serde_json::from_str(&text).or_else(|strict| {
         let value = serde_json::from_str(&without_bare_floats(&text).ok_or(strict)?)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let what = format!("{name} has NaN or Infinity, which is no JSON; read as null");
+        let what = format!("{} has NaN or Infinity, which is no JSON; read as null", escape_controls(&name));
         warnings.push(Warning::about("config_not_json", name, what));
         Ok(value)
     });

@@ -2,6 +2,7 @@
 //! (`consolidated`), as a variant (`model.fp16`), for another framework. One set is read, the rest is named.
 
 use super::json::Scan;
+use crate::error::quoted;
 
 /// The weight files to read.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(super) enum Choice<'a> {
 const WEIGHT_EXTENSIONS: [&str; 9] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt", "msgpack", "h5", "onnx"];
 
 /// What training leaves beside a model, and what is no weight for all its extension.
-const LEFTOVERS: [&str; 6] = ["training_args", "optimizer", "scheduler", "rng_state", "random_states", "tokenizer"];
+const LEFTOVERS: [&str; 5] = ["training_args", "optimizer", "scheduler", "rng_state", "random_states"];
 
 /// Stems that loaders look for, the preferred first; only these have variants.
 const STEMS: [&str; 4] = ["model", "diffusion_pytorch_model", "pytorch_model", "consolidated"];
@@ -118,10 +119,26 @@ fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
     }
     // Files of these formats are whole models, unless they are numbered.
     if let (Family::Torch | Family::Gguf, [first, second, ..]) = (family, sets.as_slice()) {
-        let what = format!("several models, {} and {} among them", first.0, second.0);
-        return Err(format!("{what} (expected one: name its file)"));
+        let (first, second) = (quoted(first.0), quoted(second.0));
+        return Err(format!("several models, {first} and {second} among them (expected one: name its file)"));
     }
     Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
+}
+
+/// The files of `names` that are one model with `name`: a GGUF model is split so that any of its parts stands for all.
+pub(super) fn parts<'a>(name: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let split = |name: &'a str| numbered(name.strip_suffix(".gguf")?);
+    match split(name) {
+        Some(of) => names.filter(|other| split(other) == Some(of)).collect(),
+        None => vec![name],
+    }
+}
+
+/// The number of shards that the file names count to, where there are fewer.
+pub(super) fn expected_shards<'a>(files: impl ExactSizeIterator<Item = &'a str>) -> Option<u32> {
+    let count = files.len();
+    let shards = files.map(|file| numbered(file.rsplit_once('.')?.0).map(|(_, shards)| shards)).max().flatten()?;
+    (usize::try_from(shards).is_ok_and(|shards| shards > count)).then_some(shards)
 }
 
 /// Reads a file name; none where it is no weight file and no index of a format that is read.
@@ -234,7 +251,24 @@ mod tests {
     fn sets_of_equal_standing_are_an_error() {
         let two = ["model-00001-of-00002.safetensors", "model-00001-of-00003.safetensors"];
         assert!(chosen(&two).is_err_and(|what| what.starts_with("shards of 2 beside shards of 3")));
-        assert!(chosen(&["a.gguf", "b.gguf"]).is_err_and(|what| what.starts_with("several models, a and b")));
+        assert!(chosen(&["a.gguf", "b.gguf"]).is_err_and(|what| what.starts_with("several models, \"a\" and \"b\"")));
+    }
+
+    #[test]
+    fn a_part_of_a_split_model_stands_for_all() {
+        let names =
+            ["a-00001-of-00002.gguf", "a-00001-of-00003.gguf", "a-00002-of-00002.gguf", "b-00001-of-00002.gguf"];
+        assert_eq!(parts(names[2], names.into_iter()), [names[0], names[2]]);
+        assert_eq!(parts("a.gguf", names.into_iter()), ["a.gguf"]);
+        let shards = ["m-1-of-2.safetensors", "m-2-of-2.safetensors"];
+        assert_eq!(parts(shards[0], shards.into_iter()), [shards[0]]);
+    }
+
+    #[test]
+    fn missing_shards_are_counted() {
+        assert_eq!(expected_shards(["m-1-of-3.safetensors", "m-3-of-3.safetensors"].into_iter()), Some(3));
+        assert_eq!(expected_shards(["m-0-of-2.safetensors", "m-1-of-2.safetensors"].into_iter()), None);
+        assert_eq!(expected_shards(["a.safetensors", "b.safetensors"].into_iter()), None);
     }
 
     #[test]

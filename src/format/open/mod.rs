@@ -9,7 +9,7 @@ use super::index::{self, Index};
 use super::merge::{self, Shard};
 use super::weights::{self, Choice};
 use super::{hub, reader, sidecar};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{Checkpoint, File, Format, TensorInfo, Warning};
 use crate::model::config::Config;
 
@@ -121,40 +121,64 @@ impl Set {
             (None, [(name, _)]) => name.clone(),
             _ => format!("{count} files without an index"),
         };
-        format!("{}{what}", self.prefix)
+        escape_controls(&format!("{}{what}", self.prefix))
+    }
+
+    /// Shards that their own numbers promise and that no index would miss.
+    fn missing_shards(&self) -> Option<Warning> {
+        let files = self.files.iter().map(|(name, _)| name.as_str());
+        let expected = weights::expected_shards(files).filter(|_| self.index.is_none())?;
+        let what = format!("{} of {expected} shards are there, and no index names the others", self.files.len());
+        Some(Warning::new("shards_missing", what))
     }
 }
 
+/// Looks at a path: what is to be read, and what the files beside it say.
 fn find(path: &Path) -> Result<Found> {
     if bytes::metadata(path)?.is_dir() {
         return find_in_folder(path);
     }
-    let (name, folder) =
-        (own_name(path), path.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent }));
-    let folder = folder.and_then(|folder| Folder::open(folder).ok());
+    let folder = Folder::open(directory_of(path));
+    let name = own_name(path);
     if path.extension().is_some_and(|extension| extension == "json") {
         if name == CONFIG {
             return Err(Error::unsupported(path, "a configuration without weights (expected a weight file)"));
         }
         let index = index::read(path)?;
-        let folder = match folder {
-            Some(folder) => folder,
-            None => Folder::open(path.parent().unwrap_or(path))?,
-        };
+        let folder = folder?;
         let set = indexed_set(&folder, String::new(), path.to_path_buf(), index)?;
         return Ok(Found { sets: vec![set], ignored: Vec::new(), facts: facts(&folder, CONFIG)? });
     }
-    let belongs = |folder: &Folder| {
-        weights::has_model_stem(&name) || folder.files().filter(|name| weights::is_weight_file(name)).count() == 1
+    // A file in a directory that cannot be listed is read all the same.
+    let Ok(folder) = folder else {
+        let set = Set { prefix: String::new(), files: vec![(name, path.to_path_buf())], index: None };
+        return Ok(Found { sets: vec![set], ignored: Vec::new(), facts: Facts::default() });
     };
-    let facts = folder.filter(belongs).map(|folder| facts(&folder, CONFIG)).transpose()?.unwrap_or_default();
-    let set = Set { prefix: String::new(), files: vec![(name, path.to_path_buf())], index: None };
+    let place = |part: &str| match part == name {
+        true => Ok((name.clone(), path.to_path_buf())),
+        false => folder.file(part).map(|file| (part.to_string(), file.unwrap_or_default())),
+    };
+    let parts = weights::parts(&name, folder.files()).into_iter();
+    let files = parts.map(place).collect::<Result<Vec<_>>>()?;
+    let is_own = weights::has_model_stem(&name)
+        || folder.files().filter(|name| weights::is_weight_file(name)).count() == files.len();
+    let mut facts = if is_own { facts(&folder, CONFIG)? } else { Facts::default() };
+    let set = Set { prefix: String::new(), files, index: None };
+    if set.files.len() > 1 {
+        facts.warnings.extend(set.missing_shards());
+    }
     Ok(Found { sets: vec![set], ignored: Vec::new(), facts })
+}
+
+/// The directory that holds `path`.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn find_in_folder(path: &Path) -> Result<Found> {
     let folder = Folder::open(&hub::snapshot(path)?.unwrap_or_else(|| path.to_path_buf()))?;
     let is_pipeline = folder.file(PIPELINE)?.is_some();
+    let mut facts = facts(&folder, if is_pipeline { PIPELINE } else { CONFIG })?;
     let mut ignored = Vec::new();
     let mut sets = Vec::new();
     if is_pipeline {
@@ -171,7 +195,8 @@ fn find_in_folder(path: &Path) -> Result<Found> {
         ignored.extend(folder.files().filter(|name| weights::is_weight_file(name)).map(str::to_string));
     }
     ignored.sort_unstable();
-    Ok(Found { sets, ignored, facts: facts(&folder, if is_pipeline { PIPELINE } else { CONFIG })? })
+    facts.warnings.extend(sets.iter().filter_map(Set::missing_shards));
+    Ok(Found { sets, ignored, facts })
 }
 
 /// Chooses the weight set of a directory and names what it leaves aside.
@@ -180,6 +205,7 @@ fn find_set(folder: &Folder, prefix: String, ignored: &mut Vec<String>) -> Resul
     let set = match choice {
         None => return Ok(None),
         Some(Choice::Adapter(name)) => {
+            let name = escape_controls(name);
             let what = format!("a PEFT adapter, {name}, without its base (expected a model's weights)");
             return Err(Error::unsupported(folder.path(), what));
         }

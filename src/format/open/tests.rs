@@ -125,6 +125,16 @@ fn several_files_without_an_index_are_joined() {
 }
 
 #[test]
+fn shards_that_are_missing_are_told() {
+    let tree = Tree::new();
+    tree.put("m/model-00001-of-00003.safetensors", weights(&[("a", &[1])]));
+    let found = tree.open("m");
+    assert_eq!(codes(&found), ["shards_missing"]);
+    assert_eq!(found.warnings[0].message, "1 of 3 shards are there, and no index names the others");
+    assert_eq!(codes(&tree.open("m/model-00001-of-00003.safetensors")), [""; 0]);
+}
+
+#[test]
 fn one_name_with_two_contents_is_an_error() {
     let tree = Tree::new();
     tree.put("m/one.safetensors", weights(&[("a", &[1, 2])])).put("m/two.safetensors", weights(&[("a", &[1, 3])]));

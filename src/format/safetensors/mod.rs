@@ -15,7 +15,7 @@ use super::bytes::ByteSource;
 use super::json::{Scan, Scanner};
 use super::limits;
 use super::reader::Contents;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{TensorInfo, Warning};
 use crate::model::dtype::Dtype;
 
@@ -103,7 +103,8 @@ impl Oddities {
         let mut warnings = Vec::new();
         if let Some((tensor, field)) = self.first_extra {
             let what = format!(
-                "{file}: {} unknown header field(s), the first {} of tensor {}; ignored",
+                "{}: {} unknown header field(s), the first {} of tensor {}; ignored",
+                escape_controls(file),
                 self.extra_fields,
                 quoted(&field),
                 quoted(&tensor)
@@ -111,7 +112,8 @@ impl Oddities {
             warnings.push(Warning::about("extra_header_field", file, what));
         }
         if let Some(key) = self.repeated_metadata {
-            let what = format!("{file}: the header's __metadata__ repeats the key {}", quoted(&key));
+            let (shown, key) = (escape_controls(file), quoted(&key));
+            let what = format!("{shown}: the header's __metadata__ repeats the key {key}");
             warnings.push(Warning::about("repeated_metadata_key", file, what));
         }
         warnings
