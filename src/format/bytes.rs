@@ -6,9 +6,12 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, Mmap};
+#[cfg(unix)]
+use memmap2::Advice;
+use memmap2::Mmap;
 
 #[cfg(unix)]
 use super::fault;
@@ -95,14 +98,17 @@ struct Mapped {
     _watch: fault::Watch,
     map: Mmap,
     /// The window that was last done with and is still mapped, by number; [`NO_WINDOW`] at first.
+    #[cfg(unix)]
     last_done: AtomicU64,
 }
 
 /// Pages are given back by windows of addresses. One fault may map as much as one page table holds (2 MiB on common
 /// systems) where the page cache has large folios, so that whatever is read near a range would map all of it again.
+#[cfg(unix)]
 const WINDOW: u64 = 1 << 21;
 
 /// No window has this number: the last address is never mapped.
+#[cfg(unix)]
 const NO_WINDOW: u64 = u64::MAX;
 
 impl ByteSource {
@@ -226,6 +232,7 @@ impl Mapped {
             #[cfg(unix)]
             _watch,
             map,
+            #[cfg(unix)]
             last_done: AtomicU64::new(NO_WINDOW),
         })
     }

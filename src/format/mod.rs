@@ -2,6 +2,7 @@
 //!
 //! [`open`] finds the weight files of a path and joins what they hold; `reader` tells formats apart by their first bytes
 //! and hands each file to its reader, which answers with names, dtypes, shapes and places.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod bytes;
 mod card;
