@@ -272,69 +272,6 @@ impl Features for RowFeatures<'_> {
     }
 }
 
-/// Several features of the same units in one, each scaled to the length of the first.
-pub struct Concat<'a> {
-    parts: Vec<Box<dyn Features + 'a>>,
-}
-
-impl<'a> Concat<'a> {
-    /// Joins `parts`; none where there is no part or their numbers of units differ.
-    pub fn new(parts: Vec<Box<dyn Features + 'a>>) -> Option<Self> {
-        let units = parts.first()?.units();
-        parts.iter().all(|part| part.units() == units).then_some(Self { parts })
-    }
-
-    /// Writes `units` features to `out`, the columns of each part from what `read` writes for it.
-    fn join(
-        &self,
-        units: usize,
-        out: &mut [f32],
-        read: impl Fn(&dyn Features, &mut [f32]) -> Result<()>,
-    ) -> Result<()> {
-        let width = self.width();
-        let mut lengths: Vec<f64> = Vec::new();
-        let mut from = 0;
-        for part in self.parts.iter().filter(|part| part.width() > 0) {
-            let mut values = vec![0.0; units * part.width()];
-            read(part.as_ref(), &mut values)?;
-            let own_lengths: Vec<f64> = values.chunks_exact_mut(part.width()).map(normalise).collect();
-            if lengths.is_empty() {
-                lengths = own_lengths.into_iter().map(|length| if length > 0.0 { length } else { 1.0 }).collect();
-            }
-            let features = out.chunks_exact_mut(width).zip(values.chunks_exact(part.width())).zip(&lengths);
-            for ((feature, values), length) in features {
-                let place = feature[from..from + part.width()].iter_mut().zip(values);
-                place.for_each(|(x, &value)| *x = (f64::from(value) * length) as f32);
-            }
-            from += part.width();
-        }
-        Ok(())
-    }
-}
-
-impl Features for Concat<'_> {
-    fn units(&self) -> usize {
-        self.parts[0].units()
-    }
-
-    fn width(&self) -> usize {
-        self.parts.iter().map(|part| part.width()).sum()
-    }
-
-    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
-        self.join(units.len(), out, |part, values| part.read(units.clone(), values))
-    }
-
-    fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
-        self.join(units.len(), out, |part, values| part.read_each(units, values))
-    }
-
-    fn tile(&self) -> usize {
-        let largest = self.parts.iter().map(|part| part.tile()).max().unwrap_or(TILE);
-        (largest / self.parts.len()).max(TILE)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -382,23 +319,5 @@ mod tests {
         let held = Held::all(&RowFeatures::new(&Matrix { rows: 5, columns: 2, values })).unwrap();
         let half = 0.5f32.sqrt();
         assert_eq!(held.values, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, half, half, 1.0, 0.0]);
-    }
-
-    #[test]
-    fn joined_features_weigh_the_same_however_large_their_values() {
-        let (small, large) = (matrix(3, 2), Matrix { rows: 3, columns: 1, values: vec![0.0, -1e6, 1e6] });
-        let joined = Concat::new(vec![Box::new(RowFeatures::new(&small)), Box::new(RowFeatures::new(&large))]).unwrap();
-        let all = Held::all(&joined).unwrap();
-        let half = 0.5f32.sqrt();
-        let expected =
-            [normed(&[1.0, 2.0]), vec![0.0], normed(&[3.0, 4.0]), vec![-1.0], normed(&[5.0, 6.0]), vec![1.0]];
-        let expected: Vec<f32> =
-            expected.concat().iter().enumerate().map(|(at, x)| if at < 3 { *x } else { x * half }).collect();
-        assert!(all.values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?} {expected:?}", all.values);
-        assert_eq!(Held::some(&joined, &[2, 0]).unwrap().values, [&all.values[6..9], &all.values[..3]].concat());
-        assert!((lengths(&joined).unwrap()[1] - 5.0 * 2f64.sqrt()).abs() < 1e-5);
-        assert!(
-            Concat::new(vec![Box::new(RowFeatures::new(&small)), Box::new(RowFeatures::new(&matrix(4, 1)))]).is_none()
-        );
     }
 }

@@ -14,6 +14,7 @@ pub mod clones;
 pub mod columns;
 pub mod features;
 pub mod fixed_points;
+pub mod joined;
 pub mod layer_map;
 pub mod matched;
 mod nearest;
@@ -23,8 +24,9 @@ pub mod tokens;
 
 pub use block::{Block, Pair, block_test};
 pub use columns::ColumnFeatures;
-pub use features::{Concat, Features, Held, Layout, RowFeatures};
+pub use features::{Features, Held, Layout, RowFeatures};
 pub use fixed_points::{FixedPoints, fixed_point_test};
+pub use joined::{Concat, Stacked};
 pub use layer_map::{Origin, layer_map};
 pub use matched::{Matched, matched_form};
 pub use order::{Order, order_test};
