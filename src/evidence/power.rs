@@ -63,7 +63,8 @@ impl Power {
 }
 
 /// The least h from which on P(H ≥ h) ≤ 10^`level_log10` for the number H of hits on independent `blocks` together, by
-/// the bound, the coefficient of xʰ in Π_b Σ_j C(m_b,j)·(n_b−j)!/n_b!·xʲ; none where all probes hitting would not be as rare as that.
+/// the bound that is the coefficient of xʰ in Π_b Σ_j C(m_b,j)·(n_b−j)!/n_b!·xʲ; none where all probes hitting would not
+/// be as rare as that.
 ///
 /// The coefficients of the product are log-concave, so they fall for good once they are below 1. The sought one is
 /// found at its saddle point: with x scaled so that h is near the mean, the scaled coefficients are the probabilities
@@ -124,7 +125,8 @@ pub fn share_seen_95(probes: usize, hits_needed: usize) -> Option<f64> {
     Some(high)
 }
 
-/// ln of the scale t at which ln P(t) − mean(t)·ln t reaches `ln_level`: an upper bound of ln of the coefficient of x^mean in P, falling in t.
+/// ln of the scale t at which ln P(t) − mean(t)·ln t reaches `ln_level`: it bounds the logarithm of the coefficient of
+/// x^mean(t) in P from above, and falls in t.
 fn saddle_point(polynomials: &[(Vec<f64>, usize)], ln_level: f64) -> f64 {
     let bound = |ln_scale: f64| -> f64 {
         polynomials
