@@ -17,10 +17,10 @@ pub struct Mixture {
     pub weights: Vec<f64>,
     /// ‖target − Σ weight · base‖² / ‖target‖², 0 to 1.
     pub unexplained: f64,
-    /// 1 − ‖target − Σ weight · base‖² / ‖target − nearest base‖²: how much of the distance to the nearest base the
-    /// others explain. 1 for a merge of the bases, about 0 for a relative of one base alone, about 1/2 for the common
-    /// ancestor of two (see [`Triangle`]). `None` where the target equals a base.
-    pub gain_over_nearest: Option<f64>,
+    /// 1 − (squared distance to the mixture) / (squared distance to the best multiple of one base): how much the other
+    /// bases add. 1 for a merge of the bases; about 0 for a relative of one base alone, and for unrelated models; about
+    /// 1/2 for the common origin of two (see [`Triangle`]). `None` where one base explains the target wholly.
+    pub gain_over_single: Option<f64>,
     /// Whether the weights are unique; false where bases coincide or are mixtures of one another.
     pub identifiable: bool,
 }
@@ -64,12 +64,12 @@ pub fn mixture(products: &Dense) -> Option<Mixture> {
     }
 
     let residual = floored(energy - explained, energy);
-    let nearest =
-        (0..bases).map(|i| floored(energy + norms[i].powi(2) - 2.0 * target[i], energy)).fold(f64::INFINITY, f64::min);
+    let most = towards.iter().map(|t| t * t).fold(0.0, f64::max);
+    let single = floored(energy - most, energy);
     Some(Mixture {
         weights,
         unexplained: round6((residual / energy).min(1.0)),
-        gain_over_nearest: (nearest > 0.0).then(|| round6((1.0 - residual / nearest).clamp(0.0, 1.0))),
+        gain_over_single: (single > 0.0).then(|| round6((1.0 - residual / single).clamp(0.0, 1.0))),
         identifiable: rank == bases,
     })
 }
@@ -174,13 +174,14 @@ mod tests {
         for (weight, truth) in found.weights.iter().zip([0.3, 0.7, 0.0]) {
             assert!((weight - truth).abs() < 0.01, "{found:?}");
         }
-        assert!(found.unexplained < 2e-6 && found.gain_over_nearest.unwrap() > 0.99 && found.identifiable);
+        assert!(found.unexplained < 2e-6 && found.gain_over_single.unwrap() > 0.99 && found.identifiable);
     }
 
     #[test]
     fn unrelated_bases_explain_next_to_nothing() {
         let found = mixture(&products(&[&random(1), &random(2), &random(3)])).unwrap();
         assert!(found.unexplained > 0.99 && found.weights.iter().all(|w| w.abs() < 0.06), "{found:?}");
+        assert!(found.gain_over_single.unwrap() < 0.01, "{found:?}");
     }
 
     #[test]
@@ -189,11 +190,11 @@ mod tests {
         let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
         let (a, b, c) = (tuned(2), tuned(3), tuned(4));
         let relative = mixture(&products(&[&origin, &a, &b])).unwrap();
-        assert!(relative.gain_over_nearest.unwrap() < 0.02 && relative.weights[0] > 0.95, "{relative:?}");
+        assert!(relative.gain_over_single.unwrap() < 0.02 && relative.weights[0] > 0.95, "{relative:?}");
         let ancestor = mixture(&products(&[&a, &b, &origin])).unwrap();
-        assert!((ancestor.gain_over_nearest.unwrap() - 0.5).abs() < 0.05, "{ancestor:?}");
+        assert!((ancestor.gain_over_single.unwrap() - 0.5).abs() < 0.05, "{ancestor:?}");
         let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
-        assert!((mixture(&products(&[&a, &b, &of_three])).unwrap().gain_over_nearest.unwrap() - 0.75).abs() < 0.05);
+        assert!((mixture(&products(&[&a, &b, &of_three])).unwrap().gain_over_single.unwrap() - 0.75).abs() < 0.05);
     }
 
     #[test]
@@ -212,7 +213,7 @@ mod tests {
     fn a_copy_has_weight_one_and_no_gain() {
         let a = random(1);
         let found = mixture(&products(&[&a, &random(2), &a])).unwrap();
-        assert_eq!((found.weights, found.unexplained, found.gain_over_nearest), (vec![1.0, 0.0], 0.0, None));
+        assert_eq!((found.weights, found.unexplained, found.gain_over_single), (vec![1.0, 0.0], 0.0, None));
     }
 
     #[test]

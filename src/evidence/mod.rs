@@ -10,5 +10,6 @@ pub mod parts;
 pub mod pca;
 pub mod permutation;
 pub mod power;
+pub mod recover;
 pub mod subspace;
 pub mod units;

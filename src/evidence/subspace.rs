@@ -101,7 +101,8 @@ pub fn sampled_overlap(base: &dyn RowSource, target: &dyn RowSource, centred: bo
     overlap(&picked(base, &rows)?, &picked(target, &rows)?, Side::Columns, centred)
 }
 
-fn picked(source: &dyn RowSource, rows: &[usize]) -> Result<Matrix> {
+/// Some rows of a source, in the order given.
+pub(crate) fn picked(source: &dyn RowSource, rows: &[usize]) -> Result<Matrix> {
     let columns = source.columns();
     let mut values = vec![0.0; rows.len() * columns];
     for (i, &row) in rows.iter().enumerate() {
