@@ -73,14 +73,16 @@ impl<'a> Scanner<'a> {
         let begin = self.at;
         let mut escaped = false;
         loop {
-            match self.peek() {
+            let bytes = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let plain = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len());
+            self.at += plain;
+            match bytes.get(plain) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.at += 2;
                 }
-                Some(0..0x20) => return Err(self.expected("no raw control code in a string")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.expected("no raw control code in a string")),
                 None => return Err(self.expected("the '\"' that ends a string")),
             }
         }
@@ -100,8 +102,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn whole_number(&mut self) -> Scan<u64> {
         self.space();
         let token = self.token();
-        let digits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
-        let plain = digits && (token == "0" || !token.starts_with('0'));
+        let plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
         match token.parse() {
             Ok(number) if plain => {
                 self.at += token.len();
@@ -173,10 +174,9 @@ impl<'a> Scanner<'a> {
     /// The number or word that begins here, which may be no JSON; empty at anything else.
     fn token(&self) -> &'a str {
         let rest = self.rest();
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_')))
-            .unwrap_or(rest.len());
-        rest.get(..end).unwrap_or_default()
+        let in_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_');
+        let len = rest.as_bytes().iter().position(|byte| !in_token(byte)).unwrap_or(rest.len());
+        rest.get(..len).unwrap_or_default()
     }
 }
 
