@@ -22,6 +22,7 @@ mod rank;
 mod version;
 
 use std::ffi::OsString;
+use std::time::Instant;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
@@ -34,6 +35,7 @@ use terminal::{Environment, Progress};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::model::checkpoint::Format;
+use crate::numeric::kernels;
 
 /// What a command found out.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Resu
 /// The command line's grammar, with what only a run knows.
 fn command() -> clap::Command {
     // clap wants text that lives as long as the process.
-    Cli::command().long_version(&*version::long("portable", &[Format::Safetensors.word()]).leak())
+    Cli::command().long_version(&*version::long(kernels::active(), &[Format::Safetensors.word()]).leak())
 }
 
 /// A usage error in clap's form.
@@ -85,6 +87,7 @@ fn usage_error(what: &str) -> clap::Error {
 /// # Errors
 /// There is no answer, or the report could not be written.
 pub fn run(cli: &Cli) -> Result<Exit> {
+    let begin = Instant::now();
     let settings = Settings::from_args(&cli.global, &Environment::read())?;
     settings.output.check()?;
     let progress = Progress::new(settings.progress);
@@ -96,6 +99,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     settings.output.write(&answer.report)?;
     if settings.verbosity > Verbosity::Quiet {
         answer.notes.iter().for_each(|note| exit::say_note(note));
+    }
+    if settings.verbosity == Verbosity::Verbose {
+        let (seconds, threads, kernel) = (begin.elapsed().as_secs_f64(), settings.threads, kernels::active());
+        exit::say_note(&format!("{seconds:.2} s, threads: {threads}, kernel: {kernel}"));
     }
     Ok(answer.exit)
 }

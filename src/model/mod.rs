@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod config_facts;
 pub mod dtype;
 pub mod name;
 pub mod words;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::config_facts;
 use crate::model::words::{Block, Class, Component};
 use crate::report::schema::{Inspect, InspectBlock, InspectComponent, InspectTensor};
 use crate::report::summary;
@@ -11,14 +12,13 @@ use crate::view::model::Model;
 /// Components, blocks and tensors of a model.
 pub fn inspect(model: &Model) -> Inspect {
     let c = model.checkpoint();
-    let config = c.config.as_ref().map(|config| config.raw.clone()).unwrap_or_default();
     Inspect {
         schema: "wcmp.inspect/1",
         wcmp: summary::VERSION,
         checkpoint: summary::checkpoint(model, None),
         weight_set: c.weight_set.clone(),
         ignored_files: c.ignored_files.clone(),
-        config: config.into_iter().collect(),
+        config: c.config.as_ref().map(config_facts::of).unwrap_or_default(),
         components: components(model),
         blocks: blocks(model),
         tensors: model.logicals.iter().map(|logical| tensor(model, logical)).collect(),
@@ -67,7 +67,8 @@ fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
         expert: m.expert,
         shared_expert: m.shared_expert,
         class: m.class.word(),
-        informative: (m.class == Class::Uninformative).then_some(false),
+        // Whether a float tensor is constant shows only in its values.
+        informative: (m.class == Class::Uninformative || logical.elements() == 0).then_some(false),
         shape: logical.stored_shape.clone(),
         logical_shape: logical.shape.clone(),
         dtype: logical.dtype.to_string(),

@@ -13,13 +13,6 @@ pub(crate) struct Tensor {
     pub(crate) bytes: Vec<u8>,
 }
 
-impl Tensor {
-    /// A tensor of unsigned bytes with one axis.
-    pub(crate) fn bytes(name: &str, bytes: &[u8]) -> Self {
-        Self { name: name.to_owned(), dtype: "U8", shape: vec![bytes.len() as u64], bytes: bytes.to_vec() }
-    }
-}
-
 /// The bytes of a safetensors file with these tensors, in this order, its header padded with spaces to 8 bytes.
 pub(crate) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     let mut entries = vec![r#""__metadata__":{"format":"pt"}"#.to_owned()];
