@@ -99,7 +99,9 @@ pub struct AnalysisArgs {
     #[arg(long, value_name = "HASH", value_enum, default_value_t = Hashing::Sha256)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub hash: Hashing,
-    /// Principal subspaces: fast, full or off [default: fast]
+    /// PCA: fast, full or off [default: fast]
+    ///
+    /// Overlap of principal subspaces; fast takes a sample of matrices and rows, full takes all.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Pca::Fast)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub pca: Pca,
@@ -194,7 +196,9 @@ pub struct HashArgs {
     /// Checkpoint whose tensors are digested
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
-    /// Manifest to check it against, text or JSON; - is standard input
+    /// Check against this manifest; - is standard input
+    ///
+    /// Text or JSON, as wcmp hash prints them.
     #[arg(long, value_name = "MANIFEST")]
     pub check: Option<PathBuf>,
 }
