@@ -2,6 +2,7 @@
 //!
 //! Nothing here does input or output, and nothing here knows an analysis.
 
+pub mod architecture;
 pub mod checkpoint;
 pub mod config;
 pub mod config_facts;

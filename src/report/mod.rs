@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod markdown;
 pub mod number;
 mod reproduce;
+pub mod arch;
 pub mod schema;
 mod sentences;
 pub mod sink;

@@ -3,6 +3,8 @@
 //! One object a command; what did not run is `None` (object) or empty (list). Renderers read these types and nothing
 //! else. This file holds what several commands share. Within one `schema` version keys are only added.
 
+pub mod arch;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
