@@ -293,6 +293,7 @@ fn reasons(
         out.push(format!("{component}: only the base has this component"));
     }
     out.extend(differences(target, base));
+    out.extend(vocabulary_reason(target, base));
     for (side, architecture) in [("target", target), ("base", base)] {
         if !architecture.unknown.is_empty() {
             let names: Vec<_> = architecture.unknown.iter().map(|role| role.name.clone()).collect();
@@ -368,6 +369,24 @@ fn differences(target: &Architecture, base: &Architecture) -> Vec<String> {
     out
 }
 
+/// What equal or different numbers of tokens mean for the embedding.
+fn vocabulary_reason(target: &Architecture, base: &Architecture) -> Option<String> {
+    let embed = |architecture: &Architecture| Some(architecture.role("embed")?.main()?.axes.clone());
+    let (target, base) = (embed(target)?, embed(base)?);
+    let (&[rows, width], &[base_rows, base_width]) = (target.as_slice(), base.as_slice()) else { return None };
+    if rows != base_rows && width == base_width {
+        return Some(
+            "embeddings are equally wide: their rows can be paired by token where both tokenizers are at hand".into(),
+        );
+    }
+    (rows == base_rows && width != base_width).then(|| {
+        format!(
+            "both vocabularies have {} rows: an equal number, of which only the tokenizers tell more",
+            grouped(rows)
+        )
+    })
+}
+
 /// Which of the changes one makes to a released model would be needed to get from base to target.
 fn could_be(target: &Architecture, base: &Architecture) -> Vec<String> {
     let mut out = Vec::new();
@@ -376,7 +395,15 @@ fn could_be(target: &Architecture, base: &Architecture) -> Vec<String> {
     if let Some((to, from)) = differ("num_hidden_layers") {
         out.push(format!("depth change: {} to {} layers", grouped(from), grouped(to)));
     }
-    let widths = ["hidden_size", "head_dim", "num_attention_heads", "num_key_value_heads"];
+    let word = |architecture: &Architecture| {
+        architecture.fact("attention").and_then(|fact| fact.value.as_str().map(str::to_owned))
+    };
+    let (attention, old_attention) = (word(target), word(base));
+    let mut widths = vec!["hidden_size", "head_dim", "num_attention_heads"];
+    // Under latent attention the number is nominal: no tensor rests on it.
+    if attention.as_deref() != Some("MLA") && old_attention.as_deref() != Some("MLA") {
+        widths.push("num_key_value_heads");
+    }
     let dense = target.fact("intermediate_size").zip(base.fact("intermediate_size"));
     let dense_differs = dense.is_some_and(|(a, b)| !a.unused && !b.unused && a.value != b.value);
     let mut changed: Vec<String> = widths
@@ -386,8 +413,12 @@ fn could_be(target: &Architecture, base: &Architecture) -> Vec<String> {
     if dense_differs && let Some((to, from)) = both("intermediate_size") {
         changed.push(format!("intermediate_size {} to {}", grouped(from), grouped(to)));
     }
-    if let Some((to, from)) = differ("moe_intermediate_size") {
-        changed.push(format!("moe_intermediate_size {} to {}", grouped(from), grouped(to)));
+    let expert_width = |architecture: &Architecture| {
+        let down = architecture.role("expert.down")?.main()?;
+        down.axes.get(1).copied()
+    };
+    if let Some((to, from)) = expert_width(target).zip(expert_width(base)).filter(|(to, from)| to != from) {
+        changed.push(format!("width of experts {} to {}", grouped(from), grouped(to)));
     }
     if !changed.is_empty() {
         out.push(format!("width change: {}", changed.join(", ")));
@@ -403,10 +434,7 @@ fn could_be(target: &Architecture, base: &Architecture) -> Vec<String> {
         (0, from) => out.push(format!("mixture of experts to dense: {} experts", grouped(from))),
         (to, from) => out.push(format!("expert count change: {} to {} experts", grouped(from), grouped(to))),
     }
-    let word = |architecture: &Architecture| {
-        architecture.fact("attention").and_then(|fact| fact.value.as_str().map(str::to_owned))
-    };
-    if let (Some(to), Some(from)) = (word(target), word(base))
+    if let (Some(to), Some(from)) = (attention, old_attention)
         && (to == "MLA") != (from == "MLA")
     {
         out.push(format!("attention conversion: {from} to {to}"));

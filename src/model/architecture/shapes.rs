@@ -30,6 +30,7 @@ fn plus(a: Size, b: Size) -> Size {
 struct Builder<'a> {
     scope: &'a Scope<'a>,
     family: &'a Family,
+    model_type: &'a str,
     component: Component,
     out: &'a mut Architecture,
     assumed: Vec<(&'static str, u64)>,
@@ -88,11 +89,13 @@ impl Builder<'_> {
 
     /// The assumptions that were used, as a sentence.
     fn finish(self) {
-        let model_type = self.scope.model_type();
-        for (field, value) in self.assumed {
+        if !self.assumed.is_empty() {
+            let values: Vec<_> = self.assumed.iter().map(|(field, value)| format!("{field} {value}")).collect();
             self.out.assumptions.push(format!(
-                "config.json lacks {field}; shapes of the {} part use {value}, as in the maker's code for {model_type}",
-                self.component
+                "shapes of the {} part rest on {}, as in the maker's code for {}: config.json does not say",
+                self.component,
+                values.join(", "),
+                self.model_type
             ));
         }
     }
@@ -108,7 +111,7 @@ pub(super) fn from_config(config: &Config, out: &mut Architecture) {
         // Older files say only at the top which tower it is.
         let model_type = scope.raw("model_type").and_then(serde_json::Value::as_str).unwrap_or(top);
         if matches!(model_type, "qwen2_5_vl" | "qwen2_5_vl_vision") {
-            qwen_tower(&scope, family("qwen2_5_vl").unwrap_or(&UNKNOWN), out);
+            qwen_tower(&scope, model_type, out);
         } else {
             plain_tower(&scope, model_type, out);
         }
@@ -116,7 +119,8 @@ pub(super) fn from_config(config: &Config, out: &mut Architecture) {
             let width = Scope::text(config).and_then(|text| text.count("hidden_size")).ok_or("hidden_size");
             let from = scope.count("out_hidden_size").ok_or("vision.out_hidden_size");
             let component = Component::Projector;
-            let mut builder = Builder { scope: &scope, family: &UNKNOWN, component, out, assumed: Vec::new() };
+            let mut builder =
+                Builder { scope: &scope, family: &UNKNOWN, model_type: top, component, out, assumed: Vec::new() };
             builder.linear(Role::Projector, "projector", width, from, true, Ok(1));
         }
     }
@@ -172,7 +176,7 @@ fn text(scope: &Scope<'_>, out: &mut Architecture) {
         ));
     }
     let family = known.unwrap_or(&UNKNOWN);
-    let mut b = Builder { scope, family, component: Component::Text, out, assumed: Vec::new() };
+    let mut b = Builder { scope, family, model_type, component: Component::Text, out, assumed: Vec::new() };
     let (hidden, layers, vocabulary) = (b.size("hidden_size"), b.size("num_hidden_layers"), b.size("vocab_size"));
     if hidden.is_err() && layers.is_err() && vocabulary.is_err() {
         // A config.json that describes no decoder at all.
@@ -313,8 +317,9 @@ fn gated(b: &mut Builder<'_>, kind: Kind, width: Size, hidden: Size, copies: Siz
 }
 
 /// The tower of Qwen2.5-VL and its merger.
-fn qwen_tower(scope: &Scope<'_>, family: &Family, out: &mut Architecture) {
-    let mut b = Builder { scope, family, component: Component::Vision, out, assumed: Vec::new() };
+fn qwen_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
+    let family = family("qwen2_5_vl").unwrap_or(&UNKNOWN);
+    let mut b = Builder { scope, family, model_type, component: Component::Vision, out, assumed: Vec::new() };
     let (width, inner, depth) = (b.size("hidden_size"), b.size("intermediate_size"), b.size("depth"));
     let (channels, time, patch) = (b.size("in_channels"), b.size("temporal_patch_size"), b.size("patch_size"));
     b.put(Role::PatchEmbed, None, "patch_embed", &[width, channels, time, patch, patch], Ok(1));
@@ -349,7 +354,7 @@ fn plain_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
         return;
     }
     let family = Family { norm_bias: true, ..UNKNOWN };
-    let mut b = Builder { scope, family: &family, component: Component::Vision, out, assumed: Vec::new() };
+    let mut b = Builder { scope, family: &family, model_type, component: Component::Vision, out, assumed: Vec::new() };
     let (width, inner, depth) = (b.size("hidden_size"), b.size("intermediate_size"), b.size("depth"));
     let (channels, patch) = (b.size("in_channels"), b.size("patch_size"));
     b.put(Role::PatchEmbed, None, "patch_embed", &[width, channels, patch, patch], Ok(1));
