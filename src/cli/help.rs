@@ -4,7 +4,7 @@
 pub(super) const MAIN: &str = "\
 Examples:
   wcmp compare base/ target/                  was target made from base?
-  wcmp rank target/ llama/ qwen/ mistral/     from which of these, or from none?
+  wcmp rank target/ llama/ qwen/ mistral/     from which, or from none?
   wcmp arch target/config.json base/          can they be compared at all?
   wcmp inspect model.safetensors              what is in it?
   wcmp hash release/ > release.manifest       the manifest of a release
@@ -28,7 +28,8 @@ Examples:
   wcmp compare base/ target/
   wcmp compare base/ target/ --format json | jq -r .verdict.label
   wcmp compare base/ target/ --expect independent --quiet
-  wcmp compare base/ target/ --exclude 'vision_tower.*' --output report.md --format markdown
+  wcmp compare base/ target/ --format markdown --output report.md
+  wcmp compare base/ target/ --exclude 'vision_tower.*'
 
 Exit codes:
   0    the verdict was given, and it is what --expect (if any) names

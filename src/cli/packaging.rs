@@ -20,7 +20,9 @@ pub(super) fn completions(shell: Shell) -> String {
 /// The manual page: every command with its options on one page.
 pub(super) fn man() -> String {
     let cli = Cli::command();
-    let mut page = rendered(&cli, |man, out| {
+    // Definitions that every part relies on, once.
+    let mut page = Roff::default().render();
+    page += &rendered(&cli, |man, out| {
         man.render_title(out)?;
         man.render_name_section(out)?;
         man.render_synopsis_section(out)?;
