@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use super::choices::OutputFormat;
-use super::exit::Exit;
 use super::settings::{Analyses, Settings, Verbosity};
 use super::{Answer, input};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
 use crate::report::schema::Compare;
-use crate::report::{csv, json, markdown, text};
+use crate::report::{Style, csv, json, markdown, text};
 
 /// Compares the two and renders the report.
 ///
@@ -28,19 +27,19 @@ pub(super) fn run(
     let target = input::open(target, options.io, &settings.output)?;
     let compare = || pipeline::compare::compare(base, target, options, monitor);
     let mut compared = settings.pool()?.install(compare)?;
-    let met = analyses.expect.as_ref().is_none_or(|expect| expect.names(compared.verdict.label));
-    Ok(Answer { report: render(&mut compared, settings), exit: Exit::answered(met), notes: Vec::new() })
+    let exit = analyses.exit(compared.verdict.label);
+    Ok(Answer { report: render(&mut compared, settings, &analyses.style(settings)), exit, notes: Vec::new() })
 }
 
-fn render(compared: &mut Compare, settings: &Settings) -> String {
+fn render(compared: &mut Compare, settings: &Settings, style: &Style) -> String {
     let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
     if for_people && settings.verbosity == Verbosity::Quiet {
         compared.warnings.clear();
     }
     match settings.format {
-        OutputFormat::Text => text::compare(compared, &settings.style),
+        OutputFormat::Text => text::compare(compared, style),
         OutputFormat::Json => json::to_string(compared),
         OutputFormat::Csv => csv::compare(compared),
-        OutputFormat::Markdown => markdown::compare(compared, &settings.style),
+        OutputFormat::Markdown => markdown::compare(compared, style),
     }
 }

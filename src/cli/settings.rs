@@ -4,6 +4,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::args::{AnalysisArgs, GlobalArgs};
 use super::choices::{OutputFormat, When};
+use super::exit::Exit;
 use super::expect::Expect;
 use super::terminal::Environment;
 use crate::error::{Error, Result};
@@ -101,6 +102,8 @@ fn columns(for_terminal: bool, environment: &Environment) -> usize {
 pub struct Analyses {
     /// What shapes the answer.
     pub options: Options,
+    /// Whether a report for people lists every tensor.
+    pub all_tensors: bool,
     /// The verdicts that `--expect` names; `None` where it was not given.
     pub expect: Option<Expect>,
 }
@@ -123,8 +126,19 @@ impl Analyses {
                 exclude: args.exclude.clone(),
                 io: args.io,
             },
+            all_tensors: args.tensors,
             expect: Expect::from_words(&args.expect),
         })
+    }
+
+    /// How a run ends whose verdict or conclusion is `label`.
+    pub fn exit(&self, label: &str) -> Exit {
+        Exit::answered(self.expect.as_ref().is_none_or(|expect| expect.names(label)))
+    }
+
+    /// Layout of the text and markdown reports.
+    pub fn style(&self, settings: &Settings) -> Style {
+        Style { all_tensors: self.all_tensors, ..settings.style }
     }
 }
 
@@ -202,11 +216,30 @@ mod tests {
         assert!(!settings(&[], &Environment { dumb: true, ..terminal() }).progress);
     }
 
+    fn analyses(options: &[&str]) -> Analyses {
+        let cli = Cli::try_parse_from(["wcmp", "compare", "a", "b"].iter().chain(options)).unwrap();
+        let Command::Compare(args) = cli.command else { panic!("not compare") };
+        Analyses::from_args(&args.analysis).unwrap()
+    }
+
+    #[test]
+    fn expect_decides_the_exit_code_and_without_it_every_answer_is_0() {
+        assert_eq!(analyses(&[]).exit("inconclusive"), Exit::Answered);
+        let expecting = analyses(&["--expect", "related,from_scratch"]);
+        assert_eq!(expecting.exit("derived"), Exit::Answered);
+        assert_eq!(expecting.exit("inconclusive"), Exit::Unexpected);
+    }
+
+    #[test]
+    fn tensors_asks_for_every_row() {
+        let settings = settings(&[], &terminal());
+        assert!(!analyses(&[]).style(&settings).all_tensors);
+        assert!(analyses(&["--tensors"]).style(&settings).all_tensors);
+    }
+
     #[test]
     fn every_analysis_is_on_by_default() {
-        let cli = Cli::try_parse_from(["wcmp", "compare", "a", "b"]).unwrap();
-        let Command::Compare(args) = cli.command else { panic!("not compare") };
-        let analyses = Analyses::from_args(&args.analysis).unwrap();
+        let analyses = analyses(&[]);
         let options = analyses.options;
         assert_eq!((options.hash, options.pca, options.permutation), (Hashing::Sha256, Pca::Fast, Switch::On));
         assert_eq!((options.deep, options.seed, options.io), (Deep::Auto, 0, Io::Mmap));

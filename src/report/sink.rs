@@ -1,7 +1,7 @@
 //! Where a report goes: standard output, or a file that is there whole or not at all.
 //!
 //! A regular file is written beside its place, flushed to the disk and renamed into it, so that nobody ever sees half
-//! a report. What is no regular file (a pipe, /dev/null, /dev/stdout) is written directly. A reader that has gone away
+//! a report. What is no regular file (a pipe, /dev/null) is written directly. A reader that has gone away
 //! is no error: the answer was given.
 
 use std::fs::{self, File, OpenOptions};
@@ -24,7 +24,8 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// `-` is standard output.
+    /// `-` is standard output, and so are the names that the system has for it: opened anew they would be written
+    /// from the front, over what a shell has put there.
     ///
     /// # Errors
     /// An empty path.
