@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod coordinates;
+pub mod disguise;
 pub mod figures;
 pub mod finding;
 pub mod mixture;
@@ -12,4 +13,5 @@ pub mod permutation;
 pub mod power;
 pub mod recover;
 pub mod subspace;
+pub mod tokens;
 pub mod units;

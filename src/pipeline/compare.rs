@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::align::turned::orient_squares;
 use crate::align::{Alignment, align};
 use crate::error::Result;
+use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Measurement};
 use crate::evidence::finding::{self, Finding};
 use crate::evidence::part::Part;
@@ -27,6 +28,7 @@ use crate::verdict::reasons::reasons;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
+use super::disguise;
 use super::options::{Deep, Hashing, Options, Pca, Switch};
 
 /// Compares two checkpoints. Runs on the current rayon pool.
@@ -41,22 +43,28 @@ pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Mo
     let hash = options.hash == Hashing::Sha256;
     let measured = measure([&base, &target], &alignment.pairs, hash, monitor)?;
     let models = [&base, &target];
-    let permutation = match options.permutation {
+    let setting = Setting {
+        models,
+        alignment: &alignment,
+        records: &measured.records,
+        sampling: Sampling { seed: options.seed, thorough: options.deep == Deep::On },
+        monitor,
+    };
+    let mut permutation = match options.permutation {
         Switch::Off => None,
-        Switch::On => Some(permutation::run(&Setting {
-            models,
-            alignment: &alignment,
-            records: &measured.records,
-            sampling: Sampling { seed: options.seed, thorough: options.deep == Deep::On },
-            monitor,
-        })?),
+        Switch::On => Some(permutation::run(&setting)?),
+    };
+    let disguises = match &mut permutation {
+        Some(direct) => disguise::look(&setting, direct, options.deep)?,
+        None => None,
     };
     models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
     let pca = match options.pca {
         Pca::Off => None,
         mode => pca::run(models, &alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
     };
-    let comparison = Comparison { models, alignment: &alignment, measured: &measured, permutation, pca, options };
+    let comparison =
+        Comparison { models, alignment: &alignment, measured: &measured, permutation, disguises, pca, options };
     Ok(comparison.report())
 }
 
@@ -66,6 +74,7 @@ struct Comparison<'a> {
     alignment: &'a Alignment,
     measured: &'a Measured,
     permutation: Option<permutation::Permutation>,
+    disguises: Option<Disguises>,
     pca: Option<pca::Pca>,
     options: &'a Options,
 }
@@ -105,10 +114,10 @@ impl Comparison<'_> {
             components: components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).collect(),
             parts: parts.iter().map(summary::part).collect(),
             layer_map: None,
-            permutation: self.permutation.as_ref().map(summary::permutation),
+            permutation: self.permutation.as_ref().map(|p| summary::permutation(p, self.disguises.as_ref())),
             pca: self.pca.as_ref().map(|pca| summary::pca(pca, self.options.pca.word())),
             experts: None,
-            transformations: Vec::new(),
+            transformations: disguise::rows(self.disguises.as_ref()),
             tokenizer: None,
             evidence: self.evidence(&similarity).iter().map(summary::finding).collect(),
             verdict: self.verdict(&whole),
@@ -125,6 +134,7 @@ impl Comparison<'_> {
     fn evidence(&self, similarity: &figures::Similarity) -> Vec<Finding> {
         let mut out = figures::findings(similarity);
         out.extend(self.permutation.as_ref().and_then(permutation::Permutation::finding));
+        out.extend(self.disguises.as_ref().and_then(Disguises::finding));
         out.extend(self.pca.as_ref().map(pca::Pca::finding));
         finding::order(&mut out);
         out
@@ -150,6 +160,7 @@ impl Comparison<'_> {
             part.test = self.permutation.as_ref().and_then(|p| p.parts.get(&part.key)).copied();
         }
         let tested = parts.iter().filter(|p| p.test.is_some()).count();
+        self.disguises.iter().for_each(|found| found.mark(&mut parts));
         for part in &mut parts {
             part.state = grade(part, tested, self.permutation.is_some());
         }
@@ -187,7 +198,7 @@ impl Comparison<'_> {
         let stored = |m: &Model| m.logicals.iter().filter(|l| of(l)).count() as u64;
         let parts: Vec<Part> =
             parts.iter().filter(|p| component.is_none_or(|c| p.key.component == c)).cloned().collect();
-        Findings {
+        let mut findings = Findings {
             tensors: stored(self.models[0]).min(stored(self.models[1])),
             all_identical: all_identical && tensors > 0,
             matrix_parameters: parts.iter().map(|p| p.parameters).sum(),
@@ -199,7 +210,9 @@ impl Comparison<'_> {
             share_seen_95: self.permutation.as_ref().and_then(|p| p.share_seen_95(component)),
             least_log10_p: self.permutation.as_ref().and_then(permutation::Permutation::log10_p),
             ..Findings::default()
-        }
+        };
+        disguise::add(&mut findings, self.disguises.as_ref(), component);
+        findings
     }
 
     /// The direct form over the blocks of the model, or of one component.
@@ -228,6 +241,7 @@ impl Comparison<'_> {
                 why: "permutation tests were switched off".to_owned(),
             });
         }
+        out.extend(disguise::not_testable(self.options.deep));
         for (pair, record) in self.alignment.pairs.iter().zip(&self.measured.records) {
             if let Some(why) = &record.unreadable {
                 out.push(NotTestable { what: pair.target.name.clone(), why: why.clone() });

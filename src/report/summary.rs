@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::align::{Pair, Unmatched};
+use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Covered, Measurement};
 use crate::evidence::finding::Finding;
 use crate::evidence::part::Part;
@@ -194,15 +195,15 @@ pub fn warning(w: &Warning) -> WarningRow {
     WarningRow { code: w.code.to_owned(), message: w.message.clone(), name: w.name.clone() }
 }
 
-/// `permutation`.
-pub fn permutation(p: &Permutation) -> PermutationRow {
+/// `permutation`, with the tests of disguises where they were looked for.
+pub fn permutation(p: &Permutation, disguises: Option<&Disguises>) -> PermutationRow {
     let blocks = p.blocks.unwrap_or_default();
     PermutationRow {
         log10_p: p.log10_p(),
         probes: blocks.probes as u64,
         hits: blocks.hits as u64,
         groups: blocks.groups as u64,
-        tests: p.tests.iter().map(test).collect(),
+        tests: p.tests.iter().chain(disguises.iter().flat_map(|d| &d.tests)).map(test).collect(),
         power: p.power.iter().map(power).collect(),
         skipped: p.skipped.iter().map(|s| NotTestable { what: s.what.clone(), why: s.why.clone() }).collect(),
     }

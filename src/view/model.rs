@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::format::open::Opened;
-use crate::model::checkpoint::{Checkpoint, TensorInfo};
+use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
 use crate::model::name::Namer;
 use crate::model::words::{Component, Role};
 
@@ -35,7 +35,9 @@ impl Model {
         let embed = logicals.iter().find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
         let width = embed.and_then(|l| l.shape.get(1).copied());
         turn_conv1d(&mut logicals, width);
-        let facts = Facts::new(checkpoint.config.as_ref(), width);
+        let mut facts = Facts::new(checkpoint.config.as_ref(), width);
+        // llama.cpp adds the 1 when it converts.
+        facts.zero_centred_gains &= checkpoint.format != Format::Gguf;
         let cut = logicals.iter().flat_map(|l| pieces(l, &facts));
         let places = cut.chain(logicals.iter().cloned()).map(|l| (l.place(), l)).collect();
         Self { opened, logicals, facts, places }

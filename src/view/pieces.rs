@@ -21,7 +21,25 @@ pub struct Facts {
     pub head_dim: Option<u64>,
     /// Whether gate and up rows alternate in stacked experts (gpt-oss).
     pub interleaved_experts: bool,
+    /// Whether norm gains are stored less 1 (formats.md, section 2).
+    pub zero_centred_gains: bool,
 }
+
+/// Model types that store norm gains less 1; a type followed by `*` stands for all that begin with it.
+const ZERO_CENTRED_GAINS: [&str; 12] = [
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma3_text",
+    "t5gemma*",
+    "t5_gemma*",
+    "recurrent_gemma",
+    "vaultgemma",
+    "nemotron",
+    "qwen3_next",
+    "qwen3_5*",
+    "minimax_m3*",
+];
 
 impl Facts {
     /// Facts of the text part, from config.json and the width of the embedding.
@@ -36,12 +54,18 @@ impl Facts {
             if one { Some(1) } else { value(&["num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv"]) };
         let head_dim = value(&["head_dim", "kv_channels", "attention_head_size"])
             .or_else(|| hidden.zip(heads).and_then(|(width, heads)| width.checked_div(heads)));
+        let model_type = config.and_then(Config::model_type);
         Self {
             hidden,
             heads,
             kv_heads: kv_heads.or(heads),
             head_dim,
-            interleaved_experts: config.and_then(Config::model_type) == Some("gpt_oss"),
+            interleaved_experts: model_type == Some("gpt_oss"),
+            zero_centred_gains: model_type.is_some_and(|model_type| {
+                let is =
+                    |name: &&str| name.strip_suffix('*').map_or(model_type == *name, |n| model_type.starts_with(n));
+                ZERO_CENTRED_GAINS.iter().any(is)
+            }),
         }
     }
 }

@@ -15,9 +15,10 @@ use crate::view::model::Model;
 
 use super::chance;
 use super::finding::{Family, Finding, Supports};
-use super::part::{PartKey, PartTest};
+use super::part::{self, PartKey, PartTest};
 use super::power::{Power, Probed};
 use super::units::Sampling;
+use super::units::block::LOOKS;
 
 words! {
     /// What the units of a test are.
@@ -141,6 +142,26 @@ impl Permutation {
         let kinds: Vec<f64> = self.blocks.map(|b| b.log10_p).into_iter().chain(self.residual).collect();
         let least = kinds.iter().copied().min_by(f64::total_cmp)?;
         Some(chance::bonferroni(least, kinds.len()))
+    }
+
+    /// Takes one more look on a block, whose bound is `log10_p`; every block has paid for it already.
+    pub fn look_again(&mut self, key: &blocks::BlockKey, log10_p: Option<f64>) {
+        let Some(log10_p) = log10_p.map(|p| chance::bonferroni(p, LOOKS)) else { return };
+        let of_block = |t: &&mut Test| {
+            t.kind != Kind::Residual && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
+        };
+        for test in self.tests.iter_mut().filter(of_block) {
+            test.log10_p = test.log10_p.min(log10_p);
+        }
+        for (part, test) in &mut self.parts {
+            let of_feed_forward = matches!(part.kind, part::Kind::Ffn | part::Kind::Experts);
+            if of_feed_forward
+                && (part.component, part.layer, part.expert) == (key.component, Some(key.layer), key.expert)
+            {
+                test.log10_p = test.log10_p.min(log10_p);
+            }
+        }
+        self.blocks = self.blocks_of(None);
     }
 
     /// The block tests of one component, or of all, combined.

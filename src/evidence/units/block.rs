@@ -6,7 +6,7 @@ use crate::evidence::chance;
 
 /// Looks possible on one block: its default feature, all its features, the order of its units. All share one order of
 /// units, so they are one test; paying for three always keeps the choice of further looks free.
-const LOOKS: usize = 3;
+pub const LOOKS: usize = 3;
 
 /// Where the default feature leaves log10 p between these, all features are looked at too.
 const IN_DOUBT: std::ops::Range<f64> = -6.0..-2.0;

@@ -1,0 +1,247 @@
+//! Looks at one feed-forward that the direct form did not find: order of its units, fixed points of its units projected
+//! on shared tokens, and units matched by two projections.
+
+use crate::error::{Error, Result};
+use crate::evidence::chance::bonferroni;
+use crate::evidence::part::PartKey;
+use crate::evidence::parts::part_of;
+use crate::evidence::permutation::Setting;
+use crate::evidence::permutation::blocks::{BlockKey, Matrices, default_features};
+use crate::evidence::units::block::LOOKS;
+use crate::evidence::units::tokens::excess_over_random_order;
+use crate::evidence::units::{
+    Features, FixedPoints, Held, Matched, Order, Pair, fixed_point_test, matched_form, order_test,
+};
+use crate::model::words::Block;
+use crate::numeric::linalg::round6;
+use crate::numeric::rows::{Matrix, RowSource};
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+use crate::view::place::Place;
+use crate::view::reader::View;
+
+use super::basis::{Basis, Reading, gain};
+
+/// Least excess of a second witness (methods.md, section 4).
+const WITNESS_EXCESS: f64 = 0.3;
+
+/// A feed-forward that both models have.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) key: &'a BlockKey,
+    pub(super) sides: [&'a Matrices<'a>; 2],
+}
+
+/// A tensor that took no part in matching the units, compared in the order found.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Witness {
+    /// Which tensor, in words.
+    pub(super) what: &'static str,
+    /// Cosine in the order as stored, where every matched unit has a counterpart of its own index.
+    pub(super) as_stored: Option<f64>,
+    /// Cosine in the order found.
+    pub(super) cosine: Option<f64>,
+    /// What of it a random order would not give.
+    pub(super) excess: Option<f64>,
+}
+
+impl Witness {
+    /// Whether it confirms the order.
+    pub(super) fn agrees(&self) -> bool {
+        self.excess.is_some_and(|excess| excess >= WITNESS_EXCESS)
+    }
+}
+
+/// What the looks on one feed-forward gave; `None` for a look that was not taken or not possible.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    pub(super) key: BlockKey,
+    pub(super) part: Option<PartKey>,
+    pub(super) units: [usize; 2],
+    pub(super) order: Option<Order>,
+    pub(super) projected: Option<FixedPoints>,
+    pub(super) matched: Option<Matched>,
+    pub(super) witness: Option<Witness>,
+}
+
+/// Views of one matrix on both sides.
+type Both<'a> = [View<'a>; 2];
+
+/// Looks at `candidate` until one look gives log10 p at or below `level`. `bases` are those of base and target.
+///
+/// `None` where its default feature cannot be read or does not correspond.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub(super) fn look(
+    setting: &Setting<'_>,
+    candidate: Candidate<'_>,
+    bases: Option<&[Basis; 2]>,
+    level: f64,
+) -> Result<Option<Look>> {
+    if setting.monitor.interrupted() {
+        return Err(Error::Interrupted);
+    }
+    let by_row = common_rows(setting.models, candidate)?;
+    let Some((first, target)) = by_row.first().map(|(pair, target)| (pair, *target)) else { return Ok(None) };
+    let units = [first[0].rows(), first[1].rows()];
+    let mut out = Look {
+        key: candidate.key.clone(),
+        part: part_of(target),
+        units,
+        order: None,
+        projected: None,
+        matched: None,
+        witness: None,
+    };
+    if units[0] == units[1] && first[0].columns() == first[1].columns() {
+        let features = first.each_ref().map(|view| default_features(view, &setting.sampling));
+        out.order = order_test(&features[0], &features[1], &setting.sampling)?.ok();
+        if out.order.as_ref().is_some_and(|order| bonferroni(order.log10_p, LOOKS) <= level) {
+            return Ok(Some(out));
+        }
+    }
+    let Some(bases) = bases else { return Ok(Some(out)) };
+    let mut gains = Vec::new();
+    for model in setting.models {
+        gains.push(feeding_gain(model, candidate.key)?);
+    }
+    let readings = [0, 1].map(|side| bases[side].reading(gains[side].as_deref()));
+    let turned = matches!(readings[0], Reading::Tokens(_));
+    if let (true, true, Some([base, target])) = (turned, units[0] == units[1], features(&readings, first)) {
+        let probes = setting.sampling.probes(units[0]);
+        out.projected = fixed_point_test(base.as_ref(), target.as_ref(), &probes)?.ok();
+        if out.projected.as_ref().is_some_and(|found| found.log10_p <= level) {
+            return Ok(Some(out));
+        }
+    }
+    let down = downs(setting.models, candidate)?;
+    match by_row.get(1) {
+        Some((second, _)) => {
+            let (Some(one), Some(other)) = (features(&readings, first), features(&readings, second)) else {
+                return Ok(Some(out));
+            };
+            out.matched = matched_form(pair(&one), pair(&other))?.ok();
+            if let (Some(matched), Some(down)) = (out.matched.as_ref().filter(|m| m.looks_copied()), &down) {
+                out.witness = written_alike(bases, down, matched)?;
+            }
+        }
+        None => {
+            let written = match &down {
+                Some(down) => all_written(bases, down)?,
+                None => None,
+            };
+            let (Some(one), Some(other)) = (features(&readings, first), written) else { return Ok(Some(out)) };
+            out.matched = matched_form(pair(&one), Pair { base: &other[0], target: &other[1] })?.ok();
+            if let Some(matched) = out.matched.as_ref().filter(|m| m.looks_copied()) {
+                out.witness = biases_alike(setting.models, target, matched)?;
+            }
+        }
+    }
+    Ok(Some(out))
+}
+
+fn pair<'a>(sides: &'a [Box<dyn Features + 'a>; 2]) -> Pair<'a> {
+    Pair { base: sides[0].as_ref(), target: sides[1].as_ref() }
+}
+
+/// The matrices whose rows are the units, of each role that both sides have; with the target's.
+fn common_rows<'a>(models: [&'a Model; 2], candidate: Candidate<'a>) -> Result<Vec<(Both<'a>, &'a Logical)>> {
+    let mut out = Vec::new();
+    for target in &candidate.sides[1].by_row {
+        let base = candidate.sides[0].by_row.iter().find(|base| base.meaning.role == target.meaning.role);
+        let readable = |side: usize, logical: &Logical| models[side].unreadable(logical).is_none();
+        if let Some(base) = base.filter(|base| readable(0, base) && readable(1, target)) {
+            out.push(([models[0].view(base)?, models[1].view(target)?], *target));
+        }
+    }
+    out.retain(|(views, _): &(Both<'_>, _)| views[0].rows() > 0 && views[1].rows() > 0);
+    Ok(out)
+}
+
+fn downs<'a>(models: [&'a Model; 2], candidate: Candidate<'a>) -> Result<Option<Both<'a>>> {
+    let (Some(base), Some(target)) = (candidate.sides[0].by_column, candidate.sides[1].by_column) else {
+        return Ok(None);
+    };
+    if models[0].unreadable(base).is_some() || models[1].unreadable(target).is_some() {
+        return Ok(None);
+    }
+    Ok(Some([models[0].view(base)?, models[1].view(target)?]))
+}
+
+fn features<'a>(readings: &'a [Reading<'_>; 2], views: &'a Both<'_>) -> Option<[Box<dyn Features + 'a>; 2]> {
+    Some([readings[0].features(&views[0])?, readings[1].features(&views[1])?])
+}
+
+/// The gain of the norm that feeds the feed-forward; that of the attention where one norm feeds both.
+fn feeding_gain(model: &Model, key: &BlockKey) -> Result<Option<Vec<f32>>> {
+    // The slot of a matrix of an encoder-decoder begins with the name of the stack.
+    let stack = key.stem.split_once("..").map_or(String::new(), |(stack, _)| format!("{stack}."));
+    let own = format!("{stack}norm:pre_mlp.weight");
+    let shared = format!("{stack}norm:pre_attn.weight");
+    let slots = [own.as_str(), "norm:pre_mlp.weight", shared.as_str(), "norm:pre_attn.weight"];
+    gain(model, key.component, Block::Layer(key.layer), &slots)
+}
+
+/// What the matched units write to the stream: as stored, and in the order found.
+fn written_alike(bases: &[Basis; 2], down: &Both<'_>, matched: &Matched) -> Result<Option<Witness>> {
+    let (of_base, of_target): (Vec<usize>, Vec<usize>) = matched.agreeing.iter().copied().unzip();
+    let fits = |view: &View<'_>, columns: &[usize]| columns.iter().all(|&column| column < view.columns());
+    if !fits(&down[0], &of_base) || !fits(&down[1], &of_target) {
+        return Ok(None);
+    }
+    let (base, found) = (bases[0].written(&down[0], &of_base)?, bases[1].written(&down[1], &of_target)?);
+    let (Some(base), Some(found)) = (base, found) else { return Ok(None) };
+    let stored = if fits(&down[1], &of_base) { bases[1].written(&down[1], &of_base)? } else { None };
+    Ok(Some(Witness {
+        what: "down projections",
+        as_stored: stored.and_then(|stored| cosine(&base.values, &stored.values)),
+        cosine: cosine(&base.values, &found.values),
+        excess: excess_over_random_order(&base.values, &found.values, base.columns),
+    }))
+}
+
+/// What all units write, the second projection of a feed-forward without a gate.
+fn all_written(bases: &[Basis; 2], down: &Both<'_>) -> Result<Option<[Held; 2]>> {
+    let mut out = Vec::new();
+    for (basis, view) in bases.iter().zip(down) {
+        let columns: Vec<usize> = (0..view.columns()).collect();
+        match basis.written(view, &columns)? {
+            Some(Matrix { values, columns, .. }) if columns > 0 => out.push(Held::new(values, columns)),
+            _ => return Ok(None),
+        }
+    }
+    let Ok(sides) = <[Held; 2]>::try_from(out) else { return Ok(None) };
+    Ok(Some(sides))
+}
+
+/// The biases of the matched units, of the matrix `first` that reads the stream.
+fn biases_alike(models: [&Model; 2], first: &Logical, matched: &Matched) -> Result<Option<Witness>> {
+    let place = Place { slot: first.meaning.slot.replace(".weight", ".bias"), ..first.place() };
+    let mut sides = Vec::new();
+    for model in models {
+        let bias = model.at(&place).filter(|bias| bias.shape.len() == 1 && model.unreadable(bias).is_none());
+        let Some(bias) = bias else { return Ok(None) };
+        let view = model.view(bias)?;
+        let mut values = vec![0.0; view.columns()];
+        view.read_rows(0..1, &mut values)?;
+        sides.push(values);
+    }
+    let taken = |side: usize, order: &dyn Fn(&(usize, usize)) -> usize| -> Option<Vec<f32>> {
+        matched.agreeing.iter().map(|unit| sides[side].get(order(unit)).copied()).collect()
+    };
+    let (Some(base), Some(found)) = (taken(0, &|unit| unit.0), taken(1, &|unit| unit.1)) else { return Ok(None) };
+    Ok(Some(Witness {
+        what: "biases of the first matrix",
+        as_stored: taken(1, &|unit| unit.0).and_then(|stored| cosine(&base, &stored)),
+        cosine: cosine(&base, &found),
+        excess: excess_over_random_order(&base, &found, 1),
+    }))
+}
+
+/// Cosine of two lists of equal length, to 6 digits; none where it is undefined.
+fn cosine(one: &[f32], other: &[f32]) -> Option<f64> {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    let norms = (dot(one, one) * dot(other, other)).sqrt();
+    (norms > 0.0 && norms.is_finite()).then(|| round6((dot(one, other) / norms).clamp(-1.0, 1.0)))
+}
