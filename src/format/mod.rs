@@ -6,6 +6,7 @@
 
 pub mod bytes;
 mod card;
+mod cursor;
 #[cfg(unix)]
 mod fault;
 mod folder;
@@ -20,4 +21,5 @@ pub mod read_at;
 mod reader;
 mod safetensors;
 mod sidecar;
+pub mod torch;
 mod weights;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::cursor::Cursor;
 use crate::error::{Result, quoted};
+use crate::format::cursor::Cursor;
 
 /// Pairs of a header, sorted by key.
 pub type Metadata = BTreeMap<String, MetaValue>;

@@ -2,7 +2,6 @@
 
 mod config;
 mod conversion;
-mod cursor;
 mod metadata;
 mod split;
 #[cfg(test)]
@@ -16,7 +15,7 @@ pub use conversion::{HalfSplit, norm_offset, row_order};
 pub use metadata::{MetaValue, Metadata, NumberList, TextList};
 pub use split::{SplitName, join_splits};
 
-use self::cursor::Cursor;
+use super::cursor::Cursor;
 use super::read_at::ReadAt;
 use crate::error::{Result, quoted};
 use crate::model::checkpoint::TensorInfo;
@@ -24,6 +23,9 @@ use crate::model::dtype::{Dtype, element_count};
 
 /// First bytes of every file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
+
+/// Longest header that is read, in bytes. That of the largest models with a vocabulary of 260,000 takes about 20 MB.
+const HEADER_LIMIT: u64 = 256 << 20;
 
 /// Most tensors that are read from one file; a layer-wise mixture of 400 experts in 100 layers holds 120,000.
 const TENSOR_LIMIT: u64 = 1 << 20;
@@ -58,7 +60,8 @@ pub struct GgufFile {
 /// Not GGUF of version 2 or 3 in little-endian order, a header that contradicts itself or the length of the file, or
 /// a tensor of an unknown type.
 pub fn parse_gguf(path: &Path, source: &dyn ReadAt, file: usize) -> Result<GgufFile> {
-    let mut cursor = Cursor::new(path, source);
+    let bound = if source.len() > HEADER_LIMIT { "the longest header that is read" } else { "the end of the file" };
+    let mut cursor = Cursor::new(path, source, 0..HEADER_LIMIT, bound);
     if cursor.array::<4>("the magic number")? != MAGIC {
         return Err(cursor.malformed("no GGUF file: it does not begin with \"GGUF\""));
     }

@@ -1,28 +1,30 @@
-//! Little-endian reading from the front of a file.
+//! Little-endian reading from a part of a file.
 
+use std::ops::Range;
 use std::path::Path;
 
+use super::read_at::ReadAt;
 use crate::error::{Error, Result};
-use crate::format::read_at::ReadAt;
-
-/// Largest header that is read. The header of the largest models with a vocabulary of 260,000 takes about 20 MB.
-const HEADER_LIMIT: u64 = 256 << 20;
 
 /// Bytes that are read ahead.
 const WINDOW: u64 = 1 << 16;
 
-/// A position in the header of a file.
+/// A position in a part of a file.
 pub(super) struct Cursor<'a> {
     path: &'a Path,
     source: &'a dyn ReadAt,
     position: u64,
+    end: u64,
+    bound: &'static str,
     window: Vec<u8>,
     window_start: u64,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(path: &'a Path, source: &'a dyn ReadAt) -> Self {
-        Self { path, source, position: 0, window: Vec::new(), window_start: 0 }
+    /// Reads `part` of the file; `bound` says in errors what ends there.
+    pub(super) fn new(path: &'a Path, source: &'a dyn ReadAt, part: Range<u64>, bound: &'static str) -> Self {
+        let (position, end) = (part.start, part.end.min(source.len()));
+        Self { path, source, position, end, bound, window: Vec::new(), window_start: position }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -37,9 +39,9 @@ impl<'a> Cursor<'a> {
         Error::unsupported(self.path, what)
     }
 
-    /// Bytes that the header may still take.
-    pub(super) fn remaining(&self) -> u64 {
-        self.source.len().min(HEADER_LIMIT).saturating_sub(self.position)
+    /// Bytes that may still be read.
+    fn remaining(&self) -> u64 {
+        self.end.saturating_sub(self.position)
     }
 
     /// Checks that `len` bytes may follow, before anything of that size is allocated.
@@ -47,13 +49,8 @@ impl<'a> Cursor<'a> {
         if len <= self.remaining() {
             return Ok(());
         }
-        let end = self.position.saturating_add(len);
-        Err(self.malformed(if end > self.source.len() {
-            let file = self.source.len();
-            format!("{of} of {len} bytes at byte {} runs past the end of the file ({file} bytes)", self.position)
-        } else {
-            format!("{of} of {len} bytes makes the header longer than the {HEADER_LIMIT} bytes that are read")
-        }))
+        let (at, end, bound) = (self.position, self.end, self.bound);
+        Err(self.malformed(format!("{of} of {len} bytes at byte {at} runs past {bound} (byte {end})")))
     }
 
     /// The next `len` bytes.
@@ -94,6 +91,14 @@ impl<'a> Cursor<'a> {
         self.expect(len, of)?;
         self.position += len;
         Ok(())
+    }
+
+    pub(super) fn u8(&mut self, of: &str) -> Result<u8> {
+        Ok(u8::from_le_bytes(self.array(of)?))
+    }
+
+    pub(super) fn u16(&mut self, of: &str) -> Result<u16> {
+        Ok(u16::from_le_bytes(self.array(of)?))
     }
 
     pub(super) fn u32(&mut self, of: &str) -> Result<u32> {
