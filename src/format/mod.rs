@@ -4,6 +4,7 @@
 //! and hands each file to its reader, which answers with names, dtypes, shapes and places.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod adapter;
 pub mod bytes;
 mod card;
 mod cursor;

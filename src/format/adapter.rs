@@ -1,0 +1,247 @@
+//! PEFT LoRA adapters: adapter_config.json and the tensors beside it (formats.md, section 1.6).
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result, quoted};
+use crate::model::checkpoint::{TensorInfo, Warning};
+
+/// Prefix of every name that PEFT writes.
+const PREFIX: &str = "base_model.model.";
+
+/// How a module's change follows from its tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// W' = W + s · B·A.
+    Linear,
+    /// W' = W + s · (B·A)ᵀ: embeddings, and Conv1D layers whose W is (in, out).
+    Transposed,
+    /// `target_parameters`: a stack of matrices with A of shape (rank · experts, in), expert-major, and B of shape
+    /// (out, rank · experts), rank-major.
+    Experts,
+}
+
+/// The change of one matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraModule {
+    /// Path of the module in the base model, "model.layers.0.self_attn.q_proj"; its matrix is this and ".weight", or
+    /// the parameter of that name for [`Form::Experts`].
+    pub module: String,
+    /// How the change follows.
+    pub form: Form,
+    /// Rank: first axis of A (for experts, that of all experts together).
+    pub rank: u64,
+    /// `lora_alpha` of the module.
+    pub alpha: f64,
+    /// What B·A is multiplied with: alpha / r, or alpha / √r with rslora.
+    pub scale: f64,
+    /// A, index into the tensors.
+    pub a: usize,
+    /// B, index into the tensors.
+    pub b: usize,
+    /// DoRA: norm of each row after the change. W' = m · V / ‖V‖ by row, V = W + s · B·A.
+    pub magnitude: Option<usize>,
+    /// Bias that B adds.
+    pub bias: Option<usize>,
+}
+
+/// What an adapter changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Adapter {
+    /// Changes, sorted by module.
+    pub modules: Vec<LoraModule>,
+    /// Tensors that replace those of the base (`modules_to_save`, trained biases): name in the base, index.
+    pub replaced: Vec<(String, usize)>,
+    /// Tensors of the base that were saved along: name in the base, index.
+    pub base_layers: Vec<(String, usize)>,
+    /// `base_model_name_or_path`, a claim.
+    pub declared_base: Option<String>,
+    /// `revision` of the base, a claim.
+    pub declared_revision: Option<String>,
+    /// `task_type`.
+    pub task: Option<String>,
+    /// Odd but usable things.
+    pub warnings: Vec<Warning>,
+}
+
+/// Puts together what the config and the tensors of an adapter say; `path` is used in errors only.
+///
+/// # Errors
+/// No LoRA, an A without its B, or shapes and ranks that contradict one another.
+pub fn parse_adapter(path: &Path, config: &Map<String, Value>, tensors: &[TensorInfo]) -> Result<Adapter> {
+    let settings = Settings { config };
+    match settings.text("peft_type") {
+        Some("LORA") => {}
+        Some(other) => {
+            let what = format!("an adapter of the kind {} (expected LORA)", quoted(other));
+            return Err(Error::unsupported(path, what));
+        }
+        None => return Err(Error::malformed(path, "adapter_config.json without peft_type")),
+    }
+    let mut adapter = Adapter {
+        declared_base: settings.text("base_model_name_or_path").map(str::to_owned),
+        declared_revision: settings.text("revision").map(str::to_owned),
+        task: settings.text("task_type").map(str::to_owned),
+        ..Adapter::default()
+    };
+    let mut parts: BTreeMap<&str, Parts> = BTreeMap::new();
+    for (at, tensor) in tensors.iter().enumerate() {
+        let name = tensor.name.strip_prefix(PREFIX).unwrap_or(&tensor.name);
+        match part_of(name) {
+            Some((module, part)) => drop(parts.entry(module).or_default().insert(part, at)),
+            None => match name.split_once(".base_layer.") {
+                Some((module, rest)) => adapter.base_layers.push((format!("{module}.{rest}"), at)),
+                None => adapter.replaced.push((name.to_owned(), at)),
+            },
+        }
+    }
+    for (module, parts) in parts {
+        match module_of(module, &parts, &settings, tensors) {
+            Ok(module) => adapter.modules.push(module),
+            Err(what) => return Err(Error::malformed(path, format!("LoRA of {} {what}", quoted(module)))),
+        }
+    }
+    if adapter.modules.is_empty() && adapter.replaced.is_empty() {
+        return Err(Error::malformed(path, "an adapter without any tensor that changes the base"));
+    }
+    check_settings(&settings, &mut adapter);
+    Ok(adapter)
+}
+
+/// What a tensor is to its module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    A,
+    B,
+    EmbeddingA,
+    EmbeddingB,
+    Magnitude,
+    Bias,
+}
+
+/// Tensors of a module.
+type Parts = BTreeMap<Part, usize>;
+
+/// Splits a name into module and part; `None` where it is no LoRA tensor.
+fn part_of(name: &str) -> Option<(&str, Part)> {
+    const ENDINGS: [(&str, Part); 7] = [
+        (".lora_A.weight", Part::A),
+        (".lora_B.weight", Part::B),
+        (".lora_embedding_A", Part::EmbeddingA),
+        (".lora_embedding_B", Part::EmbeddingB),
+        (".lora_magnitude_vector", Part::Magnitude),
+        (".lora_magnitude_vector.weight", Part::Magnitude),
+        (".lora_B.bias", Part::Bias),
+    ];
+    ENDINGS.iter().find_map(|(ending, part)| Some((name.strip_suffix(ending)?, *part)))
+}
+
+fn module_of(
+    module: &str,
+    parts: &Parts,
+    settings: &Settings<'_>,
+    tensors: &[TensorInfo],
+) -> std::result::Result<LoraModule, String> {
+    let pair = |a: Part, b: Part| match (parts.get(&a), parts.get(&b)) {
+        (Some(&a), Some(&b)) => Ok(Some((a, b))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err("has an A and no B".to_owned()),
+        (None, Some(_)) => Err("has a B and no A".to_owned()),
+    };
+    let (a, b, is_embedding) = match (pair(Part::A, Part::B)?, pair(Part::EmbeddingA, Part::EmbeddingB)?) {
+        (Some((a, b)), None) => (a, b, false),
+        (None, Some((a, b))) => (a, b, true),
+        (Some(_), Some(_)) => return Err("is both of a matrix and of an embedding".to_owned()),
+        (None, None) => return Err("has neither A nor B".to_owned()),
+    };
+    let (&[rank, _], &[_, rank_of_b]) = (&tensors[a].shape[..], &tensors[b].shape[..]) else {
+        let (a, b) = (&tensors[a].shape, &tensors[b].shape);
+        return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected two axes each)"));
+    };
+    if rank != rank_of_b || rank == 0 {
+        return Err(format!("has A of rank {rank} and B of rank {rank_of_b}"));
+    }
+    let path = module.strip_suffix(".base_layer").unwrap_or(module);
+    let stated = settings.of_module(path, "rank_pattern", "r").unwrap_or(rank as f64);
+    let alpha = settings.of_module(path, "alpha_pattern", "lora_alpha").ok_or("has no lora_alpha in the config")?;
+    // A stack of n experts has n · r rows of A; anything else has r.
+    let experts = rank as f64 / stated;
+    let form = if settings.names_parameter(path) && experts > 1.0 && experts.fract() == 0.0 {
+        Form::Experts
+    } else if is_embedding || settings.flag("fan_in_fan_out") {
+        Form::Transposed
+    } else {
+        Form::Linear
+    };
+    let r = if form == Form::Experts { stated } else { rank as f64 };
+    let scale = if settings.flag("use_rslora") { alpha / r.sqrt() } else { alpha / r };
+    if !scale.is_finite() {
+        return Err(format!("has the scale {scale}"));
+    }
+    let get = |part: Part| parts.get(&part).copied();
+    let (magnitude, bias) = (get(Part::Magnitude), get(Part::Bias));
+    Ok(LoraModule { module: module.to_owned(), form, rank, alpha, scale, a, b, magnitude, bias })
+}
+
+/// adapter_config.json.
+struct Settings<'a> {
+    config: &'a Map<String, Value>,
+}
+
+impl Settings<'_> {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.config.get(key).and_then(Value::as_str)
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.config.get(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The number for a module: of the pattern that fits the end of its path, else the general one.
+    fn of_module(&self, path: &str, pattern: &str, general: &str) -> Option<f64> {
+        let patterns = self.config.get(pattern).and_then(Value::as_object);
+        let own = patterns.into_iter().flatten().find(|(key, _)| is_end(path, key)).map(|(_, value)| value);
+        let number = own.or_else(|| self.config.get(general)).and_then(Value::as_f64);
+        number.filter(|number| number.is_finite() && *number > 0.0)
+    }
+
+    /// Whether the path is one of a parameter (`target_parameters`), or of the module that holds one.
+    fn names_parameter(&self, path: &str) -> bool {
+        let listed = self.config.get("target_parameters").and_then(Value::as_array);
+        listed.into_iter().flatten().filter_map(Value::as_str).any(|name| {
+            let holder = name.rsplit_once('.').map_or(name, |(holder, _)| holder);
+            is_end(path, name) || is_end(path, holder)
+        })
+    }
+}
+
+/// Whether `end` is the end of `path`, of whole names.
+fn is_end(path: &str, end: &str) -> bool {
+    path == end || path.strip_suffix(end).is_some_and(|front| front.ends_with('.'))
+}
+
+/// Says what of the config the tensors do not bear out, and what is not undone.
+fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
+    let mut warn = |message: String| adapter.warnings.push(Warning::new("adapter_config", message));
+    if settings.flag("use_dora") && adapter.modules.iter().all(|module| module.magnitude.is_none()) {
+        warn("use_dora is set, and no module has a magnitude".to_owned());
+    }
+    if let Some(Value::Array(replication)) = settings.config.get("layer_replication")
+        && !replication.is_empty()
+    {
+        warn("layer_replication: the adapter belongs to a model with repeated layers".to_owned());
+    }
+    let patterned = settings.config.get("rank_pattern").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
+    if let Some(r) = settings.config.get("r").and_then(Value::as_u64)
+        && !patterned
+        && let Some(module) = adapter.modules.iter().find(|module| module.form != Form::Experts && module.rank != r)
+    {
+        warn(format!("r is {r}, and {} has the rank {}", quoted(&module.module), module.rank));
+    }
+}

@@ -1,0 +1,111 @@
+//! Adapters as PEFT names them.
+
+use serde_json::json;
+
+use super::*;
+use crate::model::dtype::Dtype;
+
+fn tensor(name: &str, shape: &[u64]) -> TensorInfo {
+    let bytes = 4 * shape.iter().product::<u64>();
+    TensorInfo { name: name.to_owned(), dtype: Dtype::F32, shape: shape.to_vec(), file: 0, offset: 0, bytes }
+}
+
+fn parse(config: Value, tensors: &[TensorInfo]) -> Result<Adapter> {
+    parse_adapter(Path::new("adapter"), config.as_object().unwrap(), tensors)
+}
+
+/// A and B of the module `path` with that rank, (out, in) = (8, 6).
+fn pair(path: &str, rank: u64) -> [TensorInfo; 2] {
+    [
+        tensor(&format!("base_model.model.{path}.lora_A.weight"), &[rank, 6]),
+        tensor(&format!("base_model.model.{path}.lora_B.weight"), &[8, rank]),
+    ]
+}
+
+#[test]
+fn rank_comes_from_the_tensors_and_scale_from_the_config() {
+    let tensors = [pair("model.layers.0.self_attn.q_proj", 4), pair("model.layers.0.self_attn.v_proj", 16)].concat();
+    let config = json!({
+        "peft_type": "LORA", "r": 4, "lora_alpha": 8, "base_model_name_or_path": "org/base", "task_type": "CAUSAL_LM",
+        "rank_pattern": { "v_proj": 16 }, "alpha_pattern": { "self_attn.v_proj": 32 },
+    });
+    let adapter = parse(config, &tensors).unwrap();
+    let facts: Vec<_> = adapter.modules.iter().map(|m| (m.module.as_str(), m.form, m.rank, m.alpha, m.scale)).collect();
+    assert_eq!(
+        facts,
+        [
+            ("model.layers.0.self_attn.q_proj", Form::Linear, 4, 8.0, 2.0),
+            ("model.layers.0.self_attn.v_proj", Form::Linear, 16, 32.0, 2.0),
+        ]
+    );
+    assert_eq!((adapter.modules[1].a, adapter.modules[1].b), (2, 3));
+    assert_eq!(adapter.declared_base.as_deref(), Some("org/base"));
+    assert_eq!((adapter.warnings, adapter.replaced), (vec![], vec![]));
+}
+
+#[test]
+fn rslora_divides_by_the_root_and_a_pattern_fits_whole_names() {
+    let config =
+        json!({ "peft_type": "LORA", "r": 4, "lora_alpha": 8, "use_rslora": true, "alpha_pattern": { "proj": 1 } });
+    assert_eq!(parse(config, &pair("a.q_proj", 4)).unwrap().modules[0].scale, 4.0);
+}
+
+#[test]
+fn embeddings_and_conv1d_are_transposed_and_saved_modules_replace() {
+    let tensors = [
+        tensor("base_model.model.embed.lora_embedding_A", &[2, 100]),
+        tensor("base_model.model.embed.lora_embedding_B", &[8, 2]),
+        tensor("base_model.model.embed.base_layer.weight", &[100, 8]),
+        tensor("base_model.model.lm_head.weight", &[100, 8]),
+        tensor("base_model.model.h.0.attn.c_attn.lora_A.weight", &[2, 8]),
+        tensor("base_model.model.h.0.attn.c_attn.lora_B.weight", &[24, 2]),
+        tensor("base_model.model.h.0.attn.c_attn.lora_B.bias", &[24]),
+        tensor("base_model.model.h.0.attn.c_attn.lora_magnitude_vector", &[24]),
+    ];
+    let config = json!({ "peft_type": "LORA", "r": 2, "lora_alpha": 2, "fan_in_fan_out": true, "use_dora": true });
+    let adapter = parse(config, &tensors).unwrap();
+    let facts: Vec<_> = adapter.modules.iter().map(|m| (m.module.as_str(), m.form, m.magnitude, m.bias)).collect();
+    assert_eq!(
+        facts,
+        [("embed", Form::Transposed, None, None), ("h.0.attn.c_attn", Form::Transposed, Some(7), Some(6))]
+    );
+    assert_eq!(adapter.replaced, [("lm_head.weight".to_owned(), 3)]);
+    assert_eq!(adapter.base_layers, [("embed.weight".to_owned(), 2)]);
+}
+
+#[test]
+fn stacks_of_experts_have_the_rank_of_all_experts() {
+    let config = json!({
+        "peft_type": "LORA", "r": 4, "lora_alpha": 8,
+        "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
+    });
+    let tensors = [pair("model.layers.0.mlp.experts", 12), pair("model.layers.0.mlp.experts.base_layer", 12)].concat();
+    let adapter = parse(config, &tensors).unwrap();
+    let facts: Vec<_> = adapter.modules.iter().map(|m| (m.module.as_str(), m.form, m.rank, m.scale)).collect();
+    assert_eq!(
+        facts,
+        [
+            ("model.layers.0.mlp.experts", Form::Experts, 12, 2.0),
+            ("model.layers.0.mlp.experts.base_layer", Form::Experts, 12, 2.0),
+        ]
+    );
+}
+
+#[test]
+fn adapters_that_contradict_themselves_are_refused() {
+    let lora = json!({ "peft_type": "LORA", "r": 4, "lora_alpha": 8 });
+    let error = |config: &Value, tensors: &[TensorInfo]| parse(config.clone(), tensors).unwrap_err().to_string();
+    let sound = pair("q", 4);
+    assert!(error(&json!({ "peft_type": "LOKR" }), &sound).contains("\"LOKR\" (expected LORA)"));
+    assert!(error(&json!({}), &sound).contains("without peft_type"));
+    assert!(error(&json!({ "peft_type": "LORA", "r": 4 }), &sound).contains("no lora_alpha"));
+    assert!(error(&json!({ "peft_type": "LORA", "lora_alpha": "8" }), &sound).contains("no lora_alpha"));
+    assert!(error(&lora, &sound[..1]).contains("has an A and no B"));
+    assert!(error(&lora, &sound[1..]).contains("has a B and no A"));
+    assert!(error(&lora, &[]).contains("without any tensor"));
+    let mixed = [sound[0].clone(), pair("q", 5)[1].clone()];
+    assert!(error(&lora, &mixed).contains("A of rank 4 and B of rank 5"));
+    let flat = [tensor("q.lora_A.weight", &[24]), sound[1].clone()];
+    assert!(error(&lora, &flat).contains("expected two axes each"));
+    assert_eq!(parse(lora, &pair("q", 5)).unwrap().warnings[0].message, "r is 4, and \"q\" has the rank 5");
+}
