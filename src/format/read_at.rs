@@ -1,7 +1,9 @@
 //! The view of a file that the format readers take: bytes at an offset, as in `object`'s `ReadRef`.
 
+use std::path::Path;
+
 use super::bytes::ByteSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Bytes at an offset.
 pub trait ReadAt {
@@ -32,27 +34,18 @@ impl ReadAt for ByteSource {
     }
 }
 
-impl ReadAt for [u8] {
+/// Bytes in memory.
+impl ReadAt for &[u8] {
     fn len(&self) -> u64 {
-        self.len() as u64
+        <[u8]>::len(self) as u64
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(out.len())?));
         match range.and_then(|range| self.get(range)) {
             Some(bytes) => out.copy_from_slice(bytes),
-            None => return Err(crate::error::Error::malformed(std::path::Path::new("memory"), "read past the end")),
+            None => return Err(Error::malformed(Path::new("memory"), "read past the end")),
         }
         Ok(())
-    }
-}
-
-impl ReadAt for Vec<u8> {
-    fn len(&self) -> u64 {
-        self.as_slice().len() as u64
-    }
-
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        self.as_slice().read_at(offset, out)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 
 fn parse(bytes: &[u8]) -> Result<GgufFile> {
-    parse_gguf(Path::new("model.gguf"), &bytes.to_vec(), 0)
+    parse_gguf(Path::new("model.gguf"), &bytes, 0)
 }
 
 fn sample() -> Vec<u8> {

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::dtype::Dtype;
 
 fn parse(bytes: &[u8]) -> Result<TorchFile> {
-    parse_torch(Path::new("model.bin"), &bytes.to_vec(), 0)
+    parse_torch(Path::new("model.bin"), &bytes, 0)
 }
 
 fn error(bytes: &[u8]) -> String {
@@ -22,7 +22,7 @@ fn floats(file: &TorchFile, bytes: &[u8], name: &str) -> Vec<f32> {
     let tensor = file.tensors.iter().find(|tensor| tensor.info.name == name).unwrap();
     assert_eq!(tensor.info.dtype, Dtype::F32);
     let mut out = vec![0; tensor.info.bytes as usize];
-    tensor.read(&bytes.to_vec(), 0..tensor.info.elements(), &mut out).unwrap();
+    tensor.read(&bytes, 0..tensor.info.elements(), &mut out).unwrap();
     out.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
 }
 
@@ -223,7 +223,7 @@ fn assert_sound(bytes: &[u8]) {
             let (width, elements) = (tensor.info.dtype.block().1, tensor.info.elements());
             assert!(elements * width <= bytes.len() as u64);
             let mut out = vec![0; (elements * width) as usize];
-            tensor.read(&bytes.to_vec(), 0..elements, &mut out).unwrap();
+            tensor.read(&bytes, 0..elements, &mut out).unwrap();
         }
         file.tied();
     }
