@@ -131,7 +131,8 @@ fn filtered_tensors_are_absent_on_both_sides() {
 #[test]
 fn expect_decides_the_exit_code() {
     let code = |target: &str, expect: &str| {
-        let output = wcmp().args(["compare", "-q", "--expect", expect]).args([fixture("base"), fixture(target)]).output();
+        let output =
+            wcmp().args(["compare", "-q", "--expect", expect]).args([fixture("base"), fixture(target)]).output();
         output.unwrap().status.code()
     };
     assert_eq!(code("fine-tuned", "related"), Some(0));

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::align::turned::orient_squares;
-use crate::align::{Alignment, align};
+use crate::align::{Alignment, Why, align};
 use crate::error::Result;
 use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Measurement};
 use crate::evidence::finding::{self, Finding};
-use crate::evidence::part::Part;
+use crate::evidence::part::{Kind, Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca;
 use crate::evidence::permutation::{self, Setting};
@@ -164,6 +164,9 @@ impl Comparison<'_> {
         for part in &mut parts {
             part.state = grade(part, tested, self.permutation.is_some());
         }
+        if self.permutation.is_some() {
+            distrust_formulas(&mut parts);
+        }
         parts
     }
 
@@ -188,7 +191,8 @@ impl Comparison<'_> {
         let of = |l: &Logical| component.is_none_or(|c| l.meaning.component == c);
         let coverage = figures::coverage(self.alignment, &of);
         let pairs = self.alignment.pairs.iter().zip(&self.measured.records).filter(|(p, _)| of(&p.target));
-        let nothing_left = !self.alignment.base_left.iter().chain(&self.alignment.target_left).any(|u| of(&u.tensor));
+        let mut left = self.alignment.base_left.iter().chain(&self.alignment.target_left);
+        let nothing_left = !left.any(|u| u.why != Why::Filtered && of(&u.tensor));
         let mut all_identical = nothing_left;
         let mut tensors = 0;
         for (_, record) in pairs {
@@ -198,6 +202,7 @@ impl Comparison<'_> {
         let stored = |m: &Model| m.logicals.iter().filter(|l| of(l)).count() as u64;
         let parts: Vec<Part> =
             parts.iter().filter(|p| component.is_none_or(|c| p.key.component == c)).cloned().collect();
+        let shared = parts.iter().any(|p| p.state == State::Reused);
         let mut findings = Findings {
             tensors: stored(self.models[0]).min(stored(self.models[1])),
             all_identical: all_identical && tensors > 0,
@@ -205,7 +210,7 @@ impl Comparison<'_> {
             parts,
             coverage: coverage[1].matrices.share(),
             matrix_excess: similarity.matrix_excess,
-            identical_matrices: similarity.identical_matrices,
+            identical_matrices: if shared { similarity.identical_matrices } else { 0 },
             direct: self.direct(component),
             share_seen_95: self.permutation.as_ref().and_then(|p| p.share_seen_95(component)),
             least_log10_p: self.permutation.as_ref().and_then(permutation::Permutation::log10_p),
@@ -279,6 +284,10 @@ impl Comparison<'_> {
             }));
         }
         out.extend(self.contradicted_claims(label));
+        out.extend(self.permutation.iter().flat_map(|p| &p.formula).map(|name| {
+            let message = "identical, perhaps computed by a formula: no evidence by itself";
+            Warning::about("identical_perhaps_formula", name.clone(), message)
+        }));
         out
     }
 
@@ -305,6 +314,16 @@ impl Comparison<'_> {
             ));
         }
         out
+    }
+}
+
+/// Takes back the grade of byte-identical matrices of no known role where nothing else is shared: filter banks, windows and
+/// tables of positions are identical in unrelated models, since a formula computes them (methods.md, section 4).
+fn distrust_formulas(parts: &mut [Part]) {
+    let suspect = |p: &Part| p.key.kind == Kind::Other && p.identical && p.test.is_none();
+    let all_suspect = parts.iter().filter(|p| p.state == State::Reused).all(suspect);
+    for part in parts.iter_mut().filter(|p| all_suspect && p.state == State::Reused) {
+        part.state = State::Unclear;
     }
 }
 

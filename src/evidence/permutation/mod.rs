@@ -131,6 +131,8 @@ pub struct Permutation {
     pub power: Vec<PowerOf>,
     /// The part that each test speaks of.
     pub parts: BTreeMap<PartKey, PartTest>,
+    /// Byte-identical matrices that are perhaps computed by a formula: no evidence.
+    pub formula: Vec<String>,
 }
 
 /// Kind of power that is of all independent blocks together.
@@ -231,10 +233,12 @@ pub fn run(setting: &Setting<'_>) -> Result<Permutation> {
     let mut skipped = Vec::new();
     let mut outcomes = blocks::run(setting, &mut skipped)?;
     let first_rows_group = outcomes.iter().map(|o| o.test.group + 1).max().unwrap_or(0);
-    outcomes.extend(rows::run(setting, first_rows_group, &mut skipped)?);
     let of_residual = residual::run(setting, &mut skipped)?;
+    let alike = outcomes.iter().chain(&of_residual).any(|o| o.test.log10_p <= rows::ALIKE);
+    let (of_rows, formula) = rows::run(setting, alike, first_rows_group, &mut skipped)?;
+    outcomes.extend(of_rows);
     setting.monitor.end();
-    Ok(gather(outcomes, of_residual, skipped))
+    Ok(Permutation { formula, ..gather(outcomes, of_residual, skipped) })
 }
 
 fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>) -> Permutation {
@@ -254,7 +258,7 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>
     }
     let power = powers(&blocks, &of_residual);
     let tests = blocks.into_iter().chain(of_residual).map(|o| o.test).collect();
-    Permutation { tests, skipped, blocks: combined, residual, power, parts }
+    Permutation { tests, skipped, blocks: combined, residual, power, parts, formula: Vec::new() }
 }
 
 fn probed(test: &Test) -> Probed {

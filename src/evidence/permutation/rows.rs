@@ -1,6 +1,6 @@
 //! Rows of matrices in networks of any other kind: one test a tensor, tensors of equal row count in one group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::evidence::part::Kind as PartKind;
 use crate::evidence::parts::{is_informative, part_of};
 use crate::evidence::units::{Features, Layout, RowFeatures, fixed_point_test};
-use crate::model::words::{Block, Role};
+use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
 
@@ -40,28 +40,98 @@ fn layout(logical: &Logical) -> Layout {
     }
 }
 
-pub(super) fn run(setting: &Setting<'_>, first_group: usize, skipped: &mut Vec<Skipped>) -> Result<Vec<Outcome>> {
+/// Tests the rows of every such matrix, and tells which matrices were left out because they may be computed by a formula.
+/// `alike` says whether other tests have found a likeness.
+pub(super) fn run(
+    setting: &Setting<'_>,
+    alike: bool,
+    first_group: usize,
+    skipped: &mut Vec<Skipped>,
+) -> Result<(Vec<Outcome>, Vec<String>)> {
     let pairs = setting.alignment.pairs.iter().zip(setting.records);
-    let tried: Vec<&Aligned> = pairs
-        .filter(|(pair, record)| {
-            let other = part_of(&pair.target).is_some_and(|key| key.kind == PartKind::Other);
-            other && is_informative(pair, record) && rows_are_units(&pair.target)
-        })
-        .map(|(pair, _)| pair)
-        .collect();
+    let tried = pairs.filter(|(pair, record)| {
+        let other = part_of(&pair.target).is_some_and(|key| key.kind == PartKind::Other);
+        other && is_informative(pair, record) && rows_are_units(&pair.target)
+    });
+    let (identical, changed): (Vec<_>, Vec<_>) = tried.partition(|(_, record)| record.identical);
+    let mut out = test_all(setting, changed.into_iter().map(|(pair, _)| pair), skipped)?;
+    let alike = alike || out.iter().any(|outcome| outcome.test.log10_p <= ALIKE);
+    let (mut kept, mut formula) = (Vec::new(), Vec::new());
+    for (pair, _) in identical {
+        if alike || looks_random(setting, pair)? { kept.push(pair) } else { formula.push(pair.target.name.clone()) }
+    }
+    if !alike && !are_large(setting, &kept) {
+        formula.extend(kept.drain(..).map(|pair| pair.target.name.clone()));
+        formula.sort();
+    }
+    out.extend(test_all(setting, kept.into_iter(), skipped)?);
+    skipped.extend(formula.iter().map(|name| Skipped {
+        what: format!("rows of {name}"),
+        why: "byte-identical while nothing else is alike: perhaps computed by a formula".to_owned(),
+    }));
+    let mut groups: BTreeMap<usize, usize> = BTreeMap::new();
+    for outcome in &mut out {
+        let next = first_group + groups.len();
+        outcome.test.group = *groups.entry(outcome.test.units[1]).or_insert(next);
+    }
+    Ok((out, formula))
+}
+
+/// What changed and is this unlikely to be alike by chance shows that equal bytes may come from descent.
+pub(super) const ALIKE: f64 = -6.0;
+
+/// Share of the target's matrix parameters from which on byte-identical matrices may speak for themselves.
+const LARGE: f64 = 0.05;
+
+fn are_large(setting: &Setting<'_>, pairs: &[&Aligned]) -> bool {
+    let matrices = setting.models[1].logicals.iter().filter(|l| l.meaning.class == Class::Matrix);
+    let all: u64 = matrices.map(Logical::elements).sum();
+    let these: u64 = pairs.iter().map(|pair| pair.target.elements()).sum();
+    these as f64 >= LARGE * all as f64
+}
+
+/// Whether the first rows have many values, few zeros, and no smoothness: filter banks, windows and tables of positions
+/// fail one of these.
+fn looks_random(setting: &Setting<'_>, pair: &Aligned) -> Result<bool> {
+    if setting.models[1].unreadable(&pair.target).is_some() {
+        return Ok(false);
+    }
+    let view = setting.models[1].view(&pair.target)?;
+    let rows = view.rows().min(64);
+    let mut values = vec![0.0f32; rows * view.columns()];
+    view.read_rows(0..rows, &mut values)?;
+    Ok(values_look_random(&values, view.columns()))
+}
+
+fn values_look_random(values: &[f32], columns: usize) -> bool {
+    let zeros = values.iter().filter(|v| **v == 0.0).count();
+    let distinct: BTreeSet<u32> = values.iter().map(|v| v.to_bits()).collect();
+    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
+    let (mut squares, mut neighbours) = (0.0, 0.0);
+    for row in values.chunks_exact(columns.max(1)) {
+        squares += row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+        neighbours += row.windows(2).map(|w| (f64::from(w[0]) - mean) * (f64::from(w[1]) - mean)).sum::<f64>();
+    }
+    4 * zeros < values.len()
+        && distinct.len() >= (values.len() / 8).min(64)
+        && squares > 0.0
+        && (neighbours / squares).abs() < 0.5
+}
+
+fn test_all<'a>(
+    setting: &Setting<'_>,
+    pairs: impl Iterator<Item = &'a Aligned>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Outcome>> {
+    let pairs: Vec<&Aligned> = pairs.collect();
     let tested: Vec<Result<std::result::Result<Outcome, Skipped>>> =
-        tried.par_iter().map(|pair| test(setting, pair)).collect();
+        pairs.par_iter().map(|pair| test(setting, pair)).collect();
     let mut out = Vec::new();
     for result in tested {
         match result? {
             Ok(outcome) => out.push(outcome),
             Err(why) => skipped.push(why),
         }
-    }
-    let mut groups: BTreeMap<usize, usize> = BTreeMap::new();
-    for outcome in &mut out {
-        let next = first_group + groups.len();
-        outcome.test.group = *groups.entry(outcome.test.units[1]).or_insert(next);
     }
     Ok(out)
 }
@@ -110,5 +180,23 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
             },
             part: part_of(&pair.target),
         })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::values_look_random;
+    use crate::numeric::rng::Draws;
+
+    #[test]
+    fn filter_banks_and_tables_do_not_look_random() {
+        let mut draws = Draws::new(0, "random rows");
+        let random: Vec<f32> = (0..64 * 40).map(|_| draws.normal() as f32).collect();
+        assert!(values_look_random(&random, 40));
+        let sine: Vec<f32> = (0..64 * 40).map(|i| (i as f32 % 40.0 * 0.1).sin()).collect();
+        assert!(!values_look_random(&sine, 40));
+        let bank: Vec<f32> = random.iter().enumerate().map(|(i, v)| if i % 4 == 0 { *v } else { 0.0 }).collect();
+        assert!(!values_look_random(&bank, 40));
+        assert!(!values_look_random(&[1.0, -1.0].repeat(64 * 20), 40));
     }
 }
