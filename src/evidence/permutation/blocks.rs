@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
-use crate::evidence::units::{Block, ColumnFeatures, Concat, Features, Held, Pair, RowFeatures, Sampling};
+use crate::evidence::units::{
+    Block, ColumnFeatures, Concat, Features, Held, Layout, Pair, RowFeatures, Sampling, Stacked,
+};
 use crate::evidence::units::{Untestable, block_test, clones};
 use crate::model::words::{Block as Place, Class, Component, Role};
+use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -19,6 +22,12 @@ use super::{Form, Kind, Outcome, Setting, Skipped, Test};
 
 /// Blocks whose probes are held at one time, in whole layers.
 const BATCH: usize = 16;
+
+/// Rows of an expert's default matrix that it is recognised by.
+const ROWS: usize = 16;
+
+/// Columns of these.
+const COLUMNS: usize = 32;
 
 /// A feed-forward block or an expert.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +85,17 @@ pub fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
 /// The default features of a block: rows of its first matrix, cut to drawn coordinates.
 pub fn default_features<'a>(view: &'a View<'_>, sampling: &Sampling) -> RowFeatures<'a> {
     RowFeatures::new(view).cut(&sampling.coordinates(view.columns()))
+}
+
+/// An expert as one unit, by 16 seeded rows and 32 seeded columns of its default matrix; none where the matrix is empty.
+pub fn as_unit<'a>(view: &'a View<'_>, sampling: &Sampling) -> Option<RowFeatures<'a>> {
+    let draw = |purpose, count, bound| Draws::new(sampling.seed, purpose).distinct(count, bound);
+    let rows = draw("rows of an expert", ROWS, view.rows());
+    let columns = draw("columns of an expert", COLUMNS, view.columns());
+    let coordinates = rows.iter().flat_map(|row| columns.iter().map(move |column| row * view.columns() + column));
+    let coordinates: Vec<usize> = coordinates.collect();
+    let whole = RowFeatures::with_layout(view, Layout::Neighbours(view.rows()))?;
+    (!coordinates.is_empty()).then(|| whole.cut(&coordinates))
 }
 
 /// One block on both sides.
@@ -137,7 +157,63 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
             outcomes[member].test.group = group;
         }
     }
+    let of_layers = experts_as_units(setting, &both, &outcomes)?;
+    outcomes.extend(of_layers);
     Ok(outcomes)
+}
+
+/// The experts of a layer as units, where there are enough of them on both sides: one test a layer, in the group of the
+/// layer's first expert, so that layers that are clones of one another stay together.
+fn experts_as_units(setting: &Setting<'_>, both: &[Both<'_>], outcomes: &[Outcome]) -> Result<Vec<Outcome>> {
+    let mut groups: BTreeMap<(Component, u32), usize> = BTreeMap::new();
+    for test in outcomes.iter().map(|outcome| &outcome.test).filter(|test| test.expert.is_some()) {
+        if let Some(layer) = test.layer {
+            groups.entry((test.component, layer)).or_insert(test.group);
+        }
+    }
+    let mut out = Vec::new();
+    for ((component, layer), group) in groups {
+        setting.monitor.check()?;
+        let alike =
+            both.iter().find(|b| (b.key.component, b.key.layer) == (component, layer) && b.key.expert.is_some());
+        let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else { continue };
+        let views = [0, 1].map(|side| experts_of(setting.models[side], component, layer, alike));
+        let [base, target] = views;
+        let (base, target) = (base?, target?);
+        let (Some(base), Some(target)) = (stack(&base, &setting.sampling), stack(&target, &setting.sampling)) else {
+            continue;
+        };
+        let pair = Pair { base: &base, target: &target };
+        if let Ok(block) = block_test(pair, None, &setting.sampling, false)? {
+            let test = test_of(&block, [base.units(), target.units()], Kind::Expert, component, [layer, layer]);
+            let name = Some(format!("experts of layer {layer}"));
+            out.push(Outcome { test: Test { name, group, ..test }, part: None });
+        }
+    }
+    Ok(out)
+}
+
+/// The matrices of the routed experts of a layer that are of the role and shape of `alike`, in the order of experts.
+fn experts_of<'a>(model: &'a Model, component: Component, layer: u32, alike: &Logical) -> Result<Vec<View<'a>>> {
+    let mut out: BTreeMap<u32, View<'_>> = BTreeMap::new();
+    for (_, logical) in model.places() {
+        let m = &logical.meaning;
+        let of_layer = (m.component, m.layer, m.role) == (component, Some(layer), alike.meaning.role);
+        if let (true, Some(expert), false) = (of_layer && logical.shape == alike.shape, m.expert, m.shared_expert)
+            && matches!(m.block, Some(Place::Layer(_)))
+            && model.unreadable(logical).is_none()
+        {
+            out.insert(expert, model.view(logical)?);
+        }
+    }
+    Ok(out.into_values().collect())
+}
+
+/// Experts one after another, each a unit.
+fn stack<'a>(experts: &'a [View<'_>], sampling: &Sampling) -> Option<Stacked<'a>> {
+    let units =
+        experts.iter().map(|view| -> Option<Box<dyn Features + 'a>> { Some(Box::new(as_unit(view, sampling)?)) });
+    Stacked::new(units.collect::<Option<Vec<_>>>()?)
 }
 
 /// Whole layers, at least [`BATCH`] blocks at a time.
@@ -187,56 +263,94 @@ fn alike_on_a_side(one: &[Held; 2], other: &[Held; 2]) -> bool {
 }
 
 fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<Tested, Skipped>> {
-    if setting.monitor.interrupted() {
-        return Err(Error::Interrupted);
-    }
-    let skip = |why: String| Ok(Err(Skipped { what: describe(block.key), why }));
-    let [base_matrices, target_matrices] = block.sides;
+    setting.monitor.check()?;
+    let looked = match look(setting.models, block.sides, &setting.sampling)? {
+        Ok(looked) => looked,
+        Err(why) => return Ok(Err(Skipped { what: describe(block.key), why })),
+    };
+    let Looked { block: found, units, probes, part } = looked;
+    let key = block.key;
+    let kind = if key.expert.is_some() { Kind::Expert } else { Kind::Ffn };
+    let test = Test { expert: key.expert, ..test_of(&found, units, kind, key.component, [key.layer, key.layer]) };
+    Ok(Ok(Tested { outcome: Outcome { test, part }, probes }))
+}
+
+/// A block looked at on both sides.
+pub struct Looked {
+    /// The outcome of the looks.
+    pub block: Block,
+    /// Units of base and target.
+    pub units: [usize; 2],
+    /// Probe units of base and target.
+    pub probes: [Held; 2],
+    /// The part of the target that the block belongs to.
+    pub part: Option<PartKey>,
+}
+
+/// Compares the units of a block of the base with those of a block of the target; where it cannot, says why.
+///
+/// # Errors
+/// When values cannot be read.
+pub fn look(
+    models: [&Model; 2],
+    sides: [&Matrices<'_>; 2],
+    sampling: &Sampling,
+) -> Result<std::result::Result<Looked, String>> {
+    let [base_matrices, target_matrices] = sides;
     let common = target_matrices.by_row.iter().find_map(|target| {
         let base = base_matrices.by_row.iter().find(|base| base.meaning.role == target.meaning.role)?;
         Some([*base, *target])
     });
-    let Some(firsts) = common else { return skip("no matrix of one role on both sides".to_owned()) };
+    let Some(firsts) = common else { return Ok(Err("no matrix of one role on both sides".to_owned())) };
     let mut views = Vec::new();
-    for (model, logical) in setting.models.into_iter().zip(firsts) {
+    for (model, logical) in models.into_iter().zip(firsts) {
         match model.unreadable(logical) {
-            Some(why) => return skip(why),
+            Some(why) => return Ok(Err(why)),
             None => views.push(model.view(logical)?),
         }
     }
-    let sampling = &setting.sampling;
     let [base, target] = [&views[0], &views[1]].map(|view| default_features(view, sampling));
     if base.width() != target.width() || views[0].columns() != views[1].columns() {
-        return skip(Untestable::UnequalWidths(views[0].columns(), views[1].columns()).to_string());
+        return Ok(Err(Untestable::UnequalWidths(views[0].columns(), views[1].columns()).to_string()));
     }
-    let all = AllFeatures::open(setting.models, block.sides)?;
+    let all = AllFeatures::open(models, sides)?;
     let all = all.as_ref().map(|all| [0, 1].map(|side| all.features(side, sampling)));
     let all = all.as_ref().and_then(|[b, t]| Some(Pair { base: b.as_ref()?, target: t.as_ref()? }));
-    let outcome = match block_test(Pair { base: &base, target: &target }, all, sampling, false)? {
-        Ok(outcome) => outcome,
-        Err(why) => return skip(why.to_string()),
+    let block = match block_test(Pair { base: &base, target: &target }, all, sampling, false)? {
+        Ok(block) => block,
+        Err(why) => return Ok(Err(why.to_string())),
     };
     let probes = [&base, &target].map(|side| Held::some(side, &sampling.probes(side.units())));
     let [base_probes, target_probes] = probes;
-    let probes = [base_probes?, target_probes?];
-    let part = part_of(firsts[1]);
-    Ok(Ok(Tested { outcome: outcome_of(block.key, &outcome, part, [base.units(), target.units()]), probes }))
+    Ok(Ok(Looked {
+        block,
+        units: [base.units(), target.units()],
+        probes: [base_probes?, target_probes?],
+        part: part_of(firsts[1]),
+    }))
 }
 
-fn outcome_of(key: &BlockKey, block: &Block, part: Option<PartKey>, units: [usize; 2]) -> Outcome {
+/// The test that the looks on a block make, between a layer of the base and one of the target.
+pub fn test_of(
+    block: &Block,
+    units: [usize; 2],
+    kind: Kind,
+    component: Component,
+    [base_layer, layer]: [u32; 2],
+) -> Test {
     let look = block.all_features.iter().chain(&block.direct).max_by_key(|look| look.hits);
     let (form, probes, hits) = match (look, &block.order) {
         (Some(look), _) => (Form::Direct, look.probes.len(), look.hits),
         (None, Some(order)) => (Form::Order, order.kept.len(), order.in_order),
         (None, None) => (Form::Direct, 0, 0),
     };
-    let test = Test {
-        kind: if key.expert.is_some() { Kind::Expert } else { Kind::Ffn },
+    Test {
+        kind,
         form,
-        component: key.component,
-        layer: Some(key.layer),
-        base_layer: Some(key.layer),
-        expert: key.expert,
+        component,
+        layer: Some(layer),
+        base_layer: Some(base_layer),
+        expert: None,
         name: None,
         units,
         probes,
@@ -244,8 +358,7 @@ fn outcome_of(key: &BlockKey, block: &Block, part: Option<PartKey>, units: [usiz
         log10_p: block.log10_p,
         exact: true,
         group: 0,
-    };
-    Outcome { test, part }
+    }
 }
 
 /// Gate, up and down of a block together, on both sides.

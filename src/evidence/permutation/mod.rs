@@ -4,7 +4,7 @@ pub mod blocks;
 pub mod residual;
 pub mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::align::Alignment;
 use crate::error::Result;
@@ -171,6 +171,13 @@ impl Permutation {
         combine(self.tests.iter().filter(|t| t.kind != Kind::Residual && component.is_none_or(|c| c == t.component)))
     }
 
+    /// Layers of one component, or of all, with at least 3 hits in a block.
+    pub fn layers_hit(&self, component: Option<Component>) -> BTreeSet<(Component, u32)> {
+        let units = self.tests.iter().filter(|t| t.kind != Kind::Residual && seen(t) >= HITS_OF_A_LAYER);
+        let of = units.filter(|t| component.is_none_or(|c| c == t.component));
+        of.filter_map(|t| Some((t.component, t.layer?))).collect()
+    }
+
     /// Least share of the units of the blocks of one component, or of all, whose reuse would have been seen.
     pub fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
         pooled(self.tests.iter().filter(|t| component.is_none_or(|c| c == t.component)))?.share_seen_95
@@ -261,6 +268,17 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>
     Permutation { tests, skipped, blocks: combined, residual, power, parts, formula: Vec::new() }
 }
 
+/// Hits that make a layer hit.
+const HITS_OF_A_LAYER: usize = 3;
+
+/// Bound from which units found in order count as hits: any two orders have a run in common.
+const IN_ORDER: f64 = -6.0;
+
+/// Units of a test that were found.
+fn seen(test: &Test) -> usize {
+    if test.form == Form::Order && test.log10_p > IN_ORDER { 0 } else { test.hits }
+}
+
 fn probed(test: &Test) -> Probed {
     Probed { probes: test.probes, units: test.units[0].max(test.units[1]) }
 }
@@ -279,7 +297,7 @@ fn combine<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Combined> {
         }
         if let Some(layer) = test.layer {
             let most = layers.entry((test.component, layer)).or_default();
-            *most = (*most).max(test.hits);
+            *most = (*most).max(seen(test));
         }
     }
     if log10_p.is_empty() {
@@ -289,7 +307,7 @@ fn combine<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Combined> {
     out.log10_p = chance::combined(&groups, &log10_p);
     out.groups = groups.len();
     out.layers = layers.len();
-    out.layers_hit = layers.values().filter(|hits| **hits >= 3).count();
+    out.layers_hit = layers.values().filter(|hits| **hits >= HITS_OF_A_LAYER).count();
     Some(out)
 }
 

@@ -35,22 +35,41 @@ pub fn layer_map(
     mut test: impl FnMut(usize, usize) -> Result<Option<f64>>,
 ) -> Result<Vec<Option<Origin>>> {
     let pairs = target.len() * base.len();
-    if base.first().is_none_or(|layer| layer.units() == 0) {
-        return Ok(vec![None; target.len()]);
-    }
-    let scores = likeness(target, base);
     let mut origins = Vec::with_capacity(target.len());
-    for (layer, scores) in scores.chunks_exact(base.len()).enumerate() {
-        // Of equal scores the first: it is tested like any other.
-        let best = (0..base.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-        let best = best.filter(|&best| scores[best] > 0.0);
-        let tested = match best {
-            Some(best) => test(layer, best)?.map(|log10_p| Origin { base: best, log10_p: bonferroni(log10_p, pairs) }),
+    for (layer, candidate) in candidates(target, base).into_iter().enumerate() {
+        let tested = match candidate {
+            Some(base) => test(layer, base)?,
             None => None,
         };
-        origins.push(tested.filter(|origin| origin.log10_p <= ACCEPTED));
+        origins.push(candidate.zip(tested).and_then(|(base, log10_p)| Origin::accepted(base, log10_p, pairs)));
     }
     Ok(origins)
+}
+
+impl Origin {
+    /// A layer of the base as origin, where log10 p of the fixed-point test is small enough after the choice among
+    /// `pairs` pairs of layers is paid for.
+    pub fn accepted(base: usize, log10_p: f64, pairs: usize) -> Option<Self> {
+        let log10_p = bonferroni(log10_p, pairs);
+        (log10_p <= ACCEPTED).then_some(Self { base, log10_p })
+    }
+}
+
+/// For each layer of the target the layer of the base whose same-index probes are most like its own, if any are.
+///
+/// # Panics
+/// When the probes of two layers differ in shape.
+pub fn candidates(target: &[Held], base: &[Held]) -> Vec<Option<usize>> {
+    if base.first().is_none_or(|layer| layer.units() == 0) {
+        return vec![None; target.len()];
+    }
+    let scores = likeness(target, base);
+    let best = |scores: &[f32]| {
+        // Of equal scores the first: it is tested like any other.
+        let best = (0..base.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        best.filter(|&best| scores[best] > 0.0)
+    };
+    scores.chunks_exact(base.len()).map(best).collect()
 }
 
 /// Mean cosine of same-index probes less that of probes shifted by one, shape (target layers, base layers): a layer's

@@ -27,7 +27,7 @@ pub use columns::ColumnFeatures;
 pub use features::{Features, Held, Layout, RowFeatures};
 pub use fixed_points::{FixedPoints, fixed_point_test};
 pub use joined::{Concat, Stacked};
-pub use layer_map::{Origin, layer_map};
+pub use layer_map::{Origin, candidates, layer_map};
 pub use matched::{Matched, matched_form};
 pub use order::{Order, order_test};
 pub use tokens::{Projected, TokenRows};
