@@ -83,12 +83,17 @@ impl Mean {
     }
 }
 
-/// Means and counts over some pairs.
+/// Means and counts over some pairs, those of mapped layers left out.
 pub fn similarity<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>>) -> Similarity {
+    over(measurements.into_iter().filter(|m| m.in_place()))
+}
+
+/// Means and counts over some pairs, whatever their layers.
+pub fn over<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>>) -> Similarity {
     let mut out = Similarity::default();
     let [mut all, mut matrix, mut excess, mut norm, mut norm_expected, mut norm_centered]: [Mean; 6] =
         Default::default();
-    for m in measurements.into_iter().filter(|m| m.in_place()) {
+    for m in measurements {
         out.aligned += 1;
         let informative = m.class != Class::Uninformative;
         out.identical += u64::from(m.record.identical);

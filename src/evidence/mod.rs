@@ -3,8 +3,10 @@
 pub mod chance;
 pub mod coordinates;
 pub mod disguise;
+pub mod experts;
 pub mod figures;
 pub mod finding;
+pub mod layer_map;
 pub mod mixture;
 pub mod part;
 pub mod parts;
@@ -15,3 +17,4 @@ pub mod recover;
 pub mod subspace;
 pub mod tokens;
 pub mod units;
+pub mod upcycling;

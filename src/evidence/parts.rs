@@ -7,7 +7,7 @@ use crate::measure::record::Record;
 use crate::model::words::{Block, Class, Role};
 use crate::view::logical::Logical;
 
-use super::part::{Kind, Part, PartKey, State};
+use super::part::{Kind, Part, PartKey, PartTest, State};
 
 /// The part that a tensor belongs to; `None` for routers, norms and whatever is no matrix.
 pub fn part_of(logical: &Logical) -> Option<PartKey> {
@@ -111,4 +111,71 @@ fn finish(key: PartKey, g: &Gathered) -> Part {
         state: State::Unclear,
         key,
     }
+}
+
+/// A part with such a bound of its own is in its place, whatever became of the rest of its layer.
+const IN_PLACE: f64 = -6.0;
+
+/// What became of a part that was looked for outside the place of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was found.
+    Found,
+    /// It was looked for, with this test and no other.
+    Sought,
+    /// What stands in its place in the base went elsewhere: the two were never a pair.
+    NeverAPair,
+}
+
+/// A part outside the place of its name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Elsewhere {
+    /// Layer of the base it was looked for in.
+    pub base_layer: Option<u32>,
+    /// The test that looked for it, paid for all it was tried on.
+    pub test: Option<PartTest>,
+    /// Excess over the matrices compared there, weighted by parameters.
+    pub excess: Option<f64>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+impl Elsewhere {
+    /// Sets it on the part.
+    pub fn apply(&self, part: &mut Part) {
+        match self.fate {
+            Fate::Found => {
+                part.found = true;
+                part.new = false;
+                part.base_layer = self.base_layer;
+                part.test = self.test;
+                part.excess = self.excess;
+            }
+            // A test without power leaves a part as new as it was.
+            Fate::Sought if part.test.is_none() && self.test.is_some_and(|test| test.has_power()) => {
+                part.new = false;
+                part.base_layer = self.base_layer;
+                part.test = self.test;
+            }
+            Fate::Sought => {}
+            Fate::NeverAPair => {
+                let in_place = part.identical || part.test.is_some_and(|test| test.log10_p <= IN_PLACE);
+                part.new = !in_place;
+                part.base_layer = part.base_layer.filter(|_| in_place);
+            }
+        }
+    }
+}
+
+/// Mean excess of each part over its pairs, weighted by parameters.
+pub fn excess(pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
+    let mut sums: BTreeMap<PartKey, (f64, f64)> = BTreeMap::new();
+    for (pair, record) in pairs.iter().zip(records).filter(|(pair, record)| is_informative(pair, record)) {
+        if let (Some(key), Some(excess)) = (part_of(&pair.target), record.part_excess()) {
+            let (sum, weight) = sums.entry(key).or_default();
+            *sum += excess * pair.target.elements() as f64;
+            *weight += pair.target.elements() as f64;
+        }
+    }
+    sums.into_iter().filter(|(_, (_, weight))| *weight > 0.0).map(|(key, (sum, weight))| (key, sum / weight)).collect()
 }

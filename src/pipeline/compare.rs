@@ -7,11 +7,11 @@ use crate::align::{Alignment, Why, align};
 use crate::error::Result;
 use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Measurement};
-use crate::evidence::finding::{self, Finding};
+use crate::evidence::finding::{self, Finding, Supports};
 use crate::evidence::part::{Kind, Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca;
-use crate::evidence::permutation::{self, Setting};
+use crate::evidence::permutation::{self, Setting, Test};
 use crate::evidence::units::Sampling;
 use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
@@ -19,7 +19,8 @@ use crate::measure::monitor::Monitor;
 use crate::measure::pass::{Measured, measure};
 use crate::model::checkpoint::Warning;
 use crate::model::words::Component;
-use crate::report::schema::{Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, VerdictRow};
+use crate::report::schema::VerdictRow;
+use crate::report::schema::{Compare, ComponentRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow};
 use crate::report::summary;
 use crate::verdict::decide::{Direct, Findings, Label, decide};
 use crate::verdict::grade::grade;
@@ -30,6 +31,7 @@ use crate::view::model::Model;
 
 use super::disguise;
 use super::options::{Deep, Hashing, Options, Pca, Switch};
+use super::structure::Structure;
 
 /// Compares two checkpoints. Runs on the current rayon pool.
 ///
@@ -58,13 +60,25 @@ pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Mo
         Some(direct) => disguise::look(&setting, direct, options.deep)?,
         None => None,
     };
+    let structure = match &permutation {
+        Some(permutation) => Structure::find(models, permutation, options, monitor)?,
+        None => Structure::default(),
+    };
     models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
     let pca = match options.pca {
         Pca::Off => None,
         mode => pca::run(models, &alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
     };
-    let comparison =
-        Comparison { models, alignment: &alignment, measured: &measured, permutation, disguises, pca, options };
+    let comparison = Comparison {
+        models,
+        alignment: &alignment,
+        measured: &measured,
+        permutation,
+        structure,
+        disguises,
+        pca,
+        options,
+    };
     Ok(comparison.report())
 }
 
@@ -74,6 +88,7 @@ struct Comparison<'a> {
     alignment: &'a Alignment,
     measured: &'a Measured,
     permutation: Option<permutation::Permutation>,
+    structure: Structure,
     disguises: Option<Disguises>,
     pca: Option<pca::Pca>,
     options: &'a Options,
@@ -110,14 +125,14 @@ impl Comparison<'_> {
                 leading.map_or(Pattern::NotApplicable, pattern),
                 decision.label,
             ),
-            layers: layers.iter().map(layer_row).collect(),
+            layers: layers.iter().map(summary::layer).chain(self.structure.layer_rows()).collect(),
             components: components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).collect(),
             parts: parts.iter().map(summary::part).collect(),
-            layer_map: None,
-            permutation: self.permutation.as_ref().map(|p| summary::permutation(p, self.disguises.as_ref())),
+            layer_map: self.structure.layer_map_rows(leading),
+            permutation: self.permutation.as_ref().map(|p| summary::permutation(p, &self.further_tests())),
             pca: self.pca.as_ref().map(|pca| summary::pca(pca, self.options.pca.word())),
-            experts: None,
-            transformations: disguise::rows(self.disguises.as_ref()),
+            experts: self.structure.experts_rows(),
+            transformations: self.transformations(),
             tokenizer: None,
             evidence: self.evidence(&similarity).iter().map(summary::finding).collect(),
             verdict: self.verdict(&whole),
@@ -125,7 +140,7 @@ impl Comparison<'_> {
                 base: self.alignment.base_left.iter().map(summary::unmatched).collect(),
                 target: self.alignment.target_left.iter().map(summary::unmatched).collect(),
             },
-            tensors: measurements.iter().map(|m| summary::tensor(m, digests)).collect(),
+            tensors: self.tensor_rows(&measurements),
             warnings: self.warnings(decision.label).iter().map(summary::warning).collect(),
         }
     }
@@ -135,9 +150,22 @@ impl Comparison<'_> {
         let mut out = figures::findings(similarity);
         out.extend(self.permutation.as_ref().and_then(permutation::Permutation::finding));
         out.extend(self.disguises.as_ref().and_then(Disguises::finding));
+        out.extend(self.structure.findings());
         out.extend(self.pca.as_ref().map(pca::Pca::finding));
         finding::order(&mut out);
         out
+    }
+
+    /// Tests beyond the direct ones: of layers that moved, and of disguises.
+    fn further_tests(&self) -> Vec<Test> {
+        let disguised = self.disguises.iter().flat_map(|d| &d.tests).cloned();
+        self.structure.tests().into_iter().chain(disguised).collect()
+    }
+
+    fn transformations(&self) -> Vec<TransformationRow> {
+        let mut rows = self.structure.transformations(self.tests());
+        rows.extend(disguise::rows(self.disguises.as_ref()));
+        rows
     }
 
     fn settings(&self) -> SettingsRow {
@@ -159,6 +187,7 @@ impl Comparison<'_> {
         for part in &mut parts {
             part.test = self.permutation.as_ref().and_then(|p| p.parts.get(&part.key)).copied();
         }
+        self.structure.place(&mut parts);
         let tested = parts.iter().filter(|p| p.test.is_some()).count();
         self.disguises.iter().for_each(|found| found.mark(&mut parts));
         for part in &mut parts {
@@ -203,6 +232,7 @@ impl Comparison<'_> {
         let parts: Vec<Part> =
             parts.iter().filter(|p| component.is_none_or(|c| p.key.component == c)).cloned().collect();
         let shared = parts.iter().any(|p| p.state == State::Reused);
+        let structure = self.structure.relations(self.models, self.tests(), &parts, component);
         let mut findings = Findings {
             tensors: stored(self.models[0]).min(stored(self.models[1])),
             all_identical: all_identical && tensors > 0,
@@ -213,7 +243,9 @@ impl Comparison<'_> {
             identical_matrices: if shared { similarity.identical_matrices } else { 0 },
             direct: self.direct(component),
             share_seen_95: self.permutation.as_ref().and_then(|p| p.share_seen_95(component)),
-            least_log10_p: self.permutation.as_ref().and_then(permutation::Permutation::log10_p),
+            least_log10_p: self.least_log10_p(similarity),
+            upcycling: self.structure.upcycling(component),
+            structure,
             ..Findings::default()
         };
         disguise::add(&mut findings, self.disguises.as_ref(), component);
@@ -222,8 +254,35 @@ impl Comparison<'_> {
 
     /// The direct form over the blocks of the model, or of one component.
     fn direct(&self, component: Option<Component>) -> Option<Direct> {
-        let combined = self.permutation.as_ref()?.blocks_of(component)?;
-        Some(Direct { log10_p: combined.log10_p, layers: combined.layers, layers_hit: combined.layers_hit })
+        let permutation = self.permutation.as_ref()?;
+        let combined = permutation.blocks_of(component);
+        let direct = combined.map(|c| Direct { log10_p: c.log10_p, layers: c.layers, layers_hit: c.layers_hit });
+        self.structure.direct(direct, component, permutation)
+    }
+
+    /// Least bound among the findings that speak for a likeness.
+    fn least_log10_p(&self, similarity: &figures::Similarity) -> Option<f64> {
+        let evidence = self.evidence(similarity);
+        let supporting = evidence.iter().filter(|f| matches!(f.supports, Supports::Derived | Supports::PartialReuse));
+        supporting.filter_map(|f| f.log10_p).min_by(f64::total_cmp)
+    }
+
+    /// Single tests of units.
+    fn tests(&self) -> &[permutation::Test] {
+        self.permutation.as_ref().map_or(&[], |p| p.tests.as_slice())
+    }
+
+    /// Aligned pairs, and those of layers that moved, by the names of target and base.
+    fn tensor_rows(&self, measurements: &[Measurement<'_>]) -> Vec<TensorRow> {
+        let digests = self.measured.digests.each_ref().map(Vec::as_slice);
+        let mapped = Measurement::of(&self.structure.mapped, &self.structure.records);
+        let mut rows: Vec<TensorRow> =
+            measurements.iter().chain(&mapped).map(|m| summary::tensor(m, digests)).collect();
+        rows.sort_by(|a, b| {
+            let key = |row: &TensorRow| (row.name.target.clone().into_bytes(), row.name.base.clone().into_bytes());
+            key(a).cmp(&key(b))
+        });
+        rows
     }
 
     fn verdict(&self, findings: &Findings) -> VerdictRow {
@@ -324,19 +383,5 @@ fn distrust_formulas(parts: &mut [Part]) {
     let all_suspect = parts.iter().filter(|p| p.state == State::Reused).all(suspect);
     for part in parts.iter_mut().filter(|p| all_suspect && p.state == State::Reused) {
         part.state = State::Unclear;
-    }
-}
-
-fn layer_row(l: &figures::Layer) -> LayerRow {
-    LayerRow {
-        component: l.component.to_string(),
-        layer: l.layer,
-        base_layer: Some(l.layer),
-        matrix_cosine: l.similarity.matrix_cosine,
-        matrix_excess: l.similarity.matrix_excess,
-        norm_cosine: l.similarity.norm_cosine,
-        tensors: l.similarity.aligned,
-        identical: l.similarity.identical,
-        log10_p: None,
     }
 }

@@ -5,3 +5,4 @@ mod disguise;
 pub mod filter;
 pub mod inspect;
 pub mod options;
+mod structure;

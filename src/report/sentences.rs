@@ -89,16 +89,14 @@ pub(super) fn transformation(row: &TransformationRow) -> String {
         let noun = if row.found_in.len() == 1 { "layer" } else { "layers" };
         out.push_str(&format!(" in {noun} {}", number::ranges(row.found_in.iter().copied())));
     }
-    let done = if row.kind == "pruned" { "kept" } else { "found again" };
+    let done = if row.kind.ends_with("pruned") { "kept" } else { "found again" };
     if let Some(kept) = row.units_kept {
         let of = row.units_of.map(|of| format!(" of {}", number::count(of))).unwrap_or_default();
         out.push_str(&format!(", {}{of} units {done}", number::count(kept)));
     }
-    out.push_str(&format!(
-        "; checked on {}: cosine {}",
-        escape::sentence(&row.check),
-        number::figure(row.check_cosine)
-    ));
+    let cosine =
+        row.check_cosine.map(|cosine| format!(": cosine {}", number::figure(Some(cosine)))).unwrap_or_default();
+    out.push_str(&format!("; checked on {}{cosine}", escape::sentence(&row.check)));
     out
 }
 

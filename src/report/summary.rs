@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::align::{Pair, Unmatched};
-use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Covered, Measurement};
 use crate::evidence::finding::Finding;
 use crate::evidence::part::Part;
@@ -19,9 +18,9 @@ use crate::view::model::Model;
 
 use super::manifest;
 use super::schema::{
-    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, NotTestable, OriginReading, PartRow, PcaRow,
-    PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow, UnmatchedRow, VerdictRow,
-    WarningRow,
+    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, LayerRow, NotTestable, OriginReading, PartRow,
+    PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow, UnmatchedRow,
+    VerdictRow, WarningRow,
 };
 
 /// Version of the program, as every report carries it.
@@ -81,6 +80,21 @@ pub fn coverage([base, target]: [figures::Coverage; 2]) -> Coverage {
     Coverage {
         parameters: shares(base.parameters, target.parameters),
         matrices: shares(base.matrices, target.matrices),
+    }
+}
+
+/// A layer compared with that of its own number.
+pub fn layer(l: &figures::Layer) -> LayerRow {
+    LayerRow {
+        component: l.component.to_string(),
+        layer: l.layer,
+        base_layer: Some(l.layer),
+        matrix_cosine: l.similarity.matrix_cosine,
+        matrix_excess: l.similarity.matrix_excess,
+        norm_cosine: l.similarity.norm_cosine,
+        tensors: l.similarity.aligned,
+        identical: l.similarity.identical,
+        log10_p: None,
     }
 }
 
@@ -195,15 +209,17 @@ pub fn warning(w: &Warning) -> WarningRow {
     WarningRow { code: w.code.to_owned(), message: w.message.clone(), name: w.name.clone() }
 }
 
-/// `permutation`, with the tests of disguises where they were looked for.
-pub fn permutation(p: &Permutation, disguises: Option<&Disguises>) -> PermutationRow {
+/// `permutation`; `further` are the tests of layers that moved and of disguises, which count for themselves.
+pub fn permutation(p: &Permutation, further: &[Test]) -> PermutationRow {
     let blocks = p.blocks.unwrap_or_default();
+    let next_group = p.tests.iter().map(|t| t.group as u64 + 1).max().unwrap_or(0);
+    let further = (next_group..).zip(further).map(|(group, t)| TestRow { group, ..test(t) });
     PermutationRow {
         log10_p: p.log10_p(),
         probes: blocks.probes as u64,
         hits: blocks.hits as u64,
         groups: blocks.groups as u64,
-        tests: p.tests.iter().chain(disguises.iter().flat_map(|d| &d.tests)).map(test).collect(),
+        tests: p.tests.iter().map(test).chain(further).collect(),
         power: p.power.iter().map(power).collect(),
         skipped: p.skipped.iter().map(|s| NotTestable { what: s.what.clone(), why: s.why.clone() }).collect(),
     }

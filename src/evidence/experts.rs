@@ -1,0 +1,341 @@
+//! Experts matched by content as well as by number (methods.md, section 4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::measure::monitor::Monitor;
+use crate::model::words::{Component, Role};
+use crate::numeric::assignment::assign;
+use crate::numeric::linalg::Dense;
+use crate::numeric::rows::RowSource;
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+
+use super::chance;
+use super::finding::{Family, Finding, Supports};
+use super::part::{PartKey, PartTest};
+use super::parts::{Elsewhere, Fate};
+use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks, look};
+use super::permutation::{Kind, Test};
+use super::units::{Held, Sampling};
+
+/// Least cosine at which two experts are tested as one: what 512 values leave to chance is 0.04.
+const WORTH_A_TEST: f64 = 0.1;
+
+/// log10 p, after the choice among all pairs of experts is paid for, at which an expert is found.
+const FOUND: f64 = -6.0;
+
+/// The experts of one layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Component.
+    pub component: Component,
+    /// Layer of the target.
+    pub layer: u32,
+    /// Layer of the base.
+    pub base_layer: u32,
+    /// Experts of the base.
+    pub base_experts: usize,
+    /// For each expert of the target, its number and that of the base's expert with its weights.
+    pub map: Vec<(u32, Option<u32>)>,
+    /// Least bound among the experts found by content.
+    pub log10_p: Option<f64>,
+    /// Cosine of the routers' rows of the experts found, in the order found: they took no part in it.
+    pub router: Option<f64>,
+}
+
+impl Layer {
+    /// Whether an expert was found under another number.
+    pub fn permuted(&self) -> bool {
+        self.map.iter().any(|(target, base)| base.is_some_and(|base| base != *target))
+    }
+
+    /// Experts that were found.
+    pub fn found(&self) -> usize {
+        self.map.iter().filter(|(_, base)| base.is_some()).count()
+    }
+}
+
+/// The experts of all layers that have them on both sides.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Experts {
+    /// Layers, ascending.
+    pub layers: Vec<Layer>,
+    /// What became of the target's parts.
+    pub parts: BTreeMap<PartKey, Elsewhere>,
+}
+
+type Routed<'a, 'b> = BTreeMap<(Component, u32), BTreeMap<u32, &'b Matrices<'a>>>;
+
+/// Routed experts by layer.
+fn routed<'a, 'b>(blocks: &'b BTreeMap<BlockKey, Matrices<'a>>) -> Routed<'a, 'b> {
+    let mut out: Routed<'a, 'b> = BTreeMap::new();
+    for (key, matrices) in blocks {
+        if let (Some(expert), false) = (key.expert, key.shared) {
+            out.entry((key.component, key.layer)).or_default().insert(expert, matrices);
+        }
+    }
+    out
+}
+
+/// Experts of one layer on both sides.
+struct Task<'a, 'b> {
+    component: Component,
+    /// Of base and target.
+    layers: [u32; 2],
+    /// Of base and target.
+    experts: [&'b BTreeMap<u32, &'b Matrices<'a>>; 2],
+    /// Experts found under their own number.
+    in_place: BTreeSet<u32>,
+}
+
+impl Task<'_, '_> {
+    /// Experts that are not in their places, of the base and of the target.
+    fn left(&self) -> [Vec<u32>; 2] {
+        self.experts.map(|experts| experts.keys().copied().filter(|e| !self.in_place.contains(e)).collect())
+    }
+}
+
+/// Matches the experts of each layer: those that `tests` found in their places by number, the others by content.
+/// `counterpart` gives the layer of the base that a layer of the target goes with.
+///
+/// The pairs with the largest sum of cosines are tested unit by unit, and the choice among all pairs is paid for.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn run(
+    models: [&Model; 2],
+    counterpart: &dyn Fn(Component, u32) -> Option<u32>,
+    tests: &[Test],
+    sampling: &Sampling,
+    monitor: &dyn Monitor,
+) -> Result<Experts> {
+    let of = models.map(blocks);
+    let [bases, targets] = of.each_ref().map(routed);
+    let of_experts = || tests.iter().filter(|test| test.kind == Kind::Expert && test.layer == test.base_layer);
+    let level = FOUND - (of_experts().count().max(1) as f64).log10();
+    let mut in_place: BTreeMap<(Component, u32), BTreeSet<u32>> = BTreeMap::new();
+    for test in of_experts().filter(|test| test.log10_p <= level) {
+        if let (Some(layer), Some(expert)) = (test.layer, test.expert) {
+            in_place.entry((test.component, layer)).or_default().insert(expert);
+        }
+    }
+    let mut tasks = Vec::new();
+    for (&(component, layer), target) in &targets {
+        let Some(base_layer) = counterpart(component, layer) else { continue };
+        let Some(base) = bases.get(&(component, base_layer)) else { continue };
+        let known = in_place.get(&(component, layer)).filter(|_| base_layer == layer);
+        tasks.push(Task {
+            component,
+            layers: [base_layer, layer],
+            experts: [base, target],
+            in_place: known.cloned().unwrap_or_default(),
+        });
+    }
+    let pairs: usize = tasks.iter().map(|task| task.left().iter().map(Vec::len).product::<usize>()).sum();
+    let mut out = Experts::default();
+    for task in &tasks {
+        monitor.check()?;
+        let by_content = match_by_content(models, task, pairs, sampling)?;
+        out.add(models, task, by_content)?;
+    }
+    Ok(out)
+}
+
+/// Experts of base and target found by content, with the part of the target and the bound.
+struct Match {
+    experts: [u32; 2],
+    part: Option<PartKey>,
+    log10_p: f64,
+}
+
+fn match_by_content(models: [&Model; 2], task: &Task<'_, '_>, pairs: usize, sampling: &Sampling) -> Result<Vec<Match>> {
+    let left = task.left();
+    let matrices = |side: usize, expert: u32| task.experts[side].get(&expert).copied();
+    let shape = left[1].first().and_then(|e| matrices(1, *e)).map(|m| (m.by_row[0].meaning.role, &m.by_row[0].shape));
+    let Some((role, shape)) = shape else { return Ok(Vec::new()) };
+    let mut numbers = [Vec::new(), Vec::new()];
+    let mut units = [Vec::new(), Vec::new()];
+    for side in 0..2 {
+        let read = left[side].par_iter().map(|&expert| {
+            let alike =
+                |l: &&Logical| l.meaning.role == role && l.shape == *shape && models[side].unreadable(l).is_none();
+            let Some(first) = matrices(side, expert).and_then(|m| m.by_row.iter().copied().find(|l| alike(l))) else {
+                return Ok(None);
+            };
+            let view = models[side].view(first)?;
+            let Some(features) = as_unit(&view, sampling) else { return Ok(None) };
+            Ok(Some((expert, Held::some(&features, &[0])?)))
+        });
+        let read: Vec<Result<Option<(u32, Held)>>> = read.collect();
+        for unit in read {
+            if let Some((expert, unit)) = unit? {
+                numbers[side].push(expert);
+                units[side].push(unit);
+            }
+        }
+    }
+    let similarity = similarity(&units[1], &units[0]);
+    let chosen = assign(&similarity).into_iter().enumerate().filter_map(|(target, base)| Some((target, base?)));
+    let chosen: Vec<[usize; 2]> = chosen
+        .filter(|&(target, base)| similarity.row(target)[base] >= WORTH_A_TEST)
+        .map(|(target, base)| [base, target])
+        .collect();
+    let tested: Vec<Result<Option<Match>>> = chosen
+        .par_iter()
+        .map(|&[base, target]| {
+            let experts = [numbers[0][base], numbers[1][target]];
+            let (Some(base), Some(target)) = (matrices(0, experts[0]), matrices(1, experts[1])) else {
+                return Ok(None);
+            };
+            let Ok(Looked { block, part, .. }) = look(models, [base, target], sampling)? else { return Ok(None) };
+            let log10_p = chance::bonferroni(block.log10_p, pairs);
+            Ok((log10_p <= FOUND).then_some(Match { experts, part, log10_p }))
+        })
+        .collect();
+    tested.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// Cosines of single units, shape (rows, columns).
+fn similarity(rows: &[Held], columns: &[Held]) -> Dense {
+    let cosine = |a: &Held, b: &Held| -> f64 {
+        a.values().iter().zip(b.values()).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+    };
+    let values = rows.par_iter().flat_map_iter(|row| columns.iter().map(move |column| cosine(row, column)));
+    Dense { rows: rows.len(), columns: columns.len(), values: values.collect() }
+}
+
+impl Experts {
+    fn add(&mut self, models: [&Model; 2], task: &Task<'_, '_>, by_content: Vec<Match>) -> Result<()> {
+        let mut origins: BTreeMap<u32, u32> = task.in_place.iter().map(|expert| (*expert, *expert)).collect();
+        origins.extend(by_content.iter().map(|found| (found.experts[1], found.experts[0])));
+        let map: Vec<(u32, Option<u32>)> =
+            task.experts[1].keys().map(|expert| (*expert, origins.get(expert).copied())).collect();
+        let log10_p = by_content.iter().map(|found| found.log10_p).min_by(f64::total_cmp);
+        for found in by_content {
+            let test = PartTest { log10_p: found.log10_p, share_seen_95: None };
+            if let Some(key) = found.part {
+                let elsewhere =
+                    Elsewhere { base_layer: Some(task.layers[0]), test: Some(test), excess: None, fate: Fate::Found };
+                self.parts.insert(key, elsewhere);
+            }
+        }
+        let layer = Layer {
+            component: task.component,
+            layer: task.layers[1],
+            base_layer: task.layers[0],
+            base_experts: task.experts[0].len(),
+            map,
+            log10_p,
+            router: None,
+        };
+        let router = if layer.permuted() { router_cosine(models, &layer)? } else { None };
+        self.layers.push(Layer { router, ..layer });
+        Ok(())
+    }
+
+    /// Layers of a component, or of all.
+    pub fn of(&self, component: Option<Component>) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().filter(move |layer| component.is_none_or(|c| c == layer.component))
+    }
+
+    /// Whether half of the experts of a layer of the target were found, at least.
+    pub fn hit(&self, component: Component, layer: u32) -> bool {
+        self.of(Some(component)).any(|l| l.layer == layer && l.found() > 0 && 2 * l.found() >= l.map.len())
+    }
+
+    /// What the content of the experts says, where any was found by it.
+    pub fn finding(&self) -> Option<Finding> {
+        // Each bound is paid for all pairs of all layers.
+        let log10_p = self.layers.iter().filter_map(|layer| layer.log10_p).min_by(f64::total_cmp)?;
+        let found: usize = self.layers.iter().map(Layer::found).sum();
+        let all: usize = self.layers.iter().map(|layer| layer.map.len()).sum();
+        let moved: usize =
+            self.layers.iter().map(|layer| layer.map.iter().filter(|(t, b)| b.is_some_and(|b| b != *t)).count()).sum();
+        Some(Finding {
+            kind: Family::Experts,
+            statement: format!("{found} of {all} routed experts are the base's, {moved} of them under another number"),
+            value: Some(found as f64),
+            log10_p: Some(log10_p),
+            supports: Supports::Derived,
+            scope: "model".to_owned(),
+        })
+    }
+}
+
+/// Cosine of the rows of both routers in the order found; none where a router is missing or of another shape.
+fn router_cosine(models: [&Model; 2], layer: &Layer) -> Result<Option<f64>> {
+    let router = |side: usize, number: u32| {
+        let mut routers = models[side].places().map(|(_, logical)| logical).filter(|logical| {
+            let m = &logical.meaning;
+            (m.role, m.component, m.layer, logical.shape.len()) == (Role::Router, layer.component, Some(number), 2)
+        });
+        routers.next()
+    };
+    let (Some(base), Some(target)) = (router(0, layer.base_layer), router(1, layer.layer)) else { return Ok(None) };
+    if models[0].unreadable(base).is_some() || models[1].unreadable(target).is_some() {
+        return Ok(None);
+    }
+    let (base, target) = (models[0].view(base)?, models[1].view(target)?);
+    if base.columns() != target.columns() {
+        return Ok(None);
+    }
+    let [mut ab, mut aa, mut bb] = [0.0; 3];
+    let mut rows = [vec![0.0; base.columns()], vec![0.0; base.columns()]];
+    for (of_target, of_base) in
+        layer.map.iter().filter_map(|(target, base)| Some((*target as usize, (*base)? as usize)))
+    {
+        if of_base >= base.rows() || of_target >= target.rows() {
+            return Ok(None);
+        }
+        base.read_rows(of_base..of_base + 1, &mut rows[0])?;
+        target.read_rows(of_target..of_target + 1, &mut rows[1])?;
+        for (a, b) in rows[0].iter().zip(&rows[1]) {
+            let (a, b) = (f64::from(*a), f64::from(*b));
+            ab += a * b;
+            aa += a * a;
+            bb += b * b;
+        }
+    }
+    let norms = (aa * bb).sqrt();
+    Ok((norms > 0.0 && norms.is_finite()).then(|| (ab / norms).clamp(-1.0, 1.0)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numeric::rng::Draws;
+
+    #[test]
+    fn the_best_assignment_of_re_ordered_units_undoes_the_order() {
+        let mut draws = Draws::new(0, "experts");
+        let mut unit = || Held::new((0..512).map(|_| draws.normal() as f32).collect(), 512);
+        let base: Vec<Held> = (0..9).map(|_| unit()).collect();
+        let order = [4, 2, 8, 0, 6];
+        let target: Vec<Held> = order.iter().map(|&expert| base[expert].clone()).chain([unit()]).collect();
+        let similarity = similarity(&target, &base);
+        let found = assign(&similarity);
+        assert_eq!(found[..5], order.map(Some));
+        assert!(similarity.row(5)[found[5].unwrap()] < 2.0 * WORTH_A_TEST);
+        assert!((0..5).all(|row| similarity.row(row)[order[row]] > 0.99));
+    }
+
+    #[test]
+    fn a_layer_is_permuted_where_an_expert_has_another_number() {
+        let layer = |map: Vec<(u32, Option<u32>)>| Layer {
+            component: Component::Text,
+            layer: 0,
+            base_layer: 0,
+            base_experts: 4,
+            map,
+            log10_p: None,
+            router: None,
+        };
+        assert!(!layer(vec![(0, Some(0)), (1, None)]).permuted());
+        let moved = layer(vec![(0, Some(2)), (1, None)]);
+        assert!(moved.permuted() && moved.found() == 1);
+    }
+}

@@ -1,0 +1,228 @@
+//! Dense feed-forwards copied to experts, and experts made dense (methods.md, section 4): unit order survives copying.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::measure::monitor::Monitor;
+use crate::model::words::Component;
+use crate::view::model::Model;
+
+use super::chance;
+use super::finding::{Family, Finding, Supports};
+use super::part::{PartKey, PartTest};
+use super::parts::{Elsewhere, Fate};
+use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks, look};
+use super::power::{Power, Probed};
+use super::units::Sampling;
+
+/// log10 p at which a block counts as copied.
+const FOUND: f64 = -6.0;
+
+/// A layer that is dense on one side and has experts on the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Layer {
+    /// Component.
+    pub component: Component,
+    /// Layer of the target.
+    pub layer: u32,
+    /// Layer of the base.
+    pub base_layer: u32,
+    /// Experts compared with the dense feed-forward.
+    pub experts: usize,
+    /// Those that share its units.
+    pub found: usize,
+    /// log10 of the bound: experts copied from one feed-forward are clones, so a layer is one test.
+    pub log10_p: f64,
+}
+
+/// All layers that are dense on one side only.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Upcycling {
+    /// Layers, ascending.
+    pub layers: Vec<Layer>,
+    /// What became of the target's parts.
+    pub parts: BTreeMap<PartKey, Elsewhere>,
+}
+
+type Blocks<'a, 'b> = BTreeMap<(Component, u32), Vec<(&'b BlockKey, &'b Matrices<'a>)>>;
+
+/// The blocks of each layer.
+fn by_layer<'a, 'b>(blocks: &'b BTreeMap<BlockKey, Matrices<'a>>) -> Blocks<'a, 'b> {
+    let mut out: Blocks<'a, 'b> = BTreeMap::new();
+    for (key, matrices) in blocks {
+        out.entry((key.component, key.layer)).or_default().push((key, matrices));
+    }
+    out
+}
+
+/// The one dense feed-forward of a layer without experts.
+fn dense<'a, 'b>(layer: &[(&'b BlockKey, &'b Matrices<'a>)]) -> Option<&'b Matrices<'a>> {
+    match layer {
+        [(key, matrices)] if key.expert.is_none() && !key.shared => Some(*matrices),
+        _ => None,
+    }
+}
+
+/// The experts of a layer, routed and shared, where it has routed ones.
+fn experts<'a, 'b>(layer: &[(&'b BlockKey, &'b Matrices<'a>)]) -> Vec<&'b Matrices<'a>> {
+    if layer.iter().all(|(key, _)| key.expert.is_none()) {
+        return Vec::new();
+    }
+    let of = layer.iter().filter(|(key, _)| key.expert.is_some() || key.shared);
+    of.map(|(_, matrices)| *matrices).collect()
+}
+
+/// A layer to be tested.
+struct Task<'a, 'b> {
+    component: Component,
+    /// Of base and target.
+    layers: [u32; 2],
+    /// Base and target of each test.
+    sides: Vec<[&'b Matrices<'a>; 2]>,
+}
+
+/// Compares the dense feed-forward of one side with each expert of the other, layer by layer. `counterpart` gives the
+/// layer of the base that a layer of the target goes with.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn run(
+    models: [&Model; 2],
+    counterpart: &dyn Fn(Component, u32) -> Option<u32>,
+    sampling: &Sampling,
+    monitor: &dyn Monitor,
+) -> Result<Upcycling> {
+    let of = models.map(blocks);
+    let [bases, targets] = of.each_ref().map(by_layer);
+    let mut tasks: Vec<Task<'_, '_>> = Vec::new();
+    for (&(component, layer), target) in &targets {
+        let Some(base_layer) = counterpart(component, layer) else { continue };
+        let Some(base) = bases.get(&(component, base_layer)) else { continue };
+        let sides: Vec<[&Matrices<'_>; 2]> = match (dense(base), dense(target)) {
+            (Some(base), None) => experts(target).into_iter().map(|target| [base, target]).collect(),
+            (None, Some(target)) => experts(base).into_iter().map(|base| [base, target]).collect(),
+            _ => Vec::new(),
+        };
+        tasks.push(Task { component, layers: [base_layer, layer], sides });
+    }
+    tasks.retain(|task| !task.sides.is_empty());
+    let tests: usize = tasks.iter().map(|task| task.sides.len()).sum();
+    let mut out = Upcycling::default();
+    for task in &tasks {
+        monitor.check()?;
+        let looked: Vec<Result<std::result::Result<Looked, String>>> =
+            task.sides.par_iter().map(|sides| look(models, *sides, sampling)).collect();
+        let looked: Result<Vec<_>> = looked.into_iter().collect();
+        let looked: Vec<Looked> = looked?.into_iter().flatten().collect();
+        if looked.is_empty() {
+            continue;
+        }
+        out.add(task, &looked, tests);
+    }
+    Ok(out)
+}
+
+impl Upcycling {
+    fn add(&mut self, task: &Task<'_, '_>, looked: &[Looked], tests: usize) {
+        let bounds: Vec<f64> = looked.iter().map(|looked| looked.block.log10_p).collect();
+        let found = bounds.iter().filter(|p| chance::bonferroni(**p, tests) <= FOUND).count();
+        self.layers.push(Layer {
+            component: task.component,
+            layer: task.layers[1],
+            base_layer: task.layers[0],
+            experts: looked.len(),
+            found,
+            log10_p: chance::group(&bounds),
+        });
+        for looked in looked {
+            let Some(key) = &looked.part else { continue };
+            let log10_p = chance::bonferroni(looked.block.log10_p, tests);
+            let power = looked.block.direct.as_ref().and_then(|direct| {
+                Power::part(Probed { probes: direct.probes.len(), units: direct.units }, tests).share_seen_95
+            });
+            let fate = if log10_p <= FOUND { Fate::Found } else { Fate::Sought };
+            let sought = Elsewhere {
+                base_layer: Some(task.layers[0]),
+                test: Some(PartTest { log10_p, share_seen_95: power }),
+                excess: None,
+                fate,
+            };
+            let kept = self.parts.entry(key.clone()).or_insert(sought);
+            if kept.test.is_none_or(|test| log10_p < test.log10_p) {
+                *kept = sought;
+            }
+        }
+    }
+
+    /// Layers of a component, or of all.
+    fn of(&self, component: Option<Component>) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().filter(move |layer| component.is_none_or(|c| c == layer.component))
+    }
+
+    /// Median log10 p over the layers of one component, or of all.
+    pub fn median(&self, component: Option<Component>) -> Option<f64> {
+        let mut bounds: Vec<f64> = self.of(component).map(|layer| layer.log10_p).collect();
+        bounds.sort_by(f64::total_cmp);
+        // Of an even number the upper one: the weaker bound.
+        bounds.get(bounds.len() / 2).copied()
+    }
+
+    /// Whether the median says that experts and feed-forwards share their units.
+    pub fn decides(&self, component: Option<Component>) -> bool {
+        self.median(component).is_some_and(|p| p <= FOUND)
+    }
+
+    /// Whether a layer of the target was found.
+    pub fn hit(&self, component: Component, layer: u32) -> bool {
+        self.of(Some(component)).any(|l| l.layer == layer && l.found > 0)
+    }
+
+    /// What the comparison says.
+    pub fn finding(&self) -> Option<Finding> {
+        let least = self.layers.iter().map(|layer| layer.log10_p).min_by(f64::total_cmp)?;
+        let log10_p = chance::bonferroni(least, self.layers.len());
+        let layers = self.layers.iter().filter(|layer| layer.found > 0).count();
+        let [found, experts] =
+            [|l: &Layer| l.found, |l: &Layer| l.experts].map(|count| self.layers.iter().map(count).sum::<usize>());
+        let supports = if log10_p <= -3.0 { Supports::Derived } else { Supports::FromScratch };
+        Some(Finding {
+            kind: Family::Experts,
+            statement: format!(
+                "{found} of {experts} experts share the units of the dense feed-forward on the other side, in {layers} of \
+                 {} layers",
+                self.layers.len()
+            ),
+            value: Some(found as f64),
+            log10_p: Some(log10_p),
+            supports,
+            scope: "model".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_layers_or_more_must_agree() {
+        let layer = |(layer, log10_p): (u32, f64)| Layer {
+            component: Component::Text,
+            layer,
+            base_layer: layer,
+            experts: 4,
+            found: 0,
+            log10_p,
+        };
+        let of = |bounds: &[f64]| Upcycling {
+            layers: (0..).zip(bounds.iter().copied()).map(layer).collect(),
+            parts: BTreeMap::new(),
+        };
+        assert_eq!(of(&[]).median(None), None);
+        assert_eq!(of(&[-100.0, 0.0, -50.0]).median(None), Some(-50.0));
+        assert!(!of(&[-100.0, 0.0]).decides(None) && of(&[-100.0, 0.0, -7.0]).decides(None));
+        assert_eq!(of(&[-100.0]).median(Some(Component::Vision)), None);
+    }
+}
