@@ -1,6 +1,7 @@
 //! Which tensor of the base goes with which of the target: by name and shape, then by prefix, then by meaning.
 
 pub mod prefix;
+pub mod shared;
 pub mod turned;
 
 use std::collections::{BTreeMap, BTreeSet};

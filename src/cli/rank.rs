@@ -2,21 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Answer;
-use super::settings::{Analyses, Settings};
-use crate::error::{Error, Result};
+use super::choices::OutputFormat;
+use super::exit::Exit;
+use super::settings::{Analyses, Settings, Verbosity};
+use super::{Answer, input};
+use crate::error::Result;
 use crate::measure::monitor::Monitor;
+use crate::pipeline;
+use crate::report::schema::Rank;
+use crate::report::{csv, json, markdown, text};
 
-/// Runs the command.
+/// Holds every base against the target and renders the report.
 ///
 /// # Errors
-/// This build does not have it.
+/// A checkpoint that cannot be read, or an interrupt.
 pub(super) fn run(
-    _settings: &Settings,
-    _analyses: &Analyses,
+    settings: &Settings,
+    analyses: &Analyses,
     target: &Path,
-    _bases: &[PathBuf],
-    _monitor: &dyn Monitor,
+    bases: &[PathBuf],
+    monitor: &dyn Monitor,
 ) -> Result<Answer> {
-    Err(Error::unsupported(target, "wcmp rank is not part of this build"))
+    let options = &analyses.options;
+    let open = |path: &Path| input::open(path, options.io, &settings.output);
+    let target = open(target)?;
+    let bases = bases.iter().map(|base| open(base)).collect::<Result<Vec<_>>>()?;
+    let rank = || pipeline::rank::rank(target, bases, options, monitor);
+    let mut ranked = settings.pool()?.install(rank)?;
+    let met = analyses.expect.as_ref().is_none_or(|expect| expect.names(ranked.conclusion.label));
+    Ok(Answer { report: render(&mut ranked, settings), exit: Exit::answered(met), notes: Vec::new() })
+}
+
+fn render(ranked: &mut Rank, settings: &Settings) -> String {
+    let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
+    if for_people && settings.verbosity == Verbosity::Quiet {
+        ranked.warnings.clear();
+    }
+    match settings.format {
+        OutputFormat::Text => text::rank(ranked, &settings.style),
+        OutputFormat::Json => json::to_string(ranked),
+        OutputFormat::Csv => csv::rank(ranked),
+        OutputFormat::Markdown => markdown::rank(ranked, &settings.style),
+    }
 }

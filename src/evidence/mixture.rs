@@ -25,6 +25,22 @@ pub struct Mixture {
     pub identifiable: bool,
 }
 
+/// Least weight of an ingredient.
+const INGREDIENT: f64 = 0.05;
+
+impl Mixture {
+    /// The bases that the target is a merge of: two or more whose weights are clearly above 0 and which explain together
+    /// what none of them does alone. Empty where it is no merge of the bases.
+    ///
+    /// The common origin of n relatives is their average too, but leaves 1/n of the distance to any of them; a merge has
+    /// to leave less than half of that.
+    pub fn ingredients(&self) -> Vec<usize> {
+        let found: Vec<usize> = (0..self.weights.len()).filter(|&i| self.weights[i] >= INGREDIENT).collect();
+        let left = self.gain_over_single.map_or(1.0, |gain| 1.0 - gain);
+        if found.len() >= 2 && left < 0.5 / found.len() as f64 { found } else { Vec::new() }
+    }
+}
+
 /// Weights of the last model of `products` on the others; shape (bases + 1, bases + 1).
 ///
 /// `None` without a base, with a sum that is not finite, and where the target or all bases are zero.
@@ -195,6 +211,22 @@ mod tests {
         assert!((ancestor.gain_over_single.unwrap() - 0.5).abs() < 0.05, "{ancestor:?}");
         let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
         assert!((mixture(&products(&[&a, &b, &of_three])).unwrap().gain_over_single.unwrap() - 0.75).abs() < 0.05);
+    }
+
+    #[test]
+    fn ingredients_are_named_of_a_merge_and_of_nothing_else() {
+        let origin = random(1);
+        let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
+        let (a, b, c) = (tuned(2), tuned(3), tuned(4));
+        let of = |models: &[&[f64]]| mixture(&products(models)).unwrap().ingredients();
+        let merge = sum(&[(0.3, &a), (0.7, &b), (0.001, &random(5))]);
+        assert_eq!(of(&[&c, &a, &b, &merge]), [1, 2]);
+        assert_eq!(of(&[&a, &b, &c, &sum(&[(0.4, &a), (0.3, &b), (0.3, &c)])]), [0, 1, 2]);
+        for target in [&origin, &c, &random(9), &a] {
+            assert!(of(&[&a, &b, target]).is_empty());
+        }
+        assert!(of(&[&a, &b, &c, &origin]).is_empty());
+        assert!(of(&[&a, &merge]).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod chance;
 pub mod coordinates;
 pub mod disguise;
 pub mod experts;
+pub mod family;
 pub mod figures;
 pub mod finding;
 pub mod layer_map;

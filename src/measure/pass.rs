@@ -29,7 +29,7 @@ pub struct Measured {
 }
 
 /// Bytes of a chunk where only a digest is taken.
-const DIGEST_CHUNK: u64 = 1 << 20;
+pub(super) const DIGEST_CHUNK: u64 = 1 << 20;
 
 /// Measures every pair, and digests every stored tensor of both sides if `hash`. Runs on the current rayon pool.
 ///
@@ -71,10 +71,10 @@ struct Cost {
 }
 
 /// A digest takes about four times as long a byte as sums do.
-const SUM_SHARE: u64 = 4;
+pub(super) const SUM_SHARE: u64 = 4;
 
 /// Runs jobs in their order on all workers; the first error ends the rest.
-fn run<T: Send>(jobs: &[Job], work: impl Fn(&Job) -> Result<T> + Sync) -> Result<Vec<T>> {
+pub(super) fn run<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> Result<T> + Sync) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let parts = rayon::broadcast(|_| {
         let mut done = Vec::new();
@@ -106,11 +106,12 @@ fn run<T: Send>(jobs: &[Job], work: impl Fn(&Job) -> Result<T> + Sync) -> Result
     }
 }
 
-struct Pass<'a> {
-    models: [&'a Model; 2],
-    pairs: &'a [Pair],
-    hash: bool,
-    monitor: &'a dyn Monitor,
+/// A pass over two models.
+pub(super) struct Pass<'a> {
+    pub(super) models: [&'a Model; 2],
+    pub(super) pairs: &'a [Pair],
+    pub(super) hash: bool,
+    pub(super) monitor: &'a dyn Monitor,
 }
 
 thread_local! {
@@ -118,19 +119,19 @@ thread_local! {
 }
 
 impl Pass<'_> {
-    fn sides(pair: &Pair) -> [&Logical; 2] {
+    pub(super) fn sides(pair: &Pair) -> [&Logical; 2] {
         [&pair.base, &pair.target]
     }
 
     /// Rows and values in a row, as they are read; a complex number is two values.
-    fn geometry(pair: &Pair) -> Geometry {
+    pub(super) fn geometry(pair: &Pair) -> Geometry {
         let (rows, columns) = if is_turned(pair) { pair.target.source.stored } else { pair.target.matrix_shape() };
         let parts = if pair.base.dtype == pair.target.dtype { values_per_element(pair.target.dtype) } else { 1 };
         Geometry { rows, columns: columns * parts as u64 }
     }
 
     /// Both sides as stored tensors whose bytes can be summed as they lie.
-    fn stored(pair: &Pair) -> Option<[usize; 2]> {
+    pub(super) fn stored(pair: &Pair) -> Option<[usize; 2]> {
         let [base, target] = Self::sides(pair);
         let plain = |dtype: Dtype| decodes(dtype) && (values_per_element(dtype) == 1 || base.dtype == target.dtype);
         let aligned = |dtype: Dtype| dtype.block().0 == 1 || base.dtype == target.dtype;
@@ -141,7 +142,7 @@ impl Pass<'_> {
     }
 
     /// Why the values of a pair cannot be compared, if they cannot.
-    fn unreadable(&self, pair: &Pair) -> Option<String> {
+    pub(super) fn unreadable(&self, pair: &Pair) -> Option<String> {
         if Self::stored(pair).is_some() {
             return None;
         }
@@ -236,7 +237,7 @@ impl Pass<'_> {
             sources[side].will_need(tensors[side].offset + range.start, range.end - range.start);
         }
         SCRATCH.with_borrow_mut(|(scratch, buffers)| {
-            let mut summing = Summing::new(geometry, needs_columns(pair), buffers);
+            let mut summing = Summing::new(geometry, needs_columns(pair));
             for chunk in geometry.chunks(values) {
                 let ranges = dtypes.map(|dtype| byte_range(dtype, &chunk));
                 let starts = [0, 1].map(|side| tensors[side].offset + ranges[side].start);
@@ -244,7 +245,7 @@ impl Pass<'_> {
                 let [scratch_a, scratch_b] = scratch;
                 let a = sources[0].bytes(starts[0], lengths[0], scratch_a)?;
                 let b = sources[1].bytes(starts[1], lengths[1], scratch_b)?;
-                summing.stored(&chunk, dtypes, [a, b]);
+                summing.stored(&chunk, dtypes, [a, b], buffers);
                 if let Some(h) = hashers.take() {
                     *hashers = Some(h.update(a, b));
                 }
@@ -257,18 +258,18 @@ impl Pass<'_> {
         })
     }
 
-    fn view_segment(&self, pair: &Pair, values: Range<u64>) -> Result<Tally> {
+    pub(super) fn view_segment(&self, pair: &Pair, values: Range<u64>) -> Result<Tally> {
         let geometry = Self::geometry(pair);
         let base = self.models[0].view(&pair.base)?;
         let target = self.models[1].view(&pair.target)?;
         let (start, end) = ((values.start / geometry.columns) as usize, values.end.div_ceil(geometry.columns) as usize);
         let step = (CHUNK / geometry.columns).max(1) as usize;
         let mut buffers = Buffers::default();
-        let mut summing = Summing::new(geometry, needs_columns(pair), &mut buffers);
+        let mut summing = Summing::new(geometry, needs_columns(pair));
         for first in (start..end).step_by(step) {
             let rows = first..(first + step).min(end);
             let chunk = rows.start as u64 * geometry.columns..rows.end as u64 * geometry.columns;
-            summing.views(rows, [&base as &dyn RowSource, &target])?;
+            summing.views(rows, [&base as &dyn RowSource, &target], &mut buffers)?;
             let bytes = |l: &Logical| byte_range(l.dtype, &chunk).end - byte_range(l.dtype, &chunk).start;
             self.step(bytes(&pair.base) + bytes(&pair.target))?;
         }
@@ -319,18 +320,29 @@ impl Pass<'_> {
         }
         let records = self.pairs.iter().zip(tallies).map(|(pair, mut found)| {
             found.sort_by_key(|(start, _)| *start);
-            let same_digest = || {
-                let [a, b] = [pair.base.whole_tensor()?, pair.target.whole_tensor()?];
-                Some(digests[0].get(a)? == digests[1].get(b)?)
-            };
-            let mut record = record(pair, Self::geometry(pair), found.into_iter().map(|(_, tally)| tally));
-            let alike = pair.base.dtype == pair.target.dtype && pair.base.stored_shape == pair.target.stored_shape;
-            record.unreadable = self.unreadable(pair);
-            record.identical = alike && same_digest().unwrap_or(record.identical);
-            record
+            let tallies = found.into_iter().map(|(_, tally)| tally);
+            settled(pair, tallies, digests.each_ref().map(Vec::as_slice), self.unreadable(pair))
         });
         Measured { records: records.collect(), digests }
     }
+}
+
+/// The record of a pair from its segments in order; digests decide what is identical where they were taken.
+pub(super) fn settled(
+    pair: &Pair,
+    tallies: impl Iterator<Item = Tally>,
+    digests: [&[Digest]; 2],
+    unreadable: Option<String>,
+) -> Record {
+    let same_digest = || {
+        let [a, b] = [pair.base.whole_tensor()?, pair.target.whole_tensor()?];
+        Some(digests[0].get(a)? == digests[1].get(b)?)
+    };
+    let mut record = record(pair, Pass::geometry(pair), tallies);
+    let alike = pair.base.dtype == pair.target.dtype && pair.base.stored_shape == pair.target.stored_shape;
+    record.unreadable = unreadable;
+    record.identical = alike && same_digest().unwrap_or(record.identical);
+    record
 }
 
 /// Whether the mean row is taken off for the grade of a part (methods.md, section 6).
@@ -344,7 +356,7 @@ fn is_turned(pair: &Pair) -> bool {
     pair.base.source.transposed && pair.target.source.transposed
 }
 
-fn needs_columns(pair: &Pair) -> bool {
+pub(super) fn needs_columns(pair: &Pair) -> bool {
     centers_rows(pair) || is_turned(pair)
 }
 

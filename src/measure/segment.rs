@@ -161,21 +161,20 @@ pub(super) struct Buffers {
 }
 
 /// A running sum over one segment.
-pub(super) struct Summing<'a> {
+pub(super) struct Summing {
     pub(super) tally: Tally,
     geometry: Geometry,
     row: [f64; 2],
-    buffers: &'a mut Buffers,
 }
 
-impl<'a> Summing<'a> {
-    pub(super) fn new(geometry: Geometry, with_columns: bool, buffers: &'a mut Buffers) -> Self {
+impl Summing {
+    pub(super) fn new(geometry: Geometry, with_columns: bool) -> Self {
         let columns = (with_columns && !geometry.in_pieces()).then_some(geometry.columns as usize);
-        Self { tally: Tally::new(columns), geometry, row: [0.0; 2], buffers }
+        Self { tally: Tally::new(columns), geometry, row: [0.0; 2] }
     }
 
     /// Adds the stored bytes of one chunk.
-    pub(super) fn stored(&mut self, chunk: &Range<u64>, dtypes: [Dtype; 2], bytes: [&[u8]; 2]) {
+    pub(super) fn stored(&mut self, chunk: &Range<u64>, dtypes: [Dtype; 2], bytes: [&[u8]; 2], buffers: &mut Buffers) {
         let count = (chunk.end - chunk.start) as usize;
         let ends_row = chunk.end.is_multiple_of(self.geometry.columns);
         for side in 0..2 {
@@ -185,7 +184,7 @@ impl<'a> Summing<'a> {
         self.tally.equal_bytes &= dtypes[0] == dtypes[1] && bytes[0] == bytes[1];
         if self.tally.columns.is_some() {
             for side in 0..2 {
-                let values = sized(&mut self.buffers.f32[side], count);
+                let values = sized(&mut buffers.f32[side], count);
                 decode_f32(dtypes[side], bytes[side], values);
                 self.tally.add_columns(side, values);
             }
@@ -195,14 +194,14 @@ impl<'a> Summing<'a> {
             [Dtype::Bf16, Dtype::Bf16] => self.tally.add(Span::Bf16(a, b), self.geometry, &mut self.row, ends_row),
             [Dtype::F16, Dtype::F16] => self.tally.add(Span::F16(a, b), self.geometry, &mut self.row, ends_row),
             [x, y] if is_exact_in_f32(x) && is_exact_in_f32(y) => {
-                let [u, v] = &mut self.buffers.f32;
+                let [u, v] = &mut buffers.f32;
                 let (u, v) = (sized(u, count), sized(v, count));
                 decode_f32(x, a, u);
                 decode_f32(y, b, v);
                 self.tally.add(Span::F32(u, v), self.geometry, &mut self.row, ends_row);
             }
             [x, y] => {
-                let [u, v] = &mut self.buffers.f64;
+                let [u, v] = &mut buffers.f64;
                 let (u, v) = (sized(u, count), sized(v, count));
                 decode_f64(x, a, u);
                 decode_f64(y, b, v);
@@ -212,16 +211,21 @@ impl<'a> Summing<'a> {
     }
 
     /// Adds whole rows of two views.
-    pub(super) fn views(&mut self, rows: Range<usize>, views: [&dyn RowSource; 2]) -> Result<()> {
+    pub(super) fn views(
+        &mut self,
+        rows: Range<usize>,
+        views: [&dyn RowSource; 2],
+        buffers: &mut Buffers,
+    ) -> Result<()> {
         let count = rows.len() * self.geometry.columns as usize;
         for (side, view) in views.into_iter().enumerate() {
-            let values = sized(&mut self.buffers.f32[side], count);
+            let values = sized(&mut buffers.f32[side], count);
             view.read_rows(rows.clone(), values)?;
             self.tally.constant[side] = self.tally.constant[side].look_at_values(values);
             self.tally.add_columns(side, values);
         }
         self.tally.equal_bytes = false;
-        let [u, v] = &self.buffers.f32;
+        let [u, v] = &buffers.f32;
         self.tally.add(Span::F32(&u[..count], &v[..count]), self.geometry, &mut self.row, true);
         Ok(())
     }

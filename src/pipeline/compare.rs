@@ -39,15 +39,37 @@ use super::structure::Structure;
 /// A read that fails, or an interrupt.
 pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Monitor) -> Result<Compare> {
     let (base, target) = (Model::new(base), Model::new(target));
-    let keep = |name: &str| options.filter.keeps(name);
-    let mut alignment = align(&base, &target, &keep);
-    orient_squares(&mut alignment, [&base, &target])?;
-    let hash = options.hash == Hashing::Sha256;
-    let measured = measure([&base, &target], &alignment.pairs, hash, monitor)?;
     let models = [&base, &target];
+    let alignment = aligned(models, options)?;
+    let measured = measure(models, &alignment.pairs, options.hash == Hashing::Sha256, monitor)?;
+    analyse(models, &alignment, &measured, options, monitor)
+}
+
+/// Pairs the tensors of base and target that the filter keeps.
+///
+/// # Errors
+/// A read that fails.
+pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignment> {
+    let keep = |name: &str| options.filter.keeps(name);
+    let mut alignment = align(models[0], models[1], &keep);
+    orient_squares(&mut alignment, models)?;
+    Ok(alignment)
+}
+
+/// All that is said of base and target once they were measured.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub(super) fn analyse(
+    models: [&Model; 2],
+    alignment: &Alignment,
+    measured: &Measured,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> Result<Compare> {
     let setting = Setting {
         models,
-        alignment: &alignment,
+        alignment,
         records: &measured.records,
         sampling: Sampling { seed: options.seed, thorough: options.deep == Deep::On },
         monitor,
@@ -67,18 +89,9 @@ pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Mo
     models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
     let pca = match options.pca {
         Pca::Off => None,
-        mode => pca::run(models, &alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
+        mode => pca::run(models, alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
     };
-    let comparison = Comparison {
-        models,
-        alignment: &alignment,
-        measured: &measured,
-        permutation,
-        structure,
-        disguises,
-        pca,
-        options,
-    };
+    let comparison = Comparison { models, alignment, measured, permutation, structure, disguises, pca, options };
     Ok(comparison.report())
 }
 
@@ -104,8 +117,8 @@ impl Comparison<'_> {
             let of = layers.iter().filter(|l| l.component == component);
             Pattern::of(&of.filter_map(|l| l.similarity.matrix_cosine).collect::<Vec<_>>())
         };
-        let components = self.components();
-        let leading = self.leading_component(&components);
+        let components = components(self.models[1]);
+        let leading = leading_component(self.models[1]);
         let everything = |_: &Logical| true;
         let whole = self.findings(&similarity, &parts, None);
         let decision = decide(&whole);
@@ -197,22 +210,6 @@ impl Comparison<'_> {
             distrust_formulas(&mut parts);
         }
         parts
-    }
-
-    /// Components of the target, in the order of the contract.
-    fn components(&self) -> Vec<Component> {
-        let found: BTreeSet<Component> = self.models[1].logicals.iter().map(|l| l.meaning.component).collect();
-        found.into_iter().collect()
-    }
-
-    /// Text, else the component with most parameters.
-    fn leading_component(&self, components: &[Component]) -> Option<Component> {
-        let size = |c: Component| {
-            let of = self.models[1].logicals.iter().filter(|l| l.meaning.component == c);
-            of.map(Logical::elements).sum::<u64>()
-        };
-        let text = components.iter().copied().find(|c| *c == Component::Text);
-        text.or_else(|| components.iter().copied().max_by_key(|c| size(*c)))
     }
 
     /// What the verdict on the model, or on one component of it, rests on.
@@ -384,4 +381,21 @@ fn distrust_formulas(parts: &mut [Part]) {
     for part in parts.iter_mut().filter(|p| all_suspect && p.state == State::Reused) {
         part.state = State::Unclear;
     }
+}
+
+/// Components of a model, in the order of the contract.
+fn components(model: &Model) -> Vec<Component> {
+    let found: BTreeSet<Component> = model.logicals.iter().map(|l| l.meaning.component).collect();
+    found.into_iter().collect()
+}
+
+/// Text, else the component with most parameters: the one whose layer pattern is the model's.
+pub(super) fn leading_component(model: &Model) -> Option<Component> {
+    let size = |c: Component| {
+        let of = model.logicals.iter().filter(|l| l.meaning.component == c);
+        of.map(Logical::elements).sum::<u64>()
+    };
+    let components = components(model);
+    let text = components.iter().copied().find(|c| *c == Component::Text);
+    text.or_else(|| components.into_iter().max_by_key(|c| size(*c)))
 }

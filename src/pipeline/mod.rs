@@ -2,7 +2,9 @@
 
 pub mod compare;
 mod disguise;
+mod family;
 pub mod filter;
 pub mod inspect;
 pub mod options;
+pub mod rank;
 mod structure;

@@ -9,8 +9,8 @@ use super::escape;
 use super::number;
 use super::schema::{
     CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock, LayerMapRow, LayerRow, OriginReading, PartRow,
-    PcaRow, PermutationRow, PowerRow, SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow,
-    WarningRow, WeightRow,
+    PcaRow, PermutationRow, PowerRow, RankingRow, SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow,
+    VerdictRow, WarningRow, WeightRow,
 };
 use super::words::{self, spaced};
 
@@ -432,6 +432,11 @@ pub(super) fn holds(row: &CriterionRow) -> &'static str {
         Some(false) => "no",
         None => "unknown",
     }
+}
+
+/// Matrix excess of a base of the ranking, which is named by its name or its path.
+pub(super) fn excess_of(base: &str, ranking: &[RankingRow]) -> Option<f64> {
+    ranking.iter().find(|row| row.base.name == base || row.base.path == base)?.similarity.matrix_excess
 }
 
 /// A mixture as `0.50 × A + 0.50 × B, 0.3 % unexplained`.

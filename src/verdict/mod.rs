@@ -3,4 +3,5 @@
 pub mod decide;
 pub mod grade;
 pub mod origin;
+pub mod ranking;
 pub mod reasons;

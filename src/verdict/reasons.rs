@@ -7,6 +7,10 @@ use crate::model::words::Component;
 
 use super::decide::{Decision, Findings, Label, Relation, parameters_in};
 
+/// What no likeness tells.
+pub const NO_DIRECTION: &str =
+    "a likeness has no direction in time: one comes from the other, or both from a third model";
+
 /// The grounds of `decision`, the strongest first.
 pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<String> {
     let mut out = Vec::new();
@@ -28,9 +32,7 @@ pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<String> {
                         .to_owned(),
                 );
             }
-            out.push(
-                "a likeness has no direction in time: one comes from the other, or both from a third model".to_owned(),
-            );
+            out.push(NO_DIRECTION.to_owned());
         }
         Label::FromScratch => {
             out.extend(states(findings));

@@ -658,6 +658,12 @@ pub(crate) fn ranked() -> Rank {
             by_role: [Role::Q, Role::Up].map(|role| RoleMixture { role, weights: weights(&names, &[0.5, 0.5, 0.0]), residual: Some(0.0) }).to_vec(),
         }),
         warnings: vec![warning("config", "the card names Mistral-7B-v0.1 as base model, which was not given", None)],
+        controls: Some([(0, 1, 0.9713), (1, 0, 0.9713), (2, 0, 0.0004)].map(|(base, nearest, excess)| ControlRow {
+            base: names[base].to_owned(),
+            nearest: names[nearest].to_owned(),
+            matrix_cosine: Some(excess),
+            matrix_excess: Some(excess),
+        }).to_vec()),
     }
 }
 
@@ -681,6 +687,9 @@ pub(crate) fn hostile_rank() -> Rank {
     report.coordinates.as_mut().unwrap().models.fill(name());
     for row in &mut report.mixture.as_mut().unwrap().weights {
         row.base = name();
+    }
+    for row in report.controls.as_mut().unwrap() {
+        (row.base, row.nearest) = (name(), name());
     }
     report
 }

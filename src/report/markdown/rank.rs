@@ -4,7 +4,7 @@ use super::super::Style;
 use super::super::escape::{markdown, markdown_code};
 use super::super::number;
 use super::super::reproduce;
-use super::super::schema::{CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow, WeightRow};
+use super::super::schema::{ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow, WeightRow};
 use super::super::sentences;
 use super::super::words;
 use super::page::Page;
@@ -24,6 +24,9 @@ pub fn rank(report: &Rank, _style: &Style) -> String {
     criteria(&mut page, &report.criteria);
     if let Some(mixture) = &report.mixture {
         self::mixture(&mut page, mixture);
+    }
+    if let Some(controls) = &report.controls {
+        self::controls(&mut page, controls, &report.ranking);
     }
     if let Some(coordinates) = &report.coordinates {
         self::coordinates(&mut page, coordinates);
@@ -61,6 +64,23 @@ fn ranking(page: &mut Page, rows: &[RankingRow]) {
     };
     let titles = [">", "base", ">mean", ">matrices", ">identical", ">log10 p", "subspaces", "verdict", "confidence"];
     page.table(&titles, &rows.iter().enumerate().map(row).collect::<Vec<_>>());
+}
+
+fn controls(page: &mut Page, rows: &[ControlRow], ranking: &[RankingRow]) {
+    if rows.is_empty() {
+        return;
+    }
+    page.heading(3, "Controls: the bases against one another");
+    let row = |row: &ControlRow| {
+        vec![
+            markdown_code(&row.base),
+            number::figure(sentences::excess_of(&row.base, ranking)),
+            number::figure(row.matrix_excess),
+            markdown_code(&row.nearest),
+        ]
+    };
+    let titles = ["base", ">excess to the target", ">highest to a base", "which"];
+    page.table(&titles, &rows.iter().map(row).collect::<Vec<_>>());
 }
 
 fn criteria(page: &mut Page, rows: &[CriterionRow]) {

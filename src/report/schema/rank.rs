@@ -28,6 +28,21 @@ pub struct Rank {
     pub mixture: Option<MixtureRow>,
     /// Warnings.
     pub warnings: Vec<WarningRow>,
+    /// Each base against the other bases, best evidence first: what models of this shape come to that are not the target.
+    pub controls: Option<Vec<ControlRow>>,
+}
+
+/// A base and the base that it is most like.
+#[derive(Debug, Clone, Serialize)]
+pub struct ControlRow {
+    /// Name of the base.
+    pub base: String,
+    /// Name of the base nearest to it.
+    pub nearest: String,
+    /// Mean cosine over the matrices that all models share.
+    pub matrix_cosine: Option<f64>,
+    /// The same of the excess.
+    pub matrix_excess: Option<f64>,
 }
 
 /// One base against the target.

@@ -4,7 +4,7 @@ use super::super::Style;
 use super::super::escape;
 use super::super::number;
 use super::super::reproduce;
-use super::super::schema::{CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow};
+use super::super::schema::{ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow};
 use super::super::sentences;
 use super::super::words;
 use super::page::{Page, Paint};
@@ -34,6 +34,9 @@ pub fn rank(report: &Rank, style: &Style) -> String {
     }
     if let Some(mixture) = &report.mixture {
         self::mixture(&mut page, mixture, style.all_tensors);
+    }
+    if let Some(controls) = &report.controls {
+        self::controls(&mut page, controls, &report.ranking);
     }
     criteria(&mut page, &report.criteria);
     conclusion(&mut page, report);
@@ -176,6 +179,30 @@ fn mixture(page: &mut Page, row: &MixtureRow, all: bool) {
     if shown < rows.len() {
         page.remark(&format!("and {} more; --tensors lists them all", number::count((rows.len() - shown) as u64)));
     }
+}
+
+/// Each base against the target, and beside it against the base that it is most like.
+fn controls(page: &mut Page, rows: &[ControlRow], ranking: &[RankingRow]) {
+    if rows.is_empty() {
+        return;
+    }
+    page.heading("Controls: the bases against one another");
+    let mut table = Table::new(&[
+        ("base", Fit::Elide),
+        ("excess to the target", Fit::Right),
+        ("highest to a base", Fit::Right),
+        ("which", Fit::Elide),
+    ]);
+    for row in rows {
+        table.row([
+            escape::name(&row.base),
+            number::figure(sentences::excess_of(&row.base, ranking)),
+            number::figure(row.matrix_excess),
+            escape::name(&row.nearest),
+        ]);
+    }
+    page.table(table);
+    page.remark("Bases that are known to be unrelated show what unrelated models of this shape come to.");
 }
 
 fn criteria(page: &mut Page, rows: &[CriterionRow]) {
