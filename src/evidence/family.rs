@@ -133,7 +133,7 @@ mod tests {
         let tensor = FamilyTensor { with_target: with.iter().collect(), between: pairs.iter().collect(), elements: 4 };
         let found = controls(&[tensor], 3);
         let nearest: Vec<usize> = found.iter().flatten().map(|c| c.nearest).collect();
-        assert_eq!(nearest, [1, 0, 0]);
+        assert_eq!(nearest, [1, 0, 1]);
         assert!(found[0].as_ref().unwrap().excess > 0.9 && found[2].as_ref().unwrap().excess < 0.0);
         assert_eq!(controls(&[], 1), [None]);
     }

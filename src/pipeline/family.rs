@@ -64,11 +64,17 @@ impl Family<'_> {
         }
     }
 
-    /// Principal coordinates of the target, then of the bases; `names` are those of all bases, then the target's.
-    pub(super) fn coordinates(&self, names: &[String]) -> Option<CoordinatesRow> {
+    /// Places of the bases that take part, in the order of `ranking`, which holds the numbers of all bases.
+    pub(super) fn ranked(&self, ranking: &[usize]) -> Vec<usize> {
+        ranking.iter().filter_map(|base| self.bases.iter().position(|b| b == base)).collect()
+    }
+
+    /// Principal coordinates of the target, then of the bases in the order of `ranking`; `names` are those of all bases,
+    /// then the target's.
+    pub(super) fn coordinates(&self, ranking: &[usize], names: &[String]) -> Option<CoordinatesRow> {
         let products = self.products();
-        let target = self.bases.len();
-        let order: Vec<usize> = std::iter::once(target).chain(0..target).collect();
+        let ranked = self.ranked(ranking);
+        let order: Vec<usize> = std::iter::once(self.bases.len()).chain(ranked.iter().copied()).collect();
         let mut turned = Dense::zeros(self.size(), self.size());
         for (i, from) in order.iter().enumerate() {
             for (j, to) in order.iter().enumerate() {
@@ -76,7 +82,7 @@ impl Family<'_> {
             }
         }
         let found = principal_coordinates(&turned)?;
-        let models = names.last().into_iter().chain(self.bases.iter().map(|&base| &names[base]));
+        let models = names.last().into_iter().chain(ranked.iter().map(|&at| &names[self.bases[at]]));
         Some(CoordinatesRow {
             models: models.cloned().collect(),
             points: found.points.into_iter().map(|point| point.map(Some)).collect(),
@@ -85,25 +91,28 @@ impl Family<'_> {
     }
 }
 
-/// The mixtures as they are reported; `names` are those of all bases.
-pub(super) fn mixture_row(mixtures: &Mixtures, bases: &[usize], names: &[String]) -> Option<MixtureRow> {
-    let weights = |m: &Option<Mixture>| -> Vec<WeightRow> {
-        let weight = |at: usize| m.as_ref().map(|m| m.weights[at]);
-        bases
-            .iter()
-            .enumerate()
-            .map(|(at, &base)| WeightRow { base: names[base].clone(), weight: weight(at) })
-            .collect()
-    };
-    let residual = |m: &Option<Mixture>| m.as_ref().map(|m| m.unexplained);
-    mixtures.overall.as_ref()?;
-    let layer =
-        |(&layer, m): (&u32, &Option<Mixture>)| LayerMixture { layer, weights: weights(m), residual: residual(m) };
-    let role = |(&role, m): (&Role, &Option<Mixture>)| RoleMixture { role, weights: weights(m), residual: residual(m) };
-    Some(MixtureRow {
-        weights: weights(&mixtures.overall),
-        residual: residual(&mixtures.overall),
-        by_layer: mixtures.by_layer.iter().map(layer).collect(),
-        by_role: mixtures.by_role.iter().map(role).collect(),
-    })
+impl Mixtures {
+    /// The mixtures as they are reported: the bases of `family` in the order of `ranking`, by the names of all bases.
+    pub(super) fn row(&self, family: &Family<'_>, ranking: &[usize], names: &[String]) -> Option<MixtureRow> {
+        self.overall.as_ref()?;
+        let ranked = family.ranked(ranking);
+        let weights = |m: &Option<Mixture>| -> Vec<WeightRow> {
+            let weight = |&at: &usize| WeightRow {
+                base: names[family.bases[at]].clone(),
+                weight: m.as_ref().map(|m| m.weights[at]),
+            };
+            ranked.iter().map(weight).collect()
+        };
+        let residual = |m: &Option<Mixture>| m.as_ref().map(|m| m.unexplained);
+        let layer =
+            |(&layer, m): (&u32, &Option<Mixture>)| LayerMixture { layer, weights: weights(m), residual: residual(m) };
+        let role =
+            |(&role, m): (&Role, &Option<Mixture>)| RoleMixture { role, weights: weights(m), residual: residual(m) };
+        Some(MixtureRow {
+            weights: weights(&self.overall),
+            residual: residual(&self.overall),
+            by_layer: self.by_layer.iter().map(layer).collect(),
+            by_role: self.by_role.iter().map(role).collect(),
+        })
+    }
 }

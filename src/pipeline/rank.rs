@@ -13,18 +13,18 @@ use crate::measure::many::{self, Duo};
 use crate::measure::monitor::Monitor;
 use crate::measure::pass::Measured;
 use crate::measure::record::Record;
-use crate::model::words::Class;
+use crate::model::words::{Class, Component};
 use crate::report::schema::{
     Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow, WarningRow,
 };
 use crate::verdict::decide::{Label, Relation};
-use crate::verdict::ranking::{CriterionId, Standing, conclusion, criteria};
+use crate::verdict::ranking::{Criterion, Standing, conclusion, criteria};
 use crate::verdict::reasons::NO_DIRECTION;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
-use super::family::{self, Family};
+use super::family::Family;
 use super::options::{Hashing, Options};
 
 /// Holds every base against the target. Runs on the current rayon pool.
@@ -168,12 +168,7 @@ fn standing(compared: &Compare, target: &Model) -> Standing {
     }
 }
 
-fn report(
-    mut rows: Vec<Row>,
-    family: &Family<'_>,
-    names: &[String],
-    leading: Option<crate::model::words::Component>,
-) -> Rank {
+fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Option<Component>) -> Rank {
     let mixtures = family.mixtures(leading);
     let merged = mixtures.overall.as_ref().map(Mixture::ingredients).unwrap_or_default();
     let merged: Vec<usize> = merged.into_iter().map(|at| family.bases[at]).collect();
@@ -207,8 +202,8 @@ fn report(
         target: first.target.clone(),
         criteria: criteria(&standings).iter().map(criterion).collect(),
         conclusion,
-        coordinates: family.coordinates(names),
-        mixture: family::mixture_row(&mixtures, &family.bases, names),
+        coordinates: family.coordinates(&order, names),
+        mixture: mixtures.row(family, &order, names),
         warnings,
         controls: control_rows(family, &order, names),
         ranking: rows.into_iter().map(ranking_row).collect(),
@@ -219,9 +214,8 @@ const fn is_related(label: Label) -> bool {
     matches!(label, Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse)
 }
 
-fn criterion(c: &crate::verdict::ranking::Criterion) -> CriterionRow {
-    let id: CriterionId = c.id;
-    CriterionRow { id: id.word(), statement: id.statement().to_owned(), holds: c.holds, value: c.value }
+fn criterion(c: &Criterion) -> CriterionRow {
+    CriterionRow { id: c.id.word(), statement: c.id.statement().to_owned(), holds: c.holds, value: c.value }
 }
 
 fn ranking_row(row: Row) -> RankingRow {
@@ -245,6 +239,7 @@ fn conclude(
     mixture: Option<&Mixture>,
     family: &Family<'_>,
 ) -> ConclusionRow {
+    let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
     let related: Vec<&Row> = rows.iter().filter(|row| is_related(row.standing.label)).collect();
     let best = rows.iter().find(|row| is_related(label) && row.standing.label == label);
     let name = best.map(|row| names[row.index].as_str()).unwrap_or_default();
@@ -262,8 +257,9 @@ fn conclude(
             .to_owned(),
     };
     if let Some(mixture) = mixture.filter(|_| !merged.is_empty()) {
+        let in_order = order.iter().filter(|base| merged.contains(base));
         let weight = |base: &usize| family.bases.iter().position(|b| b == base).map(|at| mixture.weights[at]);
-        let terms = merged.iter().filter_map(|b| Some(format!("{:.2} x {}", weight(b)?, names[*b])));
+        let terms = in_order.filter_map(|base| Some(format!("{:.2} x {}", weight(base)?, names[*base])));
         let sum = terms.collect::<Vec<_>>().join(" + ");
         sentence.push_str(&format!(" It is a merge: {sum}, with {} unexplained.", percent(mixture.unexplained)));
     } else if related.len() > 1 {

@@ -238,7 +238,7 @@ mod tests {
         };
         let holds = with(0.5, 9, &[0.5, 0.49]);
         assert_eq!((holds[0], holds[3], holds[4], holds[5]), (Some(false), Some(false), Some(false), Some(false)));
-        let holds = with(0.499, 10, &[0.7, 0.68]);
+        let holds = with(0.499, 10, &[0.7, 0.67]);
         assert_eq!((holds[0], holds[4], holds[5]), (Some(true), Some(true), Some(true)));
         assert_eq!(with(0.1, 0, &[0.95, 0.95])[5], Some(true));
     }
