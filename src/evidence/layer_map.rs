@@ -285,10 +285,11 @@ impl LayerMap {
 
     /// What the map says of the target's parts. `mapped` are the [pairs](Self::pairs) with what the pass measured.
     pub fn parts(&self, target: &Model, mapped: (&[Pair], &[Record])) -> BTreeMap<PartKey, Elsewhere> {
-        let excess: BTreeMap<PartKey, f64> = parts::excess(mapped.0, mapped.1);
+        let excess: BTreeMap<PartKey, f64> = parts::excess(target, mapped.0, mapped.1);
         let mut out = BTreeMap::new();
         let of_layer: BTreeMap<u32, &Placed> = self.layers.iter().map(|layer| (layer.target, layer)).collect();
-        for key in target.logicals.iter().filter_map(parts::part_of).filter(|key| key.component == self.component) {
+        let keys = target.logicals.iter().flat_map(|logical| parts::parts_in(logical, target).into_keys());
+        for key in keys.filter(|key| key.component == self.component) {
             let whole = matches!(key.kind, PartKind::Attention | PartKind::Ffn | PartKind::Experts);
             let Some(placed) = key.layer.and_then(|layer| of_layer.get(&layer)).filter(|_| whole) else { continue };
             let own_block = placed.test.as_ref().is_none_or(|test| test.expert == key.expert);

@@ -6,6 +6,8 @@ use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::measure::record::Record;
 use crate::model::words::{Block, Class, Role};
 use crate::view::logical::Logical;
+use crate::view::model::Model;
+use crate::view::pieces::pieces;
 
 use super::part::{Kind, Part, PartKey, PartTest, State};
 
@@ -38,6 +40,22 @@ pub fn part_of(logical: &Logical) -> Option<PartKey> {
     })
 }
 
+/// The parts that a tensor belongs to, each with its elements: one, the experts of a stack, or none.
+pub fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
+    let mut out = BTreeMap::new();
+    let stacked = logical.shape.len() == 3 && logical.meaning.expert.is_none();
+    let experts = if stacked { pieces(logical, &model.facts) } else { Vec::new() };
+    for piece in experts.iter().filter(|piece| piece.meaning.expert.is_some()) {
+        if let Some(key) = part_of(piece) {
+            *out.entry(key).or_default() += piece.elements();
+        }
+    }
+    if out.is_empty() {
+        out.extend(part_of(logical).map(|key| (key, logical.elements())));
+    }
+    out
+}
+
 /// Whether a pair counts as evidence: neither side is a deterministic buffer, an index table or a constant.
 pub fn is_informative(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
@@ -56,44 +74,44 @@ struct Gathered {
     compared: u64,
     weighted_excess: f64,
     excess_weight: f64,
-    paired: usize,
     identical: usize,
     tensors: usize,
     counterparts: usize,
     base_layer: Option<u32>,
 }
 
-/// Cuts the target into parts, sorted, not yet tested or graded.
-pub fn gather(alignment: &Alignment, records: &[Record]) -> Vec<Part> {
+/// Cuts `target` into parts, sorted, not yet tested or graded. Of a stack of experts that is compared as a whole, each
+/// expert has the figures of the whole.
+pub fn gather(target: &Model, alignment: &Alignment, records: &[Record]) -> Vec<Part> {
     let mut parts: BTreeMap<PartKey, Gathered> = BTreeMap::new();
     for (pair, record) in alignment.pairs.iter().zip(records) {
         if !is_informative(pair, record) {
             continue;
         }
-        let Some(key) = part_of(&pair.target) else { continue };
-        let part = parts.entry(key).or_default();
-        let elements = pair.target.elements();
-        part.parameters += elements;
-        part.compared += elements;
-        part.tensors += 1;
-        part.counterparts += 1;
-        part.paired += 1;
-        part.identical += usize::from(record.identical);
-        part.base_layer = pair.base.meaning.layer;
-        if let Some(excess) = record.part_excess() {
-            part.weighted_excess += excess * elements as f64;
-            part.excess_weight += elements as f64;
+        for (key, elements) in parts_in(&pair.target, target) {
+            let part = parts.entry(key).or_default();
+            part.parameters += elements;
+            part.compared += elements;
+            part.tensors += 1;
+            part.counterparts += 1;
+            part.identical += usize::from(record.identical);
+            part.base_layer = pair.base.meaning.layer;
+            if let Some(excess) = record.part_excess() {
+                part.weighted_excess += excess * elements as f64;
+                part.excess_weight += elements as f64;
+            }
         }
     }
     for Unmatched { tensor, why } in &alignment.target_left {
         if *why == Why::Filtered {
             continue;
         }
-        let Some(key) = part_of(tensor) else { continue };
-        let part = parts.entry(key).or_default();
-        part.parameters += tensor.elements();
-        part.tensors += 1;
-        part.counterparts += usize::from(*why != Why::NoSuchName);
+        for (key, elements) in parts_in(tensor, target) {
+            let part = parts.entry(key).or_default();
+            part.parameters += elements;
+            part.tensors += 1;
+            part.counterparts += usize::from(*why != Why::NoSuchName);
+        }
     }
     parts.into_iter().map(|(key, g)| finish(key, &g)).collect()
 }
@@ -167,15 +185,66 @@ impl Elsewhere {
     }
 }
 
-/// Mean excess of each part over its pairs, weighted by parameters.
-pub fn excess(pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
+/// Mean excess of each part of `target` over its pairs, weighted by parameters.
+pub fn excess(target: &Model, pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
     let mut sums: BTreeMap<PartKey, (f64, f64)> = BTreeMap::new();
     for (pair, record) in pairs.iter().zip(records).filter(|(pair, record)| is_informative(pair, record)) {
-        if let (Some(key), Some(excess)) = (part_of(&pair.target), record.part_excess()) {
+        let Some(excess) = record.part_excess() else { continue };
+        for (key, elements) in parts_in(&pair.target, target) {
             let (sum, weight) = sums.entry(key).or_default();
-            *sum += excess * pair.target.elements() as f64;
-            *weight += pair.target.elements() as f64;
+            *sum += excess * elements as f64;
+            *weight += elements as f64;
         }
     }
     sums.into_iter().filter(|(_, (_, weight))| *weight > 0.0).map(|(key, (sum, weight))| (key, sum / weight)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::words::Component;
+
+    fn part(log10_p: Option<f64>) -> Part {
+        let key = PartKey {
+            component: Component::Text,
+            block: Some(Block::Layer(3)),
+            layer: Some(3),
+            kind: Kind::Ffn,
+            expert: None,
+            name: None,
+        };
+        let test = log10_p.map(|log10_p| PartTest { log10_p, share_seen_95: Some(0.1) });
+        Part { test, ..finish(key, &Gathered { tensors: 3, base_layer: Some(3), ..Gathered::default() }) }
+    }
+
+    fn after(mut part: Part, fate: Fate, share_seen_95: Option<f64>) -> Part {
+        let test = Some(PartTest { log10_p: 0.0, share_seen_95 });
+        Elsewhere { base_layer: Some(1), test, excess: Some(0.9), fate }.apply(&mut part);
+        part
+    }
+
+    #[test]
+    fn a_part_found_elsewhere_is_compared_there() {
+        let found = after(part(Some(-0.5)), Fate::Found, None);
+        assert!(found.found && !found.new);
+        assert_eq!((found.base_layer, found.excess), (Some(1), Some(0.9)));
+    }
+
+    #[test]
+    fn a_part_sought_in_vain_stays_new_unless_the_search_had_power() {
+        assert!(part(None).new);
+        assert!(!after(part(None), Fate::Sought, Some(0.1)).new);
+        assert!(after(part(None), Fate::Sought, Some(0.5)).new);
+        assert!(after(part(None), Fate::Sought, None).new);
+        let tested = part(Some(-0.5));
+        assert_eq!(after(tested.clone(), Fate::Sought, Some(0.1)), tested);
+    }
+
+    #[test]
+    fn what_was_never_a_pair_is_new_unless_its_own_test_found_it() {
+        let strange = after(part(Some(-0.5)), Fate::NeverAPair, None);
+        assert_eq!((strange.new, strange.base_layer), (true, None));
+        let kept = after(part(Some(-9.0)), Fate::NeverAPair, None);
+        assert_eq!((kept.new, kept.base_layer), (false, Some(3)));
+    }
 }

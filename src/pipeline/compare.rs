@@ -196,7 +196,7 @@ impl Comparison<'_> {
 
     /// The target's parts, graded.
     fn parts(&self) -> Vec<Part> {
-        let mut parts = parts::gather(self.alignment, &self.measured.records);
+        let mut parts = parts::gather(self.models[1], self.alignment, &self.measured.records);
         for part in &mut parts {
             part.test = self.permutation.as_ref().and_then(|p| p.parts.get(&part.key)).copied();
         }

@@ -1,0 +1,228 @@
+//! What moved is found: layers under other numbers, experts in another order, feed-forwards copied to experts; and
+//! models that share nothing are not accused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wcmp::format::open::open_checkpoint;
+use wcmp::measure::monitor::Silent;
+use wcmp::pipeline::compare::compare;
+use wcmp::pipeline::options::Options;
+use wcmp::report::schema::Compare;
+
+#[path = "support/draws.rs"]
+mod draws;
+#[path = "support/file.rs"]
+mod file;
+// The parts for other architectures are for other tests.
+#[allow(dead_code)]
+#[path = "support/weights.rs"]
+mod weights;
+
+use file::safetensors;
+use weights::{Decoder, Model, Values};
+
+const DENSE: Decoder = Decoder { hidden: 64, ffn: 128, layers: 4, heads: 4, kv_heads: 2, vocab: 256, experts: 0 };
+const EXPERTS: Decoder = Decoder { hidden: 48, ffn: 64, layers: 2, heads: 4, kv_heads: 2, vocab: 96, experts: 8 };
+
+/// Writes a model where a test alone looks, and returns its path.
+fn written(test: &str, name: &str, model: &Model) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("structure").join(test).join(name);
+    fs::create_dir_all(&folder).expect("a folder for the model");
+    let file = safetensors(&model.stored(|_| "BF16"));
+    fs::write(folder.join("model.safetensors"), file).expect("the model's file");
+    folder
+}
+
+fn compared(test: &str, base: &Model, target: &Model) -> Compare {
+    let options = Options::default();
+    let open = |name, model| open_checkpoint(&written(test, name, model), options.io).expect("a checkpoint");
+    compare(open("base", base), open("target", target), &options, &Silent).expect("a report")
+}
+
+/// The model with the layers `origins`, numbered anew; the rest as it is.
+fn restacked(model: &Model, origins: &[usize]) -> Model {
+    let mut out: BTreeMap<String, Values> = BTreeMap::new();
+    for (name, tensor) in &model.0 {
+        let Some((number, rest)) = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) else {
+            out.insert(name.clone(), tensor.clone());
+            continue;
+        };
+        for (layer, origin) in origins.iter().enumerate() {
+            if origin.to_string() == number {
+                out.insert(format!("model.layers.{layer}.{rest}"), tensor.clone());
+            }
+        }
+    }
+    Model(out)
+}
+
+/// The model with the experts `origins` in each layer, numbered anew, and the router's rows with them.
+fn with_experts(model: &Model, origins: &[usize]) -> Model {
+    let mut out: BTreeMap<String, Values> = BTreeMap::new();
+    for (name, tensor) in &model.0 {
+        if name.ends_with("block_sparse_moe.gate.weight") {
+            let columns = tensor.shape[1];
+            let rows = origins.iter().flat_map(|origin| &tensor.values[origin * columns..(origin + 1) * columns]);
+            let values = rows.copied().collect();
+            out.insert(name.clone(), Values { shape: vec![origins.len(), columns], values });
+        } else if let Some((layer, rest)) = name.split_once(".experts.") {
+            let (number, rest) = rest.split_once('.').expect("an expert's number");
+            for (expert, origin) in origins.iter().enumerate() {
+                if origin.to_string() == number {
+                    out.insert(format!("{layer}.experts.{expert}.{rest}"), tensor.clone());
+                }
+            }
+        } else {
+            out.insert(name.clone(), tensor.clone());
+        }
+    }
+    Model(out)
+}
+
+/// The dense model with each feed-forward copied to `experts` experts and a fresh router.
+fn upcycled(model: &Model, experts: usize, hidden: usize) -> Model {
+    let fresh = Model::decoder("routers", Decoder { experts, hidden, ..DENSE });
+    let mut out: BTreeMap<String, Values> = BTreeMap::new();
+    for (name, tensor) in &model.0 {
+        let Some((layer, rest)) = name.split_once(".mlp.") else {
+            out.insert(name.clone(), tensor.clone());
+            continue;
+        };
+        let matrix = match rest {
+            "gate_proj.weight" => "w1",
+            "down_proj.weight" => "w2",
+            _ => "w3",
+        };
+        for expert in 0..experts {
+            out.insert(format!("{layer}.block_sparse_moe.experts.{expert}.{matrix}.weight"), tensor.clone());
+        }
+        let router = format!("{layer}.block_sparse_moe.gate.weight");
+        let weights = fresh.0[&router].clone();
+        out.insert(router, weights);
+    }
+    Model(out)
+}
+
+fn map(report: &Compare) -> Vec<Option<u32>> {
+    report.layer_map.iter().flatten().map(|row| row.base).collect()
+}
+
+fn states(report: &Compare, kind: &str) -> Vec<&'static str> {
+    report.parts.iter().filter(|part| part.kind == kind).map(|part| part.state).collect()
+}
+
+#[test]
+fn layers_under_other_numbers_are_found_and_named() {
+    let base = Model::decoder("layers", DENSE);
+    for (test, origins, relations) in [
+        ("doubled", vec![0, 1, 2, 1, 2, 3], vec!["depth_upscaled"]),
+        ("dropped", vec![0, 2, 3], vec!["depth_pruned"]),
+        ("reversed", vec![3, 2, 1, 0], vec!["layers_reordered"]),
+    ] {
+        let target = restacked(&base, &origins).trained(test, |_| 0.2);
+        let report = compared(test, &base, &target);
+        let expected: Vec<Option<u32>> = origins.iter().map(|origin| u32::try_from(*origin).ok()).collect();
+        assert_eq!(map(&report), expected, "{test}");
+        assert_eq!((report.verdict.label, &report.verdict.relations), ("derived", &relations), "{test}");
+        assert!(states(&report, "ffn").iter().chain(&states(&report, "attention")).all(|state| *state == "reused"));
+        let moved = report.tensors.iter().filter(|row| row.compared_via == "mapped").count();
+        let layers = origins.iter().enumerate().filter(|(layer, origin)| layer != *origin).count();
+        assert_eq!(moved, 9 * layers, "{test}");
+        let by_name = report.tensors.iter().filter(|row| row.compared_via != "mapped");
+        let cosines: Vec<f64> = by_name.filter_map(|row| row.figures.cosine).collect();
+        let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+        let printed = report.similarity.mean_cosine.expect("a mean");
+        assert!((mean - printed).abs() < 1e-12, "{test}: mapped tensors count in the plain mean");
+    }
+}
+
+#[test]
+fn the_other_way_round_a_doubled_model_holds_every_layer() {
+    let target = Model::decoder("layers", DENSE);
+    let base = restacked(&target, &[0, 1, 2, 1, 2, 3]).trained("doubled", |_| 0.2);
+    let report = compared("undoubled", &base, &target);
+    assert_eq!((report.verdict.label, report.verdict.relation), ("derived", Some("depth_pruned")));
+    assert!(!report.verdict.relations.contains(&"layers_reordered"), "{:?}", map(&report));
+    assert!(report.parts.iter().all(|part| part.state == "reused"));
+}
+
+#[test]
+fn layers_of_two_models_are_told_apart() {
+    let (base, other) = (Model::decoder("layers", DENSE), Model::decoder("other layers", DENSE));
+    let of_base = restacked(&base, &[0, 0, 2, 3]);
+    let target = of_base.taking(&restacked(&other, &[0, 1, 2, 3]), |name| {
+        name.starts_with("model.layers.2.") || name.starts_with("model.layers.3.")
+    });
+    let report = compared("two models", &base, &target);
+    assert_eq!(map(&report), [Some(0), Some(0), None, None]);
+    assert_eq!(states(&report, "ffn"), ["reused", "reused", "independent", "independent"]);
+    assert_eq!(report.verdict.label, "partial_reuse");
+}
+
+#[test]
+fn experts_in_another_order_are_found_and_their_routers_agree() {
+    let base = Model::decoder("experts", EXPERTS);
+    for (test, origins) in [("all", vec![3, 0, 2, 7, 6, 5, 1, 4]), ("kept", vec![7, 2, 3, 0, 5])] {
+        let target = with_experts(&base, &origins).trained(test, |_| 0.2);
+        let report = compared(&format!("experts {test}"), &base, &target);
+        let expected: Vec<Option<u64>> = origins.iter().map(|origin| Some(*origin as u64)).collect();
+        for row in report.experts.iter().flatten() {
+            assert_eq!((&row.map, row.permuted, row.base_experts), (&expected, true, 8), "{test}");
+        }
+        assert_eq!(report.experts.map(|rows| rows.len()), Some(2));
+        assert_eq!(report.verdict.label, "derived");
+        assert!(report.verdict.relations.contains(&"permuted"));
+        let found = report.transformations.iter().find(|row| row.kind == "experts_permuted").expect("the order");
+        assert!(found.check_cosine.is_some_and(|cosine| cosine > 0.9) && found.found_in == [0, 1]);
+    }
+}
+
+#[test]
+fn experts_in_their_places_are_one_test_of_their_layer() {
+    let base = Model::decoder("experts", EXPERTS);
+    let report = compared("experts in place", &base, &base.trained("experts", |_| 0.2));
+    let tests = report.permutation.as_ref().expect("tests").tests.iter();
+    let of_layers: Vec<_> = tests.filter(|test| test.kind == "expert" && test.expert.is_none()).collect();
+    assert_eq!(of_layers.len(), 2);
+    assert!(of_layers.iter().all(|test| (test.units.base, test.hits, test.probes) == (8, 8, 8)));
+    assert!(report.experts.iter().flatten().all(|row| !row.permuted && row.map.iter().all(Option::is_some)));
+}
+
+#[test]
+fn feed_forwards_are_found_in_experts_and_experts_in_feed_forwards() {
+    let dense = Model::decoder("dense", DENSE);
+    let sparse = upcycled(&dense, 4, DENSE.hidden).trained("after copying", |_| 0.2);
+    let there = compared("upcycled", &dense, &sparse);
+    let back = compared("dense again", &sparse, &dense);
+    for report in [&there, &back] {
+        assert_eq!(report.verdict.label, "derived");
+        assert!(report.verdict.relations.contains(&"upcycled"));
+        assert!(report.parts.iter().all(|part| part.state == "reused"));
+    }
+    let deeper = restacked(&dense, &[0, 1, 2, 1, 2, 3]).trained("deeper", |_| 0.1);
+    let both = compared("upcycled and deeper", &deeper, &sparse);
+    assert_eq!(both.verdict.label, "derived");
+    assert!(both.parts.iter().all(|part| part.state == "reused"), "{:?}", map(&both));
+}
+
+#[test]
+fn strangers_of_other_structure_are_not_accused() {
+    let dense = Model::decoder("dense", DENSE);
+    let sparse = upcycled(&Model::decoder("another", DENSE), 4, DENSE.hidden);
+    let deeper = Model::decoder("deeper", Decoder { layers: 6, ..DENSE });
+    let experts = Model::decoder("experts", EXPERTS);
+    let others = Model::decoder("other experts", EXPERTS);
+    for (at, (base, target)) in
+        [(&dense, &sparse), (&sparse, &dense), (&dense, &deeper), (&experts, &others), (&sparse, &deeper)]
+            .into_iter()
+            .enumerate()
+    {
+        let report = compared(&format!("strangers {at}"), base, target);
+        assert!(matches!(report.verdict.label, "from_scratch" | "inconclusive"), "{at}: {:?}", report.verdict);
+        assert!(report.verdict.relations.is_empty() && report.transformations.is_empty());
+        assert!(report.layer_map.iter().flatten().all(|row| row.base.is_none()));
+        assert!(report.experts.iter().flatten().all(|row| row.map.iter().all(Option::is_none)));
+    }
+}
