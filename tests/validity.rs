@@ -12,6 +12,8 @@ use wcmp::evidence::units::{
     ColumnFeatures, Concat, Features, Held, Layout, Pair, Projected, RowFeatures, TokenRows, Untestable, block_test,
     fixed_point_test, layer_map, matched_form, order_test,
 };
+use wcmp::numeric::assignment::assign;
+use wcmp::numeric::linalg::Dense;
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::Matrix;
 
@@ -350,6 +352,41 @@ fn layer_maps_of_independent_models() {
         assert_at_or_above_uniform(&paid, 800, &format!("{kind:?}"));
         if kind == Kind::SameUnits {
             assert_below_uniform(&unpaid, "the best pair of layers for the price of one");
+        }
+    }
+}
+
+/// Which expert of the base goes with which of the target is chosen by looking at both: the choice among all pairs is
+/// paid for.
+#[test]
+fn experts_of_independent_models_matched_by_content() {
+    const EXPERTS: usize = 5;
+    for kind in [Kind::Plain, Kind::CommonDirection, Kind::Clusters, Kind::SameUnits] {
+        let mut draws = Draws::new(0, &format!("experts {kind:?}"));
+        let (mut paid, mut unpaid) = (Vec::new(), Vec::new());
+        for _ in 0..800 {
+            // All experts of both models are alike but for the order of their units.
+            let shared = shared(12, 8, &mut draws);
+            let mut model = || -> Vec<Matrix> {
+                (0..EXPERTS).map(|_| tensor(kind, &units(kind, 12, &mut draws), &shared, &mut draws)).collect()
+            };
+            let (target, base) = (model(), model());
+            let as_units = |model: &[Matrix]| -> Vec<Held> {
+                model.iter().map(|m| Held::new(m.values.clone(), m.values.len())).collect()
+            };
+            let (of_target, of_base) = (as_units(&target), as_units(&base));
+            let cosine =
+                |a: &Held, b: &Held| -> f64 { a.values().iter().zip(b.values()).map(|(x, y)| f64::from(x * y)).sum() };
+            let values = of_target.iter().flat_map(|t| of_base.iter().map(move |b| cosine(t, b))).collect();
+            let chosen = assign(&Dense { rows: EXPERTS, columns: EXPERTS, values });
+            let tests = chosen.iter().zip(&target).filter_map(|(b, target)| direct_rows(&base[(*b)?], target));
+            let least = tests.fold(0.0, f64::min);
+            paid.push(bonferroni(least, EXPERTS * EXPERTS));
+            unpaid.push(least);
+        }
+        assert_at_or_above_uniform(&paid, 800, &format!("{kind:?}"));
+        if kind == Kind::SameUnits {
+            assert_below_uniform(&unpaid, "the best pair of experts for the price of one");
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::measure::pass::{Measured, measure};
 use crate::model::checkpoint::Warning;
 use crate::model::words::Component;
 use crate::report::schema::VerdictRow;
-use crate::report::schema::{Compare, ComponentRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow};
+use crate::report::schema::{Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow};
 use crate::report::summary;
 use crate::verdict::decide::{Direct, Findings, Label, decide};
 use crate::verdict::grade::grade;
@@ -138,7 +138,7 @@ impl Comparison<'_> {
                 leading.map_or(Pattern::NotApplicable, pattern),
                 decision.label,
             ),
-            layers: layers.iter().map(summary::layer).chain(self.structure.layer_rows()).collect(),
+            layers: layers.iter().map(|l| self.layer_row(l)).chain(self.structure.layer_rows()).collect(),
             components: components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).collect(),
             parts: parts.iter().map(summary::part).collect(),
             layer_map: self.structure.layer_map_rows(leading),
@@ -262,6 +262,12 @@ impl Comparison<'_> {
         let evidence = self.evidence(similarity);
         let supporting = evidence.iter().filter(|f| matches!(f.supports, Supports::Derived | Supports::PartialReuse));
         supporting.filter_map(|f| f.log10_p).min_by(f64::total_cmp)
+    }
+
+    /// A layer by its number, with the bound of its blocks.
+    fn layer_row(&self, layer: &figures::Layer) -> LayerRow {
+        let log10_p = self.permutation.as_ref().and_then(|p| p.layer_log10_p(layer.component, layer.layer));
+        LayerRow { log10_p, ..summary::layer(layer) }
     }
 
     /// Single tests of units.

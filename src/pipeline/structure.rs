@@ -61,7 +61,8 @@ impl Structure {
         if options.deep != Deep::Off {
             out.map_layers(models, permutation, &sampling, monitor)?;
         }
-        if !out.maps.is_empty() {
+        // Layers that moved have other counterparts than those of their names.
+        if out.maps.iter().any(|map| map.moved().next().is_some()) {
             let maps = std::mem::take(&mut out.maps);
             let counterpart = |component: Component, layer: u32| {
                 let map = maps.iter().find(|map| map.component == component);

@@ -178,6 +178,14 @@ impl Permutation {
         of.filter_map(|t| Some((t.component, t.layer?))).collect()
     }
 
+    /// Bound of the blocks of one layer, whose tests may depend on one another; none where none was tested.
+    pub fn layer_log10_p(&self, component: Component, layer: u32) -> Option<f64> {
+        let of = self.tests.iter().filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert));
+        let bounds: Vec<f64> =
+            of.filter(|t| (t.component, t.layer) == (component, Some(layer))).map(|t| t.log10_p).collect();
+        (!bounds.is_empty()).then(|| chance::group(&bounds))
+    }
+
     /// Least share of the units of the blocks of one component, or of all, whose reuse would have been seen.
     pub fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
         pooled(self.tests.iter().filter(|t| component.is_none_or(|c| c == t.component)))?.share_seen_95
