@@ -38,7 +38,8 @@ pub(super) fn add(findings: &mut Findings, disguises: Option<&Disguises>, compon
 
 fn relation(change: Change) -> Relation {
     match change {
-        Change::FfnPermuted => Relation::Permuted,
+        Change::FfnPermuted | Change::HeadsPermuted | Change::ResidualPermuted => Relation::Permuted,
+        Change::ResidualRotated => Relation::Rotated,
     }
 }
 

@@ -1,12 +1,16 @@
 //! Looks at one feed-forward that the direct form did not find: order of its units, fixed points of its units projected
 //! on shared tokens, and units matched by two projections.
+//!
+//! The two projections are gate and up over shared tokens, the witness is down over the output head. A feed-forward without
+//! a gate has its first matrix over shared tokens and its second over the output head, and the first one's bias as the
+//! witness; where there is none or it disagrees, the heads of the layer are asked.
 
 use crate::error::{Error, Result};
 use crate::evidence::chance::bonferroni;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
-use crate::evidence::permutation::Setting;
 use crate::evidence::permutation::blocks::{BlockKey, Matrices, default_features};
+use crate::evidence::permutation::{Form, Kind, Setting, Test};
 use crate::evidence::units::block::LOOKS;
 use crate::evidence::units::tokens::excess_over_random_order;
 use crate::evidence::units::{
@@ -45,6 +49,52 @@ pub(super) struct Witness {
     pub(super) excess: Option<f64>,
 }
 
+impl Look {
+    /// The form by which the feed-forward is found in disguise, and its log10 p; `level` is what an exact form needs.
+    pub(super) fn found(&self, level: f64) -> Option<(Form, f64)> {
+        let projected = self.projected.as_ref().map(|found| found.log10_p).filter(|p| *p <= level);
+        let confirmed = self.heads_agree || self.witness.as_ref().is_some_and(Witness::agrees);
+        let matched = self.matched.as_ref().filter(|matched| matched.looks_copied() && confirmed);
+        projected.map(|p| (Form::Projected, p)).or(matched.map(|matched| (Form::Matched, matched.log10_p)))
+    }
+
+    /// Whether a second witness is asked for and not there yet.
+    pub(super) fn lacks_witness(&self) -> bool {
+        self.matched.as_ref().is_some_and(Matched::looks_copied) && !self.witness.as_ref().is_some_and(Witness::agrees)
+    }
+
+    /// Whether most of the matched units stand in other places.
+    pub(super) fn moved(&self) -> bool {
+        let agreeing: &[(usize, usize)] = self.matched.as_ref().map_or(&[], |matched| &matched.agreeing);
+        2 * agreeing.iter().filter(|(base, target)| base != target).count() > agreeing.len()
+    }
+
+    /// The looks as tests of the report.
+    pub(super) fn tests(&self) -> Vec<Test> {
+        let test = |form, probes, hits, log10_p, exact| Test {
+            kind: if self.key.expert.is_some() { Kind::Expert } else { Kind::Ffn },
+            form,
+            component: self.key.component,
+            layer: Some(self.key.layer),
+            base_layer: Some(self.key.layer),
+            expert: self.key.expert,
+            name: None,
+            units: self.units,
+            probes,
+            hits,
+            log10_p,
+            exact,
+            group: 0,
+        };
+        // Fixed points and order are looks on one block.
+        let paid = |p| bonferroni(p, LOOKS);
+        let order = self.order.iter().map(|o| test(Form::Order, o.kept.len(), o.in_order, paid(o.log10_p), true));
+        let projected = self.projected.iter().map(|f| test(Form::Projected, f.probes.len(), f.hits, f.log10_p, true));
+        let matched = self.matched.iter().map(|m| test(Form::Matched, m.in_both, m.agreeing.len(), m.log10_p, false));
+        order.chain(projected).chain(matched).collect()
+    }
+}
+
 impl Witness {
     /// Whether it confirms the order.
     pub(super) fn agrees(&self) -> bool {
@@ -62,6 +112,8 @@ pub(super) struct Look {
     pub(super) projected: Option<FixedPoints>,
     pub(super) matched: Option<Matched>,
     pub(super) witness: Option<Witness>,
+    /// Whether the heads of its layer match by content, where they were asked as the witness.
+    pub(super) heads_agree: bool,
 }
 
 /// Views of one matrix on both sides.
@@ -93,6 +145,7 @@ pub(super) fn look(
         projected: None,
         matched: None,
         witness: None,
+        heads_agree: false,
     };
     if units[0] == units[1] && first[0].columns() == first[1].columns() {
         let features = first.each_ref().map(|view| default_features(view, &setting.sampling));

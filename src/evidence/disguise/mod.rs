@@ -5,25 +5,29 @@
 
 mod basis;
 mod ffn;
+mod heads;
+mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::model::words::Component;
+use crate::model::words::{Component, Role};
+use crate::numeric::linalg::round6;
+use crate::view::model::Model;
 
 use super::chance;
 use super::finding::{Family, Finding, Supports};
-use super::part::{Part, PartKey};
+use super::part::{self, Part, PartKey};
 use super::pca::evenly_spaced;
 use super::permutation::blocks::{BlockKey, Matrices, blocks};
 use super::permutation::{Form, Kind, Permutation, Setting, Test};
 use super::tokens::shared_tokens;
-use super::units::block::LOOKS;
 
 use self::basis::Basis;
 use self::ffn::{Candidate, Look, look};
+use self::heads::{Attention, Heads};
 
 /// The direct form found nothing: log10 p above this.
 const NOTHING: f64 = -2.0;
@@ -65,6 +69,12 @@ crate::model::words::words! {
     Change {
         /// Hidden units of feed-forwards in another order.
         FfnPermuted = "ffn_permuted",
+        /// Key/value groups, or heads in them, in another order.
+        HeadsPermuted = "heads_permuted",
+        /// Residual dimensions in another order, perhaps with other signs.
+        ResidualPermuted = "residual_permuted",
+        /// Residual stream in another basis.
+        ResidualRotated = "residual_rotated",
     }
 }
 
@@ -92,6 +102,8 @@ pub struct Disguises {
     pub transformations: Vec<Transformation>,
     /// Parts that were found in the base.
     found_parts: BTreeSet<PartKey>,
+    /// Parts whose direct test cannot see anything in such a disguise.
+    powerless: BTreeSet<PartKey>,
 }
 
 /// Looks at the layers in which the `direct` form found nothing, a few of each component first, all with `thorough`
@@ -101,24 +113,43 @@ pub struct Disguises {
 /// A read that fails, or an interrupt.
 pub fn run(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises> {
     let of = setting.models.map(blocks);
-    let open = open_blocks(direct, &of);
+    let (open, attentions) = (open_blocks(direct, &of), open_attentions(direct));
     let mut out = Disguises::default();
-    if open.is_empty() {
+    if open.is_empty() && attentions.is_empty() {
         return Ok(out);
     }
     setting.monitor.begin("looking through disguises", 0);
     let tokens = drawn_tokens(setting);
-    let components: BTreeSet<Component> = open.iter().map(|c| c.key.component).collect();
+    let mut components: BTreeSet<Component> = open.iter().map(|c| c.key.component).collect();
+    components.extend(attentions.iter().map(|a| a.component));
     for component in components {
-        let open: Vec<Candidate<'_>> = open.iter().copied().filter(|c| c.key.component == component).collect();
-        let bases = match token_bases(setting, component, &tokens)? {
-            Some(bases) => Some(bases),
-            None => residual_bases(setting, &open),
+        let mut search = Search {
+            setting,
+            component,
+            residual: residual_bases(setting, component),
+            tokens: token_bases(setting, component, &tokens)?,
+            out: &mut out,
         };
-        out.look_at_feed_forwards(setting, direct, &open, bases.as_ref())?;
+        let open: Vec<Candidate<'_>> = open.iter().copied().filter(|c| c.key.component == component).collect();
+        let attentions: Vec<Attention> = attentions.iter().copied().filter(|a| a.component == component).collect();
+        let layers = search.feed_forwards(direct, &open)?;
+        search.heads(direct, &attentions)?;
+        search.stream(direct, &layers)?;
     }
     setting.monitor.end();
     Ok(out)
+}
+
+/// Attentions that the residual form did not find; where some heads are in their places it may find a little.
+fn open_attentions(direct: &Permutation) -> Vec<Attention> {
+    let open = open_attention_parts(direct);
+    open.filter_map(|key| Some(Attention { component: key.component, layer: key.layer? })).collect()
+}
+
+fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> {
+    let level = level(direct.parts.len());
+    let open = direct.parts.iter().filter(move |(key, test)| key.kind == part::Kind::Attention && test.log10_p > level);
+    open.map(|(key, _)| key)
 }
 
 /// One block a layer in which the direct form found nothing: the dense feed-forward, else the shared expert, else the
@@ -162,12 +193,20 @@ fn token_bases(setting: &Setting<'_>, component: Component, tokens: &[Vec<usize>
     Ok(base.zip(target).map(|(base, target)| [base, target]))
 }
 
-/// Residual dimensions, for components without tokens: these see through an order of units alone.
-fn residual_bases(setting: &Setting<'_>, open: &[Candidate<'_>]) -> Option<[Basis; 2]> {
-    let width = |matrices: &Matrices<'_>| usize::try_from(matrices.by_row.first()?.shape[1]).ok();
-    let widths = open.iter().filter_map(|c| Some((width(c.sides[0])?, width(c.sides[1])?)));
-    let width = widths.filter(|(base, target)| base == target).map(|(base, _)| base).min()?;
-    let coordinates = setting.sampling.coordinates(width);
+/// Residual dimensions of the width of both sides, by the first matrix that reads the stream: in them an order of units
+/// alone is seen.
+fn residual_bases(setting: &Setting<'_>, component: Component) -> Option<[Basis; 2]> {
+    let width = |model: &Model| {
+        let mut reads_stream = model.places().map(|(_, logical)| logical).filter(|l| {
+            l.meaning.component == component
+                && l.meaning.layer.is_some()
+                && l.shape.len() == 2
+                && matches!(l.meaning.role, Role::Q | Role::Up | Role::Fc1)
+        });
+        usize::try_from(reads_stream.next()?.shape[1]).ok()
+    };
+    let [base, target] = setting.models.map(width);
+    let coordinates = setting.sampling.coordinates(base.filter(|_| base == target)?);
     Some([coordinates.clone(), coordinates].map(Basis::Residual))
 }
 
@@ -182,34 +221,135 @@ fn few<T: Copy>(items: &[T], setting: &Setting<'_>) -> (Vec<T>, Vec<T>) {
     (first.into_iter().map(|place| items[place]).collect(), rest)
 }
 
-impl Disguises {
-    /// Looks at feed-forwards of one component: a few, and the others where a disguise is found in half of these.
-    fn look_at_feed_forwards(
-        &mut self,
-        setting: &Setting<'_>,
-        direct: &mut Permutation,
-        open: &[Candidate<'_>],
-        bases: Option<&[Basis; 2]>,
-    ) -> Result<()> {
-        let (first, rest) = few(open, setting);
-        let mut looks = looks_at(setting, &first, bases, level(first.len()))?;
-        let tried: Vec<Tried> = looks.iter().map(|look| tried(look, level(first.len()))).collect();
-        let found = tried.iter().filter(|t| t.found.is_some()).count();
-        if 2 * found >= tried.len() && found > 0 {
-            looks.extend(looks_at(setting, &rest, bases, level(open.len()))?);
+/// One component under way.
+struct Search<'a, 'b> {
+    setting: &'a Setting<'a>,
+    component: Component,
+    /// Residual dimensions, where both streams are of one width.
+    residual: Option<[Basis; 2]>,
+    /// Shared tokens, where both sides have them.
+    tokens: Option<[Basis; 2]>,
+    out: &'b mut Disguises,
+}
+
+impl Search<'_, '_> {
+    /// Looks at feed-forwards: a few, and the others where a disguise is found in half of these. The layers found.
+    fn feed_forwards(&mut self, direct: &mut Permutation, open: &[Candidate<'_>]) -> Result<Vec<u32>> {
+        let (first, rest) = few(open, self.setting);
+        let mut looks = self.looks_at(&first, level(first.len()))?;
+        let tried = looks.iter().map(|look| Tried {
+            component: self.component,
+            layer: look.key.layer,
+            found: look.found(level(first.len())),
+        });
+        let tried: Vec<Tried> = tried.collect();
+        if in_half(tried.iter().map(|t| t.found.is_some())) {
+            looks.extend(self.looks_at(&rest, level(open.len()))?);
         }
         looks.sort_by(|a, b| a.key.cmp(&b.key));
         for look in &looks {
             direct.look_again(&look.key, look.order.as_ref().map(|order| order.log10_p));
-            self.tests.extend(tests(look));
+            self.out.tests.extend(look.tests());
         }
-        let found: Vec<&Look> = looks.iter().filter(|look| tried_form(look, level(looks.len())).is_some()).collect();
-        self.found_parts.extend(found.iter().filter_map(|look| look.part.clone()));
-        self.transformations.extend(re_ordered(&found));
-        self.tried.extend(tried);
+        let level = level(looks.len());
+        let found: Vec<&Look> = looks.iter().filter(|look| look.found(level).is_some()).collect();
+        self.out.found_parts.extend(found.iter().filter_map(|look| look.part.clone()));
+        self.out.transformations.extend(re_ordered(&found));
+        self.out.tried.extend(tried);
+        Ok(found.iter().map(|look| look.key.layer).collect())
+    }
+
+    fn looks_at(&self, candidates: &[Candidate<'_>], level: f64) -> Result<Vec<Look>> {
+        let bases = self.tokens.as_ref().or(self.residual.as_ref());
+        let one = |candidate: &Candidate<'_>| look(self.setting, *candidate, bases, level);
+        // A thorough look holds features of all units over 2,048 tokens: one layer at a time.
+        let looks: Vec<Result<Option<Look>>> = match self.setting.sampling.thorough {
+            true => candidates.iter().map(one).collect(),
+            false => candidates.par_iter().map(one).collect(),
+        };
+        let mut looks: Vec<Look> = looks.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+        for look in looks.iter_mut().filter(|look| look.lacks_witness()) {
+            let attention = Attention { component: self.component, layer: look.key.layer };
+            look.heads_agree = self.heads_of(attention)?.is_some_and(|heads| heads.found());
+        }
+        Ok(looks)
+    }
+
+    fn heads_of(&self, attention: Attention) -> Result<Option<Heads>> {
+        // Heads and their sizes are known of the text part.
+        if self.component != Component::Text {
+            return Ok(None);
+        }
+        let bases: Vec<&[Basis; 2]> = self.residual.iter().chain(&self.tokens).collect();
+        heads::look(self.setting, attention, &bases)
+    }
+
+    /// Looks at the heads of attentions: a few, and the others where half of these are found.
+    fn heads(&mut self, direct: &Permutation, open: &[Attention]) -> Result<()> {
+        let (first, rest) = few(open, self.setting);
+        let look_at = |some: &[Attention]| -> Result<Vec<Option<Heads>>> {
+            some.par_iter().map(|&attention| self.heads_of(attention)).collect()
+        };
+        let mut looks = look_at(&first)?;
+        let is_found = |heads: &Option<Heads>| heads.as_ref().is_some_and(Heads::found);
+        if !in_half(looks.iter().map(is_found)) {
+            return Ok(());
+        }
+        looks.extend(look_at(&rest)?);
+        let mut found: Vec<Heads> = looks.into_iter().flatten().filter(Heads::found).collect();
+        found.sort_by_key(|heads| heads.layer);
+        self.out.found_parts.extend(found.iter().filter_map(|heads| heads.part.clone()));
+        // The residual form sees nothing in an attention whose heads may have been moved.
+        let unseen = open_attention_parts(direct).filter(|key| key.component == self.component);
+        self.out.powerless.extend(unseen.cloned());
+        let moved: Vec<&Heads> = found.iter().filter(|heads| heads.moved()).collect();
+        if !moved.is_empty() {
+            let stored = mean(moved.iter().filter_map(|heads| heads.as_stored));
+            self.out.transformations.push(Transformation {
+                change: Change::HeadsPermuted,
+                component: self.component,
+                layers: moved.iter().map(|heads| heads.layer).collect(),
+                check: checked_on("queries in the order found", stored),
+                check_cosine: mean(moved.iter().map(|heads| heads.cosine())),
+            });
+        }
         Ok(())
     }
 
+    /// Recovers a change of the residual stream where feed-forwards were found in `layers` and the embedding was not.
+    fn stream(&mut self, direct: &Permutation, layers: &[u32]) -> Result<()> {
+        let of_stream = |key: &PartKey| {
+            key.component == self.component
+                && matches!(key.kind, part::Kind::Embedding | part::Kind::Head | part::Kind::Attention)
+        };
+        let unseen: Vec<&PartKey> =
+            direct.parts.iter().filter(|(key, test)| of_stream(key) && test.log10_p > NOTHING).map(|p| p.0).collect();
+        let embedding = unseen.iter().find(|key| key.kind == part::Kind::Embedding);
+        let (Some(embedding), false) = (embedding, layers.is_empty()) else { return Ok(()) };
+        let recovered = stream::recover(self.setting, self.component, &evenly_spaced(layers, FEW_LAYERS))?;
+        let Some(recovered) = recovered else {
+            self.out.powerless.extend(unseen.into_iter().cloned());
+            return Ok(());
+        };
+        let is_found = |key: &PartKey| match key.kind {
+            part::Kind::Head => recovered.head,
+            part::Kind::Attention => key.layer.is_some_and(|layer| recovered.attentions.contains(&layer)),
+            _ => key == *embedding,
+        };
+        self.out.found_parts.extend(unseen.iter().copied().filter(|key| is_found(key)).cloned());
+        self.out.powerless.extend(unseen.into_iter().cloned());
+        self.out.transformations.push(Transformation {
+            change: recovered.change,
+            component: self.component,
+            layers: layers.to_vec(),
+            check: checked_on(recovered.check, recovered.as_stored),
+            check_cosine: Some(recovered.cosine),
+        });
+        Ok(())
+    }
+}
+
+impl Disguises {
     /// What the layers tried say of one component, or of all; `None` where none was tried.
     pub fn seen(&self, component: Option<Component>) -> Option<Seen> {
         let tried: Vec<&Tried> = self.tried.iter().filter(|t| component.is_none_or(|c| c == t.component)).collect();
@@ -226,53 +366,64 @@ impl Disguises {
         })
     }
 
-    /// Marks the parts that were found.
+    /// Marks the parts that were found, and takes the tests without power off others.
     pub fn mark(&self, parts: &mut [Part]) {
         for part in parts {
             part.found |= self.found_parts.contains(&part.key);
+            if !part.found && self.powerless.contains(&part.key) {
+                part.test = None;
+            }
         }
     }
 
     /// What the looks say together; `None` where nothing was tried.
     pub fn finding(&self) -> Option<Finding> {
-        let seen = self.seen(None)?;
+        let mut changes: Vec<&str> = self.transformations.iter().map(|t| words_of(t.change)).collect();
+        changes.dedup();
+        let changes = match changes.is_empty() {
+            true => "re-ordered or rotated dimensions".to_owned(),
+            false => changes.join(", "),
+        };
+        let finding = |statement, value, log10_p, supports| Finding {
+            kind: Family::Transformation,
+            statement,
+            value,
+            log10_p,
+            supports,
+            scope: "model".to_owned(),
+        };
+        let Some(seen) = self.seen(None) else {
+            let first = self.transformations.first()?;
+            let statement =
+                format!("the base's weights were found under {changes}, checked on tensors that took no part");
+            return Some(finding(statement, first.check_cosine, None, Supports::Derived));
+        };
+        let tried = seen.tried;
         let (statement, supports) = match seen.found {
-            0 => (
-                format!(
-                    "looked through re-ordered and rotated dimensions in {} layers: models trained independently agree \
-                     as much",
-                    seen.tried
-                ),
+            0 if self.transformations.is_empty() => (
+                format!("looked through {changes} in {tried} layers: models trained independently agree as much"),
                 Supports::Nothing,
             ),
             found => {
                 let bound = if seen.exact { "exact" } else { "approximate" };
-                let changes: Vec<&str> = self.transformations.iter().map(|t| words_of(t.change)).collect();
-                let changes =
-                    if changes.is_empty() { "re-ordered or rotated dimensions".to_owned() } else { changes.join(", ") };
                 (
                     format!(
-                        "the base's units were found under {changes} in {found} of {} layers tried ({bound} bound)",
-                        seen.tried
+                        "the base's units were found under {changes} in {found} of {tried} layers tried ({bound} bound)"
                     ),
                     Supports::Derived,
                 )
             }
         };
-        Some(Finding {
-            kind: Family::Transformation,
-            statement,
-            value: Some(seen.found as f64),
-            log10_p: Some(seen.log10_p),
-            supports,
-            scope: "model".to_owned(),
-        })
+        Some(finding(statement, Some(seen.found as f64), Some(seen.log10_p), supports))
     }
 }
 
 fn words_of(change: Change) -> &'static str {
     match change {
         Change::FfnPermuted => "re-ordered feed-forward units",
+        Change::HeadsPermuted => "re-ordered heads",
+        Change::ResidualPermuted => "a re-ordered residual stream",
+        Change::ResidualRotated => "a rotated residual stream",
     }
 }
 
@@ -281,82 +432,100 @@ fn level(layers: usize) -> f64 {
     FOUND - (layers.max(1) as f64).log10()
 }
 
-fn looks_at(
-    setting: &Setting<'_>,
-    candidates: &[Candidate<'_>],
-    bases: Option<&[Basis; 2]>,
-    level: f64,
-) -> Result<Vec<Look>> {
-    let one = |candidate: &Candidate<'_>| look(setting, *candidate, bases, level);
-    // A thorough look holds features of all units over 2,048 tokens: one layer at a time.
-    let looks: Vec<Result<Option<Look>>> = match setting.sampling.thorough {
-        true => candidates.iter().map(one).collect(),
-        false => candidates.par_iter().map(one).collect(),
-    };
-    looks.into_iter().filter_map(Result::transpose).collect()
+/// Whether at least half of the looks found something, and at least one did.
+fn in_half(found: impl Iterator<Item = bool>) -> bool {
+    let (mut all, mut hits) = (0, 0);
+    for one in found {
+        all += 1;
+        hits += usize::from(one);
+    }
+    hits > 0 && 2 * hits >= all
 }
 
-/// The form by which a layer is found in disguise.
-fn tried_form(look: &Look, level: f64) -> Option<(Form, f64)> {
-    let projected = look.projected.as_ref().map(|found| found.log10_p).filter(|p| *p <= level);
-    let matched = || {
-        let matched = look.matched.as_ref().filter(|matched| matched.looks_copied())?;
-        look.witness.as_ref().is_some_and(ffn::Witness::agrees).then_some((Form::Matched, matched.log10_p))
-    };
-    projected.map(|p| (Form::Projected, p)).or_else(matched)
+/// Mean, to 6 digits.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| round6(values.iter().sum::<f64>() / values.len() as f64))
 }
 
-fn tried(look: &Look, level: f64) -> Tried {
-    Tried { component: look.key.component, layer: look.key.layer, found: tried_form(look, level) }
-}
-
-/// The looks on one feed-forward as tests of the report.
-fn tests(look: &Look) -> Vec<Test> {
-    let test = |form, probes, hits, log10_p, exact| Test {
-        kind: if look.key.expert.is_some() { Kind::Expert } else { Kind::Ffn },
-        form,
-        component: look.key.component,
-        layer: Some(look.key.layer),
-        base_layer: Some(look.key.layer),
-        expert: look.key.expert,
-        name: None,
-        units: look.units,
-        probes,
-        hits,
-        log10_p,
-        exact,
-        group: 0,
-    };
-    let paid = |p| chance::bonferroni(p, LOOKS);
-    let order = look.order.iter().map(|o| test(Form::Order, o.kept.len(), o.in_order, paid(o.log10_p), true));
-    // Fixed points and order are looks on one block.
-    let projected = look.projected.iter().map(|f| test(Form::Projected, f.probes.len(), f.hits, f.log10_p, true));
-    let matched = look.matched.iter().map(|m| test(Form::Matched, m.in_both, m.agreeing.len(), m.log10_p, false));
-    order.chain(projected).chain(matched).collect()
+/// What was compared, with its cosine as stored.
+fn checked_on(what: &str, as_stored: Option<f64>) -> String {
+    as_stored.map_or_else(|| what.to_owned(), |cosine| format!("{what} (as stored: {cosine:.4})"))
 }
 
 /// Feed-forwards whose units were found in other places.
 fn re_ordered(found: &[&Look]) -> Option<Transformation> {
-    let moved: Vec<&&Look> = found.iter().filter(|look| has_moved(look)).collect();
+    let moved: Vec<&&Look> = found.iter().filter(|look| look.moved()).collect();
     let first = moved.first()?;
     let witnesses: Vec<&ffn::Witness> = moved.iter().filter_map(|look| look.witness.as_ref()).collect();
-    let mean = |of: &dyn Fn(&ffn::Witness) -> Option<f64>| {
-        let values: Vec<f64> = witnesses.iter().filter_map(|w| of(w)).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    };
-    let what = witnesses.first().map_or("nothing", |w| w.what);
-    let stored = mean(&|w| w.as_stored).map_or(String::new(), |c| format!(" (as stored {c:.4})"));
+    let what = witnesses.first().map_or("nothing but the heads of its layers", |witness| witness.what);
     Some(Transformation {
         change: Change::FfnPermuted,
         component: first.key.component,
         layers: moved.iter().map(|look| look.key.layer).collect(),
-        check: format!("{what} in the order found{stored}"),
-        check_cosine: mean(&|w| w.cosine).map(crate::numeric::linalg::round6),
+        check: checked_on(&format!("{what} in the order found"), mean(witnesses.iter().filter_map(|w| w.as_stored))),
+        check_cosine: mean(witnesses.iter().filter_map(|w| w.cosine)),
     })
 }
 
-/// Whether most of the matched units stand in other places.
-fn has_moved(look: &Look) -> bool {
-    let agreeing = look.matched.as_ref().map_or(&[][..], |matched| &matched.agreeing);
-    2 * agreeing.iter().filter(|(base, target)| base != target).count() > agreeing.len()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(layer: u32, found: Option<(Form, f64)>) -> Tried {
+        Tried { component: Component::Text, layer, found }
+    }
+
+    #[test]
+    fn a_disguise_is_looked_for_further_where_half_of_the_looks_find_it() {
+        assert!(in_half([true, false].into_iter()) && in_half([true].into_iter()));
+        assert!(!in_half([true, false, false].into_iter()) && !in_half(std::iter::empty()));
+        assert!(!in_half([false; 4].into_iter()));
+    }
+
+    #[test]
+    fn an_exact_bound_counts_before_a_smaller_one_that_is_approximate() {
+        let matched = tried(0, Some((Form::Matched, -300.0)));
+        let mut disguises = Disguises { tried: vec![matched.clone(), tried(1, None)], ..Disguises::default() };
+        let seen = disguises.seen(None);
+        assert_eq!(seen.map(|s| (s.tried, s.found, s.exact)), Some((2, 1, false)));
+        disguises.tried[1] = tried(1, Some((Form::Projected, -100.0)));
+        let seen = disguises.seen(Some(Component::Text));
+        assert_eq!(seen.map(|s| (s.found, s.exact)), Some((2, true)));
+        assert!(seen.is_some_and(|s| (s.log10_p - (-100.0 + 2f64.log10())).abs() < 1e-9));
+        assert_eq!(disguises.seen(Some(Component::Vision)), None);
+        assert_eq!(Disguises::default().finding(), None);
+    }
+
+    #[test]
+    fn parts_found_are_marked_and_blind_tests_taken_off_others() {
+        let key = |layer| PartKey {
+            component: Component::Text,
+            block: None,
+            layer: Some(layer),
+            kind: part::Kind::Attention,
+            expert: None,
+            name: None,
+        };
+        let part = |layer| Part {
+            key: key(layer),
+            base_layer: None,
+            parameters: 1,
+            compared: 1,
+            identical: false,
+            new: false,
+            found: false,
+            excess: None,
+            test: Some(part::PartTest { log10_p: 0.0, share_seen_95: Some(0.1) }),
+            state: part::State::Unclear,
+        };
+        let disguises =
+            Disguises { found_parts: [key(0)].into(), powerless: [key(0), key(1)].into(), ..Disguises::default() };
+        let mut parts = [part(0), part(1), part(2)];
+        disguises.mark(&mut parts);
+        assert_eq!(
+            parts.each_ref().map(|p| (p.found, p.test.is_some())),
+            [(true, true), (false, false), (false, true)]
+        );
+    }
 }
