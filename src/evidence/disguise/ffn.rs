@@ -1,9 +1,9 @@
 //! Looks at one feed-forward that the direct form did not find: order of its units, fixed points of its units projected
 //! on shared tokens, and units matched by two projections.
 //!
-//! The two projections are gate and up over shared tokens, the witness is down over the output head. A feed-forward without
-//! a gate has its first matrix over shared tokens and its second over the output head, and the first one's bias as the
-//! witness; where there is none or it disagrees, the heads of the layer are asked.
+//! The two projections are gate and up over shared tokens, the witness is down over the output head. A feed-forward
+//! without a gate has its first matrix over shared tokens and its second over the output head, and the first one's bias
+//! as the witness; where there is none or it disagrees, the heads of the layer are asked.
 
 use crate::error::{Error, Result};
 use crate::evidence::chance::bonferroni;

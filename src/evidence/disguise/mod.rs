@@ -107,7 +107,8 @@ pub struct Disguises {
 }
 
 /// Looks at the layers in which the `direct` form found nothing, a few of each component first, all with `thorough`
-/// sampling; the order of units, taken as a further look on a block, is written to `direct`. Uses the current rayon pool.
+/// sampling; the order of units, taken as a further look on a block, is written to `direct`. Uses the current rayon
+/// pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -414,7 +415,8 @@ impl Disguises {
                 )
             }
         };
-        Some(finding(statement, Some(seen.found as f64), Some(seen.log10_p), supports))
+        let checked = self.transformations.first().and_then(|t| t.check_cosine);
+        Some(finding(statement, checked, Some(seen.log10_p), supports))
     }
 }
 

@@ -1,0 +1,233 @@
+//! Copies in disguise are found with what was done to them named, and strangers are not.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/draws.rs"]
+mod draws;
+#[path = "support/file.rs"]
+#[allow(dead_code)]
+mod file;
+#[path = "support/weights.rs"]
+#[allow(dead_code)]
+mod weights;
+
+use std::path::{Path, PathBuf};
+
+use draws::Draws;
+use wcmp::format::bytes::Io;
+use wcmp::format::open::open_checkpoint;
+use wcmp::measure::monitor::Silent;
+use wcmp::pipeline::compare::compare;
+use wcmp::pipeline::options::{Deep, Options};
+use wcmp::report::schema::Compare;
+use weights::{Decoder, Model, Values};
+
+const SIZE: Decoder = Decoder { hidden: 64, ffn: 120, layers: 6, heads: 8, kv_heads: 4, vocab: 300, experts: 0 };
+const HEAD: usize = SIZE.hidden / SIZE.heads;
+
+/// A random order of 0..n.
+fn order(n: usize, draws: &mut Draws) -> Vec<usize> {
+    let mut keyed: Vec<(f64, usize)> = (0..n).map(|i| (draws.unit(), i)).collect();
+    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    keyed.into_iter().map(|(_, i)| i).collect()
+}
+
+fn rows(tensor: &Values, order: &[usize]) -> Values {
+    let width = tensor.shape[1];
+    let values = order.iter().flat_map(|&row| tensor.values[row * width..(row + 1) * width].to_vec()).collect();
+    Values { shape: vec![order.len(), width], values }
+}
+
+fn transposed(tensor: &Values) -> Values {
+    let (height, width) = (tensor.shape[0], tensor.shape[1]);
+    let values = (0..width * height).map(|at| tensor.values[at % height * width + at / height]).collect();
+    Values { shape: vec![width, height], values }
+}
+
+fn columns(tensor: &Values, order: &[usize]) -> Values {
+    transposed(&rows(&transposed(tensor), order))
+}
+
+/// `tensor` · `other`.
+fn product(tensor: &Values, other: &Values) -> Values {
+    let (inner, width) = (other.shape[0], other.shape[1]);
+    let mut values = Vec::new();
+    for row in tensor.values.chunks_exact(inner) {
+        values.extend((0..width).map(|j| (0..inner).map(|k| row[k] * other.values[k * width + j]).sum::<f64>()));
+    }
+    Values { shape: vec![tensor.shape[0], width], values }
+}
+
+/// A random orthogonal matrix (Gram and Schmidt).
+fn rotation(size: usize, draws: &mut Draws) -> Values {
+    let mut basis: Vec<Vec<f64>> = Vec::new();
+    for _ in 0..size {
+        let mut vector = draws.many(size, Draws::normal);
+        for _ in 0..2 {
+            for other in &basis {
+                let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+                vector.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+            }
+        }
+        let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        basis.push(vector.iter().map(|x| x / length).collect());
+    }
+    Values { shape: vec![size, size], values: basis.concat() }
+}
+
+fn re_ordering(order: &[usize]) -> Values {
+    let size = order.len();
+    let values = (0..size * size).map(|at| f64::from(u8::from(order[at % size] == at / size))).collect();
+    Values { shape: vec![size, size], values }
+}
+
+fn change(model: &mut Model, name: &str, to: impl Fn(&Values) -> Values) {
+    let tensor = model.0.get_mut(name).unwrap();
+    *tensor = to(tensor);
+}
+
+/// `kept` hidden units of each feed-forward in an order of their own.
+fn ffn_re_ordered(model: &Model, kept: usize) -> Model {
+    let mut out = model.clone();
+    for layer in 0..SIZE.layers {
+        let mut order = order(SIZE.ffn, &mut Draws::new(&["units", &layer.to_string()]));
+        order.truncate(kept);
+        let name = |module: &str| format!("model.layers.{layer}.mlp.{module}_proj.weight");
+        change(&mut out, &name("gate"), |w| rows(w, &order));
+        change(&mut out, &name("up"), |w| rows(w, &order));
+        change(&mut out, &name("down"), |w| columns(w, &order));
+    }
+    out
+}
+
+/// Key/value groups in another order, and the heads in them.
+fn heads_re_ordered(model: &Model) -> Model {
+    let mut out = model.clone();
+    let each = SIZE.heads / SIZE.kv_heads;
+    let expanded = |units: &[usize]| -> Vec<usize> { units.iter().flat_map(|u| u * HEAD..(u + 1) * HEAD).collect() };
+    for layer in 0..SIZE.layers {
+        let mut draws = Draws::new(&["heads", &layer.to_string()]);
+        let groups = order(SIZE.kv_heads, &mut draws);
+        let heads: Vec<usize> =
+            groups.iter().flat_map(|g| order(each, &mut draws).into_iter().map(move |h| g * each + h)).collect();
+        let (groups, heads) = (expanded(&groups), expanded(&heads));
+        let name = |module: &str| format!("model.layers.{layer}.self_attn.{module}_proj.weight");
+        change(&mut out, &name("q"), |w| rows(w, &heads));
+        change(&mut out, &name("k"), |w| rows(w, &groups));
+        change(&mut out, &name("v"), |w| rows(w, &groups));
+        change(&mut out, &name("o"), |w| columns(w, &heads));
+    }
+    out
+}
+
+/// The residual stream in the basis `turn`, gains folded into the matrices that read it.
+fn turned(model: &Model, turn: &Values) -> Model {
+    let mut out = model.clone();
+    let gain_of = |name: &str| match name {
+        "lm_head.weight" => Some("model.norm.weight".to_owned()),
+        _ => {
+            let (layer, module) = (name.split('.').take(3).collect::<Vec<_>>().join("."), name.split('.').nth(3)?);
+            let norm = if module == "self_attn" { "input_layernorm" } else { "post_attention_layernorm" };
+            name.starts_with("model.layers").then(|| format!("{layer}.{norm}.weight"))
+        }
+    };
+    let names: Vec<String> = model.0.keys().cloned().collect();
+    for name in names {
+        let tensor = &model.0[&name];
+        let new = if tensor.shape.len() == 1 {
+            Values { shape: tensor.shape.clone(), values: vec![1.0; tensor.values.len()] }
+        } else if name.contains("o_proj") || name.contains("down_proj") {
+            product(&transposed(turn), tensor)
+        } else {
+            let mut gained = tensor.clone();
+            if let Some(gain) = gain_of(&name).map(|gain| &model.0[&gain].values) {
+                gained.values.chunks_exact_mut(gain.len()).for_each(|row| {
+                    row.iter_mut().zip(gain).for_each(|(x, g)| *x *= g);
+                });
+            }
+            product(&gained, turn)
+        };
+        out.0.insert(name, new);
+    }
+    out
+}
+
+/// Writes a model of `ffn` hidden units.
+fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("model.safetensors"), file::safetensors(&model.stored(|_| "BF16"))).unwrap();
+    let config = serde_json::json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": SIZE.hidden,
+        "intermediate_size": ffn, "num_hidden_layers": SIZE.layers, "num_attention_heads": SIZE.heads,
+        "num_key_value_heads": SIZE.kv_heads, "vocab_size": SIZE.vocab,
+    });
+    std::fs::write(path.join("config.json"), config.to_string()).unwrap();
+    path
+}
+
+fn compared(base: &Model, target: &Model, ffn: usize, deep: Deep) -> Compare {
+    let folder = tempfile::tempdir().unwrap();
+    let sides = [written(folder.path(), "base", base, SIZE.ffn), written(folder.path(), "target", target, ffn)];
+    let options = Options { deep, ..Options::default() };
+    let [base, target] = sides.map(|path| open_checkpoint(&path, Io::Mmap).unwrap());
+    compare(base, target, &options, &Silent).unwrap()
+}
+
+/// The changes that are named, by kind.
+fn kinds(report: &Compare) -> Vec<&'static str> {
+    report.transformations.iter().map(|t| t.kind).collect()
+}
+
+#[track_caller]
+fn assert_found(base: &Model, target: &Model, ffn: usize, expected: &[&str], relation: &str) {
+    let report = compared(base, target, ffn, Deep::Auto);
+    assert_eq!(report.verdict.label, "derived", "{:?}", report.verdict);
+    assert_eq!(kinds(&report), expected, "{:?}", report.transformations);
+    assert!(report.verdict.relations.contains(&relation), "{:?}", report.verdict.relations);
+    assert!(report.transformations.iter().all(|t| t.check_cosine.is_some_and(|cosine| cosine > 0.7)));
+    assert!(report.parts.iter().all(|part| part.state != "independent"), "{:?}", report.parts);
+}
+
+#[test]
+fn copies_in_disguise_are_derived_and_the_disguise_is_named() {
+    let base = Model::decoder("base", SIZE);
+    let tuned = base.trained("tuned", |_| 0.3);
+    let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
+    let moved = re_ordering(&order(SIZE.hidden, &mut Draws::new(&["stream"])));
+    for from in [&base, &tuned] {
+        assert_found(&base, &ffn_re_ordered(from, SIZE.ffn), SIZE.ffn, &["ffn_permuted"], "permuted");
+        assert_found(&base, &heads_re_ordered(from), SIZE.ffn, &["heads_permuted"], "permuted");
+        assert_found(&base, &turned(from, &turn), SIZE.ffn, &["residual_rotated"], "rotated");
+        assert_found(&base, &turned(from, &moved), SIZE.ffn, &["residual_permuted"], "permuted");
+    }
+    let all = turned(&heads_re_ordered(&ffn_re_ordered(&tuned, SIZE.ffn)), &turn);
+    assert_found(&base, &all, SIZE.ffn, &["ffn_permuted", "heads_permuted", "residual_rotated"], "rotated");
+    let pruned = ffn_re_ordered(&tuned, 90);
+    assert_found(&base, &pruned, 90, &["ffn_permuted"], "permuted");
+}
+
+#[test]
+fn strangers_are_from_scratch_in_every_basis() {
+    let base = Model::decoder("base", SIZE);
+    let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
+    for seed in ["one", "two", "three", "four"] {
+        let stranger = Model::decoder(seed, SIZE);
+        for target in [&stranger, &turned(&stranger, &turn)] {
+            let report = compared(&base, target, SIZE.ffn, Deep::Auto);
+            assert_eq!((report.verdict.label, kinds(&report).len()), ("from_scratch", 0), "{:?}", report.verdict);
+            let forms: Vec<&str> = report.permutation.unwrap().tests.iter().map(|t| t.form).collect();
+            assert!(["order", "projected", "matched"].iter().all(|form| forms.contains(form)), "{forms:?}");
+        }
+    }
+}
+
+#[test]
+fn without_deep_the_report_says_that_nobody_looked() {
+    let base = Model::decoder("base", SIZE);
+    let hidden = ffn_re_ordered(&base, SIZE.ffn);
+    let report = compared(&base, &hidden, SIZE.ffn, Deep::Off);
+    assert!(report.transformations.is_empty() && report.verdict.label != "derived", "{:?}", report.verdict);
+    assert!(report.verdict.not_testable.iter().any(|n| n.why.contains("disguise")));
+    let thorough = compared(&base, &hidden, SIZE.ffn, Deep::On);
+    assert_eq!((thorough.verdict.label, kinds(&thorough)), ("derived", vec!["ffn_permuted"]));
+}
