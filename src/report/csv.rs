@@ -1,10 +1,11 @@
-//! CSV by RFC 4180: a header line, then one row a tensor (rank: a base). Absent values are empty.
+//! CSV by RFC 4180: a header line, then one row a tensor (rank: a base, arch: a role of a base). Absent values are empty.
 //!
 //! Names are escaped as in the other formats for people; a name that a spreadsheet would take for a formula stays as it
 //! is, for the file is read by scripts.
 
 use super::escape;
 use super::number;
+use super::schema::arch::Arch;
 use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides};
 
 /// A table under construction.
@@ -159,6 +160,40 @@ pub fn rank(report: &Rank) -> String {
         cells.extend([verdict.label.to_owned(), whole(verdict.relation), verdict.relations.join(" ")]);
         cells.push(whole(verdict.confidence));
         rows.row(&cells);
+    }
+    rows.finish()
+}
+
+/// `wcmp arch`: one row a role of each base.
+pub fn arch(report: &Arch) -> String {
+    let mut rows = Rows::new(&[
+        "base_path",
+        "base_name",
+        "comparability",
+        "share",
+        "component",
+        "role",
+        "kind",
+        "name",
+        "shape_target",
+        "copies_target",
+        "shape_base",
+        "copies_base",
+        "equal",
+    ]);
+    for base in &report.bases {
+        for row in &base.roles {
+            let mut cells = vec![name(&base.base.path), name(&base.base.name), base.comparability.to_owned()];
+            cells.extend([real(base.share), row.component.to_owned(), row.role.to_string(), whole(row.kind)]);
+            cells.push(optional(&row.name));
+            for side in [&row.target, &row.base] {
+                let side = side.as_ref();
+                cells.push(side.map(|s| number::shape(&s.shape)).unwrap_or_default());
+                cells.push(whole(side.map(|s| s.copies)));
+            }
+            cells.push(row.equal.to_string());
+            rows.row(&cells);
+        }
     }
     rows.finish()
 }

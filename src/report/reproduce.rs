@@ -6,9 +6,7 @@ use super::schema::SettingsRow;
 /// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed. Words are quoted for
 /// a POSIX shell; longer than `columns`, the line goes on behind a `\` at its end and can still be pasted.
 pub(super) fn command(subcommand: &str, paths: &[&str], settings: &SettingsRow, columns: usize) -> String {
-    let mut words = vec!["wcmp".to_owned(), subcommand.to_owned()];
-    // A path that begins with a dash would be read as an option.
-    words.extend(paths.iter().map(|p| if p.starts_with('-') { format!("./{p}") } else { (*p).to_owned() }));
+    let mut words = words(subcommand, paths);
     let options = [
         ("--hash", settings.hash, "sha256"),
         ("--pca", settings.pca, "fast"),
@@ -25,6 +23,17 @@ pub(super) fn command(subcommand: &str, paths: &[&str], settings: &SettingsRow, 
     }
     words.extend(["--seed".to_owned(), settings.seed.to_string()]);
     broken(&words, columns)
+}
+
+/// `wcmp COMMAND PATHS…` of a command without settings, laid out as [`command`].
+pub(super) fn plain(subcommand: &str, paths: &[&str], columns: usize) -> String {
+    broken(&words(subcommand, paths), columns)
+}
+
+fn words(subcommand: &str, paths: &[&str]) -> Vec<String> {
+    // A path that begins with a dash would be read as an option.
+    let path = |p: &&str| if p.starts_with('-') { format!("./{p}") } else { (*p).to_owned() };
+    ["wcmp", subcommand].map(str::to_owned).into_iter().chain(paths.iter().map(path)).collect()
 }
 
 /// Columns of the pieces in which a quoted word is broken.

@@ -5,14 +5,20 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::escape;
 use super::number;
+use super::schema::arch::{ArchBase, RoleRow, ShapeRow};
 use super::schema::{
     CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock, LayerMapRow, LayerRow, OriginReading, PartRow,
     PcaRow, PermutationRow, PowerRow, RankingRow, SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow,
     VerdictRow, WarningRow, WeightRow,
 };
 use super::words::{self, spaced};
+
+/// Facts longer than this are cut.
+const LONGEST_FACT: usize = 60;
 
 /// What the norm gains are worth, where their figures are there.
 pub(super) fn norm_gains(cosine: Option<f64>, expected: Option<f64>) -> Option<String> {
@@ -385,8 +391,25 @@ pub(super) fn dtypes(checkpoint: &CheckpointRow) -> String {
     }
 }
 
+/// Number of parameters; none is known of a config.json alone.
+pub(super) fn parameters(checkpoint: &CheckpointRow) -> String {
+    if has_weights(checkpoint) { number::parameters(checkpoint.parameters) } else { number::ABSENT.to_owned() }
+}
+
+/// Bytes of the tensors.
+pub(super) fn size(checkpoint: &CheckpointRow) -> String {
+    if has_weights(checkpoint) { number::bytes(checkpoint.bytes) } else { number::ABSENT.to_owned() }
+}
+
+fn has_weights(checkpoint: &CheckpointRow) -> bool {
+    checkpoint.format != "config"
+}
+
 /// Number of files and their format.
 pub(super) fn files(checkpoint: &CheckpointRow) -> String {
+    if !has_weights(checkpoint) {
+        return "config.json alone".to_owned();
+    }
     format!("{}, {}", number::plural(checkpoint.files.len() as u64, "file"), checkpoint.format)
 }
 
@@ -431,6 +454,52 @@ pub(super) fn holds(row: &CriterionRow) -> &'static str {
         Some(true) => "yes",
         Some(false) => "no",
         None => "unknown",
+    }
+}
+
+/// A fact of an architecture in short, escaped.
+pub(super) fn fact(value: Option<&Value>) -> String {
+    let text = match value {
+        None => return number::ABSENT.to_owned(),
+        Some(Value::String(text)) => escape::name(text),
+        Some(other) => escape::sentence(&other.to_string()),
+    };
+    escape::elide(&text, LONGEST_FACT)
+}
+
+/// A shape and how many tensors have it: `[64,128] x 4`.
+pub(super) fn copies(row: Option<&ShapeRow>) -> String {
+    row.map_or_else(
+        || number::ABSENT.to_owned(),
+        |row| match row.copies {
+            1 => number::shape(&row.shape),
+            copies => format!("{} x {}", number::shape(&row.shape), number::count(copies)),
+        },
+    )
+}
+
+/// A role by its name, behind the component where a report has several.
+pub(super) fn role(row: &RoleRow, several: bool) -> String {
+    let name = row.name.as_deref().map_or_else(|| row.role.to_string(), escape::name);
+    if several { format!("{} {name}", row.component) } else { name }
+}
+
+/// Whether the roles of a base are of several components.
+pub(super) fn has_components(base: &ArchBase) -> bool {
+    base.roles.iter().any(|role| role.component != base.roles[0].component)
+}
+
+/// How far a base can be compared, in words.
+pub(super) fn comparability(base: &ArchBase) -> String {
+    match base.share {
+        Some(share) => {
+            format!(
+                "{}: {} of the target's values lie in equal shapes",
+                base.comparability,
+                number::percent(Some(share))
+            )
+        }
+        None => base.comparability.to_owned(),
     }
 }
 

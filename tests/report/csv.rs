@@ -40,6 +40,7 @@ fn hostile_names_stay_in_their_cells() {
         csv::compare(&samples::hostile()),
         csv::rank(&samples::hostile_rank()),
         csv::inspect(&samples::hostile_inspect()),
+        csv::arch(&samples::hostile_architectures()),
         csv::hash(&samples::hashed()),
         csv::check(&samples::checked()),
     ] {
@@ -50,6 +51,16 @@ fn hostile_names_stay_in_their_cells() {
 #[test]
 fn no_tensor_is_a_header_alone() {
     assert!(read(&csv::compare(&samples::empty())).is_empty());
+}
+
+#[test]
+fn arch_has_a_row_for_each_role_of_each_base() {
+    let rows = read(&csv::arch(&samples::architectures()));
+    assert_eq!(rows.len(), 5);
+    assert_eq!((rows[0]["name"].as_str(), rows[0]["equal"].as_str()), ("dense.down", "true"));
+    assert_eq!((rows[0]["shape_target"].as_str(), rows[0]["copies_target"].as_str()), ("[5120,27648]", "64"));
+    assert_eq!((rows[2]["kind"].as_str(), rows[2]["shape_base"].as_str()), ("", ""));
+    assert_eq!((rows[4]["base_name"].as_str(), rows[4]["share"].as_str()), ("Mixtral-8x7B-v0.1", "0.0"));
 }
 
 #[test]

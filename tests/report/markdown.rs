@@ -87,6 +87,9 @@ fn every_page_is_sound_whatever_the_names() {
         for (_, report) in samples::all_compares() {
             sound(&markdown::compare(&report, &style));
         }
+        for report in [samples::architectures(), samples::hostile_architectures()] {
+            sound(&markdown::arch(&report, &style));
+        }
         for report in [samples::ranked(), samples::hostile_rank()] {
             sound(&markdown::rank(&report, &style));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wcmp::model::words::Role;
+use wcmp::report::schema::arch::*;
 use wcmp::report::schema::*;
 
 /// A name that tries everything at once.
@@ -691,6 +692,120 @@ pub(crate) fn hostile_rank() -> Rank {
     for row in report.controls.as_mut().unwrap() {
         (row.base, row.nearest) = (name(), name());
     }
+    report
+}
+
+/// A target of two components against a base of its size and one of another.
+pub(crate) fn architectures() -> Arch {
+    let shape = |axes: [u64; 2], copies| Some(ShapeRow { shape: axes.to_vec(), copies });
+    let role = |component, role, kind, name: &str, target, base: Option<ShapeRow>| RoleRow {
+        component,
+        role,
+        kind,
+        name: Some(name.to_owned()),
+        equal: Option::zip(Option::as_ref(&target), base.as_ref())
+            .is_some_and(|(t, b): (&ShapeRow, _)| t.shape == b.shape),
+        target,
+        base,
+    };
+    let component = |component, comparability, share| ArchComponent { component, comparability, share };
+    let field = |field: &str, target: serde_json::Value, bases: [Option<serde_json::Value>; 2]| FieldRow {
+        field: field.to_owned(),
+        equal: bases.iter().map(|base| base.as_ref().map(|base| *base == target)).collect(),
+        source: SourceRow {
+            target: "tensors",
+            bases: bases.iter().map(|base| if base.is_some() { "config" } else { "absent" }).collect(),
+        },
+        target: Some(target),
+        bases: bases.to_vec(),
+    };
+    let mut config_alone = checkpoint("Mixtral-8x7B-v0.1", 46_702_792_704);
+    config_alone.format = "config";
+    config_alone.model_digest = None;
+    Arch {
+        schema: "wcmp.arch/1",
+        wcmp: "0.1.0",
+        target: checkpoint("HyperCLOVAX-SEED-Think-32B", 33_000_000_000),
+        bases: vec![
+            ArchBase {
+                base: checkpoint("Qwen2.5-VL-32B-Instruct", 33_452_718_336),
+                comparability: "partial",
+                reasons: vec![
+                    "vision: all 9 roles have equal shapes".to_owned(),
+                    "text: 1 of 3 roles have equal shapes: dense.down; not dense.o [5120,5120] against [5120,4096]"
+                        .to_owned(),
+                ],
+                share: Some(0.4127),
+                components: vec![component("text", "partial", Some(0.4)), component("vision", "full", Some(1.0))],
+                roles: vec![
+                    role(
+                        "text",
+                        Role::Down,
+                        Some("dense"),
+                        "dense.down",
+                        shape([5120, 27648], 64),
+                        shape([5120, 27648], 64),
+                    ),
+                    role("text", Role::O, Some("dense"), "dense.o", shape([5120, 5120], 64), shape([5120, 4096], 64)),
+                    role("text", Role::LmHead, None, "lm_head", shape([128_256, 5120], 1), None),
+                    role(
+                        "vision",
+                        Role::Qkv,
+                        Some("dense"),
+                        "dense.qkv",
+                        shape([3840, 1280], 32),
+                        shape([3840, 1280], 32),
+                    ),
+                ],
+                could_be: vec!["width change: num_attention_heads 32 to 40".to_owned()],
+                tokenizer: Some(TokenizerRow {
+                    shared_tokens: 120_000,
+                    same_id: 3,
+                    merges_common: Some(99_000),
+                    vocab: Sides { base: 151_936, target: 128_256 },
+                }),
+            },
+            ArchBase {
+                base: config_alone,
+                comparability: "none",
+                reasons: vec!["no matrix has an equal shape".to_owned()],
+                share: Some(0.0),
+                components: vec![component("text", "none", Some(0.0))],
+                roles: vec![role("text", Role::Gate, Some("expert"), "expert.gate", None, shape([14336, 4096], 256))],
+                could_be: Vec::new(),
+                tokenizer: None,
+            },
+        ],
+        fields: vec![
+            field("hidden_size", 5120.into(), [Some(5120.into()), Some(4096.into())]),
+            field("num_local_experts", serde_json::Value::Null, [None, Some(8.into())]),
+            field("rope_scaling", serde_json::json!([16, 24, 24]), [Some("yarn".into()), None]),
+        ],
+        conflicts: vec![ConflictRow {
+            field: "vocab_size".to_owned(),
+            config: 128_000.into(),
+            tensors: 128_256.into(),
+        }],
+        warnings: vec![warning("config_conflict", "config.json says 128000, its tensors 128256", Some("vocab_size"))],
+    }
+}
+
+/// Architectures whose every string is hostile.
+pub(crate) fn hostile_architectures() -> Arch {
+    let mut report = architectures();
+    let name = || HOSTILE.to_owned();
+    (report.target.name, report.target.path) = (name(), name());
+    for base in &mut report.bases {
+        (base.base.name, base.base.path, base.base.architecture) = (name(), "p".repeat(600), Some(name()));
+        base.reasons.push(name());
+        base.could_be.push(name());
+        base.roles.iter_mut().for_each(|role| role.name = Some(name()));
+    }
+    for field in &mut report.fields {
+        (field.field, field.target) = (name(), Some(HOSTILE.into()));
+        field.bases.fill(Some(serde_json::json!({ HOSTILE: [HOSTILE] })));
+    }
+    report.conflicts[0].config = HOSTILE.into();
     report
 }
 

@@ -160,6 +160,11 @@ fn rank_has_the_keys_of_the_schema_in_their_order() {
 }
 
 #[test]
+fn arch_has_the_keys_of_the_schema_in_their_order() {
+    hold_all(include_str!("../schema/arch.txt"), &[&samples::architectures()]);
+}
+
+#[test]
 fn inspect_has_the_keys_of_the_schema_in_their_order() {
     hold_all(include_str!("../schema/inspect.txt"), &[&samples::inspected(), &samples::hostile_inspect()]);
 }

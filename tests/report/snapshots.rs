@@ -27,6 +27,8 @@ fn reports_are_as_they_were_last_looked_at() {
     hold("compare-partial.md", &markdown::compare(&samples::partial(), &narrow));
     hold("rank-80.txt", &text::rank(&samples::ranked(), &narrow));
     hold("rank.md", &markdown::rank(&samples::ranked(), &narrow));
+    hold("arch-80.txt", &text::arch(&samples::architectures(), &narrow));
+    hold("arch.md", &markdown::arch(&samples::architectures(), &narrow));
     hold("inspect-80.txt", &text::inspect(&samples::inspected(), &narrow));
     hold("check-80.txt", &text::check(&samples::checked(), &narrow));
 }

@@ -39,6 +39,7 @@ fn show_a_report() {
     }
     match wanted.as_str() {
         "rank" => println!("{}", text::rank(&samples::ranked(), &style)),
+        "arch" => println!("{}", text::arch(&samples::architectures(), &style)),
         "inspect" => println!("{}", text::inspect(&samples::inspected(), &style)),
         "hash" => println!("{}", text::hash(&samples::hashed(), &style)),
         "check" => println!("{}", text::check(&samples::checked(), &style)),
@@ -56,6 +57,9 @@ fn no_report_is_wider_than_the_terminal() {
             }
             for report in [samples::ranked(), samples::hostile_rank()] {
                 fits(&text::rank(&report, &style), columns);
+            }
+            for report in [samples::architectures(), samples::hostile_architectures()] {
+                fits(&text::arch(&report, &style), columns);
             }
             for report in [samples::inspected(), samples::hostile_inspect()] {
                 fits(&text::inspect(&report, &style), columns);

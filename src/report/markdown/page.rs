@@ -74,9 +74,9 @@ impl Page {
         let mut rows = vec![
             row("name", &|c| markdown_code(&c.name)),
             row("architecture", &|c| optional_code(c.architecture.as_deref())),
-            row("parameters", &|c| number::parameters(c.parameters)),
+            row("parameters", &sentences::parameters),
             row("dtype", &|c| markdown(&sentences::dtypes(c))),
-            row("size", &|c| format!("{}, {}", number::bytes(c.bytes), sentences::files(c))),
+            row("size", &|c| format!("{}, {}", sentences::size(c), sentences::files(c))),
         ];
         if columns.iter().any(|(_, c)| c.quantization.is_some()) {
             rows.push(row("quantization", &|c| optional_code(c.quantization.as_deref())));

@@ -1,5 +1,6 @@
 //! The report in a terminal: plain text of a given width, with colours where they are wanted.
 
+mod arch;
 mod compare;
 mod hash;
 mod inspect;
@@ -12,6 +13,7 @@ mod tensors;
 mod verdict;
 mod who;
 
+pub use arch::arch;
 pub use compare::compare;
 pub use hash::{check, hash};
 pub use inspect::inspect;

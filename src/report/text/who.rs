@@ -1,7 +1,6 @@
 //! Who is compared: the facts of checkpoints side by side.
 
 use super::super::escape;
-use super::super::number;
 use super::super::schema::CheckpointRow;
 use super::super::sentences;
 use super::page::{INDENT, Page};
@@ -18,9 +17,9 @@ pub(super) fn checkpoints(page: &mut Page, columns: &[(&str, &CheckpointRow)]) {
     row("name", &|c| escape::name(&c.name));
     row("path", &|c| escape::name(&c.path));
     row("architecture", &|c| sentences::optional(c.architecture.as_deref()));
-    row("parameters", &|c| number::parameters(c.parameters));
+    row("parameters", &sentences::parameters);
     row("dtype", &sentences::dtypes);
-    row("size", &|c| number::bytes(c.bytes));
+    row("size", &sentences::size);
     row("files", &sentences::files);
     if columns.iter().any(|(_, c)| c.quantization.is_some()) {
         row("quantization", &|c| sentences::optional(c.quantization.as_deref()));
