@@ -1,10 +1,12 @@
 //! Tables without rules, laid out so that nothing overflows: numbers keep their width, names are elided in the middle,
 //! sentences are wrapped.
 
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
+
 use super::super::escape::{elide, width, wrap};
 
-/// What stands between two columns of a table.
-const GAP: &str = "  ";
+/// Spaces between two columns of a table.
+const GAP: usize = 2;
 /// Least width that a name or sentence is given.
 const LEAST: usize = 8;
 /// Most that a number or word is given; more is no number or word.
@@ -35,6 +37,19 @@ impl Fit {
     fn is_right(self) -> bool {
         matches!(self, Self::Right | Self::ElideRight)
     }
+
+    /// A cell whose text fits its column: elided, or wrapped at words.
+    fn cell(self, text: &str, width: usize) -> String {
+        match self {
+            Self::Wrap => wrap(text, width).join("\n"),
+            _ => elide(text, width),
+        }
+    }
+}
+
+/// A width as the table crate takes it.
+fn narrowed(width: usize) -> u16 {
+    u16::try_from(width).unwrap_or(u16::MAX)
 }
 
 /// A table under construction.
@@ -72,35 +87,22 @@ impl Table {
     /// The lines of the table, the first the column headings where there are any, none wider than `columns`.
     pub(super) fn lines(self, columns: usize) -> Vec<String> {
         let widths = self.widths(columns);
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        // Never asks the terminal: the width is given, or where it is more than a table can have, the most that it can.
+        table.set_width(narrowed(columns));
         let header = self.has_header().then_some(&self.header);
-        header.into_iter().chain(&self.rows).flat_map(|row| self.row_lines(row, &widths)).collect()
-    }
-
-    /// One row; more than one line where a sentence is wrapped.
-    fn row_lines(&self, row: &[String], widths: &[usize]) -> Vec<String> {
-        let cells: Vec<Vec<String>> = row
-            .iter()
-            .zip(widths)
-            .zip(&self.fits)
-            .map(|((cell, width), fit)| match fit {
-                Fit::Wrap => wrap(cell, *width),
-                _ => vec![elide(cell, *width)],
-            })
-            .collect();
-        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
-        (0..height)
-            .map(|at| {
-                let mut line = String::new();
-                for ((cell, room), fit) in cells.iter().zip(widths).zip(&self.fits) {
-                    let text = cell.get(at).map_or("", String::as_str);
-                    let gap = " ".repeat(room.saturating_sub(width(text)));
-                    let (before, after) = if fit.is_right() { (gap.as_str(), "") } else { ("", gap.as_str()) };
-                    line.extend([before, text, after, GAP]);
-                }
-                line.truncate(line.trim_end().len());
-                line
-            })
-            .collect()
+        for row in header.into_iter().chain(&self.rows) {
+            table.add_row(row.iter().zip(&widths).zip(&self.fits).map(|((cell, width), fit)| fit.cell(cell, *width)));
+        }
+        for (at, (room, fit)) in widths.iter().zip(&self.fits).enumerate() {
+            let Some(column) = table.column_mut(at) else { continue };
+            let gap = if at + 1 < widths.len() { GAP } else { 0 };
+            column.set_padding((0, narrowed(gap)));
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(narrowed(room + gap))));
+            column.set_cell_alignment(if fit.is_right() { CellAlignment::Right } else { CellAlignment::Left });
+        }
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
     /// Columns of each column: natural ones first, what is left over for names and sentences.
@@ -112,7 +114,7 @@ impl Table {
         };
         let mut widths: Vec<usize> = (0..self.fits.len()).map(natural).collect();
         let elastic = |at: &usize| self.fits[*at].is_elastic();
-        let gaps = GAP.len() * self.fits.len().saturating_sub(1);
+        let gaps = GAP * self.fits.len().saturating_sub(1);
         let fixed: usize = (0..widths.len()).filter(|at| !elastic(at)).map(|at| widths[at]).sum();
         let mut left = columns.saturating_sub(gaps + fixed);
         let mut open: Vec<usize> = (0..widths.len()).filter(elastic).collect();
