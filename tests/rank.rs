@@ -245,9 +245,19 @@ fn the_base_of_a_fine_tune_is_first_and_the_unrelated_one_last() {
 
 #[test]
 fn a_row_says_what_compare_says() {
-    let rank = rank(&["fine-tuned", "independent", "base"]);
+    for models in [
+        ["fine-tuned", "independent", "base"],
+        ["mixed-dtypes", "base", "sharded"],
+        ["vlm-new-decoder", "vlm-base", "moe-base"],
+    ] {
+        holds_what_compare_says(&models);
+    }
+}
+
+fn holds_what_compare_says(models: &[&str]) {
+    let rank = rank(models);
     for row in &rank.ranking {
-        let pair = [fixture(&row.base.name), fixture("fine-tuned")];
+        let pair = [PathBuf::from(&row.base.path), fixture(models[0])];
         let output = wcmp().arg("compare").args(pair).args(["--format", "json"]).output().expect("run wcmp");
         let compared: Value = serde_json::from_str(answer(&output, 0)).expect("JSON");
         assert_eq!(row.base, serde_json::from_value(compared["base"].clone()).expect("a checkpoint"));

@@ -3,6 +3,7 @@
 //!
 //! A worker holds one chunk of each model: memory is threads x models x chunk.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -19,11 +20,11 @@ use super::segment::{Buffers, Geometry, Summing, Tally, byte_range};
 
 /// Two tensors of two of the models.
 #[derive(Debug, Clone)]
-pub struct Duo {
+pub struct Duo<'a> {
     /// Places in the list of models, of the pair's base and of its target.
     pub models: [usize; 2],
     /// The tensors.
-    pub pair: Pair,
+    pub pair: Cow<'a, Pair>,
 }
 
 /// Result of the pass.
@@ -40,7 +41,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn measure(models: &[&Model], groups: &[Vec<Duo>], hash: bool, monitor: &dyn Monitor) -> Result<Measured> {
+pub fn measure(models: &[&Model], groups: &[Vec<Duo<'_>>], hash: bool, monitor: &dyn Monitor) -> Result<Measured> {
     let pass = Many { models, groups, readings: readings(models, groups, monitor), hash, monitor };
     let jobs = pass.jobs(rayon::current_num_threads() as u64);
     monitor.begin("comparing", jobs.iter().map(|job| pass.cost(job).bytes).sum());
@@ -60,7 +61,7 @@ struct Reading {
 }
 
 /// The readings that a list of groups comes to; duos whose values cannot be read have none.
-fn readings(models: &[&Model], groups: &[Vec<Duo>], monitor: &dyn Monitor) -> Vec<Reading> {
+fn readings(models: &[&Model], groups: &[Vec<Duo<'_>>], monitor: &dyn Monitor) -> Vec<Reading> {
     let mut out: Vec<Reading> = Vec::new();
     for (group, duos) in groups.iter().enumerate() {
         let first = out.len();
@@ -99,7 +100,7 @@ impl Reading {
 }
 
 /// A pass over the two models of one duo.
-fn pass<'a>(models: &[&'a Model], duo: &Duo, monitor: &'a dyn Monitor) -> Pass<'a> {
+fn pass<'a>(models: &[&'a Model], duo: &Duo<'_>, monitor: &'a dyn Monitor) -> Pass<'a> {
     Pass { models: duo.models.map(|m| models[m]), pairs: &[], hash: false, monitor }
 }
 
@@ -132,7 +133,7 @@ struct Cost {
 
 struct Many<'a> {
     models: &'a [&'a Model],
-    groups: &'a [Vec<Duo>],
+    groups: &'a [Vec<Duo<'a>>],
     readings: Vec<Reading>,
     hash: bool,
     monitor: &'a dyn Monitor,
@@ -143,7 +144,7 @@ thread_local! {
 }
 
 impl Many<'_> {
-    fn duo(&self, reading: &Reading, at: usize) -> &Duo {
+    fn duo(&self, reading: &Reading, at: usize) -> &Duo<'_> {
         &self.groups[reading.group][at]
     }
 
@@ -176,7 +177,7 @@ impl Many<'_> {
         let width = |dtype| byte_range(dtype, values).end - byte_range(dtype, values).start;
         if reading.members.is_empty() {
             let duos = reading.duos.iter().map(|(at, _)| &self.duo(reading, *at).pair);
-            return duos.flat_map(Pass::sides).map(|l| width(l.dtype)).sum();
+            return duos.flat_map(|pair| Pass::sides(pair)).map(|l| width(l.dtype)).sum();
         }
         reading.members.iter().map(|&(m, t)| width(self.models[m].checkpoint().tensors[t].dtype)).sum()
     }
@@ -321,7 +322,7 @@ impl Many<'_> {
                 digests[model][index] = digest;
             }
         }
-        let record = |(duo, mut found): (&Duo, Vec<(u64, Tally)>)| {
+        let record = |(duo, mut found): (&Duo<'_>, Vec<(u64, Tally)>)| {
             found.sort_by_key(|(start, _)| *start);
             let of = duo.models.map(|m| digests[m].as_slice());
             let unreadable = pass(self.models, duo, self.monitor).unreadable(&duo.pair);
@@ -361,5 +362,22 @@ impl Hashers {
         let first: Digest = self.first.finalize().into();
         let others = self.others.into_iter().map(|own| own.map_or(first, |hasher| hasher.finalize().into()));
         std::iter::once(first).chain(others).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_each_member_alone() {
+        let members: [[&[u8]; 3]; 4] =
+            [[b"one", b"two", b"three"], [b"one", b"two", b"three"], [b"one", b"too", b"three"], [b"nil", b"two", b""]];
+        let mut hashers = Hashers::new(members.len());
+        for at in 0..3 {
+            hashers.update(&members.map(|m| (0, m[at])));
+        }
+        let alone = members.map(|m| Digest::from(Sha256::digest(m.concat())));
+        assert_eq!(hashers.finish(), alone);
     }
 }

@@ -1,5 +1,6 @@
 //! `wcmp rank`: which of these bases is the target made from, or from none?
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::align::shared::{Shared, shared};
@@ -55,9 +56,9 @@ pub fn rank(target: Opened, bases: Vec<Opened>, options: &Options, monitor: &dyn
 }
 
 /// What is measured, and where it is found again.
-struct Plan {
+struct Plan<'a> {
     /// Duos of one tensor of the target each; model numbers are those of the bases, then the target.
-    groups: Vec<Vec<Duo>>,
+    groups: Vec<Vec<Duo<'a>>>,
     /// Group and place in it of each pair of each base.
     pairs: Vec<Vec<(usize, usize)>>,
     /// Which bases share matrices with the target.
@@ -66,10 +67,10 @@ struct Plan {
     between: Vec<(usize, usize)>,
 }
 
-impl Plan {
-    fn new(alignments: &[Alignment]) -> Self {
+impl<'a> Plan<'a> {
+    fn new(alignments: &'a [Alignment]) -> Self {
         let target = alignments.len();
-        let mut groups: Vec<Vec<Duo>> = Vec::new();
+        let mut groups: Vec<Vec<Duo<'a>>> = Vec::new();
         let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
         let mut pairs = Vec::new();
         for (base, alignment) in alignments.iter().enumerate() {
@@ -80,7 +81,7 @@ impl Plan {
                     groups.len() - 1
                 });
                 places.push((group, groups[group].len()));
-                groups[group].push(Duo { models: [base, target], pair: pair.clone() });
+                groups[group].push(Duo { models: [base, target], pair: Cow::Borrowed(pair) });
             }
             pairs.push(places);
         }
@@ -95,7 +96,7 @@ impl Plan {
                 for (second, other) in &sides[i + 1..] {
                     let pair =
                         Pair { base: (*base).clone(), target: (*other).clone(), via: Via::Stored, by_name: false };
-                    groups[group].push(Duo { models: [*first, *second], pair });
+                    groups[group].push(Duo { models: [*first, *second], pair: Cow::Owned(pair) });
                 }
             }
         }
@@ -110,7 +111,7 @@ impl Plan {
     }
 
     /// The matrices that count as evidence for every base that shares them.
-    fn family<'a>(&self, alignments: &'a [Alignment], measured: &'a many::Measured) -> Family<'a> {
+    fn family(&self, alignments: &'a [Alignment], measured: &'a many::Measured) -> Family<'a> {
         let bases = &self.shared.bases;
         let mut tensors = Vec::new();
         for (tensor, &(group, first)) in self.shared.tensors.iter().zip(&self.between) {
@@ -276,7 +277,7 @@ fn conclude(
 /// A share of 1 in percent, with digits enough to be told from 0.
 fn percent(share: f64) -> String {
     match 100.0 * share {
-        p if p == 0.0 => "nothing".to_owned(),
+        0.0 => "nothing".to_owned(),
         p if p < 0.01 => "less than 0.01 %".to_owned(),
         p => format!("{p:.2} %"),
     }
