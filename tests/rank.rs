@@ -347,8 +347,18 @@ fn relatives_that_are_no_merge_are_not_called_one() {
     for models in [["fine-tuned", "base", "independent"], ["base", "fine-tuned", "sharded"]] {
         let rank = rank(&models);
         assert!(rank.ranking.iter().all(|row| row.verdict.relations.iter().all(|r| r != "merged")), "{models:?}");
-        assert!(!rank.conclusion.sentence.contains("merge"), "{}", rank.conclusion.sentence);
+        let sentence = &rank.conclusion.sentence;
+        assert!(!sentence.contains("weighted sum") && !sentence.contains("layers"), "{sentence}");
     }
+}
+
+#[test]
+fn a_model_put_together_from_layers_of_two_is_called_merged() {
+    let rank = rank(&["partial-reuse", "independent", "base"]);
+    assert_eq!(labels(&rank), ["partial_reuse", "partial_reuse"]);
+    assert!(rank.ranking.iter().all(|row| row.verdict.relations.iter().any(|r| r == "merged")));
+    let sentence = &rank.conclusion.sentence;
+    assert!(sentence.contains("0-1 of base") && sentence.contains("2-3 of independent"), "{sentence}");
 }
 
 #[test]

@@ -118,6 +118,35 @@ pub fn mixtures<K>(groups: Vec<(K, Dense)>) -> Mixtures<K> {
     Mixtures { overall, groups: groups.into_iter().map(|(key, products)| (key, mixture(&products))).collect() }
 }
 
+/// The base that each group of tensors (layers) was taken from, where different groups were taken from different bases:
+/// each group held against its own best base leaves less than half of what the best base for all leaves. The last model
+/// of each group's `products` is the target. `None` where one base, or none, stands behind all groups.
+///
+/// # Panics
+/// When the groups do not all have inner products of the same number of models.
+pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
+    let bases = groups.first()?.rows.checked_sub(1).filter(|bases| *bases > 1)?;
+    let mut taken = Vec::new();
+    let mut apart = 0.0;
+    let mut together = vec![0.0; bases];
+    for products in groups {
+        assert_eq!(products.rows, bases + 1, "the same models in every group");
+        let energy = products.row(bases)[bases];
+        let left = |base: usize| {
+            let (inner, norm) = (products.row(bases)[base], products.row(base)[base]);
+            if norm > 0.0 { floored(energy - inner * inner / norm, energy) } else { energy }
+        };
+        let all: Vec<f64> = (0..bases).map(left).collect();
+        let best = (0..bases).min_by(|&a, &b| all[a].total_cmp(&all[b]))?;
+        taken.push(best);
+        apart += all[best];
+        together.iter_mut().zip(&all).for_each(|(sum, left)| *sum += left);
+    }
+    let one = together.into_iter().fold(f64::INFINITY, f64::min);
+    let differ = taken.iter().any(|base| *base != taken[0]);
+    (differ && apart < 0.5 * one).then_some(taken)
+}
+
 /// Distances and angles of three models, figures of 6 digits.
 ///
 /// How three models stand to each other shows in the angles, whose changes are as good as orthogonal when they were made
@@ -269,6 +298,27 @@ mod tests {
         let overall = found.overall.unwrap();
         assert!(overall.weights.iter().all(|w| (w - 0.5).abs() < 0.05) && overall.unexplained > 0.4, "{overall:?}");
         assert!(mixtures::<u32>(Vec::new()).overall.is_none());
+    }
+
+    #[test]
+    fn layers_of_several_bases_are_told_from_every_other_kinship() {
+        let origin: Vec<Vec<f64>> = (10..14).map(random).collect();
+        let tuned = |seed: u64| -> Vec<Vec<f64>> {
+            (0..4).map(|layer| sum(&[(1.0, &origin[layer]), (0.1, &random(20 * seed + layer as u64))])).collect()
+        };
+        let (a, b, c) = (tuned(2), tuned(3), tuned(4));
+        let of = |target: &[Vec<f64>]| {
+            let layers: Vec<Dense> = (0..4).map(|l| products(&[&a[l], &b[l], &target[l]])).collect();
+            sources(&layers)
+        };
+        assert_eq!(of(&[a[0].clone(), b[1].clone(), b[2].clone(), a[3].clone()]), Some(vec![0, 1, 1, 0]));
+        let half: Vec<Vec<f64>> = (0..4).map(|l| sum(&[(0.5, &a[l]), (0.5, &b[l])])).collect();
+        let unrelated: Vec<Vec<f64>> = (90..94).map(random).collect();
+        for target in [&a, &c, &origin, &half, &unrelated] {
+            assert_eq!(of(target), None);
+        }
+        assert_eq!(sources(&[products(&[&a[0], &b[0]])]), None, "one base");
+        assert_eq!(sources(&[]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::evidence::coordinates::principal_coordinates;
 use crate::evidence::family::FamilyTensor;
-use crate::evidence::mixture::{Mixture, mixture};
+use crate::evidence::mixture::{Mixture, mixture, sources};
 use crate::model::words::{Block, Component, Role};
 use crate::numeric::linalg::Dense;
 use crate::report::schema::{CoordinatesRow, LayerMixture, MixtureRow, RoleMixture, WeightRow};
@@ -23,6 +23,8 @@ pub(super) struct Family<'a> {
 pub(super) struct Mixtures {
     /// Over all matrices.
     pub(super) overall: Option<Mixture>,
+    /// Layers and the base, by its place in the family, that each was taken from, where these are several.
+    pub(super) sources: Vec<(u32, usize)>,
     by_layer: BTreeMap<u32, Option<Mixture>>,
     by_role: BTreeMap<Role, Option<Mixture>>,
 }
@@ -57,7 +59,10 @@ impl Family<'_> {
                 add(by_layer.entry(layer).or_insert_with(empty), &products);
             }
         }
+        let layers: Vec<Dense> = by_layer.values().cloned().collect();
+        let sources = sources(&layers).unwrap_or_default();
         Mixtures {
+            sources: by_layer.keys().copied().zip(sources).collect(),
             overall: mixture(&self.products()),
             by_layer: by_layer.into_iter().map(|(layer, p)| (layer, mixture(&p))).collect(),
             by_role: by_role.into_iter().map(|(role, p)| (role, mixture(&p))).collect(),

@@ -15,6 +15,7 @@ use crate::measure::monitor::Monitor;
 use crate::measure::pass::Measured;
 use crate::measure::record::Record;
 use crate::model::words::{Class, Component};
+use crate::report::number;
 use crate::report::schema::{
     Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow, WarningRow,
 };
@@ -25,7 +26,7 @@ use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
-use super::family::Family;
+use super::family::{Family, Mixtures};
 use super::options::{Hashing, Options};
 
 /// Holds every base against the target. Runs on the current rayon pool.
@@ -171,13 +172,10 @@ fn standing(compared: &Compare, target: &Model) -> Standing {
 
 fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Option<Component>) -> Rank {
     let mixtures = family.mixtures(leading);
-    let merged = mixtures.overall.as_ref().map(Mixture::ingredients).unwrap_or_default();
-    let merged: Vec<usize> = merged.into_iter().map(|at| family.bases[at]).collect();
-    let is_merged = rows.iter().filter(|row| merged.contains(&row.index)).all(|row| is_related(row.standing.label));
-    let merged = if is_merged { merged } else { Vec::new() };
+    let merge = Merge::of(&mixtures, family, &rows);
     for row in &mut rows {
         row.compared.verdict.reasons.retain(|reason| reason != NO_DIRECTION);
-        if merged.contains(&row.index) {
+        if merge.bases().contains(&row.index) {
             let relations = &mut row.compared.verdict.relations;
             let before = |word: &&str| *word != Relation::SharedInitializationPossible.word();
             relations.insert(relations.iter().take_while(|w| before(w)).count(), Relation::Merged.word());
@@ -186,7 +184,7 @@ fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Op
     let standings: Vec<Standing> = rows.iter().map(|row| row.standing.clone()).collect();
     let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
     let label = conclusion(&standings.iter().map(|s| s.label).collect::<Vec<_>>());
-    let conclusion = conclude(label, &rows, names, &merged, mixtures.overall.as_ref(), family);
+    let conclusion = conclude(label, &rows, names, &merge);
     let mut warnings = warnings(&rows, names, label);
     if mixtures.overall.as_ref().is_some_and(|m| !m.identifiable) {
         warnings.push(WarningRow {
@@ -232,15 +230,7 @@ fn ranking_row(row: Row) -> RankingRow {
     }
 }
 
-fn conclude(
-    label: Label,
-    rows: &[Row],
-    names: &[String],
-    merged: &[usize],
-    mixture: Option<&Mixture>,
-    family: &Family<'_>,
-) -> ConclusionRow {
-    let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
+fn conclude(label: Label, rows: &[Row], names: &[String], merge: &Merge) -> ConclusionRow {
     let related: Vec<&Row> = rows.iter().filter(|row| is_related(row.standing.label)).collect();
     let best = rows.iter().find(|row| is_related(label) && row.standing.label == label);
     let name = best.map(|row| names[row.index].as_str()).unwrap_or_default();
@@ -257,12 +247,8 @@ fn conclude(
                                 share none."
             .to_owned(),
     };
-    if let Some(mixture) = mixture.filter(|_| !merged.is_empty()) {
-        let in_order = order.iter().filter(|base| merged.contains(base));
-        let weight = |base: &usize| family.bases.iter().position(|b| b == base).map(|at| mixture.weights[at]);
-        let terms = in_order.filter_map(|base| Some(format!("{:.2} x {}", weight(base)?, names[*base])));
-        let sum = terms.collect::<Vec<_>>().join(" + ");
-        sentence.push_str(&format!(" It is a merge: {sum}, with {} unexplained.", percent(mixture.unexplained)));
+    if let Some(words) = merge.sentence(names) {
+        sentence.push_str(&words);
     } else if related.len() > 1 {
         let others = related.len() - 1;
         let bases = if others == 1 { "base is" } else { "bases are" };
@@ -272,6 +258,69 @@ fn conclude(
         sentence.push_str(" A likeness has no direction in time: it does not tell which model came first.");
     }
     ConclusionRow { label: label.word(), base: best.map(|_| name.to_owned()), sentence }
+}
+
+/// The target as a merge of several related bases.
+enum Merge {
+    /// It is none.
+    No,
+    /// A weighted sum: bases in the order of the ranking with their weights, and what is unexplained.
+    Sum(Vec<(usize, f64)>, f64),
+    /// Layers taken from several bases: bases in the order of the ranking with their layers.
+    Layers(Vec<(usize, Vec<u32>)>),
+}
+
+impl Merge {
+    fn of(mixtures: &Mixtures, family: &Family<'_>, rows: &[Row]) -> Self {
+        let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
+        let ranked = family.ranked(&order);
+        let related =
+            |at: &usize| rows.iter().any(|row| row.index == family.bases[*at] && is_related(row.standing.label));
+        let ingredients = mixtures.overall.as_ref().map(Mixture::ingredients).unwrap_or_default();
+        if let Some(mixture) = mixtures.overall.as_ref().filter(|_| !ingredients.is_empty()) {
+            if !ingredients.iter().all(related) {
+                return Self::No;
+            }
+            let weights = ranked.iter().filter(|at| ingredients.contains(at));
+            let weights = weights.map(|&at| (family.bases[at], mixture.weights[at]));
+            return Self::Sum(weights.collect(), mixture.unexplained);
+        }
+        if mixtures.sources.is_empty() || !mixtures.sources.iter().all(|(_, at)| related(at)) {
+            return Self::No;
+        }
+        let layers = |at: &usize| -> Vec<u32> {
+            mixtures.sources.iter().filter(|(_, source)| source == at).map(|(layer, _)| *layer).collect()
+        };
+        let taken = ranked.iter().map(|at| (family.bases[*at], layers(at)));
+        Self::Layers(taken.filter(|(_, layers)| !layers.is_empty()).collect())
+    }
+
+    /// Numbers of the bases.
+    fn bases(&self) -> Vec<usize> {
+        match self {
+            Self::No => Vec::new(),
+            Self::Sum(weights, _) => weights.iter().map(|w| w.0).collect(),
+            Self::Layers(taken) => taken.iter().map(|t| t.0).collect(),
+        }
+    }
+
+    fn sentence(&self, names: &[String]) -> Option<String> {
+        match self {
+            Self::No => None,
+            Self::Sum(weights, unexplained) => {
+                let terms = weights.iter().map(|(base, weight)| format!("{weight:.2} x {}", names[*base]));
+                let sum = terms.collect::<Vec<_>>().join(" + ");
+                Some(format!(" It is a weighted sum of bases: {sum}, with {} unexplained.", percent(*unexplained)))
+            }
+            Self::Layers(taken) => {
+                let one = |(base, layers): &(usize, Vec<u32>)| {
+                    format!("{} of {}", number::ranges(layers.iter().copied()), names[*base])
+                };
+                let words = taken.iter().map(one).collect::<Vec<_>>().join(", ");
+                Some(format!(" Its layers are those of several bases: {words}."))
+            }
+        }
+    }
 }
 
 /// A share of 1 in percent, with digits enough to be told from 0.
