@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+pub(in crate::model) use self::compare::grouped;
 pub use self::compare::{Comparability, Comparison, ComponentComparison, RoleComparison, compare};
 use self::facts::Scope;
 use super::config::Config;
@@ -129,6 +130,26 @@ impl Architecture {
     /// A fact that is a count.
     pub fn count(&self, field: &str) -> Option<u64> {
         self.fact(field)?.value.as_u64()
+    }
+
+    /// Sets a fact to what the tensors show. A configuration that says something else is a conflict.
+    pub fn observe(&mut self, field: &str, value: Value) {
+        match self.facts.iter_mut().find(|fact| fact.field == field) {
+            None => {
+                self.facts.push(Fact { field: field.to_owned(), value, source: Source::Tensors, unused: false });
+                self.facts.sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
+            }
+            Some(fact) => {
+                let claimed = std::mem::replace(&mut fact.value, value);
+                fact.source = Source::Tensors;
+                fact.unused = false;
+                if claimed != fact.value {
+                    let tensors = fact.value.clone();
+                    self.conflicts.push(Conflict { field: field.to_owned(), config: claimed, tensors });
+                    self.conflicts.sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
+                }
+            }
+        }
     }
 
     /// A role by its name.

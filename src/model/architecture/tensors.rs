@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::family::norm_placement;
-use super::{Architecture, Conflict, Fact, Kind, RoleShapes, Shape, Source};
+use super::{Architecture, Kind, RoleShapes, Shape};
 use crate::model::name::Meaning;
 use crate::model::words::{Block, Component, Role};
 
@@ -14,18 +14,7 @@ pub(super) fn apply(tensors: &[(Meaning, Vec<u64>)], architecture: &mut Architec
     architecture.roles = roles(tensors);
     architecture.unknown.clear();
     for (field, value) in facts(tensors, architecture) {
-        let known = architecture.facts.iter_mut().find(|fact| fact.field == field);
-        match known {
-            None => architecture.facts.push(Fact { field, value, source: Source::Tensors, unused: false }),
-            Some(fact) => {
-                let old = std::mem::replace(&mut fact.value, value);
-                fact.source = Source::Tensors;
-                fact.unused = false;
-                if old != fact.value {
-                    architecture.conflicts.push(Conflict { field, config: old, tensors: fact.value.clone() });
-                }
-            }
-        }
+        architecture.observe(&field, value);
     }
 }
 
