@@ -10,6 +10,10 @@ pub(super) const INDEX_BYTES: u64 = 100_000_000;
 /// megabytes.
 pub(super) const CONFIG_BYTES: u64 = 16_000_000;
 
+/// Longest tokenizer.json, vocab.json, merges.txt or tokenizer.model. Vocabularies of 262,144 tokens with their merges have
+/// about 35 MB.
+pub(super) const TOKENIZER_BYTES: u64 = 200_000_000;
+
 /// How much of a model card is looked at. Front matter with evaluation results reaches about 1 MB.
 pub(super) const CARD_BYTES: u64 = 4_000_000;
 

@@ -23,4 +23,5 @@ mod reader;
 mod safetensors;
 mod sidecar;
 pub mod torch;
+pub mod tokenizer;
 mod weights;

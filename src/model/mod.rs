@@ -8,4 +8,5 @@ pub mod config;
 pub mod config_facts;
 pub mod dtype;
 pub mod name;
+pub mod tokenizer;
 pub mod words;

@@ -51,6 +51,29 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
     Ok(Opened { checkpoint, sources: stored.sources })
 }
 
+/// Opens what is at `path` for what its header and configuration say: as [`open_checkpoint`], or, where there is a
+/// configuration and no weight file, the configuration alone, as [`open_config`] and with no sources.
+///
+/// # Errors
+/// As those two.
+pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
+    if has_weights(path)? {
+        return open_checkpoint(path, io);
+    }
+    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new() })
+}
+
+/// Whether `path` is more than a configuration. An index whose shards were not downloaded is no weight.
+fn has_weights(path: &Path) -> Result<bool> {
+    if !bytes::metadata(path)?.is_dir() {
+        let name = own_name(path);
+        return Ok(!name.ends_with(".json") || name.ends_with("index.json"));
+    }
+    let folder = Folder::open(&hub::snapshot(path)?.unwrap_or_else(|| path.to_path_buf()))?;
+    let has = |name: &str| folder.files().any(|file| file == name);
+    Ok(folder.files().any(weights::is_weight_file) || has(PIPELINE) || !has(CONFIG))
+}
+
 /// Reads the config.json at `path`, a file or a directory or hub cache folder that holds one, as a checkpoint of format
 /// `config`, without tensors and whether there are weights or not.
 ///

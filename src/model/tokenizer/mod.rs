@@ -1,0 +1,165 @@
+//! Tokenizers as witnesses: which strings have which ids, and in which order pairs were merged.
+//!
+//! Two models with one tokenizer need not share a weight, so all that is said here is circumstantial. Rows of embeddings
+//! and output heads are paired by what [`shared()`] gives.
+
+mod parse;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+use std::cmp::Ordering;
+
+pub use parse::{MERGE_LIMIT, TOKEN_LIMIT};
+
+use super::architecture::grouped;
+
+/// A vocabulary with its merges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokenizer {
+    /// Bytes and id of every token, sorted by bytes, each string once.
+    tokens: Vec<(Box<[u8]>, u32)>,
+    /// Merges in their order, the two halves with a space between; `None` for a tokenizer that has none.
+    merges: Option<Vec<Box<[u8]>>>,
+}
+
+impl Tokenizer {
+    /// A tokenizer of these tokens; of a string that occurs twice the least id is kept, and of equal merges the first.
+    ///
+    /// # Errors
+    /// No token, or more than [`TOKEN_LIMIT`] or [`MERGE_LIMIT`].
+    pub fn new(mut tokens: Vec<(Box<[u8]>, u32)>, merges: Option<Vec<Box<[u8]>>>) -> Result<Self, String> {
+        parse::within(tokens.len(), TOKEN_LIMIT, "tokens")?;
+        parse::within(merges.as_ref().map_or(0, Vec::len), MERGE_LIMIT, "merges")?;
+        if tokens.is_empty() {
+            return Err("no token (expected a vocabulary)".to_owned());
+        }
+        tokens.sort_unstable();
+        tokens.dedup_by(|later, first| later.0 == first.0);
+        Ok(Self { tokens, merges })
+    }
+
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is no token, which [`Tokenizer::new`] refuses.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// The id of a token.
+    pub fn id(&self, token: &[u8]) -> Option<u32> {
+        let at = self.tokens.binary_search_by(|(bytes, _)| bytes.as_ref().cmp(token)).ok()?;
+        self.tokens.get(at).map(|(_, id)| *id)
+    }
+
+    /// Ids of the tokens that both have, as (own, other's), in the order of the tokens' bytes.
+    fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let (mut own, mut others) = (self.tokens.iter().peekable(), other.tokens.iter().peekable());
+        std::iter::from_fn(move || {
+            loop {
+                match own.peek()?.0.cmp(&others.peek()?.0) {
+                    Ordering::Less => own.next(),
+                    Ordering::Greater => others.next(),
+                    Ordering::Equal => return Some((own.next()?.1, others.next()?.1)),
+                };
+            }
+        })
+    }
+}
+
+/// What two tokenizers have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap {
+    /// Tokens of the same bytes.
+    pub shared_tokens: u64,
+    /// Of these, tokens with the same id.
+    pub same_id: u64,
+    /// Merges that stand in both lists; `None` where a side has no merges.
+    pub merges_common: Option<u64>,
+    /// Of these, the most that follow one another in the same order on both sides.
+    pub merges_in_order: Option<u64>,
+    /// Tokens of base and target.
+    pub sizes: [u64; 2],
+}
+
+impl Overlap {
+    /// The overlap of the tokenizers of base and target.
+    pub fn of(base: &Tokenizer, target: &Tokenizer) -> Self {
+        let (mut shared_tokens, mut same_id) = (0, 0);
+        for (own, other) in base.common(target) {
+            shared_tokens += 1;
+            same_id += u64::from(own == other);
+        }
+        let ranks = base.merges.as_deref().zip(target.merges.as_deref()).map(|(b, t)| common_ranks(b, t));
+        Self {
+            shared_tokens,
+            same_id,
+            merges_common: ranks.as_ref().map(|ranks| ranks.len() as u64),
+            merges_in_order: ranks.as_ref().map(|ranks| longest_ascent(ranks) as u64),
+            sizes: [base, target].map(|side| side.len() as u64),
+        }
+    }
+
+    /// The overlap in a sentence.
+    pub fn sentence(&self) -> String {
+        let [base, target] = self.sizes.map(grouped);
+        let merges = match (self.merges_common.map(grouped), self.merges_in_order.map(grouped)) {
+            (Some(common), Some(in_order)) => {
+                format!("; {common} merges in both, {in_order} of them in the same order")
+            }
+            _ => String::new(),
+        };
+        let [shared, same_id] = [self.shared_tokens, self.same_id].map(grouped);
+        format!(
+            "the tokenizers have {shared} tokens in common, {same_id} with the same id, of {base} of the base and \
+             {target} of the target{merges}: circumstantial, for a tokenizer is taken over without any weight"
+        )
+    }
+}
+
+/// Ranks in the base's list of the merges that both lists have, in the target's order, each merge once.
+fn common_ranks(base: &[Box<[u8]>], target: &[Box<[u8]>]) -> Vec<usize> {
+    let mut places: Vec<(&[u8], usize)> = base.iter().enumerate().map(|(rank, merge)| (merge.as_ref(), rank)).collect();
+    places.sort_unstable();
+    places.dedup_by(|later, first| later.0 == first.0);
+    let mut taken = vec![false; places.len()];
+    let mut ranks = Vec::new();
+    for merge in target {
+        if let Ok(at) = places.binary_search_by(|(bytes, _)| (*bytes).cmp(merge))
+            && !std::mem::replace(&mut taken[at], true)
+        {
+            ranks.push(places[at].1);
+        }
+    }
+    ranks
+}
+
+/// Length of the longest ascending subsequence of distinct numbers (patience sorting).
+fn longest_ascent(numbers: &[usize]) -> usize {
+    let mut tails: Vec<usize> = Vec::new();
+    for &number in numbers {
+        let at = tails.partition_point(|&tail| tail < number);
+        match tails.get_mut(at) {
+            Some(tail) => *tail = number,
+            None => tails.push(number),
+        }
+    }
+    tails.len()
+}
+
+/// Rows of base and target that belong to one token, for embeddings or heads of `rows` rows, ascending by the base's
+/// row: tokens of the same bytes, or, where a tokenizer is missing, of the same id. Rows beyond a tokenizer are padding
+/// and belong to no token.
+pub fn shared(base: Option<&Tokenizer>, target: Option<&Tokenizer>, rows: [usize; 2]) -> Vec<[usize; 2]> {
+    let (Some(base), Some(target)) = (base, target) else {
+        return (0..rows[0].min(rows[1])).map(|id| [id, id]).collect();
+    };
+    let row = |id: u32, rows: usize| usize::try_from(id).ok().filter(|row| *row < rows);
+    let pair = |(own, other)| Some([row(own, rows[0])?, row(other, rows[1])?]);
+    let mut pairs: Vec<[usize; 2]> = base.common(target).filter_map(pair).collect();
+    pairs.sort_unstable();
+    pairs
+}
