@@ -47,6 +47,32 @@ pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<String> {
     out
 }
 
+/// What is concluded on each component, in one sentence; `None` where there is only one. The flag says whether the base
+/// has such a component.
+pub fn by_component(components: &[(Component, Label, bool)]) -> Option<String> {
+    let one = |&(component, label, in_base): &(Component, Label, bool)| {
+        let name = match component {
+            Component::Text => "text decoder",
+            Component::Vision => "vision encoder",
+            Component::Audio => "audio encoder",
+            Component::Projector => "projector",
+            Component::Other => "other tensors",
+        };
+        let what = match label {
+            _ if !in_base => "new, without a counterpart in the base",
+            Label::Identical => "reused byte for byte",
+            Label::ReEncoded => "reused in another number format",
+            Label::Derived => "reused",
+            Label::PartialReuse => "reused in part",
+            Label::FromScratch => "independent",
+            Label::Inconclusive => "undecided",
+        };
+        format!("{name} {what}")
+    };
+    let sentences: Vec<String> = components.iter().map(one).collect();
+    (components.len() > 1).then(|| format!("component by component: {}", sentences.join("; ")))
+}
+
 fn re_encoded(findings: &Findings) -> String {
     let calibrated = findings.re_encoding.is_some_and(|r| r.calibrated);
     let within = if calibrated { "what calibrated quantisation does" } else { "rounding to the two number formats" };
@@ -199,6 +225,21 @@ pub fn disagreement(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn components_are_named_with_what_became_of_them() {
+        let text = (Component::Text, Label::FromScratch, true);
+        let all =
+            [text, (Component::Vision, Label::Identical, true), (Component::Projector, Label::Inconclusive, false)];
+        assert_eq!(
+            by_component(&all).as_deref(),
+            Some(
+                "component by component: text decoder independent; vision encoder reused byte for byte; projector \
+                 new, without a counterpart in the base"
+            )
+        );
+        assert_eq!(by_component(&[text]), None);
+    }
 
     #[test]
     fn numbers_are_given_as_ranges() {
