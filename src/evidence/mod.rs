@@ -16,6 +16,7 @@ pub mod permutation;
 pub mod power;
 pub mod recover;
 pub mod subspace;
+pub mod tokenizer;
 pub mod tokens;
 pub mod units;
 pub mod upcycling;

@@ -22,6 +22,6 @@ pub mod read_at;
 mod reader;
 mod safetensors;
 mod sidecar;
-pub mod torch;
 pub mod tokenizer;
+pub mod torch;
 mod weights;

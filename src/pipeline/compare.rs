@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::align::turned::orient_squares;
 use crate::align::{Alignment, Why, align};
 use crate::error::Result;
+use crate::evidence;
 use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Measurement};
 use crate::evidence::finding::{self, Finding, Supports};
@@ -18,14 +19,17 @@ use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
 use crate::measure::pass::{Measured, measure};
 use crate::model::checkpoint::Warning;
+use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
 use crate::report::schema::VerdictRow;
-use crate::report::schema::{Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow};
+use crate::report::schema::{
+    Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow,
+};
 use crate::report::summary;
 use crate::verdict::decide::{Direct, Findings, Label, decide};
 use crate::verdict::grade::grade;
 use crate::verdict::origin::Pattern;
-use crate::verdict::reasons::reasons;
+use crate::verdict::reasons::{by_component, reasons};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
@@ -38,7 +42,7 @@ use super::structure::Structure;
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Monitor) -> Result<Compare> {
-    let (base, target) = (Model::new(base), Model::new(target));
+    let (base, target) = (Model::with_tokenizer(base), Model::with_tokenizer(target));
     let models = [&base, &target];
     let alignment = aligned(models, options)?;
     let measured = measure(models, &alignment.pairs, options.hash == Hashing::Sha256, monitor)?;
@@ -71,6 +75,7 @@ pub(super) fn analyse(
         models,
         alignment,
         records: &measured.records,
+        tokenizers: models.map(|m| m.tokenizer.as_ref()),
         sampling: Sampling { seed: options.seed, thorough: options.deep == Deep::On },
         monitor,
     };
@@ -91,7 +96,12 @@ pub(super) fn analyse(
         Pca::Off => None,
         mode => pca::run(models, alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
     };
-    let comparison = Comparison { models, alignment, measured, permutation, structure, disguises, pca, options };
+    let overlap = match models.map(|m| m.tokenizer.as_ref()) {
+        [Some(base), Some(target)] => Some(Overlap::of(base, target)),
+        _ => None,
+    };
+    let comparison =
+        Comparison { models, alignment, measured, permutation, structure, disguises, pca, tokenizer: overlap, options };
     Ok(comparison.report())
 }
 
@@ -104,6 +114,7 @@ struct Comparison<'a> {
     structure: Structure,
     disguises: Option<Disguises>,
     pca: Option<pca::Pca>,
+    tokenizer: Option<Overlap>,
     options: &'a Options,
 }
 
@@ -122,6 +133,10 @@ impl Comparison<'_> {
         let everything = |_: &Logical| true;
         let whole = self.findings(&similarity, &parts, None);
         let decision = decide(&whole);
+        let (labels, component_rows): (Vec<_>, Vec<_>) =
+            components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).unzip();
+        let mut verdict = self.verdict(&whole);
+        verdict.reasons.splice(0..0, by_component(&labels));
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
         let own = |side: usize| (self.options.hash == Hashing::Sha256).then_some(digests[side]);
         Compare {
@@ -139,16 +154,16 @@ impl Comparison<'_> {
                 decision.label,
             ),
             layers: layers.iter().map(|l| self.layer_row(l)).chain(self.structure.layer_rows()).collect(),
-            components: components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).collect(),
+            components: component_rows,
             parts: parts.iter().map(summary::part).collect(),
             layer_map: self.structure.layer_map_rows(leading),
             permutation: self.permutation.as_ref().map(|p| summary::permutation(p, &self.further_tests())),
             pca: self.pca.as_ref().map(|pca| summary::pca(pca, self.options.pca.word())),
             experts: self.structure.experts_rows(),
             transformations: self.transformations(),
-            tokenizer: None,
+            tokenizer: self.tokenizer.as_ref().map(summary::tokenizer),
             evidence: self.evidence(&similarity).iter().map(summary::finding).collect(),
-            verdict: self.verdict(&whole),
+            verdict,
             unmatched: Sides {
                 base: self.alignment.base_left.iter().map(summary::unmatched).collect(),
                 target: self.alignment.target_left.iter().map(summary::unmatched).collect(),
@@ -165,6 +180,7 @@ impl Comparison<'_> {
         out.extend(self.disguises.as_ref().and_then(Disguises::finding));
         out.extend(self.structure.findings());
         out.extend(self.pca.as_ref().map(pca::Pca::finding));
+        out.extend(self.tokenizer.as_ref().map(evidence::tokenizer::finding));
         finding::order(&mut out);
         out
     }
@@ -317,23 +333,30 @@ impl Comparison<'_> {
         out
     }
 
+    /// One component: what is concluded on it, whether the base has it, and its row.
     fn component(
         &self,
         component: Component,
         measurements: &[Measurement<'_>],
         parts: &[Part],
         pattern: Pattern,
-    ) -> ComponentRow {
+    ) -> ((Component, Label, bool), ComponentRow) {
         let similarity =
             figures::similarity(measurements.iter().filter(|m| m.pair.target.meaning.component == component));
         let findings = self.findings(&similarity, parts, Some(component));
-        ComponentRow {
+        let in_base = self.models[0].logicals.iter().any(|l| l.meaning.component == component);
+        let mut verdict = self.verdict(&findings);
+        if !in_base {
+            verdict.reasons = vec!["the base has no such component".to_owned()];
+        }
+        let row = ComponentRow {
             component: component.to_string(),
             coverage: summary::coverage(figures::coverage(self.alignment, &|l| l.meaning.component == component)),
             similarity: summary::similarity(&similarity),
             layer_pattern: pattern.word(),
-            verdict: self.verdict(&findings),
-        }
+            verdict,
+        };
+        ((component, decide(&findings).label, in_base), row)
     }
 
     fn warnings(&self, label: Label) -> Vec<Warning> {

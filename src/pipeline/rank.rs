@@ -34,8 +34,8 @@ use super::options::{Hashing, Options};
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn rank(target: Opened, bases: Vec<Opened>, options: &Options, monitor: &dyn Monitor) -> Result<Rank> {
-    let target = Model::new(target);
-    let bases: Vec<Model> = bases.into_iter().map(Model::new).collect();
+    let target = Model::with_tokenizer(target);
+    let bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
     let alignments: Vec<Alignment> =
         bases.iter().map(|base| aligned([base, &target], options)).collect::<Result<_>>()?;
     let plan = Plan::new(&alignments);

@@ -3,6 +3,7 @@
 //! Renderers are pure functions from the types of [`schema`] to text. They read no files and no settings, and every
 //! number they print stands in the JSON, or is a count or share of what stands there.
 
+pub mod arch;
 pub mod csv;
 pub mod escape;
 pub mod json;
@@ -10,7 +11,6 @@ pub mod manifest;
 pub mod markdown;
 pub mod number;
 mod reproduce;
-pub mod arch;
 pub mod schema;
 mod sentences;
 pub mod sink;

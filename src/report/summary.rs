@@ -10,6 +10,7 @@ use crate::evidence::pca::{Compared, Pca};
 use crate::evidence::permutation::{Permutation, PowerOf, Test};
 use crate::measure::record::{self, Digest};
 use crate::model::checkpoint::Warning;
+use crate::model::tokenizer::Overlap;
 use crate::model::words::Class;
 use crate::verdict::decide::{Decision, Label};
 use crate::verdict::origin::{Band, Pattern};
@@ -19,8 +20,8 @@ use crate::view::model::Model;
 use super::manifest;
 use super::schema::{
     CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, LayerRow, NotTestable, OriginReading, PartRow,
-    PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow, UnmatchedRow,
-    VerdictRow, WarningRow,
+    PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow, TokenizerRow,
+    UnmatchedRow, VerdictRow, WarningRow,
 };
 
 /// Version of the program, as every report carries it.
@@ -207,6 +208,17 @@ pub fn unmatched(u: &Unmatched) -> UnmatchedRow {
 /// A warning.
 pub fn warning(w: &Warning) -> WarningRow {
     WarningRow { code: w.code.to_owned(), message: w.message.clone(), name: w.name.clone() }
+}
+
+/// Tokenizers compared.
+pub fn tokenizer(overlap: &Overlap) -> TokenizerRow {
+    let [base, target] = overlap.sizes;
+    TokenizerRow {
+        shared_tokens: overlap.shared_tokens,
+        same_id: overlap.same_id,
+        merges_common: overlap.merges_common,
+        vocab: Sides { base, target },
+    }
 }
 
 /// `permutation`; `further` are the tests of layers that moved and of disguises, which count for themselves.

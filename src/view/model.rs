@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::format::open::Opened;
+use crate::format::tokenizer;
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
 use crate::model::name::Namer;
+use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, Role};
 
 use super::logical::{Logical, Origin, RowOrder, Source, fold};
@@ -21,6 +23,8 @@ pub struct Model {
     pub logicals: Vec<Logical>,
     /// What its fused tensors need to be cut.
     pub facts: Facts,
+    /// Its tokenizer, where it was asked for and is there.
+    pub tokenizer: Option<Tokenizer>,
     /// Matrices of single roles, cut out of fused tensors where need be, by place.
     places: BTreeMap<Place, Logical>,
 }
@@ -40,7 +44,13 @@ impl Model {
         facts.zero_centred_gains &= checkpoint.format != Format::Gguf;
         let cut = logicals.iter().flat_map(|l| pieces(l, &facts));
         let places = cut.chain(logicals.iter().cloned()).map(|l| (l.place(), l)).collect();
-        Self { opened, logicals, facts, places }
+        Self { opened, logicals, facts, tokenizer: None, places }
+    }
+
+    /// The same, with its tokenizer.
+    pub fn with_tokenizer(mut opened: Opened) -> Self {
+        let tokenizer = tokenizer::read(&mut opened);
+        Self { tokenizer, ..Self::new(opened) }
     }
 
     /// The tensor at a place, as it is stored or cut out of a fused one.

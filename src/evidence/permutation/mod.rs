@@ -10,6 +10,7 @@ use crate::align::Alignment;
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
+use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, words};
 use crate::view::model::Model;
 
@@ -227,6 +228,8 @@ pub struct Setting<'a> {
     pub alignment: &'a Alignment,
     /// Measurements of the pairs.
     pub records: &'a [Record],
+    /// Their tokenizers, where there are any.
+    pub tokenizers: [Option<&'a Tokenizer>; 2],
     /// What is drawn.
     pub sampling: Sampling,
     /// Watches the run.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::evidence::units::{ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test};
+use crate::model::tokenizer::shared;
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
@@ -102,10 +103,13 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
             }
         }
     }
-    let [Some(base), Some(target)] = [0, 1].map(|side| features(&views[side], &views[1 - side], &setting.sampling))
-    else {
+    let rows = shared_rows(setting, &views);
+    let [Some(base), Some(target)] = [0, 1].map(|side| features(&views[side], &rows[side], &setting.sampling)) else {
         return skip("its matrices have no common width".to_owned());
     };
+    if base.width() == 0 {
+        return skip("the two tokenizers have no token in common".to_owned());
+    }
     let probes = setting.sampling.probes(base.units().min(target.units()));
     if base.units() != target.units() {
         return skip(format!("{} dimensions against {}", base.units(), target.units()));
@@ -133,15 +137,30 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
     }
 }
 
-/// Features of the residual dimensions over the matrices of one side; `other` are the other side's.
-fn features<'a>(views: &'a [(Role, View<'_>)], other: &[(Role, View<'_>)], sampling: &Sampling) -> Option<Concat<'a>> {
+/// For each matrix, the rows on either side whose k-th belong to one token; none for a matrix without tokens.
+fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Role, View<'_>)>; 2]) -> [Vec<Vec<usize>>; 2] {
+    let mut out = [Vec::new(), Vec::new()];
+    for ((role, base), (_, target)) in views[0].iter().zip(&views[1]) {
+        let mut pairs = Vec::new();
+        if matches!(role, Role::Embed | Role::LmHead) {
+            let [of_base, of_target] = setting.tokenizers;
+            pairs = shared(of_base, of_target, [base.rows(), target.rows()]);
+        }
+        let drawn = if pairs.is_empty() { Vec::new() } else { setting.sampling.shared_tokens(pairs.len()) };
+        for (side, rows) in out.iter_mut().enumerate() {
+            rows.push(drawn.iter().map(|&at| pairs[at][side]).collect());
+        }
+    }
+    out
+}
+
+/// Features of the residual dimensions over the matrices of one side; `tokens` are the rows to take of embedding and
+/// head.
+fn features<'a>(views: &'a [(Role, View<'_>)], tokens: &[Vec<usize>], sampling: &Sampling) -> Option<Concat<'a>> {
     let each = |width: usize| sampling.part_coordinates(width);
-    let parts = views.iter().zip(other).map(|((role, view), (_, other))| -> Box<dyn Features + 'a> {
+    let parts = views.iter().zip(tokens).map(|((role, view), tokens)| -> Box<dyn Features + 'a> {
         match role {
-            Role::Embed | Role::LmHead => {
-                let shared = view.rows().min(other.rows());
-                Box::new(ColumnFeatures::new(view, sampling.shared_tokens(shared)).centred())
-            }
+            Role::Embed | Role::LmHead => Box::new(ColumnFeatures::new(view, tokens.clone()).centred()),
             Role::O => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
             _ => Box::new(ColumnFeatures::new(view, each(view.rows()))),
         }

@@ -1,0 +1,16 @@
+//! What two tokenizers have in common, as a finding that supports nothing.
+
+use super::finding::{Family, Finding, Supports};
+use crate::model::tokenizer::Overlap;
+
+/// The overlap as a line of the forensic summary; its value is the number of shared tokens.
+pub fn finding(overlap: &Overlap) -> Finding {
+    Finding {
+        kind: Family::Tokenizer,
+        statement: overlap.sentence(),
+        value: Some(overlap.shared_tokens as f64),
+        log10_p: None,
+        supports: Supports::Nothing,
+        scope: "model".to_owned(),
+    }
+}
