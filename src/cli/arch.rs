@@ -2,14 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Answer;
-use super::settings::Settings;
-use crate::error::{Error, Result};
+use super::choices::OutputFormat;
+use super::settings::{Settings, Verbosity};
+use super::{Answer, input};
+use crate::error::Result;
+use crate::pipeline;
+use crate::report::{csv, json, markdown, text};
 
-/// Runs the command.
+/// Sets the target against each base, from config.json and headers; no tensor value is read.
 ///
 /// # Errors
-/// This build does not have it.
-pub(super) fn run(_settings: &Settings, target: &Path, _bases: &[PathBuf]) -> Result<Answer> {
-    Err(Error::unsupported(target, "wcmp arch is not part of this build"))
+/// A checkpoint or configuration that cannot be read.
+pub(super) fn run(settings: &Settings, target: &Path, bases: &[PathBuf]) -> Result<Answer> {
+    let target = input::open_described(target, &settings.output)?;
+    let bases = bases.iter().map(|base| input::open_described(base, &settings.output)).collect::<Result<_>>()?;
+    let mut report = pipeline::arch::arch(target, bases);
+    let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
+    if for_people && settings.verbosity == Verbosity::Quiet {
+        report.warnings.clear();
+    }
+    let report = match settings.format {
+        OutputFormat::Text => text::arch(&report, &settings.style),
+        OutputFormat::Json => json::to_string(&report),
+        OutputFormat::Csv => csv::arch(&report),
+        OutputFormat::Markdown => markdown::arch(&report, &settings.style),
+    };
+    Ok(Answer::plain(report))
 }

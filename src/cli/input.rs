@@ -4,19 +4,36 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::bytes::Io;
-use crate::format::open::{Opened, open_checkpoint};
+use crate::format::open::{self, Opened};
 use crate::report::sink::Destination;
 
 /// Opens the checkpoint at `path`, and refuses a report that would be written over it.
 ///
 /// # Errors
-/// As [`open_checkpoint`]; standard input, which cannot be a checkpoint; an `output` that is one of its files.
+/// As [`open::open_checkpoint`]; standard input, which cannot be a checkpoint; an `output` that is one of its files.
 pub(super) fn open(path: &Path, io: Io, output: &Destination) -> Result<Opened> {
-    if path.as_os_str() == "-" {
-        return Err(Error::Usage("a checkpoint cannot be read from standard input (expected a path)".into()));
+    keep_inputs(open::open_checkpoint(named(path)?, io)?, output)
+}
+
+/// As [`open`], or config.json alone where there is no weight file; no tensor value will be read.
+///
+/// # Errors
+/// As [`open::open_described`], and as [`open`].
+pub(super) fn open_described(path: &Path, output: &Destination) -> Result<Opened> {
+    let opened = open::open_described(named(path)?, Io::Mmap)?;
+    keep(&path.join("config.json"), output)?;
+    keep_inputs(opened, output)
+}
+
+fn named(path: &Path) -> Result<&Path> {
+    match path.as_os_str() == "-" {
+        true => Err(Error::Usage("a checkpoint cannot be read from standard input (expected a path)".into())),
+        false => Ok(path),
     }
-    let opened = open_checkpoint(path, io)?;
-    keep(path, output)?;
+}
+
+fn keep_inputs(opened: Opened, output: &Destination) -> Result<Opened> {
+    keep(&opened.checkpoint.path, output)?;
     opened.checkpoint.files.iter().try_for_each(|file| keep(&file.path, output))?;
     Ok(opened)
 }

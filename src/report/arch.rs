@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::schema::arch::{Arch, ArchBase, ArchComponent, ConflictRow, FieldRow, RoleRow, ShapeRow, SourceRow};
-use super::schema::{CheckpointRow, TokenizerRow, WarningRow};
+use super::schema::{CheckpointRow, WarningRow};
+use super::summary;
 use crate::model::architecture::{Architecture, Fact, Shape, Source, compare};
+use crate::model::tokenizer::Overlap;
 
 /// One model: what was opened, and what it is.
 #[derive(Debug, Clone)]
@@ -18,7 +20,7 @@ pub struct Model {
 }
 
 /// The report on `target` against each base, with the tokenizers where both sides have one.
-pub fn report(target: &Model, bases: &[(Model, Option<TokenizerRow>)], mut warnings: Vec<WarningRow>) -> Arch {
+pub fn report(target: &Model, bases: &[(Model, Option<Overlap>)], mut warnings: Vec<WarningRow>) -> Arch {
     for (model, _) in bases {
         for conflict in &model.architecture.conflicts {
             warnings.push(WarningRow {
@@ -41,15 +43,16 @@ pub fn report(target: &Model, bases: &[(Model, Option<TokenizerRow>)], mut warni
         schema: "wcmp.arch/1",
         wcmp: env!("CARGO_PKG_VERSION"),
         target: target.checkpoint.clone(),
-        bases: bases.iter().map(|(model, tokenizer)| base(target, model, tokenizer.clone())).collect(),
+        bases: bases.iter().map(|(model, tokenizer)| base(target, model, tokenizer.as_ref())).collect(),
         fields: fields(&target.architecture, &models),
         conflicts: conflicts.collect(),
         warnings,
     }
 }
 
-fn base(target: &Model, base: &Model, tokenizer: Option<TokenizerRow>) -> ArchBase {
-    let comparison = compare(&target.architecture, &base.architecture);
+fn base(target: &Model, base: &Model, tokenizer: Option<&Overlap>) -> ArchBase {
+    let mut comparison = compare(&target.architecture, &base.architecture);
+    comparison.reasons.extend(tokenizer.map(Overlap::sentence));
     let shape = |shape: Shape| ShapeRow { shape: shape.axes, copies: shape.copies };
     ArchBase {
         base: base.checkpoint.clone(),
@@ -79,7 +82,7 @@ fn base(target: &Model, base: &Model, tokenizer: Option<TokenizerRow>) -> ArchBa
             })
             .collect(),
         could_be: comparison.could_be,
-        tokenizer,
+        tokenizer: tokenizer.map(summary::tokenizer),
     }
 }
 
