@@ -105,6 +105,31 @@ fn upcycled(model: &Model, experts: usize, hidden: usize) -> Model {
     Model(out)
 }
 
+/// The model with the experts of each layer in two tensors: gate and up, and down.
+fn stacked(model: &Model) -> Model {
+    let mut out: BTreeMap<String, Values> = BTreeMap::new();
+    for (name, tensor) in &model.0 {
+        if !name.contains(".experts.") {
+            out.insert(name.clone(), tensor.clone());
+        }
+    }
+    let of = |layer: usize, expert: usize, matrix: &str| {
+        model.0.get(&format!("model.layers.{layer}.block_sparse_moe.experts.{expert}.{matrix}.weight"))
+    };
+    for layer in (0..).take_while(|layer| of(*layer, 0, "w1").is_some()) {
+        for (name, matrices) in [("gate_up_proj", vec!["w1", "w3"]), ("down_proj", vec!["w2"])] {
+            let experts: Vec<Vec<&Values>> = (0..)
+                .map_while(|expert| matrices.iter().map(|matrix| of(layer, expert, matrix)).collect::<Option<Vec<_>>>())
+                .collect();
+            let rows = experts[0].iter().map(|matrix| matrix.shape[0]).sum();
+            let shape = vec![experts.len(), rows, experts[0][0].shape[1]];
+            let values = experts.iter().flatten().flat_map(|matrix| matrix.values.clone()).collect();
+            out.insert(format!("model.layers.{layer}.mlp.experts.{name}"), Values { shape, values });
+        }
+    }
+    Model(out)
+}
+
 fn map(report: &Compare) -> Vec<Option<u32>> {
     report.layer_map.iter().flatten().map(|row| row.base).collect()
 }
@@ -177,6 +202,20 @@ fn experts_in_another_order_are_found_and_their_routers_agree() {
         let found = report.transformations.iter().find(|row| row.kind == "experts_permuted").expect("the order");
         assert!(found.check_cosine.is_some_and(|cosine| cosine > 0.9) && found.found_in == [0, 1]);
     }
+}
+
+#[test]
+fn experts_stored_in_one_tensor_are_parts_of_their_own() {
+    let base = Model::decoder("experts", EXPERTS);
+    let origins = [3, 0, 2, 7, 6, 5, 1, 4];
+    let target = with_experts(&base, &origins).trained("stacked", |_| 0.2);
+    let report = compared("experts stacked", &stacked(&base), &stacked(&target));
+    assert_eq!(states(&report, "experts"), ["reused"; 16]);
+    let expected: Vec<Option<u64>> = origins.iter().map(|origin| Some(*origin as u64)).collect();
+    assert!(report.experts.iter().flatten().all(|row| row.map == expected));
+    assert_eq!((report.verdict.label, report.verdict.relation), ("derived", Some("permuted")));
+    let parameters: u64 = report.parts.iter().filter(|part| part.kind == "experts").map(|part| part.parameters).sum();
+    assert_eq!(parameters, 2 * 8 * 3 * 64 * 48);
 }
 
 #[test]

@@ -48,9 +48,9 @@ pub struct LayerMap {
 /// What the map says about the layers as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// A layer of the base is used more than once, or the target has more layers than the base.
+    /// A layer of the base is used more than once, or the target, of whose layers half come from the base, has more.
     pub upscaled: bool,
-    /// Layers of the base are left out.
+    /// Layers of the base are left out of a target of whose layers half come from the base.
     pub pruned: bool,
     /// Layers, each used at most once, stand in another order.
     pub reordered: bool,
@@ -215,9 +215,11 @@ impl LayerMap {
         }
         let used: BTreeSet<u32> = origins.iter().copied().collect();
         let repeated = used.len() < origins.len();
+        // A few layers of a base make no larger or smaller version of it.
+        let most = 2 * origins.len() >= self.layers.len();
         Shape {
-            upscaled: repeated || self.layers.len() > self.base_layers.len(),
-            pruned: self.layers.len() < self.base_layers.len(),
+            upscaled: repeated || most && self.layers.len() > self.base_layers.len(),
+            pruned: most && self.layers.len() < self.base_layers.len(),
             reordered: !repeated && !self.can_ascend(&origins),
         }
     }
@@ -346,6 +348,7 @@ mod tests {
         assert_eq!(of(&[0, 1, 2, 3], 4), [""; 0]);
         assert_eq!(words(&map(&[None; 4], 6, &[])), [""; 0]);
         assert_eq!(words(&map(&[Some(0), None, Some(1)], 2, &[])), ["upscaled"]);
+        assert_eq!(words(&map(&[Some(1), None, None], 2, &[])), [""; 0]);
     }
 
     #[test]
