@@ -6,8 +6,9 @@ pub mod turned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::checkpoint::Warning;
 use crate::model::words::{Role, words};
-use crate::view::logical::{Logical, Origin, RowOrder, Via};
+use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 use crate::view::place::Place;
@@ -59,6 +60,8 @@ pub struct Alignment {
     pub target_left: Vec<Unmatched>,
     /// Whole-prefix mapping of names, in words.
     pub name_mapping: Option<String>,
+    /// What had to be guessed.
+    pub warnings: Vec<Warning>,
 }
 
 /// Pairs the tensors of two models. `keep` says which names the filter lets through.
@@ -137,13 +140,19 @@ impl<'a> Pool<'a> {
 
     fn reasons(&self, other: &Pool<'_>, mappings: &[prefix::Mapping], is_base: bool) -> Vec<Unmatched> {
         let slots: BTreeSet<Place> = other.by_name.values().map(|l| l.place()).collect();
+        let unread: BTreeSet<Place> =
+            other.by_name.values().filter(|l| l.is_unsupported()).map(|l| l.place()).collect();
         let why = |l: &Logical| {
             let renamed = mappings.iter().any(|m| {
                 let name = if is_base { m.apply(&l.name) } else { m.undo(&l.name) };
                 other.by_name.contains_key(name.as_str())
             });
             let named = other.by_name.contains_key(l.name.as_str()) || renamed || slots.contains(&l.place());
-            if named { Why::Shape } else { Why::NoSuchName }
+            match () {
+                () if l.is_unsupported() || unread.contains(&l.place()) => Why::Unsupported,
+                () if named => Why::Shape,
+                () => Why::NoSuchName,
+            }
         };
         self.by_name.values().map(|l| Unmatched { tensor: (*l).clone(), why: why(l) }).collect()
     }
@@ -156,7 +165,7 @@ fn pair_by_name(left: &mut [Pool<'_>; 2], rename: impl Fn(&str) -> String, pairs
         .filter_map(|base| {
             let name = rename(&base.name);
             let target = left[1].by_name.get(name.as_str())?;
-            (base.shape == target.shape).then_some((base.name.as_str(), name))
+            is_comparable(base, target).then_some((base.name.as_str(), name))
         })
         .collect();
     for (base_name, target_name) in found {
@@ -169,13 +178,18 @@ fn pair_by_name(left: &mut [Pool<'_>; 2], rename: impl Fn(&str) -> String, pairs
     }
 }
 
+/// Equal in shape; a layout that is not read goes with its like alone, by its bytes.
+fn is_comparable(base: &Logical, target: &Logical) -> bool {
+    base.shape == target.shape && base.is_unsupported() == target.is_unsupported()
+}
+
 /// How two tensors are compared, from how they are stored.
 fn via(base: &Logical, target: &Logical) -> Via {
     let either = |of: &dyn Fn(&Logical) -> bool| of(base) || of(target);
     match () {
         () if either(&|l| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2) => Via::Stacked,
         () if either(&|l| matches!(l.source.rows, RowOrder::Runs(_))) => Via::Split,
-        () if either(&|l| matches!(l.source.origin, Origin::Quantised(_))) => Via::Dequantized,
+        () if either(&Logical::is_quantised) => Via::Dequantized,
         () if base.source.transposed != target.source.transposed => Via::Transposed,
         () if base.dtype != target.dtype => Via::Cast,
         () => Via::Stored,
@@ -197,7 +211,7 @@ fn pair_by_meaning(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
             continue;
         };
         let same_shape = match (left[0].by_name.get(base_name.as_str()), left[1].by_name.get(target_name.as_str())) {
-            (Some(base), Some(target)) => base.shape == target.shape,
+            (Some(base), Some(target)) => is_comparable(base, target),
             _ => false,
         };
         if !same_shape {
@@ -206,7 +220,10 @@ fn pair_by_meaning(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
         if let (Some(base), Some(target)) =
             (left[0].by_name.remove(base_name.as_str()), left[1].by_name.remove(target_name.as_str()))
         {
-            let via = via(base, target);
+            let via = match via(base, target) {
+                Via::Stored => Via::Mapped,
+                via => via,
+            };
             pairs.push(Pair { base: base.clone(), target: target.clone(), via, by_name: false });
         }
     }
@@ -220,7 +237,7 @@ fn pair_turned(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
     }
     for base in left[0].open() {
         let Some([target]) = by_place.get(&base.place()).map(Vec::as_slice) else { continue };
-        let Some(other) = turned::turned(target).filter(|o| o.shape == base.shape) else { continue };
+        let Some(other) = turned::turned(target).filter(|o| is_comparable(base, o)) else { continue };
         left[0].by_name.remove(base.name.as_str());
         left[1].by_name.remove(target.name.as_str());
         pairs.push(Pair { base: base.clone(), target: other, via: Via::Transposed, by_name: false });

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::bytes::ByteSource;
+use super::gguf::{self, GgufFile};
 use super::{limits, safetensors};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Format, TensorInfo, Warning};
@@ -15,6 +16,8 @@ pub(super) struct Contents {
     pub(super) tensors: Vec<TensorInfo>,
     /// What the file itself says in place of a config.json.
     pub(super) config: Option<Config>,
+    /// A GGUF file, whose tensors are here and not in the list above until its parts are joined.
+    pub(super) gguf: Option<GgufFile>,
     /// Odd but usable things.
     pub(super) warnings: Vec<Warning>,
 }
@@ -28,7 +31,10 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<(For
     let head = source.bytes(0, usize::try_from(source.len().min(64)).unwrap_or(64), &mut scratch)?;
     match sniff(head, path) {
         Kind::Safetensors => safetensors::read(path, source, file).map(|contents| (Format::Safetensors, contents)),
-        Kind::Gguf => Err(Error::unsupported(path, "a GGUF file (expected safetensors)")),
+        Kind::Gguf => {
+            let file = gguf::parse_gguf(path, source, file)?;
+            Ok((Format::Gguf, Contents { gguf: Some(file), ..Contents::default() }))
+        }
         Kind::Torch => Err(Error::unsupported(path, "a PyTorch file (expected safetensors)")),
         Kind::LfsPointer => {
             Err(Error::unsupported(path, "a Git LFS pointer: not downloaded (expected the file it stands for)"))

@@ -8,11 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::align::Pair;
 use crate::error::{Error, Result};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::model::words::Role;
 use crate::numeric::decode::{decodes, values_per_element};
 use crate::numeric::rows::RowSource;
-use crate::view::logical::Logical;
+use crate::view::logical::{Logical, Undo};
 use crate::view::model::Model;
 
 use super::monitor::Monitor;
@@ -41,7 +42,7 @@ pub fn measure(models: [&Model; 2], pairs: &[Pair], hash: bool, monitor: &dyn Mo
     monitor.begin("comparing", jobs.iter().map(|job| pass.cost(job).bytes).sum());
     let outputs = run(&jobs, |job| pass.run(job))?;
     monitor.end();
-    Ok(pass.fold(&jobs, outputs))
+    pass.fold(&jobs, outputs)
 }
 
 /// A piece of work for one worker.
@@ -137,6 +138,8 @@ impl Pass<'_> {
         let aligned = |dtype: Dtype| dtype.block().0 == 1 || base.dtype == target.dtype;
         let readable = [base.dtype, target.dtype].into_iter().all(|d| plain(d) && aligned(d));
         let one_way = base.source.transposed == target.source.transposed
+            && base.source.rows == target.source.rows
+            && [base, target].iter().all(|side| side.source.undo == Undo::Nothing)
             && (!is_turned(pair) || base.source.stored == target.source.stored);
         if readable && one_way { Some([base.whole_tensor()?, target.whole_tensor()?]) } else { None }
     }
@@ -298,7 +301,7 @@ impl Pass<'_> {
         if self.monitor.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    fn fold(&self, jobs: &[Job], outputs: Vec<Output>) -> Measured {
+    fn fold(&self, jobs: &[Job], outputs: Vec<Output>) -> Result<Measured> {
         let mut tallies: Vec<Vec<(u64, Tally)>> = self.pairs.iter().map(|_| Vec::new()).collect();
         let mut digests =
             self.models.map(|m| if self.hash { vec![[0; 32]; m.checkpoint().tensors.len()] } else { vec![] });
@@ -321,9 +324,57 @@ impl Pass<'_> {
         let records = self.pairs.iter().zip(tallies).map(|(pair, mut found)| {
             found.sort_by_key(|(start, _)| *start);
             let tallies = found.into_iter().map(|(_, tally)| tally);
-            settled(pair, tallies, digests.each_ref().map(Vec::as_slice), self.unreadable(pair))
+            let mut record = settled(pair, tallies, digests.each_ref().map(Vec::as_slice), self.unreadable(pair));
+            record.identical = self.is_identical(pair, &digests, record.identical)?;
+            Ok(record)
         });
-        Measured { records: records.collect(), digests }
+        Ok(Measured { records: records.collect::<Result<_>>()?, digests })
+    }
+
+    /// Whether a pair is stored in tensors of equal dtype, shape and bytes. `summed_equal`: what the sums saw.
+    fn is_identical(&self, pair: &Pair, digests: &[Vec<Digest>; 2], summed_equal: bool) -> Result<bool> {
+        let [Some(base), Some(target)] = [(0, &pair.base), (1, &pair.target)]
+            .map(|(side, logical): (usize, &Logical)| self.models[side].stored_tensors(logical))
+        else {
+            return Ok(false);
+        };
+        let infos = |at: (&usize, &usize)| {
+            [&self.models[0].checkpoint().tensors[*at.0], &self.models[1].checkpoint().tensors[*at.1]]
+        };
+        let alike = |[a, b]: [&TensorInfo; 2]| a.dtype == b.dtype && a.shape == b.shape;
+        if base.len() != target.len() || !base.iter().zip(&target).map(infos).all(alike) {
+            return Ok(false);
+        }
+        if self.hash {
+            return Ok(base.iter().zip(&target).all(|(a, b)| digests[0].get(*a) == digests[1].get(*b)));
+        }
+        if Self::stored(pair).is_some() {
+            return Ok(summed_equal);
+        }
+        for tensors in base.iter().zip(&target).map(infos) {
+            if !self.equal_bytes(tensors)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether two tensors of equal length hold the same bytes; for those that the sums saw as values only.
+    fn equal_bytes(&self, tensors: [&TensorInfo; 2]) -> Result<bool> {
+        let sources = [0, 1].map(|side| &self.models[side].opened.sources[tensors[side].file]);
+        SCRATCH.with_borrow_mut(|([scratch_a, scratch_b], _)| {
+            let mut at = 0;
+            while at < tensors[0].bytes {
+                let len = DIGEST_CHUNK.min(tensors[0].bytes - at);
+                let a = sources[0].bytes(tensors[0].offset + at, len as usize, scratch_a)?;
+                if a != sources[1].bytes(tensors[1].offset + at, len as usize, scratch_b)? {
+                    return Ok(false);
+                }
+                sources.iter().zip(tensors).for_each(|(source, tensor)| source.done(tensor.offset + at, len));
+                at += len;
+            }
+            Ok(true)
+        })
     }
 }
 

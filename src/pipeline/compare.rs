@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::align::turned::orient_squares;
+use crate::align::turned::orient;
 use crate::align::{Alignment, Why, align};
 use crate::error::Result;
 use crate::evidence;
@@ -42,9 +42,13 @@ use super::structure::Structure;
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Monitor) -> Result<Compare> {
-    let (base, target) = (Model::with_tokenizer(base), Model::with_tokenizer(target));
+    let (mut base, mut target) = (Model::with_tokenizer(base), Model::with_tokenizer(target));
+    let alignment = aligned([&base, &target], options)?;
+    for pair in &alignment.pairs {
+        base.adopt(&pair.base);
+        target.adopt(&pair.target);
+    }
     let models = [&base, &target];
-    let alignment = aligned(models, options)?;
     let measured = measure(models, &alignment.pairs, options.hash == Hashing::Sha256, monitor)?;
     analyse(models, &alignment, &measured, options, monitor)
 }
@@ -56,7 +60,7 @@ pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Mo
 pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignment> {
     let keep = |name: &str| options.filter.keeps(name);
     let mut alignment = align(models[0], models[1], &keep);
-    orient_squares(&mut alignment, models)?;
+    orient(&mut alignment, models)?;
     Ok(alignment)
 }
 
@@ -330,6 +334,15 @@ impl Comparison<'_> {
                 out.push(NotTestable { what: pair.target.name.clone(), why: why.clone() });
             }
         }
+        let left = [&self.alignment.base_left, &self.alignment.target_left];
+        for (model, left) in self.models.into_iter().zip(left) {
+            let unread = left.iter().filter(|u| u.why == Why::Unsupported && u.tensor.is_unsupported());
+            out.extend(
+                unread.filter_map(|u| {
+                    Some(NotTestable { what: u.tensor.name.clone(), why: model.unreadable(&u.tensor)? })
+                }),
+            );
+        }
         out
     }
 
@@ -368,6 +381,7 @@ impl Comparison<'_> {
                 name: w.name.clone(),
             }));
         }
+        out.extend(self.alignment.warnings.iter().cloned());
         out.extend(self.contradicted_claims(label));
         out.extend(self.permutation.iter().flat_map(|p| &p.formula).map(|name| {
             let message = "identical, perhaps computed by a formula: no evidence by itself";

@@ -56,7 +56,8 @@ fn blocks(model: &Model) -> Vec<InspectBlock> {
 
 fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
     let c = model.checkpoint();
-    let stored = logical.whole_tensor().and_then(|index| c.tensors.get(index));
+    let tensors: Vec<_> = model.stored_tensors(logical).unwrap_or_default().iter().map(|&at| &c.tensors[at]).collect();
+    let stored = tensors.iter().max_by_key(|t| t.bytes);
     let m = &logical.meaning;
     InspectTensor {
         name: logical.name.clone(),
@@ -72,9 +73,9 @@ fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
         shape: logical.stored_shape.clone(),
         logical_shape: logical.shape.clone(),
         dtype: logical.dtype.to_string(),
-        storage: if logical.source.transposed { "transposed" } else { "stored" }.to_owned(),
+        storage: model.storage(logical).to_owned(),
         file: stored.map(|t| c.files[t.file].name.clone()).unwrap_or_default(),
         offset: stored.map_or(0, |t| t.offset),
-        bytes: stored.map_or(0, |t| t.bytes),
+        bytes: tensors.iter().map(|t| t.bytes).sum(),
     }
 }

@@ -35,9 +35,12 @@ use super::options::{Hashing, Options};
 /// A read that fails, or an interrupt.
 pub fn rank(target: Opened, bases: Vec<Opened>, options: &Options, monitor: &dyn Monitor) -> Result<Rank> {
     let target = Model::with_tokenizer(target);
-    let bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
+    let mut bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
     let alignments: Vec<Alignment> =
         bases.iter().map(|base| aligned([base, &target], options)).collect::<Result<_>>()?;
+    for (base, alignment) in bases.iter_mut().zip(&alignments) {
+        alignment.pairs.iter().for_each(|pair| base.adopt(&pair.base));
+    }
     let plan = Plan::new(&alignments);
     let models: Vec<&Model> = bases.iter().chain([&target]).collect();
     let measured = many::measure(&models, &plan.groups, options.hash == Hashing::Sha256, monitor)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::dtype::Dtype;
+use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::Meaning;
 use crate::model::words::{Role, words};
 
@@ -61,6 +61,19 @@ pub enum Origin {
     Tensor(usize),
     /// A quantised matrix, by its index in the model's list.
     Quantised(usize),
+    /// A matrix whose layout is not read, by its index in the model's list of those.
+    Unsupported(usize),
+}
+
+/// What the writer of the file did to each value, to be undone on reading (formats.md, section 1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Nothing.
+    Nothing,
+    /// 1 was added to a zero-centred gain.
+    AddedOne,
+    /// The logarithm of a decay rate, x, was stored as −exp(x).
+    NegatedExponential,
 }
 
 /// Storage of a logical tensor: its origin as a matrix, turned if `transposed`, of which `rows` are taken.
@@ -76,6 +89,8 @@ pub struct Source {
     pub transposed: bool,
     /// Rows taken of the matrix after turning.
     pub rows: RowOrder,
+    /// What is undone on each value.
+    pub undo: Undo,
 }
 
 /// A tensor as the analyses see it.
@@ -112,17 +127,28 @@ impl Logical {
         fold(&self.shape, self.meaning.role)
     }
 
-    /// The stored tensor that holds exactly this one, turned or not.
+    /// The stored tensor that holds exactly this one, whatever the order of its elements.
     pub fn whole_tensor(&self) -> Option<usize> {
         let elements = crate::model::dtype::element_count(&self.stored_shape);
         match self.source {
-            Source { origin: Origin::Tensor(index), rows: RowOrder::All, start: 0, .. }
-                if elements == Some(self.elements()) =>
-            {
-                Some(index)
-            }
+            Source {
+                origin: Origin::Tensor(index),
+                rows: RowOrder::All | RowOrder::HalfSplit { .. },
+                start: 0,
+                ..
+            } if elements == Some(self.elements()) => Some(index),
             _ => None,
         }
+    }
+
+    /// Whether its values are codes with scales.
+    pub fn is_quantised(&self) -> bool {
+        matches!(self.source.origin, Origin::Quantised(_)) || self.dtype.kind() == Kind::Block
+    }
+
+    /// Whether its layout is known by name only.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.source.origin, Origin::Unsupported(_))
     }
 }
 

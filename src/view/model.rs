@@ -1,18 +1,22 @@
 //! A checkpoint as a set of logical tensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
+use crate::format::gguf;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
-use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
+use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, Warning};
+use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::Namer;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, Role};
+use crate::numeric::quant::ggml;
 
-use super::logical::{Logical, Origin, RowOrder, Source, fold};
+use super::logical::{Logical, Origin, RowOrder, Source, Undo, fold};
 use super::pieces::{Facts, pieces};
 use super::place::Place;
+use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised};
 use super::reader::View;
 
 /// An open checkpoint and what its tensors mean.
@@ -25,26 +29,28 @@ pub struct Model {
     pub facts: Facts,
     /// Its tokenizer, where it was asked for and is there.
     pub tokenizer: Option<Tokenizer>,
+    /// Matrices that several stored tensors make up.
+    pub quantised: Quantised,
     /// Matrices of single roles, cut out of fused tensors where need be, by place.
     places: BTreeMap<Place, Logical>,
 }
 
 impl Model {
-    /// Gives every stored tensor its meaning.
-    pub fn new(opened: Opened) -> Self {
-        let checkpoint = &opened.checkpoint;
-        let namer = Namer::new(checkpoint.tensors.iter().map(|t| t.name.as_str()), checkpoint.config.as_ref());
-        let tensors = checkpoint.tensors.iter().enumerate();
-        let mut logicals: Vec<Logical> = tensors.map(|(i, tensor)| stored(&namer, i, tensor)).collect();
+    /// Gives every stored tensor, and every matrix that several make up, its meaning.
+    pub fn new(mut opened: Opened) -> Self {
+        let quantised = find_quantised(&opened);
+        opened.checkpoint.warnings.extend(unsupported_warnings(&quantised.unsupported));
+        let mut logicals = logicals(&opened, &quantised);
         let embed = logicals.iter().find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
         let width = embed.and_then(|l| l.shape.get(1).copied());
         turn_conv1d(&mut logicals, width);
-        let mut facts = Facts::new(checkpoint.config.as_ref(), width);
-        // llama.cpp adds the 1 when it converts.
-        facts.zero_centred_gains &= checkpoint.format != Format::Gguf;
+        let mut facts = Facts::new(opened.checkpoint.config.as_ref(), width);
+        // llama.cpp adds the 1 to gains and takes gate and up apart when it converts.
+        facts.zero_centred_gains &= opened.checkpoint.format != Format::Gguf;
+        facts.interleaved_experts &= opened.checkpoint.format != Format::Gguf;
         let cut = logicals.iter().flat_map(|l| pieces(l, &facts));
         let places = cut.chain(logicals.iter().cloned()).map(|l| (l.place(), l)).collect();
-        Self { opened, logicals, facts, tokenizer: None, places }
+        Self { opened, logicals, facts, tokenizer: None, quantised, places }
     }
 
     /// The same, with its tokenizer.
@@ -56,6 +62,13 @@ impl Model {
     /// The tensor at a place, as it is stored or cut out of a fused one.
     pub fn at(&self, place: &Place) -> Option<&Logical> {
         self.places.get(place)
+    }
+
+    /// Takes over how a tensor turned out to be read when it was held against the other side.
+    pub fn adopt(&mut self, logical: &Logical) {
+        if let Some(own) = self.places.get_mut(&logical.place()).filter(|own| own.name == logical.name) {
+            *own = logical.clone();
+        }
     }
 
     /// All places that hold a tensor, cut out of fused ones or not.
@@ -81,6 +94,48 @@ impl Model {
         View::new(self, logical).err()
     }
 
+    /// The stored tensors that hold exactly this logical one, whatever the order of its elements; `None` for a part
+    /// of a tensor.
+    pub fn stored_tensors(&self, logical: &Logical) -> Option<Vec<usize>> {
+        match logical.source.origin {
+            Origin::Tensor(_) => logical.whole_tensor().map(|at| vec![at]),
+            Origin::Quantised(at) => {
+                let matrix = self.quantised.matrices.get(at)?;
+                let whole = matrix.shape == logical.shape && logical.source.rows == RowOrder::All;
+                whole.then(|| matrix.members.values().copied().collect())
+            }
+            Origin::Unsupported(at) => self.quantised.unsupported.get(at).map(|matrix| matrix.members.clone()),
+        }
+    }
+
+    /// Whether the codes of a logical tensor may come from a quantiser that minimises the error of the layer's output
+    /// (GPTQ, AWQ), or weighs the elements (the super-blocks of ggml; with an importance matrix all its formats).
+    pub fn is_calibrated(&self, logical: &Logical) -> bool {
+        let weighed = self.opened.gguf.as_ref().is_some_and(|m| m.contains_key("quantize.imatrix.file"));
+        match logical.source.origin {
+            Origin::Quantised(at) => self.quantised.matrices.get(at).is_some_and(|m| m.scheme.is_calibrated()),
+            _ => logical.dtype.kind() == Kind::Block && (weighed || ggml::is_searched(logical.dtype)),
+        }
+    }
+
+    /// Whether a logical tensor's columns carry scales that the norm before it takes back (AWQ).
+    pub fn rescales_inputs(&self, logical: &Logical) -> bool {
+        match logical.source.origin {
+            Origin::Quantised(at) => self.quantised.matrices.get(at).is_some_and(|m| m.scheme.rescales_inputs()),
+            _ => false,
+        }
+    }
+
+    /// How the values of a logical tensor are stored, in a word for people.
+    pub fn storage(&self, logical: &Logical) -> &str {
+        match logical.source.origin {
+            Origin::Quantised(at) => self.quantised.matrices.get(at).map_or("quantised", |m| m.scheme.word()),
+            Origin::Unsupported(_) => "unsupported",
+            Origin::Tensor(_) if logical.source.transposed => "transposed",
+            Origin::Tensor(_) => "stored",
+        }
+    }
+
     /// Number of logical elements.
     pub fn parameters(&self) -> u64 {
         self.logicals.iter().map(Logical::elements).sum()
@@ -103,6 +158,110 @@ fn turn_conv1d(logicals: &mut [Logical], width: Option<u64>) {
     }
 }
 
+/// Quantised matrices of the layouts of safetensors; GGUF has them as number formats.
+fn find_quantised(opened: &Opened) -> Quantised {
+    let checkpoint = &opened.checkpoint;
+    if checkpoint.format == Format::Gguf {
+        return Quantised::default();
+    }
+    let small = |at: usize| {
+        let tensor = checkpoint.tensors.get(at).filter(|tensor| tensor.bytes <= SMALL)?;
+        let (source, len) = (opened.sources.get(tensor.file)?, usize::try_from(tensor.bytes).ok()?);
+        let mut scratch = Vec::new();
+        source.bytes(tensor.offset, len, &mut scratch).ok().map(<[u8]>::to_vec)
+    };
+    quantised(&checkpoint.tensors, checkpoint.config.as_ref(), &small)
+}
+
+/// One warning a layout that is not read.
+fn unsupported_warnings(unsupported: &[Unsupported]) -> Vec<Warning> {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for matrix in unsupported {
+        by_reason.entry(&matrix.reason).or_default().push(&matrix.name);
+    }
+    let warning = |(reason, names): (&str, Vec<&str>)| {
+        let first = names.first().copied().unwrap_or_default();
+        let what = format!("{} matrices, the first {}, are not compared: {reason}", names.len(), quoted(first));
+        Warning::about("unsupported_quantization", first, what)
+    };
+    by_reason.into_iter().map(warning).collect()
+}
+
+/// All logical tensors, sorted by name bytes. Tensors that belong to a quantised matrix are none of their own.
+fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
+    let checkpoint = &opened.checkpoint;
+    let read = quantised.matrices.iter().flat_map(|matrix| matrix.members.values());
+    let unread = quantised.unsupported.iter().flat_map(|matrix| &matrix.members);
+    let taken: BTreeSet<usize> = read.chain(unread).chain(&quantised.aside).copied().collect();
+    let plain = || checkpoint.tensors.iter().enumerate().filter(|(at, _)| !taken.contains(at));
+    let names = plain().map(|(_, tensor)| tensor.name.as_str());
+    let names = names.chain(quantised.matrices.iter().map(|matrix| matrix.name.as_str()));
+    let names = names.chain(quantised.unsupported.iter().map(|matrix| matrix.name.as_str()));
+    let namer = Namer::new(names, checkpoint.config.as_ref());
+    let mut out: Vec<Logical> = plain().map(|(at, tensor)| stored(&namer, at, tensor)).collect();
+    if let Some(metadata) = &opened.gguf {
+        out.iter_mut().for_each(|logical| undo_conversion(logical, metadata));
+    }
+    let tensors = &checkpoint.tensors;
+    let matrices = quantised.matrices.iter().enumerate();
+    out.extend(matrices.map(|(at, matrix)| dequantised(&namer, at, matrix, tensors)));
+    let unread = quantised.unsupported.iter().enumerate();
+    out.extend(unread.filter_map(|(at, matrix)| undecoded(&namer, at, matrix, tensors)));
+    out.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    out
+}
+
+/// What llama.cpp's converter did to the tensor is undone on reading (formats.md, section 1.4).
+fn undo_conversion(logical: &mut Logical, metadata: &gguf::Metadata) {
+    let (rows, columns) = logical.source.stored;
+    if let Some(order) = gguf::row_order(metadata, &logical.name) {
+        let is_vector = logical.shape.len() == 1;
+        let stored = if is_vector { (columns, 1) } else { (rows, columns) };
+        if order.stored_row(0, stored.0).is_some() {
+            logical.source.rows = RowOrder::HalfSplit { heads: order.heads };
+            logical.source.stored = stored;
+        }
+    }
+    if gguf::norm_offset(metadata, &logical.name) > 0.0 {
+        logical.source.undo = Undo::AddedOne;
+    } else if logical.name.ends_with(".ssm_a") {
+        logical.source.undo = Undo::NegatedExponential;
+    } else if let (true, &[channels, width]) = (logical.name.ends_with(".ssm_conv1d.weight"), &logical.shape[..]) {
+        logical.shape = vec![channels, 1, width];
+    }
+}
+
+/// Integers hold the codes, but the values are those of a float tensor.
+const VALUES: Dtype = Dtype::F32;
+
+fn dequantised(namer: &Namer, at: usize, matrix: &QuantisedMatrix, tensors: &[TensorInfo]) -> Logical {
+    let codes = matrix.codes().and_then(|at| tensors.get(at));
+    let meaning = namer.meaning(&matrix.name, &matrix.shape, VALUES);
+    Logical {
+        name: matrix.name.clone(),
+        shape: matrix.shape.clone(),
+        stored_shape: codes.map_or_else(|| matrix.shape.clone(), |codes| codes.shape.clone()),
+        dtype: codes.map_or(VALUES, |codes| codes.dtype),
+        source: Source { origin: Origin::Quantised(at), ..whole(at, fold(&matrix.shape, meaning.role)) },
+        meaning,
+    }
+}
+
+/// A matrix of a layout that is not read has the shape of its largest tensor, for want of a better one.
+fn undecoded(namer: &Namer, at: usize, matrix: &Unsupported, tensors: &[TensorInfo]) -> Option<Logical> {
+    let members = matrix.members.iter().filter_map(|&member| tensors.get(member));
+    let largest = members.max_by_key(|tensor| tensor.bytes)?;
+    let meaning = namer.meaning(&matrix.name, &largest.shape, VALUES);
+    Some(Logical {
+        name: matrix.name.clone(),
+        shape: largest.shape.clone(),
+        stored_shape: largest.shape.clone(),
+        dtype: largest.dtype,
+        source: Source { origin: Origin::Unsupported(at), ..whole(at, fold(&largest.shape, meaning.role)) },
+        meaning,
+    })
+}
+
 fn stored(namer: &Namer, index: usize, tensor: &TensorInfo) -> Logical {
     let meaning = namer.meaning(&tensor.name, &tensor.shape, tensor.dtype);
     let matrix = fold(&tensor.shape, meaning.role);
@@ -112,12 +271,18 @@ fn stored(namer: &Namer, index: usize, tensor: &TensorInfo) -> Logical {
         shape: tensor.shape.clone(),
         stored_shape: tensor.shape.clone(),
         dtype: tensor.dtype,
-        source: Source {
-            origin: Origin::Tensor(index),
-            stored: matrix,
-            start: 0,
-            transposed: false,
-            rows: RowOrder::All,
-        },
+        source: whole(index, matrix),
+    }
+}
+
+/// A stored tensor as it is, read as a matrix of that shape.
+fn whole(index: usize, stored: (u64, u64)) -> Source {
+    Source {
+        origin: Origin::Tensor(index),
+        stored,
+        start: 0,
+        transposed: false,
+        rows: RowOrder::All,
+        undo: Undo::Nothing,
     }
 }

@@ -6,7 +6,7 @@ use crate::model::config::Config;
 use crate::model::name::Meaning;
 use crate::model::words::Role;
 
-use super::logical::{Logical, RowOrder, Run, Source, fold};
+use super::logical::{Logical, Origin, RowOrder, Run, Source, fold};
 
 /// What a model says of itself that its fused tensors need.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,7 +93,8 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
     // The side that reads the residual stream is as wide as the stream: the last axis when stored (out, in).
     let reads_stream = logical.meaning.role != Role::Down;
     let turned = facts.hidden.is_some_and(|h| rows != columns && (if reads_stream { rows } else { columns }) == h);
-    let turned = turned || facts.interleaved_experts;
+    // The quantised form is (out, in) in any case.
+    let turned = turned || facts.interleaved_experts && matches!(logical.source.origin, Origin::Tensor(_));
     let shape = if turned { vec![columns, rows] } else { vec![rows, columns] };
     let piece = |expert: u64| {
         let index = u32::try_from(expert).ok()?;
@@ -109,6 +110,7 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
                 start: logical.source.start + expert * rows * columns,
                 transposed: turned,
                 rows: RowOrder::All,
+                undo: logical.source.undo,
             },
         })
     };

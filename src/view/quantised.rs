@@ -189,7 +189,15 @@ pub fn quantised(
 /// Largest tensor that [`quantised`] asks for: a quantisation state as JSON.
 pub const SMALL: u64 = 1 << 16;
 
+/// What the tensor that holds the codes can be called.
+const CODES: [&str; 4] = ["blocks", "weight_packed", "qweight", "weight"];
+
 impl QuantisedMatrix {
+    /// The tensor that holds the codes.
+    pub fn codes(&self) -> Option<usize> {
+        CODES.iter().find_map(|member| self.members.get(member)).copied()
+    }
+
     /// The matrix as rows of f32, (experts ·) out of them; `bytes` gives the bytes of the tensor at an index of
     /// `tensors`, the list that the matrix was found in.
     ///
@@ -469,7 +477,7 @@ impl Finder<'_> {
         let rows =
             open(&scheme, &self.group.members, self.tensors, &blank).map_err(|e| format!("{}: {e}", scheme.word()))?;
         let (rows, columns) = (rows.rows() as u64, rows.columns() as u64);
-        let main = ["blocks", "weight_packed", "qweight", "weight"].iter().find_map(|member| self.get(member));
+        let main = CODES.iter().find_map(|member| self.get(member));
         let shape = match main.map(|tensor| &tensor.shape[..]) {
             Some(&[experts, _, _] | &[experts, _, _, _]) if experts > 0 => vec![experts, rows / experts, columns],
             _ => vec![rows, columns],

@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::bytes::ByteSource;
 use crate::model::checkpoint::TensorInfo;
-use crate::numeric::decode::{decode_f32, decodes, values_per_element};
+use crate::model::dtype::Dtype;
+use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
+use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
 
-use super::logical::{Logical, Origin, RowOrder, Run};
+use super::logical::{Logical, Origin, RowOrder, Run, Undo};
 use super::model::Model;
 
 thread_local! {
@@ -18,77 +21,108 @@ thread_local! {
 
 /// The rows of one logical tensor.
 pub struct View<'a> {
-    model: &'a Model,
-    tensor: &'a TensorInfo,
+    storage: Storage<'a>,
     start: u64,
     stored_columns: usize,
     transposed: bool,
     order: RowOrder,
+    undo: Undo,
     rows: usize,
     columns: usize,
     /// A vector cut out of a longer one: read as rows of one element, shown as one row.
     flat: bool,
 }
 
+/// What elements are decoded from.
+enum Storage<'a> {
+    /// One tensor, whose dtype says all.
+    Tensor(TensorBytes<'a>),
+    /// Codes and scales.
+    Quantised(Box<dyn SteppedRows + 'a>),
+}
+
+/// The bytes of one stored tensor.
+#[derive(Clone, Copy)]
+struct TensorBytes<'a> {
+    tensor: &'a TensorInfo,
+    source: &'a ByteSource,
+}
+
+/// What is read of an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Values,
+    /// Distance of neighbouring values of the number format.
+    Steps,
+}
+
 impl<'a> View<'a> {
     /// A view of `logical`, or the reason why there is none.
     pub(super) fn new(model: &'a Model, logical: &Logical) -> std::result::Result<Self, String> {
-        let checkpoint = model.checkpoint();
-        let Origin::Tensor(index) = logical.source.origin else {
-            return Err("quantised tensors are not read".to_owned());
-        };
-        let tensor = &checkpoint.tensors[index];
-        if !decodes(tensor.dtype) {
-            return Err(format!("values of dtype {} are not decoded", tensor.dtype));
-        }
+        let storage = Storage::new(model, logical.source.origin)?;
         let flat = logical.shape.len() == 1 && logical.source.rows != RowOrder::All;
         let (rows, columns) = if flat { (logical.elements(), 1) } else { logical.matrix_shape() };
-        let parts = values_per_element(tensor.dtype);
+        let parts = storage.values_per_element();
         Ok(Self {
-            model,
-            tensor,
             start: logical.source.start,
             stored_columns: size(logical.source.stored.1) * parts,
             transposed: logical.source.transposed,
             order: logical.source.rows.clone(),
+            undo: logical.source.undo,
             rows: size(rows),
             columns: size(columns) * parts,
             flat,
+            storage,
         })
     }
 
-    /// Reads `count` stored values from element `first` of the matrix.
-    fn read_stored(&self, first: u64, out: &mut [f32]) -> Result<()> {
-        let parts = values_per_element(self.tensor.dtype) as u64;
-        let (block, width) = self.tensor.dtype.block();
-        let at = self.start * parts + first;
-        // F4 holds two values a byte: start at the byte and drop what lies before.
-        let lead = (at / parts) % block;
-        let begin = (at / parts - lead) / block * width;
-        let end = ((at + out.len() as u64).div_ceil(parts)).div_ceil(block) * width;
-        SCRATCH.with_borrow_mut(|scratch| {
-            let source = &self.model.opened.sources[self.tensor.file];
-            let bytes = source.bytes(self.tensor.offset + begin, size(end - begin), scratch)?;
-            if lead == 0 && (out.len() as u64).is_multiple_of(block * parts) {
-                decode_f32(self.tensor.dtype, bytes, out);
-            } else {
-                let mut whole = vec![0.0; size((end - begin) / width * block * parts)];
-                decode_f32(self.tensor.dtype, bytes, &mut whole);
-                out.copy_from_slice(&whole[size(lead * parts)..][..out.len()]);
+    /// Writes for each element of `rows` the distance of neighbouring values of its number format to the front of
+    /// `out`; NaN where the value is not finite.
+    ///
+    /// # Errors
+    /// When the bytes behind the rows cannot be read.
+    ///
+    /// # Panics
+    /// When `rows` is out of range or `out` is too short.
+    pub fn read_steps(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+        self.read(rows, out, Wanted::Steps)
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        match self.flat {
+            true if rows.is_empty() => Ok(()),
+            true => self.read_ordered(0..self.rows, out, wanted),
+            false => self.read_ordered(rows, out, wanted),
+        }
+    }
+
+    /// Reads stored elements from element `first` of the matrix on.
+    fn read_stored(&self, first: u64, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        let at = self.start * self.storage.values_per_element() as u64 + first;
+        self.storage.read(at, out, wanted)?;
+        match (self.undo, wanted) {
+            (Undo::Nothing, _) | (Undo::AddedOne, Wanted::Steps) => {}
+            (Undo::AddedOne, Wanted::Values) => out.iter_mut().for_each(|value| *value -= 1.0),
+            (Undo::NegatedExponential, Wanted::Values) => out.iter_mut().for_each(|value| *value = (-*value).ln()),
+            (Undo::NegatedExponential, Wanted::Steps) => {
+                let mut values = vec![0.0; out.len()];
+                self.storage.read(at, &mut values, Wanted::Values)?;
+                out.iter_mut().zip(&values).for_each(|(step, value)| *step /= value.abs());
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Rows `rows` of the matrix after turning.
-    fn read_turned(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+    fn read_turned(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
         let count = rows.len();
         if !self.transposed {
-            return self.read_stored((rows.start * self.stored_columns) as u64, &mut out[..count * self.columns]);
+            let first = (rows.start * self.stored_columns) as u64;
+            return self.read_stored(first, &mut out[..count * self.columns], wanted);
         }
         let mut stripe = vec![0.0; count];
         for column in 0..self.columns {
-            self.read_stored((column * self.stored_columns + rows.start) as u64, &mut stripe)?;
+            self.read_stored((column * self.stored_columns + rows.start) as u64, &mut stripe, wanted)?;
             for (row, value) in stripe.iter().enumerate() {
                 out[row * self.columns + column] = *value;
             }
@@ -97,16 +131,16 @@ impl<'a> View<'a> {
     }
 
     /// Rows `rows` in the order of the logical matrix.
-    fn read_ordered(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+    fn read_ordered(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
         let columns = self.columns;
         match &self.order {
-            RowOrder::All => self.read_turned(rows, out),
+            RowOrder::All => self.read_turned(rows, out, wanted),
             RowOrder::Runs(runs) => {
                 let mut at = 0;
                 for stretch in stretches(runs, rows) {
                     let here = &mut out[at * columns..][..stretch.len() * columns];
                     at += stretch.len();
-                    self.read_turned(stretch, here)?;
+                    self.read_turned(stretch, here, wanted)?;
                 }
                 Ok(())
             }
@@ -114,7 +148,7 @@ impl<'a> View<'a> {
                 let size_of_head = self.rows / size(*heads).max(1);
                 for (i, row) in rows.enumerate() {
                     let stored = interleaved_row(row, size_of_head);
-                    self.read_turned(stored..stored + 1, &mut out[i * columns..][..columns])?;
+                    self.read_turned(stored..stored + 1, &mut out[i * columns..][..columns], wanted)?;
                 }
                 Ok(())
             }
@@ -132,11 +166,116 @@ impl RowSource for View<'_> {
     }
 
     fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
-        match self.flat {
-            true if rows.is_empty() => Ok(()),
-            true => self.read_ordered(0..self.rows, out),
-            false => self.read_ordered(rows, out),
+        self.read(rows, out, Wanted::Values)
+    }
+}
+
+impl<'a> Storage<'a> {
+    fn new(model: &'a Model, origin: Origin) -> std::result::Result<Self, String> {
+        let tensors = &model.checkpoint().tensors;
+        let bytes = |at: usize| {
+            let tensor: &'a TensorInfo = &tensors[at];
+            TensorBytes { tensor, source: &model.opened.sources[tensor.file] }
+        };
+        match origin {
+            Origin::Tensor(at) => {
+                let dtype = tensors[at].dtype;
+                match decodes(dtype) || ggml::is_decoded(dtype) {
+                    true => Ok(Self::Tensor(bytes(at))),
+                    false => Err(format!("values of dtype {dtype} are not decoded")),
+                }
+            }
+            Origin::Quantised(at) => {
+                let matrix = &model.quantised.matrices[at];
+                let rows = matrix.open(tensors, &|at| Box::new(bytes(at)) as Box<dyn StoredBytes + 'a>);
+                rows.map(Self::Quantised).map_err(|what| format!("{}: {what}", matrix.scheme.word()))
+            }
+            Origin::Unsupported(at) => Err(model.quantised.unsupported[at].reason.clone()),
         }
+    }
+
+    fn values_per_element(&self) -> usize {
+        match self {
+            Self::Tensor(stored) => values_per_element(stored.tensor.dtype),
+            Self::Quantised(_) => 1,
+        }
+    }
+
+    /// Reads values from number `at` on, in storage order.
+    fn read(&self, at: u64, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        match self {
+            Self::Tensor(stored) => stored.read_elements(at, out, wanted),
+            Self::Quantised(rows) => {
+                let (columns, at) = (rows.columns(), size(at));
+                let lines = at / columns..(at + out.len()).div_ceil(columns);
+                let lead = at - lines.start * columns;
+                let count = lines.len() * columns;
+                let read = |out: &mut [f32]| match wanted {
+                    Wanted::Values => rows.read_rows(lines, out),
+                    Wanted::Steps => rows.read_steps(lines, out),
+                };
+                if count == out.len() {
+                    return read(out);
+                }
+                let mut whole = vec![0.0; count];
+                read(&mut whole)?;
+                out.copy_from_slice(&whole[lead..][..out.len()]);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl TensorBytes<'_> {
+    fn read_elements(&self, at: u64, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        let dtype = self.tensor.dtype;
+        let parts = values_per_element(dtype) as u64;
+        let (block, width) = dtype.block();
+        // Several values can share bytes: start at their first one and drop what lies before.
+        let lead = (at / parts) % block;
+        let begin = (at / parts - lead) / block * width;
+        let end = ((at + out.len() as u64).div_ceil(parts)).div_ceil(block) * width;
+        SCRATCH.with_borrow_mut(|scratch| {
+            let bytes = self.source.bytes(self.tensor.offset + begin, size(end - begin), scratch)?;
+            if lead == 0 && (out.len() as u64).is_multiple_of(block * parts) {
+                decode(dtype, bytes, out, wanted);
+            } else {
+                let mut whole = vec![0.0; size((end - begin) / width * block * parts)];
+                decode(dtype, bytes, &mut whole, wanted);
+                out.copy_from_slice(&whole[size(lead * parts)..][..out.len()]);
+            }
+            Ok(())
+        })
+    }
+}
+
+fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32], wanted: Wanted) {
+    match (ggml::is_decoded(dtype), wanted) {
+        (true, Wanted::Values) => ggml::decode_blocks(dtype, bytes, out),
+        (true, Wanted::Steps) => ggml::block_steps(dtype, bytes, out),
+        (false, Wanted::Values) => decode_f32(dtype, bytes, out),
+        (false, Wanted::Steps) => {
+            decode_f32(dtype, bytes, out);
+            out.iter_mut().for_each(|value| *value = step(dtype, *value));
+        }
+    }
+}
+
+impl StoredBytes for TensorBytes<'_> {
+    fn len(&self) -> u64 {
+        self.tensor.bytes
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let end = offset.checked_add(out.len() as u64).filter(|&end| end <= self.tensor.bytes);
+        if end.is_none() {
+            let what = format!("{} bytes at {offset} of tensor {}", out.len(), crate::error::quoted(&self.tensor.name));
+            return Err(Error::malformed(self.source.path(), format!("{what} are past its end")));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            out.copy_from_slice(self.source.bytes(self.tensor.offset + offset, out.len(), scratch)?);
+            Ok(())
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::folder::Folder;
 use super::index::{self, Index};
 use super::merge::{self, Shard};
 use super::weights::{self, Choice};
-use super::{hub, reader, sidecar};
+use super::{gguf, hub, reader, sidecar};
 use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{Checkpoint, File, Format, TensorInfo, Warning};
 use crate::model::config::Config;
@@ -19,6 +19,8 @@ pub struct Opened {
     pub checkpoint: Checkpoint,
     /// One source for each of [`Checkpoint::files`], in that order.
     pub sources: Vec<ByteSource>,
+    /// Header of a GGUF checkpoint: what its converter did to the values.
+    pub gguf: Option<gguf::Metadata>,
 }
 
 /// Opens the checkpoint at `path` and checks every header; no tensor value is read, except where one name stands in two
@@ -35,6 +37,10 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
     }
     let Some(format) = stored.format else { return Err(no_weights(path, &found.facts.config)) };
     let config = found.facts.config.or(stored.config);
+    let mut declared_base = found.facts.declared_base;
+    if let (true, Some(metadata)) = (declared_base.is_empty(), &stored.gguf) {
+        declared_base = gguf::declared_base(metadata);
+    }
     let weight_set: Vec<String> = found.sets.iter().map(Set::describe).collect();
     let checkpoint = Checkpoint {
         path: path.to_path_buf(),
@@ -43,12 +49,12 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
         files: stored.files,
         tensors: stored.tensors,
         config,
-        declared_base: found.facts.declared_base,
+        declared_base,
         weight_set: weight_set.join("; "),
         ignored_files: found.ignored,
         warnings,
     };
-    Ok(Opened { checkpoint, sources: stored.sources })
+    Ok(Opened { checkpoint, sources: stored.sources, gguf: stored.gguf })
 }
 
 /// Opens what is at `path` for what its header and configuration say: as [`open_checkpoint`], or, where there is a
@@ -60,7 +66,7 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
     if has_weights(path)? {
         return open_checkpoint(path, io);
     }
-    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new() })
+    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new(), gguf: None })
 }
 
 /// Whether `path` is more than a configuration. An index whose shards were not downloaded is no weight.
@@ -280,6 +286,7 @@ struct Stored {
     sources: Vec<ByteSource>,
     tensors: Vec<TensorInfo>,
     config: Option<Config>,
+    gguf: Option<gguf::Metadata>,
 }
 
 impl Stored {
@@ -298,6 +305,7 @@ impl Stored {
             }
             shards.push(Shard { name: name.clone(), source, contents });
         }
+        self.join_gguf(&mut shards)?;
         let tensors = merge::join(&mut shards, set.index.as_ref(), warnings)?;
         let begin = self.files.len();
         let place = |tensor: TensorInfo| TensorInfo {
@@ -311,6 +319,20 @@ impl Stored {
             self.files.push(File { name, path, bytes: source.len() });
             self.sources.push(source);
         }
+        Ok(())
+    }
+
+    /// Checks the parts of a GGUF model against one another and takes over what its first file says.
+    fn join_gguf(&mut self, shards: &mut [Shard]) -> Result<()> {
+        let part = |shard: &mut Shard| Some((shard.source.path().to_path_buf(), shard.contents.gguf.take()?));
+        let parts: Vec<_> = shards.iter_mut().filter_map(part).collect();
+        let (false, Some(first)) = (parts.is_empty(), shards.first_mut()) else { return Ok(()) };
+        let whole = gguf::join_splits(parts)?;
+        if self.config.is_none() {
+            self.config = Some(Config { raw: gguf::to_config(&whole) });
+        }
+        first.contents.tensors = whole.tensors;
+        self.gguf.get_or_insert(whole.metadata);
         Ok(())
     }
 }

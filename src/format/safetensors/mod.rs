@@ -53,6 +53,7 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Cont
     Ok(Contents {
         tensors: header.entries.into_iter().map(tensor).collect(),
         config: None,
+        gguf: None,
         warnings: header.oddities.warnings(&file_name),
     })
 }

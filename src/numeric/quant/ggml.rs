@@ -17,6 +17,23 @@ pub fn is_decoded(dtype: Dtype) -> bool {
     dtype.kind() == Kind::Block
 }
 
+/// Block formats of ggml that are written by a search that weighs the elements, with an importance matrix or without.
+pub fn is_searched(dtype: Dtype) -> bool {
+    is_decoded(dtype)
+        && !matches!(
+            dtype,
+            Dtype::Q4_0
+                | Dtype::Q4_1
+                | Dtype::Q5_0
+                | Dtype::Q5_1
+                | Dtype::Q8_0
+                | Dtype::Mxfp4
+                | Dtype::Nvfp4
+                | Dtype::Tq1_0
+                | Dtype::Tq2_0
+        )
+}
+
 /// Decodes whole blocks: `bytes` holds n blocks of `dtype`, `out` their n × block elements in storage order.
 ///
 /// # Panics
