@@ -6,6 +6,7 @@ use crate::align::{Alignment, Pair, Why};
 use crate::measure::record::{Figures, Record};
 use crate::model::words::{Block, Class, Component, Role};
 use crate::view::logical::{Logical, Via};
+use crate::view::model::Model;
 
 use super::finding::{Family, Finding, Supports};
 use super::parts::class_of;
@@ -179,6 +180,24 @@ pub fn coverage(alignment: &Alignment, of: &dyn Fn(&Logical) -> bool) -> [Covera
         }
     }
     sides
+}
+
+/// Whether most of the paired matrices' parameters are quantised on one side at least, by a layout that leaves every
+/// column its scale: then more than rounding sets the two apart. (AWQ rescales columns, so of its files nothing is said.)
+pub fn is_quantised_on_one_side(alignment: &Alignment, models: [&Model; 2]) -> bool {
+    let share = |side: usize| {
+        let mut covered = Covered::default();
+        for pair in &alignment.pairs {
+            let logical = if side == 0 { &pair.base } else { &pair.target };
+            if logical.meaning.class == Class::Matrix {
+                let counts = logical.is_quantised() && !models[side].rescales_inputs(logical);
+                covered.total += logical.elements();
+                covered.aligned += if counts { logical.elements() } else { 0 };
+            }
+        }
+        covered.share()
+    };
+    [0, 1].into_iter().any(|side| share(side) > Some(0.5))
 }
 
 /// Figures of one layer of a component.

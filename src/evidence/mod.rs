@@ -9,6 +9,7 @@ pub mod figures;
 pub mod finding;
 pub mod layer_map;
 pub mod mixture;
+pub mod noise_floor;
 pub mod part;
 pub mod parts;
 pub mod pca;

@@ -9,6 +9,7 @@ use crate::evidence;
 use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Measurement};
 use crate::evidence::finding::{self, Finding, Supports};
+use crate::evidence::noise_floor::{self, NoiseFloor};
 use crate::evidence::part::{Kind, Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca;
@@ -26,7 +27,7 @@ use crate::report::schema::{
     Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow,
 };
 use crate::report::summary;
-use crate::verdict::decide::{Direct, Findings, Label, decide};
+use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, Relation, decide};
 use crate::verdict::grade::grade;
 use crate::verdict::origin::Pattern;
 use crate::verdict::reasons::{by_component, reasons};
@@ -96,6 +97,7 @@ pub(super) fn analyse(
         None => Structure::default(),
     };
     models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
+    let noise_floor = noise_floor::run(models, alignment, &measured.records, monitor)?;
     let pca = match options.pca {
         Pca::Off => None,
         mode => pca::run(models, alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
@@ -104,8 +106,18 @@ pub(super) fn analyse(
         [Some(base), Some(target)] => Some(Overlap::of(base, target)),
         _ => None,
     };
-    let comparison =
-        Comparison { models, alignment, measured, permutation, structure, disguises, pca, tokenizer: overlap, options };
+    let comparison = Comparison {
+        models,
+        alignment,
+        measured,
+        permutation,
+        structure,
+        disguises,
+        noise_floor,
+        pca,
+        tokenizer: overlap,
+        options,
+    };
     Ok(comparison.report())
 }
 
@@ -117,6 +129,7 @@ struct Comparison<'a> {
     permutation: Option<permutation::Permutation>,
     structure: Structure,
     disguises: Option<Disguises>,
+    noise_floor: Option<NoiseFloor>,
     pca: Option<pca::Pca>,
     tokenizer: Option<Overlap>,
     options: &'a Options,
@@ -180,6 +193,7 @@ impl Comparison<'_> {
     /// One finding a family, the strongest first.
     fn evidence(&self, similarity: &figures::Similarity) -> Vec<Finding> {
         let mut out = figures::findings(similarity);
+        self.noise_floor.iter().for_each(|floor| floor.tell(&mut out));
         out.extend(self.permutation.as_ref().and_then(permutation::Permutation::finding));
         out.extend(self.disguises.as_ref().and_then(Disguises::finding));
         out.extend(self.structure.findings());
@@ -249,10 +263,12 @@ impl Comparison<'_> {
         let parts: Vec<Part> =
             parts.iter().filter(|p| component.is_none_or(|c| p.key.component == c)).cloned().collect();
         let shared = parts.iter().any(|p| p.state == State::Reused);
-        let structure = self.structure.relations(self.models, self.tests(), &parts, component);
+        let mut structure = self.structure.relations(self.models, self.tests(), &parts, component);
+        structure.extend(self.stored_relation());
         let mut findings = Findings {
             tensors: stored(self.models[0]).min(stored(self.models[1])),
             all_identical: all_identical && tensors > 0,
+            re_encoding: self.re_encoding(),
             matrix_parameters: parts.iter().map(|p| p.parameters).sum(),
             parts,
             coverage: coverage[1].matrices.share(),
@@ -267,6 +283,18 @@ impl Comparison<'_> {
         };
         disguise::add(&mut findings, self.disguises.as_ref(), component);
         findings
+    }
+
+    fn re_encoding(&self) -> Option<ReEncoding> {
+        let floor = self.noise_floor.as_ref().filter(|floor| floor.passed)?;
+        Some(ReEncoding { calibrated: floor.calibrated })
+    }
+
+    /// The relation that the storage shows.
+    fn stored_relation(&self) -> Option<Relation> {
+        let beyond = self.noise_floor.as_ref().is_none_or(|floor| !floor.passed);
+        let quantised = beyond && figures::is_quantised_on_one_side(self.alignment, self.models);
+        quantised.then_some(Relation::QuantizedFineTune)
     }
 
     /// The direct form over the blocks of the model, or of one component.

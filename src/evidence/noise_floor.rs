@@ -1,0 +1,318 @@
+//! Are two models the same values up to the precision of their number formats? (methods.md, section 6: "Noise floor of
+//! an encoding")
+//!
+//! Size of the change alone tells nothing: rounding to 4 bits moves weights more than a light fine-tune does. What tells
+//! is whether each element moved by no more than its own grid allows. Every informative tensor, norms included, must
+//! pass; the first that does not ends the search.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::align::{Alignment, Pair, Why};
+use crate::error::Result;
+use crate::measure::monitor::Monitor;
+use crate::measure::record::Record;
+use crate::model::words::Class;
+use crate::numeric::rows::RowSource;
+use crate::view::logical::{Logical, Origin, RowOrder, Undo};
+use crate::view::model::Model;
+use crate::view::reader::View;
+
+use super::finding::{Family, Finding, Supports};
+
+/// No encoding in use brings a tensor's cosine below this.
+const LEAST_COSINE: f64 = 0.9;
+/// Elements of a chunk.
+const CHUNK: usize = 1 << 17;
+/// Programs round products of codes and scales in formats of their own; nothing that matters is smaller than this share
+/// of a step.
+const STEP_SLACK: f64 = 1e-3;
+/// The same for dequantised values, as a share of the value: a few units in the last place of f32.
+const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
+
+/// What the search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseFloor {
+    /// Whether every informative tensor is within what its two number formats do.
+    pub passed: bool,
+    /// Whether a calibrated quantiser is involved.
+    pub calibrated: bool,
+    /// Tensors that were judged.
+    pub tensors: usize,
+    /// Least share of a tensor's elements within s, the mean of the two steps; of the tensors that were read.
+    pub least_within: f64,
+    /// The target's name of the first tensor that is not within.
+    pub beyond: Option<String>,
+}
+
+/// Judges the pairs; `None` where a tensor lacks its counterpart or is too unlike for any encoding. Runs on the current
+/// rayon pool.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn run(
+    models: [&Model; 2],
+    alignment: &Alignment,
+    records: &[Record],
+    monitor: &dyn Monitor,
+) -> Result<Option<NoiseFloor>> {
+    let left = alignment.base_left.iter().chain(&alignment.target_left);
+    let mut left = left.filter(|u| u.why != Why::Filtered);
+    let judged = alignment.pairs.iter().zip(records).filter(|(pair, record)| counts(pair, record));
+    let mut judged: Vec<(&Pair, &Record)> = judged.collect();
+    let like = |record: &Record| record.figures().cosine.is_none_or(|cosine| cosine > LEAST_COSINE);
+    let tried = !judged.is_empty()
+        && left.all(|u| u.tensor.meaning.class == Class::Uninformative)
+        && judged.iter().all(|(_, record)| record.unreadable.is_none() && like(record));
+    if !tried {
+        return Ok(None);
+    }
+    // What needs no reading first, then the small ones: a fine-tune shows in the norms.
+    judged.sort_by_key(|(pair, record)| (!record.identical && formats(models, pair).is_some(), pair.target.elements()));
+    let mut out =
+        NoiseFloor { passed: true, calibrated: false, tensors: judged.len(), least_within: 1.0, beyond: None };
+    monitor.begin("noise floor", judged.iter().map(|(pair, _)| pair.target.elements()).sum());
+    for (pair, record) in judged {
+        let verdict = judge(models, pair, record, monitor)?;
+        out.calibrated |= verdict.calibrated;
+        out.least_within = out.least_within.min(verdict.within);
+        if !verdict.passed {
+            out.passed = false;
+            out.beyond = Some(pair.target.name.clone());
+            break;
+        }
+    }
+    monitor.end();
+    Ok(Some(out))
+}
+
+impl NoiseFloor {
+    /// What it says, added to the finding on cosines, which are the figure that it explains.
+    pub fn tell(&self, findings: &mut [Finding]) {
+        if let Some(finding) = findings.iter_mut().find(|f| f.kind == Family::Cosine) {
+            finding.statement.push_str("; ");
+            finding.statement.push_str(&self.statement());
+            if self.passed {
+                finding.supports = Supports::ReEncoded;
+            }
+        }
+    }
+
+    fn statement(&self) -> String {
+        let share = 100.0 * self.least_within;
+        match (&self.beyond, self.calibrated) {
+            (Some(name), _) => format!(
+                "{} differs by more, or otherwise, than the two number formats make it",
+                crate::error::quoted(name)
+            ),
+            (None, true) => format!(
+                "all {} informative tensors are within what calibrated quantisation does (at least {share:.2} % of the \
+                 elements of each within half a step of both formats)",
+                self.tensors
+            ),
+            (None, false) => format!(
+                "in each of the {} informative tensors at least {share:.2} % of the elements are within half a step of \
+                 both number formats",
+                self.tensors
+            ),
+        }
+    }
+}
+
+/// Whether a pair counts: a value that never moved says nothing, unless it did on the other side.
+fn counts(pair: &Pair, record: &Record) -> bool {
+    let told = |l: &Logical| l.meaning.class == Class::Uninformative;
+    !told(&pair.base) && !told(&pair.target) && record.constant != [true, true]
+}
+
+/// Verdict on one tensor.
+struct Judged {
+    passed: bool,
+    calibrated: bool,
+    /// Share of elements within s.
+    within: f64,
+}
+
+fn judge(models: [&Model; 2], pair: &Pair, record: &Record, monitor: &dyn Monitor) -> Result<Judged> {
+    let calibrated = models[0].is_calibrated(&pair.base) || models[1].is_calibrated(&pair.target);
+    if record.identical {
+        return Ok(Judged { passed: true, calibrated, within: 1.0 });
+    }
+    let Some(formats) = formats(models, pair) else {
+        return Ok(Judged { passed: false, calibrated, within: 0.0 });
+    };
+    let tally = tally(models, pair, formats, monitor)?;
+    let passed = match formats {
+        Formats::One => tally.equal == tally.n,
+        Formats::Two if calibrated => tally.is_calibrated_rounding(),
+        Formats::Two => tally.is_rounding(),
+    };
+    Ok(Judged { passed, calibrated, within: tally.within as f64 / tally.n.max(1) as f64 })
+}
+
+/// Number formats of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Formats {
+    /// One and the same: only equal values pass.
+    One,
+    /// Two.
+    Two,
+}
+
+/// `None` where the bytes, which differ, already say that the values do.
+fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
+    let (base, target) = (&pair.base, &pair.target);
+    let plain = |l: &Logical| l.source.undo == Undo::Nothing;
+    match (base.source.origin, target.source.origin) {
+        (Origin::Tensor(_), Origin::Tensor(_)) if base.dtype == target.dtype && plain(base) && plain(target) => {
+            let as_stored = |l: &Logical| l.whole_tensor().is_some() && l.source.rows == RowOrder::All;
+            let as_it_lies = as_stored(base) && as_stored(target) && base.source.transposed == target.source.transposed;
+            if as_it_lies { None } else { Some(Formats::One) }
+        }
+        (Origin::Quantised(a), Origin::Quantised(b)) => {
+            let layout = |model: &Model, at: usize| {
+                let matrix = model.quantised.matrices.get(at)?;
+                let tensors = &model.checkpoint().tensors;
+                let shape = |(member, at): (&&'static str, &usize)| {
+                    tensors.get(*at).map(|tensor| (*member, tensor.dtype, tensor.shape.clone()))
+                };
+                Some((matrix.scheme.clone(), matrix.members.iter().map(shape).collect::<Vec<_>>()))
+            };
+            if layout(models[0], a) == layout(models[1], b) { Some(Formats::One) } else { Some(Formats::Two) }
+        }
+        _ => Some(Formats::Two),
+    }
+}
+
+/// Counts over the elements of a tensor. s is the mean of the two steps at an element.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Tally {
+    n: u64,
+    /// Equal values.
+    equal: u64,
+    /// |a − b| ≤ s.
+    within: u64,
+    /// |a − b| ≤ 2s.
+    within_two: u64,
+    /// |a − b| ≤ 4s.
+    within_four: u64,
+    /// Σ(a − b)².
+    squares: f64,
+    /// Σs².
+    steps: f64,
+}
+
+impl Tally {
+    fn add(mut self, other: &Self) -> Self {
+        self.n += other.n;
+        self.equal += other.equal;
+        self.within += other.within;
+        self.within_two += other.within_two;
+        self.within_four += other.within_four;
+        self.squares += other.squares;
+        self.steps += other.steps;
+        self
+    }
+
+    /// Whether no more than the share `allowed` of the elements is outside of `within`.
+    fn all_but(&self, within: u64, allowed: f64) -> bool {
+        (self.n - within) as f64 <= allowed * self.n as f64
+    }
+
+    /// Round to nearest: what is beyond a half step is clipped to the ends of a grid.
+    fn is_rounding(&self) -> bool {
+        self.all_but(self.within, 0.01) && self.all_but(self.within_two, 1e-4)
+    }
+
+    /// A calibrated quantiser rounds some elements the other way, to pay for the errors of others. A uniform error
+    /// between −s and s has the mean square s²/3.
+    fn is_calibrated_rounding(&self) -> bool {
+        self.squares <= 4.0 * self.steps / 3.0 && self.all_but(self.within_four, 1e-3)
+    }
+
+    /// Adds elements (a, step of a) and (b, step of b).
+    fn of([a, b]: [&[f32]; 2], [step_a, step_b]: [&[f32]; 2], value_slack: f64) -> Self {
+        let mut out = Self { n: a.len() as u64, ..Self::default() };
+        for i in 0..a.len() {
+            let (a, b) = (f64::from(a[i]), f64::from(b[i]));
+            if a == b || a.is_nan() && b.is_nan() {
+                out.equal += 1;
+            }
+            let s = (f64::from(step_a[i]) + f64::from(step_b[i])) / 2.0;
+            let apart = if a == b || a.is_nan() && b.is_nan() { 0.0 } else { (a - b).abs() };
+            let limit = if s.is_finite() { s * (1.0 + STEP_SLACK) + value_slack * a.abs().max(b.abs()) } else { 0.0 };
+            out.within += u64::from(apart <= limit);
+            out.within_two += u64::from(apart <= 2.0 * limit);
+            out.within_four += u64::from(apart <= 4.0 * limit);
+            out.squares += apart * apart;
+            out.steps += limit * limit;
+        }
+        out
+    }
+}
+
+fn tally(models: [&Model; 2], pair: &Pair, formats: Formats, monitor: &dyn Monitor) -> Result<Tally> {
+    let views = [models[0].view(&pair.base)?, models[1].view(&pair.target)?];
+    let (rows, columns) = (views[0].rows(), views[0].columns());
+    let quantised = pair.base.is_quantised() || pair.target.is_quantised();
+    let value_slack = if quantised { VALUE_SLACK } else { 0.0 };
+    let step = (CHUNK / columns.max(1)).max(1);
+    let chunks: Vec<Range<usize>> = (0..rows).step_by(step).map(|at| at..(at + step).min(rows)).collect();
+    let chunk = |rows: &Range<usize>| -> Result<Tally> {
+        monitor.check()?;
+        let count = rows.len() * columns;
+        let read = |view: &View<'_>| -> Result<[Vec<f32>; 2]> {
+            let (mut values, mut steps) = (vec![0.0; count], vec![0.0; count]);
+            view.read_rows(rows.clone(), &mut values)?;
+            if formats == Formats::Two {
+                view.read_steps(rows.clone(), &mut steps)?;
+            }
+            Ok([values, steps])
+        };
+        let ([a, step_a], [b, step_b]) = (read(&views[0])?, read(&views[1])?);
+        monitor.advance(count as u64);
+        Ok(Tally::of([&a, &b], [&step_a, &step_b], value_slack))
+    };
+    let tallies: Vec<Tally> = chunks.par_iter().map(chunk).collect::<Result<_>>()?;
+    // In order, so that the sums do not depend on the number of threads.
+    Ok(tallies.iter().fold(Tally::default(), Tally::add))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::rng::Draws;
+
+    /// Values, and the same after `quantise` on a grid of step 1.
+    fn tally(count: usize, quantise: impl Fn(f64, &mut Draws) -> f64) -> Tally {
+        let mut draws = Draws::new(7, "noise floor");
+        let a: Vec<f32> = (0..count).map(|_| (20.0 * draws.normal()) as f32).collect();
+        let b: Vec<f32> = a.iter().map(|&a| quantise(f64::from(a), &mut draws) as f32).collect();
+        Tally::of([&a, &b], [&vec![0.0; count], &vec![1.0; count]], 0.0)
+    }
+
+    #[test]
+    fn rounding_to_nearest_passes_and_as_much_noise_does_not() {
+        assert!(tally(100_000, |a, _| a.round()).is_rounding());
+        let noise = tally(100_000, |a, draws| a + draws.normal() / 12f64.sqrt());
+        assert!(!noise.is_rounding(), "{noise:?}");
+        let tuned = tally(100_000, |a, draws| (a + 0.05 * draws.normal()).round());
+        assert!(!tuned.is_rounding(), "{tuned:?}");
+    }
+
+    #[test]
+    fn a_calibrated_rounding_goes_the_other_way_now_and_then() {
+        // Real GPTQ: 25 % over half a step, 2.6 % over one.
+        let calibrated = tally(100_000, |a, draws| (a + 0.4 * draws.normal()).round());
+        assert!(!calibrated.is_rounding() && calibrated.is_calibrated_rounding(), "{calibrated:?}");
+        let tuned = tally(100_000, |a, draws| (a + draws.normal()).round());
+        assert!(!tuned.is_calibrated_rounding(), "{tuned:?}");
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_must_be_so_on_both_sides() {
+        let nan = Tally::of([&[f32::NAN, 1.0], &[f32::NAN, f32::NAN]], [&[f32::NAN, 1.0], &[f32::NAN, 1.0]], 0.0);
+        assert_eq!((nan.equal, nan.within), (1, 1));
+    }
+}

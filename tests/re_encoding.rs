@@ -1,0 +1,219 @@
+//! The same values in another encoding are told from a fine-tune in one.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/draws.rs"]
+mod draws;
+#[path = "support/file.rs"]
+mod file;
+#[path = "support/gguf.rs"]
+mod gguf;
+#[path = "support/gptq.rs"]
+mod gptq;
+#[path = "support/wcmp.rs"]
+mod wcmp;
+#[path = "support/weights.rs"]
+#[allow(dead_code)]
+mod weights;
+
+use std::fs;
+use std::path::PathBuf;
+
+use file::{Tensor, safetensors};
+use gguf::Kind;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use weights::{Decoder, Model, Values};
+
+const SIZE: Decoder = Decoder { hidden: 64, ffn: 96, layers: 3, heads: 4, kv_heads: 2, vocab: 160, experts: 0 };
+
+/// A model whose values are exact in BF16.
+fn model(seed: &str) -> Model {
+    rounded(&Model::decoder(seed, SIZE))
+}
+
+fn rounded(model: &Model) -> Model {
+    let mut model = model.clone();
+    for tensor in model.0.values_mut() {
+        tensor.values.iter_mut().for_each(|value| *value = half::bf16::from_f64(*value).to_f64());
+    }
+    model
+}
+
+/// A folder of checkpoints.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A safetensors checkpoint; `quantization` goes into its config.json.
+    fn safetensors(&self, name: &str, tensors: &[Tensor], quantization: Option<Value>) -> PathBuf {
+        let folder = self.0.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("model.safetensors"), safetensors(tensors)).unwrap();
+        let mut config = json!({
+            "model_type": "llama", "hidden_size": SIZE.hidden, "num_attention_heads": SIZE.heads,
+            "num_key_value_heads": SIZE.kv_heads, "num_hidden_layers": SIZE.layers,
+        });
+        if let Some(quantization) = quantization {
+            config["quantization_config"] = quantization;
+        }
+        fs::write(folder.join("config.json"), config.to_string()).unwrap();
+        folder
+    }
+
+    fn bf16(&self, name: &str, model: &Model) -> PathBuf {
+        self.safetensors(name, &model.stored(|_| "BF16"), None)
+    }
+
+    fn gguf(&self, name: &str, model: &Model, kind: Kind, interleaved: bool) -> PathBuf {
+        let path = self.0.path().join(format!("{name}.gguf"));
+        fs::write(&path, gguf::gguf(model, SIZE, kind, interleaved)).unwrap();
+        path
+    }
+
+    /// Matrices of the layers in E4M3 with one scale each.
+    fn fp8(&self, name: &str, model: &Model) -> PathBuf {
+        let (mut scaled, mut scales) = (model.clone(), Vec::new());
+        for (name, tensor) in scaled.0.iter_mut().filter(|(name, _)| is_linear(name)) {
+            let scale = tensor.values.iter().fold(0.0, |most: f64, value| most.max(value.abs())) / 448.0;
+            let scale = f64::from(scale as f32);
+            tensor.values.iter_mut().for_each(|value| *value /= scale);
+            let name = format!("{name}_scale");
+            scales.push(Tensor { name, dtype: "F32", shape: vec![1], bytes: (scale as f32).to_le_bytes().to_vec() });
+        }
+        let mut tensors = scaled.stored(|name| if is_linear(name) { "F8_E4M3" } else { "BF16" });
+        tensors.extend(scales);
+        self.safetensors(name, &tensors, Some(json!({ "quant_method": "fp8" })))
+    }
+
+    /// Matrices of the layers by GPTQ in 4 bits, the rest in halves.
+    fn gptq(&self, name: &str, model: &Model) -> PathBuf {
+        let linear = model.0.iter().filter(|(name, _)| is_linear(name));
+        let quantise = |(name, matrix): (&String, &Values)| gptq::gptq(name.strip_suffix(".weight").unwrap(), matrix);
+        let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
+        tensors.extend(model.stored(|_| "F16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
+        let settings =
+            json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP, "checkpoint_format": "gptq" });
+        self.safetensors(name, &tensors, Some(settings))
+    }
+}
+
+fn is_linear(name: &str) -> bool {
+    name.contains("_proj")
+}
+
+fn compare(base: &PathBuf, target: &PathBuf) -> Value {
+    let output = wcmp::run(&["compare".as_ref(), base.as_os_str(), target.as_os_str(), "--format=json".as_ref()]);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
+}
+
+#[track_caller]
+fn expect_label(report: &Value, label: &str) {
+    let (verdict, evidence) = (&report["verdict"], &report["evidence"]);
+    assert_eq!(verdict["label"], label, "{verdict:#} {evidence:#}");
+}
+
+/// All tensors are paired, and matrices are alike.
+#[track_caller]
+fn expect_covered(report: &Value) {
+    assert_eq!(report["coverage"]["parameters"], json!({ "target": 1.0, "base": 1.0 }), "{:#}", report["unmatched"]);
+    assert!(report["similarity"]["matrix_cosine"].as_f64() > Some(0.98), "{:#}", report["similarity"]);
+}
+
+#[test]
+fn every_encoding_of_a_model_is_a_re_encoding_of_it_and_of_no_other() {
+    let (folder, a, b) = (Folder::new(), model("a"), model("b"));
+    let (base, other) = (folder.bf16("base", &a), folder.bf16("other", &b));
+    for (form, confidence) in [
+        (folder.gguf("f16", &a, Kind::F16, true), "strong"),
+        (folder.gguf("q8_0", &a, Kind::Q8_0, true), "strong"),
+        (folder.gguf("q4_0", &a, Kind::Q4_0, true), "strong"),
+        (folder.fp8("fp8", &a), "strong"),
+        (folder.gptq("gptq", &a), "moderate"),
+    ] {
+        let report = compare(&base, &form);
+        expect_label(&report, "re_encoded");
+        expect_covered(&report);
+        assert_eq!(report["verdict"]["confidence"], confidence, "{}", form.display());
+        expect_label(&compare(&form, &base), "re_encoded");
+        expect_label(&compare(&other, &form), "from_scratch");
+    }
+}
+
+#[test]
+fn an_encoding_of_a_heavy_fine_tune_is_derived_and_no_re_encoding() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let base = folder.bf16("base", &a);
+    let heavy = rounded(&a.trained("heavy", |_| 0.4));
+    for form in [folder.gguf("q8_0", &heavy, Kind::Q8_0, true), folder.fp8("fp8", &heavy), folder.gptq("gptq", &heavy)]
+    {
+        let report = compare(&base, &form);
+        expect_label(&report, "derived");
+        let relations = report["verdict"]["relations"].as_array().unwrap();
+        assert!(relations.contains(&json!("quantized_fine_tune")), "{relations:?}");
+    }
+}
+
+#[test]
+fn a_light_fine_tune_of_norms_alone_is_no_re_encoding_in_four_bits() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let norms = rounded(&a.trained("norms", |name| if name.contains("norm") { 0.02 } else { 0.0 }));
+    let (base, form) = (folder.bf16("base", &a), folder.gguf("q4_0", &norms, Kind::Q4_0, true));
+    expect_label(&compare(&base, &form), "derived");
+    let light = folder.bf16("light", &rounded(&a.trained("light", |_| 0.002)));
+    expect_label(&compare(&base, &light), "derived");
+}
+
+#[test]
+fn rotary_rows_that_were_not_re_ordered_are_found_and_told() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let (base, form) = (folder.bf16("base", &a), folder.gguf("plain", &a, Kind::F16, false));
+    let report = compare(&base, &form);
+    expect_label(&report, "re_encoded");
+    assert!(report["warnings"].as_array().unwrap().iter().any(|warning| warning["code"] == "rotary_order"));
+}
+
+#[test]
+fn side_tensors_are_no_tensors_and_copies_of_a_quantised_model_are_identical() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let (gptq, copy) = (folder.gptq("gptq", &a), folder.gptq("copy", &a));
+    for options in [vec![], vec!["--hash=none"]] {
+        let paths = ["compare".as_ref(), gptq.as_os_str(), copy.as_os_str(), "--format=json".as_ref()];
+        let output = wcmp::run(&paths.into_iter().chain(options.iter().map(|o: &&str| o.as_ref())).collect::<Vec<_>>());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        expect_label(&report, "identical");
+        assert_eq!(report["tensors"].as_array().unwrap().len(), a.0.len());
+        let parameters: usize = a.0.values().map(|tensor| tensor.values.len()).sum();
+        assert_eq!(report["base"]["parameters"], parameters);
+    }
+}
+
+#[test]
+fn a_layout_that_is_not_read_is_named_and_the_rest_is_compared() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let base = folder.bf16("base", &a);
+    let stem = "model.layers.1.mlp.up_proj";
+    let mut tensors: Vec<Tensor> = a.stored(|_| "BF16");
+    tensors.retain(|tensor| tensor.name != format!("{stem}.weight"));
+    let words = |name: &str, shape: &[u64]| Tensor {
+        name: format!("{stem}.{name}"),
+        dtype: "I32",
+        shape: shape.to_vec(),
+        bytes: vec![1; 4 * shape.iter().product::<u64>() as usize],
+    };
+    tensors.extend([words("q_weight", &[8, 96]), words("q_scale", &[2, 12])]);
+    let report = compare(&base, &folder.safetensors("exl2", &tensors, None));
+    let left = &report["unmatched"]["target"][0];
+    assert_eq!(
+        (left["name"].as_str(), left["why"].as_str()),
+        (Some("model.layers.1.mlp.up_proj.weight"), Some("unsupported"))
+    );
+    assert_eq!(report["unmatched"]["base"][0]["why"], "unsupported");
+    let told = report["verdict"]["not_testable"].as_array().unwrap();
+    assert!(told.iter().any(|row| row["why"].as_str().unwrap().contains("EXL2")), "{told:?}");
+    assert!(report["warnings"].as_array().unwrap().iter().any(|w| w["code"] == "unsupported_quantization"));
+    expect_label(&report, "derived");
+}
