@@ -112,7 +112,7 @@ fn a_dense_decoder_is_seen_by_block_and_role() {
     assert_eq!((down.component.as_str(), down.block.as_deref()), ("text", Some("layer 3")));
     assert_eq!((&down.shape, &down.logical_shape), (&vec![64, 128], &vec![64, 128]));
     assert_eq!((down.expert, down.shared_expert, down.informative), (None, false, None));
-    assert_eq!((down.dtype.as_str(), down.storage.as_str(), down.bytes), ("BF16", "plain", 16_384));
+    assert_eq!((down.dtype.as_str(), down.storage.as_str(), down.bytes), ("BF16", "stored", 16_384));
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod wcmp;
 mod weights;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use file::{Tensor, safetensors};
 use gguf::Kind;
@@ -105,7 +105,7 @@ fn is_linear(name: &str) -> bool {
     name.contains("_proj")
 }
 
-fn compare(base: &PathBuf, target: &PathBuf) -> Value {
+fn compare(base: &Path, target: &Path) -> Value {
     let output = wcmp::run(&["compare".as_ref(), base.as_os_str(), target.as_os_str(), "--format=json".as_ref()]);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
 }
