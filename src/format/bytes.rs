@@ -6,7 +6,6 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(unix)]
@@ -97,6 +96,11 @@ struct Mapped {
     #[cfg(unix)]
     _watch: fault::Watch,
     map: Mmap,
+    /// The same file, for scattered reads: a touch of a page maps its neighbours too, so that scattered touches would
+    /// keep most of the file in memory.
+    file: File,
+    /// Scattered reads that were too short for a system call each, since the pages were last given back.
+    short_reads: AtomicU64,
     /// The window that was last done with and is still mapped, by number; [`NO_WINDOW`] at first.
     #[cfg(unix)]
     last_done: AtomicU64,
@@ -106,6 +110,12 @@ struct Mapped {
 /// systems) where the page cache has large folios, so that whatever is read near a range would map all of it again.
 #[cfg(unix)]
 const WINDOW: u64 = 1 << 21;
+
+/// A scattered read below this many bytes costs less as a touch of the map than as a system call.
+const SHORT: usize = 1 << 10;
+
+/// After so many short reads all pages are given back: 64 MiB where a touch maps 16 pages, as Linux does by default.
+const SHORT_READS: u64 = 1 << 10;
 
 /// No window has this number: the last address is never mapped.
 #[cfg(unix)]
@@ -120,7 +130,7 @@ impl ByteSource {
         let (file, metadata) = open_regular(path)?;
         let len = metadata.len();
         let backing = match io {
-            Io::Mmap => Mapped::new(path, &file, len).map_or(Backing::File(file), Backing::Map),
+            Io::Mmap => Mapped::new(path, file, len).map_or_else(Backing::File, Backing::Map),
             Io::Read => Backing::File(file),
         };
         Ok(Self { path: path.to_path_buf(), len, opened: metadata, backing })
@@ -141,7 +151,7 @@ impl ByteSource {
         self.len == 0
     }
 
-    /// `len` bytes from `offset`: a slice of the map, or `scratch` filled by positioned reads.
+    /// `len` bytes from `offset`, wherever the last ones were. No page stays mapped for long.
     ///
     /// `scratch` grows to the longest range asked for and is not cleared between calls.
     ///
@@ -149,6 +159,24 @@ impl ByteSource {
     /// The range is not in the file (any more), or the system refuses the read.
     #[inline]
     pub fn bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        match &self.backing {
+            Backing::Map(mapped) if len < SHORT => {
+                mapped.count_short_read();
+                slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len))
+            }
+            Backing::Map(Mapped { file, .. }) | Backing::File(file) => self.read(file, offset, len, scratch),
+        }
+    }
+
+    /// `len` bytes from `offset` in a run that is read once and in order: a slice of the map, or `scratch` filled by
+    /// positioned reads. Pages stay mapped until [`ByteSource::done`].
+    ///
+    /// `scratch` grows to the longest range asked for and is not cleared between calls.
+    ///
+    /// # Errors
+    /// The range is not in the file (any more), or the system refuses the read.
+    #[inline]
+    pub fn run_of_bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         match &self.backing {
             Backing::Map(mapped) => slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len)),
             Backing::File(file) => self.read(file, offset, len, scratch),
@@ -198,12 +226,8 @@ impl ByteSource {
     /// # Errors
     /// The length or the time of the last change differs.
     pub fn check_unchanged(&self) -> Result<()> {
-        let now = match &self.backing {
-            Backing::File(file) => file.metadata(),
-            Backing::Map(_) => fs::metadata(&self.path),
-        };
-        // A path that is gone or names another file by now leaves the opened file as it was.
-        let Some(now) = now.ok().filter(|now| is_same_file(now, &self.opened)) else { return Ok(()) };
+        let (Backing::Map(Mapped { file, .. }) | Backing::File(file)) = &self.backing;
+        let now = file.metadata().map_err(|e| Error::io(&self.path, e))?;
         if now.len() < self.len {
             Err(Error::malformed(&self.path, shrank(self.len)))
         } else if now.len() != self.len || now.modified().ok() != self.opened.modified().ok() {
@@ -215,26 +239,34 @@ impl ByteSource {
 }
 
 impl Mapped {
-    /// `None` where the file cannot be mapped: a file system without maps, an address space that is too small.
-    fn new(path: &Path, file: &File, len: u64) -> Option<Self> {
-        let mapped_len = usize::try_from(len).ok()?;
+    /// Gives the file back where it cannot be mapped: a file system without maps, an address space that is too small.
+    fn new(path: &Path, file: File, len: u64) -> std::result::Result<Self, File> {
+        let Ok(mapped_len) = usize::try_from(len) else { return Err(file) };
         // SAFETY: the map is read only and private to this value; bytes are handed out as shared slices that live no
         // longer than it. That nobody writes to the file meanwhile cannot be ensured: values may then be any bytes,
         // which every reader must bear anyway, and a file that shrinks ends in the fault handler.
-        let map = unsafe { memmap2::MmapOptions::new().len(mapped_len).map(file) }.ok()?;
+        let Ok(map) = (unsafe { memmap2::MmapOptions::new().len(mapped_len).map(&file) }) else { return Err(file) };
         #[cfg(unix)]
         let _watch = fault::watch(map.as_ptr() as usize, mapped_len, path, len);
         #[cfg(not(unix))]
         let _ = path;
         #[cfg(unix)]
         let _ = map.advise(Advice::Sequential);
-        Some(Self {
+        Ok(Self {
             #[cfg(unix)]
             _watch,
             map,
+            file,
+            short_reads: AtomicU64::new(0),
             #[cfg(unix)]
             last_done: AtomicU64::new(NO_WINDOW),
         })
+    }
+
+    fn count_short_read(&self) {
+        if self.short_reads.fetch_add(1, Ordering::Relaxed) % SHORT_READS == SHORT_READS - 1 {
+            self.give_back(0, self.map.len() as u64);
+        }
     }
 
     #[cfg(unix)]
@@ -280,21 +312,13 @@ impl Mapped {
     }
 
     #[cfg(not(unix))]
+    fn give_back(&self, _offset: u64, _len: u64) {}
+
+    #[cfg(not(unix))]
     fn will_need(&self, _offset: u64, _len: u64) {}
 
     #[cfg(not(unix))]
     fn done(&self, _offset: u64, _len: u64) {}
-}
-
-#[cfg(unix)]
-fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
-    true
 }
 
 #[inline]
@@ -346,12 +370,15 @@ mod tests {
             for (offset, len) in [(0u64, 300_000usize), (299_999, 1), (300_000, 0), (4097, 70_000), (1, 3)] {
                 let begin = offset as usize;
                 assert_eq!(source.bytes(offset, len, &mut scratch).unwrap(), &content[begin..begin + len]);
+                assert_eq!(source.run_of_bytes(offset, len, &mut scratch).unwrap(), &content[begin..begin + len]);
                 source.will_need(offset, len as u64);
                 source.done(offset, len as u64);
             }
             for (offset, len) in [(300_000u64, 1usize), (u64::MAX, 1), (1, usize::MAX), (0, 300_001)] {
-                let error = source.bytes(offset, len, &mut scratch).unwrap_err().to_string();
-                assert!(error.contains("are not in the file (expected at most 300000 bytes)"), "{error}");
+                for read in [ByteSource::bytes, ByteSource::run_of_bytes] {
+                    let error = read(&source, offset, len, &mut scratch).unwrap_err().to_string();
+                    assert!(error.contains("are not in the file (expected at most 300000 bytes)"), "{error}");
+                }
             }
             source.check_unchanged().unwrap();
         }
@@ -364,7 +391,7 @@ mod tests {
         let source = ByteSource::open(file.path(), Io::Mmap).unwrap();
         for (offset, len) in [(0, 0), (0, 17), (4_999_999, 1), (123, 3_000_000), (0, u64::MAX), (u64::MAX, u64::MAX)] {
             source.done(offset, len);
-            assert_eq!(source.bytes(0, 5_000_000, &mut Vec::new()).unwrap(), content);
+            assert_eq!(source.run_of_bytes(0, 5_000_000, &mut Vec::new()).unwrap(), content);
         }
     }
 
@@ -388,7 +415,7 @@ mod tests {
             let (mut offset, mut scratch) = (777, Vec::new());
             while offset < size {
                 let len = piece.min(size - offset);
-                let bytes = source.bytes(offset, len as usize, &mut scratch).unwrap();
+                let bytes = source.run_of_bytes(offset, len as usize, &mut scratch).unwrap();
                 assert!(bytes.iter().all(|&byte| byte == 0));
                 source.done(offset, len);
                 offset += len;

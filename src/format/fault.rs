@@ -130,7 +130,8 @@ mod tests {
         let path = std::env::var_os(CHILD).unwrap();
         let source = ByteSource::open(Path::new(&path), Io::Mmap).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
-        let sum: u64 = source.bytes(0, 1 << 20, &mut Vec::new()).unwrap().iter().map(|&byte| u64::from(byte)).sum();
+        let sum: u64 =
+            source.run_of_bytes(0, 1 << 20, &mut Vec::new()).unwrap().iter().map(|&byte| u64::from(byte)).sum();
         unreachable!("read {sum} from a file that is gone");
     }
 

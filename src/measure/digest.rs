@@ -7,16 +7,14 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 use sha2::{Digest, Sha256};
 
 use super::monitor::Monitor;
+use super::run::Run;
 use crate::error::Result;
 use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 
-/// Bytes that are read, digested and given back at a time.
-const CHUNK: usize = 1 << 20;
-
-/// Bytes ahead of the chunk that the system is asked to fetch.
-const AHEAD: u64 = 8 << 20;
+/// Bytes that are read and digested at a time; they stay in a core's second-level cache.
+const CHUNK: usize = 1 << 18;
 
 /// SHA-256 of the stored bytes of each of [`Checkpoint::tensors`], in that order.
 ///
@@ -49,22 +47,31 @@ pub fn digests(opened: &Opened, pool: &ThreadPool, monitor: &dyn Monitor) -> Res
 }
 
 fn digest(tensor: &TensorInfo, source: &ByteSource, monitor: &dyn Monitor) -> Result<[u8; 32]> {
+    let step = |bytes| {
+        monitor.advance(bytes);
+        monitor.check()
+    };
+    digest_run(source, tensor.offset, tensor.bytes, &mut Vec::new(), &step)
+}
+
+/// SHA-256 of `len` bytes from `offset`; `step` hears of every chunk and may end the run.
+pub(super) fn digest_run(
+    source: &ByteSource,
+    offset: u64,
+    len: u64,
+    scratch: &mut Vec<u8>,
+    step: &dyn Fn(u64) -> Result<()>,
+) -> Result<[u8; 32]> {
     let mut hasher = Sha256::new();
-    let mut scratch = Vec::new();
-    let end = tensor.offset.saturating_add(tensor.bytes);
-    let (mut at, mut fetched) = (tensor.offset, tensor.offset);
-    while at < end {
-        monitor.check()?;
-        if at >= fetched {
-            let ahead = AHEAD.min(end - at);
-            source.will_need(at, ahead);
-            fetched = at + ahead;
-        }
-        let len = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
-        hasher.update(source.bytes(at, len, &mut scratch)?);
-        source.done(at, len as u64);
-        monitor.advance(len as u64);
-        at += len as u64;
+    let mut run = Run::new(source, offset, len);
+    let mut done = 0;
+    while done < len {
+        let count = usize::try_from(len - done).map_or(CHUNK, |left| left.min(CHUNK));
+        let chunk = source.run_of_bytes(offset.saturating_add(done), count, scratch)?;
+        hasher.update(chunk);
+        run.advance(count as u64);
+        step(count as u64)?;
+        done += count as u64;
     }
     Ok(hasher.finalize().into())
 }

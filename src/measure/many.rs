@@ -13,9 +13,11 @@ use crate::align::Pair;
 use crate::error::{Error, Result};
 use crate::view::model::Model;
 
+use super::digest::digest_run;
 use super::monitor::Monitor;
-use super::pass::{DIGEST_CHUNK, Pass, SUM_SHARE, needs_columns, run, settled};
+use super::pass::{Pass, SUM_SHARE, needs_columns, run, settled};
 use super::record::{Digest, Record};
+use super::run::Run;
 use super::segment::{Buffers, Geometry, Summing, Tally, byte_range};
 
 /// Two tensors of two of the models.
@@ -252,10 +254,11 @@ impl Many<'_> {
         let tensors: Vec<_> =
             reading.members.iter().map(|&(m, t)| (self.models[m], &self.models[m].checkpoint().tensors[t])).collect();
         let sources: Vec<_> = tensors.iter().map(|(model, tensor)| &model.opened.sources[tensor.file]).collect();
-        for ((_, tensor), source) in tensors.iter().zip(&sources) {
+        let runs = tensors.iter().zip(&sources).map(|((_, tensor), source)| {
             let range = byte_range(tensor.dtype, &values);
-            source.will_need(tensor.offset + range.start, range.end - range.start);
-        }
+            Run::new(source, tensor.offset + range.start, range.end - range.start)
+        });
+        let mut runs: Vec<Run> = runs.collect();
         let mut sums: Vec<Summing> = reading
             .duos
             .iter()
@@ -268,7 +271,7 @@ impl Many<'_> {
                 for (((_, tensor), source), scratch) in tensors.iter().zip(&sources).zip(scratch.iter_mut()) {
                     let range = byte_range(tensor.dtype, &chunk);
                     let start = tensor.offset + range.start;
-                    read.push((start, source.bytes(start, (range.end - range.start) as usize, scratch)?));
+                    read.push((start, source.run_of_bytes(start, (range.end - range.start) as usize, scratch)?));
                 }
                 for ((_, sides), summing) in reading.duos.iter().zip(&mut sums) {
                     let dtypes = sides.map(|side| tensors[side].1.dtype);
@@ -277,8 +280,8 @@ impl Many<'_> {
                 if let Some(hashers) = hashers {
                     hashers.update(&read);
                 }
-                for ((start, bytes), source) in read.iter().zip(&sources) {
-                    source.done(*start, bytes.len() as u64);
+                for ((_, bytes), run) in read.iter().zip(&mut runs) {
+                    run.advance(bytes.len() as u64);
                 }
                 self.step(read.iter().map(|(_, bytes)| bytes.len() as u64).sum())?;
             }
@@ -291,17 +294,7 @@ impl Many<'_> {
     fn digest(&self, model: usize, index: usize) -> Result<Digest> {
         let tensor = &self.models[model].checkpoint().tensors[index];
         let source = &self.models[model].opened.sources[tensor.file];
-        let mut hasher = Sha256::new();
-        let mut scratch = Vec::new();
-        let mut at = 0;
-        while at < tensor.bytes {
-            let len = DIGEST_CHUNK.min(tensor.bytes - at);
-            hasher.update(source.bytes(tensor.offset + at, len as usize, &mut scratch)?);
-            source.done(tensor.offset + at, len);
-            at += len;
-            self.step(len)?;
-        }
-        Ok(hasher.finalize().into())
+        digest_run(source, tensor.offset, tensor.bytes, &mut Vec::new(), &|bytes| self.step(bytes))
     }
 
     fn step(&self, bytes: u64) -> Result<()> {

@@ -5,4 +5,5 @@ pub mod many;
 pub mod monitor;
 pub mod pass;
 pub mod record;
+mod run;
 mod segment;

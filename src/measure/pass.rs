@@ -16,8 +16,10 @@ use crate::numeric::rows::RowSource;
 use crate::view::logical::{Logical, Undo};
 use crate::view::model::Model;
 
+use super::digest::digest_run;
 use super::monitor::Monitor;
 use super::record::{Digest, Record, RowCentered};
+use super::run::Run;
 use super::segment::{Buffers, CHUNK, Constant, Geometry, Summing, Tally, byte_range};
 
 /// Result of the pass.
@@ -29,9 +31,6 @@ pub struct Measured {
     pub digests: [Vec<Digest>; 2],
 }
 
-/// Bytes of a chunk where only a digest is taken.
-pub(super) const DIGEST_CHUNK: u64 = 1 << 20;
-
 /// Measures every pair, and digests every stored tensor of both sides if `hash`. Runs on the current rayon pool.
 ///
 /// # Errors
@@ -39,7 +38,10 @@ pub(super) const DIGEST_CHUNK: u64 = 1 << 20;
 pub fn measure(models: [&Model; 2], pairs: &[Pair], hash: bool, monitor: &dyn Monitor) -> Result<Measured> {
     let pass = Pass { models, pairs, hash, monitor };
     let jobs = pass.jobs(rayon::current_num_threads() as u64);
-    monitor.begin("comparing", jobs.iter().map(|job| pass.cost(job).bytes).sum());
+    monitor.begin(
+        if hash { "comparing and hashing" } else { "comparing" },
+        jobs.iter().map(|job| pass.cost(job).bytes).sum(),
+    );
     let outputs = run(&jobs, |job| pass.run(job))?;
     monitor.end();
     pass.fold(&jobs, outputs)
@@ -235,10 +237,10 @@ impl Pass<'_> {
         let dtypes = Self::sides(pair).map(|l| l.dtype);
         let tensors = [0, 1].map(|side| &self.models[side].checkpoint().tensors[at[side]]);
         let sources = [0, 1].map(|side| &self.models[side].opened.sources[tensors[side].file]);
-        for side in 0..2 {
+        let mut runs = [0, 1].map(|side| {
             let range = byte_range(dtypes[side], &values);
-            sources[side].will_need(tensors[side].offset + range.start, range.end - range.start);
-        }
+            Run::new(sources[side], tensors[side].offset + range.start, range.end - range.start)
+        });
         SCRATCH.with_borrow_mut(|(scratch, buffers)| {
             let mut summing = Summing::new(geometry, needs_columns(pair));
             for chunk in geometry.chunks(values) {
@@ -246,14 +248,14 @@ impl Pass<'_> {
                 let starts = [0, 1].map(|side| tensors[side].offset + ranges[side].start);
                 let lengths = [0, 1].map(|side| (ranges[side].end - ranges[side].start) as usize);
                 let [scratch_a, scratch_b] = scratch;
-                let a = sources[0].bytes(starts[0], lengths[0], scratch_a)?;
-                let b = sources[1].bytes(starts[1], lengths[1], scratch_b)?;
+                let a = sources[0].run_of_bytes(starts[0], lengths[0], scratch_a)?;
+                let b = sources[1].run_of_bytes(starts[1], lengths[1], scratch_b)?;
                 summing.stored(&chunk, dtypes, [a, b], buffers);
                 if let Some(h) = hashers.take() {
                     *hashers = Some(h.update(a, b));
                 }
-                for side in 0..2 {
-                    sources[side].done(starts[side], lengths[side] as u64);
+                for (run, length) in runs.iter_mut().zip(lengths) {
+                    run.advance(length as u64);
                 }
                 self.step((lengths[0] + lengths[1]) as u64)?;
             }
@@ -282,17 +284,9 @@ impl Pass<'_> {
     fn digest(&self, side: usize, index: usize) -> Result<Output> {
         let tensor = &self.models[side].checkpoint().tensors[index];
         let source = &self.models[side].opened.sources[tensor.file];
-        let mut hasher = Sha256::new();
         SCRATCH.with_borrow_mut(|(scratch, _)| {
-            let mut at = 0;
-            while at < tensor.bytes {
-                let len = DIGEST_CHUNK.min(tensor.bytes - at);
-                hasher.update(source.bytes(tensor.offset + at, len as usize, &mut scratch[0])?);
-                source.done(tensor.offset + at, len);
-                at += len;
-                self.step(len)?;
-            }
-            Ok(Output::Digest(hasher.finalize().into()))
+            let step = |bytes| self.step(bytes);
+            digest_run(source, tensor.offset, tensor.bytes, &mut scratch[0], &step).map(Output::Digest)
         })
     }
 
