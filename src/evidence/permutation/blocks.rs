@@ -239,12 +239,10 @@ fn clones_among_experts(layer: &[(usize, Option<u32>, [Held; 2])]) -> Vec<(usize
     }
     let mut out = Vec::new();
     for experts in by_layer.values() {
-        for (one, other) in clones::expert_pairs(experts.len()) {
-            let (one, other) = (&layer[experts[one]], &layer[experts[other]]);
-            if alike_on_a_side(&one.2, &other.2) {
-                out.push((one.0, other.0));
-            }
-        }
+        let pairs = clones::expert_pairs(experts.len()).into_par_iter();
+        let pairs = pairs.map(|(one, other)| (&layer[experts[one]], &layer[experts[other]]));
+        let found = pairs.filter(|(one, other)| alike_on_a_side(&one.2, &other.2));
+        out.extend(found.map(|(one, other)| (one.0, other.0)).collect::<Vec<_>>());
     }
     out
 }

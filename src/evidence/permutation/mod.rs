@@ -264,11 +264,14 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>
     let residual = of_residual.iter().map(|o| o.test.log10_p).min_by(f64::total_cmp);
     let residual = residual.map(|least| chance::bonferroni(least, of_residual.len()));
     let all = blocks.len() + of_residual.len();
+    // Thousands of experts are probed alike, and the power of a test depends on how it is probed alone.
+    let mut shares: BTreeMap<Probed, Option<f64>> = BTreeMap::new();
     let mut parts = BTreeMap::new();
     for outcome in blocks.iter().chain(&of_residual) {
         let Some(key) = &outcome.part else { continue };
-        let power = Power::part(probed(&outcome.test), all);
-        let test = PartTest { log10_p: outcome.test.log10_p, share_seen_95: power.share_seen_95 };
+        let probed = probed(&outcome.test);
+        let share_seen_95 = *shares.entry(probed).or_insert_with(|| Power::part(probed, all).share_seen_95);
+        let test = PartTest { log10_p: outcome.test.log10_p, share_seen_95 };
         let kept: &mut PartTest = parts.entry(key.clone()).or_insert(test);
         if test.log10_p < kept.log10_p {
             *kept = test;
