@@ -90,7 +90,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     let begin = Instant::now();
     let settings = Settings::from_args(&cli.global, &Environment::read())?;
     settings.output.check()?;
-    let progress = Progress::new(settings.progress);
+    let progress = Progress::new(settings.progress, settings.threads);
     let line = progress.clone();
     interrupt::install(move || line.clear());
     let answer = answer(&cli.command, &settings, &progress);
