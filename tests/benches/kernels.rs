@@ -1,4 +1,5 @@
-//! Micro-benchmarks of what the streaming pass does to a chunk that lies in the core's L2 cache: decode, sums, digest.
+//! Micro-benchmarks of what the streaming pass does to a chunk that lies in the core's L2 cache (decode, sums, digest),
+//! of one comparison of principal subspaces and of one test on the order of units.
 //! `cargo bench --bench kernels [FILTER]`; throughput counts the stored bytes of all inputs.
 #![allow(missing_docs)]
 
@@ -7,9 +8,12 @@ use std::hint::black_box;
 use divan::counter::BytesCount;
 use divan::{Bencher, main as run};
 use sha2::{Digest, Sha256};
+use wcmp::evidence::subspace::{SAMPLED_ROWS, Side, overlap, sampled_overlap};
+use wcmp::evidence::units::{RowFeatures, Sampling, fixed_point_test};
 use wcmp::model::dtype::Dtype;
 use wcmp::numeric::decode::{decode_f32, decode_f64, decodes, values_per_element};
 use wcmp::numeric::kernels::Kernel;
+use wcmp::numeric::rows::Matrix;
 use wcmp::numeric::sums::{Span, Sums, add_columns, rows_on};
 
 fn main() {
@@ -142,4 +146,46 @@ fn sha256(bencher: Bencher<'_, '_>) {
     let bytes = codes(Dtype::Bf16, 0);
     let mut digest = Sha256::new();
     bencher.counter(BytesCount::new(bytes.len())).bench_local(|| digest.update(black_box(&bytes)));
+}
+
+/// A matrix of the usual size, decoded.
+fn matrix(rows: usize, columns: usize, side: u64) -> Matrix {
+    let bytes = codes(Dtype::Bf16, side).repeat((2 * rows * columns).div_ceil(CHUNK));
+    let mut values = vec![0.0; rows * columns];
+    decode_f32(Dtype::Bf16, &bytes[..2 * rows * columns], &mut values);
+    // Repeated codes would make rows alike.
+    values.iter_mut().enumerate().for_each(|(at, value)| *value += (at % 8191) as f32 * 1e-5);
+    Matrix { rows, columns, values }
+}
+
+/// Principal subspaces of one pair as `--pca fast` compares them; throughput counts the rows that are drawn.
+#[divan::bench(args = [1024, 2048, 4096])]
+fn pca_sample(bencher: Bencher<'_, '_>, columns: usize) {
+    let sides = [matrix(SAMPLED_ROWS, columns, 0), matrix(SAMPLED_ROWS, columns, 1)];
+    let bytes = 2 * 4 * SAMPLED_ROWS * columns;
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| sampled_overlap(black_box(&sides[0]), black_box(&sides[1]), false, 0));
+}
+
+/// The same of whole matrices as `--pca full` sketches them.
+#[divan::bench(args = [1536, 2048], sample_count = 5)]
+fn pca_sketch(bencher: Bencher<'_, '_>, columns: usize) {
+    let sides = [matrix(2048, columns, 0), matrix(2048, columns, 1)];
+    let bytes = 2 * 4 * 2048 * columns;
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| overlap(black_box(&sides[0]), black_box(&sides[1]), Side::Columns, false));
+}
+
+/// The fixed-point test of one feed-forward block; throughput counts the values of both sides.
+#[divan::bench(args = [512, 5632, 14336], sample_count = 20)]
+fn permutation_probe(bencher: Bencher<'_, '_>, units: usize) {
+    let sides = [matrix(units, COLUMNS, 0), matrix(units, COLUMNS, 1)];
+    let sampling = Sampling { seed: 0, thorough: false };
+    let (coordinates, probes) = (sampling.coordinates(COLUMNS), sampling.probes(units));
+    bencher.counter(BytesCount::new(2 * 4 * units * COLUMNS)).bench_local(|| {
+        let features = sides.each_ref().map(|side| RowFeatures::new(black_box(side)).cut(&coordinates));
+        fixed_point_test(&features[0], &features[1], &probes)
+    });
 }
