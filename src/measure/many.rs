@@ -15,7 +15,7 @@ use crate::view::model::Model;
 
 use super::digest::digest_run;
 use super::monitor::Monitor;
-use super::pass::{Pass, SUM_SHARE, needs_columns, run, settled};
+use super::pass::{Pass, SUM_SHARE, needs_columns, phase, run, settled};
 use super::record::{Digest, Record};
 use super::run::Run;
 use super::segment::{Buffers, Geometry, Summing, Tally, byte_range};
@@ -46,7 +46,7 @@ pub struct Measured {
 pub fn measure(models: &[&Model], groups: &[Vec<Duo<'_>>], hash: bool, monitor: &dyn Monitor) -> Result<Measured> {
     let pass = Many { models, groups, readings: readings(models, groups, monitor), hash, monitor };
     let jobs = pass.jobs(rayon::current_num_threads() as u64);
-    monitor.begin("comparing", jobs.iter().map(|job| pass.cost(job).bytes).sum());
+    monitor.begin(phase(hash), jobs.iter().map(|job| pass.cost(job).bytes).sum());
     let outputs = run(&jobs, |job| pass.run(job))?;
     monitor.end();
     Ok(pass.fold(outputs))

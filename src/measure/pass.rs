@@ -38,13 +38,15 @@ pub struct Measured {
 pub fn measure(models: [&Model; 2], pairs: &[Pair], hash: bool, monitor: &dyn Monitor) -> Result<Measured> {
     let pass = Pass { models, pairs, hash, monitor };
     let jobs = pass.jobs(rayon::current_num_threads() as u64);
-    monitor.begin(
-        if hash { "comparing and hashing" } else { "comparing" },
-        jobs.iter().map(|job| pass.cost(job).bytes).sum(),
-    );
+    monitor.begin(phase(hash), jobs.iter().map(|job| pass.cost(job).bytes).sum());
     let outputs = run(&jobs, |job| pass.run(job))?;
     monitor.end();
     pass.fold(&jobs, outputs)
+}
+
+/// What the pass does, for people.
+pub(super) fn phase(hash: bool) -> &'static str {
+    if hash { "comparing and hashing" } else { "comparing" }
 }
 
 /// A piece of work for one worker.
