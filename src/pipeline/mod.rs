@@ -6,6 +6,7 @@ mod disguise;
 mod family;
 pub mod filter;
 pub mod inspect;
+mod merge;
 pub mod options;
 pub mod rank;
 mod structure;

@@ -7,7 +7,6 @@ use crate::align::shared::{Shared, shared};
 use crate::align::{Alignment, Pair};
 use crate::error::Result;
 use crate::evidence::family::{FamilyTensor, controls};
-use crate::evidence::mixture::Mixture;
 use crate::evidence::parts::class_of;
 use crate::format::open::Opened;
 use crate::measure::many::{self, Duo};
@@ -15,7 +14,6 @@ use crate::measure::monitor::Monitor;
 use crate::measure::pass::Measured;
 use crate::measure::record::Record;
 use crate::model::words::{Class, Component};
-use crate::report::number;
 use crate::report::schema::{
     Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow, WarningRow,
 };
@@ -26,7 +24,8 @@ use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
-use super::family::{Family, Mixtures};
+use super::family::Family;
+use super::merge::Merge;
 use super::options::{Hashing, Options};
 
 /// Holds every base against the target. Runs on the current rayon pool.
@@ -175,7 +174,9 @@ fn standing(compared: &Compare, target: &Model) -> Standing {
 
 fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Option<Component>) -> Rank {
     let mixtures = family.mixtures(leading);
-    let merge = Merge::of(&mixtures, family, &rows);
+    let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
+    let related = |base: usize| rows.iter().any(|row| row.index == base && is_related(row.standing.label));
+    let merge = Merge::of(&mixtures, family, &order, &related);
     for row in &mut rows {
         row.compared.verdict.reasons.retain(|reason| reason != NO_DIRECTION);
         if merge.bases().contains(&row.index) {
@@ -185,7 +186,6 @@ fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Op
         }
     }
     let standings: Vec<Standing> = rows.iter().map(|row| row.standing.clone()).collect();
-    let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
     let label = conclusion(&standings.iter().map(|s| s.label).collect::<Vec<_>>());
     let conclusion = conclude(label, &rows, names, &merge);
     let mut warnings = warnings(&rows, names, label);
@@ -261,78 +261,6 @@ fn conclude(label: Label, rows: &[Row], names: &[String], merge: &Merge) -> Conc
         sentence.push_str(" A likeness has no direction in time: it does not tell which model came first.");
     }
     ConclusionRow { label: label.word(), base: best.map(|_| name.to_owned()), sentence }
-}
-
-/// The target as a merge of several related bases.
-enum Merge {
-    /// It is none.
-    No,
-    /// A weighted sum: bases in the order of the ranking with their weights, and what is unexplained.
-    Sum(Vec<(usize, f64)>, f64),
-    /// Layers taken from several bases: bases in the order of the ranking with their layers.
-    Layers(Vec<(usize, Vec<u32>)>),
-}
-
-impl Merge {
-    fn of(mixtures: &Mixtures, family: &Family<'_>, rows: &[Row]) -> Self {
-        let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
-        let ranked = family.ranked(&order);
-        let related =
-            |at: &usize| rows.iter().any(|row| row.index == family.bases[*at] && is_related(row.standing.label));
-        let ingredients = mixtures.overall.as_ref().map(Mixture::ingredients).unwrap_or_default();
-        if let Some(mixture) = mixtures.overall.as_ref().filter(|_| !ingredients.is_empty()) {
-            if !ingredients.iter().all(related) {
-                return Self::No;
-            }
-            let weights = ranked.iter().filter(|at| ingredients.contains(at));
-            let weights = weights.map(|&at| (family.bases[at], mixture.weights[at]));
-            return Self::Sum(weights.collect(), mixture.unexplained);
-        }
-        if mixtures.sources.is_empty() || !mixtures.sources.iter().all(|(_, at)| related(at)) {
-            return Self::No;
-        }
-        let layers = |at: &usize| -> Vec<u32> {
-            mixtures.sources.iter().filter(|(_, source)| source == at).map(|(layer, _)| *layer).collect()
-        };
-        let taken = ranked.iter().map(|at| (family.bases[*at], layers(at)));
-        Self::Layers(taken.filter(|(_, layers)| !layers.is_empty()).collect())
-    }
-
-    /// Numbers of the bases.
-    fn bases(&self) -> Vec<usize> {
-        match self {
-            Self::No => Vec::new(),
-            Self::Sum(weights, _) => weights.iter().map(|w| w.0).collect(),
-            Self::Layers(taken) => taken.iter().map(|t| t.0).collect(),
-        }
-    }
-
-    fn sentence(&self, names: &[String]) -> Option<String> {
-        match self {
-            Self::No => None,
-            Self::Sum(weights, unexplained) => {
-                let terms = weights.iter().map(|(base, weight)| format!("{weight:.2} x {}", names[*base]));
-                let sum = terms.collect::<Vec<_>>().join(" + ");
-                Some(format!(" It is a weighted sum of bases: {sum}, with {} unexplained.", percent(*unexplained)))
-            }
-            Self::Layers(taken) => {
-                let one = |(base, layers): &(usize, Vec<u32>)| {
-                    format!("{} of {}", number::ranges(layers.iter().copied()), names[*base])
-                };
-                let words = taken.iter().map(one).collect::<Vec<_>>().join(", ");
-                Some(format!(" Its layers are those of several bases: {words}."))
-            }
-        }
-    }
-}
-
-/// A share of 1 in percent, with digits enough to be told from 0.
-fn percent(share: f64) -> String {
-    match 100.0 * share {
-        0.0 => "nothing".to_owned(),
-        p if p < 0.01 => "less than 0.01 %".to_owned(),
-        p => format!("{p:.2} %"),
-    }
 }
 
 /// What is odd about the target once, about each base by its name, and claims about the origin where they matter.
