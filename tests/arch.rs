@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wcmp::{answer, error_line, fixture, run, wcmp};
+use wcmp::{answer, error_line, fixture, run, text, wcmp};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -510,7 +510,9 @@ fn output_takes_the_report_and_never_an_input() {
     assert_eq!(answer(&to(&report), 0), "");
     let written: Value = serde_json::from_str(&fs::read_to_string(&report).expect("the report")).expect("JSON");
     assert_eq!(written["schema"], "wcmp.arch/1");
-    assert!(error_line(&to(&path)).contains("would overwrite an input"));
+    let refused = to(&path);
+    assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(2), ""));
+    assert!(text(&refused.stderr).contains("would overwrite an input"));
     assert_eq!(fs::read_to_string(&path).expect("config.json"), "{\"hidden_size\": 64}");
 }
 
@@ -537,7 +539,7 @@ fn csv_has_a_row_a_role() {
     assert_eq!(lines.next(), Some(header));
     let router = "Kimi-K2-Instruct,text,router,,router,\"[384,7168]\",\"[192,7168]\",60,60,false";
     assert_eq!(lines.clone().filter(|line| *line == router).count(), 1);
-    assert_eq!(lines.clone().filter(|line| line.starts_with("Kimi")).count(), 23);
+    assert_eq!(lines.clone().filter(|line| line.starts_with("Kimi")).count(), 24);
     assert!(lines.any(|line| line.starts_with("DeepSeek-V3,text,")));
 }
 
