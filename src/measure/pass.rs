@@ -361,7 +361,7 @@ impl Pass<'_> {
         SCRATCH.with_borrow_mut(|([scratch_a, scratch_b], _)| {
             let mut at = 0;
             while at < tensors[0].bytes {
-                let len = DIGEST_CHUNK.min(tensors[0].bytes - at);
+                let len = (2 * CHUNK).min(tensors[0].bytes - at);
                 let a = sources[0].bytes(tensors[0].offset + at, len as usize, scratch_a)?;
                 if a != sources[1].bytes(tensors[1].offset + at, len as usize, scratch_b)? {
                     return Ok(false);
