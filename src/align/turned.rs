@@ -94,7 +94,9 @@ fn other_rotary_order(logical: &Logical, model: &Model) -> Option<Logical> {
     };
     let rows = match logical.source.rows {
         RowOrder::HalfSplit { .. } => RowOrder::All,
-        RowOrder::All if heads > 0 && logical.shape[0].is_multiple_of(2 * heads) => RowOrder::HalfSplit { heads },
+        RowOrder::All if heads.checked_mul(2).is_some_and(|pair| pair > 0 && logical.shape[0].is_multiple_of(pair)) => {
+            RowOrder::HalfSplit { heads }
+        }
         _ => return None,
     };
     let mut out = logical.clone();
