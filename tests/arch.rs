@@ -270,7 +270,8 @@ fn a_value_is_equal_where_both_sides_state_it() {
 
 #[test]
 fn pairs_of_the_origin_document_are_comparable_as_far_as_their_shapes_are() {
-    let cases: &[(&str, &[(&str, &str, &str)])] = &[
+    type Pair = (&'static str, &'static str, &'static str);
+    let cases: &[(&str, &[Pair])] = &[
         (
             "Solar-Open-100B",
             &[

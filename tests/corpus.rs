@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 #[path = "fuzz/src/lib.rs"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(unreachable_pub)]
 mod targets;
 
 /// Runs a target over its corpus, and over `changes` changed copies of each file.
@@ -58,4 +58,14 @@ fn torch_files() {
 #[test]
 fn pickles() {
     run("pickle", targets::pickle, 5000);
+}
+
+#[test]
+fn safetensors_headers() {
+    run("header", targets::header, 300);
+}
+
+#[test]
+fn indexes() {
+    run("index", targets::index, 300);
 }

@@ -160,8 +160,9 @@ fn module_of(
         (Some(_), Some(_)) => return Err("is both of a matrix and of an embedding".to_owned()),
         (None, None) => return Err("has neither A nor B".to_owned()),
     };
-    let (&[rank, _], &[_, rank_of_b]) = (&tensors[a].shape[..], &tensors[b].shape[..]) else {
-        let (a, b) = (&tensors[a].shape, &tensors[b].shape);
+    let shape = |at: usize| tensors.get(at).map_or(&[][..], |tensor| &tensor.shape);
+    let (&[rank, _], &[_, rank_of_b]) = (shape(a), shape(b)) else {
+        let (a, b) = (shape(a), shape(b));
         return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected two axes each)"));
     };
     if rank != rank_of_b || rank == 0 {

@@ -84,7 +84,8 @@ impl<'a> Cursor<'a> {
             self.source.read_at(self.position, &mut self.window)?;
         }
         let start = (self.position - self.window_start) as usize;
-        Ok(&self.window[start..start + len])
+        let window = self.window.get(start..start + len);
+        window.ok_or_else(|| Error::malformed(self.path, format!("ends at byte {}", self.position)))
     }
 
     pub(super) fn skip(&mut self, len: u64, of: &str) -> Result<()> {

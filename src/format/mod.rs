@@ -24,4 +24,5 @@ mod safetensors;
 mod sidecar;
 pub mod tokenizer;
 pub mod torch;
+mod unique;
 mod weights;

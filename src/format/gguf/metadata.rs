@@ -169,7 +169,7 @@ impl Scalar {
     /// Value of `size()` little-endian bytes.
     fn value(self, bytes: &[u8]) -> MetaValue {
         let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
+        word.iter_mut().zip(bytes).for_each(|(word, byte)| *word = *byte);
         let unsigned = u64::from_le_bytes(word);
         let idle = 64 - 8 * bytes.len() as u32;
         let signed = (unsigned << idle).cast_signed() >> idle;

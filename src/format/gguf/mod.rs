@@ -17,6 +17,7 @@ pub use split::{SplitName, join_splits};
 
 use super::cursor::Cursor;
 use super::read_at::ReadAt;
+use super::unique::repeated;
 use crate::error::{Result, quoted};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::{Dtype, element_count};
@@ -146,23 +147,19 @@ fn place_tensors(cursor: &Cursor<'_>, tensors: &mut [TensorInfo], data: u64, fil
             }
         }
     }
-    if let Some(name) = repeated_name(tensors) {
+    if let Some(name) = repeated(tensors.iter().map(|tensor| tensor.name.as_str())) {
         return Err(cursor.malformed(format!("tensor {} occurs twice", quoted(name))));
     }
     let mut ranges: Vec<&TensorInfo> = tensors.iter().filter(|tensor| tensor.bytes > 0).collect();
     ranges.sort_by_key(|tensor| tensor.offset);
-    if let Some(pair) = ranges.windows(2).find(|pair| pair[0].offset + pair[0].bytes > pair[1].offset) {
-        let (first, second) = (quoted(&pair[0].name), quoted(&pair[1].name));
-        return Err(cursor.malformed(format!("tensors {first} and {second} overlap")));
+    let overlap = ranges.windows(2).find_map(|pair| match pair {
+        [first, second] if first.offset + first.bytes > second.offset => Some((&first.name, &second.name)),
+        _ => None,
+    });
+    if let Some((first, second)) = overlap {
+        return Err(cursor.malformed(format!("tensors {} and {} overlap", quoted(first), quoted(second))));
     }
     Ok(())
-}
-
-/// The first name, in byte order, that two tensors have.
-fn repeated_name(tensors: &[TensorInfo]) -> Option<&str> {
-    let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 fn split_of(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<Option<Split>> {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{GgufFile, repeated_name};
+use super::GgufFile;
 use crate::error::{Error, Result, quoted};
+use crate::format::unique::repeated;
 
 /// A file name of a split model, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub fn join_splits(parts: Vec<(PathBuf, GgufFile)>) -> Result<GgufFile> {
     for (_, part) in parts {
         whole.tensors.extend(part.tensors);
     }
-    if let Some(name) = repeated_name(&whole.tensors) {
+    if let Some(name) = repeated(whole.tensors.iter().map(|tensor| tensor.name.as_str())) {
         return Err(Error::malformed(&first, format!("tensor {} occurs in two parts", quoted(name))));
     }
     if let Some(stated) = whole.split.and_then(|split| split.tensors)

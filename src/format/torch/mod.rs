@@ -19,6 +19,7 @@ use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
 use super::cursor::Cursor;
 use super::read_at::ReadAt;
+use super::unique::repeated;
 use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{TensorInfo, Warning};
 use crate::model::dtype::element_count;
@@ -51,7 +52,7 @@ impl TorchTensor {
         assert!(elements.end <= self.info.elements(), "elements out of range");
         let Some(strides) = &self.strides else {
             let len = ((elements.end - elements.start) * width) as usize;
-            return source.read_at(self.info.offset + elements.start * width, &mut out[..len]);
+            return source.read_at(self.info.offset + elements.start * width, out.split_at_mut(len).0);
         };
         for (element, out) in elements.zip(out.chunks_exact_mut(width as usize)) {
             let (mut rest, mut at) = (element, 0);
@@ -99,9 +100,8 @@ impl TorchFile {
 /// Neither form, compressed or big-endian members, a pickle that names what is not on the list of allowed names, or
 /// tensors that do not lie in their storages.
 pub fn parse_torch(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
-    let mut head = [0; LEGACY_MAGIC.len()];
-    let len = head.len().min(source.len() as usize);
-    source.read_at(0, &mut head[..len])?;
+    let mut head = vec![0; source.len().min(LEGACY_MAGIC.len() as u64) as usize];
+    source.read_at(0, &mut head)?;
     if head.starts_with(&zip::MAGIC) {
         return parse_zip(path, source, file);
     }
@@ -209,10 +209,12 @@ fn run(cursor: &mut Cursor<'_>) -> Result<Pickle> {
 
 /// A few names for people.
 fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
     let names: Vec<String> = names.map(escape_controls).collect();
-    match names.len() {
-        0..=12 => names.join(", "),
-        count => format!("{} and {} more", names[..12].join(", "), count - 12),
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
     }
 }
 
@@ -247,10 +249,8 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
             }
         }
     }
-    let mut names: Vec<&str> = state.entries.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::malformed(path, format!("tensor {} occurs twice", quoted(pair[0]))));
+    if let Some(name) = repeated(state.entries.iter().map(|(name, _)| name.as_str())) {
+        return Err(Error::malformed(path, format!("tensor {} occurs twice", quoted(name))));
     }
     Ok(found)
 }

@@ -134,7 +134,7 @@ impl Pickle {
 
     /// Names of all globals with their meaning, sorted.
     pub(super) fn globals(&self) -> impl Iterator<Item = (&str, Meaning)> {
-        self.global_names.iter().map(|(name, &at)| (name.as_str(), self.globals[at as usize]))
+        self.global_names.iter().filter_map(|(name, &at)| Some((name.as_str(), self.meaning(Value::Global(at))?)))
     }
 
     /// Meaning, where the value is a global.
@@ -349,8 +349,8 @@ impl Machine {
     /// Appends to the list on top.
     fn extend(&mut self, items: &[Value]) -> Step {
         match self.top()? {
-            Value::Node(at) => match &mut self.pickle.nodes[at as usize] {
-                Node::List(list) => list.extend_from_slice(items),
+            Value::Node(at) => match self.pickle.nodes.get_mut(at as usize) {
+                Some(Node::List(list)) => list.extend_from_slice(items),
                 _ => return Err("items appended to what is no list".to_owned()),
             },
             Value::Opaque => {}
@@ -361,14 +361,10 @@ impl Machine {
 
     /// Sets keys and values of the dictionary on top.
     fn set(&mut self, pairs: &[Value]) -> Step {
-        if !pairs.len().is_multiple_of(2) {
-            return Err("a key without a value".to_owned());
-        }
+        let (pairs, []) = pairs.as_chunks::<2>() else { return Err("a key without a value".to_owned()) };
         match self.top()? {
-            Value::Node(at) => match &mut self.pickle.nodes[at as usize] {
-                Node::Dictionary(dictionary) => {
-                    dictionary.extend(pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])));
-                }
+            Value::Node(at) => match self.pickle.nodes.get_mut(at as usize) {
+                Some(Node::Dictionary(dictionary)) => dictionary.extend(pairs.iter().map(|&[key, value]| (key, value))),
                 _ => return Err("keys set in what is no dictionary".to_owned()),
             },
             Value::Opaque => {}
@@ -418,7 +414,7 @@ impl Machine {
 
     /// (storage, offset, size, stride[, requires_grad, hooks[, dtype or metadata[, metadata]]])
     fn tensor(&mut self, arguments: &[Value]) -> Step {
-        let &[storage, offset, shape, strides, ..] = arguments else {
+        let &[storage, offset, shape, strides, ref rest @ ..] = arguments else {
             return Err("a tensor with less than four arguments".to_owned());
         };
         let Value::Node(at) = storage else { return Err("a tensor without a storage".to_owned()) };
@@ -436,12 +432,12 @@ impl Machine {
         if shape.len() != strides.len() {
             return Err("a tensor with another number of axes than strides".to_owned());
         }
-        let element = arguments[4..].iter().find_map(|&argument| match self.pickle.meaning(argument) {
+        let element = rest.iter().find_map(|&argument| match self.pickle.meaning(argument) {
             Some(Meaning::Dtype(element)) => Some(element),
             _ => None,
         });
         // Behind requires_grad and hooks: the metadata {"conj": True, "neg": True} of a lazy view.
-        let is_lazy = arguments[4..].iter().skip(2).any(|&argument| match self.pickle.node(argument) {
+        let is_lazy = rest.iter().skip(2).any(|&argument| match self.pickle.node(argument) {
             Some(Node::Dictionary(metadata)) => {
                 metadata.len() > ARGUMENT_LIMIT || metadata.iter().any(|&(_, value)| value == Value::Bool(true))
             }

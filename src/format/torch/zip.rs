@@ -44,21 +44,23 @@ fn directory(path: &Path, source: &dyn ReadAt) -> Result<(u64, Range<u64>)> {
     let tail_start = len.saturating_sub(END_LENGTH + u64::from(u16::MAX));
     let mut tail = vec![0; (len - tail_start) as usize];
     source.read_at(tail_start, &mut tail)?;
-    let end = (0..tail.len().saturating_sub(END_LENGTH as usize - 1)).rev().find(|&at| {
-        let comment = u16::from_le_bytes([tail[at + 20], tail[at + 21]]);
-        tail[at..].starts_with(b"PK\x05\x06") && at + END_LENGTH as usize + usize::from(comment) == tail.len()
+    // The last record whose comment reaches to the end of the file.
+    let records = tail.windows(END_LENGTH as usize).enumerate().rev();
+    let end = records.map(|(at, record)| (at, record, tail.len() - at - record.len())).find(|(_, record, rest)| {
+        matches!(record, [b'P', b'K', 5, 6, .., low, high] if usize::from(u16::from_le_bytes([*low, *high])) == *rest)
     });
-    let Some(end) = end else {
+    let Some((end, ..)) = end else {
         return Err(malformed("a zip archive without its list of members: cut short? (expected a whole PyTorch file)"));
     };
-    let record = &tail[end..];
-    let u16_at = |at: usize| u16::from_le_bytes([record[at], record[at + 1]]);
-    let u32_at = |at: usize| u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
-    let (count, size, start) = (u16_at(10), u32_at(12), u32_at(16));
-    if u16_at(4) != 0 && u16_at(4) != u16::MAX {
+    let end = tail_start + end as u64;
+    let mut record = Cursor::new(path, source, end + 4..len, "the end of the file");
+    const OF: &str = "the list of zip members";
+    let part = record.u16(OF)?;
+    record.skip(4, OF)?;
+    let (count, size, start) = (record.u16(OF)?, record.u32(OF)?, record.u32(OF)?);
+    if part != 0 && part != u16::MAX {
         return Err(Error::unsupported(path, "a zip archive in several parts"));
     }
-    let end = tail_start + end as u64;
     let (count, size, start) = match count == u16::MAX || size == u32::MAX || start == u32::MAX {
         true => directory_64(path, source, end)?,
         false => (count.into(), size.into(), start.into()),
@@ -141,12 +143,12 @@ fn wide_fields(extra: &[u8]) -> impl Iterator<Item = u64> {
     while let [a, b, c, d, body @ ..] = rest {
         let len = usize::from(u16::from_le_bytes([*c, *d])).min(body.len());
         if u16::from_le_bytes([*a, *b]) == 1 {
-            fields = &body[..len];
+            fields = body.get(..len).unwrap_or_default();
             break;
         }
-        rest = &body[len..];
+        rest = body.get(len..).unwrap_or_default();
     }
-    fields.chunks_exact(8).map(|b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+    fields.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Where the bytes behind a local header begin: its own lengths count, not those of the list.

@@ -230,7 +230,10 @@ fn merge_lines(text: &[u8]) -> Result<Vec<Box<[u8]>>, String> {
 const PIECES: u64 = 1;
 const PIECE: u64 = 1;
 
-fn pieces(model: &[u8]) -> Result<Vec<(Box<[u8]>, u32)>, String> {
+/// A token and its id.
+type Piece = (Box<[u8]>, u32);
+
+fn pieces(model: &[u8]) -> Result<Vec<Piece>, String> {
     let mut tokens = Vec::new();
     let mut fields = Message(model);
     while let Some((field, value)) = fields.next()? {

@@ -122,8 +122,15 @@ impl<'a> FourBit<'a> {
         Fields::HighFirst.unpack(4, &bytes, first..first + elements.len(), &mut codes);
         let blocks = elements.start / self.block..elements.end.div_ceil(self.block);
         let scales = self.scales(blocks.clone())?;
-        for ((element, &code), out) in elements.zip(&codes).zip(out) {
-            *out = pick(usize::from(code), scales[element / self.block - blocks.start]);
+        let first_block = blocks.start;
+        for block in blocks {
+            // The part of the block that lies in the rows.
+            let start = (block * self.block).max(elements.start) - elements.start;
+            let end = ((block + 1) * self.block).min(elements.end) - elements.start;
+            let scale = scales[block - first_block];
+            for (&code, out) in codes[start..end].iter().zip(&mut out[start..end]) {
+                *out = pick(usize::from(code), scale);
+            }
         }
         Ok(())
     }

@@ -9,8 +9,12 @@ use crate::model::dtype::{Dtype, Kind};
 const IQ4_VALUES: [f32; 16] =
     [-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0];
 
-/// Elements of a super-block.
-const SUPER: usize = 256;
+/// Distances of neighbouring [`IQ4_VALUES`], the larger of the two.
+const IQ4_STEPS: [f32; 16] =
+    [23.0, 23.0, 21.0, 18.0, 16.0, 14.0, 13.0, 12.0, 12.0, 12.0, 13.0, 15.0, 16.0, 20.0, 24.0, 24.0];
+
+/// Distances of neighbouring E2M1 values, the larger of the two.
+const E2M1_STEPS: [f32; 16] = [0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0];
 
 /// Whether [`decode_blocks`] knows the dtype.
 pub fn is_decoded(dtype: Dtype) -> bool {
@@ -55,74 +59,70 @@ pub fn block_steps(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
 fn each_element(dtype: Dtype, bytes: &[u8], out: &mut [f32], pick: impl Fn(f32, f32) -> f32 + Copy) {
     assert!(is_decoded(dtype), "{dtype} is no block format");
     let (elements, size) = dtype.block();
-    let (elements, size) = (elements as usize, size as usize);
-    assert!(
-        bytes.len().is_multiple_of(size) && bytes.len() / size * elements == out.len(),
-        "lengths do not fit {dtype}"
-    );
-    let e2m1_steps = codes::table_steps(&E2M1);
-    let iq4_steps = codes::table_steps(&IQ4_VALUES);
-    for (block, out) in bytes.chunks_exact(size).zip(out.chunks_exact_mut(elements)) {
-        let put = |at: usize, value: f32, step: f32| out[at] = pick(value, step);
-        match dtype {
-            Dtype::Q4_0 => q4_0(block, put),
-            Dtype::Q4_1 => q4_1(block, put),
-            Dtype::Q5_0 => q5_0(block, put),
-            Dtype::Q5_1 => q5_1(block, put),
-            Dtype::Q8_0 => q8_0(block, put),
-            Dtype::Q2K => q2_k(block, put),
-            Dtype::Q3K => q3_k(block, put),
-            Dtype::Q4K => q4_k(block, put),
-            Dtype::Q5K => q5_k(block, put),
-            Dtype::Q6K => q6_k(block, put),
-            Dtype::Iq4Nl => iq4_nl(block, &iq4_steps, put),
-            Dtype::Iq4Xs => iq4_xs(block, &iq4_steps, put),
-            Dtype::Mxfp4 => mxfp4(block, &e2m1_steps, put),
-            Dtype::Nvfp4 => nvfp4(block, &e2m1_steps, put),
-            Dtype::Tq1_0 => tq1_0(block, put),
-            Dtype::Tq2_0 => tq2_0(block, put),
-            _ => unreachable!("is_decoded lists {dtype}"),
-        }
+    let fits =
+        bytes.len().is_multiple_of(size as usize) && bytes.len() / size as usize * elements as usize == out.len();
+    assert!(fits, "lengths do not fit {dtype}");
+    // Blocks as arrays: a length that is known lets the compiler drop the checks of indices and use wide registers.
+    macro_rules! blocks {
+        ($size:literal, $elements:literal, $decode:expr) => {
+            for (block, out) in bytes.as_chunks::<$size>().0.iter().zip(out.as_chunks_mut::<$elements>().0) {
+                $decode(block, |at: usize, value: f32, step: f32| out[at] = pick(value, step));
+            }
+        };
+    }
+    match dtype {
+        Dtype::Q4_0 => blocks!(18, 32, q4_0),
+        Dtype::Q4_1 => blocks!(20, 32, q4_1),
+        Dtype::Q5_0 => blocks!(22, 32, q5_0),
+        Dtype::Q5_1 => blocks!(24, 32, q5_1),
+        Dtype::Q8_0 => blocks!(34, 32, q8_0),
+        Dtype::Q2K => blocks!(84, 256, q2_k),
+        Dtype::Q3K => blocks!(110, 256, q3_k),
+        Dtype::Q4K => blocks!(144, 256, q4_k),
+        Dtype::Q5K => blocks!(176, 256, q5_k),
+        Dtype::Q6K => blocks!(210, 256, q6_k),
+        Dtype::Iq4Nl => blocks!(18, 32, iq4_nl),
+        Dtype::Iq4Xs => blocks!(136, 256, iq4_xs),
+        Dtype::Mxfp4 => blocks!(17, 32, mxfp4),
+        Dtype::Nvfp4 => blocks!(36, 64, nvfp4),
+        Dtype::Tq1_0 => blocks!(54, 256, tq1_0),
+        Dtype::Tq2_0 => blocks!(66, 256, tq2_0),
+        _ => unreachable!("is_decoded lists {dtype}"),
     }
 }
 
-/// Code of element `i` where the first half of the elements sits in low nibbles, the second half in high ones.
-fn nibble(codes: &[u8], i: usize) -> u8 {
-    let half = codes.len();
-    if i < half { codes[i] & 15 } else { codes[i - half] >> 4 }
+/// Runs over codes of which the first half sits in low nibbles, the second half in high ones.
+fn nibbles(codes: &[u8], mut put: impl FnMut(usize, u8)) {
+    for (i, &pair) in codes.iter().enumerate() {
+        put(i, pair & 15);
+        put(i + codes.len(), pair >> 4);
+    }
 }
 
 fn q4_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
-    for i in 0..32 {
-        put(i, d * (f32::from(nibble(&block[2..], i)) - 8.0), d.abs());
-    }
+    nibbles(&block[2..], |i, code| put(i, d * (f32::from(code) - 8.0), d.abs()));
 }
 
 fn q4_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let (d, m) = (half_at(block, 0), half_at(block, 2));
-    for i in 0..32 {
-        put(i, d * f32::from(nibble(&block[4..], i)) + m, d.abs());
-    }
+    nibbles(&block[4..], |i, code| put(i, d * f32::from(code) + m, d.abs()));
 }
 
-/// Five-bit code: a nibble with bit `i` of a 32-bit field on top.
-fn five_bits(high: &[u8], codes: &[u8], i: usize) -> u8 {
-    nibble(codes, i) | ((high[i / 8] >> (i % 8)) & 1) << 4
+/// Five-bit codes: nibbles with bit i of a 32-bit field on top.
+fn five_bits(high: &[u8], codes: &[u8], mut put: impl FnMut(usize, u8)) {
+    let high = u32::from_le_bytes([high[0], high[1], high[2], high[3]]);
+    nibbles(codes, |i, code| put(i, code | (((high >> i) & 1) << 4) as u8));
 }
 
 fn q5_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
-    for i in 0..32 {
-        put(i, d * (f32::from(five_bits(&block[2..6], &block[6..], i)) - 16.0), d.abs());
-    }
+    five_bits(&block[2..6], &block[6..], |i, code| put(i, d * (f32::from(code) - 16.0), d.abs()));
 }
 
 fn q5_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let (d, m) = (half_at(block, 0), half_at(block, 2));
-    for i in 0..32 {
-        put(i, d * f32::from(five_bits(&block[4..8], &block[8..], i)) + m, d.abs());
-    }
+    five_bits(&block[4..8], &block[8..], |i, code| put(i, d * f32::from(code) + m, d.abs()));
 }
 
 fn q8_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
@@ -137,35 +137,44 @@ fn sub_scale(d: f32, scale: f32) -> (f32, f32) {
     (d * scale, d.abs() * scale.abs().max(1.0))
 }
 
-/// Two low bits of element `i` of a super-block, in the order that Q2_K, Q3_K and the top bits of Q6_K share.
-fn two_bits(codes: &[u8], i: usize) -> u8 {
-    (codes[32 * (i / 128) + i % 32] >> (2 * ((i % 128) / 32))) & 3
+/// Runs over the two-bit codes of a super-block in the order that Q2_K, Q3_K, TQ2_0 and the top bits of Q6_K share:
+/// code 128n + 32k + l is bit pair k of byte 32n + l.
+fn bit_pairs(codes: &[u8], mut put: impl FnMut(usize, u8)) {
+    for n in 0..2 {
+        for k in 0..4 {
+            for l in 0..32 {
+                put(128 * n + 32 * k + l, (codes[32 * n + l] >> (2 * k)) & 3);
+            }
+        }
+    }
 }
 
 fn q2_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
-    let (scales, codes) = (&block[..16], &block[16..80]);
     let (d, dmin) = (half_at(block, 80), half_at(block, 82));
-    for i in 0..SUPER {
-        let packed = scales[i / 16];
-        let (scale, step) = sub_scale(d, f32::from(packed & 15));
-        put(i, scale * f32::from(two_bits(codes, i)) - dmin * f32::from(packed >> 4), step);
-    }
+    let scales: [(f32, f32, f32); 16] = std::array::from_fn(|t| {
+        let (scale, step) = sub_scale(d, f32::from(block[t] & 15));
+        (scale, step, dmin * f32::from(block[t] >> 4))
+    });
+    bit_pairs(&block[16..80], |i, code| {
+        let (scale, step, minimum) = scales[i / 16];
+        put(i, scale * f32::from(code) - minimum, step);
+    });
 }
 
 fn q3_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
-    let (high, codes, packed) = (&block[..32], &block[32..96], &block[96..108]);
+    let (high, packed) = (&block[..32], &block[96..108]);
     let d = half_at(block, 108);
-    let scale_of = |t: usize| {
+    let scales: [(f32, f32); 16] = std::array::from_fn(|t| {
         let low = if t < 8 { packed[t] & 15 } else { packed[t - 8] >> 4 };
         let top = (packed[8 + t % 4] >> (2 * (t / 4))) & 3;
         sub_scale(d, f32::from(low | top << 4) - 32.0)
-    };
-    let scales: [(f32, f32); 16] = std::array::from_fn(scale_of);
-    for i in 0..SUPER {
+    });
+    bit_pairs(&block[32..96], |i, code| {
         let (scale, step) = scales[i / 16];
+        // The bit is set where nothing is taken off.
         let below = if (high[i % 32] >> (i / 32)) & 1 == 0 { 4.0 } else { 0.0 };
-        put(i, scale * (f32::from(two_bits(codes, i)) - below), step);
-    }
+        put(i, scale * (f32::from(code) - below), step);
+    });
 }
 
 /// Six-bit (scale, minimum) of sub-block `b` of eight, packed in 12 bytes.
@@ -206,49 +215,49 @@ fn four_bits_and_high(
 }
 
 fn q6_k(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
-    let (low, high, scales) = (&block[..128], &block[128..192], &block[192..208]);
+    let low = &block[..128];
     let d = half_at(block, 208);
-    for i in 0..SUPER {
-        let (n, l, k) = (i / 128, i % 32, (i % 128) / 32);
-        let code = (low[64 * n + 32 * (k & 1) + l] >> (4 * (k >> 1))) & 15 | two_bits(high, i) << 4;
-        let (scale, step) = sub_scale(d, f32::from(scales[i / 16].cast_signed()));
+    let scales: [(f32, f32); 16] = std::array::from_fn(|t| sub_scale(d, f32::from(block[192 + t].cast_signed())));
+    bit_pairs(&block[128..192], |i, top| {
+        let (n, k) = (i / 128, i / 32 % 4);
+        let code = (low[64 * n + 32 * (k & 1) + i % 32] >> (4 * (k >> 1))) & 15 | top << 4;
+        let (scale, step) = scales[i / 16];
         put(i, scale * (f32::from(code) - 32.0), step);
-    }
+    });
 }
 
-fn iq4_nl(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
+fn iq4_nl(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
-    for i in 0..32 {
-        let code = usize::from(nibble(&block[2..], i));
-        put(i, d * IQ4_VALUES[code], d.abs() * steps[code]);
-    }
+    nibbles(&block[2..], |i, code| {
+        let code = usize::from(code);
+        put(i, d * IQ4_VALUES[code], d.abs() * IQ4_STEPS[code]);
+    });
 }
 
-fn iq4_xs(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
+fn iq4_xs(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
     let top = u16::from_le_bytes([block[2], block[3]]);
     for b in 0..8 {
         let low = (block[4 + b / 2] >> (4 * (b % 2))) & 15;
         let high = (top >> (2 * b)) & 3;
         let (scale, step) = sub_scale(d, f32::from(low) + f32::from(high) * 16.0 - 32.0);
-        let codes = &block[8 + 16 * b..24 + 16 * b];
-        for i in 0..32 {
-            let code = usize::from(nibble(codes, i));
-            put(32 * b + i, scale * IQ4_VALUES[code], step * steps[code]);
-        }
+        nibbles(&block[8 + 16 * b..24 + 16 * b], |i, code| {
+            let code = usize::from(code);
+            put(32 * b + i, scale * IQ4_VALUES[code], step * IQ4_STEPS[code]);
+        });
     }
 }
 
-fn mxfp4(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
+fn mxfp4(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     // ggml has no NaN among the scales: code 255 is 2^128 there, which it applies as 2^127 to doubled codes.
     let (scale, doubled) = if block[0] == 0xFF { (codes::e8m0(254), 2.0) } else { (codes::e8m0(block[0]), 1.0) };
-    for i in 0..32 {
-        let code = usize::from(nibble(&block[1..], i));
-        put(i, scale * (doubled * E2M1[code]), scale * (doubled * steps[code]));
-    }
+    nibbles(&block[1..], |i, code| {
+        let code = usize::from(code);
+        put(i, scale * (doubled * E2M1[code]), scale * (doubled * E2M1_STEPS[code]));
+    });
 }
 
-fn nvfp4(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
+fn nvfp4(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     for (sub, &scale) in block[..4].iter().enumerate() {
         // Unsigned E4M3 without NaN: 0x7F stands for 0, and the idle top bit is not looked at (`ggml_ue4m3_to_fp32`).
         let scale = match scale {
@@ -256,11 +265,10 @@ fn nvfp4(block: &[u8], steps: &[f32], mut put: impl FnMut(usize, f32, f32)) {
             0xFF => 480.0,
             scale => codes::e4m3(scale & 0x7F),
         };
-        let packed = &block[4 + 8 * sub..12 + 8 * sub];
-        for i in 0..16 {
-            let code = usize::from(nibble(packed, i));
-            put(16 * sub + i, scale * E2M1[code], scale * steps[code]);
-        }
+        nibbles(&block[4 + 8 * sub..12 + 8 * sub], |i, code| {
+            let code = usize::from(code);
+            put(16 * sub + i, scale * E2M1[code], scale * E2M1_STEPS[code]);
+        });
     }
 }
 
@@ -282,9 +290,7 @@ fn tq1_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
 
 fn tq2_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 64);
-    for i in 0..SUPER {
-        put(i, d * (f32::from(two_bits(block, i)) - 1.0), d.abs());
-    }
+    bit_pairs(&block[..64], |i, code| put(i, d * (f32::from(code) - 1.0), d.abs()));
 }
 
 #[cfg(test)]
@@ -349,6 +355,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn steps_of_tables_are_those_of_their_values() {
+        assert_eq!(codes::table_steps(&IQ4_VALUES), IQ4_STEPS);
+        assert_eq!(codes::table_steps(&E2M1), E2M1_STEPS);
     }
 
     #[test]

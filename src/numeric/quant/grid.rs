@@ -24,14 +24,6 @@ impl Groups {
         }
         Ok(Self::Even(size))
     }
-
-    /// Group of column `column`.
-    pub(super) fn of(&self, column: usize) -> usize {
-        match self {
-            Self::Even(size) => column / size,
-            Self::Listed(groups) => groups[column] as usize,
-        }
-    }
 }
 
 /// What the numbers of a grid are multiplied with or divided by.

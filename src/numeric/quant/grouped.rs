@@ -60,6 +60,20 @@ impl<'a> Grouped<'a> {
         Ok(Self { rows, columns, codes, table, groups, scales, zeros, biases })
     }
 
+    /// Runs over the columns of a row by group.
+    fn each_group(&self, codes: &[u8], out: &mut [f32], run: impl Fn(usize, &[u8], &mut [f32])) {
+        match &self.groups {
+            Groups::Even(size) => {
+                let groups = codes.chunks(*size).zip(out.chunks_mut(*size)).enumerate();
+                groups.for_each(|(group, (codes, out))| run(group, codes, out));
+            }
+            Groups::Listed(list) => {
+                let columns = list.iter().zip(codes.chunks(1).zip(out.chunks_mut(1)));
+                columns.for_each(|(&group, (codes, out))| run(group as usize, codes, out));
+            }
+        }
+    }
+
     /// How many zero points wrap around (see [`Grid`]); such fields are read differently by different programs.
     ///
     /// # Errors
@@ -90,12 +104,14 @@ impl RowSource for Grouped<'_> {
             let scales = scales.row(row);
             let zeros = zeros.as_ref().map(|zeros| zeros.row(row));
             let biases = biases.as_ref().map(|biases| biases.row(row));
-            for (column, (&code, out)) in codes.iter().zip(out).enumerate() {
-                let group = self.groups.of(column);
-                let zero = zeros.map_or(0.0, |zeros| zeros[group]);
-                let value = (self.table.values[usize::from(code)] - zero) * scales[group];
-                *out = biases.map_or(value, |biases| value + biases[group]);
-            }
+            self.each_group(codes, out, |group, codes, out| {
+                let (scale, zero) = (scales[group], zeros.map_or(0.0, |zeros| zeros[group]));
+                let bias = biases.map(|biases| biases[group]);
+                for (&code, out) in codes.iter().zip(out) {
+                    let value = (self.table.values[usize::from(code)] - zero) * scale;
+                    *out = bias.map_or(value, |bias| value + bias);
+                }
+            });
         }
         Ok(())
     }
@@ -110,9 +126,12 @@ impl SteppedRows for Grouped<'_> {
         let out = out[..codes.len()].chunks_exact_mut(self.columns);
         for ((row, codes), out) in rows.zip(codes.chunks_exact(self.columns)).zip(out) {
             let scales = scales.row(row);
-            for (column, (&code, out)) in codes.iter().zip(out).enumerate() {
-                *out = self.table.steps[usize::from(code)] * scales[self.groups.of(column)].abs();
-            }
+            self.each_group(codes, out, |group, codes, out| {
+                let scale = scales[group].abs();
+                for (&code, out) in codes.iter().zip(out) {
+                    *out = self.table.steps[usize::from(code)] * scale;
+                }
+            });
         }
         Ok(())
     }
