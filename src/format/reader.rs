@@ -1,10 +1,11 @@
 //! Which format a weight file has, told by its first bytes, and the one place where a reader is chosen.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::bytes::ByteSource;
 use super::gguf::{self, GgufFile};
-use super::{limits, safetensors};
+use super::{limits, safetensors, torch};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Format, TensorInfo, Warning};
 use crate::model::config::Config;
@@ -35,13 +36,31 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<(For
             let file = gguf::parse_gguf(path, source, file)?;
             Ok((Format::Gguf, Contents { gguf: Some(file), ..Contents::default() }))
         }
-        Kind::Torch => Err(Error::unsupported(path, "a PyTorch file (expected safetensors)")),
+        Kind::Torch => Ok((Format::Torch, torch_contents(torch::parse_torch(path, source, file)?))),
         Kind::LfsPointer => {
             Err(Error::unsupported(path, "a Git LFS pointer: not downloaded (expected the file it stands for)"))
         }
         Kind::WebPage => Err(Error::unsupported(path, "a web page (expected a weight file)")),
         Kind::Unknown => Err(Error::unsupported(path, "no weight file of a known format (expected safetensors)")),
     }
+}
+
+/// Tensors of a PyTorch file that lie row by row. A tied tensor is taken once, under its first name.
+fn torch_contents(file: torch::TorchFile) -> Contents {
+    let aliases: BTreeSet<String> = file.tied().into_iter().map(|(alias, _)| alias.to_owned()).collect();
+    let mut warnings = file.warnings;
+    let mut tensors = Vec::new();
+    for tensor in file.tensors {
+        let name = tensor.info.name.clone();
+        if aliases.contains(&name) {
+            warnings.push(Warning::about("tied_tensor", name, "the same storage as another tensor: counted once"));
+        } else if tensor.strides.is_some() {
+            warnings.push(Warning::about("not_contiguous", name, "its elements do not lie row by row: left out"));
+        } else {
+            tensors.push(tensor.info);
+        }
+    }
+    Contents { tensors, warnings, ..Contents::default() }
 }
 
 /// What a file is.
