@@ -157,13 +157,13 @@ fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> 
 /// first expert.
 fn open_blocks<'a>(direct: &Permutation, of: &'a [BTreeMap<BlockKey, Matrices<'a>>; 2]) -> Vec<Candidate<'a>> {
     let mut of_layer: BTreeMap<(Component, u32), Candidate<'a>> = BTreeMap::new();
+    let mut least: BTreeMap<(Component, Option<u32>, Option<u32>), f64> = BTreeMap::new();
+    for test in direct.tests.iter().filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert)) {
+        let log10_p = least.entry((test.component, test.layer, test.expert)).or_default();
+        *log10_p = log10_p.min(test.log10_p);
+    }
     let found_nothing = |key: &BlockKey| {
-        let is_of = |t: &&Test| {
-            matches!(t.kind, Kind::Ffn | Kind::Expert)
-                && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
-        };
-        let mut tests = direct.tests.iter().filter(is_of).peekable();
-        tests.peek().is_some() && tests.all(|t| t.log10_p > NOTHING)
+        least.get(&(key.component, Some(key.layer), key.expert)).is_some_and(|&log10_p| log10_p > NOTHING)
     };
     for (key, target) in &of[1] {
         let Some(base) = of[0].get(key).filter(|_| found_nothing(key)) else { continue };

@@ -157,14 +157,19 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
             outcomes[member].test.group = group;
         }
     }
-    let of_layers = experts_as_units(setting, &both, &outcomes)?;
+    let of_layers = experts_as_units(setting, &of, &both, &outcomes)?;
     outcomes.extend(of_layers);
     Ok(outcomes)
 }
 
 /// The experts of a layer as units, where there are enough of them on both sides: one test a layer, in the group of the
 /// layer's first expert, so that layers that are clones of one another stay together.
-fn experts_as_units(setting: &Setting<'_>, both: &[Both<'_>], outcomes: &[Outcome]) -> Result<Vec<Outcome>> {
+fn experts_as_units<'a>(
+    setting: &Setting<'a>,
+    of: &[BTreeMap<BlockKey, Matrices<'a>>; 2],
+    both: &[Both<'_>],
+    outcomes: &[Outcome],
+) -> Result<Vec<Outcome>> {
     let mut groups: BTreeMap<(Component, u32), usize> = BTreeMap::new();
     for test in outcomes.iter().map(|outcome| &outcome.test).filter(|test| test.expert.is_some()) {
         if let Some(layer) = test.layer {
@@ -174,10 +179,11 @@ fn experts_as_units(setting: &Setting<'_>, both: &[Both<'_>], outcomes: &[Outcom
     let mut out = Vec::new();
     for ((component, layer), group) in groups {
         setting.monitor.check()?;
-        let alike =
-            both.iter().find(|b| (b.key.component, b.key.layer) == (component, layer) && b.key.expert.is_some());
+        let first = both.partition_point(|b| (b.key.layer, b.key.component) < (layer, component));
+        let of_layer = both[first..].iter().take_while(|b| (b.key.layer, b.key.component) == (layer, component));
+        let alike = of_layer.into_iter().find(|b| b.key.expert.is_some());
         let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else { continue };
-        let views = [0, 1].map(|side| experts_of(setting.models[side], component, layer, alike));
+        let views = [0, 1].map(|side| experts_of(setting.models[side], &of[side], component, layer, alike));
         let [base, target] = views;
         let (base, target) = (base?, target?);
         let (Some(base), Some(target)) = (stack(&base, &setting.sampling), stack(&target, &setting.sampling)) else {
@@ -194,15 +200,21 @@ fn experts_as_units(setting: &Setting<'_>, both: &[Both<'_>], outcomes: &[Outcom
 }
 
 /// The matrices of the routed experts of a layer that are of the role and shape of `alike`, in the order of experts.
-fn experts_of<'a>(model: &'a Model, component: Component, layer: u32, alike: &Logical) -> Result<Vec<View<'a>>> {
+fn experts_of<'a>(
+    model: &'a Model,
+    blocks: &BTreeMap<BlockKey, Matrices<'a>>,
+    component: Component,
+    layer: u32,
+    alike: &Logical,
+) -> Result<Vec<View<'a>>> {
+    let first = BlockKey { layer, component, expert: None, shared: false, stem: String::new() };
+    let of_layer = blocks.range(first..).take_while(|(key, _)| (key.layer, key.component) == (layer, component));
+    let experts = of_layer.filter(|(key, _)| key.expert.is_some() && !key.shared);
     let mut out: BTreeMap<u32, View<'_>> = BTreeMap::new();
-    for (_, logical) in model.places() {
-        let m = &logical.meaning;
-        let of_layer = (m.component, m.layer, m.role) == (component, Some(layer), alike.meaning.role);
-        if let (true, Some(expert), false) = (of_layer && logical.shape == alike.shape, m.expert, m.shared_expert)
-            && matches!(m.block, Some(Place::Layer(_)))
-            && model.unreadable(logical).is_none()
-        {
+    for (key, matrices) in experts {
+        let fits = |l: &&&Logical| l.meaning.role == alike.meaning.role && l.shape == alike.shape;
+        let Some(logical) = matrices.by_row.iter().find(fits) else { continue };
+        if let (Some(expert), None) = (key.expert, model.unreadable(logical)) {
             out.insert(expert, model.view(logical)?);
         }
     }
