@@ -385,6 +385,19 @@ fn single_files() -> Vec<(&'static str, Vec<u8>, String)> {
     rows.into_iter().map(|(name, (content, what))| (name, content, what)).collect()
 }
 
+/// A sound configuration of an adapter.
+const LORA: &str = r#"{"peft_type":"LORA","r":2,"lora_alpha":4}"#;
+
+/// The weights of an adapter of one module, A and B of those shapes, 16 bytes each; of none where an axis is 0.
+fn adapter(a: &str, b: &str) -> (&'static str, Vec<u8>) {
+    let bytes = if a.contains("[0,") || a.contains(",0]") { 0 } else { 16 };
+    let entries = [
+        entry("base_model.model.q.lora_A.weight", "F32", a, 0, bytes),
+        entry("base_model.model.q.lora_B.weight", "F32", b, bytes, 2 * bytes),
+    ];
+    ("adapter_model.safetensors", safetensors(&header(&entries), 2 * bytes as usize))
+}
+
 /// Directories: name, files, and what is said behind `hostile/`.
 fn directories() -> Vec<Case> {
     let index = |map: &str| format!(r#"{{"metadata":{{}},"weight_map":{map}}}"#).into_bytes();
@@ -499,9 +512,72 @@ fn directories() -> Vec<Case> {
         ),
         (
             "adapter-alone",
-            vec![("adapter_model.safetensors", sound()), ("adapter_config.json", b"{}".to_vec())],
-            "adapter-alone: a PEFT adapter, adapter_model.safetensors, without its base (expected a model's weights)",
+            vec![("adapter_model.safetensors", sound())],
+            "adapter-alone: an adapter's weights without adapter_config.json beside them (expected both)",
         ),
+        (
+            "adapter-config-alone",
+            vec![("adapter_config.json", LORA.into())],
+            "adapter-config-alone: no weight file (expected *.safetensors in the directory)",
+        ),
+        (
+            "adapter-config-not-json",
+            vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", b"{\"r\":".to_vec())],
+            "adapter-config-not-json/adapter_config.json: not JSON: EOF while parsing a value at line 1 column 5 (expected a \
+             JSON object)",
+        ),
+        (
+            "adapter-without-a-kind",
+            vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", b"{}".to_vec())],
+            "adapter-without-a-kind/adapter_config.json: no peft_type (expected the configuration of a PEFT adapter)",
+        ),
+        (
+            "adapter-of-another-kind",
+            vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", b"{\"peft_type\":\"LO\\u001bKR\"}".to_vec())],
+            "adapter-of-another-kind/adapter_config.json: an adapter of the kind \"LO\\u001BKR\" (expected LORA)",
+        ),
+        (
+            "adapter-without-alpha",
+            vec![
+                adapter("[2,2]", "[2,2]"),
+                ("adapter_config.json", b"{\"peft_type\":\"LORA\",\"lora_alpha\":0}".to_vec()),
+            ],
+            "adapter-without-alpha/adapter_model.safetensors: LoRA of \"q\" has no lora_alpha in the config",
+        ),
+        (
+            "adapter-a-without-b",
+            vec![
+                (
+                    "adapter_model.safetensors",
+                    safetensors(&header(&[entry("base_model.model.q.lora_A.weight", "F32", "[2,1]", 0, 8)]), 8),
+                ),
+                ("adapter_config.json", LORA.into()),
+            ],
+            "adapter-a-without-b/adapter_model.safetensors: LoRA of \"q\" has an A and no B",
+        ),
+        (
+            "adapter-two-ranks",
+            vec![adapter("[2,2]", "[4,1]"), ("adapter_config.json", LORA.into())],
+            "adapter-two-ranks/adapter_model.safetensors: LoRA of \"q\" has A of rank 2 and B of rank 1",
+        ),
+        (
+            "adapter-of-vectors",
+            vec![adapter("[4]", "[4]"), ("adapter_config.json", LORA.into())],
+            "adapter-of-vectors/adapter_model.safetensors: LoRA of \"q\" has A of shape [4] and B of shape [4] (expected two \
+             axes each)",
+        ),
+        (
+            "adapter-of-rank-2-to-the-60",
+            vec![adapter("[1152921504606846976,0]", "[0,1152921504606846976]"), ("adapter_config.json", LORA.into())],
+            "adapter-of-rank-2-to-the-60/adapter_model.safetensors: LoRA of \"q\" has A of shape [1152921504606846976, 0] \
+             and B of shape [0, 1152921504606846976] (expected no empty axis)",
+        ),
+        (
+            "adapter-that-changes-nothing",
+            vec![("adapter_model.safetensors", safetensors("{}", 0)), ("adapter_config.json", LORA.into())],
+            "adapter-that-changes-nothing/adapter_model.safetensors: an adapter without any tensor that changes the base",
+        ),
+        ("legal-adapter", vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", LORA.into())], ""),
         (
             "legal-infinity-in-the-config",
             vec![one(), ("config.json", b"{\"time_step_limit\":[0.0,Infinity]}".to_vec())],

@@ -23,7 +23,7 @@ pub(super) fn run(
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
     let options = &analyses.options;
-    let base = input::open(base, options.io, &settings.output)?;
+    let base = input::open_base(base, options.io, &settings.output)?;
     let target = input::open(target, options.io, &settings.output)?;
     let compare = || pipeline::compare::compare(base, target, options, monitor);
     let mut compared = settings.pool()?.install(compare)?;

@@ -15,14 +15,32 @@ pub(super) fn open(path: &Path, io: Io, output: &Destination) -> Result<Opened> 
     keep_inputs(open::open_checkpoint(named(path)?, io)?, output)
 }
 
+/// As [`open`], for a base: an adapter holds changes of one and is none.
+///
+/// # Errors
+/// As [`open`], and an adapter.
+pub(super) fn open_base(path: &Path, io: Io, output: &Destination) -> Result<Opened> {
+    whole_model(open(path, io, output)?)
+}
+
+fn whole_model(opened: Opened) -> Result<Opened> {
+    match opened.adapter {
+        Some(_) => {
+            let what = "a PEFT adapter (expected a whole model; an adapter can be the target of compare and rank)";
+            Err(Error::unsupported(&opened.checkpoint.path, what))
+        }
+        None => Ok(opened),
+    }
+}
+
 /// As [`open`], or config.json alone where there is no weight file; no tensor value will be read.
 ///
 /// # Errors
-/// As [`open::open_described`], and as [`open`].
+/// As [`open::open_described`], and as [`open_base`].
 pub(super) fn open_described(path: &Path, output: &Destination) -> Result<Opened> {
     let opened = open::open_described(named(path)?, Io::Mmap)?;
     keep(&path.join("config.json"), output)?;
-    keep_inputs(opened, output)
+    keep_inputs(whole_model(opened)?, output)
 }
 
 fn named(path: &Path) -> Result<&Path> {

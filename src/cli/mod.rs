@@ -34,7 +34,6 @@ use terminal::{Environment, Progress};
 
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
-use crate::model::checkpoint::Format;
 use crate::numeric::kernels;
 
 /// What a command found out.
@@ -74,7 +73,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Resu
 /// The command line's grammar, with what only a run knows.
 fn command() -> clap::Command {
     // clap wants text that lives as long as the process.
-    Cli::command().long_version(&*version::long(kernels::active(), &[Format::Safetensors.word()]).leak())
+    Cli::command().long_version(&*version::long(kernels::active()).leak())
 }
 
 /// A usage error in clap's form.

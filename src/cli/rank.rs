@@ -24,9 +24,9 @@ pub(super) fn run(
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
     let options = &analyses.options;
-    let open = |path: &Path| input::open(path, options.io, &settings.output);
-    let target = open(target)?;
-    let bases = bases.iter().map(|base| open(base)).collect::<Result<Vec<_>>>()?;
+    let target = input::open(target, options.io, &settings.output)?;
+    let open = |base: &PathBuf| input::open_base(base, options.io, &settings.output);
+    let bases = bases.iter().map(open).collect::<Result<Vec<_>>>()?;
     let rank = || pipeline::rank::rank(target, bases, options, monitor);
     let mut ranked = settings.pool()?.install(rank)?;
     let met = analyses.expect.as_ref().is_none_or(|expect| expect.names(ranked.conclusion.label));

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, quoted};
 use crate::model::checkpoint::{TensorInfo, Warning};
+use crate::model::dtype::element_count;
 
 /// Prefix of every name that PEFT writes.
 const PREFIX: &str = "base_model.model.";
@@ -20,9 +21,11 @@ const PREFIX: &str = "base_model.model.";
 pub enum Form {
     /// W' = W + s · B·A.
     Linear,
-    /// W' = W + s · (B·A)ᵀ: embeddings, and Conv1D layers whose W is (in, out).
+    /// The same; where W is stored (in, out), as by Conv1D layers, W' = W + s · (B·A)ᵀ (`fan_in_fan_out`).
     Transposed,
-    /// `target_parameters`: a stack of matrices with A of shape (rank · experts, in), expert-major, and B of shape
+    /// W' = W + s · (B·A)ᵀ.
+    Embedding,
+    /// `target_parameters`: a stack of matrices with A of shape (experts · rank, in), expert-major, and B of shape
     /// (out, rank · experts), rank-major.
     Experts,
 }
@@ -30,13 +33,16 @@ pub enum Form {
 /// The change of one matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoraModule {
-    /// Path of the module in the base model, "model.layers.0.self_attn.q_proj"; its matrix is this and ".weight", or
-    /// the parameter of that name for [`Form::Experts`].
+    /// Path of the module in the base model, "model.layers.0.self_attn.q_proj".
     pub module: String,
+    /// What the base may call the matrix, the likeliest first: the module and ".weight", or parameters of the module.
+    pub parameters: Vec<String>,
     /// How the change follows.
     pub form: Form,
-    /// Rank: first axis of A (for experts, that of all experts together).
+    /// Rank of the change, of each matrix of a stack: the first axis of A, over the number of experts.
     pub rank: u64,
+    /// Matrices in the stack; 1 where it is none.
+    pub experts: u64,
     /// `lora_alpha` of the module.
     pub alpha: f64,
     /// What B·A is multiplied with: alpha / r, or alpha / √r with rslora.
@@ -70,19 +76,30 @@ pub struct Adapter {
     pub warnings: Vec<Warning>,
 }
 
-/// Puts together what the config and the tensors of an adapter say; `path` is used in errors only.
+impl Adapter {
+    /// Tensors that stand for whole tensors of the base, by index, with their names there.
+    pub fn names_in_base(&self) -> BTreeMap<usize, &str> {
+        self.replaced.iter().chain(&self.base_layers).map(|(name, at)| (*at, name.as_str())).collect()
+    }
+}
+
+/// Puts together what the config and the tensors of an adapter say. `config` and `weights` are what they were read from,
+/// for errors.
 ///
 /// # Errors
 /// No LoRA, an A without its B, or shapes and ranks that contradict one another.
-pub fn parse_adapter(path: &Path, config: &Map<String, Value>, tensors: &[TensorInfo]) -> Result<Adapter> {
-    let settings = Settings { config };
+pub fn parse_adapter(
+    (config, raw): (&Path, &Map<String, Value>),
+    (weights, tensors): (&Path, &[TensorInfo]),
+) -> Result<Adapter> {
+    let settings = Settings { config: raw };
     match settings.text("peft_type") {
         Some("LORA") => {}
         Some(other) => {
             let what = format!("an adapter of the kind {} (expected LORA)", quoted(other));
-            return Err(Error::unsupported(path, what));
+            return Err(Error::unsupported(config, what));
         }
-        None => return Err(Error::malformed(path, "adapter_config.json without peft_type")),
+        None => return Err(Error::malformed(config, "no peft_type (expected the configuration of a PEFT adapter)")),
     }
     let mut adapter = Adapter {
         declared_base: settings.text("base_model_name_or_path").map(str::to_owned),
@@ -104,11 +121,11 @@ pub fn parse_adapter(path: &Path, config: &Map<String, Value>, tensors: &[Tensor
     for (module, parts) in parts {
         match module_of(module, &parts, &settings, tensors) {
             Ok(module) => adapter.modules.push(module),
-            Err(what) => return Err(Error::malformed(path, format!("LoRA of {} {what}", quoted(module)))),
+            Err(what) => return Err(Error::malformed(weights, format!("LoRA of {} {what}", quoted(module)))),
         }
     }
     if adapter.modules.is_empty() && adapter.replaced.is_empty() {
-        return Err(Error::malformed(path, "an adapter without any tensor that changes the base"));
+        return Err(Error::malformed(weights, "an adapter without any tensor that changes the base"));
     }
     check_settings(&settings, &mut adapter);
     Ok(adapter)
@@ -161,33 +178,49 @@ fn module_of(
         (None, None) => return Err("has neither A nor B".to_owned()),
     };
     let shape = |at: usize| tensors.get(at).map_or(&[][..], |tensor| &tensor.shape);
-    let (&[rank, _], &[_, rank_of_b]) = (shape(a), shape(b)) else {
+    let (&[rows_of_a, _], &[out, columns_of_b]) = (shape(a), shape(b)) else {
         let (a, b) = (shape(a), shape(b));
         return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected two axes each)"));
     };
-    if rank != rank_of_b || rank == 0 {
-        return Err(format!("has A of rank {rank} and B of rank {rank_of_b}"));
+    if rows_of_a != columns_of_b {
+        return Err(format!("has A of rank {rows_of_a} and B of rank {columns_of_b}"));
     }
-    let path = module.strip_suffix(".base_layer").unwrap_or(module);
-    let stated = settings.of_module(path, "rank_pattern", "r").unwrap_or(rank as f64);
+    if [a, b].iter().any(|&at| shape(at).contains(&0)) {
+        let (a, b) = (shape(a), shape(b));
+        return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected no empty axis)"));
+    }
+    let path = module.trim_end_matches(".base_layer");
+    let stated = settings.of_module(path, "rank_pattern", "r");
     let alpha = settings.of_module(path, "alpha_pattern", "lora_alpha").ok_or("has no lora_alpha in the config")?;
-    // A stack of n experts has n · r rows of A; anything else has r.
-    let experts = rank as f64 / stated;
-    let form = if settings.names_parameter(path) && experts > 1.0 && experts.fract() == 0.0 {
-        Form::Experts
-    } else if is_embedding || settings.flag("fan_in_fan_out") {
-        Form::Transposed
-    } else {
-        Form::Linear
+    let parameters = settings.parameters(module);
+    let experts = match stated {
+        Some(rank) if !parameters.is_empty() => experts(rows_of_a, rank),
+        _ => 1,
     };
-    let r = if form == Form::Experts { stated } else { rank as f64 };
-    let scale = if settings.flag("use_rslora") { alpha / r.sqrt() } else { alpha / r };
+    let form = match () {
+        () if experts > 1 => Form::Experts,
+        () if is_embedding => Form::Embedding,
+        () if settings.flag("fan_in_fan_out") => Form::Transposed,
+        () => Form::Linear,
+    };
+    let rank = rows_of_a / experts;
+    let scale = if settings.flag("use_rslora") { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 };
     if !scale.is_finite() {
         return Err(format!("has the scale {scale}"));
     }
     let get = |part: Part| parts.get(&part).copied();
     let (magnitude, bias) = (get(Part::Magnitude), get(Part::Bias));
-    Ok(LoraModule { module: module.to_owned(), form, rank, alpha, scale, a, b, magnitude, bias })
+    if let Some(shape) = magnitude.map(shape).filter(|shape| element_count(shape) != Some(out)) {
+        return Err(format!("has magnitudes of shape {shape:?} and B of shape [{out}, {columns_of_b}]"));
+    }
+    let parameters = if parameters.is_empty() { vec![format!("{path}.weight")] } else { parameters };
+    Ok(LoraModule { module: path.to_owned(), parameters, form, rank, experts, alpha, scale, a, b, magnitude, bias })
+}
+
+/// How many matrices a stack has whose A has that many rows, `rank` of them each.
+fn experts(rows: u64, rank: f64) -> u64 {
+    let experts = rows as f64 / rank;
+    if experts >= 1.0 && experts.fract() == 0.0 { experts as u64 } else { 1 }
 }
 
 /// adapter_config.json.
@@ -212,18 +245,31 @@ impl Settings<'_> {
         number.filter(|number| number.is_finite() && *number > 0.0)
     }
 
-    /// Whether the path is one of a parameter (`target_parameters`), or of the module that holds one.
-    fn names_parameter(&self, path: &str) -> bool {
+    /// The parameters of `module` that `target_parameters` lists, the likeliest first: PEFT wraps the module once for
+    /// each, the first listed innermost, and every wrapper adds ".base_layer" to the path of what it wraps.
+    fn parameters(&self, module: &str) -> Vec<String> {
+        let path = module.trim_end_matches(".base_layer");
+        let depth = (module.len() - path.len()) / ".base_layer".len();
         let listed = self.config.get("target_parameters").and_then(Value::as_array);
-        listed.into_iter().flatten().filter_map(Value::as_str).any(|name| {
-            let holder = name.rsplit_once('.').map_or(name, |(holder, _)| holder);
-            is_end(path, name) || is_end(path, holder)
-        })
+        let listed = listed.into_iter().flatten().filter_map(Value::as_str);
+        let mut own: Vec<String> = listed
+            .filter_map(|name| name.rsplit_once('.'))
+            .filter(|(holder, _)| is_end(path, holder))
+            .map(|(_, parameter)| format!("{path}.{parameter}"))
+            .collect();
+        own.reverse();
+        if depth < own.len() {
+            own.swap(0, depth);
+        }
+        own
     }
 }
 
-/// Whether `end` is the end of `path`, of whole names.
+/// Whether `end` is the end of `path`, of whole names; after `^`, the whole path.
 fn is_end(path: &str, end: &str) -> bool {
+    if let Some(whole) = end.strip_prefix('^') {
+        return path == whole;
+    }
     path == end || path.strip_suffix(end).is_some_and(|front| front.ends_with('.'))
 }
 
@@ -237,6 +283,20 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
         && !replication.is_empty()
     {
         warn("layer_replication: the adapter belongs to a model with repeated layers".to_owned());
+    }
+    if let Some(Value::String(start)) = settings.config.get("init_lora_weights")
+        && ["pissa", "olora", "loftq", "corda"].iter().any(|changes| start.starts_with(changes))
+    {
+        warn(format!(
+            "init_lora_weights is {}: training began by changing the base too, which is not undone",
+            quoted(start)
+        ));
+    }
+    for pattern in ["rank_pattern", "alpha_pattern"] {
+        let keys = settings.config.get(pattern).and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        for key in keys.filter(|key| key.contains(['*', '+', '?', '[', '(', '|', '\\', '$', '{'])) {
+            warn(format!("{pattern}: {} is a regular expression, which is not applied", quoted(key)));
+        }
     }
     let patterned = settings.config.get("rank_pattern").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
     if let Some(r) = settings.config.get("r").and_then(Value::as_u64)

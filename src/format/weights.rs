@@ -59,21 +59,27 @@ pub(super) fn has_model_stem(name: &str) -> bool {
     STEMS.iter().any(|stem| name.starts_with(stem))
 }
 
+/// True for the weights of a PEFT adapter.
+pub(super) fn is_adapter(name: &str) -> bool {
+    name.starts_with("adapter_model.") && is_weight_file(name)
+}
+
 /// Chooses among the sorted `names` of a directory; none where there is no weight file.
 ///
 /// # Errors
 /// Several sets of equal standing.
 pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Choice<'a>>> {
     let names: Vec<&str> = names.collect();
-    let is_adapter = |name: &&&str| name.starts_with("adapter_model.");
-    let models: Vec<Named<'_>> = names.iter().filter(|name| !is_adapter(name)).filter_map(|name| parse(name)).collect();
+    let (adapters, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| is_adapter(name));
+    let models: Vec<Named<'_>> = others.iter().filter_map(|name| parse(name)).collect();
     for family in [Family::Safetensors, Family::Torch, Family::Gguf] {
         let of_family: Vec<&Named<'_>> = models.iter().filter(|named| named.family == family).collect();
         if !of_family.is_empty() {
             return choose_in(family, &one_copy(&of_family)).map(Some);
         }
     }
-    Ok(names.iter().find(is_adapter).map(|name| Choice::Adapter(name)))
+    let safe = adapters.iter().find(|name| name.ends_with(".safetensors"));
+    Ok(safe.or(adapters.first()).map(|name| Choice::Adapter(name)))
 }
 
 /// Leaves one of the copies that a directory holds: the default one, else Mistral's, else the fullest variant.
@@ -230,6 +236,8 @@ mod tests {
                 Choice::Files(vec!["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"]),
             ),
             (vec!["adapter_model.safetensors", "adapter_config.json"], Choice::Adapter("adapter_model.safetensors")),
+            (vec!["adapter_model.bin"], Choice::Adapter("adapter_model.bin")),
+            (vec!["adapter_model.bin", "adapter_model.safetensors"], Choice::Adapter("adapter_model.safetensors")),
             (vec!["adapter_model.safetensors", "model.safetensors"], Choice::Files(vec!["model.safetensors"])),
             (
                 vec!["model.layer.7.safetensors", "model.layer.8.safetensors", "optimizer.pt"],

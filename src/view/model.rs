@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result, quoted};
+use crate::format::adapter::Adapter;
 use crate::format::gguf;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, Warning};
 use crate::model::dtype::{Dtype, Kind};
-use crate::model::name::Namer;
+use crate::model::name::{Meaning, Namer};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
@@ -161,7 +162,7 @@ fn turn_conv1d(logicals: &mut [Logical], width: Option<u64>) {
 /// Quantised matrices of the layouts of safetensors; GGUF has them as number formats.
 fn find_quantised(opened: &Opened) -> Quantised {
     let checkpoint = &opened.checkpoint;
-    if checkpoint.format == Format::Gguf {
+    if matches!(checkpoint.format, Format::Gguf | Format::Adapter) {
         return Quantised::default();
     }
     let small = |at: usize| {
@@ -194,11 +195,20 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     let unread = quantised.unsupported.iter().flat_map(|matrix| &matrix.members);
     let taken: BTreeSet<usize> = read.chain(unread).chain(&quantised.aside).copied().collect();
     let plain = || checkpoint.tensors.iter().enumerate().filter(|(at, _)| !taken.contains(at));
-    let names = plain().map(|(_, tensor)| tensor.name.as_str());
+    // What an adapter stores of the base means what it means there.
+    let in_base = opened.adapter.as_ref().map(Adapter::names_in_base).unwrap_or_default();
+    let names = plain().map(|(at, tensor)| in_base.get(&at).copied().unwrap_or(&tensor.name));
     let names = names.chain(quantised.matrices.iter().map(|matrix| matrix.name.as_str()));
     let names = names.chain(quantised.unsupported.iter().map(|matrix| matrix.name.as_str()));
     let namer = Namer::new(names, checkpoint.config.as_ref());
-    let mut out: Vec<Logical> = plain().map(|(at, tensor)| stored(&namer, at, tensor)).collect();
+    let meaning = |at: usize, tensor: &TensorInfo| {
+        let name = in_base.get(&at).copied().unwrap_or(&tensor.name);
+        let meaning = namer.meaning(name, &tensor.shape, tensor.dtype);
+        // A factor of a change is not the matrix of its module.
+        let is_factor = opened.adapter.is_some() && !in_base.contains_key(&at);
+        if is_factor { Meaning { role: Role::Other, slot: name.to_owned(), ..meaning } } else { meaning }
+    };
+    let mut out: Vec<Logical> = plain().map(|(at, tensor)| stored(meaning(at, tensor), at, tensor)).collect();
     if let Some(metadata) = &opened.gguf {
         out.iter_mut().for_each(|logical| undo_conversion(logical, metadata));
     }
@@ -262,8 +272,7 @@ fn undecoded(namer: &Namer, at: usize, matrix: &Unsupported, tensors: &[TensorIn
     })
 }
 
-fn stored(namer: &Namer, index: usize, tensor: &TensorInfo) -> Logical {
-    let meaning = namer.meaning(&tensor.name, &tensor.shape, tensor.dtype);
+fn stored(meaning: Meaning, index: usize, tensor: &TensorInfo) -> Logical {
     let matrix = fold(&tensor.shape, meaning.role);
     Logical {
         name: tensor.name.clone(),

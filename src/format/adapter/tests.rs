@@ -11,7 +11,7 @@ fn tensor(name: &str, shape: &[u64]) -> TensorInfo {
 }
 
 fn parse(config: Value, tensors: &[TensorInfo]) -> Result<Adapter> {
-    parse_adapter(Path::new("adapter"), config.as_object().unwrap(), tensors)
+    parse_adapter((Path::new("config"), config.as_object().unwrap()), (Path::new("weights"), tensors))
 }
 
 /// A and B of the module `path` with that rank, (out, in) = (8, 6).
@@ -67,7 +67,7 @@ fn embeddings_and_conv1d_are_transposed_and_saved_modules_replace() {
     let facts: Vec<_> = adapter.modules.iter().map(|m| (m.module.as_str(), m.form, m.magnitude, m.bias)).collect();
     assert_eq!(
         facts,
-        [("embed", Form::Transposed, None, None), ("h.0.attn.c_attn", Form::Transposed, Some(7), Some(6))]
+        [("embed", Form::Embedding, None, None), ("h.0.attn.c_attn", Form::Transposed, Some(7), Some(6))]
     );
     assert_eq!(adapter.replaced, [("lm_head.weight".to_owned(), 3)]);
     assert_eq!(adapter.base_layers, [("embed.weight".to_owned(), 2)]);
@@ -81,12 +81,13 @@ fn stacks_of_experts_have_the_rank_of_all_experts() {
     });
     let tensors = [pair("model.layers.0.mlp.experts", 12), pair("model.layers.0.mlp.experts.base_layer", 12)].concat();
     let adapter = parse(config, &tensors).unwrap();
-    let facts: Vec<_> = adapter.modules.iter().map(|m| (m.module.as_str(), m.form, m.rank, m.scale)).collect();
+    let facts: Vec<_> =
+        adapter.modules.iter().map(|m| (m.parameters[0].as_str(), m.form, m.rank, m.experts, m.scale)).collect();
     assert_eq!(
         facts,
         [
-            ("model.layers.0.mlp.experts", Form::Experts, 12, 2.0),
-            ("model.layers.0.mlp.experts.base_layer", Form::Experts, 12, 2.0),
+            ("model.layers.0.mlp.experts.down_proj", Form::Experts, 4, 3, 2.0),
+            ("model.layers.0.mlp.experts.gate_up_proj", Form::Experts, 4, 3, 2.0),
         ]
     );
 }
@@ -97,7 +98,7 @@ fn adapters_that_contradict_themselves_are_refused() {
     let error = |config: &Value, tensors: &[TensorInfo]| parse(config.clone(), tensors).unwrap_err().to_string();
     let sound = pair("q", 4);
     assert!(error(&json!({ "peft_type": "LOKR" }), &sound).contains("\"LOKR\" (expected LORA)"));
-    assert!(error(&json!({}), &sound).contains("without peft_type"));
+    assert!(error(&json!({}), &sound).contains("no peft_type"));
     assert!(error(&json!({ "peft_type": "LORA", "r": 4 }), &sound).contains("no lora_alpha"));
     assert!(error(&json!({ "peft_type": "LORA", "lora_alpha": "8" }), &sound).contains("no lora_alpha"));
     assert!(error(&lora, &sound[..1]).contains("has an A and no B"));
@@ -105,6 +106,8 @@ fn adapters_that_contradict_themselves_are_refused() {
     assert!(error(&lora, &[]).contains("without any tensor"));
     let mixed = [sound[0].clone(), pair("q", 5)[1].clone()];
     assert!(error(&lora, &mixed).contains("A of rank 4 and B of rank 5"));
+    let magnitude = tensor("base_model.model.q.lora_magnitude_vector", &[6]);
+    assert!(error(&lora, &[sound.as_slice(), &[magnitude]].concat()).contains("magnitudes of shape [6]"));
     let flat = [tensor("q.lora_A.weight", &[24]), sound[1].clone()];
     assert!(error(&lora, &flat).contains("expected two axes each"));
     assert_eq!(parse(lora, &pair("q", 5)).unwrap().warnings[0].message, "r is 4, and \"q\" has the rank 5");

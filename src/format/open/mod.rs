@@ -1,8 +1,11 @@
 //! A path to an open checkpoint: directory, pipeline of directories, single file, index, hub cache folder.
 
+mod adapter;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::adapter::Adapter;
 use super::bytes::{self, ByteSource, Io};
 use super::folder::Folder;
 use super::index::{self, Index};
@@ -21,6 +24,8 @@ pub struct Opened {
     pub sources: Vec<ByteSource>,
     /// Header of a GGUF checkpoint: what its converter did to the values.
     pub gguf: Option<gguf::Metadata>,
+    /// What a PEFT adapter changes; its indices are those of [`Checkpoint::tensors`].
+    pub adapter: Option<Adapter>,
 }
 
 /// Opens the checkpoint at `path` and checks every header; no tensor value is read, except where one name stands in two
@@ -41,11 +46,22 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
     if let (true, Some(metadata)) = (declared_base.is_empty(), &stored.gguf) {
         declared_base = gguf::declared_base(metadata);
     }
+    let named = name(path, config.as_ref().filter(|_| found.adapter.is_none()));
+    let adapter = match found.adapter {
+        Some((path, config)) => Some(adapter::parse((&path, &config), &stored.files, &stored.tensors)?),
+        None => None,
+    };
+    if let Some(adapter) = &adapter {
+        if let Some(base) = adapter.declared_base.as_ref().filter(|base| !declared_base.contains(base)) {
+            declared_base.push(base.clone());
+        }
+        warnings.extend(adapter.warnings.iter().cloned());
+    }
     let weight_set: Vec<String> = found.sets.iter().map(Set::describe).collect();
     let checkpoint = Checkpoint {
         path: path.to_path_buf(),
-        name: name(path, config.as_ref()),
-        format,
+        name: named,
+        format: if adapter.is_some() { Format::Adapter } else { format },
         files: stored.files,
         tensors: stored.tensors,
         config,
@@ -54,7 +70,7 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
         ignored_files: found.ignored,
         warnings,
     };
-    Ok(Opened { checkpoint, sources: stored.sources, gguf: stored.gguf })
+    Ok(Opened { checkpoint, sources: stored.sources, gguf: stored.gguf, adapter })
 }
 
 /// Opens what is at `path` for what its header and configuration say: as [`open_checkpoint`], or, where there is a
@@ -66,7 +82,7 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
     if has_weights(path)? {
         return open_checkpoint(path, io);
     }
-    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new(), gguf: None })
+    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new(), gguf: None, adapter: None })
 }
 
 /// Whether `path` is more than a configuration. An index whose shards were not downloaded is no weight.
@@ -116,10 +132,13 @@ const PIPELINE: &str = "model_index.json";
 const CARD: &str = "README.md";
 
 /// What lies at a path, before any weight file is opened.
+#[derive(Default)]
 struct Found {
     sets: Vec<Set>,
     ignored: Vec<String>,
     facts: Facts,
+    /// adapter_config.json, where the weights are those of an adapter.
+    adapter: Option<(PathBuf, Config)>,
 }
 
 /// What the files beside the weights say.
@@ -153,6 +172,11 @@ impl Set {
         escape_controls(&format!("{}{what}", self.prefix))
     }
 
+    /// Whether the weights are those of an adapter.
+    fn is_adapter(&self) -> bool {
+        matches!(self.files.as_slice(), [(name, _)] if weights::is_adapter(name))
+    }
+
     /// Shards that their own numbers promise and that no index would miss.
     fn missing_shards(&self) -> Option<Warning> {
         let files = self.files.iter().map(|(name, _)| name.as_str());
@@ -176,12 +200,12 @@ fn find(path: &Path) -> Result<Found> {
         let index = index::read(path)?;
         let folder = folder?;
         let set = indexed_set(&folder, String::new(), path.to_path_buf(), index)?;
-        return Ok(Found { sets: vec![set], ignored: Vec::new(), facts: facts(&folder, CONFIG)? });
+        return Ok(Found { sets: vec![set], facts: facts(&folder, CONFIG)?, ..Found::default() });
     }
     // A file in a directory that cannot be listed is read all the same.
     let Ok(folder) = folder else {
         let set = Set { prefix: String::new(), files: vec![(name, path.to_path_buf())], index: None };
-        return Ok(Found { sets: vec![set], ignored: Vec::new(), facts: Facts::default() });
+        return Ok(Found { sets: vec![set], ..Found::default() });
     };
     let place = |part: &str| match part == name {
         true => Ok((name.clone(), path.to_path_buf())),
@@ -196,7 +220,11 @@ fn find(path: &Path) -> Result<Found> {
     if set.files.len() > 1 {
         facts.warnings.extend(set.missing_shards());
     }
-    Ok(Found { sets: vec![set], ignored: Vec::new(), facts })
+    let mut found = Found { sets: vec![set], facts, ..Found::default() };
+    if weights::is_adapter(&own_name(path)) {
+        found.adapter = adapter::configuration(&folder, &mut found.facts.warnings)?;
+    }
+    Ok(found)
 }
 
 /// The directory that holds `path`.
@@ -225,7 +253,15 @@ fn find_in_folder(path: &Path) -> Result<Found> {
     }
     ignored.sort_unstable();
     facts.warnings.extend(sets.iter().filter_map(Set::missing_shards));
-    Ok(Found { sets, ignored, facts })
+    let mut found = Found { sets, ignored, facts, adapter: None };
+    if found.sets.iter().any(Set::is_adapter) {
+        found.adapter = adapter::configuration(&folder, &mut found.facts.warnings)?;
+        if found.adapter.is_none() || is_pipeline {
+            let what = "an adapter's weights without adapter_config.json beside them (expected both)";
+            return Err(Error::unsupported(folder.path(), what));
+        }
+    }
+    Ok(found)
 }
 
 /// Chooses the weight set of a directory and names what it leaves aside.
@@ -234,9 +270,8 @@ fn find_set(folder: &Folder, prefix: String, ignored: &mut Vec<String>) -> Resul
     let set = match choice {
         None => return Ok(None),
         Some(Choice::Adapter(name)) => {
-            let name = escape_controls(name);
-            let what = format!("a PEFT adapter, {name}, without its base (expected a model's weights)");
-            return Err(Error::unsupported(folder.path(), what));
+            let path = folder.file(name)?.unwrap_or_default();
+            Set { prefix, files: vec![(name.to_string(), path)], index: None }
         }
         Some(Choice::Index(name)) => {
             let path = folder.file(name)?.unwrap_or_default();

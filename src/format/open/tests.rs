@@ -230,10 +230,31 @@ fn a_path_without_weights_is_an_error() {
     tree.put("notes.txt", "hello");
     assert_eq!(tree.error("notes.txt"), "notes.txt: no weight file of a known format (expected safetensors)");
     tree.put("a/adapter_model.safetensors", weights(&[("a", &[1])]));
-    assert_eq!(
-        tree.error("a"),
-        "a: a PEFT adapter, adapter_model.safetensors, without its base (expected a model's weights)"
+    assert_eq!(tree.error("a"), "a: an adapter's weights without adapter_config.json beside them (expected both)");
+}
+
+#[test]
+fn an_adapter_is_its_weights_and_its_configuration() {
+    let tree = Tree::new();
+    let config = r#"{"peft_type":"LORA","r":1,"lora_alpha":2,"base_model_name_or_path":"org/base"}"#;
+    let prefix = "base_model.model.q";
+    let a = format!("{prefix}.lora_A.weight");
+    let b = format!("{prefix}.lora_B.weight");
+    let header = format!(
+        r#"{{"{a}":{{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}},"{b}":{{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]}}}}"#
     );
+    let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 16]].concat();
+    tree.put("a/adapter_model.safetensors", &file).put("a/adapter_config.json", config);
+    for path in ["a", "a/adapter_model.safetensors"] {
+        let opened = open_checkpoint(&tree.path(path), Io::Read).unwrap();
+        assert_eq!(opened.checkpoint.format, Format::Adapter);
+        assert_eq!(opened.checkpoint.declared_base, ["org/base"]);
+        assert_eq!(opened.adapter.unwrap().modules[0].scale, 2.0);
+    }
+    tree.put("a/adapter_config.json", r#"{"peft_type":"IA3"}"#);
+    assert_eq!(tree.error("a"), "a/adapter_config.json: an adapter of the kind \"IA3\" (expected LORA)");
+    tree.put("a/adapter_config.json", "[");
+    assert!(tree.error("a").starts_with("a/adapter_config.json: not JSON"));
 }
 
 #[test]
