@@ -10,7 +10,7 @@ use crate::model::checkpoint::Warning;
 use crate::model::words::{Role, words};
 use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
-use crate::view::pieces::pieces;
+use crate::view::pieces::{differ_in_layout, pieces};
 use crate::view::place::Place;
 
 words! {
@@ -211,7 +211,7 @@ fn pair_by_meaning(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
             continue;
         };
         let same_shape = match (left[0].by_name.get(base_name.as_str()), left[1].by_name.get(target_name.as_str())) {
-            (Some(base), Some(target)) => is_comparable(base, target),
+            (Some(base), Some(target)) => is_comparable(base, target) && !differ_in_layout(base, target),
             _ => false,
         };
         if !same_shape {

@@ -96,11 +96,13 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
     // The quantised form is (out, in) in any case.
     let turned = turned || facts.interleaved_experts && matches!(logical.source.origin, Origin::Tensor(_));
     let shape = if turned { vec![columns, rows] } else { vec![rows, columns] };
+    // One expert of a stack is what other layouts store as a tensor of its own.
+    let slot = logical.meaning.slot.strip_prefix("experts.").unwrap_or(&logical.meaning.slot);
     let piece = |expert: u64| {
         let index = u32::try_from(expert).ok()?;
         Some(Logical {
             name: format!("{}[{expert}]", logical.name),
-            meaning: Meaning { expert: Some(index), ..logical.meaning.clone() },
+            meaning: Meaning { expert: Some(index), slot: slot.to_owned(), ..logical.meaning.clone() },
             shape: shape.clone(),
             stored_shape: logical.stored_shape.clone(),
             dtype: logical.dtype,
@@ -158,6 +160,14 @@ fn query_key_value(logical: &Logical, facts: &Facts) -> Vec<Logical> {
     vec![piece(logical, "qkv", Role::Q, q), piece(logical, "qkv", Role::K, k), piece(logical, "qkv", Role::V, v)]
 }
 
+/// Whether two tensors of one place hold their rows in different orders, so that only their pieces can be compared:
+/// llama.cpp puts the rows of `query_key_value` in the order of its own `attn_qkv`.
+pub fn differ_in_layout(a: &Logical, b: &Logical) -> bool {
+    let is_qkv = |l: &Logical| l.meaning.slot.starts_with("qkv.");
+    is_qkv(a) && is_qkv(b) && interleave(&a.name) != interleave(&b.name)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interleave {
     /// All query rows, all key rows, all value rows.
     None,
