@@ -16,6 +16,10 @@ const IQ4_STEPS: [f32; 16] =
 /// Distances of neighbouring E2M1 values, the larger of the two.
 const E2M1_STEPS: [f32; 16] = [0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0];
 
+/// The same in MXFP4, whose scale is the largest power of two that is no more than a quarter of the largest value: values
+/// of up to 8 scales are clipped to 6.
+const MXFP4_STEPS: [f32; 16] = [0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 4.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 4.0];
+
 /// Whether [`decode_blocks`] knows the dtype.
 pub fn is_decoded(dtype: Dtype) -> bool {
     dtype.kind() == Kind::Block
@@ -101,7 +105,9 @@ fn nibbles(codes: &[u8], mut put: impl FnMut(usize, u8)) {
 
 fn q4_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
-    nibbles(&block[2..], |i, code| put(i, d * (f32::from(code) - 8.0), d.abs()));
+    // The value of the largest size is code 0, and what lies as far on the other side is clipped to code 15.
+    let step = |code: u8| if code == 15 { 2.0 * d.abs() } else { d.abs() };
+    nibbles(&block[2..], |i, code| put(i, d * (f32::from(code) - 8.0), step(code)));
 }
 
 fn q4_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
@@ -117,7 +123,8 @@ fn five_bits(high: &[u8], codes: &[u8], mut put: impl FnMut(usize, u8)) {
 
 fn q5_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
-    five_bits(&block[2..6], &block[6..], |i, code| put(i, d * (f32::from(code) - 16.0), d.abs()));
+    let step = |code: u8| if code == 31 { 2.0 * d.abs() } else { d.abs() };
+    five_bits(&block[2..6], &block[6..], |i, code| put(i, d * (f32::from(code) - 16.0), step(code)));
 }
 
 fn q5_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
@@ -127,9 +134,18 @@ fn q5_1(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
 
 fn q8_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let d = half_at(block, 0);
+    // Codes are chosen by the scale before it was rounded to half precision.
+    let rounding = half_step(d);
     for (i, &code) in block[2..].iter().enumerate() {
-        put(i, d * f32::from(code.cast_signed()), d.abs());
+        let code = f32::from(code.cast_signed());
+        put(i, d * code, d.abs() + rounding * code.abs());
     }
+}
+
+/// Distance of neighbouring values of half precision at `d`.
+fn half_step(d: f32) -> f32 {
+    let exponent = d.abs().max(f32::from(half::f16::MIN_POSITIVE)).to_bits() >> 23;
+    f32::from_bits((exponent - 10) << 23)
 }
 
 /// Scale of a sub-block: (scale of the codes, step).
@@ -253,7 +269,7 @@ fn mxfp4(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     let (scale, doubled) = if block[0] == 0xFF { (codes::e8m0(254), 2.0) } else { (codes::e8m0(block[0]), 1.0) };
     nibbles(&block[1..], |i, code| {
         let code = usize::from(code);
-        put(i, scale * (doubled * E2M1[code]), scale * (doubled * E2M1_STEPS[code]));
+        put(i, scale * (doubled * E2M1[code]), scale * (doubled * MXFP4_STEPS[code]));
     });
 }
 
@@ -341,19 +357,49 @@ mod tests {
             decode_blocks(dtype, blocks, &mut values);
             block_steps(dtype, blocks, &mut steps);
             assert!(steps.iter().all(|step| step.is_finite() && *step >= 0.0), "{dtype}");
-            if matches!(dtype, Dtype::Q4_0 | Dtype::Q5_0 | Dtype::Q8_0 | Dtype::Tq2_0 | Dtype::Tq1_0) {
+            if matches!(dtype, Dtype::Q4_0 | Dtype::Q5_0 | Dtype::Tq2_0 | Dtype::Tq1_0) {
                 let block = dtype.block().0 as usize;
                 for (values, steps) in values.chunks(block).zip(steps.chunks(block)) {
-                    for (value, step) in values.iter().zip(steps) {
+                    let step = steps.iter().copied().fold(f32::MAX, f32::min);
+                    for value in values {
                         assert_eq!((value / step).fract(), 0.0, "{dtype}: {value} is no multiple of {step}");
                     }
                     let mut distinct: Vec<f32> = values.to_vec();
                     distinct.sort_by(f32::total_cmp);
                     let least =
                         distinct.windows(2).map(|w| w[1] - w[0]).filter(|&gap| gap > 0.0).fold(f32::MAX, f32::min);
-                    assert!(least >= steps[0] * 0.999, "{dtype}: {least} is less than a step of {}", steps[0]);
+                    assert!(least >= step * 0.999, "{dtype}: {least} is less than a step of {step}");
                 }
             }
+        }
+    }
+
+    /// Rounds `values` to a grid of scale 1/16 and asks that none is further from its value than half a step.
+    fn assert_within(dtype: Dtype, block: &[u8], values: &[f32]) {
+        let (mut decoded, mut steps) = (vec![0.0; values.len()], vec![0.0; values.len()]);
+        decode_blocks(dtype, block, &mut decoded);
+        block_steps(dtype, block, &mut steps);
+        for ((value, decoded), step) in values.iter().zip(&decoded).zip(&steps) {
+            assert!((value - decoded).abs() <= step / 2.0, "{dtype}: {value} became {decoded}, a step is {step}");
+        }
+    }
+
+    #[test]
+    fn what_is_clipped_to_the_end_of_a_grid_is_within_its_step() {
+        let scale = half::f16::from_f32(1.0 / 16.0).to_le_bytes();
+        let clipped = |code: f32| vec![code / 16.0; 32];
+        assert_within(Dtype::Q4_0, &[&scale[..], &[0xFF; 16]].concat(), &clipped(8.0));
+        assert_within(Dtype::Q5_0, &[&scale[..], &[0xFF; 20]].concat(), &clipped(16.0));
+        assert_within(Dtype::Mxfp4, &[&[127 - 4][..], &[0x77; 16]].concat(), &clipped(8.0));
+    }
+
+    #[test]
+    fn a_scale_that_was_rounded_after_the_codes_were_chosen_is_within_their_steps() {
+        for scale in [0.01f32, 3.1e-5, 2.9e-7, 0.77] {
+            let values: Vec<f32> = (0..32).map(|i| (i as f32 * 8.17 - 127.0).clamp(-127.0, 127.0) * scale).collect();
+            let codes = values.iter().map(|value| (value / scale).round() as i8 as u8);
+            let block: Vec<u8> = half::f16::from_f32(scale).to_le_bytes().into_iter().chain(codes).collect();
+            assert_within(Dtype::Q8_0, &block, &values);
         }
     }
 
