@@ -10,7 +10,7 @@ use crate::model::checkpoint::Warning;
 use crate::model::words::{Role, words};
 use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
-use crate::view::pieces::{differ_in_layout, pieces};
+use crate::view::pieces::{Facts, differ_in_layout, pieces};
 use crate::view::place::Place;
 
 words! {
@@ -67,6 +67,7 @@ pub struct Alignment {
 /// Pairs the tensors of two models. `keep` says which names the filter lets through.
 pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bool) -> Alignment {
     let (base, target) = (base_model.logicals.as_slice(), target_model.logicals.as_slice());
+    let facts = [&base_model.facts, &target_model.facts];
     let mut out = Alignment::default();
     let mut left = [Pool::new(base, keep, &mut out.base_left), Pool::new(target, keep, &mut out.target_left)];
     pair_by_name(&mut left, |name| name.to_owned(), &mut out.pairs);
@@ -78,13 +79,13 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
         let words: Vec<String> = mappings.iter().map(ToString::to_string).collect();
         out.name_mapping = Some(words.join(", "));
     }
-    pair_by_meaning(&mut left, &mut out.pairs);
+    pair_by_meaning(&mut left, facts, &mut out.pairs);
     pair_turned(&mut left, &mut out.pairs);
     let cut = [cut_pieces(&left[0], base_model), cut_pieces(&left[1], target_model)];
     for (pool, cut) in left.iter_mut().zip(&cut) {
         pool.replace(cut);
     }
-    pair_by_meaning(&mut left, &mut out.pairs);
+    pair_by_meaning(&mut left, facts, &mut out.pairs);
     left[0].restore(&cut[0], base);
     left[1].restore(&cut[1], target);
     pair_tied_head(&mut left, base, target, &mut out.pairs);
@@ -197,10 +198,10 @@ fn via(base: &Logical, target: &Logical) -> Via {
 }
 
 /// Tensors of one place that go by different names: paired where each side has exactly one.
-fn pair_by_meaning(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
+fn pair_by_meaning(left: &mut [Pool<'_>; 2], facts: [&Facts; 2], pairs: &mut Vec<Pair>) {
     let index = |pool: &Pool<'_>| {
         let mut places: BTreeMap<Place, Vec<String>> = BTreeMap::new();
-        for l in pool.by_name.values().filter(|l| l.meaning.role != Role::Other) {
+        for l in pool.by_name.values() {
             places.entry(l.place()).or_default().push(l.name.clone());
         }
         places
@@ -211,7 +212,7 @@ fn pair_by_meaning(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
             continue;
         };
         let same_shape = match (left[0].by_name.get(base_name.as_str()), left[1].by_name.get(target_name.as_str())) {
-            (Some(base), Some(target)) => is_comparable(base, target) && !differ_in_layout(base, target),
+            (Some(base), Some(target)) => is_comparable(base, target) && !differ_in_layout([base, target], facts),
             _ => false,
         };
         if !same_shape {

@@ -15,7 +15,10 @@ const ROWS_LOOKED_AT: usize = 64;
 /// The same matrix read the other way round.
 pub fn turned(logical: &Logical) -> Option<Logical> {
     let &[rows, columns] = logical.shape.as_slice() else { return None };
-    if logical.source.rows != RowOrder::All || matches!(logical.meaning.role, Role::Embed | Role::LmHead) {
+    let is_plain = logical.source.rows == RowOrder::All
+        && logical.source.columns.is_none()
+        && logical.source.transposed == logical.is_turned();
+    if !is_plain || matches!(logical.meaning.role, Role::Embed | Role::LmHead) {
         return None;
     }
     let mut out = logical.clone();
@@ -44,7 +47,7 @@ const CLEARLY_MORE: f64 = 0.05;
 /// Converters re-order the rows of q and k for some architectures, and no file says whether it was done: both orders
 /// are tried on a few matrices (formats.md, section 1.4).
 fn orient_heads(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
-    let side = match models.map(|m| m.opened.gguf.is_some()) {
+    let side = match models.map(|m| !m.opened.gguf.is_empty()) {
         [true, false] => 0,
         [false, true] => 1,
         _ => return Ok(()),

@@ -27,6 +27,9 @@ const STEMS: [&str; 4] = ["model", "diffusion_pytorch_model", "pytorch_model", "
 /// Variants by how much of the model they keep; others come behind, by name.
 const VARIANTS: [&str; 4] = ["fp32", "bf16", "fp16", "ema"];
 
+/// Models of one directory that are named where there is more than one.
+const MODELS_SHOWN: usize = 12;
+
 /// File formats in the order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -71,7 +74,10 @@ pub(super) fn is_adapter(name: &str) -> bool {
 pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Choice<'a>>> {
     let names: Vec<&str> = names.collect();
     let (adapters, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| is_adapter(name));
-    let models: Vec<Named<'_>> = others.iter().filter_map(|name| parse(name)).collect();
+    let mut models: Vec<Named<'_>> = others.iter().filter_map(|name| parse(name)).collect();
+    if models.iter().any(|named| named.family == Family::Gguf && !is_gguf_sidecar(named.file)) {
+        models.retain(|named| !is_gguf_sidecar(named.file));
+    }
     for family in [Family::Safetensors, Family::Torch, Family::Gguf] {
         let of_family: Vec<&Named<'_>> = models.iter().filter(|named| named.family == family).collect();
         if !of_family.is_empty() {
@@ -124,11 +130,39 @@ fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
         return Err(format!("{} beside {} of one name (expected one set, or an index)", shown(a), shown(b)));
     }
     // Files of these formats are whole models, unless they are numbered.
-    if let (Family::Torch | Family::Gguf, [first, second, ..]) = (family, sets.as_slice()) {
-        let (first, second) = (quoted(first.0), quoted(second.0));
-        return Err(format!("several models, {first} and {second} among them (expected one: name its file)"));
+    if let (Family::Torch | Family::Gguf, [_, _, ..]) = (family, sets.as_slice()) {
+        let mut shown: Vec<String> = sets.iter().take(MODELS_SHOWN).map(|(stem, _)| quoted(stem)).collect();
+        if let Some(more) = sets.len().checked_sub(MODELS_SHOWN).filter(|&more| more > 0) {
+            shown.push(format!("{more} more"));
+        }
+        return Err(format!("several models: {} (expected one: name its file)", shown.join(", ")));
     }
     Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
+}
+
+/// The GGUF file of `names` that holds the vision or audio tower of the GGUF model `chosen`. Of several, which are one
+/// tower in several number formats, the one that keeps the most.
+pub(super) fn tower<'a>(chosen: &[&str], names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let is_model = |name: &&str| name.ends_with(".gguf") && !is_gguf_sidecar(name);
+    if !chosen.iter().all(|name| is_model(&name)) {
+        return None;
+    }
+    let rank = |name: &str| {
+        let lower = name.to_ascii_lowercase();
+        // "bf16" ends in "f16".
+        ["f32", "bf16", "f16", "q8_0"].iter().position(|format| lower.contains(format)).unwrap_or(usize::MAX)
+    };
+    names.filter(|name| name.ends_with(".gguf") && is_tower(name)).min_by_key(|name| (rank(name), *name))
+}
+
+/// A vision or audio tower, as llama.cpp names its file.
+fn is_tower(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("mmproj")
+}
+
+/// A GGUF file that belongs to the model beside it: a tower, or prediction layers alone.
+fn is_gguf_sidecar(name: &str) -> bool {
+    name.ends_with(".gguf") && (is_tower(name) || name.starts_with("mtp-"))
 }
 
 /// The files of `names` that are one model with `name`: a GGUF model is split so that any of its parts stands for all.
@@ -259,7 +293,23 @@ mod tests {
     fn sets_of_equal_standing_are_an_error() {
         let two = ["model-00001-of-00002.safetensors", "model-00001-of-00003.safetensors"];
         assert!(chosen(&two).is_err_and(|what| what.starts_with("shards of 2 beside shards of 3")));
-        assert!(chosen(&["a.gguf", "b.gguf"]).is_err_and(|what| what.starts_with("several models, \"a\" and \"b\"")));
+        let several = |names: &[&str]| chosen(names).expect_err("several models");
+        assert_eq!(several(&["a.gguf", "b.gguf"]), "several models: \"a\", \"b\" (expected one: name its file)");
+        let many: Vec<String> = (10..30).map(|i| format!("m-{i}.gguf")).collect();
+        let what = several(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(what.ends_with("\"m-21\", 8 more (expected one: name its file)"), "{what}");
+    }
+
+    #[test]
+    fn a_tower_in_a_file_of_its_own_goes_with_the_gguf_model() {
+        let towers = ["mmproj-F16.gguf", "mmproj-BF16.gguf", "mtp-x.gguf"];
+        let names = |model: &'static str| towers.into_iter().chain([model]).collect::<Vec<_>>();
+        let with = names("x-Q4_K_M.gguf");
+        assert_eq!(chosen(&with), Ok(Some(Choice::Files(vec!["x-Q4_K_M.gguf"]))));
+        assert_eq!(tower(&["x-Q4_K_M.gguf"], with.iter().copied()), Some("mmproj-BF16.gguf"));
+        assert_eq!(tower(&["model.safetensors"], names("model.safetensors").into_iter()), None);
+        assert_eq!(chosen(&["mmproj-F16.gguf"]), Ok(Some(Choice::Files(vec!["mmproj-F16.gguf"]))));
+        assert_eq!(tower(&["mmproj-F16.gguf"], ["mmproj-F16.gguf"].into_iter()), None);
     }
 
     #[test]

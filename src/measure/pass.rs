@@ -144,7 +144,10 @@ impl Pass<'_> {
         let one_way = base.source.transposed == target.source.transposed
             && base.source.rows == target.source.rows
             && [base, target].iter().all(|side| side.source.undo == Undo::Nothing)
-            && (!is_turned(pair) || base.source.stored == target.source.stored);
+            && match (base.source.transposed, is_turned(pair)) {
+                (false, _) => true,
+                (true, turned) => turned && base.source.stored == target.source.stored,
+            };
         if readable && one_way { Some([base.whole_tensor()?, target.whole_tensor()?]) } else { None }
     }
 
@@ -400,7 +403,7 @@ fn centers_rows(pair: &Pair) -> bool {
 /// Whether both sides store the matrix (in, out): it is read as it lies, and the sums of its rows are those of the
 /// stored columns.
 fn is_turned(pair: &Pair) -> bool {
-    pair.base.source.transposed && pair.target.source.transposed
+    pair.base.is_turned() && pair.target.is_turned()
 }
 
 pub(super) fn needs_columns(pair: &Pair) -> bool {

@@ -81,7 +81,8 @@ pub enum Undo {
 pub struct Source {
     /// Where the values come from.
     pub origin: Origin,
-    /// Rows and columns of the matrix in the origin, before turning.
+    /// Rows and columns of the matrix in the origin, before turning. Turned matrices may lie one behind the other: the
+    /// rows that they have after turning are then those of one matrix.
     pub stored: (u64, u64),
     /// First element of the matrix in the origin: not 0 for one expert of a stack.
     pub start: u64,
@@ -89,6 +90,8 @@ pub struct Source {
     pub transposed: bool,
     /// Rows taken of the matrix after turning.
     pub rows: RowOrder,
+    /// Stored columns in the order of the logical matrix, where that is another; never of a turned matrix.
+    pub columns: Option<Arc<[Run]>>,
     /// What is undone on each value.
     pub undo: Undo,
 }
@@ -127,6 +130,11 @@ impl Logical {
         fold(&self.shape, self.meaning.role)
     }
 
+    /// Whether it is one whole matrix that is stored (in, out), not some rows of one and not several behind one another.
+    pub fn is_turned(&self) -> bool {
+        self.source.transposed && self.source.stored.1 == self.matrix_shape().0
+    }
+
     /// The stored tensor that holds exactly this one, whatever the order of its elements.
     pub fn whole_tensor(&self) -> Option<usize> {
         let elements = crate::model::dtype::element_count(&self.stored_shape);
@@ -135,6 +143,7 @@ impl Logical {
                 origin: Origin::Tensor(index),
                 rows: RowOrder::All | RowOrder::HalfSplit { .. },
                 start: 0,
+                columns: None,
                 ..
             } if elements == Some(self.elements()) => Some(index),
             _ => None,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result, quoted};
 use crate::format::adapter::Adapter;
-use crate::format::gguf;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, Warning};
@@ -14,6 +13,7 @@ use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
+use super::converted::{self, original_shape};
 use super::logical::{Logical, Origin, RowOrder, Source, Undo, fold};
 use super::pieces::{Facts, pieces};
 use super::place::Place;
@@ -112,7 +112,7 @@ impl Model {
     /// Whether the codes of a logical tensor may come from a quantiser that minimises the error of the layer's output
     /// (GPTQ, AWQ), or weighs the elements (the super-blocks of ggml; with an importance matrix all its formats).
     pub fn is_calibrated(&self, logical: &Logical) -> bool {
-        let weighed = self.opened.gguf.as_ref().is_some_and(|m| m.contains_key("quantize.imatrix.file"));
+        let weighed = self.opened.gguf.iter().any(|part| part.metadata.contains_key("quantize.imatrix.file"));
         match logical.source.origin {
             Origin::Quantised(at) => self.quantised.matrices.get(at).is_some_and(|m| m.scheme.is_calibrated()),
             _ => logical.dtype.kind() == Kind::Block && (weighed || ggml::is_searched(logical.dtype)),
@@ -201,17 +201,24 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     let names = names.chain(quantised.matrices.iter().map(|matrix| matrix.name.as_str()));
     let names = names.chain(quantised.unsupported.iter().map(|matrix| matrix.name.as_str()));
     let namer = Namer::new(names, checkpoint.config.as_ref());
-    let meaning = |at: usize, tensor: &TensorInfo| {
+    let meaning = |at: usize, tensor: &TensorInfo, shape: &[u64]| {
         let name = in_base.get(&at).copied().unwrap_or(&tensor.name);
-        let meaning = namer.meaning(name, &tensor.shape, tensor.dtype);
+        let meaning = namer.meaning(name, shape, tensor.dtype);
         // A factor of a change is not the matrix of its module.
         let is_factor = opened.adapter.is_some() && !in_base.contains_key(&at);
         if is_factor { Meaning { role: Role::Other, slot: name.to_owned(), ..meaning } } else { meaning }
     };
-    let mut out: Vec<Logical> = plain().map(|(at, tensor)| stored(meaning(at, tensor), at, tensor)).collect();
-    if let Some(metadata) = &opened.gguf {
-        out.iter_mut().for_each(|logical| undo_conversion(logical, metadata));
-    }
+    let mut out: Vec<Logical> = plain()
+        .map(|(at, tensor)| match opened.gguf_header(tensor.file) {
+            None => stored(meaning(at, tensor, &tensor.shape), at, tensor, &tensor.shape),
+            Some(metadata) => {
+                let shape = original_shape(&tensor.name, &tensor.shape);
+                let mut logical = stored(meaning(at, tensor, &shape), at, tensor, &shape);
+                converted::undo(&mut logical, metadata);
+                logical
+            }
+        })
+        .collect();
     let tensors = &checkpoint.tensors;
     let matrices = quantised.matrices.iter().enumerate();
     out.extend(matrices.map(|(at, matrix)| dequantised(&namer, at, matrix, tensors)));
@@ -219,26 +226,6 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     out.extend(unread.filter_map(|(at, matrix)| undecoded(&namer, at, matrix, tensors)));
     out.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     out
-}
-
-/// What llama.cpp's converter did to the tensor is undone on reading (formats.md, section 1.4).
-fn undo_conversion(logical: &mut Logical, metadata: &gguf::Metadata) {
-    let (rows, columns) = logical.source.stored;
-    if let Some(order) = gguf::row_order(metadata, &logical.name) {
-        let is_vector = logical.shape.len() == 1;
-        let stored = if is_vector { (columns, 1) } else { (rows, columns) };
-        if order.stored_row(0, stored.0).is_some() {
-            logical.source.rows = RowOrder::HalfSplit { heads: order.heads };
-            logical.source.stored = stored;
-        }
-    }
-    if gguf::norm_offset(metadata, &logical.name) > 0.0 {
-        logical.source.undo = Undo::AddedOne;
-    } else if logical.name.ends_with(".ssm_a") {
-        logical.source.undo = Undo::NegatedExponential;
-    } else if let (true, &[channels, width]) = (logical.name.ends_with(".ssm_conv1d.weight"), &logical.shape[..]) {
-        logical.shape = vec![channels, 1, width];
-    }
 }
 
 /// Integers hold the codes, but the values are those of a float tensor.
@@ -272,12 +259,13 @@ fn undecoded(namer: &Namer, at: usize, matrix: &Unsupported, tensors: &[TensorIn
     })
 }
 
-fn stored(meaning: Meaning, index: usize, tensor: &TensorInfo) -> Logical {
-    let matrix = fold(&tensor.shape, meaning.role);
+/// A stored tensor of the logical shape `shape`.
+fn stored(meaning: Meaning, index: usize, tensor: &TensorInfo, shape: &[u64]) -> Logical {
+    let matrix = fold(shape, meaning.role);
     Logical {
         name: tensor.name.clone(),
         meaning,
-        shape: tensor.shape.clone(),
+        shape: shape.to_vec(),
         stored_shape: tensor.shape.clone(),
         dtype: tensor.dtype,
         source: whole(index, matrix),
@@ -292,6 +280,7 @@ fn whole(index: usize, stored: (u64, u64)) -> Source {
         start: 0,
         transposed: false,
         rows: RowOrder::All,
+        columns: None,
         undo: Undo::Nothing,
     }
 }

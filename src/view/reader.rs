@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::bytes::ByteSource;
@@ -26,6 +27,7 @@ pub struct View<'a> {
     stored_columns: usize,
     transposed: bool,
     order: RowOrder,
+    column_order: Option<Arc<[Run]>>,
     undo: Undo,
     rows: usize,
     columns: usize,
@@ -68,6 +70,7 @@ impl<'a> View<'a> {
             stored_columns: size(logical.source.stored.1) * parts,
             transposed: logical.source.transposed,
             order: logical.source.rows.clone(),
+            column_order: logical.source.columns.clone(),
             undo: logical.source.undo,
             rows: size(rows),
             columns: size(columns) * parts,
@@ -118,14 +121,27 @@ impl<'a> View<'a> {
         let count = rows.len();
         if !self.transposed {
             let first = (rows.start * self.stored_columns) as u64;
-            return self.read_stored(first, &mut out[..count * self.columns], wanted);
-        }
-        let mut stripe = vec![0.0; count];
-        for column in 0..self.columns {
-            self.read_stored((column * self.stored_columns + rows.start) as u64, &mut stripe, wanted)?;
-            for (row, value) in stripe.iter().enumerate() {
-                out[row * self.columns + column] = *value;
+            let out = &mut out[..count * self.columns];
+            self.read_stored(first, out, wanted)?;
+            if let Some(runs) = &self.column_order {
+                reorder_columns(runs, self.columns, out);
             }
+            return Ok(());
+        }
+        let mut stripe = vec![0.0; count.min(self.stored_columns)];
+        let mut done = 0;
+        while done < count {
+            let (matrix, first) =
+                ((rows.start + done) / self.stored_columns, (rows.start + done) % self.stored_columns);
+            let stripe = &mut stripe[..(count - done).min(self.stored_columns - first)];
+            for column in 0..self.columns {
+                let line = matrix * self.columns + column;
+                self.read_stored((line * self.stored_columns + first) as u64, stripe, wanted)?;
+                for (row, value) in stripe.iter().enumerate() {
+                    out[(done + row) * self.columns + column] = *value;
+                }
+            }
+            done += stripe.len();
         }
         Ok(())
     }
@@ -287,6 +303,19 @@ fn interleaved_row(row: usize, head: usize) -> usize {
     h * head + 2 * (r % half) + r / half
 }
 
+/// Puts the columns of each row into the order of `runs`, which name every column once.
+fn reorder_columns(runs: &[Run], columns: usize, out: &mut [f32]) {
+    let mut stored = vec![0.0; columns];
+    for row in out.chunks_exact_mut(columns) {
+        stored.copy_from_slice(row);
+        let mut at = 0;
+        for stretch in stretches(runs, 0..columns) {
+            row[at..at + stretch.len()].copy_from_slice(&stored[stretch.clone()]);
+            at += stretch.len();
+        }
+    }
+}
+
 /// The consecutive stored rows behind the logical rows `rows`, in order.
 fn stretches(runs: &[Run], rows: Range<usize>) -> Vec<Range<usize>> {
     let mut out = Vec::new();
@@ -321,6 +350,14 @@ mod tests {
         let runs = [Run { start: 10, count: 3, step: 1 }, Run { start: 0, count: 2, step: 2 }];
         assert_eq!(stretches(&runs, 1..5), [11..13, 0..1, 2..3]);
         assert_eq!(stretches(&runs, 2..4), [12..13, 0..1]);
+    }
+
+    #[test]
+    fn columns_are_put_in_the_order_of_their_runs() {
+        let runs = [Run { start: 1, count: 2, step: 1 }, Run { start: 0, count: 1, step: 1 }];
+        let mut rows = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+        reorder_columns(&runs, 3, &mut rows);
+        assert_eq!(rows, [1.0, 2.0, 0.0, 4.0, 5.0, 3.0]);
     }
 
     #[test]

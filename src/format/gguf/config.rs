@@ -76,6 +76,19 @@ impl<'a> Counts<'a> {
         }
     }
 
+    /// Heads of linear attention (Qwen3-Next), which the keys of state-space models state.
+    pub(super) fn linear_heads(&self) -> Option<LinearHeads> {
+        let is_linear = matches!(self.architecture, "qwen3next" | "qwen35" | "qwen35moe");
+        let positive = |key| self.count(key).filter(|&count| count > 0 && is_linear);
+        let values = positive("ssm.time_step_rank")?;
+        Some(LinearHeads {
+            keys: positive("ssm.group_count")?,
+            values,
+            key_dim: positive("ssm.state_size")?,
+            value_dim: positive("ssm.inner_size")?.checked_div(values)?,
+        })
+    }
+
     fn float(&self, key: &str) -> Option<f64> {
         match self.value(key)? {
             // Written as f32: the shortest decimal of it is what config.json said.
@@ -83,6 +96,18 @@ impl<'a> Counts<'a> {
             _ => None,
         }
     }
+}
+
+/// Heads of linear attention.
+pub(super) struct LinearHeads {
+    /// Key heads, and as many query heads.
+    pub(super) keys: u64,
+    /// Value heads.
+    pub(super) values: u64,
+    /// Size of a key head.
+    pub(super) key_dim: u64,
+    /// Size of a value head.
+    pub(super) value_dim: u64,
 }
 
 /// Counts that config.json knows under another name.
@@ -135,6 +160,16 @@ pub fn to_config(file: &GgufFile) -> Map<String, Value> {
         config.insert("num_hidden_layers".into(), layers.saturating_sub(mtp).into());
     }
     insert_head_sizes(&counts, &mut config);
+    if let Some(heads) = counts.linear_heads() {
+        for (key, value) in [
+            ("linear_num_key_heads", heads.keys),
+            ("linear_num_value_heads", heads.values),
+            ("linear_key_head_dim", heads.key_dim),
+            ("linear_value_head_dim", heads.value_dim),
+        ] {
+            config.insert(key.into(), value.into());
+        }
+    }
     for (key, name) in [
         ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
         ("attention.layer_norm_epsilon", "layer_norm_eps"),

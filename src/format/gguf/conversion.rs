@@ -1,6 +1,6 @@
 //! What llama.cpp's converter does to values, as data for the undoing (`conversion/*.py` of llama.cpp).
 
-use super::config::Counts;
+use super::config::{Counts, LinearHeads};
 use super::{MetaValue, Metadata, architecture};
 
 /// Architectures whose converter turns the q and k rows of half-split rotary heads into interleaved ones.
@@ -53,6 +53,55 @@ impl HalfSplit {
         let (half, pair) = (within / (size / 2), within % (size / 2));
         Some(head * size + 2 * pair + half)
     }
+}
+
+/// Architectures whose converter puts the value heads of linear attention in the order that ggml repeats key heads in.
+const TILED: [&str; 2] = ["qwen35", "qwen35moe"];
+
+/// Rows or columns of value heads that stood together with those of the same key head, and stand in the file as the
+/// first value heads of all key heads, the second of all, and so on: value head `j` of key head `k` is stored as head
+/// `j·keys + k` instead of `k·per_key + j`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiles {
+    /// Whether columns were re-ordered, not rows.
+    pub of_columns: bool,
+    /// Rows before the first value head, in their old order.
+    pub first: u64,
+    /// Key heads.
+    pub keys: u64,
+    /// Value heads of each key head.
+    pub per_key: u64,
+    /// Rows or columns of one value head.
+    pub size: u64,
+}
+
+impl Tiles {
+    /// Rows or columns in all.
+    pub fn end(&self) -> Option<u64> {
+        self.keys.checked_mul(self.per_key)?.checked_mul(self.size)?.checked_add(self.first)
+    }
+}
+
+/// Most value heads of a layer; what a file claims beyond is no count of heads.
+const MOST_HEADS: u64 = 1 << 16;
+
+/// How the value heads of a tensor of linear attention were re-ordered.
+pub fn tiled(metadata: &Metadata, tensor: &str) -> Option<Tiles> {
+    if !TILED.contains(&architecture(metadata)?) {
+        return None;
+    }
+    let LinearHeads { keys, values, key_dim, value_dim } = Counts::new(metadata)?.linear_heads()?;
+    let joined = 2u64.checked_mul(keys)?.checked_mul(key_dim)?;
+    let stem = tensor.strip_suffix(".weight").or_else(|| tensor.strip_suffix(".bias")).unwrap_or(tensor);
+    let (of_columns, first, size) = match stem.rsplit_once('.')?.1 {
+        "attn_qkv" | "ssm_conv1d" => (false, joined, value_dim),
+        "attn_gate" => (false, 0, value_dim),
+        "ssm_alpha" | "ssm_beta" | "ssm_a" | "ssm_dt" => (false, 0, 1),
+        "ssm_out" => (true, 0, value_dim),
+        _ => return None,
+    };
+    let is_tiled = values.is_multiple_of(keys) && values > keys && values <= MOST_HEADS;
+    is_tiled.then_some(Tiles { of_columns, first, keys, per_key: values / keys, size })
 }
 
 /// How the rows of the tensor were re-ordered: set for q and k weights and biases of the architectures above.

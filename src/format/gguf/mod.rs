@@ -11,7 +11,7 @@ mod tests;
 use std::path::Path;
 
 pub use config::{architecture, declared_base, to_config, tokens};
-pub use conversion::{HalfSplit, norm_offset, row_order};
+pub use conversion::{HalfSplit, Tiles, norm_offset, row_order, tiled};
 pub use metadata::{MetaValue, Metadata, NumberList, TextList};
 pub use split::{SplitName, join_splits};
 

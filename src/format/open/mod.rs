@@ -3,6 +3,7 @@
 mod adapter;
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::adapter::Adapter;
@@ -22,10 +23,24 @@ pub struct Opened {
     pub checkpoint: Checkpoint,
     /// One source for each of [`Checkpoint::files`], in that order.
     pub sources: Vec<ByteSource>,
-    /// Header of a GGUF checkpoint: what its converter did to the values.
-    pub gguf: Option<gguf::Metadata>,
     /// What a PEFT adapter changes; its indices are those of [`Checkpoint::tensors`].
     pub adapter: Option<Adapter>,
+    /// Headers of a GGUF checkpoint: what its converter did to the values.
+    pub gguf: Vec<GgufHeader>,
+}
+
+/// What the header of a GGUF model says of its files. A vision tower is a model of its own there.
+pub struct GgufHeader {
+    files: Range<usize>,
+    /// Key-value pairs.
+    pub metadata: gguf::Metadata,
+}
+
+impl Opened {
+    /// Metadata that hold for the GGUF file number `file`.
+    pub fn gguf_header(&self, file: usize) -> Option<&gguf::Metadata> {
+        self.gguf.iter().find(|header| header.files.contains(&file)).map(|header| &header.metadata)
+    }
 }
 
 /// Opens the checkpoint at `path` and checks every header; no tensor value is read, except where one name stands in two
@@ -41,10 +56,11 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
         stored.add(set, io, &mut warnings)?;
     }
     let Some(format) = stored.format else { return Err(no_weights(path, &found.facts.config)) };
+    stored.require_unique_names()?;
     let config = found.facts.config.or(stored.config);
     let mut declared_base = found.facts.declared_base;
-    if let (true, Some(metadata)) = (declared_base.is_empty(), &stored.gguf) {
-        declared_base = gguf::declared_base(metadata);
+    if let (true, Some(header)) = (declared_base.is_empty(), stored.gguf.first()) {
+        declared_base = gguf::declared_base(&header.metadata);
     }
     let named = name(path, config.as_ref().filter(|_| found.adapter.is_none()));
     let adapter = match found.adapter {
@@ -82,7 +98,7 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
     if has_weights(path)? {
         return open_checkpoint(path, io);
     }
-    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new(), gguf: None, adapter: None })
+    Ok(Opened { checkpoint: open_config(path)?, sources: Vec::new(), gguf: Vec::new(), adapter: None })
 }
 
 /// Whether `path` is more than a configuration. An index whose shards were not downloaded is no weight.
@@ -241,13 +257,13 @@ fn find_in_folder(path: &Path) -> Result<Found> {
     if is_pipeline {
         for (name, path) in folder.folders() {
             let part = Folder::open(&path)?;
-            sets.extend(find_set(&part, format!("{name}/"), &mut ignored)?);
+            sets.extend(find_sets(&part, &format!("{name}/"), &mut ignored)?);
         }
         // By prefix, so that tensors and files of all sets come out sorted by their whole names.
         sets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
     }
     if sets.is_empty() {
-        sets.extend(find_set(&folder, String::new(), &mut ignored)?);
+        sets.extend(find_sets(&folder, "", &mut ignored)?);
     } else {
         ignored.extend(folder.files().filter(|name| weights::is_weight_file(name)).map(str::to_string));
     }
@@ -264,30 +280,38 @@ fn find_in_folder(path: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// Chooses the weight set of a directory and names what it leaves aside.
-fn find_set(folder: &Folder, prefix: String, ignored: &mut Vec<String>) -> Result<Option<Set>> {
+/// Chooses the weight set of a directory, with the vision or audio tower that GGUF keeps in a file of its own, and names
+/// what it leaves aside.
+fn find_sets(folder: &Folder, prefix: &str, ignored: &mut Vec<String>) -> Result<Vec<Set>> {
     let choice = weights::choose(folder.files()).map_err(|what| Error::unsupported(folder.path(), what))?;
-    let set = match choice {
-        None => return Ok(None),
+    let named = |names: Vec<&str>| {
+        let path = |name: &str| folder.file(name).map(|path| (name.to_string(), path.unwrap_or_default()));
+        let files = names.into_iter().map(path).collect::<Result<_>>()?;
+        Ok::<_, Error>(Set { prefix: prefix.to_owned(), files, index: None })
+    };
+    let mut sets = Vec::new();
+    match choice {
+        None => return Ok(sets),
         Some(Choice::Adapter(name)) => {
             let path = folder.file(name)?.unwrap_or_default();
-            Set { prefix, files: vec![(name.to_string(), path)], index: None }
+            let files = vec![(name.to_string(), path)];
+            sets.push(Set { prefix: prefix.to_owned(), files, index: None });
         }
         Some(Choice::Index(name)) => {
             let path = folder.file(name)?.unwrap_or_default();
             let index = index::read(&path)?;
-            indexed_set(folder, prefix, path, index)?
+            sets.push(indexed_set(folder, prefix.to_owned(), path, index)?);
         }
         Some(Choice::Files(names)) => {
-            let path = |name: &str| folder.file(name).map(|path| (name.to_string(), path.unwrap_or_default()));
-            let files = names.into_iter().map(path).collect::<Result<_>>()?;
-            Set { prefix, files, index: None }
+            let tower = weights::tower(&names, folder.files());
+            sets.push(named(names)?);
+            sets.extend(tower.map(|name| named(vec![name])).transpose()?);
         }
-    };
-    let is_used = |name: &str| set.files.binary_search_by(|(used, _)| used.as_str().cmp(name)).is_ok();
+    }
+    let is_used = |name: &str| sets.iter().any(|set| set.files.iter().any(|(used, _)| used == name));
     let aside = folder.files().filter(|name| weights::is_weight_file(name) && !is_used(name));
-    ignored.extend(aside.map(|name| format!("{}{name}", set.prefix)));
-    Ok(Some(set))
+    ignored.extend(aside.map(|name| format!("{prefix}{name}")));
+    Ok(sets)
 }
 
 /// The set of an index in `folder`.
@@ -321,7 +345,7 @@ struct Stored {
     sources: Vec<ByteSource>,
     tensors: Vec<TensorInfo>,
     config: Option<Config>,
-    gguf: Option<gguf::Metadata>,
+    gguf: Vec<GgufHeader>,
 }
 
 impl Stored {
@@ -357,17 +381,35 @@ impl Stored {
         Ok(())
     }
 
+    /// Sorts the tensors of all sets by name bytes, of which none may stand in two sets.
+    fn require_unique_names(&mut self) -> Result<()> {
+        self.tensors.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        let twice = self.tensors.windows(2).find_map(|pair| match pair {
+            [a, b] if a.name == b.name => Some(b),
+            _ => None,
+        });
+        let Some(tensor) = twice else { return Ok(()) };
+        let path = self.sources.get(tensor.file).map_or(Path::new(""), ByteSource::path);
+        let what = format!("tensor {} stands in another file of the model too (expected one)", quoted(&tensor.name));
+        Err(Error::malformed(path, what))
+    }
+
     /// Checks the parts of a GGUF model against one another and takes over what its first file says.
     fn join_gguf(&mut self, shards: &mut [Shard]) -> Result<()> {
         let part = |shard: &mut Shard| Some((shard.source.path().to_path_buf(), shard.contents.gguf.take()?));
         let parts: Vec<_> = shards.iter_mut().filter_map(part).collect();
-        let (false, Some(first)) = (parts.is_empty(), shards.first_mut()) else { return Ok(()) };
+        if parts.is_empty() {
+            return Ok(());
+        }
         let whole = gguf::join_splits(parts)?;
         if self.config.is_none() {
             self.config = Some(Config { raw: gguf::to_config(&whole) });
         }
-        first.contents.tensors = whole.tensors;
-        self.gguf.get_or_insert(whole.metadata);
+        if let Some(first) = shards.first_mut() {
+            first.contents.tensors = whole.tensors;
+        }
+        let begin = self.files.len();
+        self.gguf.push(GgufHeader { files: begin..begin + shards.len(), metadata: whole.metadata });
         Ok(())
     }
 }

@@ -50,6 +50,10 @@ traits! {
     EmbeddingNorm,
     /// Falcon in GGUF: `attn_norm` and `attn_norm_2`.
     SecondNorm,
+    /// Linear attention in GGUF: `attn_qkv` and `attn_gate` belong to it.
+    LinearAttention,
+    /// LFM2 in GGUF: `token_embd_norm` is the last norm.
+    ShortConvolutions,
 }
 
 /// Groups of names that share traits: those of a component named by a wrapper word, and those of none.
@@ -91,6 +95,9 @@ const MARKS: &[&str] = &[
     "self_attention",
     "emb_ln",
     "attn_norm_2",
+    "ssm_ba",
+    "ssm_beta",
+    "shortconv",
 ];
 
 /// Outside the wrappers, a segment that shows what the unwrapped part is.
@@ -224,6 +231,8 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
     let before_mlp = has("pre_mlp_layernorm") || has("pre_feedforward_layernorm") || has("ffn_norm");
     let fused = matches!(model_type, "phi3" | "glm4" | "chatglm");
     let plain = has("ffn_up") && !has("ffn_gate");
+    // Their own names are up and down, too.
+    let ungated = ["nemotron", "mpt", "apertus", "arcee", "jais2"].iter().any(|name| model_type.starts_with(name));
     [
         (Trait::OutputNorms, before_mlp || (after && !before)),
         (Trait::LowRankQuery, has("wq_a")),
@@ -236,11 +245,13 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
         (Trait::ChatGlm, halves == 1 && has("dense_h_to_4h") && has("self_attention")),
         (Trait::FcFromZero, has("fc0")),
         (Trait::FusedUp, plain && fused),
-        (Trait::PlainUp, plain && !fused && !model_type.starts_with("nemotron")),
+        (Trait::PlainUp, plain && !fused && !ungated),
         (Trait::OpenClip, has("resblocks")),
         (Trait::TwoHalves, halves == 3),
         (Trait::EmbeddingNorm, has("emb_ln")),
         (Trait::SecondNorm, has("attn_norm_2")),
+        (Trait::LinearAttention, has("ssm_ba") || has("ssm_beta")),
+        (Trait::ShortConvolutions, has("shortconv")),
     ]
     .into_iter()
     .filter(|(_, holds)| *holds)

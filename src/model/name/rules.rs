@@ -489,6 +489,8 @@ const LAYER_IF: &[ConditionalRow] = &[
     // NomicBERT norms after the step, under the names of one that norms before it.
     ("^norm1", When::Has(Trait::EmbeddingNorm), Role::Norm, "norm:post_attn"),
     ("^norm2", When::Has(Trait::EmbeddingNorm), Role::Norm, "norm:post_mlp"),
+    ("attn_qkv", When::Has(Trait::LinearAttention), Role::Ssm, "ssm.in_proj_qkv"),
+    ("attn_gate", When::Has(Trait::LinearAttention), Role::Ssm, "ssm.in_proj_z"),
     // Falcon: with two norms, the second is attention's.
     ("attn_norm", When::Has(Trait::SecondNorm), Role::Norm, "norm:pre_mlp"),
     ("attn_norm_2", When::Has(Trait::SecondNorm), Role::Norm, "norm:pre_attn"),
@@ -634,6 +636,7 @@ const TOP: &[Row] = &[
 ];
 
 const TOP_IF: &[ConditionalRow] = &[
+    ("token_embd_norm", When::Has(Trait::ShortConvolutions), Role::Norm, "norm:final"),
     ("^head", When::Vision, Role::Linear, "classifier"),
     // A copy of `shared`, which is the embedding of both halves.
     ("embed_tokens", When::Decoder, Role::Embed, "decoder.embed"),
