@@ -14,6 +14,7 @@ use memmap2::Mmap;
 
 #[cfg(unix)]
 use super::fault;
+use super::scattered::{Paged, Scattered};
 use crate::error::{Error, Result};
 use crate::model::words::words;
 
@@ -84,6 +85,9 @@ pub struct ByteSource {
     len: u64,
     opened: Metadata,
     backing: Backing,
+    /// Views whose elements are scattered over the file, each with the offset that stands for its first byte: one behind
+    /// the other, behind the end of the file.
+    scattered: Vec<(u64, Scattered)>,
 }
 
 enum Backing {
@@ -133,7 +137,19 @@ impl ByteSource {
             Io::Mmap => Mapped::new(path, file, len).map_or_else(Backing::File, Backing::Map),
             Io::Read => Backing::File(file),
         };
-        Ok(Self { path: path.to_path_buf(), len, opened: metadata, backing })
+        Ok(Self { path: path.to_path_buf(), len, opened: metadata, backing, scattered: Vec::new() })
+    }
+
+    /// Makes the bytes of `view`, in row-major order, readable at the offset that is returned; `None` where there is no
+    /// such offset.
+    pub(super) fn add_scattered(&mut self, view: Scattered) -> Option<u64> {
+        let offset = match self.scattered.last() {
+            Some((offset, last)) => offset.checked_add(last.len())?,
+            None => self.len,
+        };
+        offset.checked_add(view.len())?;
+        self.scattered.push((offset, view));
+        Some(offset)
     }
 
     /// Where it was opened.
@@ -160,12 +176,35 @@ impl ByteSource {
     #[inline]
     pub fn bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         match &self.backing {
+            _ if self.is_scattered(offset) => self.gather(offset, len, scratch),
             Backing::Map(mapped) if len < SHORT => {
                 mapped.count_short_read();
                 slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len))
             }
             Backing::Map(Mapped { file, .. }) | Backing::File(file) => self.read(file, offset, len, scratch),
         }
+    }
+
+    #[inline]
+    fn is_scattered(&self, offset: u64) -> bool {
+        offset >= self.len && !self.scattered.is_empty()
+    }
+
+    /// Bytes of scattered views, for both ways.
+    fn gather<'a>(&self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+        let at = self.scattered.partition_point(|(begin, _)| *begin <= offset);
+        let view = at.checked_sub(1).and_then(|at| self.scattered.get(at));
+        let range = view.and_then(|(begin, view)| {
+            let range = offset - begin..(offset - begin).checked_add(len as u64)?;
+            (range.end <= view.len()).then_some((view, range))
+        });
+        let Some((view, range)) = range else { return Err(self.outside(offset, len)) };
+        if scratch.len() < len {
+            scratch.resize(len, 0);
+        }
+        let target = scratch.get_mut(..len).unwrap_or_default();
+        view.read(&Paged::new(self), range, target)?;
+        Ok(target)
     }
 
     /// `len` bytes from `offset` in a run that is read once and in order: a slice of the map, or `scratch` filled by
@@ -178,6 +217,7 @@ impl ByteSource {
     #[inline]
     pub fn run_of_bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         match &self.backing {
+            _ if self.is_scattered(offset) => self.gather(offset, len, scratch),
             Backing::Map(mapped) => slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len)),
             Backing::File(file) => self.read(file, offset, len, scratch),
         }
@@ -381,6 +421,28 @@ mod tests {
                 }
             }
             source.check_unchanged().unwrap();
+        }
+    }
+
+    #[test]
+    fn scattered_views_are_read_behind_the_end_of_the_file() {
+        let content: Vec<u8> = (0..=255).collect();
+        let file = file_of(&content);
+        for io in [Io::Mmap, Io::Read] {
+            let mut source = ByteSource::open(file.path(), io).unwrap();
+            let turned = Scattered { start: 16, width: 1, shape: vec![3, 2], strides: vec![1, 3] };
+            let expanded = Scattered { start: 7, width: 2, shape: vec![2, 1], strides: vec![0, 1] };
+            assert_eq!([turned, expanded].map(|view| source.add_scattered(view)), [Some(256), Some(262)]);
+            let mut scratch = Vec::new();
+            assert_eq!(source.bytes(256, 6, &mut scratch).unwrap(), [16, 19, 17, 20, 18, 21]);
+            assert_eq!(source.run_of_bytes(258, 3, &mut scratch).unwrap(), [17, 20, 18]);
+            assert_eq!(source.bytes(262, 4, &mut scratch).unwrap(), [7, 8, 7, 8]);
+            assert_eq!(source.bytes(255, 1, &mut scratch).unwrap(), [255]);
+            source.will_need(256, 10);
+            source.done(256, 10);
+            for (offset, len) in [(261u64, 2usize), (262, 5), (266, 1), (255, 2), (u64::MAX, 1)] {
+                assert!(source.bytes(offset, len, &mut scratch).is_err(), "{offset}, {len}");
+            }
         }
     }
 

@@ -21,6 +21,7 @@ pub mod open;
 pub mod read_at;
 mod reader;
 mod safetensors;
+pub mod scattered;
 mod sidecar;
 pub mod tokenizer;
 pub mod torch;

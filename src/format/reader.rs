@@ -6,7 +6,7 @@ use std::path::Path;
 use super::bytes::ByteSource;
 use super::gguf::{self, GgufFile};
 use super::{limits, safetensors, torch};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::model::checkpoint::{Format, TensorInfo, Warning};
 use crate::model::config::Config;
 
@@ -27,7 +27,7 @@ pub(super) struct Contents {
 ///
 /// # Errors
 /// No format that is read, or a file that breaks its format.
-pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<(Format, Contents)> {
+pub(super) fn read(path: &Path, source: &mut ByteSource, file: usize) -> Result<(Format, Contents)> {
     let mut scratch = Vec::new();
     let head = source.bytes(0, usize::try_from(source.len().min(64)).unwrap_or(64), &mut scratch)?;
     match sniff(head, path) {
@@ -36,7 +36,10 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<(For
             let file = gguf::parse_gguf(path, source, file)?;
             Ok((Format::Gguf, Contents { gguf: Some(file), ..Contents::default() }))
         }
-        Kind::Torch => Ok((Format::Torch, torch_contents(torch::parse_torch(path, source, file)?))),
+        Kind::Torch => {
+            let file = torch::parse_torch(path, source, file)?;
+            Ok((Format::Torch, torch_contents(file, source)?))
+        }
         Kind::LfsPointer => {
             Err(Error::unsupported(path, "a Git LFS pointer: not downloaded (expected the file it stands for)"))
         }
@@ -45,8 +48,9 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<(For
     }
 }
 
-/// Tensors of a PyTorch file that lie row by row. A tied tensor is taken once, under its first name.
-fn torch_contents(file: torch::TorchFile) -> Contents {
+/// Tensors of a PyTorch file. A tied tensor is taken once, under its first name; views whose elements are scattered are
+/// made readable in row-major order.
+fn torch_contents(file: torch::TorchFile, source: &mut ByteSource) -> Result<Contents> {
     let aliases: BTreeSet<String> = file.tied().into_iter().map(|(alias, _)| alias.to_owned()).collect();
     let mut warnings = file.warnings;
     let mut tensors = Vec::new();
@@ -54,13 +58,17 @@ fn torch_contents(file: torch::TorchFile) -> Contents {
         let name = tensor.info.name.clone();
         if aliases.contains(&name) {
             warnings.push(Warning::about("tied_tensor", name, "the same storage as another tensor: counted once"));
-        } else if tensor.strides.is_some() {
-            warnings.push(Warning::about("not_contiguous", name, "its elements do not lie row by row: left out"));
-        } else {
-            tensors.push(tensor.info);
+            continue;
         }
+        let offset = match tensor.scattered() {
+            Some(view) => source.add_scattered(view).ok_or_else(|| {
+                Error::malformed(source.path(), format!("tensor {} is too long a view", quoted(&name)))
+            })?,
+            None => tensor.info.offset,
+        };
+        tensors.push(TensorInfo { offset, ..tensor.info });
     }
-    Contents { tensors, warnings, ..Contents::default() }
+    Ok(Contents { tensors, warnings, ..Contents::default() })
 }
 
 /// What a file is.

@@ -353,8 +353,8 @@ impl Stored {
     fn add(&mut self, set: &Set, io: Io, warnings: &mut Vec<Warning>) -> Result<()> {
         let mut shards = Vec::with_capacity(set.files.len());
         for (number, (name, path)) in set.files.iter().enumerate() {
-            let source = ByteSource::open(path, io)?;
-            let (format, mut contents) = reader::read(path, &source, number)?;
+            let mut source = ByteSource::open(path, io)?;
+            let (format, mut contents) = reader::read(path, &mut source, number)?;
             if *self.format.get_or_insert(format) != format {
                 return Err(Error::unsupported(path, format!("a {format} file in a set of another format")));
             }

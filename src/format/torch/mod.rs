@@ -19,6 +19,7 @@ use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
 use super::cursor::Cursor;
 use super::read_at::ReadAt;
+use super::scattered::Scattered;
 use super::unique::repeated;
 use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{TensorInfo, Warning};
@@ -26,6 +27,10 @@ use crate::model::dtype::element_count;
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
 const PICKLE_LIMIT: u64 = 128 << 20;
+
+/// Most bytes of all expanded views together, which may be much longer than what they are views of. Masks and position
+/// tables of a few megabytes are saved so.
+const EXPANDED_LIMIT: u64 = 1 << 28;
 
 /// First pickle of the form before 1.6: the integer 0x1950A86A20F9469CFC6C.
 const LEGACY_MAGIC: [u8; 15] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
@@ -40,29 +45,11 @@ pub struct TorchTensor {
 }
 
 impl TorchTensor {
-    /// Reads elements `elements`, counted in row-major order, one behind the other to the front of `out`.
-    ///
-    /// # Errors
-    /// When the bytes cannot be read.
-    ///
-    /// # Panics
-    /// When `elements` is out of range or `out` is too short.
-    pub fn read(&self, source: &dyn ReadAt, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
-        let width = self.info.dtype.block().1;
-        assert!(elements.end <= self.info.elements(), "elements out of range");
-        let Some(strides) = &self.strides else {
-            let len = ((elements.end - elements.start) * width) as usize;
-            return source.read_at(self.info.offset + elements.start * width, out.split_at_mut(len).0);
-        };
-        for (element, out) in elements.zip(out.chunks_exact_mut(width as usize)) {
-            let (mut rest, mut at) = (element, 0);
-            for (&axis, &stride) in self.info.shape.iter().zip(strides).rev() {
-                at += rest % axis * stride;
-                rest /= axis;
-            }
-            source.read_at(self.info.offset + at * width, out)?;
-        }
-        Ok(())
+    /// Where the elements are, where they are not one behind the other.
+    pub fn scattered(&self) -> Option<Scattered> {
+        let TensorInfo { dtype, shape, offset, .. } = &self.info;
+        let strides = self.strides.clone()?;
+        Some(Scattered { start: *offset, width: dtype.block().1, shape: shape.clone(), strides })
     }
 }
 
@@ -234,9 +221,21 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
         let others = state.others_in_words();
         found.warnings.push(Warning::new("pickle_parts", format!("tensors under {others} were left aside")));
     }
+    let mut expanded = 0u64;
     for (name, entry) in &state.entries {
         match place(pickle, name, entry, places, file) {
-            Ok(tensor) => found.tensors.push(tensor),
+            Ok(placed) => {
+                expanded = expanded.saturating_add(placed.expanded);
+                if expanded > EXPANDED_LIMIT {
+                    let (bytes, name) = (placed.expanded, quoted(name));
+                    let what = format!(
+                        "tensor {name} is an expanded view of {bytes} bytes, more than its storage holds (expected at \
+                         most {EXPANDED_LIMIT} bytes of expanded views)"
+                    );
+                    return Err(Error::malformed(path, what));
+                }
+                found.tensors.push(placed.tensor);
+            }
             Err(Trouble::Unread(what)) => {
                 found.warnings.push(Warning::about(
                     "tensor_not_read",
@@ -255,6 +254,13 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
     Ok(found)
 }
 
+/// A tensor that has its place.
+struct Placed {
+    tensor: TorchTensor,
+    /// Its bytes where they are more than those of its storage, else 0.
+    expanded: u64,
+}
+
 /// Why a tensor has no place.
 enum Trouble {
     /// Legal, and not decoded.
@@ -269,7 +275,7 @@ fn place(
     entry: &Entry<'_>,
     places: &Places,
     file: usize,
-) -> std::result::Result<TorchTensor, Trouble> {
+) -> std::result::Result<Placed, Trouble> {
     let tensor = match entry {
         Entry::Tensor(tensor) => tensor,
         Entry::Unread(what) => return Err(Trouble::Unread(what)),
@@ -297,13 +303,12 @@ fn place(
         let len = bytes.end - bytes.start;
         return Err(Trouble::Broken(format!("reaches {span} bytes into a storage of {len} bytes")));
     }
-    if byte_count > bytes.end - bytes.start {
-        return Err(Trouble::Unread("an expanded view, longer than its storage"));
-    }
+    let expanded = if byte_count > bytes.end - bytes.start { byte_count } else { 0 };
     // Nothing is read of an empty tensor, wherever it claims to begin.
     let offset = if byte_count == 0 { bytes.start } else { bytes.start + tensor.offset * width };
     let info = TensorInfo { name: name.to_owned(), dtype, shape, file, offset, bytes: byte_count };
-    Ok(TorchTensor { info, strides: (!is_row_major(tensor)).then(|| tensor.strides.to_vec()) })
+    let strides = (!is_row_major(tensor)).then(|| tensor.strides.to_vec());
+    Ok(Placed { tensor: TorchTensor { info, strides }, expanded })
 }
 
 /// Bytes of one element.
