@@ -114,6 +114,8 @@ fn torch_name(name: &str) -> Meaning {
         }
         "qint32" => return Meaning::Dtype(Element::Foreign(4)),
         "device" => return Meaning::Inert,
+        "per_tensor_affine" | "per_channel_affine" | "per_channel_affine_float_qparams" => return Meaning::Inert,
+        "per_tensor_symmetric" | "per_channel_symmetric" | "strided" | "sparse_coo" => return Meaning::Inert,
         _ => return Meaning::Forbidden,
     };
     Meaning::Dtype(Element::Of(dtype))

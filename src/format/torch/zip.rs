@@ -113,6 +113,9 @@ fn member(cursor: &mut Cursor<'_>, path: &Path, source: &dyn ReadAt) -> Result<(
     if flags & 1 != 0 {
         return Err(cursor.unsupported(format!("zip member {shown} is encrypted")));
     }
+    if method != 0 && name.contains("/code/") {
+        return Err(cursor.unsupported("a TorchScript archive, a program with its weights (expected a state dictionary)"));
+    }
     if method != 0 {
         return Err(
             cursor.unsupported(format!("zip member {shown} is compressed; PyTorch stores its members as they are"))
