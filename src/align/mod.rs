@@ -3,10 +3,12 @@
 pub mod prefix;
 pub mod shared;
 pub mod turned;
+mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::checkpoint::Warning;
+use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Role, words};
 use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
@@ -64,6 +66,17 @@ pub struct Alignment {
     pub warnings: Vec<Warning>,
 }
 
+impl Alignment {
+    fn add_common_rows(&mut self, common: vocabulary::Common, via: Via) {
+        let [base_rest, target_rest] = common.rest;
+        let left = |tensor: Logical| Unmatched { tensor, why: Why::NoSuchName };
+        self.base_left.extend(base_rest.map(left));
+        self.target_left.extend(target_rest.map(left));
+        let [base, target] = common.sides;
+        self.pairs.push(Pair { base, target, via, by_name: false });
+    }
+}
+
 /// Pairs the tensors of two models. `keep` says which names the filter lets through.
 pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bool) -> Alignment {
     let (base, target) = (base_model.logicals.as_slice(), target_model.logicals.as_slice());
@@ -88,7 +101,9 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     pair_by_meaning(&mut left, facts, &mut out.pairs);
     left[0].restore(&cut[0], base);
     left[1].restore(&cut[1], target);
-    pair_tied_head(&mut left, base, target, &mut out.pairs);
+    let tokenizers = [base_model, target_model].map(|model| model.tokenizer.as_ref());
+    pair_common_rows(&mut left, tokenizers, &mut out);
+    pair_tied_head(&mut left, [base, target], tokenizers, &mut out);
     let [base_pool, target_pool] = left;
     let reasons = [base_pool.reasons(&target_pool, &mappings, true), target_pool.reasons(&base_pool, &mappings, false)];
     let [base_reasons, target_reasons] = reasons;
@@ -245,20 +260,50 @@ fn pair_turned(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
     }
 }
 
+/// Embeddings and heads of one place whose numbers of rows differ: paired by the rows that both vocabularies have. The
+/// other rows belong to nobody.
+fn pair_common_rows(left: &mut [Pool<'_>; 2], tokenizers: [Option<&Tokenizer>; 2], out: &mut Alignment) {
+    let targets = left[1].open();
+    for base in left[0].open() {
+        let mut of_place = targets.iter().filter(|target| target.place() == base.place());
+        let (Some(&target), None) = (of_place.next(), of_place.next()) else { continue };
+        let Some(common) = vocabulary::common([base, target], tokenizers) else { continue };
+        left[0].by_name.remove(base.name.as_str());
+        left[1].by_name.remove(target.name.as_str());
+        out.add_common_rows(common, Via::Split);
+    }
+}
+
 /// An output head stored on one side only goes with the other side's embedding.
-fn pair_tied_head(left: &mut [Pool<'_>; 2], base: &[Logical], target: &[Logical], pairs: &mut Vec<Pair>) {
-    let only = |all: &[Logical], role: Role| {
-        let mut found = all.iter().filter(|l| is_text_weight(l, role)).cloned();
+fn pair_tied_head(
+    left: &mut [Pool<'_>; 2],
+    all: [&[Logical]; 2],
+    tokenizers: [Option<&Tokenizer>; 2],
+    out: &mut Alignment,
+) {
+    let only = |side: usize, role: Role| {
+        let mut found = all[side].iter().filter(|l| is_text_weight(l, role)).cloned();
         let first = found.next();
         if found.next().is_some() { None } else { first }
     };
-    let sides = [base, target];
     for (side, other) in [(0, 1), (1, 0)] {
-        let (Some(head), None) = (only(sides[side], Role::LmHead), only(sides[other], Role::LmHead)) else { continue };
-        let Some(embed) = only(sides[other], Role::Embed) else { continue };
-        if head.shape == embed.shape && left[side].by_name.remove(head.name.as_str()).is_some() {
-            let (base, target) = if side == 0 { (head, embed) } else { (embed, head) };
-            pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
+        let (Some(head), None) = (only(side, Role::LmHead), only(other, Role::LmHead)) else { continue };
+        let Some(embed) = only(other, Role::Embed) else { continue };
+        let sides = if side == 0 { [&head, &embed] } else { [&embed, &head] };
+        let common = vocabulary::common(sides, tokenizers);
+        if common.is_none() && head.shape != embed.shape || left[side].by_name.remove(head.name.as_str()).is_none() {
+            continue;
+        }
+        match common {
+            // The rows of the embedding have a pair of their own.
+            Some(mut common) => {
+                common.rest[other] = None;
+                out.add_common_rows(common, Via::Tied);
+            }
+            None => {
+                let [base, target] = sides.map(Clone::clone);
+                out.pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
+            }
         }
     }
 }

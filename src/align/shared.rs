@@ -46,12 +46,13 @@ pub fn shared(alignments: &[Alignment]) -> Shared {
     Shared { tensors: tensors.collect(), bases }
 }
 
-/// Matrices paired in their own layer, by the target's name.
+/// Matrices paired in their own layer, by the target's name; not those of which a base has some rows only.
 fn matrices(alignment: &Alignment) -> BTreeMap<&str, usize> {
     let pairs = alignment.pairs.iter().enumerate();
     pairs
         .filter(|(_, p)| p.target.meaning.class == Class::Matrix && p.via != Via::Tied)
         .filter(|(_, p)| p.base.meaning.layer == p.target.meaning.layer)
+        .filter(|(_, p)| !p.target.is_cut_by_token())
         .map(|(at, p)| (p.target.name.as_str(), at))
         .collect()
 }

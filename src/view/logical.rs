@@ -150,6 +150,11 @@ impl Logical {
         }
     }
 
+    /// Whether it is a choice among the rows of a table of tokens.
+    pub fn is_cut_by_token(&self) -> bool {
+        matches!(self.meaning.role, Role::Embed | Role::LmHead) && matches!(self.source.rows, RowOrder::Runs(_))
+    }
+
     /// Whether its values are codes with scales.
     pub fn is_quantised(&self) -> bool {
         matches!(self.source.origin, Origin::Quantised(_)) || self.dtype.kind() == Kind::Block

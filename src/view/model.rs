@@ -65,10 +65,15 @@ impl Model {
         self.places.get(place)
     }
 
-    /// Takes over how a tensor turned out to be read when it was held against the other side.
+    /// Takes over how a tensor turned out to be read when it was held against the other side; not that some tokens were
+    /// left out.
     pub fn adopt(&mut self, logical: &Logical) {
-        if let Some(own) = self.places.get_mut(&logical.place()).filter(|own| own.name == logical.name) {
-            *own = logical.clone();
+        if logical.is_cut_by_token() {
+            return;
+        }
+        let own = self.places.entry(logical.place()).or_insert_with(|| logical.clone());
+        if own.name == logical.name {
+            own.clone_from(logical);
         }
     }
 

@@ -28,6 +28,8 @@ pub struct View<'a> {
     transposed: bool,
     order: RowOrder,
     column_order: Option<Arc<[Run]>>,
+    /// Logical row that each run begins with, where the order is one of runs.
+    firsts: Vec<usize>,
     undo: Undo,
     rows: usize,
     columns: usize,
@@ -71,6 +73,10 @@ impl<'a> View<'a> {
             transposed: logical.source.transposed,
             order: logical.source.rows.clone(),
             column_order: logical.source.columns.clone(),
+            firsts: match &logical.source.rows {
+                RowOrder::Runs(runs) => firsts(runs),
+                _ => Vec::new(),
+            },
             undo: logical.source.undo,
             rows: size(rows),
             columns: size(columns) * parts,
@@ -153,7 +159,7 @@ impl<'a> View<'a> {
             RowOrder::All => self.read_turned(rows, out, wanted),
             RowOrder::Runs(runs) => {
                 let mut at = 0;
-                for stretch in stretches(runs, rows) {
+                for stretch in stretches(runs, &self.firsts, rows) {
                     let here = &mut out[at * columns..][..stretch.len() * columns];
                     at += stretch.len();
                     self.read_turned(stretch, here, wanted)?;
@@ -306,32 +312,46 @@ fn interleaved_row(row: usize, head: usize) -> usize {
 /// Puts the columns of each row into the order of `runs`, which name every column once.
 fn reorder_columns(runs: &[Run], columns: usize, out: &mut [f32]) {
     let mut stored = vec![0.0; columns];
+    let stretches = stretches(runs, &firsts(runs), 0..columns);
     for row in out.chunks_exact_mut(columns) {
         stored.copy_from_slice(row);
         let mut at = 0;
-        for stretch in stretches(runs, 0..columns) {
+        for stretch in &stretches {
             row[at..at + stretch.len()].copy_from_slice(&stored[stretch.clone()]);
             at += stretch.len();
         }
     }
 }
 
-/// The consecutive stored rows behind the logical rows `rows`, in order.
-fn stretches(runs: &[Run], rows: Range<usize>) -> Vec<Range<usize>> {
+/// The logical row that each run begins with.
+fn firsts(runs: &[Run]) -> Vec<usize> {
+    let first = |next: &mut usize, run: &Run| {
+        let first = *next;
+        *next += size(run.count);
+        Some(first)
+    };
+    runs.iter().scan(0, first).collect()
+}
+
+/// The consecutive stored rows behind the logical rows `rows`, in order; `firsts` are the rows that the runs begin with.
+fn stretches(runs: &[Run], firsts: &[usize], rows: Range<usize>) -> Vec<Range<usize>> {
     let mut out = Vec::new();
-    let mut first = 0;
-    for run in runs {
+    let touched = firsts.partition_point(|&first| first <= rows.start).saturating_sub(1);
+    for (run, &first) in runs.iter().zip(firsts).skip(touched) {
         let (start, count, step) = (size(run.start), size(run.count), size(run.step));
-        let from = rows.start.max(first) - first;
-        let to = rows.end.min(first + count).saturating_sub(first);
-        if from < to {
-            if step == 1 {
-                out.push(start + from..start + to);
-            } else {
-                out.extend((from..to).map(|i| start + i * step..start + i * step + 1));
-            }
+        if first >= rows.end {
+            break;
         }
-        first += count;
+        let from = rows.start.max(first) - first;
+        let to = rows.end.min(first + count) - first;
+        if from >= to {
+            continue;
+        }
+        if step == 1 {
+            out.push(start + from..start + to);
+        } else {
+            out.extend((from..to).map(|i| start + i * step..start + i * step + 1));
+        }
     }
     out
 }
@@ -348,8 +368,12 @@ mod tests {
     #[test]
     fn runs_give_their_rows_in_order() {
         let runs = [Run { start: 10, count: 3, step: 1 }, Run { start: 0, count: 2, step: 2 }];
-        assert_eq!(stretches(&runs, 1..5), [11..13, 0..1, 2..3]);
-        assert_eq!(stretches(&runs, 2..4), [12..13, 0..1]);
+        let firsts = firsts(&runs);
+        assert_eq!(firsts, [0, 3]);
+        assert_eq!(stretches(&runs, &firsts, 1..5), [11..13, 0..1, 2..3]);
+        assert_eq!(stretches(&runs, &firsts, 2..4), [12..13, 0..1]);
+        assert_eq!(stretches(&runs, &firsts, 4..5), [2..3]);
+        assert!(stretches(&runs, &firsts, 3..3).is_empty());
     }
 
     #[test]

@@ -114,7 +114,9 @@ fn member(cursor: &mut Cursor<'_>, path: &Path, source: &dyn ReadAt) -> Result<(
         return Err(cursor.unsupported(format!("zip member {shown} is encrypted")));
     }
     if method != 0 && name.contains("/code/") {
-        return Err(cursor.unsupported("a TorchScript archive, a program with its weights (expected a state dictionary)"));
+        return Err(
+            cursor.unsupported("a TorchScript archive, a program with its weights (expected a state dictionary)")
+        );
     }
     if method != 0 {
         return Err(

@@ -299,7 +299,8 @@ impl Namer {
                 words.push("experts");
             }
             let projector = component == Component::Projector;
-            words.extend(path.modules.iter().map(|module| if projector { layer_number(module) } else { cross(module) }));
+            words
+                .extend(path.modules.iter().map(|module| if projector { layer_number(module) } else { cross(module) }));
         }
         match rule {
             // The correction bias has no weight beside it, and schemes differ in its last word.
