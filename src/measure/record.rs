@@ -67,7 +67,7 @@ impl Record {
             return Figures { reason: Some(reason), ..Figures::default() };
         }
         let change = Figures {
-            relative_change: (s.aa > 0.0).then(|| if self.identical { 0.0 } else { (s.dd / s.aa).sqrt() }),
+            relative_change: (s.aa > 0.0).then(|| if self.is_equal() { 0.0 } else { (s.dd / s.aa).sqrt() }),
             max_abs_diff: Some(s.max_abs_diff),
             ..Figures::default()
         };
@@ -81,7 +81,7 @@ impl Record {
             return Figures { reason: Some(reason.to_owned()), ..change };
         }
         let norms = s.aa.sqrt() * s.bb.sqrt();
-        let cosine = if self.identical { 1.0 } else { bounded(s.ab / norms) };
+        let cosine = if self.is_equal() { 1.0 } else { bounded(s.ab / norms) };
         let expected = bounded(self.row_products / self.columns as f64 / norms);
         Figures {
             cosine: Some(cosine),
@@ -99,8 +99,14 @@ impl Record {
             return None;
         }
         let norms = c.aa.sqrt() * c.bb.sqrt();
-        let cosine = if self.identical { 1.0 } else { bounded(c.ab / norms) };
+        let cosine = if self.is_equal() { 1.0 } else { bounded(c.ab / norms) };
         excess(cosine, bounded(c.row_products / self.columns as f64 / norms))
+    }
+
+    /// Whether all values are equal, however they are stored.
+    fn is_equal(&self) -> bool {
+        let no_difference = self.sums.dd == 0.0 && self.sums.max_abs_diff == 0.0;
+        self.identical || no_difference && self.sums.nonfinite == [0, 0]
     }
 
     fn undefined(&self) -> Option<String> {
@@ -131,7 +137,7 @@ impl Record {
         if aa <= 0.0 || bb <= 0.0 {
             return None;
         }
-        if self.identical {
+        if self.is_equal() {
             return Some(1.0);
         }
         Some(bounded((s.ab - s.a * s.b / n) / (aa.sqrt() * bb.sqrt())))
