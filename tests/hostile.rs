@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 use wcmp::format::bytes::Io;
 use wcmp::format::open::open_checkpoint;
 
+#[path = "support/hostile_gguf.rs"]
+mod hostile_gguf;
+#[path = "support/hostile_torch.rs"]
+mod hostile_torch;
+
 /// A checkpoint of one or more files, and its message.
 struct Case {
     /// Path in the folder: a file, or a directory.
@@ -400,6 +405,7 @@ fn adapter(a: &str, b: &str) -> (&'static str, Vec<u8>) {
 
 /// Directories: name, files, and what is said behind `hostile/`.
 fn directories() -> Vec<Case> {
+    use hostile_gguf::part as gguf_part;
     let index = |map: &str| format!(r#"{{"metadata":{{}},"weight_map":{map}}}"#).into_bytes();
     let one = || ("model.safetensors", sound());
     let with_index = |map: &str| {
@@ -583,6 +589,75 @@ fn directories() -> Vec<Case> {
             vec![one(), ("config.json", b"{\"time_step_limit\":[0.0,Infinity]}".to_vec())],
             "",
         ),
+        (
+            "gguf-part-missing",
+            vec![
+                ("m-00001-of-00003.gguf", gguf_part(0, 3, 3, "x")),
+                ("m-00003-of-00003.gguf", gguf_part(2, 3, 3, "z")),
+            ],
+            "gguf-part-missing/m-00001-of-00003.gguf: its part \"m-00002-of-00003.gguf\" is not there: not downloaded \
+             (expected all parts)",
+        ),
+        (
+            "gguf-parts-of-another-count",
+            vec![
+                ("m-00001-of-00002.gguf", gguf_part(0, 3, 2, "x")),
+                ("m-00002-of-00002.gguf", gguf_part(1, 3, 2, "y")),
+            ],
+            "gguf-parts-of-another-count/m-00001-of-00002.gguf: states that it is part 1 of 3, found as 1 of 2",
+        ),
+        (
+            "gguf-parts-in-another-order",
+            vec![
+                ("m-00001-of-00002.gguf", gguf_part(1, 2, 2, "x")),
+                ("m-00002-of-00002.gguf", gguf_part(0, 2, 2, "y")),
+            ],
+            "gguf-parts-in-another-order/m-00001-of-00002.gguf: states that it is part 2 of 2, found as 1 of 2",
+        ),
+        (
+            "gguf-parts-of-other-tensors",
+            vec![
+                ("m-00001-of-00002.gguf", gguf_part(0, 2, 5, "x")),
+                ("m-00002-of-00002.gguf", gguf_part(1, 2, 5, "y")),
+            ],
+            "gguf-parts-of-other-tensors/m-00001-of-00002.gguf: the parts hold 2 tensors, split.tensors.count is 5",
+        ),
+        (
+            "gguf-tensor-in-two-parts",
+            vec![
+                ("m-00001-of-00002.gguf", gguf_part(0, 2, 2, "x")),
+                ("m-00002-of-00002.gguf", gguf_part(1, 2, 2, "x")),
+            ],
+            "gguf-tensor-in-two-parts/m-00001-of-00002.gguf: tensor \"x\" occurs in two parts",
+        ),
+        (
+            "gguf-several-models",
+            vec![("m-Q4_0.gguf", hostile_gguf::sound()), ("m-Q8_0.gguf", hostile_gguf::sound())],
+            "gguf-several-models: several models: \"m-Q4_0\", \"m-Q8_0\" (expected one: name its file)",
+        ),
+        (
+            "gguf-tower-with-a-tensor-of-the-model",
+            vec![("m-Q8_0.gguf", hostile_gguf::sound()), ("mmproj-F16.gguf", hostile_gguf::sound())],
+            "gguf-tower-with-a-tensor-of-the-model/mmproj-F16.gguf: tensor \"blk.0.attn_q.weight\" stands in another \
+             file of the model too (expected one)",
+        ),
+        (
+            "legal-gguf-in-two-parts",
+            vec![
+                ("m-00001-of-00002.gguf", gguf_part(0, 2, 2, "x")),
+                ("m-00002-of-00002.gguf", gguf_part(1, 2, 2, "y")),
+            ],
+            "",
+        ),
+        (
+            "torch-index-of-another-file",
+            vec![
+                ("pytorch_model.bin.index.json", index(r#"{"v":"pytorch_model-00001-of-00001.bin"}"#)),
+                ("pytorch_model-00001-of-00001.bin", hostile_torch::sound()),
+            ],
+            "torch-index-of-another-file/pytorch_model.bin.index.json: tensor \"v\" is mapped to \
+             \"pytorch_model-00001-of-00001.bin\", which does not hold it",
+        ),
         ("legal-one-name-twice-with-equal-bytes", vec![("1.safetensors", sound()), ("2.safetensors", sound())], ""),
     ];
     let case = |(name, files, message): (&str, Vec<(&str, Vec<u8>)>, &str)| Case {
@@ -594,12 +669,16 @@ fn directories() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    let single = single_files().into_iter().map(|(name, content, what)| {
-        let name = format!("{name}.safetensors");
-        let message = if what.is_empty() { what } else { format!("{name}: {what}") };
-        Case { name: name.clone(), files: vec![(name, content)], message }
-    });
-    single.chain(directories()).collect()
+    let single = |rows: Vec<(&'static str, Vec<u8>, String)>, extension: &'static str| {
+        rows.into_iter().map(move |(name, content, what)| {
+            let name = format!("{name}.{extension}");
+            let message = if what.is_empty() { what } else { format!("{name}: {what}") };
+            Case { name: name.clone(), files: vec![(name, content)], message }
+        })
+    };
+    let files = single(single_files(), "safetensors");
+    let files = files.chain(single(hostile_gguf::rows(), "gguf")).chain(single(hostile_torch::rows(), "bin"));
+    files.chain(directories()).collect()
 }
 
 fn folder() -> PathBuf {
@@ -665,21 +744,24 @@ fn every_hostile_checkpoint_gives_its_message_at_once_either_way_it_is_read() {
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
+/// What opening `content` under the name `name` in a scratch directory answers: never more than one line.
+fn ask(scratch: &Path, name: &str, content: &[u8]) -> Option<String> {
+    let path = scratch.join(name);
+    fs::write(&path, content).unwrap();
+    let error = open_checkpoint(&path, Io::Mmap).err().map(|error| error.to_string());
+    if let Some(text) = &error {
+        assert!(text.starts_with(path.to_str().unwrap()) && !text.contains(char::is_control), "{text}");
+    }
+    error
+}
+
 /// What damage does at each place of a sound file: never a panic, and never a message of more than one line.
 #[test]
 fn damage_at_any_byte_ends_in_an_answer_of_one_line() {
     let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("model.safetensors");
     let sound =
         safetensors(&header(&[entry("a.weight", "BF16", "[2,3]", 0, 12), entry("\\u00e9", "F4", "[4]", 12, 14)]), 14);
-    let ask = |content: &[u8]| {
-        fs::write(&path, content).unwrap();
-        let error = open_checkpoint(&path, Io::Mmap).err().map(|error| error.to_string());
-        if let Some(text) = &error {
-            assert!(text.starts_with(path.to_str().unwrap()) && !text.contains(char::is_control), "{text}");
-        }
-        error
-    };
+    let ask = |content: &[u8]| ask(scratch.path(), "model.safetensors", content);
     assert_eq!(ask(&sound), None);
     for at in 0..sound.len() {
         assert!(ask(&sound[..at]).is_some(), "cut at {at}");
@@ -694,5 +776,27 @@ fn damage_at_any_byte_ends_in_an_answer_of_one_line() {
         let mut shortened = sound.clone();
         shortened.remove(at);
         assert!(ask(&shortened).is_some(), "removed at {at}");
+    }
+}
+
+/// The same for GGUF and PyTorch files, which may hold bytes that nothing refers to.
+#[test]
+fn damage_at_any_byte_of_other_formats_ends_in_an_answer_of_one_line() {
+    let scratch = tempfile::tempdir().unwrap();
+    for (name, sound) in [("m.gguf", hostile_gguf::sound()), ("m.bin", hostile_torch::sound())] {
+        let ask = |content: &[u8]| ask(scratch.path(), name, content);
+        assert_eq!(ask(&sound), None);
+        for at in 0..sound.len() {
+            assert!(ask(&sound[..at]).is_some(), "{name} cut at {at}");
+            let mut damaged = sound.clone();
+            damaged[at] = [0, 0x7f, 0xff, sound[at] ^ 1][at % 4];
+            ask(&damaged);
+            let mut doubled = sound.clone();
+            doubled.insert(at, sound[at]);
+            ask(&doubled);
+            let mut shortened = sound.clone();
+            shortened.remove(at);
+            ask(&shortened);
+        }
     }
 }

@@ -44,7 +44,9 @@ pub(super) fn read(path: &Path, source: &mut ByteSource, file: usize) -> Result<
             Err(Error::unsupported(path, "a Git LFS pointer: not downloaded (expected the file it stands for)"))
         }
         Kind::WebPage => Err(Error::unsupported(path, "a web page (expected a weight file)")),
-        Kind::Unknown => Err(Error::unsupported(path, "no weight file of a known format (expected safetensors)")),
+        Kind::Unknown => {
+            Err(Error::unsupported(path, "no weight file of a known format (expected safetensors, GGUF or PyTorch)"))
+        }
     }
 }
 

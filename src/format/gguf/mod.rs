@@ -13,7 +13,7 @@ use std::path::Path;
 pub use config::{architecture, declared_base, to_config, tokens};
 pub use conversion::{HalfSplit, Tiles, norm_offset, row_order, tiled};
 pub use metadata::{MetaValue, Metadata, NumberList, TextList};
-pub use split::{SplitName, join_splits};
+pub use split::{SplitName, join_splits, missing_part};
 
 use super::cursor::Cursor;
 use super::read_at::ReadAt;

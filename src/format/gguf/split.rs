@@ -36,6 +36,12 @@ impl SplitName {
     }
 }
 
+/// The first part that `names`, the sorted file names of a split model, lack.
+pub fn missing_part(names: &[&str]) -> Option<String> {
+    let siblings = SplitName::parse(names.first()?)?.siblings();
+    siblings.into_iter().find(|part| names.binary_search(&part.as_str()).is_err())
+}
+
 /// Joins the parts of a split model, given in order with their paths: the metadata of the first file and the tensors
 /// of all, whose [`file`](crate::model::checkpoint::TensorInfo::file) stays as it was read.
 ///
@@ -48,11 +54,9 @@ pub fn join_splits(parts: Vec<(PathBuf, GgufFile)>) -> Result<GgufFile> {
         match part.split {
             Some(split) if split.count == count && split.index == at => {}
             Some(split) => {
-                let (index, count) = (split.index + 1, split.count);
-                return Err(Error::malformed(
-                    path,
-                    format!("states that it is part {index} of {count}, found as {}", at + 1),
-                ));
+                let (index, stated) = (split.index + 1, split.count);
+                let what = format!("states that it is part {index} of {stated}, found as {} of {count}", at + 1);
+                return Err(Error::malformed(path, what));
             }
             None if count == 1 => {}
             None => return Err(Error::malformed(path, "lacks the keys of a split model (split.no, split.count)")),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::adapter::Adapter;
 use super::bytes::{self, ByteSource, Io};
 use super::folder::Folder;
+use super::gguf::GgufFile;
 use super::index::{self, Index};
 use super::merge::{self, Shard};
 use super::weights::{self, Choice};
@@ -400,6 +401,13 @@ impl Stored {
         let parts: Vec<_> = shards.iter_mut().filter_map(part).collect();
         if parts.is_empty() {
             return Ok(());
+        }
+        let names: Vec<&str> = shards.iter().map(|shard| shard.name.as_str()).collect();
+        if let (Some((path, GgufFile { split: Some(_), .. })), Some(missing)) =
+            (parts.first(), gguf::missing_part(&names))
+        {
+            let what = format!("its part {} is not there: not downloaded (expected all parts)", quoted(&missing));
+            return Err(Error::malformed(path, what));
         }
         let whole = gguf::join_splits(parts)?;
         if self.config.is_none() {
