@@ -7,9 +7,13 @@
 use std::path::Path;
 
 use wcmp::format::bytes::Io;
-use wcmp::format::gguf::{declared_base, join_splits, norm_offset, parse_gguf, row_order, to_config, tokens};
+use wcmp::format::gguf::{declared_base, join_splits, norm_offset, parse_gguf, row_order, tiled, to_config, tokens};
 use wcmp::format::open::open_checkpoint;
 use wcmp::format::torch::parse_torch;
+use wcmp::model::checkpoint::TensorInfo;
+use wcmp::numeric::rows::RowSource;
+use wcmp::view::model::Model;
+use wcmp::view::pieces::pieces;
 
 /// Opens a checkpoint of these files, and checks that its tensors lie in them.
 fn open(files: &[(&str, &[u8])]) {
@@ -24,8 +28,29 @@ fn open(files: &[(&str, &[u8])]) {
             let end = tensor.offset.checked_add(tensor.bytes).expect("an end");
             assert!(tensor.bytes == 0 || end <= opened.checkpoint.files[tensor.file].bytes, "past the end");
         }
+        read_rows(&Model::new(opened));
     }
 }
+
+/// Reads the first and the last row of every tensor, and of every piece of a fused one.
+fn read_rows(model: &Model) {
+    let pieces = model.logicals.iter().flat_map(|logical| pieces(logical, &model.facts));
+    for logical in model.logicals.iter().cloned().chain(pieces.take(PIECES)) {
+        let Ok(view) = model.view(&logical) else { continue };
+        let (rows, columns) = (view.rows(), view.columns());
+        if rows > 0 && columns <= COLUMNS {
+            let mut row = vec![0.0; columns];
+            view.read_rows(0..1, &mut row).expect("a first row");
+            view.read_rows(rows - 1..rows, &mut row).expect("a last row");
+        }
+    }
+}
+
+/// Longest row that is read; a tensor without bytes may have any number of columns.
+const COLUMNS: usize = 1 << 16;
+
+/// Most pieces that are read.
+const PIECES: usize = 1 << 8;
 
 /// A safetensors file.
 pub fn header(data: &[u8]) {
@@ -58,6 +83,9 @@ pub fn gguf(data: &[u8]) {
             order.stored_row(rows.saturating_sub(1), rows);
         }
         norm_offset(&file.metadata, &tensor.name);
+        if let Some(tiles) = tiled(&file.metadata, &tensor.name) {
+            tiles.end();
+        }
     }
     to_config(&file);
     declared_base(&file.metadata);
@@ -65,7 +93,11 @@ pub fn gguf(data: &[u8]) {
         assert_eq!(tokens.iter().count(), tokens.len());
     }
     let _ = join_splits(vec![(path.to_path_buf(), file)]);
+    open(&[("model.gguf", data)]);
 }
+
+/// Bytes that are read of a view, which may be longer than its file.
+const PART: u64 = 1 << 12;
 
 /// A PyTorch file.
 pub fn torch(data: &[u8]) {
@@ -79,6 +111,15 @@ pub fn torch(data: &[u8]) {
                 let len = view.len().min(out.len() as u64);
                 view.read(&data, 0..len, &mut out).expect("elements inside the file");
                 view.read(&data, view.len() - len..view.len(), &mut out).expect("elements inside the file");
+        let TensorInfo { offset, bytes, .. } = tensor.info;
+        match tensor.scattered() {
+            None => assert!(offset.checked_add(bytes).is_some_and(|end| end <= data.len() as u64), "past the end"),
+            Some(view) => {
+                assert_eq!(view.len(), bytes);
+                let part = bytes.min(PART);
+                let mut out = vec![0; part as usize];
+                view.read(&data, 0..part, &mut out).expect("elements inside the file");
+                view.read(&data, bytes - part..bytes, &mut out).expect("elements inside the file");
             }
         }
     }
