@@ -101,6 +101,7 @@ mod tests {
             ab: sum(&|x, y| x * y),
             aa: sum(&|x, _| x * x),
             bb: sum(&|_, y| y * y),
+            dd: sum(&|x, y| (x - y) * (x - y)),
             ..Sums::default()
         };
         Record { sums, columns: a.len() as u64, ..Record::default() }

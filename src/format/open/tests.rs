@@ -228,7 +228,10 @@ fn a_path_without_weights_is_an_error() {
     tree.put("m/config.json", "{");
     assert!(tree.error("m").starts_with("m/config.json: not JSON: EOF"));
     tree.put("notes.txt", "hello");
-    assert_eq!(tree.error("notes.txt"), "notes.txt: no weight file of a known format (expected safetensors)");
+    assert_eq!(
+        tree.error("notes.txt"),
+        "notes.txt: no weight file of a known format (expected safetensors, GGUF or PyTorch)"
+    );
     tree.put("a/adapter_model.safetensors", weights(&[("a", &[1])]));
     assert_eq!(tree.error("a"), "a: an adapter's weights without adapter_config.json beside them (expected both)");
 }

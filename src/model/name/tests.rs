@@ -593,16 +593,23 @@ fn vision_towers() {
         ",
     );
     check(
-        "LLaVA, InternVL, Gemma-3",
+        "LLaVA, Gemma-3",
         None,
         "
         language_model.model.layers.0.self_attn.q_proj.weight [8,8] = text, layer 0, q, q.weight, matrix
         language_model.lm_head.weight [32,8] = text, final, lm_head, lm_head.weight, matrix
         vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight [8,8] = vision, layer 0, q, q.weight, matrix
-        multi_modal_projector.linear_1.weight [8,8] = projector, -, projector, projector.linear_1.weight, matrix
-        multi_modal_projector.linear_1.bias [8] = projector, -, bias, projector.linear_1.bias, vector
+        multi_modal_projector.linear_1.weight [8,8] = projector, -, projector, projector.1.weight, matrix
+        multi_modal_projector.linear_1.bias [8] = projector, -, bias, projector.1.bias, vector
         multi_modal_projector.mm_input_projection_weight [8,8] = projector, -, projector, projector.mm_input_projection_weight, matrix
         multi_modal_projector.mm_soft_emb_norm.weight [8] = projector, -, norm, projector.norm:mm_soft_emb_norm.weight, norm
+        ",
+    );
+    check(
+        "InternVL",
+        None,
+        "
+        language_model.model.layers.0.self_attn.q_proj.weight [8,8] = text, layer 0, q, q.weight, matrix
         mlp1.1.weight [8,8] = projector, -, projector, projector.1.weight, matrix
         ",
     );
