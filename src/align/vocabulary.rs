@@ -1,5 +1,6 @@
 //! Embeddings and output heads of unequal numbers of rows: the rows of the tokens that both sides have.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::tokenizer::{Tokenizer, shared};
@@ -33,7 +34,11 @@ pub(super) fn common(sides: [&Logical; 2], tokenizers: [Option<&Tokenizer>; 2]) 
     let counts = sides.map(|l| usize::try_from(l.shape[0]).unwrap_or(usize::MAX));
     // A tokenizer is that of the text part.
     let tokenizers = tokenizers.map(|tokenizer| tokenizer.filter(|_| base.meaning.component == Component::Text));
-    let rows = shared(tokenizers[0], tokenizers[1], counts);
+    let mut rows = shared(tokenizers[0], tokenizers[1], counts);
+    // Two strings of one id are one row.
+    rows.dedup_by_key(|pair| pair[0]);
+    let mut taken = BTreeSet::new();
+    rows.retain(|pair| taken.insert(pair[1]));
     if rows.is_empty() {
         return None;
     }
