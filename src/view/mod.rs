@@ -8,5 +8,6 @@ pub mod logical;
 pub mod model;
 pub mod pieces;
 pub mod place;
+pub mod qkv;
 pub mod quantised;
 pub mod reader;

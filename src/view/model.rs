@@ -15,7 +15,7 @@ use crate::numeric::quant::ggml;
 
 use super::converted::{self, original_shape};
 use super::logical::{Logical, Origin, RowOrder, Source, Undo, fold};
-use super::pieces::{Facts, pieces};
+use super::pieces::{Facts, pieces, turned_experts};
 use super::place::Place;
 use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised};
 use super::reader::View;
@@ -46,6 +46,7 @@ impl Model {
         let width = embed.and_then(|l| l.shape.get(1).copied());
         turn_conv1d(&mut logicals, width);
         let mut facts = Facts::new(opened.checkpoint.config.as_ref(), width);
+        facts.turned_experts = turned_experts(&logicals, facts.hidden);
         // llama.cpp adds the 1 to gains and takes gate and up apart when it converts.
         facts.zero_centred_gains &= opened.checkpoint.format != Format::Gguf;
         facts.interleaved_experts &= opened.checkpoint.format != Format::Gguf;

@@ -1,4 +1,4 @@
-//! Fused and stacked tensors cut into the matrices that other layouts store apart (formats.md, sections 1.3 and 1.7).
+//! Fused and stacked tensors cut into what other layouts store apart (formats.md, sections 1.3 and 1.7).
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use crate::model::name::Meaning;
 use crate::model::words::{Class, Role};
 
 use super::logical::{Logical, Origin, RowOrder, Run, Source, fold};
+use super::qkv;
 
 /// What a model says of itself that its fused tensors need.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,39 +22,27 @@ pub struct Facts {
     pub head_dim: Option<u64>,
     /// Rows of the low-rank key and of the value of a head: without its rotary part, `qk_nope_head_dim`, and `v_head_dim`.
     pub low_rank_head: Option<(u64, u64)>,
-    /// Heads of linear attention.
-    pub linear: Option<LinearHeads>,
     /// Whether gate and up rows alternate in stacked experts (gpt-oss).
     pub interleaved_experts: bool,
+    /// Whether stacked experts are stored (in, out), where the shape of one of them shows it.
+    pub turned_experts: Option<bool>,
+    /// Heads of linear attention.
+    pub linear: Option<LinearHeads>,
     /// Whether norm gains are stored less 1 (formats.md, section 2).
     pub zero_centred_gains: bool,
 }
 
-/// Heads of linear attention (Qwen3-Next): keys and queries have as many, values a whole multiple of that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Heads of a gated delta rule (Qwen3-Next, Qwen3.5).
+#[derive(Debug, Clone, Copy)]
 pub struct LinearHeads {
-    /// Key heads, and as many query heads.
-    pub key_heads: u64,
-    /// Rows of a key head.
+    /// Key heads, and query heads.
+    pub keys: u64,
+    /// Value heads, a multiple of the key heads.
+    pub values: u64,
+    /// Size of a key head.
     pub key_dim: u64,
-    /// Value heads that share a key head.
-    pub values_per_key: u64,
-    /// Rows of a value head.
+    /// Size of a value head.
     pub value_dim: u64,
-}
-
-impl LinearHeads {
-    fn new(config: &Config) -> Option<Self> {
-        let value = |key| config.text_integer(&[key]);
-        let key_heads = value("linear_num_key_heads").filter(|&heads| heads > 0)?;
-        let value_heads = value("linear_num_value_heads")?;
-        Some(Self {
-            key_heads,
-            key_dim: value("linear_key_head_dim")?,
-            values_per_key: value_heads.is_multiple_of(key_heads).then_some(value_heads / key_heads)?,
-            value_dim: value("linear_value_head_dim")?,
-        })
-    }
 }
 
 /// Most heads of a layer; what a file claims beyond is no count of heads.
@@ -89,14 +78,23 @@ impl Facts {
         let head_dim = value(&["head_dim", "kv_channels", "attention_head_size"])
             .or_else(|| hidden.zip(heads).and_then(|(width, heads)| width.checked_div(heads)));
         let model_type = config.and_then(Config::model_type);
+        let linear = || {
+            Some(LinearHeads {
+                keys: value(&["linear_num_key_heads"])?,
+                values: value(&["linear_num_value_heads"])?,
+                key_dim: value(&["linear_key_head_dim"])?,
+                value_dim: value(&["linear_value_head_dim"])?,
+            })
+        };
         Self {
             hidden,
             heads,
             kv_heads: kv_heads.or(heads),
             head_dim,
             low_rank_head: value(&["qk_nope_head_dim"]).zip(value(&["v_head_dim"])),
-            linear: config.and_then(LinearHeads::new),
             interleaved_experts: model_type == Some("gpt_oss"),
+            turned_experts: None,
+            linear: linear(),
             zero_centred_gains: model_type.is_some_and(|model_type| {
                 let is =
                     |name: &&str| name.strip_suffix('*').map_or(model_type == *name, |n| model_type.starts_with(n));
@@ -108,74 +106,104 @@ impl Facts {
 
 /// The pieces of a fused or stacked tensor, in the order of its rows; empty for any other.
 pub fn pieces(logical: &Logical, facts: &Facts) -> Vec<Logical> {
-    let slot = logical.meaning.slot.as_str();
-    let (place, leaf) = slot.rsplit_once('.').unwrap_or((slot, ""));
-    if let (Some(role), None) = (place.strip_prefix("experts."), logical.meaning.expert) {
-        let experts = experts(logical, facts);
-        return match role {
-            "gate_up" => experts.iter().flat_map(|expert| halves(expert, facts, true)).collect(),
-            "gate" | "up" | "down" => experts,
-            _ => Vec::new(),
+    if is_stacked(logical) {
+        let cut = |expert: Logical| match holds(&expert, "gate_up") {
+            true => halves(&expert, facts.interleaved_experts),
+            false => vec![expert],
         };
+        return experts(logical, facts).into_iter().flat_map(cut).collect();
     }
-    match place {
-        _ if leaf != "weight" && leaf != "bias" => Vec::new(),
-        "gate_up" => halves(logical, facts, false),
-        "qkv" => query_key_value(logical, facts),
-        "kv_b" => low_rank_key_value(logical, facts).unwrap_or_default(),
-        "ssm.in_proj" => linear_attention(logical, facts).unwrap_or_default(),
-        _ => Vec::new(),
+    if holds(logical, "gate_up") {
+        return halves(logical, false);
     }
+    if qkv::is_fused(logical) {
+        let Some(sizes) = qkv::usual_sizes(logical, facts) else { return Vec::new() };
+        let cut = qkv::cut(logical, sizes, qkv::usual_order(logical, facts.head_dim));
+        return if cut.is_empty() { qkv::cut(logical, sizes, qkv::Order::Blocks) } else { cut };
+    }
+    let by_heads = low_rank_key_value(logical, facts).or_else(|| linear_attention(logical, facts));
+    by_heads.unwrap_or_default()
 }
 
 /// Whether two tensors of one place and shape hold their rows in different orders, so that only their pieces can be
 /// compared: llama.cpp puts the rows of `query_key_value` in the order of its own `attn_qkv`, and turns gpt-oss's experts.
 pub fn differ_in_layout(sides: [&Logical; 2], facts: [&Facts; 2]) -> bool {
-    let slot = sides[0].meaning.slot.as_str();
-    let [a, b] = sides;
-    if slot.starts_with("qkv.") {
-        return interleave(&a.name) != interleave(&b.name);
+    let of = |side: usize| (sides[side], facts[side]);
+    if sides.iter().all(|side| is_stacked(side)) {
+        let turned = |(stack, facts): (&Logical, &Facts)| stored_in_out(stack, facts);
+        let alternate = facts[0].interleaved_experts != facts[1].interleaved_experts;
+        return turned(of(0)) != turned(of(1)) || alternate && sides.iter().any(|side| holds(side, "gate_up"));
     }
-    let turned = |side: usize| stored_in_out(sides[side], facts[side]);
-    let alternate = |side: usize| facts[side].interleaved_experts;
-    match slot.strip_prefix("experts.") {
-        Some(role) => turned(0) != turned(1) || role.starts_with("gate_up") && alternate(0) != alternate(1),
-        None => false,
+    // By the name alone, so that a side that says nothing of its heads is taken as the other.
+    let [base, target] = sides.map(|side| qkv::usual_order(side, Some(1)));
+    sides.iter().all(|side| qkv::is_fused(side)) && base != target
+}
+
+/// Whether a matrix or a bias is that of several: `qkv`, `gate_up`.
+pub(super) fn holds(logical: &Logical, several: &str) -> bool {
+    matches!(logical.meaning.role, Role::Qkv | Role::GateUp | Role::Bias)
+        && logical.meaning.slot.split('.').any(|word| word == several)
+}
+
+/// Whether a tensor holds all experts of a layer: matrices, or biases.
+fn is_stacked(logical: &Logical) -> bool {
+    let axes = match logical.meaning.role {
+        Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2 => 3,
+        Role::Bias if logical.meaning.slot.split('.').any(|word| word == "experts") => 2,
+        _ => return false,
+    };
+    logical.shape.len() == axes && logical.meaning.expert.is_none()
+}
+
+/// Whether stacked experts are stored (in, out): the side that reads the residual stream, `hidden` wide, is the last
+/// axis when they are stored (out, in). `None` where no stack of matrices shows it.
+pub fn turned_experts(logicals: &[Logical], hidden: Option<u64>) -> Option<bool> {
+    logicals.iter().filter(|l| is_stacked(l)).find_map(|l| turned_by_shape(l, hidden?))
+}
+
+fn turned_by_shape(stack: &Logical, hidden: u64) -> Option<bool> {
+    let &[_, rows, columns] = stack.shape.as_slice() else { return None };
+    let reads_stream = !matches!(stack.meaning.role, Role::Down | Role::Fc2);
+    let [read, written] = if reads_stream { [columns, rows] } else { [rows, columns] };
+    match (read == hidden, written == hidden) {
+        (true, false) => Some(false),
+        (false, true) => Some(true),
+        _ => None,
     }
 }
 
-/// Whether each expert of a stack is stored (in, out).
-fn stored_in_out(logical: &Logical, facts: &Facts) -> bool {
-    let &[_, rows, columns] = logical.shape.as_slice() else { return false };
-    // The side that reads the residual stream is as wide as the stream: the last axis when stored (out, in).
-    let reads_stream = logical.meaning.role != Role::Down;
-    let turned = facts.hidden.is_some_and(|h| rows != columns && (if reads_stream { rows } else { columns }) == h);
+/// Whether each matrix of a stack is stored (in, out).
+fn stored_in_out(stack: &Logical, facts: &Facts) -> bool {
+    if stack.shape.len() != 3 {
+        return false;
+    }
     // The quantised form is (out, in) in any case.
-    turned || facts.interleaved_experts && matches!(logical.source.origin, Origin::Tensor(_))
+    let by_others = matches!(stack.source.origin, Origin::Tensor(_))
+        && (facts.interleaved_experts || facts.turned_experts == Some(true));
+    facts.hidden.and_then(|hidden| turned_by_shape(stack, hidden)).unwrap_or(by_others)
 }
 
 /// One matrix for each expert of a stack, turned to (out, in), or one bias.
 fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
     let (count, rows, columns) = match logical.shape.as_slice() {
+        &[count, n] => (count, 1, n),
         &[count, rows, columns] => (count, rows, columns),
-        &[count, columns] if logical.meaning.role == Role::Bias => (count, 1, columns),
         _ => return Vec::new(),
     };
     let is_bias = logical.shape.len() == 2;
     let turned = stored_in_out(logical, facts);
     let shape = match (is_bias, turned) {
         (true, _) => vec![columns],
-        (false, true) => vec![columns, rows],
-        (false, false) => vec![rows, columns],
+        (_, true) => vec![columns, rows],
+        (_, false) => vec![rows, columns],
     };
-    // One expert of a stack is what other layouts store as a tensor of its own.
-    let slot = logical.meaning.slot.strip_prefix("experts.").unwrap_or(&logical.meaning.slot);
+    let slot = logical.meaning.slot.replacen("experts.", "", 1);
     let class = if is_bias { Class::Vector } else { logical.meaning.class };
     let piece = |expert: u64| {
         let index = u32::try_from(expert).ok()?;
         Some(Logical {
             name: format!("{}[{expert}]", logical.name),
-            meaning: Meaning { expert: Some(index), slot: slot.to_owned(), class, ..logical.meaning.clone() },
+            meaning: Meaning { expert: Some(index), slot: slot.clone(), class, ..logical.meaning.clone() },
             shape: shape.clone(),
             stored_shape: logical.stored_shape.clone(),
             dtype: logical.dtype,
@@ -192,79 +220,26 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
 }
 
 /// Gate and up: the first and the second half of the rows, or every other row.
-fn halves(logical: &Logical, facts: &Facts, expert: bool) -> Vec<Logical> {
+fn halves(logical: &Logical, interleaved: bool) -> Vec<Logical> {
     let (rows, _) = split_shape(logical);
-    if rows % 2 != 0 {
+    if rows % 2 != 0 || logical.source.rows != RowOrder::All {
         return Vec::new();
     }
     let half = rows / 2;
-    let run = |second: u64| {
-        if expert && facts.interleaved_experts {
-            Run { start: second, count: half, step: 2 }
-        } else {
-            Run { start: second * half, count: half, step: 1 }
-        }
+    let run = |second: u64| match interleaved {
+        true => Run { start: second, count: half, step: 2 },
+        false => Run { start: second * half, count: half, step: 1 },
     };
     let cut = |role: Role, second: u64| piece(logical, "gate_up", role.word(), role, vec![run(second)]);
     vec![cut(Role::Gate, 0), cut(Role::Up, 1)]
-}
-
-/// Query, key and value.
-fn query_key_value(logical: &Logical, facts: &Facts) -> Vec<Logical> {
-    let (rows, _) = split_shape(logical);
-    let third = rows / 3;
-    let plain = || {
-        let (q, kv) = match (facts.heads, facts.kv_heads, facts.head_dim) {
-            (Some(h), Some(k), Some(d)) if in_text(logical) && h.checked_add(2 * k)?.checked_mul(d)? == rows => {
-                (h * d, k * d)
-            }
-            _ if rows.is_multiple_of(3) => (third, third),
-            _ => return None,
-        };
-        let run = |start, count| vec![Run { start, count, step: 1 }];
-        Some([run(0, q), run(q, kv), run(q + kv, kv)])
-    };
-    let runs = match interleave(&logical.name) {
-        Interleave::None => plain(),
-        Interleave::Groups => groups(rows, facts).or_else(plain),
-    };
-    let Some([q, k, v]) = runs else { return Vec::new() };
-    let cut = |role: Role, runs| piece(logical, "qkv", role.word(), role, runs);
-    vec![cut(Role::Q, q), cut(Role::K, k), cut(Role::V, v)]
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Interleave {
-    /// All query rows, all key rows, all value rows.
-    None,
-    /// For each key/value group: its query heads, its key, its value.
-    Groups,
-}
-
-/// GPT-NeoX, BLOOM and Falcon name the tensor `query_key_value`, InternLM2 `wqkv`; they store it by groups.
-fn interleave(name: &str) -> Interleave {
-    let grouped = ["query_key_value", "attention.wqkv"];
-    if grouped.iter().any(|part| name.contains(part)) { Interleave::Groups } else { Interleave::None }
-}
-
-fn groups(rows: u64, facts: &Facts) -> Option<[Vec<Run>; 3]> {
-    let (heads, groups, head) = (facts.heads?, facts.kv_heads?, facts.head_dim?);
-    let each = heads.checked_div(groups)?;
-    let block = each.checked_add(2)?.checked_mul(head)?;
-    if block.checked_mul(groups)? != rows || each == 0 {
-        return None;
-    }
-    let at = |offset: u64, count: u64| {
-        (0..groups).map(|g| Run { start: g * block + offset, count, step: 1 }).collect::<Vec<_>>()
-    };
-    Some([at(0, each * head), at(each * head, head), at((each + 1) * head, head)])
 }
 
 /// Keys and values of low-rank attention: the rows of each head are [key; value] (formats.md, section 1.7: MLA).
 fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     let (heads, (key, value)) = (facts.heads?, facts.low_rank_head?);
     let head = key.checked_add(value)?;
-    if heads.checked_mul(head)? != split_shape(logical).0 || heads > MOST_HEADS {
+    let is_whole = logical.meaning.slot == "kv_b.weight" && heads.checked_mul(head)? == split_shape(logical).0;
+    if !is_whole || heads > MOST_HEADS {
         return None;
     }
     let runs = |offset: u64, count: u64| (0..heads).map(|h| Run { start: h * head + offset, count, step: 1 }).collect();
@@ -272,23 +247,38 @@ fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> 
     Some(vec![cut("k_b", runs(0, key)), cut("v_b", runs(key, value))])
 }
 
-/// Query, key and value rows, and those of the gate, of linear attention: [q; k; values; gates] for each key head.
+/// The projections in front of a gated delta rule: Qwen3-Next stores for each key head its query, its key, and the values
+/// and gates of its value heads; in a second matrix the two scalars of each of these (modeling_qwen3_next.py:
+/// `fix_query_key_value_ordering`). Qwen3.5 stores queries, keys and values of all heads, and the others apart.
 fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
-    let LinearHeads { key_heads, key_dim, values_per_key, value_dim } = facts.linear?;
-    let values = values_per_key.checked_mul(value_dim)?;
-    let head = key_dim.checked_add(values)?.checked_mul(2)?;
-    if key_heads.checked_mul(head)? != split_shape(logical).0 || key_heads > MOST_HEADS {
+    let LinearHeads { keys, values, key_dim, value_dim } = facts.linear?;
+    if logical.shape.len() != 2 || logical.source.rows != RowOrder::All || keys == 0 || !values.is_multiple_of(keys) {
         return None;
     }
-    let runs = |offset: u64, count: u64| (0..key_heads).map(move |h| Run { start: h * head + offset, count, step: 1 });
-    let (queries, keys) = (runs(0, key_dim), runs(key_dim, key_dim));
-    let joined = queries.chain(keys).chain(runs(2 * key_dim, values)).collect();
-    let cut = |slot: &str, runs| piece(logical, "ssm.in_proj", slot, Role::Ssm, runs);
-    Some(vec![cut("ssm.in_proj_qkv", joined), cut("ssm.in_proj_z", runs(2 * key_dim + values, values).collect())])
-}
-
-fn in_text(logical: &Logical) -> bool {
-    logical.meaning.component == crate::model::words::Component::Text
+    let each = values / keys;
+    let fused = logical.meaning.slot.strip_suffix(".weight")?;
+    // Rows of a key head, by what they are.
+    let counts: &[u64] = match fused {
+        "ssm.in_proj" => &[key_dim, key_dim, each.checked_mul(value_dim)?, each.checked_mul(value_dim)?],
+        "ssm.in_proj_ba" => &[each, each],
+        _ => return None,
+    };
+    let block = counts.iter().try_fold(0u64, |sum, count| sum.checked_add(*count))?;
+    if block.checked_mul(keys)? != split_shape(logical).0 || keys > MOST_HEADS {
+        return None;
+    }
+    let runs = |part: usize| {
+        let offset: u64 = counts[..part].iter().sum();
+        (0..keys).map(move |head| Run { start: head * block + offset, count: counts[part], step: 1 })
+    };
+    let word = fused.strip_prefix("ssm.")?;
+    let cut = |name: &str, parts: std::ops::Range<usize>| {
+        piece(logical, word, &format!("in_proj_{name}"), Role::Ssm, parts.flat_map(runs).collect())
+    };
+    Some(match word {
+        "in_proj" => vec![cut("qkv", 0..3), cut("z", 3..4)],
+        _ => vec![cut("b", 0..1), cut("a", 1..2)],
+    })
 }
 
 /// Rows that are cut: the elements of a vector, the rows of a matrix.
@@ -299,8 +289,8 @@ fn split_shape(logical: &Logical) -> (u64, u64) {
     }
 }
 
-/// The rows `runs` of a fused tensor, whose slot has `word` where that of the whole has `fused`.
-fn piece(whole: &Logical, fused: &str, word: &str, role: Role, runs: Vec<Run>) -> Logical {
+/// The rows `runs` of `whole`, with `word` in the place of `fused` in its slot; a piece of a bias is a bias.
+pub(super) fn piece(whole: &Logical, fused: &str, word: &str, role: Role, runs: Vec<Run>) -> Logical {
     let slot = whole.meaning.slot.replacen(fused, word, 1);
     let rows: u64 = runs.iter().map(|r| r.count).sum();
     let is_vector = whole.shape.len() == 1;
@@ -395,7 +385,7 @@ mod tests {
 
     #[test]
     fn linear_attention_is_cut_by_key_heads() {
-        let linear = Some(LinearHeads { key_heads: 2, key_dim: 1, values_per_key: 2, value_dim: 3 });
+        let linear = Some(LinearHeads { keys: 2, values: 4, key_dim: 1, value_dim: 3 });
         let facts = Facts { linear, ..Facts::default() };
         let cut = pieces(&logical("model.layers.0.linear_attn.in_proj_qkvz.weight", &[28, 4]), &facts);
         assert_eq!(slots(&cut), [("ssm.in_proj_qkv.weight", &[16, 4][..]), ("ssm.in_proj_z.weight", &[12, 4])]);
@@ -404,7 +394,7 @@ mod tests {
 
     #[test]
     fn counts_that_no_model_has_cut_nothing() {
-        let linear = Some(LinearHeads { key_heads: u64::MAX, key_dim: 2, values_per_key: 1, value_dim: u64::MAX });
+        let linear = Some(LinearHeads { keys: u64::MAX, values: u64::MAX, key_dim: 2, value_dim: u64::MAX });
         let facts = Facts { heads: Some(u64::MAX), low_rank_head: Some((1, u64::MAX)), linear, ..Facts::default() };
         for name in ["self_attn.kv_b_proj", "linear_attn.in_proj_qkvz"] {
             assert!(pieces(&logical(&format!("model.layers.0.{name}.weight"), &[8, 4]), &facts).is_empty());

@@ -303,7 +303,7 @@ impl StoredBytes for TensorBytes<'_> {
 
 /// Stored row of logical row `row` where each head's rotary pairs are stored side by side: row h·d + p·d/2 + j of the
 /// half-split order is row h·d + 2j + p of the interleaved one.
-fn interleaved_row(row: usize, head: usize) -> usize {
+pub fn interleaved_row(row: usize, head: usize) -> usize {
     let (h, r) = (row / head, row % head);
     let half = head / 2;
     h * head + 2 * (r % half) + r / half
