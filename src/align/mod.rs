@@ -1,6 +1,9 @@
 //! Which tensor of the base goes with which of the target: by name and shape, then by prefix, then by meaning.
 
+mod fused;
+pub mod orient;
 pub mod prefix;
+mod rotary;
 pub mod shared;
 pub mod turned;
 mod vocabulary;
@@ -14,6 +17,7 @@ use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
 use crate::view::pieces::{Facts, differ_in_layout, pieces};
 use crate::view::place::Place;
+use crate::view::qkv;
 
 words! {
     /// Why a tensor has no counterpart.
@@ -67,6 +71,13 @@ pub struct Alignment {
 }
 
 impl Alignment {
+    fn sort_pairs(&mut self) {
+        self.pairs.sort_by(|a, b| {
+            let key = |p: &Pair| (p.target.name.clone().into_bytes(), p.base.name.clone().into_bytes());
+            key(a).cmp(&key(b))
+        });
+    }
+
     fn add_common_rows(&mut self, common: vocabulary::Common, via: Via) {
         let [base_rest, target_rest] = common.rest;
         let left = |tensor: Logical| Unmatched { tensor, why: Why::NoSuchName };
@@ -94,7 +105,10 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     }
     pair_by_meaning(&mut left, facts, &mut out.pairs);
     pair_turned(&mut left, &mut out.pairs);
-    let cut = [cut_pieces(&left[0], base_model), cut_pieces(&left[1], target_model)];
+    let cut = [
+        cut_pieces(&left[0], &left[1], [base_model, target_model]),
+        cut_pieces(&left[1], &left[0], [target_model, base_model]),
+    ];
     for (pool, cut) in left.iter_mut().zip(&cut) {
         pool.replace(cut);
     }
@@ -111,10 +125,7 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     out.target_left.extend(target_reasons);
     out.base_left.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
     out.target_left.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
-    out.pairs.sort_by(|a, b| {
-        let key = |p: &Pair| (p.target.name.clone().into_bytes(), p.base.name.clone().into_bytes());
-        key(a).cmp(&key(b))
-    });
+    out.sort_pairs();
     out
 }
 
@@ -204,6 +215,7 @@ fn via(base: &Logical, target: &Logical) -> Via {
     let either = |of: &dyn Fn(&Logical) -> bool| of(base) || of(target);
     match () {
         () if either(&|l| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2) => Via::Stacked,
+        () if either(&|l| l.stored_shape.len() == 2 && l.shape.len() == 1) => Via::Stacked,
         () if either(&|l| matches!(l.source.rows, RowOrder::Runs(_))) => Via::Split,
         () if either(&Logical::is_quantised) => Via::Dequantized,
         () if base.source.transposed != target.source.transposed => Via::Transposed,
@@ -308,9 +320,29 @@ fn pair_tied_head(
     }
 }
 
-/// The pieces of every fused tensor that is left.
-fn cut_pieces<'a>(pool: &Pool<'a>, model: &Model) -> Vec<(&'a str, Vec<Logical>)> {
-    let cut = pool.by_name.iter().map(|(name, logical)| (*name, pieces(logical, &model.facts)));
+/// The pieces of every fused tensor of one side that is left; `models` and pools are the own and the other.
+fn cut_pieces<'a>(own: &Pool<'a>, other: &Pool<'_>, models: [&Model; 2]) -> Vec<(&'a str, Vec<Logical>)> {
+    let others: BTreeMap<Place, &Logical> = other.open().into_iter().map(|l| (l.place(), l)).collect();
+    let rows = |place: Place| others.get(&place)?.shape.first().copied();
+    let cut = |logical: &Logical| {
+        let usual = pieces(logical, &models[0].facts);
+        if !qkv::is_fused(logical) {
+            return usual;
+        }
+        // The other side's query and key tell the sizes, and its heads the groups, where the own model does not.
+        let place = |role: Role| qkv::place_of(logical, role);
+        let sizes = rows(place(Role::Q)).zip(rows(place(Role::K))).map(|(query, key)| [query, key]);
+        let fits = |sizes: qkv::Sizes| usual.first().is_some_and(|query| query.shape.first() == Some(&sizes[0]));
+        match sizes {
+            Some(sizes) if !fits(sizes) => {
+                let head = models[0].facts.head_dim.or(models[1].facts.head_dim);
+                let cut = qkv::cut(logical, sizes, qkv::usual_order(logical, head));
+                if cut.is_empty() { qkv::cut(logical, sizes, qkv::Order::Blocks) } else { cut }
+            }
+            _ => usual,
+        }
+    };
+    let cut = own.by_name.iter().map(|(name, logical)| (*name, cut(logical)));
     cut.filter(|(_, pieces)| !pieces.is_empty()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::align::turned::orient;
+use crate::align::orient::orient;
 use crate::align::{Alignment, Why, align};
 use crate::error::Result;
 use crate::evidence;

@@ -33,13 +33,14 @@ use super::options::{Hashing, Options};
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn rank(target: Opened, bases: Vec<Opened>, options: &Options, monitor: &dyn Monitor) -> Result<Rank> {
-    let target = Model::with_tokenizer(target);
+    let mut target = Model::with_tokenizer(target);
     let mut bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
     let alignments: Vec<Alignment> =
         bases.iter().map(|base| aligned([base, &target], options)).collect::<Result<_>>()?;
     for (base, alignment) in bases.iter_mut().zip(&alignments) {
         alignment.pairs.iter().for_each(|pair| base.adopt(&pair.base));
     }
+    adopt_layout(&mut target, &alignments);
     let plan = Plan::new(&alignments);
     let models: Vec<&Model> = bases.iter().chain([&target]).collect();
     let measured = many::measure(&models, &plan.groups, options.hash == Hashing::Sha256, monitor)?;
@@ -56,6 +57,18 @@ pub fn rank(target: Opened, bases: Vec<Opened>, options: &Options, monitor: &dyn
         a.standing.order(&b.standing).then_with(|| name(a).cmp(name(b))).then(a.index.cmp(&b.index))
     });
     Ok(report(rows, &family, &names, leading_component(&target)))
+}
+
+/// Takes over how the target is read: from the first base that shows an order of its own, for that is a base it is like,
+/// and from the others what it does not tell.
+fn adopt_layout(target: &mut Model, alignments: &[Alignment]) {
+    let shows = alignments.iter().find(|alignment| !alignment.warnings.is_empty());
+    shows.iter().flat_map(|alignment| &alignment.pairs).for_each(|pair| target.adopt(&pair.target));
+    for pair in alignments.iter().flat_map(|alignment| &alignment.pairs) {
+        if target.at(&pair.target.place()).is_none() {
+            target.adopt(&pair.target);
+        }
+    }
 }
 
 /// What is measured, and where it is found again.

@@ -1,0 +1,120 @@
+//! In which order a tensor holds query, key and value: no file says it, and libraries that use one name differ.
+
+use crate::error::Result;
+use crate::model::words::Component;
+use crate::view::logical::{Logical, Via};
+use crate::view::model::Model;
+use crate::view::qkv::{Order, cut, is_fused, reordered, usual_sizes};
+
+use super::orient::{CLEARLY_MORE, fits, head_sizes, mean_likeness, sample};
+use super::{Alignment, Pair};
+
+const COMPONENTS: [Component; 3] = [Component::Text, Component::Vision, Component::Audio];
+
+const WHAT: &str = "query, key and value stand in one tensor, in another order than its name stands for";
+
+/// All orders that are possible.
+fn orders(models: [&Model; 2]) -> Vec<Order> {
+    let groups = head_sizes(models).into_iter().map(|head| Order::Groups { head });
+    std::iter::once(Order::Blocks).chain(groups).collect()
+}
+
+/// Pieces of fused tensors that are held against tensors of their own, cut in the order that fits.
+///
+/// # Errors
+/// A read that fails.
+pub(super) fn orient_pieces(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
+    let orders = orders(models);
+    for (side, component) in [0, 1].into_iter().flat_map(|side| COMPONENTS.map(|component| (side, component))) {
+        let in_order = |pair: &Pair, order: Order| {
+            let own = reordered(if side == 0 { &pair.base } else { &pair.target }, order)?;
+            Some(match side {
+                0 => Pair { base: own, ..pair.clone() },
+                _ => Pair { target: own, ..pair.clone() },
+            })
+        };
+        let is_piece = |pair: &Pair| {
+            let of_component = pair.target.meaning.component == component;
+            of_component && pair.via != Via::Stacked && orders.iter().any(|order| in_order(pair, *order).is_some())
+        };
+        let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_piece(&alignment.pairs[at])).collect();
+        let matrices: Vec<usize> =
+            places.iter().copied().filter(|&at| alignment.pairs[at].target.shape.len() == 2).collect();
+        let looked_at: Vec<Pair> = sample(&matrices).into_iter().map(|at| alignment.pairs[at].clone()).collect();
+        let Some(usual) = mean_likeness(models, &looked_at)? else { continue };
+        let mut best = (usual + CLEARLY_MORE, None);
+        for &order in &orders {
+            let Some(pairs) = looked_at.iter().map(|pair| in_order(pair, order)).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            match mean_likeness(models, &pairs)? {
+                Some(likeness) if likeness > best.0 => best = (likeness, Some(order)),
+                _ => {}
+            }
+        }
+        let Some(order) = best.1 else { continue };
+        for at in places {
+            if let Some(pair) = in_order(&alignment.pairs[at], order) {
+                alignment.pairs[at] = pair;
+            }
+        }
+        alignment.warnings.push(fits("fused_order", side, WHAT));
+    }
+    Ok(())
+}
+
+/// Fused tensors of one shape that hold their rows in two orders: cut on both sides, and paired piece by piece.
+///
+/// # Errors
+/// A read that fails.
+pub(super) fn orient_wholes(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
+    let orders = orders(models);
+    for component in COMPONENTS {
+        let is_whole =
+            |pair: &Pair| pair.target.meaning.component == component && is_fused(&pair.base) && is_fused(&pair.target);
+        let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_whole(&alignment.pairs[at])).collect();
+        let matrices: Vec<usize> =
+            places.iter().copied().filter(|&at| alignment.pairs[at].target.shape.len() == 2).collect();
+        let looked_at = sample(&matrices);
+        let in_orders = |pair: &Pair, orders: [Order; 2]| pieces(pair, models, orders);
+        let all = |orders: [Order; 2]| -> Vec<Pair> {
+            looked_at.iter().flat_map(|&at| in_orders(&alignment.pairs[at], orders)).collect()
+        };
+        let Some(usual) = mean_likeness(models, &all([Order::Blocks; 2]))? else { continue };
+        let mut best = (usual + CLEARLY_MORE, None);
+        for &one in &orders[1..] {
+            for pair in [[Order::Blocks, one], [one, Order::Blocks]] {
+                let cut = all(pair);
+                let complete = cut.len() == 3 * looked_at.len();
+                match mean_likeness(models, &cut)?.filter(|_| complete) {
+                    Some(likeness) if likeness > best.0 => best = (likeness, Some(pair)),
+                    _ => {}
+                }
+            }
+        }
+        let Some(found) = best.1 else { continue };
+        let (mut kept, mut cut) = (Vec::new(), Vec::new());
+        for (at, pair) in std::mem::take(&mut alignment.pairs).into_iter().enumerate() {
+            let pieces = if places.contains(&at) { in_orders(&pair, found) } else { Vec::new() };
+            match pieces.is_empty() {
+                true => kept.push(pair),
+                false => cut.extend(pieces),
+            }
+        }
+        kept.extend(cut);
+        alignment.pairs = kept;
+        alignment.sort_pairs();
+        alignment.warnings.push(fits("fused_order", usize::from(found[0] == Order::Blocks), WHAT));
+    }
+    Ok(())
+}
+
+/// Query, key and value of both sides, held against each other; none where the orders do not fit.
+fn pieces(pair: &Pair, models: [&Model; 2], orders: [Order; 2]) -> Vec<Pair> {
+    let sizes = usual_sizes(&pair.base, &models[0].facts)
+        .or_else(|| usual_sizes(&pair.target, &models[1].facts))
+        .unwrap_or_default();
+    let [base, target]: [Vec<Logical>; 2] = [cut(&pair.base, sizes, orders[0]), cut(&pair.target, sizes, orders[1])];
+    let joined = base.into_iter().zip(target);
+    joined.map(|(base, target)| Pair { base, target, via: Via::Split, by_name: false }).collect()
+}

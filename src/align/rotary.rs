@@ -1,0 +1,115 @@
+//! In which order the rows of q and k hold the pairs that rotate together: the two halves of a head, or side by side.
+//!
+//! Meta's own files, and llama.cpp for some architectures, store them side by side; no file says which it is
+//! (formats.md, sections 1.2 and 1.4).
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::model::words::{Component, Role};
+use crate::view::logical::{Logical, RowOrder, Run, Via};
+use crate::view::model::Model;
+use crate::view::reader::interleaved_row;
+
+use super::orient::{CLEARLY_MORE, fits, head_sizes, mean_likeness, sample};
+use super::{Alignment, Pair};
+
+/// Tries the other order on either side, on a few matrices, and takes it for all where it fits.
+///
+/// # Errors
+/// A read that fails.
+pub(super) fn orient_heads(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
+    let is_rotary = |pair: &Pair| is_query_or_key(&pair.base) && is_query_or_key(&pair.target);
+    let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_rotary(&alignment.pairs[at])).collect();
+    let is_matrix = |at: &usize| alignment.pairs[*at].target.shape.len() == 2;
+    let matrices: Vec<usize> = places.iter().copied().filter(is_matrix).collect();
+    let looked_at: Vec<Pair> = sample(&matrices).into_iter().map(|at| alignment.pairs[at].clone()).collect();
+    let Some(usual) = mean_likeness(models, &looked_at)? else { return Ok(()) };
+    let mut best = (usual + CLEARLY_MORE, None);
+    for head in head_sizes(models) {
+        for side in [0, 1] {
+            let pairs = looked_at.iter().map(|pair| in_other_order(pair, side, head)).collect::<Option<Vec<_>>>();
+            match mean_likeness(models, &pairs.unwrap_or_default())? {
+                Some(likeness) if likeness > best.0 => best = (likeness, Some((side, head))),
+                _ => {}
+            }
+        }
+    }
+    let Some((side, head)) = best.1 else { return Ok(()) };
+    for at in places {
+        if let Some(pair) = in_other_order(&alignment.pairs[at], side, head) {
+            alignment.pairs[at] = pair;
+        }
+    }
+    let what = "the rows of q and k are not in the order that the other file's layout stands for";
+    alignment.warnings.push(fits("rotary_order", side, what));
+    Ok(())
+}
+
+/// A query or key of the text part, its bias or its norm.
+fn is_query_or_key(logical: &Logical) -> bool {
+    let m = &logical.meaning;
+    let of_head = match m.role {
+        Role::Q | Role::K | Role::QNorm | Role::KNorm => true,
+        Role::Bias => ["q.bias", "k.bias"].contains(&m.slot.as_str()),
+        _ => false,
+    };
+    of_head && m.component == Component::Text && matches!(logical.shape.len(), 1 | 2)
+}
+
+fn in_other_order(pair: &Pair, side: usize, head: u64) -> Option<Pair> {
+    // Of a pair by name only the names agree now, as of one paired by meaning.
+    let via = if pair.by_name { Via::Mapped } else { pair.via };
+    let pair = Pair { via, by_name: false, ..pair.clone() };
+    Some(match side {
+        0 => Pair { base: other_order(&pair.base, head)?, ..pair },
+        _ => Pair { target: other_order(&pair.target, head)?, ..pair },
+    })
+}
+
+/// The same rows in the other rotary order.
+fn other_order(logical: &Logical, head: u64) -> Option<Logical> {
+    let rows = *logical.shape.first()?;
+    let mut out = logical.clone();
+    out.source.rows = match &logical.source.rows {
+        RowOrder::HalfSplit { .. } => RowOrder::All,
+        _ if head == 0 || !head.is_multiple_of(2) || !rows.is_multiple_of(head) => return None,
+        RowOrder::All => RowOrder::HalfSplit { heads: rows / head },
+        RowOrder::Runs(runs) => RowOrder::Runs(Arc::from(side_by_side(runs, head)?)),
+    };
+    if logical.shape.len() == 1 {
+        out.source.stored =
+            if out.source.rows == RowOrder::All { (1, rows) } else { (rows.max(logical.source.stored.0), 1) };
+    }
+    Some(out)
+}
+
+/// The rows of `runs`, of each head the two halves of pairs that stand side by side.
+fn side_by_side(runs: &[Run], head: u64) -> Option<Vec<Run>> {
+    let rows: Vec<u64> = runs.iter().flat_map(|run| (0..run.count).map(|i| run.start + i * run.step)).collect();
+    let head = usize::try_from(head).ok()?;
+    let stored = |row: usize| rows.get(interleaved_row(row, head)).copied();
+    let mut out: Vec<Run> = Vec::new();
+    for row in 0..rows.len() {
+        let at = stored(row)?;
+        match out.last_mut() {
+            Some(run) if row % (head / 2) != 0 && run.start + run.count * run.step == at => run.count += 1,
+            _ => out.push(Run { start: at, count: 1, step: 2 }),
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_read_as_halves() {
+        let runs = [Run { start: 10, count: 4, step: 1 }, Run { start: 20, count: 4, step: 1 }];
+        let found = side_by_side(&runs, 4).unwrap_or_default();
+        let rows: Vec<u64> = found.iter().flat_map(|run| (0..run.count).map(|i| run.start + i * run.step)).collect();
+        assert_eq!(rows, [10, 12, 11, 13, 20, 22, 21, 23]);
+        assert_eq!(found.len(), 4);
+    }
+}
