@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::model::words::Role;
 use crate::view::logical::Logical;
 
 /// Names that begin with `base` on one side begin with `target` on the other.
@@ -70,10 +71,7 @@ fn best(base: &[&Logical], target: &[&Logical]) -> Option<Mapping> {
     for logical in base {
         for (prefix, rest) in cuts(&logical.name) {
             for (other, counterpart) in by_rest.get(rest).into_iter().flatten() {
-                let alike = logical.shape == counterpart.shape
-                    && logical.meaning.component == counterpart.meaning.component
-                    && logical.meaning.role == counterpart.meaning.role;
-                if alike && last_segment(prefix) != last_segment(other) {
+                if is_alike(logical, counterpart) && last_segment(prefix) != last_segment(other) {
                     let mapping = Mapping { base: prefix.to_owned(), target: (*other).to_owned() };
                     joined.entry(mapping).or_default().insert(&logical.name);
                 }
@@ -88,6 +86,14 @@ fn best(base: &[&Logical], target: &[&Logical]) -> Option<Mapping> {
     let contradicted = leaders
         .any(|(other, theirs)| (!names.is_disjoint(theirs) || other.target == mapping.target) && other != mapping);
     (!contradicted).then(|| mapping.clone())
+}
+
+/// Whether two tensors can be one under two prefixes: of a known role, they are of one place.
+fn is_alike(base: &Logical, target: &Logical) -> bool {
+    let (a, b) = (&base.meaning, &target.meaning);
+    base.shape == target.shape
+        && (a.component, a.role) == (b.component, b.role)
+        && (a.role == Role::Other || (a.block, &a.slot) == (b.block, &b.slot))
 }
 
 /// Every way to cut a wrapper prefix off a name: at the start or behind a segment that is no number, and never so that

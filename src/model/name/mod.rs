@@ -298,9 +298,7 @@ impl Namer {
             if path.stacked {
                 words.push("experts");
             }
-            let projector = component == Component::Projector;
-            words
-                .extend(path.modules.iter().map(|module| if projector { layer_number(module) } else { cross(module) }));
+            words.extend(path.modules.iter().copied().map(cross));
         }
         match rule {
             // The correction bias has no weight beside it, and schemes differ in its last word.
@@ -308,11 +306,6 @@ impl Namer {
             _ => joined_slot(&words, "", path.leaf),
         }
     }
-}
-
-/// The layers of a projector, `linear_1` or `1` (GGUF).
-fn layer_number(module: &str) -> &str {
-    module.strip_prefix("linear_").filter(|number| rules::is_number(number)).unwrap_or(module)
 }
 
 /// Words joined with the leaf: `weight` is said even where the name leaves it out.

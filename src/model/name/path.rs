@@ -83,6 +83,18 @@ const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("code2wav", Some(Component::Other), "code2wav"),
 ];
 
+/// Numbered steps of a projector under a wrapper word, by the names that transformers gives them.
+const PROJECTOR_STEPS: &[(&str, &str, &str)] = &[
+    ("mm_projector", "0", "linear_1"),
+    ("mm_projector", "2", "linear_2"),
+    ("mm", "0", "linear_1"),
+    ("mm", "1", "linear_1"),
+    ("mm", "2", "linear_2"),
+    ("mlp1", "0", "layer_norm"),
+    ("mlp1", "1", "linear_1"),
+    ("mlp1", "3", "linear_2"),
+];
+
 /// The same as the first segment of a GGUF name.
 const GGUF_WRAPPERS: &[(&str, Component)] =
     &[("v", Component::Vision), ("a", Component::Audio), ("mm", Component::Projector)];
@@ -290,6 +302,7 @@ impl<'a> Path<'a> {
             shared: false,
         };
         let mut rest = segments.as_slice();
+        let mut wrapper = "";
         if let Some(Found { from, behind, stage, layer }) = find_depth(rest) {
             match (stage, layer) {
                 (Some(None), _) | (_, None) => path.overflow = true,
@@ -301,10 +314,30 @@ impl<'a> Path<'a> {
             rest = &rest[behind..];
         } else {
             let taken = path.wrappers(rest, grammar, false);
+            wrapper = taken.checked_sub(1).map_or("", |last| rest[last]);
             rest = &rest[taken..];
+            path.projection(wrapper, rest);
         }
         path.experts(rest);
+        if let Some(first) = path.modules.first_mut() {
+            let step = PROJECTOR_STEPS.iter().find(|(word, number, _)| (*word, *number) == (wrapper, *first));
+            *first = step.map_or(*first, |(.., name)| name);
+        }
         path
+    }
+
+    /// OpenAI's CLIP keeps its two projections as parameters of no module: `text_projection`, `visual.proj`.
+    fn projection(&mut self, wrapper: &str, rest: &[&'a str]) {
+        let kept = match (wrapper, self.leaf) {
+            ("", Leaf::Open("text_projection")) => "text",
+            ("visual", Leaf::Open("proj")) => "visual",
+            _ => return,
+        };
+        if rest.is_empty() {
+            self.hint = Some(Component::Projector);
+            self.kept.push(kept);
+            self.leaf = Leaf::Weight;
+        }
     }
 
     /// Reads wrapper words off the front and returns how many segments they take; with `all`, unknown words are kept
@@ -312,7 +345,8 @@ impl<'a> Path<'a> {
     fn wrappers(&mut self, segments: &[&'a str], grammar: Grammar, all: bool) -> usize {
         for (at, &segment) in segments.iter().enumerate() {
             // ModernBERT: `decoder.weight` is the head, not a wrapper of nothing.
-            let is_module = !all && at + 1 == segments.len() && matches!(segment, "encoder" | "decoder");
+            let is_last = !all && at + 1 == segments.len() && !matches!(self.leaf, Leaf::Open(_));
+            let is_module = is_last && matches!(segment, "encoder" | "decoder");
             let gguf = GGUF_WRAPPERS.iter().find(|(word, _)| at == 0 && grammar.gguf && *word == segment);
             if let Some(&(_, component)) = gguf {
                 self.hint = Some(component);

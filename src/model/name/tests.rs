@@ -525,6 +525,28 @@ fn vision_towers() {
         visual.transformer.resblocks.0.mlp.c_fc.weight [32,8] = vision, layer 0, fc1, fc1.weight, matrix
         transformer.resblocks.0.mlp.c_proj.bias [8] = text, layer 0, bias, fc2.bias, vector
         token_embedding.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        text_projection [8,8] = projector, -, projector, projector.text.weight, matrix
+        visual.proj [8,8] = projector, -, projector, projector.visual.weight, matrix
+        ",
+    );
+    check(
+        "Whisper, OpenAI's names",
+        None,
+        "
+        encoder.conv1.weight [8,4,3] = audio, -, conv, conv1.weight, matrix
+        encoder.positional_embedding [20,8] = audio, -, buffer, pos_embed.weight, uninformative
+        encoder.blocks.0.attn.query.weight [8,8] = audio, layer 0, q, q.weight, matrix
+        encoder.blocks.0.attn.out.bias [8] = audio, layer 0, bias, o.bias, vector
+        encoder.blocks.0.attn_ln.weight [8] = audio, layer 0, norm, norm:pre_attn.weight, norm
+        encoder.blocks.0.mlp.0.weight [32,8] = audio, layer 0, fc1, fc1.weight, matrix
+        encoder.blocks.0.mlp.2.weight [8,32] = audio, layer 0, fc2, fc2.weight, matrix
+        encoder.ln_post.weight [8] = audio, final, norm, norm:final.weight, norm
+        decoder.token_embedding.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        decoder.positional_embedding [20,8] = text, embedding, pos_embed, pos_embed.weight, matrix
+        decoder.blocks.0.cross_attn.out.weight [8,8] = text, layer 0, o, cross.o.weight, matrix
+        decoder.blocks.0.cross_attn_ln.weight [8] = text, layer 0, norm, norm:pre_cross.weight, norm
+        decoder.blocks.0.mlp_ln.bias [8] = text, layer 0, norm, norm:pre_mlp.bias, norm
+        decoder.ln.weight [8] = text, final, norm, norm:final.weight, norm
         ",
     );
     check(
@@ -599,18 +621,12 @@ fn vision_towers() {
         language_model.model.layers.0.self_attn.q_proj.weight [8,8] = text, layer 0, q, q.weight, matrix
         language_model.lm_head.weight [32,8] = text, final, lm_head, lm_head.weight, matrix
         vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight [8,8] = vision, layer 0, q, q.weight, matrix
-        multi_modal_projector.linear_1.weight [8,8] = projector, -, projector, projector.1.weight, matrix
-        multi_modal_projector.linear_1.bias [8] = projector, -, bias, projector.1.bias, vector
+        multi_modal_projector.linear_1.weight [8,8] = projector, -, projector, projector.linear_1.weight, matrix
+        multi_modal_projector.linear_1.bias [8] = projector, -, bias, projector.linear_1.bias, vector
         multi_modal_projector.mm_input_projection_weight [8,8] = projector, -, projector, projector.mm_input_projection_weight, matrix
         multi_modal_projector.mm_soft_emb_norm.weight [8] = projector, -, norm, projector.norm:mm_soft_emb_norm.weight, norm
-        ",
-    );
-    check(
-        "InternVL",
-        None,
-        "
-        language_model.model.layers.0.self_attn.q_proj.weight [8,8] = text, layer 0, q, q.weight, matrix
-        mlp1.1.weight [8,8] = projector, -, projector, projector.1.weight, matrix
+        mlp1.0.weight [8] = projector, -, norm, projector.norm:layer_norm.weight, norm
+        mlp1.3.weight [8,8] = projector, -, projector, projector.linear_2.weight, matrix
         ",
     );
     check(
@@ -844,7 +860,7 @@ fn makers_own_names() {
         "ChatGLM",
         None,
         "
-        transformer.embedding.word_embeddings.weight [32,8] = text, embedding, embed, embedding.embed.weight, matrix
+        transformer.embedding.word_embeddings.weight [32,8] = text, embedding, embed, embed.weight, matrix
         transformer.encoder.layers.0.self_attention.query_key_value.weight [16,8] = text, layer 0, qkv, qkv.weight, matrix
         transformer.encoder.layers.0.mlp.dense_h_to_4h.weight [32,8] = text, layer 0, gate_up, gate_up.weight, matrix
         transformer.encoder.layers.0.mlp.dense_4h_to_h.weight [8,16] = text, layer 0, down, down.weight, matrix
@@ -858,6 +874,7 @@ fn makers_own_names() {
         None,
         "
         embed.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        layers.0.attn.wo.weight [8,8] = text, layer 0, o, o.weight, matrix
         layers.0.attn.wq_a.weight [4,8] = text, layer 0, q_a, q_a.weight, matrix
         layers.0.attn.wq_b.weight [8,4] = text, layer 0, q_b, q_b.weight, matrix
         layers.0.attn.q_norm.weight [4] = text, layer 0, norm, norm:q_a.weight, norm
@@ -983,8 +1000,8 @@ fn gguf() {
         v.blk.0.ln1.weight [8] = vision, layer 0, norm, norm:pre_attn.weight, norm
         v.blk.0.attn_out.weight [8,8] = vision, layer 0, o, o.weight, matrix
         v.post_ln.weight [8] = vision, final, norm, norm:final.weight, norm
-        mm.0.weight [8,8] = projector, -, projector, projector.0.weight, matrix
-        mm.2.bias [8] = projector, -, bias, projector.2.bias, vector
+        mm.0.weight [8,8] = projector, -, projector, projector.linear_1.weight, matrix
+        mm.2.bias [8] = projector, -, bias, projector.linear_2.bias, vector
         ",
     );
 }
