@@ -21,8 +21,10 @@ const ROWS_LOOKED_AT: usize = 64;
 /// Pairs of one kind that are looked at.
 pub(super) const PAIRS_LOOKED_AT: usize = 8;
 
-/// How much larger the mean cosine must be for what is not usual; independent models stay far below.
-pub(super) const CLEARLY_MORE: f64 = 0.05;
+/// How much larger the mean cosine must be for what is not usual. Over 50 independent pairs of small trained models the
+/// other rotary order gained at most 0.03 on all matrices, 0.06 on the few that are looked at; copies lose 0.5 and more in
+/// a wrong order.
+pub(super) const CLEARLY_MORE: f64 = 0.15;
 
 /// Head sizes in use, for models that do not say their own.
 const HEADS: [u64; 6] = [128, 64, 96, 80, 256, 32];
