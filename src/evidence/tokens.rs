@@ -1,5 +1,6 @@
 //! Tokens that two models share, as rows of their embeddings.
 
+use crate::model::tokenizer::shared;
 use crate::model::words::{Block, Class, Component, Role};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -23,11 +24,12 @@ fn table(model: &Model, component: Component, role: Role) -> Option<&Logical> {
     tables.find(|l| l.shape.len() == 2)
 }
 
-/// The rows of each shared token in the embeddings of base and target, ascending in the base: tokens of equal id.
+/// The rows of each shared token in the embeddings of base and target, ascending in the base: tokens of one string, or of
+/// one id where a tokenizer is missing.
 pub fn shared_tokens(models: [&Model; 2]) -> Vec<[usize; 2]> {
     let rows = models.map(|model| {
         let rows = embedding(model, Component::Text).map_or(0, |l| l.shape[0]);
         usize::try_from(rows).unwrap_or(0)
     });
-    (0..rows[0].min(rows[1])).map(|id| [id, id]).collect()
+    shared(models[0].tokenizer.as_ref(), models[1].tokenizer.as_ref(), rows)
 }
