@@ -118,6 +118,7 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     let tokenizers = [base_model, target_model].map(|model| model.tokenizer.as_ref());
     pair_common_rows(&mut left, tokenizers, &mut out);
     pair_tied_head(&mut left, [base, target], tokenizers, &mut out);
+    pair_copies(&mut left, [base, target], &mut out.pairs);
     let [base_pool, target_pool] = left;
     let reasons = [base_pool.reasons(&target_pool, &mappings, true), target_pool.reasons(&base_pool, &mappings, false)];
     let [base_reasons, target_reasons] = reasons;
@@ -315,6 +316,23 @@ fn pair_tied_head(
             None => {
                 let [base, target] = sides.map(Clone::clone);
                 out.pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
+            }
+        }
+    }
+}
+
+/// Copies of the one embedding that encoder and decoder share, in files that hold them (formats.md, section 2): T5's and
+/// BART's `encoder.embed_tokens` and `decoder.embed_tokens` beside `shared`.
+fn pair_copies(left: &mut [Pool<'_>; 2], all: [&[Logical]; 2], pairs: &mut Vec<Pair>) {
+    for (side, other) in [(0, 1), (1, 0)] {
+        let mut embeddings = all[other].iter().filter(|l| is_text_weight(l, Role::Embed));
+        let (Some(shared), None) = (embeddings.next(), embeddings.next()) else { continue };
+        for copy in left[side].open() {
+            let is_shared = |pair: &Pair| [&pair.base, &pair.target][other].name == shared.name;
+            if pairs.iter().any(is_shared) && is_text_weight(copy, Role::Embed) && is_comparable(copy, shared) {
+                left[side].by_name.remove(copy.name.as_str());
+                let [base, target] = if side == 0 { [copy, shared] } else { [shared, copy] }.map(Clone::clone);
+                pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
             }
         }
     }

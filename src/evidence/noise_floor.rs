@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::align::{Alignment, Pair, Why};
+use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
@@ -57,14 +57,17 @@ pub fn run(
     records: &[Record],
     monitor: &dyn Monitor,
 ) -> Result<Option<NoiseFloor>> {
-    let left = alignment.base_left.iter().chain(&alignment.target_left);
-    let mut left = left.filter(|u| u.why != Why::Filtered);
+    for (model, left) in models.into_iter().zip([&alignment.base_left, &alignment.target_left]) {
+        for unmatched in left.iter().filter(|unmatched| unmatched.why != Why::Filtered) {
+            if !says_nothing(model, &unmatched.tensor, left)? {
+                return Ok(None);
+            }
+        }
+    }
     let judged = alignment.pairs.iter().zip(records).filter(|(pair, record)| counts(pair, record));
     let mut judged: Vec<(&Pair, &Record)> = judged.collect();
     let like = |record: &Record| record.figures().cosine.is_none_or(|cosine| cosine > LEAST_COSINE);
-    let tried = !judged.is_empty()
-        && left.all(|u| u.tensor.meaning.class == Class::Uninformative)
-        && judged.iter().all(|(_, record)| record.unreadable.is_none() && like(record));
+    let tried = !judged.is_empty() && judged.iter().all(|(_, record)| record.unreadable.is_none() && like(record));
     if !tried {
         return Ok(None);
     }
@@ -118,6 +121,45 @@ impl NoiseFloor {
             ),
         }
     }
+}
+
+/// Longest vector that is read to see whether it says anything.
+const LONGEST_VECTOR: u64 = 1 << 20;
+
+/// Whether a tensor without a counterpart says nothing: a buffer, a vector whose elements are all equal (the zero biases
+/// that converters add), or a second copy of a vector of the same block (the two biases of BERT's head) that is not itself
+/// `left`.
+fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<bool> {
+    if tensor.meaning.class == Class::Uninformative {
+        return Ok(true);
+    }
+    if tensor.shape.len() != 1 || tensor.elements() > LONGEST_VECTOR || model.unreadable(tensor).is_some() {
+        return Ok(false);
+    }
+    let values = vector(model, tensor)?;
+    if values.windows(2).all(|pair| pair[0] == pair[1]) {
+        return Ok(true);
+    }
+    let is_second = |other: &&Logical| {
+        (other.meaning.block, other.meaning.role, &other.shape)
+            == (tensor.meaning.block, tensor.meaning.role, &tensor.shape)
+            && (other.dtype, other.meaning.component) == (tensor.dtype, tensor.meaning.component)
+            && left.iter().all(|unmatched| unmatched.tensor.name != other.name)
+            && model.unreadable(other).is_none()
+    };
+    for other in model.logicals.iter().filter(is_second) {
+        if vector(model, other)? == values {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn vector(model: &Model, tensor: &Logical) -> Result<Vec<f32>> {
+    let view = model.view(tensor)?;
+    let mut values = vec![0.0; view.columns()];
+    view.read_rows(0..view.rows(), &mut values)?;
+    Ok(values)
 }
 
 /// Whether a pair counts: a value that never moved says nothing, unless it did on the other side.

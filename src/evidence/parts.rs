@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::measure::record::Record;
 use crate::model::words::{Block, Class, Role};
-use crate::view::logical::Logical;
+use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 
@@ -85,7 +85,9 @@ struct Gathered {
 pub fn gather(target: &Model, alignment: &Alignment, records: &[Record]) -> Vec<Part> {
     let mut parts: BTreeMap<PartKey, Gathered> = BTreeMap::new();
     for (pair, record) in alignment.pairs.iter().zip(records) {
-        if !is_informative(pair, record) {
+        // Of the target's embedding that a head or a copy of the base is held against, its own pair tells.
+        let told_elsewhere = pair.via == Via::Tied && pair.target.meaning.role != Role::LmHead;
+        if told_elsewhere || !is_informative(pair, record) {
             continue;
         }
         for (key, elements) in parts_in(&pair.target, target) {
