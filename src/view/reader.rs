@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(firsts, [0, 3]);
         assert_eq!(stretches(&runs, &firsts, 1..5), [11..13, 0..1, 2..3]);
         assert_eq!(stretches(&runs, &firsts, 2..4), [12..13, 0..1]);
-        assert_eq!(stretches(&runs, &firsts, 4..5), [2..3]);
+        assert!(stretches(&runs, &firsts, 4..5).into_iter().flatten().eq([2]));
         assert!(stretches(&runs, &firsts, 3..3).is_empty());
     }
 
