@@ -215,6 +215,17 @@ fn an_order_that_the_name_does_not_stand_for_is_tried() {
 }
 
 #[test]
+fn gate_and_up_in_one_tensor_are_found_whatever_comes_first() {
+    let (model, llama) = (biased("model"), config("llama", 2));
+    let gates = ["gate_proj", "up_proj"];
+    let in_turn = |rows: usize| -> Vec<usize> { (0..rows).map(|row| row / 2 + row % 2 * (rows / 2)).collect() };
+    let swapped = |rows: usize| -> Vec<usize> { (0..rows).map(|row| (row + rows / 2) % rows).collect() };
+    let side = (&model, Some(&llama));
+    assert_one_model("gate and up in turn", side, |model| fused(model, &gates, "gate_up_proj", in_turn), None);
+    assert_one_model("up before gate", side, |model| fused(model, &gates, "gate_up_proj", swapped), None);
+}
+
+#[test]
 fn the_interleave_of_bloom_and_neox_is_undone_whatever_the_other_side_is_called() {
     let bloom = json!({"model_type": "bloom", "hidden_size": 64, "n_head": HEADS});
     let groups = |model: &Model| fused(model, &QKV, "query_key_value", |rows| in_groups(rows, HEADS));
@@ -317,6 +328,7 @@ fn stacked_experts_are_those_stored_apart() {
     assert_one_model("stacked and turned", side, |model| stacked(model, false, true), None);
     let oss = config("gpt_oss", 2);
     assert_one_model("interleaved", side, |model| stacked(model, true, true), Some(&oss));
+    assert_one_model("interleaved, no config", side, |model| stacked(model, true, true), None);
 }
 
 /// Hidden size and hidden units of the experts are equal, so `down_proj` does not show how it is stored; `gate_up_proj`

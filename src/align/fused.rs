@@ -1,9 +1,11 @@
-//! In which order a tensor holds query, key and value: no file says it, and libraries that use one name differ.
+//! In which order a tensor holds query, key and value, or gate and up: no file says it, and libraries that use one name
+//! differ.
 
 use crate::error::Result;
 use crate::model::words::Component;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
+use crate::view::pieces::{GateUp, other_half};
 use crate::view::qkv::{Order, cut, is_fused, reordered, usual_sizes};
 
 use super::orient::{CLEARLY_MORE, fits, head_sizes, mean_likeness, sample};
@@ -11,12 +13,31 @@ use super::{Alignment, Pair};
 
 const COMPONENTS: [Component; 3] = [Component::Text, Component::Vision, Component::Audio];
 
-const WHAT: &str = "query, key and value stand in one tensor, in another order than its name stands for";
+const QKV: &str = "query, key and value stand in one tensor, in another order than its name stands for";
 
-/// All orders that are possible.
+const GATE_UP: &str = "gate and up stand in one tensor, in another order than its name stands for";
+
+/// All orders of query, key and value that are possible.
 fn orders(models: [&Model; 2]) -> Vec<Order> {
     let groups = head_sizes(models).into_iter().map(|head| Order::Groups { head });
     std::iter::once(Order::Blocks).chain(groups).collect()
+}
+
+/// A way to cut a fused tensor.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Qkv(Order),
+    GateUp(GateUp),
+}
+
+impl Way {
+    /// The same piece, cut in this way; none for a piece of something else.
+    fn of(self, piece: &Logical) -> Option<Logical> {
+        match self {
+            Self::Qkv(order) => reordered(piece, order),
+            Self::GateUp(order) => other_half(piece, order),
+        }
+    }
 }
 
 /// Pieces of fused tensors that are held against tensors of their own, cut in the order that fits.
@@ -24,10 +45,16 @@ fn orders(models: [&Model; 2]) -> Vec<Order> {
 /// # Errors
 /// A read that fails.
 pub(super) fn orient_pieces(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
-    let orders = orders(models);
+    let qkv: Vec<Way> = orders(models).into_iter().map(Way::Qkv).collect();
+    let gate_up = [GateUp::Halves, GateUp::Swapped, GateUp::Interleaved].map(Way::GateUp);
+    orient_cut(alignment, models, &qkv, QKV)?;
+    orient_cut(alignment, models, &gate_up, GATE_UP)
+}
+
+fn orient_cut(alignment: &mut Alignment, models: [&Model; 2], ways: &[Way], what: &str) -> Result<()> {
     for (side, component) in [0, 1].into_iter().flat_map(|side| COMPONENTS.map(|component| (side, component))) {
-        let in_order = |pair: &Pair, order: Order| {
-            let own = reordered(if side == 0 { &pair.base } else { &pair.target }, order)?;
+        let in_order = |pair: &Pair, way: Way| {
+            let own = way.of(if side == 0 { &pair.base } else { &pair.target })?;
             Some(match side {
                 0 => Pair { base: own, ..pair.clone() },
                 _ => Pair { target: own, ..pair.clone() },
@@ -35,7 +62,7 @@ pub(super) fn orient_pieces(alignment: &mut Alignment, models: [&Model; 2]) -> R
         };
         let is_piece = |pair: &Pair| {
             let of_component = pair.target.meaning.component == component;
-            of_component && pair.via != Via::Stacked && orders.iter().any(|order| in_order(pair, *order).is_some())
+            of_component && ways.iter().any(|way| in_order(pair, *way).is_some())
         };
         let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_piece(&alignment.pairs[at])).collect();
         let matrices: Vec<usize> =
@@ -43,22 +70,22 @@ pub(super) fn orient_pieces(alignment: &mut Alignment, models: [&Model; 2]) -> R
         let looked_at: Vec<Pair> = sample(&matrices).into_iter().map(|at| alignment.pairs[at].clone()).collect();
         let Some(usual) = mean_likeness(models, &looked_at)? else { continue };
         let mut best = (usual + CLEARLY_MORE, None);
-        for &order in &orders {
-            let Some(pairs) = looked_at.iter().map(|pair| in_order(pair, order)).collect::<Option<Vec<_>>>() else {
+        for &way in ways {
+            let Some(pairs) = looked_at.iter().map(|pair| in_order(pair, way)).collect::<Option<Vec<_>>>() else {
                 continue;
             };
             match mean_likeness(models, &pairs)? {
-                Some(likeness) if likeness > best.0 => best = (likeness, Some(order)),
+                Some(likeness) if likeness > best.0 => best = (likeness, Some(way)),
                 _ => {}
             }
         }
-        let Some(order) = best.1 else { continue };
+        let Some(way) = best.1 else { continue };
         for at in places {
-            if let Some(pair) = in_order(&alignment.pairs[at], order) {
+            if let Some(pair) = in_order(&alignment.pairs[at], way) {
                 alignment.pairs[at] = pair;
             }
         }
-        alignment.warnings.push(fits("fused_order", side, WHAT));
+        alignment.warnings.push(fits("fused_order", side, what));
     }
     Ok(())
 }
@@ -104,7 +131,7 @@ pub(super) fn orient_wholes(alignment: &mut Alignment, models: [&Model; 2]) -> R
         kept.extend(cut);
         alignment.pairs = kept;
         alignment.sort_pairs();
-        alignment.warnings.push(fits("fused_order", usize::from(found[0] == Order::Blocks), WHAT));
+        alignment.warnings.push(fits("fused_order", usize::from(found[0] == Order::Blocks), QKV));
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ use super::{Alignment, Pair};
 /// Rows of a matrix that are looked at.
 const ROWS_LOOKED_AT: usize = 64;
 
+/// Values of a matrix that are looked at.
+const VALUES_LOOKED_AT: usize = 1 << 22;
+
 /// Pairs of one kind that are looked at.
 pub(super) const PAIRS_LOOKED_AT: usize = 8;
 
@@ -75,7 +78,7 @@ pub(super) fn mean_likeness(models: [&Model; 2], pairs: &[Pair]) -> Result<Optio
 /// A read that fails.
 pub(super) fn likeness(models: [&Model; 2], base: &Logical, target: &Logical) -> Result<f64> {
     let views = [models[0].view(base)?, models[1].view(target)?];
-    let rows = views[0].rows().min(ROWS_LOOKED_AT);
+    let rows = views[0].rows().min(ROWS_LOOKED_AT).min(VALUES_LOOKED_AT / views[0].columns().max(1));
     let mut values = [vec![0.0; rows * views[0].columns()], vec![0.0; rows * views[1].columns()]];
     for (view, values) in views.iter().zip(&mut values) {
         view.read_rows(0..rows, values)?;

@@ -84,8 +84,14 @@ fn other_order(logical: &Logical, head: u64) -> Option<Logical> {
     Some(out)
 }
 
+/// Most rows of a piece whose order is written out; the widest models have 2¹⁷ query rows.
+const MOST_ROWS: u64 = 1 << 20;
+
 /// The rows of `runs`, of each head the two halves of pairs that stand side by side.
 fn side_by_side(runs: &[Run], head: u64) -> Option<Vec<Run>> {
+    if runs.iter().map(|run| run.count).sum::<u64>() > MOST_ROWS {
+        return None;
+    }
     let rows: Vec<u64> = runs.iter().flat_map(|run| (0..run.count).map(|i| run.start + i * run.step)).collect();
     let head = usize::try_from(head).ok()?;
     let stored = |row: usize| rows.get(interleaved_row(row, head)).copied();

@@ -7,7 +7,7 @@ use crate::model::name::Meaning;
 use crate::model::words::{Class, Role};
 
 use super::logical::{Logical, Origin, RowOrder, Run, Source, fold};
-use super::qkv;
+use super::qkv::{self, MOST_GROUPS};
 
 /// What a model says of itself that its fused tensors need.
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,13 +108,14 @@ impl Facts {
 pub fn pieces(logical: &Logical, facts: &Facts) -> Vec<Logical> {
     if is_stacked(logical) {
         let cut = |expert: Logical| match holds(&expert, "gate_up") {
-            true => halves(&expert, facts.interleaved_experts),
+            true if facts.interleaved_experts => halves(&expert, GateUp::Interleaved),
+            true => halves(&expert, GateUp::Halves),
             false => vec![expert],
         };
         return experts(logical, facts).into_iter().flat_map(cut).collect();
     }
     if holds(logical, "gate_up") {
-        return halves(logical, false);
+        return halves(logical, GateUp::Halves);
     }
     if qkv::is_fused(logical) {
         let Some(sizes) = qkv::usual_sizes(logical, facts) else { return Vec::new() };
@@ -185,9 +186,9 @@ fn stored_in_out(stack: &Logical, facts: &Facts) -> bool {
 
 /// One matrix for each expert of a stack, turned to (out, in), or one bias.
 fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
-    let (count, rows, columns) = match logical.shape.as_slice() {
-        &[count, n] => (count, 1, n),
-        &[count, rows, columns] => (count, rows, columns),
+    let (count, rows, columns) = match *logical.shape.as_slice() {
+        [count, n] => (count, 1, n),
+        [count, rows, columns] => (count, rows, columns),
         _ => return Vec::new(),
     };
     let is_bias = logical.shape.len() == 2;
@@ -219,19 +220,48 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
     (0..count).map_while(piece).collect()
 }
 
-/// Gate and up: the first and the second half of the rows, or every other row.
-fn halves(logical: &Logical, interleaved: bool) -> Vec<Logical> {
+/// In which order a fused tensor holds the rows of gate and up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateUp {
+    /// The gate's, then those of up.
+    Halves,
+    /// Those of up, then the gate's.
+    Swapped,
+    /// In turn, the gate's first.
+    Interleaved,
+}
+
+impl GateUp {
+    /// The rows of one of the two, of `half` rows each.
+    fn run(self, role: Role, half: u64) -> Run {
+        let second = u64::from(role == Role::Up);
+        match self {
+            Self::Halves => Run { start: second * half, count: half, step: 1 },
+            Self::Swapped => Run { start: (1 - second) * half, count: half, step: 1 },
+            Self::Interleaved => Run { start: second, count: half, step: 2 },
+        }
+    }
+}
+
+/// Gate and up.
+fn halves(logical: &Logical, order: GateUp) -> Vec<Logical> {
     let (rows, _) = split_shape(logical);
     if rows % 2 != 0 || logical.source.rows != RowOrder::All {
         return Vec::new();
     }
-    let half = rows / 2;
-    let run = |second: u64| match interleaved {
-        true => Run { start: second, count: half, step: 2 },
-        false => Run { start: second * half, count: half, step: 1 },
-    };
-    let cut = |role: Role, second: u64| piece(logical, "gate_up", role.word(), role, vec![run(second)]);
-    vec![cut(Role::Gate, 0), cut(Role::Up, 1)]
+    let cut = |role: Role| piece(logical, "gate_up", role.word(), role, vec![order.run(role, rows / 2)]);
+    vec![cut(Role::Gate), cut(Role::Up)]
+}
+
+/// The same half of the same fused tensor, if that held its rows in another order; none for what is no such half.
+pub fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
+    let RowOrder::Runs(runs) = &piece.source.rows else { return None };
+    let [run] = runs.as_ref() else { return None };
+    let is = |role: &Role| piece.meaning.slot.split('.').any(|word| word == role.word());
+    let role = [Role::Gate, Role::Up].into_iter().find(is)?;
+    let mut out = piece.clone();
+    out.source.rows = RowOrder::Runs(Arc::from([order.run(role, run.count)]));
+    Some(out)
 }
 
 /// Keys and values of low-rank attention: the rows of each head are [key; value] (formats.md, section 1.7: MLA).
@@ -252,7 +282,12 @@ fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> 
 /// `fix_query_key_value_ordering`). Qwen3.5 stores queries, keys and values of all heads, and the others apart.
 fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     let LinearHeads { keys, values, key_dim, value_dim } = facts.linear?;
-    if logical.shape.len() != 2 || logical.source.rows != RowOrder::All || keys == 0 || !values.is_multiple_of(keys) {
+    if logical.shape.len() != 2
+        || logical.source.rows != RowOrder::All
+        || keys == 0
+        || keys > MOST_GROUPS
+        || !values.is_multiple_of(keys)
+    {
         return None;
     }
     let each = values / keys;

@@ -24,6 +24,9 @@ pub enum Order {
 /// Rows of the query, and of key and value each.
 pub type Sizes = [u64; 2];
 
+/// Most groups whose runs are written out; models have up to a few hundred heads.
+pub(super) const MOST_GROUPS: u64 = 1 << 16;
+
 const ROLES: [Role; 3] = [Role::Q, Role::K, Role::V];
 
 /// Whether it is query, key and value in one tensor, or the bias of one.
@@ -102,7 +105,12 @@ fn runs([query, key]: Sizes, order: Order, place: usize) -> Option<Vec<Run>> {
         }
         Order::Groups { head } => head,
     };
-    let fits = head > 0 && key > 0 && key.is_multiple_of(head) && query > 0 && query.is_multiple_of(key);
+    let fits = head > 0
+        && key > 0
+        && key / head <= MOST_GROUPS
+        && key.is_multiple_of(head)
+        && query > 0
+        && query.is_multiple_of(key);
     let (groups, queries) = fits.then(|| (key / head, query / key * head))?;
     let (offset, count) = parts(queries, head);
     let block = queries + 2 * head;
