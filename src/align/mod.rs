@@ -10,6 +10,7 @@ mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::format::adapter::Adapter;
 use crate::model::checkpoint::Warning;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Role, words};
@@ -95,6 +96,10 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     let mut out = Alignment::default();
     let mut left = [Pool::new(base, keep, &mut out.base_left), Pool::new(target, keep, &mut out.target_left)];
     pair_by_name(&mut left, |name| name.to_owned(), &mut out.pairs);
+    if let Some(adapter) = target_model.opened.adapter.as_ref().filter(|adapter| !adapter.names_in_base().is_empty()) {
+        pair_saved(&mut left, adapter, target_model, &mut out.pairs);
+        out.name_mapping = Some("(no prefix) -> base_model.model.".to_owned());
+    }
     let mappings = prefix::mappings(&left[0].open(), &left[1].open());
     for mapping in &mappings {
         pair_by_name(&mut left, |name| mapping.apply(name), &mut out.pairs);
@@ -117,7 +122,9 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     left[1].restore(&cut[1], target);
     let tokenizers = [base_model, target_model].map(|model| model.tokenizer.as_ref());
     pair_common_rows(&mut left, tokenizers, &mut out);
-    pair_tied_head(&mut left, [base, target], tokenizers, &mut out);
+    // An adapter without an output head leaves that of its base as it is.
+    let tried: &[(usize, usize)] = if target_model.opened.adapter.is_some() { &[(1, 0)] } else { &[(0, 1), (1, 0)] };
+    pair_tied_head(&mut left, [base, target], tried, tokenizers, &mut out);
     pair_copies(&mut left, [base, target], &mut out.pairs);
     let [base_pool, target_pool] = left;
     let reasons = [base_pool.reasons(&target_pool, &mappings, true), target_pool.reasons(&base_pool, &mappings, false)];
@@ -206,6 +213,14 @@ fn pair_by_name(left: &mut [Pool<'_>; 2], rename: impl Fn(&str) -> String, pairs
     }
 }
 
+/// Tensors that an adapter holds whole, with those of the base that they stand for.
+fn pair_saved(left: &mut [Pool<'_>; 2], adapter: &Adapter, target: &Model, pairs: &mut Vec<Pair>) {
+    let stored = |at: usize| target.checkpoint().tensors.get(at).map(|tensor| tensor.name.clone());
+    let saved: BTreeMap<&str, String> =
+        adapter.names_in_base().into_iter().filter_map(|(at, name)| Some((name, stored(at)?))).collect();
+    pair_by_name(left, |name| saved.get(name).cloned().unwrap_or_default(), pairs);
+}
+
 /// Equal in shape; a layout that is not read goes with its like alone, by its bytes.
 fn is_comparable(base: &Logical, target: &Logical) -> bool {
     base.shape == target.shape && base.is_unsupported() == target.is_unsupported()
@@ -287,10 +302,12 @@ fn pair_common_rows(left: &mut [Pool<'_>; 2], tokenizers: [Option<&Tokenizer>; 2
     }
 }
 
-/// An output head stored on one side only goes with the other side's embedding.
+/// An output head stored on one side only goes with the other side's embedding; `tried` are the sides of head and
+/// embedding to try.
 fn pair_tied_head(
     left: &mut [Pool<'_>; 2],
     all: [&[Logical]; 2],
+    tried: &[(usize, usize)],
     tokenizers: [Option<&Tokenizer>; 2],
     out: &mut Alignment,
 ) {
@@ -299,7 +316,7 @@ fn pair_tied_head(
         let first = found.next();
         if found.next().is_some() { None } else { first }
     };
-    for (side, other) in [(0, 1), (1, 0)] {
+    for &(side, other) in tried {
         let (Some(head), None) = (only(side, Role::LmHead), only(other, Role::LmHead)) else { continue };
         let Some(embed) = only(other, Role::Embed) else { continue };
         let sides = if side == 0 { [&head, &embed] } else { [&embed, &head] };

@@ -29,6 +29,21 @@ pub fn order(kept: usize, longest: usize) -> f64 {
     log10(ln_choose(kept, longest) - ln_factorial(longest))
 }
 
+/// log10 of the chance that two sets of `chosen` among `units`, one of them at random, have `shared` members or more in
+/// common: the upper tail of the hypergeometric distribution.
+///
+/// # Panics
+/// When `shared > chosen` or `chosen > units`.
+pub fn overlap(shared: usize, chosen: usize, units: usize) -> f64 {
+    assert!(shared <= chosen && chosen <= units, "{shared} shared of {chosen} chosen of {units}");
+    let least = shared.max((2 * chosen).saturating_sub(units));
+    if least == (2 * chosen).saturating_sub(units) {
+        return 0.0;
+    }
+    let ways = |k: usize| ln_choose(chosen, k) + ln_choose(units - chosen, chosen - k);
+    log10(ln_sum((least..=chosen).map(ways)) - ln_choose(units, chosen))
+}
+
 /// Fisher's combination of independent `log10_p`: log10 of the chi² tail of −2Σ ln p with two degrees of freedom a
 /// value. Valid where every p is at least as large as uniform. 0 for an empty list.
 ///
@@ -177,6 +192,17 @@ mod tests {
 
     fn factorial(n: usize) -> f64 {
         (1..=n).map(|k| k as f64).product()
+    }
+
+    #[test]
+    fn overlap_is_the_tail_of_the_hypergeometric_distribution() {
+        // Of 3 among 6: 20 sets, of which 1 shares 3, 9 share 2, 9 share 1 and 1 shares none.
+        for (shared, sets) in [(3, 1.0), (2, 10.0), (1, 19.0), (0, 20.0)] {
+            assert!(close(overlap(shared, 3, 6), f64::log10(sets / 20.0)), "{shared}");
+        }
+        assert_eq!(overlap(0, 0, 0), 0.0);
+        assert_eq!(overlap(5, 5, 5), 0.0);
+        assert!(close(overlap(32, 32, 64), -ln_choose(64, 32) / LN_10));
     }
 
     /// The most hits possible is the identity f: there the bound is the expected number of h-subsets of fixed points.

@@ -8,6 +8,7 @@ pub mod family;
 pub mod figures;
 pub mod finding;
 pub mod layer_map;
+pub mod magnitudes;
 pub mod mixture;
 pub mod noise_floor;
 pub mod part;

@@ -7,3 +7,4 @@ pub mod pass;
 pub mod record;
 mod run;
 mod segment;
+pub mod views;

@@ -411,7 +411,7 @@ pub(super) fn needs_columns(pair: &Pair) -> bool {
 }
 
 /// Folds the segments of a pair in order.
-fn record(pair: &Pair, geometry: Geometry, tallies: impl Iterator<Item = Tally>) -> Record {
+pub(super) fn record(pair: &Pair, geometry: Geometry, tallies: impl Iterator<Item = Tally>) -> Record {
     let mut total = Tally::new(None);
     let mut seen = false;
     let mut row = [0.0; 2];

@@ -12,7 +12,7 @@ use crate::numeric::rows::RowSource;
 use crate::numeric::sums::{self, Span, Sums};
 
 /// Elements of a segment.
-const SEGMENT: u64 = 1 << 22;
+pub(super) const SEGMENT: u64 = 1 << 22;
 
 /// Elements of a chunk: both sides of it in a 16-bit format stay in a core's second-level cache.
 pub(super) const CHUNK: u64 = 1 << 17;

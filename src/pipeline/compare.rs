@@ -24,16 +24,17 @@ use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
 use crate::report::schema::VerdictRow;
 use crate::report::schema::{
-    Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow,
+    Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow, UnmatchedRow,
 };
 use crate::report::summary;
 use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, Relation, decide};
 use crate::verdict::grade::grade;
 use crate::verdict::origin::Pattern;
-use crate::verdict::reasons::{by_component, reasons};
+use crate::verdict::reasons::{NO_MATRIX, by_component, reasons};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
+use super::adapter::{self, Adaptation};
 use super::disguise;
 use super::options::{Deep, Hashing, Options, Pca, Switch};
 use super::structure::Structure;
@@ -96,6 +97,7 @@ pub(super) fn analyse(
         Some(permutation) => Structure::find(models, permutation, options, monitor)?,
         None => Structure::default(),
     };
+    let adaptation = Adaptation::find(models, options, monitor)?;
     models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
     let noise_floor = noise_floor::run(models, alignment, &measured.records, monitor)?;
     let pca = match options.pca {
@@ -116,6 +118,7 @@ pub(super) fn analyse(
         noise_floor,
         pca,
         tokenizer: overlap,
+        adaptation,
         options,
     };
     Ok(comparison.report())
@@ -132,6 +135,7 @@ struct Comparison<'a> {
     noise_floor: Option<NoiseFloor>,
     pca: Option<pca::Pca>,
     tokenizer: Option<Overlap>,
+    adaptation: Option<Adaptation<'a>>,
     options: &'a Options,
 }
 
@@ -154,6 +158,10 @@ impl Comparison<'_> {
             components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).unzip();
         let mut verdict = self.verdict(&whole);
         verdict.reasons.splice(0..0, by_component(&labels));
+        if let Some(adaptation) = &self.adaptation {
+            verdict.reasons.retain(|reason| reason != NO_MATRIX);
+            verdict.reasons.splice(0..0, adaptation.reasons(decision.label, self.alignment));
+        }
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
         let own = |side: usize| (self.options.hash == Hashing::Sha256).then_some(digests[side]);
         Compare {
@@ -170,7 +178,11 @@ impl Comparison<'_> {
                 leading.map_or(Pattern::NotApplicable, pattern),
                 decision.label,
             ),
-            layers: layers.iter().map(|l| self.layer_row(l)).chain(self.structure.layer_rows()).collect(),
+            layers: adapter::layers(&measurements, self.adaptation.as_ref())
+                .iter()
+                .map(|l| self.layer_row(l))
+                .chain(self.structure.layer_rows())
+                .collect(),
             components: component_rows,
             parts: parts.iter().map(summary::part).collect(),
             layer_map: self.structure.layer_map_rows(leading),
@@ -181,13 +193,18 @@ impl Comparison<'_> {
             tokenizer: self.tokenizer.as_ref().map(summary::tokenizer),
             evidence: self.evidence(&similarity).iter().map(summary::finding).collect(),
             verdict,
-            unmatched: Sides {
-                base: self.alignment.base_left.iter().map(summary::unmatched).collect(),
-                target: self.alignment.target_left.iter().map(summary::unmatched).collect(),
-            },
+            unmatched: Sides { base: self.unmatched(0), target: self.unmatched(1) },
             tensors: self.tensor_rows(&measurements),
             warnings: self.warnings(decision.label).iter().map(summary::warning).collect(),
+            adapter: self.adaptation.as_ref().map(Adaptation::row),
         }
+    }
+
+    /// What is left of a side, without what belongs to a change of an adapter.
+    fn unmatched(&self, side: usize) -> Vec<UnmatchedRow> {
+        let left = if side == 0 { &self.alignment.base_left } else { &self.alignment.target_left };
+        let explained = self.adaptation.as_ref().map(|a| a.explained(self.models[1], side)).unwrap_or_default();
+        left.iter().filter(|u| !explained.contains(u.tensor.name.as_str())).map(summary::unmatched).collect()
     }
 
     /// One finding a family, the strongest first.
@@ -196,6 +213,7 @@ impl Comparison<'_> {
         self.noise_floor.iter().for_each(|floor| floor.tell(&mut out));
         out.extend(self.permutation.as_ref().and_then(permutation::Permutation::finding));
         out.extend(self.disguises.as_ref().and_then(Disguises::finding));
+        out.extend(self.adaptation.as_ref().and_then(Adaptation::finding));
         out.extend(self.structure.findings());
         out.extend(self.pca.as_ref().map(pca::Pca::finding));
         out.extend(self.tokenizer.as_ref().map(evidence::tokenizer::finding));
@@ -235,6 +253,9 @@ impl Comparison<'_> {
             part.test = self.permutation.as_ref().and_then(|p| p.parts.get(&part.key)).copied();
         }
         self.structure.place(&mut parts);
+        if self.permutation.is_some() {
+            parts.extend(self.adaptation.iter().flat_map(Adaptation::parts));
+        }
         let tested = parts.iter().filter(|p| p.test.is_some()).count();
         self.disguises.iter().for_each(|found| found.mark(&mut parts));
         for part in &mut parts {
@@ -243,6 +264,7 @@ impl Comparison<'_> {
         if self.permutation.is_some() {
             distrust_formulas(&mut parts);
         }
+        self.adaptation.iter().for_each(|adaptation| adaptation.doubt(self.models[1], &mut parts));
         parts
     }
 
@@ -265,6 +287,7 @@ impl Comparison<'_> {
         let shared = parts.iter().any(|p| p.state == State::Reused);
         let mut structure = self.structure.relations(self.models, self.tests(), &parts, component);
         structure.extend(self.stored_relation());
+        structure.extend(self.adaptation.as_ref().and_then(Adaptation::relation));
         let mut findings = Findings {
             tensors: stored(self.models[0]).min(stored(self.models[1])),
             all_identical: all_identical && tensors > 0,
@@ -293,7 +316,8 @@ impl Comparison<'_> {
     /// The relation that the storage shows.
     fn stored_relation(&self) -> Option<Relation> {
         let beyond = self.noise_floor.as_ref().is_none_or(|floor| !floor.passed);
-        let quantised = beyond && figures::is_quantised_on_one_side(self.alignment, self.models);
+        let quantised =
+            self.adaptation.is_none() && beyond && figures::is_quantised_on_one_side(self.alignment, self.models);
         quantised.then_some(Relation::QuantizedFineTune)
     }
 
@@ -323,12 +347,13 @@ impl Comparison<'_> {
         self.permutation.as_ref().map_or(&[], |p| p.tests.as_slice())
     }
 
-    /// Aligned pairs, and those of layers that moved, by the names of target and base.
+    /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target and base.
     fn tensor_rows(&self, measurements: &[Measurement<'_>]) -> Vec<TensorRow> {
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
         let mapped = Measurement::of(&self.structure.mapped, &self.structure.records);
+        let changes = self.adaptation.as_ref().map(Adaptation::measurements).unwrap_or_default();
         let mut rows: Vec<TensorRow> =
-            measurements.iter().chain(&mapped).map(|m| summary::tensor(m, digests)).collect();
+            measurements.iter().chain(&mapped).chain(&changes).map(|m| summary::tensor(m, digests)).collect();
         rows.sort_by(|a, b| {
             let key = |row: &TensorRow| (row.name.target.clone().into_bytes(), row.name.base.clone().into_bytes());
             key(a).cmp(&key(b))

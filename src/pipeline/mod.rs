@@ -1,5 +1,6 @@
 //! The data's way through the program: open, align, measure, analyse, decide, report. One file a question.
 
+mod adapter;
 pub mod arch;
 pub mod compare;
 mod disguise;

@@ -15,7 +15,7 @@ use crate::measure::pass::Measured;
 use crate::measure::record::Record;
 use crate::model::words::{Class, Component};
 use crate::report::schema::{
-    Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow, WarningRow,
+    Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow, TensorRow, WarningRow,
 };
 use crate::verdict::decide::{Label, Relation};
 use crate::verdict::ranking::{Criterion, Standing, conclusion, criteria};
@@ -168,7 +168,11 @@ fn standing(compared: &Compare, target: &Model) -> Standing {
     let leading = leading_component(target).map(|component| component.word());
     let layers = compared.layers.iter().filter(|l| Some(l.component.as_str()) == leading);
     let label = Label::ALL.iter().copied().find(|label| label.word() == compared.verdict.label);
-    let informative = compared.tensors.iter().filter(|t| t.informative).count();
+    // Matrices that an adapter changes are made of the base itself, and so are the figures of their layers.
+    let changed: BTreeSet<&str> =
+        compared.adapter.iter().flat_map(|a| &a.changes).map(|change| change.name.as_str()).collect();
+    let is_own = |t: &&TensorRow| t.informative && !changed.contains(t.name.base.as_str());
+    let informative = compared.tensors.iter().filter(is_own).count();
     let left = target.logicals.iter().filter(|l| l.meaning.class != Class::Uninformative);
     let unmatched: BTreeSet<&str> =
         compared.unmatched.target.iter().filter(|u| u.why != "filtered").map(|u| u.name.as_str()).collect();
@@ -181,7 +185,7 @@ fn standing(compared: &Compare, target: &Model) -> Standing {
         identical: compared.similarity.identical_informative,
         informative: (informative + alone) as u64,
         subspaces: compared.pca.as_ref().and_then(|p| Some((p.summary == "orthogonal", p.median_excess?))),
-        layers: layers.filter_map(|l| l.matrix_cosine).collect(),
+        layers: if changed.is_empty() { layers.filter_map(|l| l.matrix_cosine).collect() } else { Vec::new() },
     }
 }
 

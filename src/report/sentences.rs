@@ -3,7 +3,7 @@
 //! Names in them are escaped; what is special in Markdown is left to the Markdown renderer.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -11,9 +11,9 @@ use super::escape;
 use super::number;
 use super::schema::arch::{ArchBase, RoleRow, ShapeRow};
 use super::schema::{
-    CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock, LayerMapRow, LayerRow, OriginReading, PartRow,
-    PcaRow, PermutationRow, PowerRow, RankingRow, SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow,
-    VerdictRow, WarningRow, WeightRow,
+    AdapterChange, AdapterRow, CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock, LayerMapRow,
+    LayerRow, OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, RankingRow, SettingsRow, TokenizerRow,
+    TransformationRow, UnmatchedRow, VerdictRow, WarningRow, WeightRow,
 };
 use super::words::{self, spaced};
 
@@ -103,6 +103,77 @@ pub(super) fn transformation(row: &TransformationRow) -> String {
     let cosine =
         row.check_cosine.map(|cosine| format!(": cosine {}", number::figure(Some(cosine)))).unwrap_or_default();
     out.push_str(&format!("; checked on {}{cosine}", escape::sentence(&row.check)));
+    out
+}
+
+/// Changes of an adapter of one kind.
+pub(super) struct ChangeGroup {
+    /// A role, or the name of a matrix.
+    pub(super) what: String,
+    /// Number of matrices.
+    pub(super) matrices: String,
+    /// Least and greatest rank.
+    pub(super) rank: String,
+    /// Least and greatest alpha.
+    pub(super) alpha: String,
+    /// Least and greatest scale.
+    pub(super) scale: String,
+    /// Median relative change.
+    pub(super) median: String,
+    /// Largest relative change.
+    pub(super) largest: String,
+}
+
+/// What an adapter changes, by role or matrix by matrix.
+pub(super) fn adapter(row: &AdapterRow, all: bool) -> Vec<ChangeGroup> {
+    let mut groups: BTreeMap<&str, Vec<&AdapterChange>> = BTreeMap::new();
+    for change in row.changes.iter().filter(|change| change.reason.is_none()) {
+        groups.entry(if all { &change.name } else { change.role.word() }).or_default().push(change);
+    }
+    let group = |(what, changes): (&str, Vec<&AdapterChange>)| {
+        let span = |of: &dyn Fn(&AdapterChange) -> f64| {
+            let least = changes.iter().map(|change| of(change)).fold(f64::INFINITY, f64::min);
+            let greatest = changes.iter().map(|change| of(change)).fold(f64::NEG_INFINITY, f64::max);
+            let [least, greatest] = [least, greatest].map(|value| number::value(Some(value)));
+            if least == greatest { least } else { format!("{least} to {greatest}") }
+        };
+        let mut sizes: Vec<f64> = changes.iter().filter_map(|change| change.relative_change).collect();
+        sizes.sort_by(f64::total_cmp);
+        ChangeGroup {
+            what: what.to_owned(),
+            matrices: number::count(changes.len() as u64),
+            rank: span(&|change| change.rank as f64),
+            alpha: span(&|change| change.alpha),
+            scale: span(&|change| change.scale),
+            median: number::value(sizes.get(sizes.len() / 2).copied()),
+            largest: number::value(sizes.last().copied()),
+        }
+    };
+    groups.into_iter().map(group).collect()
+}
+
+/// What else is to be said of an adapter: magnitudes, tensors replaced, changes that fit nothing.
+pub(super) fn adapter_details(row: &AdapterRow) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let mut out = Vec::new();
+    let dora = row.changes.iter().filter(|change| change.dora).count() as u64;
+    if dora > 0 {
+        out.push(format!("{} of them by direction and stored magnitudes (DoRA)", number::count(dora)));
+    }
+    let listed = |names: Vec<String>| {
+        let more = names.len().saturating_sub(SHOWN);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{rest}", names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", "))
+    };
+    if !row.replaced.is_empty() {
+        out.push(format!("replaced whole: {}", listed(row.replaced.iter().map(|name| escape::name(name)).collect())));
+    }
+    let unfit = row.changes.iter().filter_map(|change| Some((change, change.reason.as_ref()?)));
+    let unfit: Vec<String> =
+        unfit.map(|(change, why)| format!("{} ({})", escape::name(&change.name), escape::sentence(why))).collect();
+    if !unfit.is_empty() {
+        out.push(format!("without a matrix in the base: {}", listed(unfit)));
+    }
     out
 }
 

@@ -217,7 +217,13 @@ const FINE_TUNED_EXCESS: f64 = 0.8;
 
 fn relations(f: &Findings, label: Label) -> Vec<Relation> {
     if !matches!(label, Label::Derived | Label::PartialReuse | Label::ReEncoded) {
-        return Vec::new();
+        // That an adapter fits the base shows without any likeness.
+        return f
+            .structure
+            .iter()
+            .copied()
+            .filter(|r| (*r, label) == (Relation::Adapter, Label::Inconclusive))
+            .collect();
     }
     let mut out = f.structure.clone();
     let moved = |r: &Relation| {

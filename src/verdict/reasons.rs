@@ -11,6 +11,9 @@ use super::decide::{Decision, Findings, Label, Relation, parameters_in};
 pub const NO_DIRECTION: &str =
     "a likeness has no direction in time: one comes from the other, or both from a third model";
 
+/// What no pair of matrices tells.
+pub const NO_MATRIX: &str = "no matrix of the target can be compared with one of the base";
+
 /// The grounds of `decision`, the strongest first.
 pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<String> {
     let mut out = Vec::new();
@@ -141,7 +144,7 @@ fn missing(findings: &Findings) -> Vec<String> {
         return vec!["no tensors".to_owned()];
     }
     if findings.parts.iter().all(|p| p.compared == 0 && p.test.is_none()) {
-        return vec!["no matrix of the target can be compared with one of the base".to_owned()];
+        return vec![NO_MATRIX.to_owned()];
     }
     let mut out = states(findings);
     let reused = parameters_in(&findings.parts, State::Reused);

@@ -63,6 +63,8 @@ pub enum Origin {
     Quantised(usize),
     /// A matrix whose layout is not read, by its index in the model's list of those.
     Unsupported(usize),
+    /// A matrix of the base with an adapter's change ([`super::adapted`]): there are no values without the base.
+    Adapted,
 }
 
 /// What the writer of the file did to each value, to be undone on reading (formats.md, section 1.4).

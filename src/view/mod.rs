@@ -3,6 +3,7 @@
 //! A stored tensor, a slice of a fused one, a transposed or a quantised one all look alike from here up: a shape, a
 //! meaning and rows of values.
 
+pub mod adapted;
 mod converted;
 pub mod logical;
 pub mod model;

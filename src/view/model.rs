@@ -66,6 +66,12 @@ impl Model {
         self.places.get(place)
     }
 
+    /// The logical tensor of that name.
+    pub fn named(&self, name: &str) -> Option<&Logical> {
+        let at = self.logicals.binary_search_by(|logical| logical.name.as_bytes().cmp(name.as_bytes())).ok()?;
+        self.logicals.get(at)
+    }
+
     /// Takes over how a tensor turned out to be read when it was held against the other side; not that some tokens were
     /// left out.
     pub fn adopt(&mut self, logical: &Logical) {
@@ -112,6 +118,7 @@ impl Model {
                 whole.then(|| matrix.members.values().copied().collect())
             }
             Origin::Unsupported(at) => self.quantised.unsupported.get(at).map(|matrix| matrix.members.clone()),
+            Origin::Adapted => None,
         }
     }
 
@@ -138,6 +145,7 @@ impl Model {
         match logical.source.origin {
             Origin::Quantised(at) => self.quantised.matrices.get(at).map_or("quantised", |m| m.scheme.word()),
             Origin::Unsupported(_) => "unsupported",
+            Origin::Adapted => "adapted",
             Origin::Tensor(_) if logical.source.transposed => "transposed",
             Origin::Tensor(_) => "stored",
         }

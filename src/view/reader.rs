@@ -213,6 +213,7 @@ impl<'a> Storage<'a> {
                 rows.map(Self::Quantised).map_err(|what| format!("{}: {what}", matrix.scheme.word()))
             }
             Origin::Unsupported(at) => Err(model.quantised.unsupported[at].reason.clone()),
+            Origin::Adapted => Err("the change of an adapter, without its base".to_owned()),
         }
     }
 

@@ -208,6 +208,7 @@ pub(crate) fn empty() -> Compare {
         unmatched: Sides::default(),
         tensors: Vec::new(),
         warnings: Vec::new(),
+        adapter: None,
     }
 }
 
@@ -581,6 +582,24 @@ pub(crate) fn hostile() -> Compare {
     report.origin_reading.agrees = Some(false);
     report.origin_reading.why = Some(name());
     report.permutation.as_mut().unwrap().skipped = vec![NotTestable { what: name(), why: name() }];
+    let change = |relative_change: Option<f64>| AdapterChange {
+        name: name(),
+        layer: Some(3),
+        role: Role::Q,
+        rank: u64::MAX,
+        alpha: 16.0,
+        scale: 1e300,
+        dora: true,
+        relative_change,
+        reason: relative_change.is_none().then(name),
+    };
+    report.adapter = Some(AdapterRow {
+        declared_base: Some(name()),
+        declared_revision: Some(name()),
+        task: Some(name()),
+        changes: vec![change(Some(0.01)), change(None)],
+        replaced: vec![name(); 20],
+    });
     report.warnings = vec![warning("odd", HOSTILE, Some(HOSTILE)), warning("odd", "plain", Some(&"w".repeat(900)))];
     report
 }

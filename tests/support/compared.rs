@@ -40,6 +40,31 @@ pub(crate) struct Compare {
     pub(crate) unmatched: Sides<Vec<Unmatched>>,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) adapter: Option<Adapter>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Adapter {
+    pub(crate) declared_base: Option<String>,
+    pub(crate) declared_revision: Option<String>,
+    pub(crate) task: Option<String>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) replaced: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    pub(crate) name: String,
+    pub(crate) layer: Option<u32>,
+    pub(crate) role: String,
+    pub(crate) rank: u64,
+    pub(crate) alpha: f64,
+    pub(crate) scale: f64,
+    pub(crate) dora: bool,
+    pub(crate) relative_change: Option<f64>,
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@ use super::super::Style;
 use super::super::escape::{markdown, markdown_code};
 use super::super::number;
 use super::super::reproduce;
-use super::super::schema::{Compare, ComponentRow, LayerRow, PartRow, TensorRow, UnmatchedRow};
+use super::super::schema::{AdapterRow, Compare, ComponentRow, LayerRow, PartRow, TensorRow, UnmatchedRow};
 use super::super::sentences;
 use super::page::Page;
 
@@ -28,6 +28,9 @@ pub fn compare(report: &Compare, style: &Style) -> String {
     }
     figures(&mut page, report);
     evidence(&mut page, report);
+    if let Some(adapter) = &report.adapter {
+        self::adapter(&mut page, adapter, style.all_tensors);
+    }
     if report.components.len() > 1 {
         components(&mut page, &report.components);
     }
@@ -83,6 +86,23 @@ fn figures(page: &mut Page, report: &Compare) {
             ),
         ],
     );
+}
+
+fn adapter(page: &mut Page, row: &AdapterRow, all: bool) {
+    page.heading(3, "What the adapter changes");
+    let rows: Vec<Vec<String>> = sentences::adapter(row, all)
+        .into_iter()
+        .map(|group| {
+            let cells = [group.matrices, group.rank, group.alpha, group.scale, group.median, group.largest];
+            [vec![markdown_code(&group.what)], cells.to_vec()].concat()
+        })
+        .collect();
+    if !rows.is_empty() {
+        let first = if all { "matrix" } else { "role" };
+        page.table(&[first, ">matrices", ">rank", ">alpha", ">scale", ">median change", ">largest"], &rows);
+        page.block("Change: ‖W' − W‖ / ‖W‖, W' being the base's matrix W with the change.");
+    }
+    page.list(sentences::adapter_details(row).iter().map(|line| markdown(line)));
 }
 
 fn evidence(page: &mut Page, report: &Compare) {

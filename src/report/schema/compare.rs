@@ -55,6 +55,46 @@ pub struct Compare {
     pub tensors: Vec<TensorRow>,
     /// Warnings.
     pub warnings: Vec<WarningRow>,
+    /// What the target changes, where it is an adapter.
+    pub adapter: Option<AdapterRow>,
+}
+
+/// What a PEFT adapter changes in the base.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterRow {
+    /// The base that its configuration names: a claim.
+    pub declared_base: Option<String>,
+    /// Revision of that base: a claim.
+    pub declared_revision: Option<String>,
+    /// Task.
+    pub task: Option<String>,
+    /// Changes by low rank, sorted by name.
+    pub changes: Vec<AdapterChange>,
+    /// Tensors of the base that it replaces whole, sorted by name.
+    pub replaced: Vec<String>,
+}
+
+/// One matrix that an adapter changes.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterChange {
+    /// Name in the base.
+    pub name: String,
+    /// Layer.
+    pub layer: Option<u32>,
+    /// Role.
+    pub role: Role,
+    /// Rank.
+    pub rank: u64,
+    /// `lora_alpha`.
+    pub alpha: f64,
+    /// What B·A is multiplied with.
+    pub scale: f64,
+    /// Whether rows are brought to stored magnitudes.
+    pub dora: bool,
+    /// ‖W' − W‖ / ‖W‖.
+    pub relative_change: Option<f64>,
+    /// Why there is no such figure.
+    pub reason: Option<String>,
 }
 
 /// `FIG`: figures of one pair.

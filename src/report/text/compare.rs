@@ -5,8 +5,8 @@ use super::super::escape;
 use super::super::number;
 use super::super::reproduce;
 use super::super::schema::{
-    Compare, ComponentRow, Coverage, ExpertsRow, FindingRow, PartRow, PcaRow, PermutationRow, Similarity, TokenizerRow,
-    TransformationRow,
+    AdapterRow, Compare, ComponentRow, Coverage, ExpertsRow, FindingRow, PartRow, PcaRow, PermutationRow, Similarity,
+    TokenizerRow, TransformationRow,
 };
 use super::super::sentences;
 use super::super::words;
@@ -33,6 +33,9 @@ pub fn compare(report: &Compare, style: &Style) -> String {
     layers::layers(&mut page, &report.layers);
     if let Some(map) = &report.layer_map {
         layers::layer_map(&mut page, map);
+    }
+    if let Some(adapter) = &report.adapter {
+        self::adapter(&mut page, adapter, style.all_tensors);
     }
     transformations(&mut page, &report.transformations);
     if report.components.len() > 1 {
@@ -80,6 +83,9 @@ fn coverage(page: &mut Page, report: &Compare) {
         number::count(report.unmatched.base.len() as u64),
     ]);
     page.table(table);
+    if report.adapter.is_some() {
+        page.remark("The factors of an adapter, and what they change, are no counterparts: see below.");
+    }
 }
 
 fn figures(page: &mut Page, similarity: &Similarity) {
@@ -119,6 +125,31 @@ fn evidence(page: &mut Page, findings: &[FindingRow]) {
         ]);
     }
     page.table(table);
+}
+
+fn adapter(page: &mut Page, row: &AdapterRow, all: bool) {
+    page.heading("What the adapter changes");
+    let first = if all { "matrix" } else { "role" };
+    let mut table = Table::new(&[
+        (first, Fit::Elide),
+        ("matrices", Fit::Right),
+        ("rank", Fit::Right),
+        ("alpha", Fit::Right),
+        ("scale", Fit::Right),
+        ("median change", Fit::Right),
+        ("largest", Fit::Right),
+    ]);
+    for group in sentences::adapter(row, all) {
+        let cells = [group.matrices, group.rank, group.alpha, group.scale, group.median, group.largest];
+        table.row([vec![escape::name(&group.what)], cells.to_vec()].concat());
+    }
+    if !table.is_empty() {
+        page.table(table);
+        page.remark("change: ‖W' − W‖ / ‖W‖, W' being the base's matrix W with the change.");
+    }
+    for line in sentences::adapter_details(row) {
+        page.item(&line);
+    }
 }
 
 fn transformations(page: &mut Page, rows: &[TransformationRow]) {

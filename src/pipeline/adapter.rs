@@ -1,0 +1,306 @@
+//! A target that is a PEFT adapter: what it changes, and what of it can be held against the base.
+//!
+//! W' = W + s · B·A is made of the base at hand, so nothing of it is evidence. Evidence is what the adapter holds of the
+//! base it was trained on: tensors saved along, trained copies of whole tensors, DoRA's magnitudes.
+
+use std::collections::BTreeSet;
+
+use crate::align::{Alignment, Pair};
+use crate::error::{Result, quoted};
+use crate::evidence::figures::{self, Measurement};
+use crate::evidence::finding::Finding;
+use crate::evidence::magnitudes::{self, Magnitudes};
+use crate::evidence::part::{Kind, Part, PartKey, State};
+use crate::format::adapter::Adapter;
+use crate::measure::monitor::Monitor;
+use crate::measure::record::Record;
+use crate::measure::views::measure_views;
+use crate::model::dtype::Dtype;
+use crate::model::words::Role;
+use crate::numeric::rows::RowSource;
+use crate::report;
+use crate::report::schema::{AdapterChange, AdapterRow};
+use crate::verdict::decide::{Label, Relation};
+use crate::view::adapted::{self, Adapted, Unfit};
+use crate::view::logical::{Logical, Origin, Source, Via};
+use crate::view::model::Model;
+
+use super::options::Options;
+
+/// What an adapter changes in a base.
+pub(super) struct Adaptation<'a> {
+    base: &'a Model,
+    adapter: &'a Adapter,
+    /// W and W', of the changes that fit and that the filter keeps.
+    pub(super) pairs: Vec<Pair>,
+    /// What was measured of them.
+    pub(super) records: Vec<Record>,
+    /// Module of each pair.
+    modules: Vec<usize>,
+    unfit: Vec<Unfit>,
+    magnitudes: Vec<Magnitudes>,
+}
+
+impl<'a> Adaptation<'a> {
+    /// Measures the changes; `None` where the target is no adapter.
+    ///
+    /// # Errors
+    /// A read that fails, or an interrupt.
+    pub(super) fn find(models: [&'a Model; 2], options: &Options, monitor: &dyn Monitor) -> Result<Option<Self>> {
+        let [base, target] = models;
+        let Some(adapter) = adapted::adapter(target) else { return Ok(None) };
+        let (mut changes, unfit) = adapted::find(base, target);
+        changes.retain(|change| options.filter.keeps(&change.base.name));
+        let pairs: Vec<Pair> = changes.iter().map(|change| pair(&change.base, change.dtype)).collect();
+        let views = changes.iter().map(|change| {
+            let sides: [Box<dyn RowSource + '_>; 2] =
+                [Box::new(base.view(&change.base)?), Box::new(Adapted::new(base, target, change)?)];
+            Ok(sides)
+        });
+        let views: Vec<_> = views.collect::<Result<_>>()?;
+        let views: Vec<_> = views.iter().map(|sides| sides.each_ref().map(AsRef::as_ref)).collect();
+        let records = measure_views(&pairs, &views, "measuring the changes", monitor)?;
+        let magnitudes = magnitudes::run(models, &changes, monitor)?;
+        let modules = changes.iter().map(|change| change.module).collect();
+        Ok(Some(Self { base, adapter, pairs, records, modules, unfit, magnitudes }))
+    }
+
+    /// The changes with their figures.
+    pub(super) fn measurements(&self) -> Vec<Measurement<'_>> {
+        Measurement::of(&self.pairs, &self.records)
+    }
+
+    /// DoRA's magnitudes as parts of their own.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        self.magnitudes.iter().map(|tested| {
+            let meaning = &tested.matrix.meaning;
+            let key = PartKey {
+                component: meaning.component,
+                block: meaning.block,
+                layer: meaning.layer,
+                kind: Kind::Other,
+                expert: None,
+                name: Some(tested.name.clone()),
+            };
+            Part {
+                key,
+                base_layer: meaning.layer,
+                parameters: tested.rows as u64,
+                compared: tested.rows as u64,
+                identical: false,
+                new: false,
+                found: false,
+                excess: None,
+                test: Some(tested.test),
+                state: State::Unclear,
+            }
+        })
+    }
+
+    /// Takes back the grade of independent parts that the adapter was free to begin anew, such as an output head, where
+    /// nothing is shared: only copies of what it did not train, and magnitudes, speak against the base.
+    pub(super) fn doubt(&self, target: &Model, parts: &mut [Part]) {
+        if parts.iter().any(|part| part.state == State::Reused) {
+            return;
+        }
+        let copies = self.adapter.base_layers.iter().filter_map(|(_, at)| target.checkpoint().tensors.get(*at));
+        let mut kept: BTreeSet<&str> = copies.map(|tensor| tensor.name.as_str()).collect();
+        kept.extend(self.magnitudes.iter().map(|tested| tested.name.as_str()));
+        let may_be_new = |part: &&mut Part| part.key.name.as_deref().is_none_or(|name| !kept.contains(name));
+        let independent = parts.iter_mut().filter(|part| part.state == State::Independent);
+        independent.filter(may_be_new).for_each(|part| part.state = State::Unclear);
+    }
+
+    /// What the magnitudes say.
+    pub(super) fn finding(&self) -> Option<Finding> {
+        magnitudes::finding(&self.magnitudes)
+    }
+
+    /// The relation, where all changes have their matrix in the base.
+    pub(super) fn relation(&self) -> Option<Relation> {
+        (self.unfit.is_empty() && !self.pairs.is_empty()).then_some(Relation::Adapter)
+    }
+
+    /// Names of what belongs to a change: matrices of the base (side 0), stored tensors of the adapter (side 1).
+    pub(super) fn explained<'b>(&'b self, target: &'b Model, side: usize) -> BTreeSet<&'b str> {
+        if side == 0 {
+            return self.pairs.iter().map(|pair| pair.base.name.as_str()).collect();
+        }
+        let modules = self.modules.iter().filter_map(|&at| self.adapter.modules.get(at));
+        let tensors = modules.flat_map(|m| [Some(m.a), Some(m.b), m.magnitude, m.bias]).flatten();
+        tensors.filter_map(|at| target.checkpoint().tensors.get(at)).map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    /// What the adapter changes, how it fits, and what its claim is worth, in sentences.
+    pub(super) fn reasons(&self, label: Label, alignment: &Alignment) -> Vec<String> {
+        let mut out = vec![self.changed()];
+        out.extend(self.size());
+        out.push(self.fit());
+        out.extend(self.claim());
+        if alignment.pairs.is_empty() && self.magnitudes.is_empty() {
+            out.push(
+                "the factors of a change do not tell which weights they were trained on, and the adapter holds nothing \
+                 else: whether it comes from this base cannot be said"
+                    .to_owned(),
+            );
+        } else if label == Label::Inconclusive {
+            out.push(
+                "what the adapter holds of its base (tensors saved along, trained copies, magnitudes) does not decide"
+                    .to_owned(),
+            );
+        } else {
+            out.push(
+                "this rests on what the adapter holds of its base (tensors saved along, trained copies, magnitudes), not \
+                 on its factors"
+                    .to_owned(),
+            );
+        }
+        out
+    }
+
+    fn changed(&self) -> String {
+        let modules = || self.adapter.modules.iter();
+        let ranks: BTreeSet<u64> = modules().map(|module| module.rank).collect();
+        let scales: BTreeSet<String> = modules().map(|module| number(module.scale)).collect();
+        let ranks = few(ranks.iter().map(u64::to_string).collect());
+        let scales = few(scales.into_iter().collect());
+        let whole = match self.adapter.replaced.len() {
+            0 => String::new(),
+            1 => ", and replaces 1 tensor whole".to_owned(),
+            n => format!(", and replaces {n} tensors whole"),
+        };
+        match self.adapter.modules.len() {
+            0 => format!("the target is an adapter: it changes no matrix by low rank{whole}"),
+            n => format!(
+                "the target is an adapter: it changes {n} matrices by low rank (rank {ranks}; scale {scales}){whole}"
+            ),
+        }
+    }
+
+    /// How large the changes are.
+    fn size(&self) -> Option<String> {
+        let changes = self.pairs.iter().zip(&self.records);
+        let mut sizes: Vec<(f64, &str)> = changes
+            .filter_map(|(pair, record)| Some((record.figures().relative_change?, pair.base.name.as_str())))
+            .collect();
+        sizes.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+        let (largest, name) = sizes.last()?;
+        let median = sizes[sizes.len() / 2].0;
+        Some(format!(
+            "size of the change, ‖W' − W‖ / ‖W‖: median {}, largest {} ({})",
+            number(median),
+            number(*largest),
+            quoted(name)
+        ))
+    }
+
+    fn fit(&self) -> String {
+        let count = self.adapter.modules.len();
+        match self.unfit.first() {
+            None if count == 0 => {
+                "there is no change by low rank whose shape could be held against the base".to_owned()
+            }
+            None => "every change has a matrix of its name and shape in the base, as in any model of this architecture"
+                .to_owned(),
+            Some(first) => format!(
+                "{} of {count} changes have no matrix of their name and shape in the base, so that the adapter cannot be \
+                 applied to it ({}: {})",
+                self.unfit.len(),
+                quoted(self.name_of(first.module)),
+                first.why
+            ),
+        }
+    }
+
+    fn claim(&self) -> Option<String> {
+        let declared = self.adapter.declared_base.as_deref()?;
+        let revision = self.adapter.declared_revision.as_deref();
+        let revision = revision.map(|revision| format!(", revision {}", quoted(revision))).unwrap_or_default();
+        let short = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or(name).to_lowercase();
+        let base = &self.base.checkpoint().name;
+        let same = if short(declared) == short(base) { "which is" } else { "which is not" };
+        Some(format!(
+            "it names {}{revision} as its base, {same} what the base at hand is called: a claim, and no evidence",
+            quoted(declared)
+        ))
+    }
+
+    /// `adapter` of the report.
+    pub(super) fn row(&self) -> AdapterRow {
+        let change = |(at, measured): (&usize, Measurement<'_>)| {
+            let module = self.adapter.modules.get(*at)?;
+            Some(AdapterChange {
+                name: measured.pair.base.name.clone(),
+                layer: measured.pair.base.meaning.layer,
+                role: measured.pair.base.meaning.role,
+                rank: module.rank,
+                alpha: module.alpha,
+                scale: module.scale,
+                dora: module.magnitude.is_some(),
+                relative_change: measured.figures.relative_change,
+                reason: None,
+            })
+        };
+        let unfit = |unfit: &Unfit| {
+            let module = self.adapter.modules.get(unfit.module)?;
+            Some(AdapterChange {
+                name: self.name_of(unfit.module).to_owned(),
+                layer: None,
+                role: Role::Other,
+                rank: module.rank,
+                alpha: module.alpha,
+                scale: module.scale,
+                dora: module.magnitude.is_some(),
+                relative_change: None,
+                reason: Some(unfit.why.clone()),
+            })
+        };
+        let changes = self.modules.iter().zip(self.measurements()).filter_map(change);
+        let mut changes: Vec<AdapterChange> = changes.chain(self.unfit.iter().filter_map(unfit)).collect();
+        changes.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        let mut replaced: Vec<String> = self.adapter.replaced.iter().map(|(name, _)| name.clone()).collect();
+        replaced.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        AdapterRow {
+            declared_base: self.adapter.declared_base.clone(),
+            declared_revision: self.adapter.declared_revision.clone(),
+            task: self.adapter.task.clone(),
+            changes,
+            replaced,
+        }
+    }
+
+    fn name_of(&self, module: usize) -> &str {
+        let module = self.adapter.modules.get(module);
+        module.and_then(|module| module.parameters.first()).map_or("", String::as_str)
+    }
+}
+
+/// W with W'.
+fn pair(base: &Logical, dtype: Dtype) -> Pair {
+    let source = Source { origin: Origin::Adapted, ..base.source.clone() };
+    let target = Logical { dtype, stored_shape: base.shape.clone(), source, ..base.clone() };
+    Pair { base: base.clone(), target, via: Via::Mapped, by_name: false }
+}
+
+/// The first few of some words.
+fn few(words: Vec<String>) -> String {
+    const FEW: usize = 4;
+    let more = if words.len() > FEW { ", …" } else { "" };
+    let first: Vec<String> = words.into_iter().take(FEW).collect();
+    format!("{}{more}", first.join(", "))
+}
+
+/// A size, as the report prints it.
+fn number(value: f64) -> String {
+    report::number::value(Some(value))
+}
+
+/// Figures by layer, of pairs that are compared and of changes: what is shown, not what a pattern is read from.
+pub(super) fn layers<'a>(
+    measurements: &[Measurement<'a>],
+    adaptation: Option<&'a Adaptation<'_>>,
+) -> Vec<figures::Layer> {
+    let changes = adaptation.map(Adaptation::measurements).unwrap_or_default();
+    let all: Vec<Measurement<'_>> = measurements.iter().cloned().chain(changes).collect();
+    figures::layers(&all)
+}

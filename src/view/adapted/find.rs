@@ -1,0 +1,162 @@
+//! Which matrix of the base each change is for.
+
+use crate::format::adapter::{Form, LoraModule};
+use crate::model::checkpoint::Format;
+use crate::model::dtype::Dtype;
+use crate::model::name::Namer;
+use crate::view::logical::{Logical, Origin, RowOrder, Source, Undo};
+use crate::view::model::Model;
+use crate::view::pieces::pieces;
+use crate::view::place::Place;
+
+use super::{Change, Rows, adapter, stored};
+
+/// A change that the base has no matrix for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Index into the adapter's modules.
+    pub module: usize,
+    /// What does not fit, in words.
+    pub why: String,
+}
+
+/// The matrices of `base` that the adapter `target` changes, and what of it fits none; in the order of its modules.
+pub fn find(base: &Model, target: &Model) -> (Vec<Change>, Vec<Unfit>) {
+    let (mut changes, mut unfit) = (Vec::new(), Vec::new());
+    let Some(adapter) = adapter(target) else { return (changes, unfit) };
+    let names = adapter.modules.iter().flat_map(|module| &module.parameters).map(String::as_str);
+    let namer = Namer::new(names, base.checkpoint().config.as_ref());
+    for (at, module) in adapter.modules.iter().enumerate() {
+        let finder = Finder { base, target, namer: &namer, module, at };
+        match finder.changes() {
+            Ok(found) => changes.extend(found),
+            Err(why) => unfit.push(Unfit { module: at, why }),
+        }
+    }
+    (changes, unfit)
+}
+
+struct Finder<'a> {
+    base: &'a Model,
+    target: &'a Model,
+    namer: &'a Namer,
+    module: &'a LoraModule,
+    at: usize,
+}
+
+impl Finder<'_> {
+    fn changes(&self) -> Result<Vec<Change>, String> {
+        let factors = [self.module.a, self.module.b].map(|at| stored(self.target, at));
+        let [Some(a), Some(b)] = factors else { return Err("a factor is no tensor".to_owned()) };
+        for (model, logical) in [(self.target, a), (self.target, b)] {
+            if let Some(why) = model.unreadable(logical) {
+                return Err(why);
+            }
+        }
+        let (&[_, input], &[out, _]) = (a.shape.as_slice(), b.shape.as_slice()) else {
+            return Err("a factor is no matrix".to_owned());
+        };
+        let mut why = None;
+        for name in &self.module.parameters {
+            let Some(matrix) = self.named(name, out, input) else { continue };
+            match self.turned(matrix, out, input) {
+                Some(turned) => return self.one(matrix, turned, a.dtype).map(|change| vec![change]),
+                None => {
+                    let what = format!("{:?} in the base, B·A is [{out}, {input}]", matrix.shape);
+                    why.get_or_insert(what);
+                }
+            }
+        }
+        let by_expert = self.by_expert(out, input, a.dtype);
+        if by_expert.is_empty() { Err(why.unwrap_or("no such matrix in the base".to_owned())) } else { Ok(by_expert) }
+    }
+
+    /// The base's matrix of that name, or of the place that the name means.
+    fn named(&self, name: &str, out: u64, input: u64) -> Option<&Logical> {
+        let shape = if self.module.experts > 1 { vec![self.module.experts, out, input] } else { vec![out, input] };
+        let place = || Place::of(&self.namer.meaning(name, &shape, Dtype::F32));
+        self.base.named(name).or_else(|| self.base.at(&place()))
+    }
+
+    /// Whether ΔW is (B·A)ᵀ for this matrix; `None` where it does not fit either way.
+    fn turned(&self, matrix: &Logical, out: u64, input: u64) -> Option<bool> {
+        let (rows, columns) = match (matrix.shape.as_slice(), self.module.experts) {
+            (&[rows, columns], 1) => (rows, columns),
+            (&[count, rows, columns], experts) if count == experts => (rows, columns),
+            _ => return None,
+        };
+        let is_gguf = self.base.checkpoint().format == Format::Gguf;
+        match ((rows, columns) == (out, input), (rows, columns) == (input, out)) {
+            (true, false) => Some(false),
+            (false, true) => Some(true),
+            (false, false) => None,
+            // A square one: as it is stored.
+            (true, true) => Some(match self.module.form {
+                Form::Linear => false,
+                Form::Embedding => true,
+                Form::Transposed => !matrix.source.transposed && !is_gguf,
+                Form::Experts => {
+                    self.base.facts.interleaved_experts && matches!(matrix.source.origin, Origin::Tensor(_))
+                }
+            }),
+        }
+    }
+
+    fn one(&self, matrix: &Logical, turned: bool, dtype: Dtype) -> Result<Change, String> {
+        let (rows, _) = matrix.matrix_shape();
+        let each = usize::try_from(rows / self.module.experts).unwrap_or(usize::MAX).max(1);
+        self.change(matrix, turned, dtype, Rows::Stacked(each))
+    }
+
+    fn change(&self, matrix: &Logical, turned: bool, dtype: Dtype, rows: Rows) -> Result<Change, String> {
+        match self.base.unreadable(matrix) {
+            Some(why) => Err(format!("{} of the base: {why}", matrix.name)),
+            None => Ok(Change { module: self.at, base: matrix.clone(), dtype, turned, rows }),
+        }
+    }
+
+    /// The matrices of single experts, where the change is one of a stack that the base stores in pieces; empty unless
+    /// all are there.
+    fn by_expert(&self, out: u64, input: u64, dtype: Dtype) -> Vec<Change> {
+        let shape = vec![self.module.experts, out, input];
+        for name in self.module.parameters.iter().filter(|_| self.module.form == Form::Experts) {
+            let stack = Logical {
+                name: name.clone(),
+                meaning: self.namer.meaning(name, &shape, Dtype::F32),
+                shape: shape.clone(),
+                stored_shape: shape.clone(),
+                dtype,
+                source: Source {
+                    origin: Origin::Adapted,
+                    stored: (self.module.experts.saturating_mul(out), input),
+                    start: 0,
+                    transposed: false,
+                    columns: None,
+                    rows: RowOrder::All,
+                    undo: Undo::Nothing,
+                },
+            };
+            let cut = pieces(&stack, &self.base.facts);
+            let found: Option<Vec<Change>> = cut.iter().map(|piece| self.of_piece(piece, dtype)).collect();
+            if let Some(found) = found.filter(|found| !found.is_empty()) {
+                return found;
+            }
+        }
+        Vec::new()
+    }
+
+    fn of_piece(&self, piece: &Logical, dtype: Dtype) -> Option<Change> {
+        let matrix = self.base.at(&piece.place()).filter(|matrix| matrix.shape == piece.shape)?;
+        let size = |n: u64| usize::try_from(n).ok();
+        let (first, step) = match &piece.source.rows {
+            RowOrder::All => (0, 1),
+            RowOrder::Runs(runs) => match runs.as_ref() {
+                [run] => (size(run.start)?, size(run.step)?),
+                _ => return None,
+            },
+            RowOrder::HalfSplit { .. } => return None,
+        };
+        let rows = Rows::OfExpert { expert: size(u64::from(piece.meaning.expert?))?, first, step };
+        self.change(matrix, false, dtype, rows).ok().filter(|_| !piece.source.transposed)
+    }
+}
