@@ -165,9 +165,32 @@ fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
     path
 }
 
+/// A tokenizer whose ids are those of `order` in another one.
+fn tokenizer(path: &Path, order: &[usize]) {
+    let vocab: serde_json::Map<String, serde_json::Value> =
+        order.iter().enumerate().map(|(id, token)| (format!("token {token}"), id.into())).collect();
+    let file = serde_json::json!({ "model": { "vocab": vocab } });
+    std::fs::write(path.join("tokenizer.json"), file.to_string()).unwrap();
+}
+
+/// The rows of embedding and output head in another order.
+fn vocabulary_re_ordered(model: &Model, order: &[usize]) -> Model {
+    let mut out = model.clone();
+    for name in ["model.embed_tokens.weight", "lm_head.weight"] {
+        change(&mut out, name, |w| rows(w, order));
+    }
+    out
+}
+
 fn compared(base: &Model, target: &Model, ffn: usize, deep: Deep) -> Compare {
+    compared_with(base, target, ffn, deep, None)
+}
+
+/// With tokenizers, where their ids are given.
+fn compared_with(base: &Model, target: &Model, ffn: usize, deep: Deep, tokens: Option<[&[usize]; 2]>) -> Compare {
     let folder = tempfile::tempdir().unwrap();
     let sides = [written(folder.path(), "base", base, SIZE.ffn), written(folder.path(), "target", target, ffn)];
+    tokens.into_iter().flat_map(|tokens| sides.iter().zip(tokens)).for_each(|(path, order)| tokenizer(path, order));
     let options = Options { deep, ..Options::default() };
     let [base, target] = sides.map(|path| open_checkpoint(&path, Io::Mmap).unwrap());
     compare(base, target, &options, &Silent).unwrap()
@@ -204,6 +227,39 @@ fn copies_in_disguise_are_derived_and_the_disguise_is_named() {
     assert_found(&base, &all, SIZE.ffn, &["ffn_permuted", "heads_permuted", "residual_rotated"], "rotated");
     let pruned = ffn_re_ordered(&tuned, 90);
     assert_found(&base, &pruned, 90, &["ffn_permuted"], "permuted");
+}
+
+#[test]
+fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
+    let base = Model::decoder("base", SIZE);
+    let tuned = base.trained("tuned", |_| 0.3);
+    let own: Vec<usize> = (0..SIZE.vocab).collect();
+    let other = order(SIZE.vocab, &mut Draws::new(&["vocabulary"]));
+    let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
+    let moved = re_ordering(&order(SIZE.hidden, &mut Draws::new(&["stream"])));
+    for (turn, kind) in [(&turn, "residual_rotated"), (&moved, "residual_permuted")] {
+        let target = vocabulary_re_ordered(&turned(&ffn_re_ordered(&tuned, SIZE.ffn), turn), &other);
+        let report = compared_with(&base, &target, SIZE.ffn, Deep::Auto, Some([&own, &other]));
+        assert_eq!(report.verdict.label, "derived", "{:?}", report.verdict);
+        assert_eq!(kinds(&report), ["ffn_permuted", kind], "{:?}", report.transformations);
+        assert!(report.parts.iter().all(|part| part.state != "independent"), "{:?}", report.parts);
+        // By their ids no token is the same, and nothing is found.
+        let by_id = compared(&base, &target, SIZE.ffn, Deep::Auto);
+        assert_ne!(by_id.verdict.label, "derived");
+    }
+}
+
+#[test]
+fn too_few_tokens_in_common_are_told() {
+    let base = Model::decoder("base", SIZE);
+    let hidden = turned(&ffn_re_ordered(&base, SIZE.ffn), &rotation(SIZE.hidden, &mut Draws::new(&["turn"])));
+    let own: Vec<usize> = (0..SIZE.vocab).collect();
+    let other: Vec<usize> = (SIZE.vocab - 15..2 * SIZE.vocab - 15).collect();
+    let report = compared_with(&base, &hidden, SIZE.ffn, Deep::Auto, Some([&own, &other]));
+    assert_ne!(report.verdict.label, "derived");
+    let told =
+        report.verdict.not_testable.iter().any(|n| n.why == "the two sides have 15 tokens in common, fewer than 16");
+    assert!(told, "{:?}", report.verdict.not_testable);
 }
 
 #[test]

@@ -5,6 +5,8 @@ use crate::model::words::{Block, Class, Component, Role};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
+use super::permutation::Setting;
+
 /// The token embedding of a component.
 pub fn embedding(model: &Model, component: Component) -> Option<&Logical> {
     table(model, component, Role::Embed)
@@ -24,12 +26,13 @@ fn table(model: &Model, component: Component, role: Role) -> Option<&Logical> {
     tables.find(|l| l.shape.len() == 2)
 }
 
-/// The rows of each shared token in the embeddings of base and target, ascending in the base: tokens of one string, or of
-/// one id where a tokenizer is missing.
-pub fn shared_tokens(models: [&Model; 2]) -> Vec<[usize; 2]> {
-    let rows = models.map(|model| {
+/// The rows of each shared token in the embeddings of base and target, ascending in the base: tokens of the same bytes,
+/// or, where a tokenizer is missing, of the same id.
+pub fn shared_tokens(setting: &Setting<'_>) -> Vec<[usize; 2]> {
+    let rows = setting.models.map(|model| {
         let rows = embedding(model, Component::Text).map_or(0, |l| l.shape[0]);
         usize::try_from(rows).unwrap_or(0)
     });
-    shared(models[0].tokenizer.as_ref(), models[1].tokenizer.as_ref(), rows)
+    let [base, target] = setting.tokenizers;
+    shared(base, target, rows)
 }

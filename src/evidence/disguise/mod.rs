@@ -22,8 +22,8 @@ use super::finding::{Family, Finding, Supports};
 use super::part::{self, Part, PartKey};
 use super::pca::evenly_spaced;
 use super::permutation::blocks::{BlockKey, Matrices, blocks};
-use super::permutation::{Form, Kind, Permutation, Setting, Test};
-use super::tokens::shared_tokens;
+use super::permutation::{Form, Kind, Permutation, Setting, Skipped, Test};
+use super::tokens::{embedding, shared_tokens};
 
 use self::basis::Basis;
 use self::ffn::{Candidate, Look, look};
@@ -120,7 +120,7 @@ pub fn run(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises>
         return Ok(out);
     }
     setting.monitor.begin("looking through disguises", 0);
-    let tokens = drawn_tokens(setting);
+    let tokens = drawn_tokens(setting, direct);
     let mut components: BTreeSet<Component> = open.iter().map(|c| c.key.component).collect();
     components.extend(attentions.iter().map(|a| a.component));
     for component in components {
@@ -177,9 +177,21 @@ fn open_blocks<'a>(direct: &Permutation, of: &'a [BTreeMap<BlockKey, Matrices<'a
     of_layer.into_values().collect()
 }
 
-/// Tokens that units are projected on, as rows of both embeddings.
-fn drawn_tokens(setting: &Setting<'_>) -> [Vec<usize>; 2] {
-    let shared = shared_tokens(setting.models);
+/// Fewest shared tokens that units are projected on: as many as a change of the stream is recovered from.
+const LEAST_TOKENS: usize = 16;
+
+/// Tokens that units are projected on, as rows of both embeddings; none where there are too few, which is written to
+/// `direct`.
+fn drawn_tokens(setting: &Setting<'_>, direct: &mut Permutation) -> [Vec<usize>; 2] {
+    let shared = shared_tokens(setting);
+    if shared.len() < LEAST_TOKENS {
+        if setting.models.iter().all(|model| embedding(model, Component::Text).is_some()) {
+            let what = "disguises that only shared tokens see through".to_owned();
+            let why = format!("the two sides have {} tokens in common, fewer than {LEAST_TOKENS}", shared.len());
+            direct.skipped.push(Skipped { what, why });
+        }
+        return [Vec::new(), Vec::new()];
+    }
     let drawn = setting.sampling.projection_tokens(shared.len());
     [0, 1].map(|side| drawn.iter().map(|&at| shared[at][side]).collect())
 }

@@ -77,7 +77,7 @@ impl RowSource for Picked<'_> {
 /// # Errors
 /// A read that fails, or an interrupt.
 pub(super) fn recover(setting: &Setting<'_>, component: Component, layers: &[u32]) -> Result<Option<Stream>> {
-    let tokens = shared_tokens(setting.models);
+    let tokens = shared_tokens(setting);
     let mut sides = Vec::new();
     for (side, model) in setting.models.into_iter().enumerate() {
         let table = embedding(model, component).filter(|table| model.unreadable(table).is_none());
@@ -164,7 +164,7 @@ fn head(setting: &Setting<'_>, component: Component, turn: Turn<'_>) -> Result<O
     });
     let [Some(base), Some(target)] = heads else { return Ok(None) };
     let stored = |row: usize, head: &Logical| (row as u64) < head.shape[0];
-    let tokens = shared_tokens(setting.models);
+    let tokens = shared_tokens(setting);
     let tokens: Vec<&[usize; 2]> = tokens.iter().filter(|t| stored(t[0], base) && stored(t[1], target)).collect();
     let rows = |side: usize| tokens.iter().map(|token| token[side]).collect();
     let [one, other] = setting.models;
