@@ -281,6 +281,18 @@ fn experts_change_alike_in_one_tensor_and_apart() {
 }
 
 #[test]
+fn a_tied_output_head_is_changed_as_the_embedding_that_it_is() {
+    let (folder, mut base) = (Folder::new(), Model::decoder("base", SIZE));
+    base.0.remove("lm_head.weight");
+    let mut adapter = Adapter::new(json!({}));
+    let delta = adapter.linear("lm_head", [256, 4, 64]);
+    let embed = stored(&base, "model.embed_tokens.weight");
+    let adapted: Vec<f64> = embed.iter().zip(&delta).map(|(w, d)| w + 2.0 * d).collect();
+    let report = compare(&folder.model("base", &base), &folder.adapter("adapter", &adapter));
+    close(change(&report, "model.embed_tokens.weight").relative_change, relative(&embed, &adapted));
+}
+
+#[test]
 fn an_adapter_of_another_architecture_fits_nowhere() {
     let folder = Folder::new();
     let mut adapter = Adapter::new(json!({}));

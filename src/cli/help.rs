@@ -30,6 +30,7 @@ Examples:
   wcmp compare base/ target/ --expect independent --quiet
   wcmp compare base/ target/ --format markdown --output report.md
   wcmp compare base/ target/ --exclude 'vision_tower.*'
+  wcmp compare base/ adapter/                 what does a PEFT adapter change?
 
 Exit codes:
   0    the verdict was given, and it is what --expect (if any) names

@@ -112,6 +112,10 @@ pub fn parse_adapter(
         let name = tensor.name.strip_prefix(PREFIX).unwrap_or(&tensor.name);
         match part_of(name) {
             Some((module, part)) => drop(parts.entry(module).or_default().insert(part, at)),
+            None if name.contains(".token_adapter.") => {
+                let what = "rows of single tokens that the adapter trained are not compared";
+                adapter.warnings.push(Warning::about("adapter_tokens", &tensor.name, what));
+            }
             None => match name.split_once(".base_layer.") {
                 Some((module, rest)) => adapter.base_layers.push((format!("{module}.{rest}"), at)),
                 None => adapter.replaced.push((name.to_owned(), at)),
@@ -124,7 +128,7 @@ pub fn parse_adapter(
             Err(what) => return Err(Error::malformed(weights, format!("LoRA of {} {what}", quoted(module)))),
         }
     }
-    if adapter.modules.is_empty() && adapter.replaced.is_empty() {
+    if adapter.modules.is_empty() && adapter.replaced.is_empty() && adapter.warnings.is_empty() {
         return Err(Error::malformed(weights, "an adapter without any tensor that changes the base"));
     }
     check_settings(&settings, &mut adapter);

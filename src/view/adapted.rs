@@ -171,6 +171,8 @@ impl<'a> Adapted<'a> {
                 Rows::Stacked(each) => (1, rows.end.min((expert + 1) * each)),
                 Rows::OfExpert { step, .. } => (step, rows.end),
             };
+            // A matrix of few columns has many rows in a chunk, and each has `rank` coefficients.
+            let end = end.min(begin + (HELD / self.rank).max(1));
             let here = &mut out[(begin - rows.start) * columns..(end - rows.start) * columns];
             self.add(expert, first, step, here)?;
             begin = end;

@@ -93,6 +93,16 @@ fn stacks_of_experts_have_the_rank_of_all_experts() {
 }
 
 #[test]
+fn rows_of_single_tokens_are_told_and_replace_nothing() {
+    let rows = tensor("base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta", &[3, 8]);
+    let config = json!({ "peft_type": "LORA", "r": 4, "lora_alpha": 8, "trainable_token_indices": [1, 2, 3] });
+    for tensors in [vec![rows.clone()], [pair("q", 4).as_slice(), &[rows]].concat()] {
+        let adapter = parse(config.clone(), &tensors).unwrap();
+        assert_eq!((adapter.replaced.len(), adapter.warnings[0].code), (0, "adapter_tokens"));
+    }
+}
+
+#[test]
 fn adapters_that_contradict_themselves_are_refused() {
     let lora = json!({ "peft_type": "LORA", "r": 4, "lora_alpha": 8 });
     let error = |config: &Value, tensors: &[TensorInfo]| parse(config.clone(), tensors).unwrap_err().to_string();

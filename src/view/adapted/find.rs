@@ -3,7 +3,8 @@
 use crate::format::adapter::{Form, LoraModule};
 use crate::model::checkpoint::Format;
 use crate::model::dtype::Dtype;
-use crate::model::name::Namer;
+use crate::model::name::{Meaning, Namer};
+use crate::model::words::{Block, Component, Role};
 use crate::view::logical::{Logical, Origin, RowOrder, Source, Undo};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
@@ -74,8 +75,17 @@ impl Finder<'_> {
     /// The base's matrix of that name, or of the place that the name means.
     fn named(&self, name: &str, out: u64, input: u64) -> Option<&Logical> {
         let shape = if self.module.experts > 1 { vec![self.module.experts, out, input] } else { vec![out, input] };
-        let place = || Place::of(&self.namer.meaning(name, &shape, Dtype::F32));
-        self.base.named(name).or_else(|| self.base.at(&place()))
+        let meaning = self.namer.meaning(name, &shape, Dtype::F32);
+        let stored = self.base.named(name).or_else(|| self.base.at(&Place::of(&meaning)));
+        stored.or_else(|| self.tied(&meaning))
+    }
+
+    /// The embedding, where the base has no output head of its own and the change is for that.
+    fn tied(&self, meaning: &Meaning) -> Option<&Logical> {
+        let mut text = self.base.logicals.iter().filter(|l| l.meaning.component == Component::Text);
+        let has_head = text.clone().any(|l| l.meaning.role == Role::LmHead);
+        let is_embedding = |l: &&Logical| (l.meaning.role, l.meaning.block) == (Role::Embed, Some(Block::Embedding));
+        if meaning.role == Role::LmHead && !has_head { text.find(is_embedding) } else { None }
     }
 
     /// Whether ΔW is (B·A)ᵀ for this matrix; `None` where it does not fit either way.
