@@ -299,14 +299,17 @@ fn an_adapter_of_another_architecture_fits_nowhere() {
     adapter.linear("model.layers.0.self_attn.q_proj", [64, 4, 64]);
     adapter.linear("model.layers.0.self_attn.o_proj", [96, 4, 64]);
     adapter.linear("model.layers.7.mlp.wide_proj", [64, 4, 64]);
+    adapter.linear("model.layers.1.self_attn.q_proj", [64, 4, 64]);
+    adapter.put("model.layers.1.self_attn.q_proj.lora_B.weight", &[64, 4], vec![f64::NAN; 256]);
     let (base, target) = (folder.model("base", &Model::decoder("base", SIZE)), folder.adapter("adapter", &adapter));
     let report = compare(&base, &target);
     let why = |name: &str| change(&report, name).reason.clone();
     assert_eq!(why("model.layers.0.self_attn.q_proj.weight"), None);
     assert_eq!(why("model.layers.0.self_attn.o_proj.weight").as_deref(), Some("[64, 64] in the base, B·A is [96, 64]"));
+    assert_eq!(why("model.layers.1.self_attn.q_proj.weight").as_deref(), Some("4096 NaN or infinite in target"));
     assert_eq!(why("model.layers.7.mlp.wide_proj.weight").as_deref(), Some("no such matrix in the base"));
     assert_eq!((report.verdict.label.as_str(), report.verdict.relations.len()), ("inconclusive", 0));
-    assert!(report.verdict.reasons.iter().any(|reason| reason.contains("2 of 3 changes have no matrix")));
+    assert!(report.verdict.reasons.iter().any(|reason| reason.contains("2 of 4 changes have no matrix")));
     assert_eq!(report.unmatched.target.len(), 4);
 }
 

@@ -238,7 +238,7 @@ impl<'a> Adaptation<'a> {
                 scale: module.scale,
                 dora: module.magnitude.is_some(),
                 relative_change: measured.figures.relative_change,
-                reason: None,
+                reason: measured.figures.reason,
             })
         };
         let unfit = |unfit: &Unfit| {

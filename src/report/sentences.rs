@@ -172,7 +172,7 @@ pub(super) fn adapter_details(row: &AdapterRow) -> Vec<String> {
     let unfit: Vec<String> =
         unfit.map(|(change, why)| format!("{} ({})", escape::name(&change.name), escape::sentence(why))).collect();
     if !unfit.is_empty() {
-        out.push(format!("without a matrix in the base: {}", listed(unfit)));
+        out.push(format!("not measured: {}", listed(unfit)));
     }
     out
 }
