@@ -13,6 +13,7 @@ use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
+use crate::model::dtype::Kind;
 use crate::model::words::Class;
 use crate::numeric::rows::RowSource;
 use crate::view::logical::{Logical, Origin, RowOrder, Undo};
@@ -181,13 +182,17 @@ fn judge(models: [&Model; 2], pair: &Pair, record: &Record, monitor: &dyn Monito
     if record.identical {
         return Ok(Judged { passed: true, calibrated, within: 1.0 });
     }
+    // Block formats of ggml weigh the elements to choose scales; their codes are the nearest ones all the same.
+    let sides = [(models[0], &pair.base), (models[1], &pair.target)];
+    let feeds_back = sides.iter().any(|(model, side)| model.is_calibrated(side) && side.dtype.kind() != Kind::Block);
     let Some(formats) = formats(models, pair) else {
         return Ok(Judged { passed: false, calibrated, within: 0.0 });
     };
     let tally = tally(models, pair, formats, monitor)?;
     let passed = match formats {
         Formats::One => tally.equal == tally.n,
-        Formats::Two if calibrated => tally.is_calibrated_rounding(),
+        Formats::Two if feeds_back => tally.is_calibrated_rounding(),
+        Formats::Two if calibrated => tally.is_searched_rounding(),
         Formats::Two => tally.is_rounding(),
     };
     Ok(Judged { passed, calibrated, within: tally.within as f64 / tally.n.max(1) as f64 })
@@ -207,6 +212,12 @@ fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
     let (base, target) = (&pair.base, &pair.target);
     let plain = |l: &Logical| l.source.undo == Undo::Nothing;
     match (base.source.origin, target.source.origin) {
+        // Blocks along one axis and blocks along the other are two grids.
+        (Origin::Tensor(_), Origin::Tensor(_))
+            if base.dtype.kind() == Kind::Block && base.source.transposed != target.source.transposed =>
+        {
+            Some(Formats::Two)
+        }
         (Origin::Tensor(_), Origin::Tensor(_)) if base.dtype == target.dtype && plain(base) && plain(target) => {
             let as_stored = |l: &Logical| l.whole_tensor().is_some() && l.source.rows == RowOrder::All;
             let as_it_lies = as_stored(base) && as_stored(target) && base.source.transposed == target.source.transposed;
@@ -271,6 +282,12 @@ impl Tally {
     /// between −s and s has the mean square s²/3.
     fn is_calibrated_rounding(&self) -> bool {
         self.squares <= 4.0 * self.steps / 3.0 && self.all_but(self.within_four, 1e-3)
+    }
+
+    /// Rounding to nearest on scales that a search chose, which clips more: up to 1.5 % of the elements in every format of
+    /// ggml, where a change of 1 % of the deviation puts 5 to 11 % outside in Q4_K to Q6_K.
+    fn is_searched_rounding(&self) -> bool {
+        self.all_but(self.within, 0.04) && self.is_calibrated_rounding()
     }
 
     /// Adds elements (a, step of a) and (b, step of b).
@@ -350,6 +367,14 @@ mod tests {
         assert!(!calibrated.is_rounding() && calibrated.is_calibrated_rounding(), "{calibrated:?}");
         let tuned = tally(100_000, |a, draws| (a + draws.normal()).round());
         assert!(!tuned.is_calibrated_rounding(), "{tuned:?}");
+    }
+
+    #[test]
+    fn scales_of_a_search_clip_but_round_to_nearest() {
+        let clipped = tally(100_000, |a, _| a.round().clamp(-46.0, 46.0));
+        assert!(!clipped.is_rounding() && clipped.is_searched_rounding(), "{clipped:?}");
+        let tuned = tally(100_000, |a, draws| (a + 0.2 * draws.normal()).round());
+        assert!(!tuned.is_searched_rounding() && tuned.is_calibrated_rounding(), "{tuned:?}");
     }
 
     #[test]
