@@ -39,15 +39,22 @@ pub(crate) fn gguf(model: &Model, size: Decoder, kind: Kind, interleaved: bool) 
             (renamed(name), if interleaved && heads > 0 { in_pairs(tensor, heads) } else { tensor.clone() })
         })
         .collect();
+    file(&pairs, &tensors, kind)
+}
+
+/// The bytes of a GGUF file with these metadata and tensors, matrices in the format `kind` where their rows are whole
+/// blocks, else in halves.
+pub(crate) fn file(pairs: &[Vec<u8>], tensors: &BTreeMap<String, Values>, kind: Kind) -> Vec<u8> {
     let mut file = b"GGUF".to_vec();
     file.extend(3u32.to_le_bytes());
     file.extend((tensors.len() as u64).to_le_bytes());
     file.extend((pairs.len() as u64).to_le_bytes());
     file.extend(pairs.concat());
     let mut data: Vec<u8> = Vec::new();
-    for (name, tensor) in &tensors {
-        let (number, bytes) =
-            if tensor.shape.len() > 1 { encoded(kind, &tensor.values) } else { floats(&tensor.values) };
+    for (name, tensor) in tensors {
+        let kind = if tensor.shape.last().is_some_and(|row| row % 32 == 0) { kind } else { Kind::F16 };
+        let in_floats = tensor.shape.len() < 2 || name.contains("ssm_conv1d");
+        let (number, bytes) = if in_floats { floats(&tensor.values) } else { encoded(kind, &tensor.values) };
         file.extend(string(name));
         file.extend((tensor.shape.len() as u32).to_le_bytes());
         tensor.shape.iter().rev().for_each(|axis| file.extend((*axis as u64).to_le_bytes()));
@@ -65,15 +72,18 @@ fn string(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
-fn text(key: &str, value: &str) -> Vec<u8> {
+/// A pair with a text.
+pub(crate) fn text(key: &str, value: &str) -> Vec<u8> {
     [string(key), 8u32.to_le_bytes().to_vec(), string(value)].concat()
 }
 
-fn count(key: &str, value: usize) -> Vec<u8> {
+/// A pair with a count.
+pub(crate) fn count(key: &str, value: usize) -> Vec<u8> {
     [string(key), 4u32.to_le_bytes().to_vec(), (value as u32).to_le_bytes().to_vec()].concat()
 }
 
-fn renamed(name: &str) -> String {
+/// The name that llama.cpp gives a tensor of the Llama family.
+pub(crate) fn renamed(name: &str) -> String {
     let mut name = name.to_owned();
     for (from, to) in [
         ("model.embed_tokens", "token_embd"),
@@ -96,7 +106,7 @@ fn renamed(name: &str) -> String {
 }
 
 /// Row h·d + 2j + p from row h·d + p·d/2 + j.
-fn in_pairs(tensor: &Values, heads: usize) -> Values {
+pub(crate) fn in_pairs(tensor: &Values, heads: usize) -> Values {
     let (rows, columns) = (tensor.shape[0], tensor.shape[1]);
     let head = rows / heads;
     let from = |row: usize| row / head * head + row % 2 * (head / 2) + row % head / 2;

@@ -149,11 +149,11 @@ impl Model {
         self.0.iter().map(store).collect()
     }
 
-    fn matrix(&mut self, seed: &str, name: &str, rows: usize, columns: usize) {
+    pub(crate) fn matrix(&mut self, seed: &str, name: &str, rows: usize, columns: usize) {
         self.shaped(seed, name, &[rows, columns]);
     }
 
-    fn shaped(&mut self, seed: &str, name: &str, shape: &[usize]) {
+    pub(crate) fn shaped(&mut self, seed: &str, name: &str, shape: &[usize]) {
         let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
         // One residual stream, one set of scales: it belongs to the run and the width, not to the tensor.
         let column_scales = Draws::new(&[seed, "columns", &columns.to_string()]).many(columns, Draws::factor);
@@ -172,12 +172,12 @@ impl Model {
         self.0.insert(name.to_owned(), Values { shape: shape.to_vec(), values });
     }
 
-    fn gain(&mut self, seed: &str, name: &str, len: usize) {
+    pub(crate) fn gain(&mut self, seed: &str, name: &str, len: usize) {
         let values = Draws::new(&[seed, name]).many(len, |draws| 1.0 + 0.04 * draws.heavy());
         self.0.insert(name.to_owned(), Values { shape: vec![len], values });
     }
 
-    fn bias(&mut self, seed: &str, name: &str, len: usize) {
+    pub(crate) fn bias(&mut self, seed: &str, name: &str, len: usize) {
         let values = Draws::new(&[seed, name]).many(len, |draws| 0.02 * draws.heavy());
         self.0.insert(name.to_owned(), Values { shape: vec![len], values });
     }
