@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn scales_of_a_search_clip_but_round_to_nearest() {
-        let clipped = tally(100_000, |a, _| a.round().clamp(-46.0, 46.0));
+        let clipped = tally(100_000, |a, draws| a.round() + f64::from(u8::from(draws.normal() > 2.2)));
         assert!(!clipped.is_rounding() && clipped.is_searched_rounding(), "{clipped:?}");
         let tuned = tally(100_000, |a, draws| (a + 0.2 * draws.normal()).round());
         assert!(!tuned.is_searched_rounding() && tuned.is_calibrated_rounding(), "{tuned:?}");

@@ -133,7 +133,11 @@ pub fn row_order(metadata: &Metadata, tensor: &str) -> Option<HalfSplit> {
 
 /// What the converter added to every value of the tensor: 1 for zero-centred norm gains, else 0.
 pub fn norm_offset(metadata: &Metadata, tensor: &str) -> f32 {
-    let shifted = architecture(metadata).is_some_and(|architecture| SHIFTED_NORMS.contains(&architecture));
+    let shifted = match architecture(metadata) {
+        // Of a vision tower and its projector, only the norm that is the language model's.
+        Some("clip") => tensor == "mm.soft_emb_norm.weight",
+        architecture => architecture.is_some_and(|architecture| SHIFTED_NORMS.contains(&architecture)),
+    };
     // The gated norm of linear attention is an ordinary gain.
     let norm = tensor.ends_with("norm.weight") && !tensor.ends_with("ssm_norm.weight");
     if shifted && norm { 1.0 } else { 0.0 }

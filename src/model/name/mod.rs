@@ -268,7 +268,8 @@ impl Namer {
         if prediction > 0 || path.between_stages.is_some() {
             words.push(&number);
         }
-        if component == Component::Projector {
+        let projector = component == Component::Projector;
+        if projector {
             words.push("projector");
         }
         words.extend(&path.kept);
@@ -290,7 +291,8 @@ impl Namer {
             }
             words.push(name);
         } else if role == Role::Norm {
-            let joined = format!("norm:{}", own(&path.modules).map(cross).collect::<Vec<_>>().join("."));
+            let word = |module| if projector { projector_word(module) } else { cross(module) };
+            let joined = format!("norm:{}", own(&path.modules).map(word).collect::<Vec<_>>().join("."));
             return joined_slot(&words, &joined, path.leaf);
         } else if role == Role::Buffer {
             words.extend(own(&path.modules));
@@ -298,7 +300,15 @@ impl Namer {
             if path.stacked {
                 words.push("experts");
             }
-            words.extend(path.modules.iter().copied().map(cross));
+            words.extend(
+                path.modules.iter().map(|module| if projector { projector_word(module) } else { cross(module) }),
+            );
+            if let (true, Leaf::Open(word)) = (projector, path.leaf)
+                && let Some(module) = word.strip_suffix("_weight")
+            {
+                words.push(projector_word(module));
+                return joined_slot(&words, "", Leaf::Weight);
+            }
         }
         match rule {
             // The correction bias has no weight beside it, and schemes differ in its last word.
@@ -306,6 +316,11 @@ impl Namer {
             _ => joined_slot(&words, "", path.leaf),
         }
     }
+}
+
+/// A module of a projector as GGUF has it: `soft_emb_norm` for `mm_soft_emb_norm` (Gemma 3).
+fn projector_word(module: &str) -> &str {
+    module.strip_prefix("mm_").unwrap_or(module)
 }
 
 /// Words joined with the leaf: `weight` is said even where the name leaves it out.

@@ -623,8 +623,8 @@ fn vision_towers() {
         vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight [8,8] = vision, layer 0, q, q.weight, matrix
         multi_modal_projector.linear_1.weight [8,8] = projector, -, projector, projector.linear_1.weight, matrix
         multi_modal_projector.linear_1.bias [8] = projector, -, bias, projector.linear_1.bias, vector
-        multi_modal_projector.mm_input_projection_weight [8,8] = projector, -, projector, projector.mm_input_projection_weight, matrix
-        multi_modal_projector.mm_soft_emb_norm.weight [8] = projector, -, norm, projector.norm:mm_soft_emb_norm.weight, norm
+        multi_modal_projector.mm_input_projection_weight [8,8] = projector, -, projector, projector.input_projection.weight, matrix
+        multi_modal_projector.mm_soft_emb_norm.weight [8] = projector, -, norm, projector.norm:soft_emb_norm.weight, norm
         mlp1.0.weight [8] = projector, -, norm, projector.norm:layer_norm.weight, norm
         mlp1.3.weight [8,8] = projector, -, projector, projector.linear_2.weight, matrix
         ",
@@ -1002,6 +1002,8 @@ fn gguf() {
         v.post_ln.weight [8] = vision, final, norm, norm:final.weight, norm
         mm.0.weight [8,8] = projector, -, projector, projector.linear_1.weight, matrix
         mm.2.bias [8] = projector, -, bias, projector.linear_2.bias, vector
+        mm.input_projection.weight [8,8] = projector, -, projector, projector.input_projection.weight, matrix
+        mm.soft_emb_norm.weight [8] = projector, -, norm, projector.norm:soft_emb_norm.weight, norm
         ",
     );
 }
