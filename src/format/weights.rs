@@ -143,8 +143,7 @@ fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
 /// The GGUF file of `names` that holds the vision or audio tower of the GGUF model `chosen`. Of several, which are one
 /// tower in several number formats, the one that keeps the most.
 pub(super) fn tower<'a>(chosen: &[&str], names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let is_model = |name: &&str| name.ends_with(".gguf") && !is_gguf_sidecar(name);
-    if !chosen.iter().all(|name| is_model(&name)) {
+    if !chosen.iter().all(|name| name.ends_with(".gguf") && !is_gguf_sidecar(name)) {
         return None;
     }
     let rank = |name: &str| {
