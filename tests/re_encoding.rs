@@ -10,6 +10,8 @@ mod file;
 mod gguf;
 #[path = "support/gptq.rs"]
 mod gptq;
+#[path = "support/mlx.rs"]
+mod mlx;
 #[path = "support/wcmp.rs"]
 mod wcmp;
 #[path = "support/weights.rs"]
@@ -99,6 +101,17 @@ impl Folder {
             json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP, "checkpoint_format": "gptq" });
         self.safetensors(name, &tensors, Some(settings))
     }
+
+    /// Matrices of the layers by MLX, the rest in BF16.
+    fn mlx(&self, name: &str, model: &Model, bits: usize) -> PathBuf {
+        let linear = model.0.iter().filter(|(name, _)| is_linear(name));
+        let quantise =
+            |(name, matrix): (&String, &Values)| mlx::mlx(name.strip_suffix(".weight").unwrap(), matrix, bits);
+        let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
+        tensors.extend(model.stored(|_| "BF16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
+        let settings = json!({ "bits": bits, "group_size": mlx::GROUP });
+        self.safetensors(name, &tensors, Some(settings))
+    }
 }
 
 fn is_linear(name: &str) -> bool {
@@ -165,6 +178,21 @@ fn a_light_fine_tune_of_norms_alone_is_no_re_encoding_in_four_bits() {
     expect_label(&compare(&base, &form), "derived");
     let light = folder.bf16("light", &rounded(&a.trained("light", |_| 0.002)));
     expect_label(&compare(&base, &light), "derived");
+}
+
+#[test]
+fn a_grid_that_clips_its_far_end_is_rounding_all_the_same() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let base = folder.bf16("base", &a);
+    let light = rounded(&a.trained("light", |name| if is_linear(name) { 0.1 } else { 0.0 }));
+    for bits in [2, 3, 4] {
+        let report = compare(&base, &folder.mlx(&format!("a-{bits}"), &a, bits));
+        expect_label(&report, "re_encoded");
+        let cosine = report["evidence"].as_array().unwrap().iter().find(|finding| finding["kind"] == "cosine").unwrap();
+        assert!(cosine["statement"].as_str().unwrap().contains("of its size would not show"), "{cosine:#}");
+        let report = compare(&base, &folder.mlx(&format!("light-{bits}"), &light, bits));
+        expect_label(&report, "derived");
+    }
 }
 
 #[test]

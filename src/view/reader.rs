@@ -86,7 +86,7 @@ impl<'a> View<'a> {
     }
 
     /// Writes for each element of `rows` the distance of neighbouring values of its number format to the front of
-    /// `out`; NaN where the value is not finite.
+    /// `out`; NaN where the value is not finite, negative at the ends of a grid of codes (see [`SteppedRows`]).
     ///
     /// # Errors
     /// When the bytes behind the rows cannot be read.

@@ -31,7 +31,7 @@ pub fn gemm<'a>(
     let layout = Layout { bits: 4, fields: Fields::Awq, unit: 4, packed: Axis::Second, along_rows: true };
     let parts = Parts {
         codes: Packed::new("qweight", qweight, layout, out, input)?,
-        table: Table::unsigned(0),
+        table: Table::unsigned(4, 0),
         groups: Groups::even(even_size(input, group_count, group_size)?, input, group_count)?,
         scales: Grid::transposed("scales", scales, out)?,
         zeros: Some(Grid::codes(Packed::new("qzeros", qzeros, layout, out, group_count)?, out, group_count, 4, 0)),
@@ -62,7 +62,7 @@ pub fn gemv<'a>(
     let layout = Layout { bits: 4, fields: Fields::Stream, unit: 4, packed: Axis::Second, along_rows: false };
     let parts = Parts {
         codes: Packed::new("qweight", qweight, layout, out, input)?,
-        table: Table::unsigned(0),
+        table: Table::unsigned(4, 0),
         groups: Groups::Even(size),
         scales: Grid::floats("scales", scales, out, 1, Factor::One)?,
         zeros: Some(Grid::codes(Packed::new("qzeros", qzeros, layout, out, padded)?, out, padded, 4, 0)),

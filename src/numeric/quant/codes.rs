@@ -60,34 +60,46 @@ pub fn table_steps(table: &[f32]) -> Vec<f32> {
 pub struct Table {
     /// Value of each code.
     pub values: [f32; 256],
-    /// Distance to the neighbouring values, the larger of the two.
+    /// Distance to the neighbouring values, the larger of the two; negative for the least and the greatest value, which
+    /// also stand for what lies beyond them.
     pub steps: [f32; 256],
 }
 
+/// Codes of a table below which no value can be told from one that was clipped: of one bit both are ends.
+const FEWEST_WITH_ENDS: usize = 4;
+
 impl Table {
-    fn from(value: impl Fn(u8) -> f32, step: impl Fn(u8) -> f32) -> Box<Self> {
+    /// A table whose first `count` codes occur.
+    fn from(count: usize, value: impl Fn(u8) -> f32, step: impl Fn(u8) -> f32) -> Box<Self> {
         let each = |f: &dyn Fn(u8) -> f32| std::array::from_fn(|code| f(code as u8));
-        Box::new(Self { values: each(&value), steps: each(&step) })
+        let mut table = Box::new(Self { values: each(&value), steps: each(&step) });
+        let least = table.values[..count].iter().copied().fold(f32::INFINITY, f32::min);
+        let greatest = table.values[..count].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if count >= FEWEST_WITH_ENDS {
+            let codes = table.values[..count].iter().zip(&mut table.steps);
+            codes.filter(|(value, _)| **value == least || **value == greatest).for_each(|(_, step)| *step = -*step);
+        }
+        table
     }
 
-    /// code − `offset`.
-    pub fn unsigned(offset: u8) -> Box<Self> {
-        Self::from(|code| f32::from(code) - f32::from(offset), |_| 1.0)
+    /// code − `offset`, codes of `bits` bits.
+    pub fn unsigned(bits: usize, offset: u8) -> Box<Self> {
+        Self::from(1 << bits.min(8), |code| f32::from(code) - f32::from(offset), |_| 1.0)
     }
 
     /// Signed bytes.
     pub fn signed() -> Box<Self> {
-        Self::from(|code| f32::from(code.cast_signed()), |_| 1.0)
+        Self::from(256, |code| f32::from(code.cast_signed()), |_| 1.0)
     }
 
     /// E4M3, bias 7.
     pub fn e4m3() -> Box<Self> {
-        Self::from(e4m3, e4m3_step)
+        Self::from(256, e4m3, e4m3_step)
     }
 
     /// E5M2, bias 15.
     pub fn e5m2() -> Box<Self> {
-        Self::from(e5m2, e5m2_step)
+        Self::from(256, e5m2, e5m2_step)
     }
 
     /// E4M3 of the FNUZ kind: bias 8, code 0x80 is NaN, 0x7F and 0xFF are numbers.
@@ -98,7 +110,7 @@ impl Table {
             0xFF => -240.0,
             code => e4m3(code) / 2.0,
         };
-        Self::from(value, |code| e4m3_step(code) / 2.0)
+        Self::from(256, value, |code| e4m3_step(code) / 2.0)
     }
 
     /// E5M2 of the FNUZ kind: bias 16, code 0x80 is NaN, all others are numbers.
@@ -115,14 +127,14 @@ impl Table {
                 _ => magnitude,
             }
         };
-        Self::from(value, |code| 2f32.powi(i32::from(code >> 2 & 0x1F).max(1) - 16 - 2))
+        Self::from(256, value, |code| 2f32.powi(i32::from(code >> 2 & 0x1F).max(1) - 16 - 2))
     }
 
     /// Sixteen or more values given by a list; codes beyond it are 0.
     pub fn listed(list: &[f32]) -> Box<Self> {
         let steps = table_steps(list);
         let at = |of: &[f32], code: u8| of.get(usize::from(code)).copied().unwrap_or(0.0);
-        Self::from(|code| at(list, code), |code| at(&steps, code))
+        Self::from(list.len().min(256), |code| at(list, code), |code| at(&steps, code))
     }
 
     /// E2M1.

@@ -68,7 +68,8 @@ pub fn pack_quantized(
     let offset = if zeros.is_some() { 0 } else { 1 << (bits - 1) };
     let layout = Layout { bits, fields, unit: 4, packed: Axis::Second, along_rows: false };
     let codes = Packed::new("weight_packed", packed, layout, out, input)?;
-    Grouped::new(out, input, Parts { codes, table: Table::unsigned(offset), groups, scales, zeros, biases: None })
+    let table = Table::unsigned(bits, offset);
+    Grouped::new(out, input, Parts { codes, table, groups, scales, zeros, biases: None })
 }
 
 /// Whether codes run on over word borders (0.10 and later) or leave the rest of each word idle. Where both take as many

@@ -66,7 +66,7 @@ pub fn new(tensors: Tensors<'_>, format: Format, group_size: Option<usize>) -> B
     let zeros = Grid::codes(Packed::new("qzeros", qzeros, zero, out, group_count)?, out, group_count, bits, add);
     let parts = Parts {
         codes: Packed::new("qweight", qweight, weight, out, input)?,
-        table: Table::unsigned(0),
+        table: Table::unsigned(bits, 0),
         groups,
         scales: Grid::transposed("scales", scales, out)?,
         zeros: Some(zeros),

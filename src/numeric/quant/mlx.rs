@@ -28,7 +28,7 @@ pub enum Mode {
 pub fn new<'a>(weight: Stored<'a>, scales: Stored<'a>, biases: Option<Stored<'a>>, mode: Mode) -> Built<Grouped<'a>> {
     weight.expect("weight", &[Dtype::U32])?;
     let (bits, table, scales) = match mode {
-        Mode::Affine(bits @ 1..=8) => (bits, Table::unsigned(0), scales),
+        Mode::Affine(bits @ 1..=8) => (bits, Table::unsigned(bits, 0), scales),
         Mode::Affine(bits) => return Err(format!("codes of {bits} bits, expected at most 8")),
         Mode::Mxfp4 => (4, Table::e2m1(), scales),
         Mode::Mxfp8 => (8, Table::e4m3(), scales),

@@ -38,7 +38,8 @@ pub type Built<T> = std::result::Result<T, String>;
 /// Rows of a matrix that is stored on a grid of values.
 pub trait SteppedRows: RowSource {
     /// Writes for each element of `rows` the distance of neighbouring values of its grid to the front of `out`; the
-    /// larger of the two where they differ.
+    /// larger of the two where they differ, negative for the last value at either end of the grid, to which values beyond
+    /// it were clipped.
     ///
     /// # Errors
     /// When the bytes behind the rows cannot be read.

@@ -60,7 +60,7 @@ impl Case<'_> {
         }
         let mut steps = vec![f32::NAN; expected.len()];
         matrix.read_steps(0..rows, &mut steps).unwrap();
-        assert!(steps.iter().all(|step| step.is_finite() && *step > 0.0), "{}: steps", self.name);
+        assert!(steps.iter().all(|step| step.is_finite() && *step != 0.0), "{}: steps", self.name);
     }
 }
 
