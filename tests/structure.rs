@@ -265,3 +265,21 @@ fn strangers_of_other_structure_are_not_accused() {
         assert!(report.experts.iter().flatten().all(|row| row.map.iter().all(Option::is_none)));
     }
 }
+
+/// The decay rates of a state-space layer start as log(1..n) in every model, and training moves them little.
+#[test]
+fn decay_rates_that_start_from_one_formula_accuse_nobody() {
+    let with_rates = |seed: &str| {
+        let mut model = Model::decoder(seed, DENSE);
+        for layer in 0..DENSE.layers {
+            let values = (0..128 * 16).map(|at| f64::from(at % 16 + 1).ln()).collect();
+            let rates = Values { shape: vec![128, 16], values };
+            model.0.insert(format!("model.layers.{layer}.mixer.A_log"), rates);
+        }
+        model.trained(&format!("{seed}, rates"), |name| if name.ends_with("A_log") { 0.05 } else { 0.0 })
+    };
+    let report = compared("decay rates", &with_rates("one"), &with_rates("another"));
+    let rates = report.tensors.iter().filter(|row| row.name.target.ends_with("A_log"));
+    assert!(rates.clone().count() == 4 && rates.clone().all(|row| row.figures.cosine > Some(0.99)));
+    assert_eq!((report.verdict.label, report.verdict.relations.len()), ("from_scratch", 0));
+}

@@ -67,6 +67,13 @@ pub fn class_of(pair: &Pair, record: &Record) -> Class {
     if is_informative(pair, record) { pair.target.meaning.class } else { Class::Uninformative }
 }
 
+/// Excess of a pair as a part; none for the decay rates of state-space layers, which start as log(1..n) in every model
+/// and hardly move (formats.md, section 1.7): their likeness is that of the formula.
+fn excess_of(pair: &Pair, record: &Record) -> Option<f64> {
+    let by_formula = pair.target.meaning.slot.split('.').any(|word| word == "A_log");
+    record.part_excess().filter(|_| !by_formula)
+}
+
 /// Sums over the tensors of one part.
 #[derive(Default)]
 struct Gathered {
@@ -98,7 +105,7 @@ pub fn gather(target: &Model, alignment: &Alignment, records: &[Record]) -> Vec<
             part.counterparts += 1;
             part.identical += usize::from(record.identical);
             part.base_layer = pair.base.meaning.layer;
-            if let Some(excess) = record.part_excess() {
+            if let Some(excess) = excess_of(pair, record) {
                 part.weighted_excess += excess * elements as f64;
                 part.excess_weight += elements as f64;
             }
@@ -191,7 +198,7 @@ impl Elsewhere {
 pub fn excess(target: &Model, pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
     let mut sums: BTreeMap<PartKey, (f64, f64)> = BTreeMap::new();
     for (pair, record) in pairs.iter().zip(records).filter(|(pair, record)| is_informative(pair, record)) {
-        let Some(excess) = record.part_excess() else { continue };
+        let Some(excess) = excess_of(pair, record) else { continue };
         for (key, elements) in parts_in(&pair.target, target) {
             let (sum, weight) = sums.entry(key).or_default();
             *sum += excess * elements as f64;
