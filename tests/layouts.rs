@@ -281,6 +281,22 @@ fn rotating_pairs_side_by_side_are_found_with_their_biases() {
     assert_one_model("rotary", (&model, Some(&llama)), meta, None);
 }
 
+/// OpenAI's CLIP keeps its projections as parameters (in, out); a square one does not show it.
+#[test]
+fn a_square_projection_under_another_name_may_be_turned() {
+    let mut model = Model::decoder("model", DENSE);
+    let square = model.0["model.layers.0.self_attn.q_proj.weight"].values.iter().rev().copied().collect();
+    model.0.insert("text_projection.weight".to_owned(), Values { shape: vec![64, 64], values: square });
+    let mut other = model.clone();
+    let projection = other.0.remove("text_projection.weight").unwrap();
+    let values = (0..64 * 64).map(|at| projection.values[at % 64 * 64 + at / 64]).collect();
+    other.0.insert("text_projection".to_owned(), Values { shape: vec![64, 64], values });
+    let report = compared("square projection", (&model, None), (&other, None));
+    assert_eq!(report.verdict.label, "re_encoded", "{:?}", report.verdict.reasons);
+    let row = report.tensors.iter().find(|row| row.name.target == "text_projection").unwrap();
+    assert_eq!(row.compared_via, "transposed");
+}
+
 /// The experts of each layer in two tensors under `mlp.experts`, gate and up interleaved or in halves, each matrix turned
 /// or not.
 fn stacked(model: &Model, interleaved: bool, turned: bool) -> Model {

@@ -26,9 +26,10 @@ pub fn turned(logical: &Logical) -> Option<Logical> {
 /// A read that fails.
 pub(super) fn orient_squares(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
     let some_turned = alignment.pairs.iter().any(|p| p.via == Via::Transposed);
+    let by_meaning = |via: Via| matches!(via, Via::Mapped | Via::Cast);
     for pair in &mut alignment.pairs {
         let square = matches!(pair.target.shape.as_slice(), [a, b] if a == b && *a > 1);
-        let may_be_turned = square && if pair.by_name { some_turned } else { pair.via == Via::Mapped };
+        let may_be_turned = square && if pair.by_name { some_turned } else { by_meaning(pair.via) };
         let Some(other) = turned(&pair.target).filter(|_| may_be_turned) else { continue };
         let readable = models[0].unreadable(&pair.base).is_none() && models[1].unreadable(&pair.target).is_none();
         if readable
