@@ -201,7 +201,14 @@ fn rotary_rows_that_were_not_re_ordered_are_found_and_told() {
     let (base, form) = (folder.bf16("base", &a), folder.gguf("plain", &a, Kind::F16, false));
     let report = compare(&base, &form);
     expect_label(&report, "re_encoded");
-    assert!(report["warnings"].as_array().unwrap().iter().any(|warning| warning["code"] == "rotary_order"));
+    let told = |report: &Value| report["warnings"].as_array().unwrap().iter().any(|w| w["code"] == "rotary_order");
+    assert!(told(&report));
+    let turned = folder.gguf("turned", &a, Kind::Q8_0, true);
+    for [base, target] in [[&form, &turned], [&turned, &form]] {
+        let report = compare(base, target);
+        expect_label(&report, "re_encoded");
+        assert!(told(&report));
+    }
 }
 
 #[test]
