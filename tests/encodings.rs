@@ -158,9 +158,13 @@ fn bf16_step(value: f32) -> f32 {
     2f32.powf(exponent - 7.0)
 }
 
-/// Share of elements whose difference is within the mean of the two steps.
+/// Share of elements whose difference is within the mean of the two steps; at an end of a grid, where the step is
+/// negative, within two steps, as values beyond were clipped to it.
 fn within_steps(a: &[f32], steps: &[f32], b: &[f32]) -> f64 {
-    let within = a.iter().zip(steps).zip(b).filter(|&((&a, &step), &b)| (a - b).abs() <= 0.5 * (step + bf16_step(b)));
+    let room = |step: f32| if step < 0.0 { -2.0 * step } else { 0.5 * step };
+    let is_within = |((a, step), b): ((f32, f32), f32)| (a - b).abs() <= room(step) + 0.5 * bf16_step(b);
+    let elements = a.iter().copied().zip(steps.iter().copied()).zip(b.iter().copied());
+    let within = elements.filter(|&element| is_within(element));
     within.count() as f64 / a.len() as f64
 }
 
