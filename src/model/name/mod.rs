@@ -76,10 +76,20 @@ impl Namer {
         let normalizations = statistics.collect();
         let context = Context::new(&names, config);
         let mut namer = Self { context, normalizations, crowded: HashSet::new() };
-        let mut places: Vec<(u64, u64)> = names.iter().map(|name| (place(&namer.read(name).0), hash(name))).collect();
-        places.sort_unstable();
-        places.dedup();
-        namer.crowded = places.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0).collect();
+        let mut all: Vec<[u64; 2]> = names.iter().map(|name| namer.places(name)).collect();
+        all.sort_unstable();
+        all.dedup();
+        // A whole name may be the slot of another tensor, which then needs its own whole name too.
+        let mut known = None;
+        while known != Some(namer.crowded.len()) {
+            known = Some(namer.crowded.len());
+            let taken = |[own, whole]: [u64; 2]| if namer.crowded.contains(&own) { whole } else { own };
+            let mut places: Vec<(u64, u64)> = all.iter().map(|&both| (taken(both), both[0])).collect();
+            places.sort_unstable();
+            let shared = places.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+            let crowded: Vec<u64> = shared.flat_map(|pair| [pair[0].1, pair[1].1]).collect();
+            namer.crowded.extend(crowded);
+        }
         namer
     }
 
@@ -109,6 +119,14 @@ impl Namer {
             _ => Class::Vector,
         };
         meaning
+    }
+
+    /// The place of a name, and that with the whole name as its slot, by hash.
+    fn places(&self, name: &str) -> [u64; 2] {
+        let (mut meaning, _) = self.read(name);
+        let own = place(&meaning);
+        meaning.slot = name.to_owned();
+        [own, place(&meaning)]
     }
 
     /// Everything but the class.

@@ -1097,6 +1097,17 @@ fn a_hundred_and_forty_thousand_names_take_well_under_a_second() {
     assert!(seconds < 5.0, "{seconds} s in an unoptimised build on a busy machine");
 }
 
+#[test]
+fn a_whole_name_as_slot_is_no_other_tensors_slot() {
+    let names = [".model.gamma", "gamma", "model.weight"];
+    let namer = Namer::new(names, None);
+    let places = names.map(|name| {
+        let meaning = namer.meaning(name, &[2, 2], Dtype::F32);
+        (meaning.component, meaning.block, meaning.slot)
+    });
+    assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), 3, "{places:?}");
+}
+
 proptest::proptest! {
     #[test]
     fn any_names_get_distinct_places(names in proptest::collection::btree_set("(model\\.|v\\.|blk\\.|mtp\\.|encoder\\.|stages\\.|layers\\.|experts\\.|norm\\.|attn\\.|q_proj\\.|[0-9]{1,11}\\.|\\.|é){0,6}(weight|bias|gamma|D|)", 0..20)) {
