@@ -68,6 +68,9 @@ pub struct Warning {
     pub name: Option<String>,
 }
 
+/// Code of the warning about a tensor that its format's reader leaves out.
+pub const NOT_READ: &str = "tensor_not_read";
+
 impl Warning {
     /// A warning about the checkpoint as a whole.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
@@ -106,6 +109,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Whether every tensor of the files stands in [`Self::tensors`]; a warning names each of those that do not.
+    pub fn is_whole(&self) -> bool {
+        !self.warnings.iter().any(|warning| warning.code == NOT_READ)
+    }
+
     /// The stored tensor of that name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         let at = self.tensors.binary_search_by(|t| t.name.as_bytes().cmp(name.as_bytes())).ok()?;

@@ -275,7 +275,7 @@ impl Comparison<'_> {
         let pairs = self.alignment.pairs.iter().zip(&self.measured.records).filter(|(p, _)| of(&p.target));
         let mut left = self.alignment.base_left.iter().chain(&self.alignment.target_left);
         let nothing_left = !left.any(|u| u.why != Why::Filtered && of(&u.tensor));
-        let mut all_identical = nothing_left;
+        let mut all_identical = nothing_left && self.is_whole();
         let mut tensors = 0;
         for (_, record) in pairs {
             tensors += 1;
@@ -308,8 +308,13 @@ impl Comparison<'_> {
         findings
     }
 
+    /// Whether every tensor of both sides was read.
+    fn is_whole(&self) -> bool {
+        self.models.iter().all(|model| model.checkpoint().is_whole())
+    }
+
     fn re_encoding(&self) -> Option<ReEncoding> {
-        let floor = self.noise_floor.as_ref().filter(|floor| floor.passed)?;
+        let floor = self.noise_floor.as_ref().filter(|floor| floor.passed && self.is_whole())?;
         Some(ReEncoding { calibrated: floor.calibrated })
     }
 

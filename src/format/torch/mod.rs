@@ -22,7 +22,7 @@ use super::read_at::ReadAt;
 use super::scattered::Scattered;
 use super::unique::repeated;
 use crate::error::{Error, Result, escape_controls, quoted};
-use crate::model::checkpoint::{TensorInfo, Warning};
+use crate::model::checkpoint::{NOT_READ, TensorInfo, Warning};
 use crate::model::dtype::element_count;
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
@@ -237,11 +237,7 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
                 found.tensors.push(placed.tensor);
             }
             Err(Trouble::Unread(what)) => {
-                found.warnings.push(Warning::about(
-                    "tensor_not_read",
-                    name.clone(),
-                    format!("{what}, which is not read"),
-                ));
+                found.warnings.push(Warning::about(NOT_READ, name.clone(), format!("{what}, which is not read")));
             }
             Err(Trouble::Broken(what)) => {
                 return Err(Error::malformed(path, format!("tensor {} {what}", quoted(name))));
