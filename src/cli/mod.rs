@@ -17,6 +17,7 @@ mod help;
 mod input;
 mod inspect;
 mod interrupt;
+mod open_files;
 mod packaging;
 mod rank;
 mod version;
@@ -88,6 +89,7 @@ fn usage_error(what: &str) -> clap::Error {
 pub fn run(cli: &Cli) -> Result<Exit> {
     let begin = Instant::now();
     let settings = Settings::from_args(&cli.global, &Environment::read())?;
+    open_files::raise_limit();
     settings.output.check()?;
     let progress = Progress::new(settings.progress, settings.threads);
     let line = progress.clone();
