@@ -6,7 +6,7 @@
 //! - `--dir DIR`: where the checkpoints are written and kept (target/tmp/throughput); 8.2 GiB for the two ordinary cases
 //! - `--rounds N`: rounds (5)
 //! - `derived`, `independent`: the pair of 2 x 2.05 GiB, against the peers (both by default)
-//! - `sizes`: pairs of 0.4 to 20 GiB; `threads`: 1, 2, 4, … threads; `experts`: 100,000 small tensors
+//! - `sizes`: pairs of 0.8 to 8 GiB; `threads`: 1, 2, 4, … threads; `experts`: 100,000 small tensors
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod checkpoints;
@@ -143,7 +143,7 @@ impl Plan {
     }
 
     fn sizes(&self) -> Result<()> {
-        for layers in [2, 11, 22, 44, 110] {
+        for layers in [2, 6, 11, 25, 44] {
             let sides = self.pair(&format!("{layers} layers"), Decoder::dense(layers), Kind::Derived)?;
             self.measure(&format!("{layers} layers"), bytes(&sides), &mut wcmp_alone(&sides, &[]))?;
         }
