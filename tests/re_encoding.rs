@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/awq.rs"]
+mod awq;
 #[path = "support/draws.rs"]
 mod draws;
 #[path = "support/file.rs"]
@@ -102,6 +104,16 @@ impl Folder {
         self.safetensors(name, &tensors, Some(settings))
     }
 
+    /// Matrices of the layers by AWQ in 4 bits, the rest in halves.
+    fn awq(&self, name: &str, model: &Model) -> PathBuf {
+        let linear = model.0.iter().filter(|(name, _)| is_linear(name));
+        let quantise = |(name, matrix): (&String, &Values)| awq::awq(name.strip_suffix(".weight").unwrap(), matrix);
+        let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
+        tensors.extend(model.stored(|_| "F16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
+        let settings = json!({ "quant_method": "awq", "bits": 4, "group_size": awq::GROUP, "version": "gemm" });
+        self.safetensors(name, &tensors, Some(settings))
+    }
+
     /// Matrices of the layers by MLX, the rest in BF16.
     fn mlx(&self, name: &str, model: &Model, bits: usize) -> PathBuf {
         let linear = model.0.iter().filter(|(name, _)| is_linear(name));
@@ -193,6 +205,62 @@ fn a_grid_that_clips_its_far_end_is_rounding_all_the_same() {
         let report = compare(&base, &folder.mlx(&format!("light-{bits}"), &light, bits));
         expect_label(&report, "derived");
     }
+}
+
+/// Number of layers whose channels were rescaled, as the report lists them.
+fn rescaled_layers(report: &Value) -> usize {
+    let rows = report["transformations"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["kind"] == "channels_rescaled");
+    row.map_or(0, |row| row["found_in"].as_array().unwrap().len())
+}
+
+#[test]
+fn channels_that_were_rescaled_are_read_in_one_scale() {
+    let (folder, a, b) = (Folder::new(), model("a"), model("b"));
+    let (base, other) = (folder.bf16("base", &a), folder.bf16("other", &b));
+    let smooth = awq::rescaled(&a, SIZE.layers, "scales", 0.3);
+    for (form, confidence) in [
+        (folder.awq("awq", &smooth), "moderate"),
+        (folder.bf16("bf16", &smooth), "strong"),
+        (folder.bf16("wild", &awq::rescaled(&a, SIZE.layers, "wild", 1.5)), "strong"),
+    ] {
+        for report in [compare(&base, &form), compare(&form, &base)] {
+            expect_label(&report, "re_encoded");
+            assert_eq!(report["verdict"]["confidence"], confidence, "{}", form.display());
+            expect_covered(&report);
+            assert_eq!(rescaled_layers(&report), SIZE.layers);
+            let rows = report["tensors"].as_array().unwrap();
+            let mapped = rows.iter().filter(|row| row["compared_via"] == "mapped");
+            assert_eq!(mapped.count(), 6 * SIZE.layers);
+        }
+        let report = compare(&other, &form);
+        expect_label(&report, "from_scratch");
+        assert_eq!(rescaled_layers(&report), 0);
+    }
+}
+
+#[test]
+fn a_fine_tune_behind_rescaled_channels_is_derived() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let base = folder.bf16("base", &a);
+    let heavy = awq::rescaled(&a.trained("heavy", |_| 0.4), SIZE.layers, "scales", 0.3);
+    expect_label(&compare(&base, &folder.awq("awq", &heavy)), "derived");
+    let light = awq::rescaled(&a.trained("light", |_| 0.05), SIZE.layers, "scales", 0.3);
+    let report = compare(&base, &folder.bf16("light", &light));
+    expect_label(&report, "derived");
+    assert_eq!(rescaled_layers(&report), SIZE.layers);
+}
+
+#[test]
+fn gains_that_not_every_matrix_behind_them_takes_back_are_compared_as_they_are() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let base = folder.bf16("base", &a);
+    let smooth = awq::rescaled(&a, SIZE.layers, "scales", 0.3);
+    let broken =
+        smooth.taking(&a, |name| name.contains("k_proj") || name.contains("gate_proj") || name.contains("down"));
+    let report = compare(&base, &folder.bf16("broken", &broken));
+    expect_label(&report, "derived");
+    assert_eq!(rescaled_layers(&report), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod fused;
 pub mod orient;
 pub mod prefix;
+pub mod rescaled;
 mod rotary;
 pub mod shared;
 pub mod turned;
@@ -69,6 +70,8 @@ pub struct Alignment {
     pub name_mapping: Option<String>,
     /// What had to be guessed.
     pub warnings: Vec<Warning>,
+    /// Channels whose scale differs between the sides without any change of function.
+    pub rescaled: rescaled::Rescaled,
 }
 
 impl Alignment {

@@ -107,6 +107,8 @@ mod tests {
                 rows: RowOrder::All,
                 columns: None,
                 undo: Undo::Nothing,
+                row_scale: None,
+                column_scale: None,
             },
             shape,
         }

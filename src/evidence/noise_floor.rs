@@ -49,6 +49,8 @@ pub struct NoiseFloor {
     pub least_within: f64,
     /// Largest change of a tensor, relative to its size, that would have passed as well.
     pub hidden_change: f64,
+    /// Tensors read in the other side's scale.
+    pub rescaled: usize,
     /// The target's name of the first tensor that is not within.
     pub beyond: Option<String>,
 }
@@ -71,7 +73,9 @@ pub fn run(
             }
         }
     }
-    let judged = alignment.pairs.iter().zip(records).filter(|(pair, record)| counts(pair, record));
+    // A gain that carries a factor changes no function; the matrices that carry it too are judged.
+    let carrier = |pair: &Pair| alignment.rescaled.gains.contains(&pair.target.name);
+    let judged = alignment.pairs.iter().zip(records).filter(|(pair, record)| counts(pair, record) && !carrier(pair));
     let mut judged: Vec<(&Pair, &Record)> = judged.collect();
     let like = |record: &Record| record.figures().cosine.is_none_or(|cosine| cosine > LEAST_COSINE);
     let tried = !judged.is_empty() && judged.iter().all(|(_, record)| record.unreadable.is_none() && like(record));
@@ -86,6 +90,7 @@ pub fn run(
         tensors: judged.len(),
         least_within: 1.0,
         hidden_change: 0.0,
+        rescaled: alignment.rescaled.pairs,
         beyond: None,
     };
     monitor.begin("noise floor", judged.iter().map(|(pair, _)| pair.target.elements()).sum());
@@ -124,6 +129,10 @@ impl NoiseFloor {
             }
             _ => String::new(),
         };
+        let rescaled = match self.rescaled {
+            0 => String::new(),
+            count => format!("; {count} of them in the other side's scale of channels, which changes no function"),
+        };
         match (&self.beyond, self.calibrated) {
             (Some(name), _) => format!(
                 "{} differs by more, or otherwise, than the two number formats make it",
@@ -131,12 +140,12 @@ impl NoiseFloor {
             ),
             (None, true) => format!(
                 "all {} informative tensors are within what calibrated quantisation does (at least {share:.2} % of the \
-                 elements of each within half a step of both formats or clipped by them){hidden}",
+                 elements of each within half a step of both formats or clipped by them){rescaled}{hidden}",
                 self.tensors
             ),
             (None, false) => format!(
                 "in each of the {} informative tensors at least {share:.2} % of the elements are within half a step of \
-                 both number formats or clipped by them{hidden}",
+                 both number formats or clipped by them{rescaled}{hidden}",
                 self.tensors
             ),
         }
@@ -235,7 +244,7 @@ enum Formats {
 /// `None` where the bytes, which differ, already say that the values do.
 fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
     let (base, target) = (&pair.base, &pair.target);
-    let plain = |l: &Logical| l.source.undo == Undo::Nothing;
+    let plain = |l: &Logical| l.source.undo == Undo::Nothing && !l.is_rescaled();
     match (base.source.origin, target.source.origin) {
         // Blocks along one axis and blocks along the other are two grids.
         (Origin::Tensor(_), Origin::Tensor(_))
@@ -248,7 +257,7 @@ fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
             let as_it_lies = as_stored(base) && as_stored(target) && base.source.transposed == target.source.transposed;
             if as_it_lies { None } else { Some(Formats::One) }
         }
-        (Origin::Quantised(a), Origin::Quantised(b)) => {
+        (Origin::Quantised(a), Origin::Quantised(b)) if !base.is_rescaled() => {
             let layout = |model: &Model, at: usize| {
                 let matrix = model.quantised.matrices.get(at)?;
                 let tensors = &model.checkpoint().tensors;

@@ -143,7 +143,7 @@ impl Pass<'_> {
         let readable = [base.dtype, target.dtype].into_iter().all(|d| plain(d) && aligned(d));
         let one_way = base.source.transposed == target.source.transposed
             && base.source.rows == target.source.rows
-            && [base, target].iter().all(|side| side.source.undo == Undo::Nothing)
+            && [base, target].iter().all(|side| side.source.undo == Undo::Nothing && !side.is_rescaled())
             && match (base.source.transposed, is_turned(pair)) {
                 (false, _) => true,
                 (true, turned) => turned && base.source.stored == target.source.stored,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::align::orient::orient;
-use crate::align::{Alignment, Why, align};
+use crate::align::{Alignment, Why, align, rescaled};
 use crate::error::Result;
 use crate::evidence;
 use crate::evidence::disguise::Disguises;
@@ -63,6 +63,7 @@ pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignmen
     let keep = |name: &str| options.filter.keeps(name);
     let mut alignment = align(models[0], models[1], &keep);
     orient(&mut alignment, models)?;
+    rescaled::undo(&mut alignment, models)?;
     Ok(alignment)
 }
 
@@ -230,7 +231,22 @@ impl Comparison<'_> {
     fn transformations(&self) -> Vec<TransformationRow> {
         let mut rows = self.structure.transformations(self.tests());
         rows.extend(disguise::rows(self.disguises.as_ref()));
+        rows.extend(self.rescaled_rows());
         rows
+    }
+
+    /// One row a component whose channels were rescaled.
+    fn rescaled_rows(&self) -> Vec<TransformationRow> {
+        let rescaled = &self.alignment.rescaled;
+        let row = |layers: &Vec<u32>| TransformationRow {
+            kind: "channels_rescaled",
+            found_in: layers.clone(),
+            units_kept: None,
+            units_of: None,
+            check: "matrices that read the norms, multiplied by the quotient of the gains".to_owned(),
+            check_cosine: rescaled.check_cosine,
+        };
+        rescaled.layers.values().map(row).collect()
     }
 
     fn settings(&self) -> SettingsRow {

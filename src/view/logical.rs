@@ -78,8 +78,17 @@ pub enum Undo {
     NegatedExponential,
 }
 
+/// Factors of rows or columns that bring them to the other side's scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// What each is multiplied by.
+    pub factors: Arc<[f32]>,
+    /// How far each factor may be off, relative to itself.
+    pub uncertainty: Arc<[f32]>,
+}
+
 /// Storage of a logical tensor: its origin as a matrix, turned if `transposed`, of which `rows` are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// Where the values come from.
     pub origin: Origin,
@@ -96,6 +105,10 @@ pub struct Source {
     pub columns: Option<Arc<[Run]>>,
     /// What is undone on each value.
     pub undo: Undo,
+    /// What the rows of the logical matrix are multiplied by.
+    pub row_scale: Option<Scale>,
+    /// What its columns, or the elements of a vector, are multiplied by.
+    pub column_scale: Option<Scale>,
 }
 
 /// A tensor as the analyses see it.
@@ -155,6 +168,11 @@ impl Logical {
     /// Whether it is a choice among the rows of a table of tokens.
     pub fn is_cut_by_token(&self) -> bool {
         matches!(self.meaning.role, Role::Embed | Role::LmHead) && matches!(self.source.rows, RowOrder::Runs(_))
+    }
+
+    /// Whether it is read in another scale than its own.
+    pub fn is_rescaled(&self) -> bool {
+        self.source.row_scale.is_some() || self.source.column_scale.is_some()
     }
 
     /// Whether its values are codes with scales.

@@ -296,5 +296,7 @@ fn whole(index: usize, stored: (u64, u64)) -> Source {
         rows: RowOrder::All,
         columns: None,
         undo: Undo::Nothing,
+        row_scale: None,
+        column_scale: None,
     }
 }

@@ -367,6 +367,8 @@ mod tests {
             rows: RowOrder::All,
             columns: None,
             undo: Undo::Nothing,
+            row_scale: None,
+            column_scale: None,
         };
         let (name, shape, stored_shape) = (name.to_owned(), shape.to_vec(), shape.to_vec());
         Logical { name, meaning, shape, stored_shape, dtype: Dtype::F32, source }

@@ -12,7 +12,7 @@ use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
 use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
 
-use super::logical::{Logical, Origin, RowOrder, Run, Undo};
+use super::logical::{Logical, Origin, RowOrder, Run, Scale, Undo};
 use super::model::Model;
 
 thread_local! {
@@ -31,6 +31,8 @@ pub struct View<'a> {
     /// Logical row that each run begins with, where the order is one of runs.
     firsts: Vec<usize>,
     undo: Undo,
+    row_scale: Option<Scale>,
+    column_scale: Option<Scale>,
     rows: usize,
     columns: usize,
     /// A vector cut out of a longer one: read as rows of one element, shown as one row.
@@ -78,6 +80,8 @@ impl<'a> View<'a> {
                 _ => Vec::new(),
             },
             undo: logical.source.undo,
+            row_scale: logical.source.row_scale.clone(),
+            column_scale: logical.source.column_scale.clone(),
             rows: size(rows),
             columns: size(columns) * parts,
             flat,
@@ -98,6 +102,40 @@ impl<'a> View<'a> {
     }
 
     fn read(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        self.read_unscaled(rows.clone(), out, wanted)?;
+        if self.row_scale.is_none() && self.column_scale.is_none() {
+            return Ok(());
+        }
+        if wanted == Wanted::Values {
+            self.each_scaled(rows, out, |out, factor, _| *out *= factor);
+            return Ok(());
+        }
+        // A factor that may be off moves a value like a coarser grid.
+        let mut values = vec![0.0; rows.len() * self.columns()];
+        self.read_unscaled(rows.clone(), &mut values, Wanted::Values)?;
+        self.each_scaled(rows.clone(), &mut values, |value, factor, off| *value = 2.0 * (*value * factor).abs() * off);
+        self.each_scaled(rows, out, |step, factor, _| *step *= factor.abs());
+        let widened = out.iter_mut().zip(&values);
+        widened.for_each(|(step, off)| *step = (step.abs() + off).copysign(*step));
+        Ok(())
+    }
+
+    /// Calls `change` with each element of `rows`, its factor, and how far that may be off.
+    fn each_scaled(&self, rows: Range<usize>, out: &mut [f32], change: impl Fn(&mut f32, f32, f32)) {
+        let of = |scale: &Option<Scale>, at: usize| {
+            let found = scale.as_ref().and_then(|s| Some((*s.factors.get(at)?, *s.uncertainty.get(at)?)));
+            found.unwrap_or((1.0, 0.0))
+        };
+        for (row, out) in rows.zip(out.chunks_exact_mut(self.columns().max(1))) {
+            let (row_factor, row_off) = of(&self.row_scale, row);
+            for (column, out) in out.iter_mut().enumerate() {
+                let (factor, off) = of(&self.column_scale, column);
+                change(out, row_factor * factor, row_off + off);
+            }
+        }
+    }
+
+    fn read_unscaled(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
         match self.flat {
             true if rows.is_empty() => Ok(()),
             true => self.read_ordered(0..self.rows, out, wanted),

@@ -144,6 +144,8 @@ impl Finder<'_> {
                     columns: None,
                     rows: RowOrder::All,
                     undo: Undo::Nothing,
+                    row_scale: None,
+                    column_scale: None,
                 },
             };
             let cut = pieces(&stack, &self.base.facts);
