@@ -23,6 +23,7 @@ mod weights;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use draws::Draws;
 use file::{Tensor, safetensors};
 use gguf::Kind;
 use serde_json::{Value, json};
@@ -236,6 +237,65 @@ fn channels_that_were_rescaled_are_read_in_one_scale() {
         let report = compare(&other, &form);
         expect_label(&report, "from_scratch");
         assert_eq!(rescaled_layers(&report), 0);
+    }
+}
+
+/// Layers as GPT-2 has them: matrices stored (in, out), norms with biases.
+fn gpt2(seed: &str) -> Model {
+    let mut model = Model::default();
+    model.matrix(seed, "wte.weight", SIZE.vocab, SIZE.hidden);
+    model.matrix(seed, "wpe.weight", 32, SIZE.hidden);
+    for layer in 0..SIZE.layers {
+        for (name, rows, columns) in [
+            ("attn.c_attn", SIZE.hidden, 3 * SIZE.hidden),
+            ("attn.c_proj", SIZE.hidden, SIZE.hidden),
+            ("mlp.c_fc", SIZE.hidden, 4 * SIZE.hidden),
+            ("mlp.c_proj", 4 * SIZE.hidden, SIZE.hidden),
+        ] {
+            model.matrix(seed, &format!("h.{layer}.{name}.weight"), rows, columns);
+            model.bias(seed, &format!("h.{layer}.{name}.bias"), columns);
+        }
+        for norm in ["ln_1", "ln_2"] {
+            model.gain(seed, &format!("h.{layer}.{norm}.weight"), SIZE.hidden);
+            model.bias(seed, &format!("h.{layer}.{norm}.bias"), SIZE.hidden);
+        }
+    }
+    model.gain(seed, "ln_f.weight", SIZE.hidden);
+    model.bias(seed, "ln_f.bias", SIZE.hidden);
+    rounded(&model)
+}
+
+#[test]
+fn channels_behind_norms_with_biases_are_read_in_one_scale_where_matrices_are_stored_in_out() {
+    let (folder, a) = (Folder::new(), gpt2("a"));
+    let mut smooth = a.clone();
+    for layer in 0..SIZE.layers {
+        for (norm, reader) in [("ln_1", "attn.c_attn"), ("ln_2", "mlp.c_fc")] {
+            let factors = Draws::new(&["scales", norm, &layer.to_string()]).many(SIZE.hidden, Draws::factor);
+            for name in ["weight", "bias"] {
+                let values = &mut smooth.0.get_mut(&format!("h.{layer}.{norm}.{name}")).unwrap().values;
+                values.iter_mut().zip(&factors).for_each(|(value, factor)| *value /= factor);
+            }
+            let read = smooth.0.get_mut(&format!("h.{layer}.{reader}.weight")).unwrap();
+            let rows = read.values.chunks_mut(read.shape[1]).zip(&factors);
+            rows.for_each(|(row, factor)| row.iter_mut().for_each(|value| *value *= factor));
+        }
+    }
+    let (base, form) = (folder.bf16("base", &a), folder.bf16("form", &smooth));
+    for path in [&base, &form] {
+        fs::write(path.join("config.json"), r#"{"model_type": "gpt2", "n_embd": 64, "n_head": 4, "n_layer": 3}"#)
+            .unwrap();
+    }
+    for report in [compare(&base, &form), compare(&form, &base)] {
+        expect_label(&report, "re_encoded");
+        expect_covered(&report);
+        assert_eq!(rescaled_layers(&report), SIZE.layers);
+        let rows = report["tensors"].as_array().unwrap();
+        let mapped: Vec<&Value> = rows.iter().filter(|row| row["compared_via"] == "mapped").collect();
+        assert_eq!(mapped.len(), 4 * SIZE.layers);
+        for row in mapped {
+            assert!(row["figures"]["cosine"].as_f64().unwrap() > 0.9999, "{row}");
+        }
     }
 }
 

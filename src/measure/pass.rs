@@ -400,10 +400,10 @@ fn centers_rows(pair: &Pair) -> bool {
     matches!(pair.target.meaning.role, Role::Embed | Role::LmHead) && pair.target.shape.len() == 2
 }
 
-/// Whether both sides store the matrix (in, out): it is read as it lies, and the sums of its rows are those of the
-/// stored columns.
+/// Whether both sides store the matrix (in, out) in one scale: it is read as it lies, and the sums of its rows are those
+/// of the stored columns.
 fn is_turned(pair: &Pair) -> bool {
-    pair.base.is_turned() && pair.target.is_turned()
+    [&pair.base, &pair.target].iter().all(|side| side.is_turned() && !side.is_rescaled())
 }
 
 pub(super) fn needs_columns(pair: &Pair) -> bool {
