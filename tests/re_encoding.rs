@@ -240,6 +240,19 @@ fn channels_that_were_rescaled_are_read_in_one_scale() {
     }
 }
 
+#[test]
+fn no_rescaling_makes_independent_models_alike() {
+    let (folder, a, b) = (Folder::new(), model("a"), model("b"));
+    let base = folder.bf16("base", &a);
+    for spread in [0.02, 1.0, 5.0] {
+        let other = folder.bf16(&format!("other-{spread}"), &awq::rescaled(&b, SIZE.layers, "scales", spread));
+        for report in [compare(&base, &other), compare(&other, &base)] {
+            assert_eq!(rescaled_layers(&report), 0, "{spread}");
+            assert_eq!(report["verdict"]["label"], "from_scratch", "{spread}");
+        }
+    }
+}
+
 /// Layers as GPT-2 has them: matrices stored (in, out), norms with biases.
 fn gpt2(seed: &str) -> Model {
     let mut model = Model::default();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::model::words::{Block, Component, Role};
+use crate::numeric::decode::values_per_element;
 use crate::numeric::rows::RowSource;
 use crate::view::logical::{Logical, Scale, Via};
 use crate::view::model::Model;
@@ -30,6 +31,16 @@ const UNEXPLAINED: f64 = 0.25;
 /// Largest part of a matrix's square that may stay once its columns are rescaled, for two matrices to be worth reading
 /// whole: 2 bits leave less than a quarter.
 const REST: f64 = 0.25;
+
+/// Values of a matrix that are read at a time.
+const VALUES_READ: usize = 1 << 22;
+
+/// Units of a layer that are tried before the others are taken to be as they are: tools rescale all experts alike.
+const UNITS_TRIED: usize = 8;
+
+/// Least correlation of a column with its counterpart that counts as likeness. Independent columns reach 0.5 by chance on
+/// 64 rows once in 10⁵.
+const LIKE: f64 = 0.5;
 
 /// Quotients of factors below this, negative ones among them, count as this.
 const LEAST_QUOTIENT: f64 = 0.1;
@@ -61,8 +72,8 @@ pub fn undo(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
     let mut places: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
     for (at, pair) in alignment.pairs.iter().enumerate() {
         let meaning = &pair.target.meaning;
-        let readable = || models[0].unreadable(&pair.base).is_none() && models[1].unreadable(&pair.target).is_none();
-        if meaning.layer.is_some() && readable() {
+        let real = [&pair.base, &pair.target].iter().all(|side| values_per_element(side.dtype) == 1);
+        if meaning.layer.is_some() && real && pair.target.elements() > 0 {
             places.entry((meaning.component, meaning.block, meaning.layer)).or_default().push(at);
         }
     }
@@ -101,26 +112,25 @@ fn behind_norm(
     norm: &str,
     readers: &[Role],
 ) -> Result<Vec<f64>> {
-    let slot = |at: &&usize, name: &str| alignment.pairs[**at].target.meaning.slot == format!("{norm}{name}");
-    let Some(&gain) = members.iter().find(|at| slot(at, "weight")) else { return Ok(Vec::new()) };
-    let bias = members.iter().find(|at| slot(at, "bias")).copied();
-    let Some(scale) = quotient(models, &alignment.pairs[gain].base, &alignment.pairs[gain].target)? else {
-        return Ok(Vec::new());
-    };
+    let find = |slot: String| members.iter().copied().find(|at| alignment.pairs[*at].target.meaning.slot == slot);
+    let Some(gain) = find(format!("{norm}weight")) else { return Ok(Vec::new()) };
+    let bias = find(format!("{norm}bias"));
+    let Some(gains) = views(models, alignment, gain)? else { return Ok(Vec::new()) };
+    let Some(scale) = quotient(models, &gains)? else { return Ok(Vec::new()) };
     let width = scale.factors.len() as u64;
     let reads = |at: &usize| {
         let target = &alignment.pairs[*at].target;
-        readers.contains(&target.meaning.role) && target.shape.len() >= 2 && target.shape.last() == Some(&width)
+        readers.contains(&target.meaning.role) && target.shape.len() >= 2 && target.matrix_shape().1 == width
     };
     let behind: Vec<usize> = members.iter().copied().filter(|at| reads(at)).collect();
     let mut cosines = Vec::new();
     for &at in &behind {
-        let read = views(models, alignment, at)?;
+        let Some(read) = views(models, alignment, at)? else { return Ok(Vec::new()) };
         let mut fit = Fit::of_columns(&read, ROWS_LOOKED_AT, Some(&scale.factors))?;
         if fit.unexplained(&scale.factors) <= 1.0 {
             fit = Fit::of_columns(&read, MORE_ROWS, Some(&scale.factors))?;
         }
-        if fit.unexplained(&scale.factors) > UNEXPLAINED {
+        if fit.unexplained(&scale.factors) > UNEXPLAINED || !fit.is_alike() {
             return Ok(Vec::new());
         }
         cosines.extend(fit.cosine());
@@ -152,22 +162,27 @@ fn between_matrices(
         };
         members.iter().filter(is).copied().collect()
     };
-    let (writers, readers) = (of(writer), of(reader));
-    for up in writers {
-        let unit = key(&alignment.pairs[up].target);
-        let Some(&down) = readers.iter().find(|&&at| key(&alignment.pairs[at].target) == unit) else { continue };
+    let unit_of = |at: usize| key(&alignment.pairs[at].target);
+    let readers: BTreeMap<_, usize> = of(reader).into_iter().map(|at| (unit_of(at), at)).collect();
+    let units: Vec<_> = of(writer).into_iter().filter_map(|up| Some((up, *readers.get(&unit_of(up))?))).collect();
+    let before = alignment.rescaled.pairs;
+    for (tried, (up, down)) in units.into_iter().enumerate() {
+        if tried >= UNITS_TRIED && alignment.rescaled.pairs == before {
+            break;
+        }
         let [rows, columns] = [alignment.pairs[up].target.shape[0], alignment.pairs[down].target.shape[1]];
         if rows != columns {
             continue;
         }
-        let read = views(models, alignment, down)?;
+        let Some(read) = views(models, alignment, down)? else { continue };
         // A few rows first: of unrelated or merely retrained matrices nothing more is read.
         let few = Fit::of_columns(&read, ROWS_LOOKED_AT, None)?;
-        if few.rest() > REST || few.rest() >= UNEXPLAINED.sqrt() * few.change() {
+        if few.rest() > REST || few.rest() >= UNEXPLAINED.sqrt() * few.change() || !few.is_alike() {
             continue;
         }
+        let Some(written) = views(models, alignment, up)? else { continue };
         let by_reader = Fit::of_columns(&read, usize::MAX, None)?.factors();
-        let writes = Fit::of_rows(&views(models, alignment, up)?)?;
+        let writes = Fit::of_rows(&written)?;
         let by_writer = writes.factors();
         let by_reader_inverse: Vec<f32> = by_reader.iter().map(|factor| 1.0 / factor).collect();
         if writes.unexplained(&by_reader_inverse) > UNEXPLAINED {
@@ -180,6 +195,7 @@ fn between_matrices(
         rescale(alignment, up, &rows, Side::Rows);
         rescale(alignment, down, &known(by_writer).inverse(), Side::Columns);
         let meaning = alignment.pairs[up].target.meaning.clone();
+        let unit = key(&alignment.pairs[up].target);
         let bias = meaning.slot.replace(".weight", ".bias");
         let is_bias = |at: &&usize| {
             let target = &alignment.pairs[**at].target;
@@ -210,16 +226,19 @@ fn rescale(alignment: &mut Alignment, at: usize, scale: &Scale, side: Side) {
     alignment.rescaled.pairs += 1;
 }
 
-fn views<'a>(models: [&'a Model; 2], alignment: &Alignment, at: usize) -> Result<[View<'a>; 2]> {
+/// Both sides' values; `None` where one side's cannot be read.
+fn views<'a>(models: [&'a Model; 2], alignment: &Alignment, at: usize) -> Result<Option<[View<'a>; 2]>> {
     let pair = &alignment.pairs[at];
-    Ok([models[0].view(&pair.base)?, models[1].view(&pair.target)?])
+    if models[0].unreadable(&pair.base).is_some() || models[1].unreadable(&pair.target).is_some() {
+        return Ok(None);
+    }
+    Ok(Some([models[0].view(&pair.base)?, models[1].view(&pair.target)?]))
 }
 
 /// Factors base/target of two gains, and how well their number formats let them be known; `None` where the gains are
 /// equal or one of them is 0 or not finite.
-fn quotient(models: [&Model; 2], base: &Logical, target: &Logical) -> Result<Option<Scale>> {
-    let read = |model: &Model, gain: &Logical| -> Result<[Vec<f32>; 2]> {
-        let view = model.view(gain)?;
+fn quotient(models: [&Model; 2], gains: &[View<'_>; 2]) -> Result<Option<Scale>> {
+    let read = |model: &Model, view: &View<'_>| -> Result<[Vec<f32>; 2]> {
         let (mut values, mut steps) = (vec![0.0; view.columns()], vec![0.0; view.columns()]);
         view.read_rows(0..view.rows().min(1), &mut values)?;
         view.read_steps(0..view.rows().min(1), &mut steps)?;
@@ -227,7 +246,7 @@ fn quotient(models: [&Model; 2], base: &Logical, target: &Logical) -> Result<Opt
         values.iter_mut().for_each(|value| *value += offset);
         Ok([values, steps])
     };
-    let ([a, step_a], [b, step_b]) = (read(models[0], base)?, read(models[1], target)?);
+    let ([a, step_a], [b, step_b]) = (read(models[0], &gains[0])?, read(models[1], &gains[1])?);
     let told = a.iter().chain(&b).all(|gain| gain.is_finite() && *gain != 0.0);
     if a == b || !told || a.len() != b.len() {
         return Ok(None);
@@ -260,9 +279,10 @@ impl Fit {
         let columns = pair[0].columns();
         let zeros = || vec![0.0; count];
         let mut out = Self { products: zeros(), base: zeros(), target: zeros(), taken_off: expected.is_some() };
-        let mut tiles = [vec![0.0f32; ROWS_LOOKED_AT * columns], vec![0.0f32; ROWS_LOOKED_AT * columns]];
-        for start in (0..rows).step_by(ROWS_LOOKED_AT) {
-            let tile = start..(start + ROWS_LOOKED_AT).min(rows);
+        let height = ROWS_LOOKED_AT.min(VALUES_READ / columns.max(1)).clamp(1, rows.max(1));
+        let mut tiles = [vec![0.0f32; height * columns], vec![0.0f32; height * columns]];
+        for start in (0..rows).step_by(height) {
+            let tile = start..(start + height).min(rows);
             for (view, values) in pair.iter().zip(&mut tiles) {
                 view.read_rows(tile.clone(), values)?;
             }
@@ -314,6 +334,15 @@ impl Fit {
         }
         let share = left[0].min(left[1]) / size;
         if size > 0.0 && share.is_finite() { share } else { f64::INFINITY }
+    }
+
+    /// Whether at least half of the units are like their counterparts, each counted once: a few large ones prove nothing.
+    fn is_alike(&self) -> bool {
+        let product = |at: usize| if self.taken_off { self.products[at] } else { self.products[at].abs() };
+        let like = |at: &usize| product(*at) >= LIKE * (self.base[*at] * self.target[*at]).sqrt();
+        let told = |at: &usize| self.base[*at] > 0.0 && self.target[*at] > 0.0;
+        let told: Vec<usize> = (0..self.base.len()).filter(told).collect();
+        !told.is_empty() && 2 * told.iter().copied().filter(like).count() >= told.len()
     }
 
     /// Cosine of the two sides.
