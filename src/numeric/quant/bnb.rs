@@ -83,7 +83,11 @@ impl<'a> FourBit<'a> {
                 absmax.elements()
             ));
         }
-        let table = Table::listed(&quant_map.floats("quant_map", 16)?);
+        let quant_map = quant_map.floats("quant_map", 16)?;
+        if quant_map.len() != 16 {
+            return Err(format!("quant_map has {} elements, expected 16", quant_map.len()));
+        }
+        let table = Table::listed(&quant_map);
         let absmax = match nested {
             None => {
                 absmax.expect("absmax", &[Dtype::F32, Dtype::F16, Dtype::Bf16])?;

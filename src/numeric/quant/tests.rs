@@ -216,12 +216,13 @@ fn members_that_do_not_fit_are_refused_in_words() {
         ))
         .contains("do not divide")
     );
-    let four_bit = |len: u64, absmax: u64| {
+    let four_bit = |len: u64, absmax: u64, map: u64| {
         let (weight, absmax) = (stored(Dtype::U8, &[len, 1]), stored(Dtype::F32, &[absmax]));
-        FourBit::new(bnb::Tensors { weight, absmax, quant_map: stored(Dtype::F32, &[16]), nested: None }, &[8, 16], 64)
+        FourBit::new(bnb::Tensors { weight, absmax, quant_map: stored(Dtype::F32, &[map]), nested: None }, &[8, 16], 64)
             .err()
     };
-    assert_eq!(four_bit(64, 2), None);
-    assert!(four_bit(63, 2).unwrap().contains("two elements a byte"));
-    assert!(four_bit(64, 3).unwrap().contains("one for each 64"));
+    assert_eq!(four_bit(64, 2, 16), None);
+    assert!(four_bit(63, 2, 16).unwrap().contains("two elements a byte"));
+    assert!(four_bit(64, 3, 16).unwrap().contains("one for each 64"));
+    assert!(four_bit(64, 2, 3).unwrap().contains("3 elements, expected 16"));
 }
