@@ -353,6 +353,21 @@ fn rotary_rows_that_were_not_re_ordered_are_found_and_told() {
 }
 
 #[test]
+fn zero_points_that_programs_read_differently_are_told() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let (base, stem) = (folder.bf16("base", &a), "model.layers.0.mlp.up_proj");
+    let told = |report: &Value| {
+        report["warnings"].as_array().unwrap().iter().filter(|warning| warning["code"] == "gptq_zero_points").count()
+    };
+    assert_eq!(told(&compare(&base, &folder.gptq("sound", &a))), 0);
+    let mut tensors = gptq::gptq(stem, &a.0[&format!("{stem}.weight")]);
+    tensors.iter_mut().filter(|tensor| tensor.name.ends_with("qzeros")).for_each(|tensor| tensor.bytes[0] = 0xF7);
+    tensors.extend(a.stored(|_| "F16").into_iter().filter(|tensor| !tensor.name.starts_with(stem)));
+    let settings = json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP });
+    assert_eq!(told(&compare(&base, &folder.safetensors("wrapped", &tensors, Some(settings)))), 1);
+}
+
+#[test]
 fn side_tensors_are_no_tensors_and_copies_of_a_quantised_model_are_identical() {
     let (folder, a) = (Folder::new(), model("a"));
     let (gptq, copy) = (folder.gptq("gptq", &a), folder.gptq("copy", &a));

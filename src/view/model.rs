@@ -17,8 +17,8 @@ use super::converted::{self, original_shape};
 use super::logical::{Logical, Origin, RowOrder, Source, Undo, fold};
 use super::pieces::{Facts, pieces, turned_experts};
 use super::place::Place;
-use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised};
-use super::reader::View;
+use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised, wrapped_zeros};
+use super::reader::{View, stored_bytes};
 
 /// An open checkpoint and what its tensors mean.
 pub struct Model {
@@ -41,6 +41,8 @@ impl Model {
     pub fn new(mut opened: Opened) -> Self {
         let quantised = find_quantised(&opened);
         opened.checkpoint.warnings.extend(unsupported_warnings(&quantised.unsupported));
+        let wrapped = wrapped_zeros_warning(&opened, &quantised);
+        opened.checkpoint.warnings.extend(wrapped);
         let mut logicals = logicals(&opened, &quantised);
         let embed = logicals.iter().find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
         let width = embed.and_then(|l| l.shape.get(1).copied());
@@ -186,6 +188,28 @@ fn find_quantised(opened: &Opened) -> Quantised {
         source.bytes(tensor.offset, len, &mut scratch).ok().map(<[u8]>::to_vec)
     };
     quantised(&checkpoint.tensors, checkpoint.config.as_ref(), &small)
+}
+
+/// GPTQ matrices whose zero points are looked at: writers treat all alike.
+const ZERO_POINTS_LOOKED_AT: usize = 64;
+
+/// Tells of zero points that programs read differently.
+fn wrapped_zeros_warning(opened: &Opened, quantised: &Quantised) -> Option<Warning> {
+    let bytes = |at: usize| stored_bytes(opened, at);
+    let matrices = quantised.matrices.iter().take(ZERO_POINTS_LOOKED_AT);
+    let wrapped = matrices.filter_map(|matrix| {
+        let count = wrapped_zeros(matrix, &opened.checkpoint.tensors, &bytes)?;
+        (count > 0).then_some((matrix.name.as_str(), count))
+    });
+    let wrapped: Vec<(&str, u64)> = wrapped.collect();
+    let (first, count) = *wrapped.first()?;
+    let what = format!(
+        "{} of the GPTQ matrices looked at, the first {} with {count}, have zero points stored as the largest code: read \
+         as 0 here, by other programs as an overflow",
+        wrapped.len(),
+        quoted(first)
+    );
+    Some(Warning::about("gptq_zero_points", first, what))
 }
 
 /// One warning a layout that is not read.

@@ -213,6 +213,25 @@ impl QuantisedMatrix {
     }
 }
 
+/// How many zero points of a GPTQ matrix in the form v1 are stored as the largest code. They count as 0 here and where
+/// AutoGPTQ reads them; a program that adds 1 to whole words carries into their neighbours (formats.md, section 1.3).
+/// `None` for other layouts, and where they cannot be read.
+pub fn wrapped_zeros<'a>(
+    matrix: &QuantisedMatrix,
+    tensors: &[TensorInfo],
+    bytes: &dyn Fn(usize) -> Box<dyn StoredBytes + 'a>,
+) -> Option<u64> {
+    let Scheme::Gptq { format: Format::V1, group_size } = matrix.scheme else { return None };
+    let stored = |member: &str| {
+        let at = *matrix.members.get(member)?;
+        let tensor = tensors.get(at)?;
+        Stored::new(tensor.dtype, &tensor.shape, bytes(at)).ok()
+    };
+    let (qweight, qzeros, scales) = (stored("qweight")?, stored("qzeros")?, stored("scales")?);
+    let members = gptq::Tensors { qweight, qzeros, scales, g_idx: stored("g_idx") };
+    gptq::new(members, Format::V1, group_size).ok()?.wrapped_zeros().ok()
+}
+
 /// Puts the layout together.
 fn open<'a>(
     scheme: &Scheme,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::bytes::ByteSource;
+use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
@@ -308,6 +309,12 @@ impl TensorBytes<'_> {
             Ok(())
         })
     }
+}
+
+/// The bytes of a stored tensor, as quantised layouts read them.
+pub(super) fn stored_bytes(opened: &Opened, at: usize) -> Box<dyn StoredBytes + '_> {
+    let tensor = &opened.checkpoint.tensors[at];
+    Box::new(TensorBytes { tensor, source: &opened.sources[tensor.file] })
 }
 
 fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32], wanted: Wanted) {
