@@ -241,6 +241,20 @@ fn channels_that_were_rescaled_are_read_in_one_scale() {
 }
 
 #[test]
+fn two_quantised_copies_in_different_scales_are_one_model() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let [one, two] = ["one", "two"].map(|seed| folder.awq(seed, &awq::rescaled(&a, SIZE.layers, seed, 0.3)));
+    let tuned = awq::rescaled(&a.trained("heavy", |_| 0.4), SIZE.layers, "one", 0.3);
+    let (gptq, tuned) = (folder.gptq("gptq", &a), folder.awq("tuned", &tuned));
+    for [base, target] in [[&gptq, &one], [&one, &gptq], [&one, &two]] {
+        expect_label(&compare(base, target), "re_encoded");
+    }
+    for base in [&gptq, &two] {
+        expect_label(&compare(base, &tuned), "derived");
+    }
+}
+
+#[test]
 fn no_rescaling_makes_independent_models_alike() {
     let (folder, a, b) = (Folder::new(), model("a"), model("b"));
     let base = folder.bf16("base", &a);
@@ -365,6 +379,79 @@ fn zero_points_that_programs_read_differently_are_told() {
     tensors.extend(a.stored(|_| "F16").into_iter().filter(|tensor| !tensor.name.starts_with(stem)));
     let settings = json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP });
     assert_eq!(told(&compare(&base, &folder.safetensors("wrapped", &tensors, Some(settings)))), 1);
+}
+
+/// Stacks of experts as gpt-oss has them: gate and up rows alternate; BF16 stacks are stored (in, out), MXFP4 ones
+/// (out, in) in groups of 32 with the power of two below the largest element.
+fn gpt_oss_stacks(seed: &str, layer: usize) -> [Vec<Tensor>; 2] {
+    const EXPERTS: usize = 4;
+    let shape = Decoder { hidden: 64, ffn: 96, layers: EXPERTS, heads: 4, kv_heads: 2, vocab: 8, experts: 0 };
+    let experts = rounded(&Model::decoder(&format!("{seed} {layer}"), shape));
+    let of = |expert: usize, name: &str| experts.0[&format!("model.layers.{expert}.mlp.{name}_proj.weight")].clone();
+    let mut out = [Vec::new(), Vec::new()];
+    for (name, rows, columns) in [("gate_up", 2 * shape.ffn, shape.hidden), ("down", shape.hidden, shape.ffn)] {
+        let row = |expert: usize, row: usize| -> Vec<f64> {
+            let (name, row) = if name == "down" { ("down", row) } else { (["gate", "up"][row % 2], row / 2) };
+            of(expert, name).values[row * columns..][..columns].to_vec()
+        };
+        let stack: Vec<Vec<Vec<f64>>> =
+            (0..EXPERTS).map(|expert| (0..rows).map(|at| row(expert, at)).collect()).collect();
+        let name = format!("model.layers.{layer}.mlp.experts.{name}_proj");
+        let tensor = |ending: &str, dtype, shape: &[usize], bytes| Tensor {
+            name: format!("{name}{ending}"),
+            dtype,
+            shape: shape.iter().map(|axis| *axis as u64).collect(),
+            bytes,
+        };
+        let turned = stack.iter().flat_map(|m| (0..columns).flat_map(move |c| m.iter().map(move |row| row[c])));
+        let bytes = turned.flat_map(|value| half::bf16::from_f64(value).to_le_bytes()).collect();
+        out[0].push(tensor("", "BF16", &[EXPERTS, columns, rows], bytes));
+        let (mut blocks, mut scales) = (Vec::new(), Vec::new());
+        for group in stack.iter().flatten().flat_map(|row| row.chunks(32)) {
+            let largest = group.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+            let exponent = largest.log2().floor() as i32 - 2;
+            scales.push((exponent + 127) as u8);
+            let codes: Vec<u8> = group.iter().map(|value| nearest_e2m1(value / 2f64.powi(exponent))).collect();
+            blocks.extend(codes.chunks(2).map(|pair| pair[0] | pair[1] << 4));
+        }
+        out[1].push(tensor("_blocks", "U8", &[EXPERTS, rows, columns / 32, 16], blocks));
+        out[1].push(tensor("_scales", "U8", &[EXPERTS, rows, columns / 32], scales));
+    }
+    out
+}
+
+fn nearest_e2m1(value: f64) -> u8 {
+    const VALUES: [f64; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+    let distance = |code: &u8| (VALUES[usize::from(*code)] - value.abs()).abs();
+    let code = (0..8u8).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap();
+    if value < 0.0 { code | 8 } else { code }
+}
+
+#[test]
+fn experts_of_gpt_oss_in_mxfp4_are_a_re_encoding_of_those_in_bf16() {
+    let folder = Folder::new();
+    let forms = |seed: &str| {
+        let rest = model(seed).stored(|_| "BF16").into_iter().filter(|tensor| !tensor.name.contains(".mlp."));
+        let mut tensors = [rest.collect::<Vec<_>>(), Vec::new()];
+        tensors[1] = tensors[0].clone();
+        for layer in 0..SIZE.layers {
+            let stacks = gpt_oss_stacks(seed, layer);
+            tensors.iter_mut().zip(stacks).for_each(|(tensors, stacks)| tensors.extend(stacks));
+        }
+        [format!("{seed}-bf16"), format!("{seed}-mxfp4")].map(|name| {
+            let quantization = name.ends_with("mxfp4").then(|| json!({ "quant_method": "mxfp4" }));
+            let path = folder.safetensors(&name, &tensors[usize::from(quantization.is_some())], quantization);
+            let config = fs::read_to_string(path.join("config.json")).unwrap().replace("llama", "gpt_oss");
+            fs::write(path.join("config.json"), config).unwrap();
+            path
+        })
+    };
+    let ([base, form], [_, other]) = (forms("a"), forms("b"));
+    for report in [compare(&base, &form), compare(&form, &base)] {
+        expect_label(&report, "re_encoded");
+        expect_covered(&report);
+    }
+    expect_label(&compare(&base, &other), "from_scratch");
 }
 
 #[test]
