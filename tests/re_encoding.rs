@@ -324,6 +324,18 @@ fn channels_behind_norms_with_biases_are_read_in_one_scale_where_matrices_are_st
             assert!(row["figures"]["cosine"].as_f64().unwrap() > 0.9999, "{row}");
         }
     }
+    // All of a matrix is read, not as many rows as it is stored with.
+    let changed = smooth.0.get_mut("h.0.mlp.c_fc.weight").unwrap();
+    let half = changed.shape[1] / 2;
+    let lines = changed.values.chunks_mut(changed.shape[1]);
+    lines.for_each(|line| line[half..].iter_mut().for_each(|value| *value *= 3.0));
+    let form = folder.bf16("changed", &smooth);
+    fs::copy(base.join("config.json"), form.join("config.json")).unwrap();
+    let report = compare(&base, &form);
+    let rows = report["tensors"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["name"]["base"] == "h.0.mlp.c_fc.weight").unwrap();
+    assert_eq!(row["compared_via"], "mapped");
+    assert!(row["figures"]["cosine"].as_f64().unwrap() < 0.95, "{row}");
 }
 
 #[test]
