@@ -130,7 +130,7 @@ fn behind_norm(
         if fit.unexplained(&scale.factors) <= 1.0 {
             fit = Fit::of_columns(&read, MORE_ROWS, Some(&scale.factors))?;
         }
-        if fit.unexplained(&scale.factors) > UNEXPLAINED || !fit.is_alike() {
+        if fit.unexplained(&scale.factors) > UNEXPLAINED || fit.rest() > REST || !fit.is_alike() {
             return Ok(Vec::new());
         }
         cosines.extend(fit.cosine());
