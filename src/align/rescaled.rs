@@ -38,6 +38,9 @@ const VALUES_READ: usize = 1 << 22;
 /// Units of a layer that are tried before the others are taken to be as they are: tools rescale all experts alike.
 const UNITS_TRIED: usize = 8;
 
+/// Layers of a component that are tried before the others are taken to be as they are: tools rescale all layers alike.
+const LAYERS_TRIED: usize = 4;
+
 /// Least correlation of a column with its counterpart that counts as likeness. Independent columns reach 0.5 by chance on
 /// 64 rows once in 10⁵.
 const LIKE: f64 = 0.5;
@@ -78,7 +81,13 @@ pub fn undo(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
         }
     }
     let mut cosines = Vec::new();
+    let mut tried: BTreeMap<Component, usize> = BTreeMap::new();
     for ((component, _, layer), members) in places {
+        let tried = tried.entry(component).or_default();
+        if *tried >= LAYERS_TRIED && !alignment.rescaled.layers.contains_key(&component) {
+            continue;
+        }
+        *tried += 1;
         let before = alignment.rescaled.pairs;
         for (norm, readers) in NORMS {
             cosines.extend(behind_norm(alignment, models, &members, norm, readers)?);
