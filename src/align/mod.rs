@@ -338,6 +338,10 @@ fn pair_tied_head(
                 out.pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
             }
         }
+        // The one matrix of that side stands for both of the other's.
+        if all[side].iter().all(|l| !is_text_weight(l, Role::Embed)) {
+            left[other].by_name.remove(embed.name.as_str());
+        }
     }
 }
 
