@@ -347,6 +347,28 @@ fn stacked_experts_are_those_stored_apart() {
     assert_one_model("interleaved, no config", side, |model| stacked(model, true, true), None);
 }
 
+/// Stacks of unequal length are compared expert by expert.
+#[test]
+fn all_of_an_expert_is_compared_where_both_sides_store_it_turned() {
+    const KEPT: usize = 6;
+    let (model, oss) = (Model::decoder("model", EXPERTS), config("gpt_oss", 2));
+    let whole = stacked(&model, true, true);
+    let mut pruned = whole.clone();
+    for stack in pruned.0.iter_mut().filter(|(name, _)| name.contains("experts")).map(|(_, stack)| stack) {
+        stack.values.truncate(stack.values.len() / EXPERTS.experts * KEPT);
+        stack.shape[0] = KEPT;
+    }
+    let mut changed = pruned.clone();
+    *changed.0.get_mut("model.layers.1.mlp.experts.down_proj").unwrap().values.last_mut().unwrap() = 64.0;
+    for (name, target, unlike) in [("pruned", &pruned, 0), ("changed", &changed, 1)] {
+        let report = compared(name, (&whole, Some(&oss)), (target, Some(&oss)));
+        let experts: Vec<_> = report.tensors.iter().filter(|row| row.expert.is_some()).collect();
+        assert_eq!(experts.len(), 3 * KEPT * EXPERTS.layers, "{name}");
+        let other = experts.iter().filter(|row| row.figures.cosine != Some(1.0));
+        assert_eq!(other.map(|row| row.name.target.as_str()).count(), unlike, "{name}");
+    }
+}
+
 /// Hidden size and hidden units of the experts are equal, so `down_proj` does not show how it is stored; `gate_up_proj`
 /// does.
 #[test]

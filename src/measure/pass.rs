@@ -130,7 +130,7 @@ impl Pass<'_> {
 
     /// Rows and values in a row, as they are read; a complex number is two values.
     pub(super) fn geometry(pair: &Pair) -> Geometry {
-        let (rows, columns) = if is_turned(pair) { pair.target.source.stored } else { pair.target.matrix_shape() };
+        let (rows, columns) = if is_read_turned(pair) { pair.target.source.stored } else { pair.target.matrix_shape() };
         let parts = if pair.base.dtype == pair.target.dtype { values_per_element(pair.target.dtype) } else { 1 };
         Geometry { rows, columns: columns * parts as u64 }
     }
@@ -400,14 +400,19 @@ fn centers_rows(pair: &Pair) -> bool {
     matches!(pair.target.meaning.role, Role::Embed | Role::LmHead) && pair.target.shape.len() == 2
 }
 
-/// Whether both sides store the matrix (in, out) in one scale: it is read as it lies, and the sums of its rows are those
-/// of the stored columns.
+/// Whether both sides store the matrix (in, out) in one scale.
 fn is_turned(pair: &Pair) -> bool {
     [&pair.base, &pair.target].iter().all(|side| side.is_turned() && !side.is_rescaled())
 }
 
+/// Whether such a matrix is read as it lies, so that the sums of its rows are those of the stored columns. As a view it is
+/// turned before it is read.
+fn is_read_turned(pair: &Pair) -> bool {
+    is_turned(pair) && Pass::stored(pair).is_some()
+}
+
 pub(super) fn needs_columns(pair: &Pair) -> bool {
-    centers_rows(pair) || is_turned(pair)
+    centers_rows(pair) || is_read_turned(pair)
 }
 
 /// Folds the segments of a pair in order.
@@ -457,7 +462,7 @@ pub(super) fn record(pair: &Pair, geometry: Geometry, tallies: impl Iterator<Ite
         unreadable: None,
     };
     match columns {
-        Some([a, b]) if is_turned(pair) => {
+        Some([a, b]) if is_read_turned(pair) => {
             record.row_products = dot(&a, &b);
             record.columns = geometry.rows;
         }
