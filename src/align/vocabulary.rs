@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::model::dtype::Dtype;
     use crate::model::name::Namer;
-    use crate::view::logical::{Origin, Source, Undo};
+    use crate::view::logical::{Origin, Source};
 
     fn table(name: &str, rows: u64) -> Logical {
         let shape = vec![rows, 8];
@@ -99,17 +99,7 @@ mod tests {
             meaning: Namer::new([name], None).meaning(name, &shape, Dtype::Bf16),
             stored_shape: shape.clone(),
             dtype: Dtype::Bf16,
-            source: Source {
-                origin: Origin::Tensor(0),
-                stored: (rows, 8),
-                start: 0,
-                transposed: false,
-                rows: RowOrder::All,
-                columns: None,
-                undo: Undo::Nothing,
-                row_scale: None,
-                column_scale: None,
-            },
+            source: Source::whole(Origin::Tensor(0), (rows, 8)),
             shape,
         }
     }

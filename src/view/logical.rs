@@ -111,6 +111,23 @@ pub struct Source {
     pub column_scale: Option<Scale>,
 }
 
+impl Source {
+    /// All of `origin` as it is stored, a matrix of the shape `stored`.
+    pub fn whole(origin: Origin, stored: (u64, u64)) -> Self {
+        Self {
+            origin,
+            stored,
+            start: 0,
+            transposed: false,
+            rows: RowOrder::All,
+            columns: None,
+            undo: Undo::Nothing,
+            row_scale: None,
+            column_scale: None,
+        }
+    }
+}
+
 /// A tensor as the analyses see it.
 #[derive(Debug, Clone)]
 pub struct Logical {

@@ -14,7 +14,7 @@ use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
 use super::converted::{self, original_shape};
-use super::logical::{Logical, Origin, RowOrder, Source, Undo, fold};
+use super::logical::{Logical, Origin, RowOrder, Source, fold};
 use super::pieces::{Facts, pieces, turned_experts};
 use super::place::Place;
 use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised, wrapped_zeros};
@@ -277,7 +277,7 @@ fn dequantised(namer: &Namer, at: usize, matrix: &QuantisedMatrix, tensors: &[Te
         shape: matrix.shape.clone(),
         stored_shape: codes.map_or_else(|| matrix.shape.clone(), |codes| codes.shape.clone()),
         dtype: codes.map_or(VALUES, |codes| codes.dtype),
-        source: Source { origin: Origin::Quantised(at), ..whole(at, fold(&matrix.shape, meaning.role)) },
+        source: Source::whole(Origin::Quantised(at), fold(&matrix.shape, meaning.role)),
         meaning,
     }
 }
@@ -292,7 +292,7 @@ fn undecoded(namer: &Namer, at: usize, matrix: &Unsupported, tensors: &[TensorIn
         shape: largest.shape.clone(),
         stored_shape: largest.shape.clone(),
         dtype: largest.dtype,
-        source: Source { origin: Origin::Unsupported(at), ..whole(at, fold(&largest.shape, meaning.role)) },
+        source: Source::whole(Origin::Unsupported(at), fold(&largest.shape, meaning.role)),
         meaning,
     })
 }
@@ -306,21 +306,6 @@ fn stored(meaning: Meaning, index: usize, tensor: &TensorInfo, shape: &[u64]) ->
         shape: shape.to_vec(),
         stored_shape: tensor.shape.clone(),
         dtype: tensor.dtype,
-        source: whole(index, matrix),
-    }
-}
-
-/// A stored tensor as it is, read as a matrix of that shape.
-fn whole(index: usize, stored: (u64, u64)) -> Source {
-    Source {
-        origin: Origin::Tensor(index),
-        stored,
-        start: 0,
-        transposed: false,
-        rows: RowOrder::All,
-        columns: None,
-        undo: Undo::Nothing,
-        row_scale: None,
-        column_scale: None,
+        source: Source::whole(Origin::Tensor(index), matrix),
     }
 }

@@ -355,21 +355,10 @@ mod tests {
     use super::*;
     use crate::model::dtype::Dtype;
     use crate::model::name::Namer;
-    use crate::view::logical::Undo;
 
     fn logical(name: &str, shape: &[u64]) -> Logical {
         let meaning = Namer::new([name, "model.embed_tokens.weight"], None).meaning(name, shape, Dtype::F32);
-        let source = Source {
-            origin: Origin::Tensor(0),
-            stored: fold(shape, meaning.role),
-            start: 0,
-            transposed: false,
-            rows: RowOrder::All,
-            columns: None,
-            undo: Undo::Nothing,
-            row_scale: None,
-            column_scale: None,
-        };
+        let source = Source::whole(Origin::Tensor(0), fold(shape, meaning.role));
         let (name, shape, stored_shape) = (name.to_owned(), shape.to_vec(), shape.to_vec());
         Logical { name, meaning, shape, stored_shape, dtype: Dtype::F32, source }
     }

@@ -5,7 +5,7 @@ use crate::model::checkpoint::Format;
 use crate::model::dtype::Dtype;
 use crate::model::name::{Meaning, Namer};
 use crate::model::words::{Block, Component, Role};
-use crate::view::logical::{Logical, Origin, RowOrder, Source, Undo};
+use crate::view::logical::{Logical, Origin, RowOrder, Source};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 use crate::view::place::Place;
@@ -136,17 +136,7 @@ impl Finder<'_> {
                 shape: shape.clone(),
                 stored_shape: shape.clone(),
                 dtype,
-                source: Source {
-                    origin: Origin::Adapted,
-                    stored: (self.module.experts.saturating_mul(out), input),
-                    start: 0,
-                    transposed: false,
-                    columns: None,
-                    rows: RowOrder::All,
-                    undo: Undo::Nothing,
-                    row_scale: None,
-                    column_scale: None,
-                },
+                source: Source::whole(Origin::Adapted, (self.module.experts.saturating_mul(out), input)),
             };
             let cut = pieces(&stack, &self.base.facts);
             let found: Option<Vec<Change>> = cut.iter().map(|piece| self.of_piece(piece, dtype)).collect();
