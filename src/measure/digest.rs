@@ -76,6 +76,39 @@ pub(super) fn digest_run(
     Ok(hasher.finalize().into())
 }
 
+/// SHA-256 of several runs of bytes that are read side by side: the first one's hasher serves all whose bytes have been
+/// equal to its own.
+pub(super) struct Hashers {
+    first: Sha256,
+    others: Vec<Option<Sha256>>,
+}
+
+impl Hashers {
+    pub(super) fn new(members: usize) -> Self {
+        Self { first: Sha256::new(), others: vec![None; members.saturating_sub(1)] }
+    }
+
+    /// The next bytes of every member.
+    pub(super) fn update<'a>(&mut self, mut read: impl Iterator<Item = &'a [u8]>) {
+        let Some(first) = read.next() else { return };
+        for (bytes, own) in read.zip(&mut self.others) {
+            if own.is_none() && bytes != first {
+                *own = Some(self.first.clone());
+            }
+            if let Some(hasher) = own {
+                hasher.update(bytes);
+            }
+        }
+        self.first.update(first);
+    }
+
+    pub(super) fn finish(self) -> Vec<[u8; 32]> {
+        let first: [u8; 32] = self.first.finalize().into();
+        let others = self.others.into_iter().map(|own| own.map_or(first, |hasher| hasher.finalize().into()));
+        std::iter::once(first).chain(others).collect()
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -163,5 +196,17 @@ mod tests {
         let counter = Counter::stopping_at(1);
         assert!(matches!(digests(&opened, &pool(1), &counter), Err(Error::Interrupted)));
         assert_eq!(counter.done.into_inner(), CHUNK as u64);
+    }
+
+    #[test]
+    fn digests_are_those_of_each_member_alone() {
+        let members: [[&[u8]; 3]; 4] =
+            [[b"one", b"two", b"three"], [b"one", b"two", b"three"], [b"one", b"too", b"three"], [b"nil", b"two", b""]];
+        let mut hashers = Hashers::new(members.len());
+        for at in 0..3 {
+            hashers.update(members.iter().map(|m| m[at]));
+        }
+        let alone = members.map(|m| <[u8; 32]>::from(Sha256::digest(m.concat())));
+        assert_eq!(hashers.finish(), alone);
     }
 }

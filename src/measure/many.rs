@@ -7,13 +7,11 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::align::Pair;
 use crate::error::{Error, Result};
 use crate::view::model::Model;
 
-use super::digest::digest_run;
+use super::digest::{Hashers, digest_run};
 use super::monitor::Monitor;
 use super::pass::{Pass, SUM_SHARE, needs_columns, phase, run, settled};
 use super::record::{Digest, Record};
@@ -278,7 +276,7 @@ impl Many<'_> {
                     summing.stored(&chunk, dtypes, sides.map(|side| read[side].1), buffers);
                 }
                 if let Some(hashers) = hashers {
-                    hashers.update(&read);
+                    hashers.update(read.iter().map(|&(_, bytes)| bytes));
                 }
                 for ((_, bytes), run) in read.iter().zip(&mut runs) {
                     run.advance(bytes.len() as u64);
@@ -324,53 +322,5 @@ impl Many<'_> {
         let groups = self.groups.iter().zip(tallies);
         let records = groups.map(|(duos, tallies)| duos.iter().zip(tallies).map(record).collect()).collect();
         Measured { records, digests }
-    }
-}
-
-/// SHA-256 of every member: the first one's hasher serves all whose bytes have been equal to its own.
-struct Hashers {
-    first: Sha256,
-    others: Vec<Option<Sha256>>,
-}
-
-impl Hashers {
-    fn new(members: usize) -> Self {
-        Self { first: Sha256::new(), others: vec![None; members.saturating_sub(1)] }
-    }
-
-    fn update(&mut self, read: &[(u64, &[u8])]) {
-        let Some(((_, first), rest)) = read.split_first() else { return };
-        for ((_, bytes), own) in rest.iter().zip(&mut self.others) {
-            if own.is_none() && bytes != first {
-                *own = Some(self.first.clone());
-            }
-            if let Some(hasher) = own {
-                hasher.update(bytes);
-            }
-        }
-        self.first.update(first);
-    }
-
-    fn finish(self) -> Vec<Digest> {
-        let first: Digest = self.first.finalize().into();
-        let others = self.others.into_iter().map(|own| own.map_or(first, |hasher| hasher.finalize().into()));
-        std::iter::once(first).chain(others).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digests_are_those_of_each_member_alone() {
-        let members: [[&[u8]; 3]; 4] =
-            [[b"one", b"two", b"three"], [b"one", b"two", b"three"], [b"one", b"too", b"three"], [b"nil", b"two", b""]];
-        let mut hashers = Hashers::new(members.len());
-        for at in 0..3 {
-            hashers.update(&members.map(|m| (0, m[at])));
-        }
-        let alone = members.map(|m| Digest::from(Sha256::digest(m.concat())));
-        assert_eq!(hashers.finish(), alone);
     }
 }

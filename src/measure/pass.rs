@@ -4,19 +4,16 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::align::Pair;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::model::words::Role;
 use crate::numeric::decode::{decodes, values_per_element};
-use crate::numeric::rows::RowSource;
 use crate::view::logical::{Logical, Undo};
 use crate::view::model::Model;
 
-use super::digest::digest_run;
+use super::digest::{Hashers, digest_run};
 use super::monitor::Monitor;
 use super::record::{Digest, Record, RowCentered};
 use super::run::Run;
@@ -62,7 +59,7 @@ enum Job {
 
 /// What a job gave.
 enum Output {
-    Pair(Vec<Tally>, Option<[Digest; 2]>),
+    Pair(Vec<Tally>, Option<Vec<Digest>>),
     Segment(Tally),
     Digest(Digest),
 }
@@ -225,7 +222,7 @@ impl Pass<'_> {
     fn pair(&self, pair: &Pair) -> Result<Output> {
         let at = Self::stored(pair).unwrap_or_default();
         let geometry = Self::geometry(pair);
-        let mut hashers = Some(Hashers::Same(Sha256::new()));
+        let mut hashers = Some(Hashers::new(2));
         let segments = geometry.segments().into_iter();
         let tallies = segments.map(|s| self.stored_segment(pair, at, s, &mut hashers)).collect::<Result<_>>()?;
         Ok(Output::Pair(tallies, hashers.map(Hashers::finish)))
@@ -256,8 +253,8 @@ impl Pass<'_> {
                 let a = sources[0].run_of_bytes(starts[0], lengths[0], scratch_a)?;
                 let b = sources[1].run_of_bytes(starts[1], lengths[1], scratch_b)?;
                 summing.stored(&chunk, dtypes, [a, b], buffers);
-                if let Some(h) = hashers.take() {
-                    *hashers = Some(h.update(a, b));
+                if let Some(hashers) = hashers {
+                    hashers.update([a, b].into_iter());
                 }
                 for (run, length) in runs.iter_mut().zip(lengths) {
                     run.advance(length as u64);
@@ -272,18 +269,13 @@ impl Pass<'_> {
         let geometry = Self::geometry(pair);
         let base = self.models[0].view(&pair.base)?;
         let target = self.models[1].view(&pair.target)?;
-        let (start, end) = ((values.start / geometry.columns) as usize, values.end.div_ceil(geometry.columns) as usize);
-        let step = (CHUNK / geometry.columns).max(1) as usize;
-        let mut buffers = Buffers::default();
-        let mut summing = Summing::new(geometry, needs_columns(pair));
-        for first in (start..end).step_by(step) {
-            let rows = first..(first + step).min(end);
+        let rows = (values.start / geometry.columns) as usize..values.end.div_ceil(geometry.columns) as usize;
+        let step = |rows: Range<usize>| {
             let chunk = rows.start as u64 * geometry.columns..rows.end as u64 * geometry.columns;
-            summing.views(rows, [&base as &dyn RowSource, &target], &mut buffers)?;
             let bytes = |l: &Logical| byte_range(l.dtype, &chunk).end - byte_range(l.dtype, &chunk).start;
-            self.step(bytes(&pair.base) + bytes(&pair.target))?;
-        }
-        Ok(summing.tally)
+            self.step(bytes(&pair.base) + bytes(&pair.target))
+        };
+        Summing::new(geometry, needs_columns(pair)).all_rows(rows, [&base, &target], &step)
     }
 
     fn digest(&self, side: usize, index: usize) -> Result<Output> {
@@ -478,34 +470,4 @@ pub(super) fn record(pair: &Pair, geometry: Geometry, tallies: impl Iterator<Ite
         None => {}
     }
     record
-}
-
-/// SHA-256 of both sides: one hasher serves both while their bytes have been equal.
-enum Hashers {
-    Same(Sha256),
-    Apart([Sha256; 2]),
-}
-
-impl Hashers {
-    fn update(self, a: &[u8], b: &[u8]) -> Self {
-        match self {
-            Self::Same(mut both) if a == b => {
-                both.update(a);
-                Self::Same(both)
-            }
-            Self::Same(both) => Self::Apart([both.clone(), both]).update(a, b),
-            Self::Apart([mut base, mut target]) => {
-                base.update(a);
-                target.update(b);
-                Self::Apart([base, target])
-            }
-        }
-    }
-
-    fn finish(self) -> [Digest; 2] {
-        match self {
-            Self::Same(both) => [both.finalize().into(); 2],
-            Self::Apart([base, target]) => [base.finalize().into(), target.finalize().into()],
-        }
-    }
 }

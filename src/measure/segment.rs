@@ -173,6 +173,26 @@ impl Summing {
         Self { tally: Tally::new(columns), geometry, row: [0.0; 2] }
     }
 
+    /// The sums of `rows` of both sides, chunk by chunk; `step` hears of each and may end the work.
+    ///
+    /// # Errors
+    /// A read that fails, or what `step` returns.
+    pub(super) fn all_rows(
+        mut self,
+        rows: Range<usize>,
+        views: [&dyn RowSource; 2],
+        step: &dyn Fn(Range<usize>) -> Result<()>,
+    ) -> Result<Tally> {
+        let count = (CHUNK / self.geometry.columns.max(1)).max(1) as usize;
+        let mut buffers = Buffers::default();
+        for first in rows.clone().step_by(count) {
+            let chunk = first..(first + count).min(rows.end);
+            self.views(chunk.clone(), views, &mut buffers)?;
+            step(chunk)?;
+        }
+        Ok(self.tally)
+    }
+
     /// Adds the stored bytes of one chunk.
     pub(super) fn stored(&mut self, chunk: &Range<u64>, dtypes: [Dtype; 2], bytes: [&[u8]; 2], buffers: &mut Buffers) {
         let count = (chunk.end - chunk.start) as usize;
@@ -211,12 +231,7 @@ impl Summing {
     }
 
     /// Adds whole rows of two views.
-    pub(super) fn views(
-        &mut self,
-        rows: Range<usize>,
-        views: [&dyn RowSource; 2],
-        buffers: &mut Buffers,
-    ) -> Result<()> {
+    fn views(&mut self, rows: Range<usize>, views: [&dyn RowSource; 2], buffers: &mut Buffers) -> Result<()> {
         let count = rows.len() * self.geometry.columns as usize;
         for (side, view) in views.into_iter().enumerate() {
             let values = sized(&mut buffers.f32[side], count);

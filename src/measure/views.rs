@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use crate::align::Pair;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::numeric::rows::RowSource;
 
 use super::monitor::Monitor;
 use super::pass::{record, run};
 use super::record::Record;
-use super::segment::{Buffers, CHUNK, Geometry, SEGMENT, Summing};
+use super::segment::{Geometry, SEGMENT, Summing};
 
 /// Measures each of `pairs`, whose sides are read from `views`, base and target, of equal shape. Runs on the current
 /// rayon pool.
@@ -32,18 +32,11 @@ pub fn measure_views(
     monitor.begin(what, (0..views.len()).map(|at| geometry(at).values()).sum());
     let tallies = run(&jobs, |(at, rows)| {
         let geometry = geometry(*at);
-        let step = (CHUNK / geometry.columns.max(1)).max(1) as usize;
-        let mut buffers = Buffers::default();
-        let mut summing = Summing::new(geometry, false);
-        for first in rows.clone().step_by(step) {
-            let here = first..(first + step).min(rows.end);
-            monitor.advance(here.len() as u64 * geometry.columns);
-            summing.views(here, views[*at], &mut buffers)?;
-            if monitor.interrupted() {
-                return Err(Error::Interrupted);
-            }
-        }
-        Ok(summing.tally)
+        let step = |rows: Range<usize>| {
+            monitor.advance(rows.len() as u64 * geometry.columns);
+            monitor.check()
+        };
+        Summing::new(geometry, false).all_rows(rows.clone(), views[*at], &step)
     })?;
     monitor.end();
     let mut of_pair: Vec<Vec<_>> = pairs.iter().map(|_| Vec::new()).collect();
