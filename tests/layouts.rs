@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
+use wcmp::model::checkpoint::{NOT_READ, Warning};
 use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
@@ -466,4 +467,35 @@ fn projections_of_linear_attention_are_cut_by_key_heads() {
     let stranger = by_key_heads(&with_linear("stranger"));
     let report = compared("linear attention, stranger", (&model, Some(&qwen)), (&stranger, Some(&qwen)));
     assert!(matches!(report.verdict.label, "from_scratch" | "inconclusive"), "{}", report.verdict.label);
+}
+
+/// A tied matrix may be stored under the name of either of its two uses.
+#[test]
+fn a_tied_matrix_is_the_same_under_either_of_its_names() {
+    let tied = |seed: &str| {
+        let mut model = Model::decoder(seed, DENSE);
+        model.0.remove("lm_head.weight");
+        model
+    };
+    let as_head = |model: &Model| renamed(model, &[("model.embed_tokens", "lm_head")]);
+    let (model, stranger) = (tied("tied"), tied("stranger"));
+    let head = as_head(&model);
+    for (way, base, target) in [("there", &model, &head), ("back", &head, &model)] {
+        let report = compared(&format!("tied, {way}"), (base, None), (target, None));
+        assert_eq!(report.verdict.label, "identical", "{way}: {:?}", report.verdict.reasons);
+        assert!(report.unmatched.base.is_empty() && report.unmatched.target.is_empty(), "{way}");
+    }
+    let report = compared("tied, stranger", (&model, None), (&as_head(&stranger), None));
+    assert_eq!(report.verdict.label, "from_scratch", "{:?}", report.verdict.reasons);
+}
+
+#[test]
+fn a_copy_beside_a_tensor_that_was_not_read_is_not_called_identical() {
+    let model = Model::decoder("model", DENSE);
+    let open = |name| open_checkpoint(&written("not read", name, &model, None), Options::default().io).unwrap();
+    let label = |target| compare(open("base"), target, &Options::default(), &Silent).unwrap().verdict.label;
+    assert_eq!(label(open("target")), "identical");
+    let mut partly_read = open("target");
+    partly_read.checkpoint.warnings.push(Warning::about(NOT_READ, "x".to_owned(), "of complex numbers"));
+    assert_eq!(label(partly_read), "derived");
 }
