@@ -1,5 +1,7 @@
 //! The command line from outside: exit codes, streams, options of every command.
 
+#[path = "support/file.rs"]
+mod file;
 #[path = "support/wcmp.rs"]
 mod wcmp;
 
@@ -7,6 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use file::{Tensor, safetensors};
 use wcmp::{answer, error_line, fixture, run, text, wcmp};
 
 fn path(name: &str) -> String {
@@ -322,4 +325,25 @@ fn a_panic_on_any_thread_is_one_line_and_code_2() {
     let error = text(&output.stderr);
     assert!(error.starts_with("wcmp: error: internal error at tests/cli.rs:"), "{error}");
     assert!(error.ends_with("two lines (please report this)\n") && error.lines().count() == 1, "{error}");
+}
+
+/// A shell grants a few hundred or thousand open files; a model of more shards is read all the same.
+#[cfg(unix)]
+#[test]
+fn more_shards_than_a_shell_lets_be_open_are_read() {
+    const SHARDS: usize = 100;
+    let directory = tempfile::tempdir().expect("temporary directory");
+    for shard in 1..=SHARDS {
+        let name = format!("model.layers.{shard}.mlp.up_proj.weight");
+        let tensor = Tensor { name, dtype: "F32", shape: vec![1], bytes: vec![0; 4] };
+        fs::write(
+            directory.path().join(format!("model-{shard:05}-of-{SHARDS:05}.safetensors")),
+            safetensors(&[tensor]),
+        )
+        .unwrap();
+    }
+    let shell = r#"ulimit -Sn 50 && exec "$0" hash -q "$1""#;
+    let output =
+        Command::new("sh").args(["-c", shell, env!("CARGO_BIN_EXE_wcmp")]).arg(directory.path()).output().unwrap();
+    assert_eq!(answer(&output, 0).lines().count(), SHARDS + 1);
 }
