@@ -343,7 +343,10 @@ fn more_shards_than_a_shell_lets_be_open_are_read() {
         .unwrap();
     }
     let shell = r#"ulimit -Sn 50 && exec "$0" hash -q "$1""#;
-    let output =
-        Command::new("sh").args(["-c", shell, env!("CARGO_BIN_EXE_wcmp")]).arg(directory.path()).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", shell, env!("CARGO_BIN_EXE_wcmp")])
+        .arg(directory.path())
+        .output()
+        .expect("a shell");
     assert_eq!(answer(&output, 0).lines().count(), SHARDS + 1);
 }
