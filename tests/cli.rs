@@ -340,7 +340,7 @@ fn more_shards_than_a_shell_lets_be_open_are_read() {
             directory.path().join(format!("model-{shard:05}-of-{SHARDS:05}.safetensors")),
             safetensors(&[tensor]),
         )
-        .unwrap();
+        .expect("a shard");
     }
     let shell = r#"ulimit -Sn 50 && exec "$0" hash -q "$1""#;
     let output = Command::new("sh")
