@@ -101,6 +101,9 @@ pub fn quoted(name: &str) -> String {
 
 /// `text` with `\`, control codes and bidirectional controls written as escapes (contract, section 6).
 pub fn escape_controls(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,7 +7,7 @@ use super::settings::{Settings, Verbosity};
 use super::{Answer, input};
 use crate::error::Result;
 use crate::pipeline;
-use crate::report::{csv, json, markdown, text};
+use crate::report::{Report, csv, json, markdown, text};
 
 /// Sets the target against each base, from config.json and headers; no tensor value is read.
 ///
@@ -21,11 +21,11 @@ pub(super) fn run(settings: &Settings, target: &Path, bases: &[PathBuf]) -> Resu
     if for_people && settings.verbosity == Verbosity::Quiet {
         report.warnings.clear();
     }
-    let report = match settings.format {
-        OutputFormat::Text => text::arch(&report, &settings.style),
-        OutputFormat::Json => json::to_string(&report),
-        OutputFormat::Csv => csv::arch(&report),
-        OutputFormat::Markdown => markdown::arch(&report, &settings.style),
+    let report: Report = match settings.format {
+        OutputFormat::Text => text::arch(&report, &settings.style).into(),
+        OutputFormat::Json => json::report(report),
+        OutputFormat::Csv => csv::arch(&report).into(),
+        OutputFormat::Markdown => markdown::arch(&report, &settings.style).into(),
     };
     Ok(Answer::plain(report))
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
 use crate::report::schema::Compare;
-use crate::report::{Style, csv, json, markdown, text};
+use crate::report::{Report, Style, csv, json, markdown, text};
 
 /// Compares the two and renders the report.
 ///
@@ -23,23 +23,25 @@ pub(super) fn run(
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
     let options = &analyses.options;
-    let base = input::open_base(base, options.io, &settings.output)?;
-    let target = input::open(target, options.io, &settings.output)?;
-    let compare = || pipeline::compare::compare(base, target, options, monitor);
-    let mut compared = settings.pool()?.install(compare)?;
+    let open_base = || input::open_base(base, options.io, &settings.output);
+    let open_target = || input::open(target, options.io, &settings.output);
+    let pool = settings.pool()?;
+    let (base, target) = pool.join(open_base, open_target);
+    let (base, target) = (base?, target?);
+    let compared = pool.install(|| pipeline::compare::compare(base, target, options, monitor))?;
     let exit = analyses.exit(compared.verdict.label);
-    Ok(Answer { report: render(&mut compared, settings, &analyses.style(settings)), exit, notes: Vec::new() })
+    Ok(Answer { report: render(compared, settings, &analyses.style(settings)), exit, notes: Vec::new() })
 }
 
-fn render(compared: &mut Compare, settings: &Settings, style: &Style) -> String {
+fn render(mut compared: Compare, settings: &Settings, style: &Style) -> Report {
     let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
     if for_people && settings.verbosity == Verbosity::Quiet {
         compared.warnings.clear();
     }
     match settings.format {
-        OutputFormat::Text => text::compare(compared, style),
-        OutputFormat::Json => json::to_string(compared),
-        OutputFormat::Csv => csv::compare(compared),
-        OutputFormat::Markdown => markdown::compare(compared, style),
+        OutputFormat::Text => text::compare(&compared, style).into(),
+        OutputFormat::Json => json::report(compared),
+        OutputFormat::Csv => csv::compare(&compared).into(),
+        OutputFormat::Markdown => markdown::compare(&compared, style).into(),
     }
 }

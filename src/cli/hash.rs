@@ -14,7 +14,7 @@ use crate::measure::digest::digests;
 use crate::measure::monitor::Monitor;
 use crate::report::manifest::{self, Manifest};
 use crate::report::schema::{Check, Hash};
-use crate::report::{csv, json, markdown, summary, text};
+use crate::report::{Report, csv, json, markdown, summary, text};
 use crate::view::model::Model;
 
 /// Prints the manifest of `checkpoint`, or holds it against the manifest at `check`.
@@ -38,10 +38,11 @@ pub(super) fn run(
     let notes = model.checkpoint().warnings.iter().map(|warning| warning.message.clone()).collect();
     let Some(manifest) = manifest else {
         let hash = Hash { schema: "wcmp.hash/1", wcmp: summary::VERSION, checkpoint, tensors, model_digest };
-        return Ok(Answer { report: render_hash(&hash, settings), exit: Exit::Answered, notes });
+        return Ok(Answer { report: render_hash(hash, settings), exit: Exit::Answered, notes });
     };
     let check = manifest::check(&manifest, checkpoint, &tensors);
-    Ok(Answer { report: render_check(&check, settings), exit: Exit::answered(check.equal), notes })
+    let exit = Exit::answered(check.equal);
+    Ok(Answer { report: render_check(check, settings), exit, notes })
 }
 
 /// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at most 100 MB.
@@ -73,20 +74,20 @@ fn parse(from: impl Read, source: &Path) -> Result<Manifest> {
     manifest::parse(&bytes, source)
 }
 
-fn render_hash(hash: &Hash, settings: &Settings) -> String {
+fn render_hash(hash: Hash, settings: &Settings) -> Report {
     match settings.format {
-        OutputFormat::Text => text::hash(hash, &settings.style),
-        OutputFormat::Json => json::to_string(hash),
-        OutputFormat::Csv => csv::hash(hash),
-        OutputFormat::Markdown => markdown::hash(hash, &settings.style),
+        OutputFormat::Text => text::hash(&hash, &settings.style).into(),
+        OutputFormat::Json => json::report(hash),
+        OutputFormat::Csv => csv::hash(&hash).into(),
+        OutputFormat::Markdown => markdown::hash(&hash, &settings.style).into(),
     }
 }
 
-fn render_check(check: &Check, settings: &Settings) -> String {
+fn render_check(check: Check, settings: &Settings) -> Report {
     match settings.format {
-        OutputFormat::Text => text::check(check, &settings.style),
-        OutputFormat::Json => json::to_string(check),
-        OutputFormat::Csv => csv::check(check),
-        OutputFormat::Markdown => markdown::check(check, &settings.style),
+        OutputFormat::Text => text::check(&check, &settings.style).into(),
+        OutputFormat::Json => json::report(check),
+        OutputFormat::Csv => csv::check(&check).into(),
+        OutputFormat::Markdown => markdown::check(&check, &settings.style).into(),
     }
 }

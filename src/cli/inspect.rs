@@ -8,7 +8,7 @@ use super::{Answer, input};
 use crate::error::Result;
 use crate::format::bytes::Io;
 use crate::pipeline;
-use crate::report::{csv, json, markdown, text};
+use crate::report::{Report, csv, json, markdown, text};
 use crate::view::model::Model;
 
 /// Describes the checkpoint from its headers; no tensor value is read.
@@ -18,11 +18,11 @@ use crate::view::model::Model;
 pub(super) fn run(settings: &Settings, checkpoint: &Path) -> Result<Answer> {
     let model = Model::new(input::open(checkpoint, Io::Mmap, &settings.output)?);
     let inspected = pipeline::inspect::inspect(&model);
-    let report = match settings.format {
-        OutputFormat::Text => text::inspect(&inspected, &settings.style),
-        OutputFormat::Json => json::to_string(&inspected),
-        OutputFormat::Csv => csv::inspect(&inspected),
-        OutputFormat::Markdown => markdown::inspect(&inspected, &settings.style),
+    let report: Report = match settings.format {
+        OutputFormat::Text => text::inspect(&inspected, &settings.style).into(),
+        OutputFormat::Json => json::report(inspected),
+        OutputFormat::Csv => csv::inspect(&inspected).into(),
+        OutputFormat::Markdown => markdown::inspect(&inspected, &settings.style).into(),
     };
     Ok(Answer::plain(report))
 }

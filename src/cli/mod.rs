@@ -36,12 +36,13 @@ use terminal::{Environment, Progress};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::numeric::kernels;
+use crate::report::Report;
 
 /// What a command found out.
 #[derive(Debug)]
 pub struct Answer {
     /// The report, in the format that was asked for.
-    pub report: String,
+    pub report: Report,
     /// How the run ends.
     pub exit: Exit,
     /// Sentences for standard error, said behind the report unless `--quiet`.
@@ -50,8 +51,8 @@ pub struct Answer {
 
 impl Answer {
     /// An answer that nothing was expected of.
-    fn plain(report: String) -> Self {
-        Self { report, exit: Exit::Answered, notes: Vec::new() }
+    fn plain(report: impl Into<Report>) -> Self {
+        Self { report: report.into(), exit: Exit::Answered, notes: Vec::new() }
     }
 }
 
@@ -97,7 +98,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     let answer = answer(&cli.command, &settings, &progress);
     progress.clear();
     let answer = answer?;
-    settings.output.write(&answer.report)?;
+    settings.output.write(answer.report)?;
     if settings.verbosity > Verbosity::Quiet {
         answer.notes.iter().for_each(|note| exit::say_note(note));
     }

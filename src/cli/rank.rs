@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
 use crate::report::schema::Rank;
-use crate::report::{csv, json, markdown, text};
+use crate::report::{Report, csv, json, markdown, text};
 
 /// Holds every base against the target and renders the report.
 ///
@@ -28,20 +28,20 @@ pub(super) fn run(
     let open = |base: &PathBuf| input::open_base(base, options.io, &settings.output);
     let bases = bases.iter().map(open).collect::<Result<Vec<_>>>()?;
     let rank = || pipeline::rank::rank(target, bases, options, monitor);
-    let mut ranked = settings.pool()?.install(rank)?;
+    let ranked = settings.pool()?.install(rank)?;
     let met = analyses.expect.as_ref().is_none_or(|expect| expect.names(ranked.conclusion.label));
-    Ok(Answer { report: render(&mut ranked, settings), exit: Exit::answered(met), notes: Vec::new() })
+    Ok(Answer { report: render(ranked, settings), exit: Exit::answered(met), notes: Vec::new() })
 }
 
-fn render(ranked: &mut Rank, settings: &Settings) -> String {
+fn render(mut ranked: Rank, settings: &Settings) -> Report {
     let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
     if for_people && settings.verbosity == Verbosity::Quiet {
         ranked.warnings.clear();
     }
     match settings.format {
-        OutputFormat::Text => text::rank(ranked, &settings.style),
-        OutputFormat::Json => json::to_string(ranked),
-        OutputFormat::Csv => csv::rank(ranked),
-        OutputFormat::Markdown => markdown::rank(ranked, &settings.style),
+        OutputFormat::Text => text::rank(&ranked, &settings.style).into(),
+        OutputFormat::Json => json::report(ranked),
+        OutputFormat::Csv => csv::rank(&ranked).into(),
+        OutputFormat::Markdown => markdown::rank(&ranked, &settings.style).into(),
     }
 }

@@ -7,6 +7,7 @@ use super::escape;
 use super::number;
 use super::schema::arch::Arch;
 use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides};
+use crate::model::dtype::Dtype;
 
 /// A table under construction.
 struct Rows {
@@ -33,7 +34,7 @@ impl Rows {
 
 /// A number in shortest round-trip form, as in the JSON.
 fn real(value: Option<f64>) -> String {
-    value.filter(|v| v.is_finite()).map(|v| super::json::to_string(&v).trim_end().to_owned()).unwrap_or_default()
+    value.and_then(super::json::number).unwrap_or_default()
 }
 
 fn whole(value: Option<impl ToString>) -> String {
@@ -87,17 +88,17 @@ pub fn compare(report: &Compare) -> String {
     for row in &report.tensors {
         let figures = &row.figures;
         let mut cells = sides(&row.name, |n| name(n)).to_vec();
-        cells.extend([name(&row.component), whole(row.layer), optional(&row.block), row.role.to_string()]);
+        cells.extend([row.component.to_string(), whole(row.layer), whole(row.block), row.role.to_string()]);
         cells.extend([whole(row.expert), row.shared_expert.to_string(), row.class.to_owned()]);
         cells.extend([row.informative.to_string(), number::shape(&row.logical_shape)]);
         cells.extend(sides(&row.shape, |shape| number::shape(shape)));
-        cells.extend(sides(&row.dtype, |dtype| name(dtype)));
+        cells.extend(sides(&row.dtype, Dtype::to_string));
         cells.push(row.compared_via.to_owned());
         cells.extend([figures.cosine, figures.centered_cosine, figures.expected_cosine, figures.excess].map(real));
         cells.extend([figures.relative_change, figures.max_abs_diff].map(real));
         cells.push(figures.reason.as_deref().map(escape::sentence).unwrap_or_default());
         cells.extend(sides(&row.nonfinite, u64::to_string));
-        cells.extend(sides(&row.sha256, |digest| digest.clone().unwrap_or_default()));
+        cells.extend(sides(&row.sha256, |digest| whole(*digest)));
         cells.push(row.identical.to_string());
         rows.row(&cells);
     }

@@ -1,26 +1,40 @@
 //! JSON: numbers in shortest round-trip form, finite, no minus zero; indented, keys in the order of the schema.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
+use super::Report;
 use crate::error::is_bidirectional;
 
-/// `value` as indented JSON with a line end behind it.
+/// Bytes that are written at a time.
+const BUFFER: usize = 1 << 16;
+
+/// `value` as a report, written as it is made: that of a model of many tensors is longer than the headers it tells of.
+pub fn report(value: impl Serialize + 'static) -> Report {
+    Report::new(move |out| write(&value, out))
+}
+
+/// Writes `value` as indented JSON with a line end behind it.
 ///
 /// Strings are carried as they are, by JSON's own escapes; control codes beyond ASCII and bidirectional controls are
 /// escaped too, so that a printed report cannot drive a terminal.
 ///
-/// # Panics
-/// If a map key of `value` is not a string, which no type of [`super::schema`] has.
-pub fn to_string(value: &impl Serialize) -> String {
-    let mut out = Vec::new();
+/// # Errors
+/// Those of `out`; a map key that is not a string, which no type of [`super::schema`] has.
+pub fn write(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER, out);
     let formatter = Canonical { pretty: PrettyFormatter::with_indent(b"  ") };
-    let written = value.serialize(&mut Serializer::with_formatter(&mut out, formatter));
-    written.expect("schema types serialize into memory");
-    out.push(b'\n');
-    String::from_utf8(out).expect("JSON text is UTF-8")
+    value.serialize(&mut Serializer::with_formatter(&mut out, formatter))?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// A number as it stands in JSON; `None` where JSON has none for it.
+pub fn number(value: f64) -> Option<String> {
+    // `value + 0.0` turns -0 into 0 and changes nothing else.
+    serde_json::Number::from_f64(value + 0.0).map(|number| number.to_string())
 }
 
 struct Canonical<'a> {
@@ -34,6 +48,9 @@ impl Formatter for Canonical<'_> {
     }
 
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut from = 0;
         for (at, c) in fragment.char_indices() {
             if c.is_control() || is_bidirectional(c) {
@@ -80,6 +97,14 @@ impl Formatter for Canonical<'_> {
     fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.pretty.end_object_value(writer)
     }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn to_string(value: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    write(value, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }
 
 #[cfg(test)]

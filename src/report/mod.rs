@@ -18,6 +18,42 @@ pub mod summary;
 pub mod text;
 mod words;
 
+use std::fmt;
+use std::io::{self, Write};
+
+/// Writes a report.
+type Writing = dyn FnOnce(&mut dyn Write) -> io::Result<()>;
+
+/// A report that is ready to be delivered.
+pub struct Report(Box<Writing>);
+
+impl Report {
+    /// A report that `write` writes; it fails only where the writer does.
+    fn new(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + 'static) -> Self {
+        Self(Box::new(write))
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        (self.0)(out)
+    }
+}
+
+impl From<String> for Report {
+    fn from(text: String) -> Self {
+        Self::new(move |out| out.write_all(text.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report").finish_non_exhaustive()
+    }
+}
+
 /// How a report for people is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::Report;
 use crate::error::{Error, Result};
 
 /// A file that is being written beside its place.
@@ -62,7 +63,7 @@ impl Destination {
     ///
     /// # Errors
     /// The system refuses it; a file then keeps what it held before. A closed pipe is no error.
-    pub fn write(&self, report: &str) -> Result<()> {
+    pub fn write(&self, report: Report) -> Result<()> {
         let (path, written) = match self {
             Self::Stdout => (Path::new("standard output"), deliver(&mut io::stdout().lock(), report)),
             Self::File(path) => (path.as_path(), write_file(path, report)),
@@ -74,12 +75,12 @@ impl Destination {
     }
 }
 
-fn deliver(out: &mut impl Write, report: &str) -> io::Result<()> {
-    out.write_all(report.as_bytes())?;
+fn deliver(out: &mut dyn Write, report: Report) -> io::Result<()> {
+    report.write(out)?;
     out.flush()
 }
 
-fn write_file(path: &Path, report: &str) -> io::Result<()> {
+fn write_file(path: &Path, report: Report) -> io::Result<()> {
     match place(path)? {
         Place::Special(path) => deliver(&mut OpenOptions::new().write(true).open(path)?, report),
         Place::Regular(path) => replace(&path, report),
@@ -141,7 +142,7 @@ fn try_directory(path: &Path) -> io::Result<()> {
     tempfile::tempfile_in(parent).map(drop)
 }
 
-fn replace(path: &Path, report: &str) -> io::Result<()> {
+fn replace(path: &Path, report: Report) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wcmp-").suffix(".partial");
     #[cfg(unix)]
@@ -206,7 +207,7 @@ mod tests {
     fn written(directory: &Path, name: &str, report: &str) -> Result<()> {
         let destination = Destination::from_path(&directory.join(name)).unwrap();
         destination.check()?;
-        destination.write(report)
+        destination.write(report.to_owned().into())
     }
 
     fn names(directory: &Path) -> Vec<String> {
@@ -279,7 +280,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error() {
-        let message = Destination::File("/dev/full".into()).write("x").unwrap_err().to_string();
+        let message = Destination::File("/dev/full".into()).write("x".to_owned().into()).unwrap_err().to_string();
         assert!(message.starts_with("/dev/full: ") && message.contains("No space left"), "{message}");
     }
 }

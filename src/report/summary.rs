@@ -19,9 +19,9 @@ use crate::view::model::Model;
 
 use super::manifest;
 use super::schema::{
-    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, LayerRow, NotTestable, OriginReading, PartRow,
-    PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow, TokenizerRow,
-    UnmatchedRow, VerdictRow, WarningRow,
+    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable, OriginReading,
+    PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow,
+    TokenizerRow, UnmatchedRow, VerdictRow, WarningRow,
 };
 
 /// Version of the program, as every report carries it.
@@ -159,12 +159,12 @@ pub fn finding(f: &Finding) -> FindingRow {
 /// `TENSOR`: digests of the pair's stored tensors, where taken.
 pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
     let Pair { base, target, via, .. } = m.pair;
-    let digest = |side: usize, at: Option<usize>| at.and_then(|i| digests[side].get(i)).map(hex::encode);
+    let digest = |side: usize, at: Option<usize>| at.and_then(|i| digests[side].get(i)).copied().map(Hex);
     TensorRow {
         name: Sides { base: base.name.clone(), target: target.name.clone() },
-        component: target.meaning.component.to_string(),
+        component: target.meaning.component,
         layer: target.meaning.layer,
-        block: target.meaning.block.map(|b| b.to_string()),
+        block: target.meaning.block,
         role: target.meaning.role,
         expert: target.meaning.expert,
         shared_expert: target.meaning.shared_expert,
@@ -172,7 +172,7 @@ pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
         informative: m.class != Class::Uninformative,
         logical_shape: target.shape.clone(),
         shape: Sides { base: base.stored_shape.clone(), target: target.stored_shape.clone() },
-        dtype: Sides { base: base.dtype.to_string(), target: target.dtype.to_string() },
+        dtype: Sides { base: base.dtype, target: target.dtype },
         compared_via: via.word(),
         figures: figures_row(&m.figures),
         nonfinite: Sides { base: m.record.sums.nonfinite[0], target: m.record.sums.nonfinite[1] },

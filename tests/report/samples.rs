@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wcmp::model::words::Role;
+use wcmp::model::dtype::Dtype;
+use wcmp::model::words::{Block, Component, Role};
 use wcmp::report::schema::arch::*;
 use wcmp::report::schema::*;
 
@@ -56,9 +57,9 @@ pub(crate) fn tensor(
     let shape = if class == "matrix" { vec![2048, 2048] } else { vec![2048] };
     TensorRow {
         name: both(name.to_owned()),
-        component: "text".to_owned(),
+        component: Component::Text,
         layer,
-        block: layer.map(|layer| format!("layer {layer}")),
+        block: layer.map(Block::Layer),
         role,
         expert: None,
         shared_expert: false,
@@ -66,7 +67,7 @@ pub(crate) fn tensor(
         informative: class != "uninformative",
         logical_shape: shape.clone(),
         shape: both(shape),
-        dtype: both("BF16".to_owned()),
+        dtype: both(Dtype::Bf16),
         compared_via: "stored",
         figures: Figures {
             cosine,
@@ -78,7 +79,7 @@ pub(crate) fn tensor(
             reason: cosine.is_none().then(|| "3 values of the target are not finite".to_owned()),
         },
         nonfinite: Sides { base: 0, target: if cosine.is_none() { 3 } else { 0 } },
-        sha256: Sides { base: Some("00".repeat(32)), target: Some(if identical { "00" } else { "11" }.repeat(32)) },
+        sha256: Sides { base: Some(Hex([0; 32])), target: Some(Hex([if identical { 0 } else { 0x11 }; 32])) },
         identical,
     }
 }

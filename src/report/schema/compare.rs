@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{CheckpointRow, Coverage, NotTestable, OriginReading, SettingsRow, Sides, Similarity, TokenizerRow};
+use super::{CheckpointRow, Coverage, Hex, NotTestable, OriginReading, SettingsRow, Sides, Similarity, TokenizerRow};
 use super::{VerdictRow, WarningRow};
-use crate::model::words::Role;
+use crate::model::dtype::Dtype;
+use crate::model::words::{Block, Component, Role};
 
 /// `wcmp compare`.
 #[derive(Debug, Clone, Serialize)]
@@ -122,11 +123,11 @@ pub struct TensorRow {
     /// Names on both sides.
     pub name: Sides<String>,
     /// Component.
-    pub component: String,
+    pub component: Component,
     /// Layer index.
     pub layer: Option<u32>,
     /// Block.
-    pub block: Option<String>,
+    pub block: Option<Block>,
     /// Role.
     pub role: Role,
     /// Expert index.
@@ -142,7 +143,7 @@ pub struct TensorRow {
     /// Stored shapes.
     pub shape: Sides<Vec<u64>>,
     /// Stored dtypes.
-    pub dtype: Sides<String>,
+    pub dtype: Sides<Dtype>,
     /// stored, cast, dequantized, split, stacked, transposed, tied or mapped.
     pub compared_via: &'static str,
     /// Figures.
@@ -150,7 +151,7 @@ pub struct TensorRow {
     /// Values that are NaN or infinite.
     pub nonfinite: Sides<u64>,
     /// Digests of the stored bytes.
-    pub sha256: Sides<Option<String>>,
+    pub sha256: Sides<Option<Hex>>,
     /// Same dtype, shape and bytes.
     pub identical: bool,
 }

@@ -34,7 +34,7 @@ pub(super) fn identical(page: &mut Page, compare: &Compare) {
         table.row([
             escape::name(&tensor.name.target),
             tensor.class.to_owned(),
-            escape::name(&tensor.dtype.target),
+            tensor.dtype.target.to_string(),
             number::shape(&tensor.shape.target),
         ]);
     }
