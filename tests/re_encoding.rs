@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/awq.rs"]
+#[allow(dead_code)]
 mod awq;
 #[path = "support/draws.rs"]
 mod draws;
+#[path = "support/encoded.rs"]
+#[allow(dead_code)]
+mod encoded;
 #[path = "support/file.rs"]
 mod file;
 #[path = "support/gguf.rs"]
+#[allow(dead_code)]
 mod gguf;
 #[path = "support/gptq.rs"]
 mod gptq;
@@ -21,133 +26,12 @@ mod wcmp;
 mod weights;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use draws::Draws;
-use file::{Tensor, safetensors};
+use encoded::{Folder, SIZE, compare, expect_covered, expect_label, is_linear, model, rounded};
+use file::Tensor;
 use gguf::Kind;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use weights::{Decoder, Model, Values};
-
-const SIZE: Decoder = Decoder { hidden: 64, ffn: 96, layers: 3, heads: 4, kv_heads: 2, vocab: 160, experts: 0 };
-
-/// A model whose values are exact in BF16.
-fn model(seed: &str) -> Model {
-    rounded(&Model::decoder(seed, SIZE))
-}
-
-fn rounded(model: &Model) -> Model {
-    let mut model = model.clone();
-    for tensor in model.0.values_mut() {
-        tensor.values.iter_mut().for_each(|value| *value = half::bf16::from_f64(*value).to_f64());
-    }
-    model
-}
-
-/// A folder of checkpoints.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// A safetensors checkpoint; `quantization` goes into its config.json.
-    fn safetensors(&self, name: &str, tensors: &[Tensor], quantization: Option<Value>) -> PathBuf {
-        let folder = self.0.path().join(name);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("model.safetensors"), safetensors(tensors)).unwrap();
-        let mut config = json!({
-            "model_type": "llama", "hidden_size": SIZE.hidden, "num_attention_heads": SIZE.heads,
-            "num_key_value_heads": SIZE.kv_heads, "num_hidden_layers": SIZE.layers,
-        });
-        if let Some(quantization) = quantization {
-            config["quantization_config"] = quantization;
-        }
-        fs::write(folder.join("config.json"), config.to_string()).unwrap();
-        folder
-    }
-
-    fn bf16(&self, name: &str, model: &Model) -> PathBuf {
-        self.safetensors(name, &model.stored(|_| "BF16"), None)
-    }
-
-    fn gguf(&self, name: &str, model: &Model, kind: Kind, interleaved: bool) -> PathBuf {
-        let path = self.0.path().join(format!("{name}.gguf"));
-        fs::write(&path, gguf::gguf(model, SIZE, kind, interleaved)).unwrap();
-        path
-    }
-
-    /// Matrices of the layers in E4M3 with one scale each.
-    fn fp8(&self, name: &str, model: &Model) -> PathBuf {
-        let (mut scaled, mut scales) = (model.clone(), Vec::new());
-        for (name, tensor) in scaled.0.iter_mut().filter(|(name, _)| is_linear(name)) {
-            let scale = tensor.values.iter().fold(0.0, |most: f64, value| most.max(value.abs())) / 448.0;
-            let scale = f64::from(scale as f32);
-            tensor.values.iter_mut().for_each(|value| *value /= scale);
-            let name = format!("{name}_scale");
-            scales.push(Tensor { name, dtype: "F32", shape: vec![1], bytes: (scale as f32).to_le_bytes().to_vec() });
-        }
-        let mut tensors = scaled.stored(|name| if is_linear(name) { "F8_E4M3" } else { "BF16" });
-        tensors.extend(scales);
-        self.safetensors(name, &tensors, Some(json!({ "quant_method": "fp8" })))
-    }
-
-    /// Matrices of the layers by GPTQ in 4 bits, the rest in halves.
-    fn gptq(&self, name: &str, model: &Model) -> PathBuf {
-        let linear = model.0.iter().filter(|(name, _)| is_linear(name));
-        let quantise = |(name, matrix): (&String, &Values)| gptq::gptq(name.strip_suffix(".weight").unwrap(), matrix);
-        let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
-        tensors.extend(model.stored(|_| "F16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
-        let settings =
-            json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP, "checkpoint_format": "gptq" });
-        self.safetensors(name, &tensors, Some(settings))
-    }
-
-    /// Matrices of the layers by AWQ in 4 bits, the rest in halves.
-    fn awq(&self, name: &str, model: &Model) -> PathBuf {
-        let linear = model.0.iter().filter(|(name, _)| is_linear(name));
-        let quantise = |(name, matrix): (&String, &Values)| awq::awq(name.strip_suffix(".weight").unwrap(), matrix);
-        let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
-        tensors.extend(model.stored(|_| "F16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
-        let settings = json!({ "quant_method": "awq", "bits": 4, "group_size": awq::GROUP, "version": "gemm" });
-        self.safetensors(name, &tensors, Some(settings))
-    }
-
-    /// Matrices of the layers by MLX, the rest in BF16.
-    fn mlx(&self, name: &str, model: &Model, bits: usize) -> PathBuf {
-        let linear = model.0.iter().filter(|(name, _)| is_linear(name));
-        let quantise =
-            |(name, matrix): (&String, &Values)| mlx::mlx(name.strip_suffix(".weight").unwrap(), matrix, bits);
-        let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
-        tensors.extend(model.stored(|_| "BF16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
-        let settings = json!({ "bits": bits, "group_size": mlx::GROUP });
-        self.safetensors(name, &tensors, Some(settings))
-    }
-}
-
-fn is_linear(name: &str) -> bool {
-    name.contains("_proj")
-}
-
-fn compare(base: &Path, target: &Path) -> Value {
-    let output = wcmp::run(&["compare".as_ref(), base.as_os_str(), target.as_os_str(), "--format=json".as_ref()]);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
-}
-
-#[track_caller]
-fn expect_label(report: &Value, label: &str) {
-    let (verdict, evidence) = (&report["verdict"], &report["evidence"]);
-    assert_eq!(verdict["label"], label, "{verdict:#} {evidence:#}");
-}
-
-/// All tensors are paired, and matrices are alike.
-#[track_caller]
-fn expect_covered(report: &Value) {
-    assert_eq!(report["coverage"]["parameters"], json!({ "target": 1.0, "base": 1.0 }), "{:#}", report["unmatched"]);
-    assert!(report["similarity"]["matrix_cosine"].as_f64() > Some(0.98), "{:#}", report["similarity"]);
-}
+use weights::{Decoder, Model};
 
 #[test]
 fn every_encoding_of_a_model_is_a_re_encoding_of_it_and_of_no_other() {
@@ -206,160 +90,6 @@ fn a_grid_that_clips_its_far_end_is_rounding_all_the_same() {
         let report = compare(&base, &folder.mlx(&format!("light-{bits}"), &light, bits));
         expect_label(&report, "derived");
     }
-}
-
-/// Number of layers whose channels were rescaled, as the report lists them.
-fn rescaled_layers(report: &Value) -> usize {
-    let rows = report["transformations"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["kind"] == "channels_rescaled");
-    row.map_or(0, |row| row["found_in"].as_array().unwrap().len())
-}
-
-#[test]
-fn channels_that_were_rescaled_are_read_in_one_scale() {
-    let (folder, a, b) = (Folder::new(), model("a"), model("b"));
-    let (base, other) = (folder.bf16("base", &a), folder.bf16("other", &b));
-    let smooth = awq::rescaled(&a, SIZE.layers, "scales", 0.3);
-    for (form, confidence) in [
-        (folder.awq("awq", &smooth), "moderate"),
-        (folder.bf16("bf16", &smooth), "strong"),
-        (folder.bf16("wild", &awq::rescaled(&a, SIZE.layers, "wild", 1.5)), "strong"),
-    ] {
-        for report in [compare(&base, &form), compare(&form, &base)] {
-            expect_label(&report, "re_encoded");
-            assert_eq!(report["verdict"]["confidence"], confidence, "{}", form.display());
-            expect_covered(&report);
-            assert_eq!(rescaled_layers(&report), SIZE.layers);
-            let rows = report["tensors"].as_array().unwrap();
-            let mapped = rows.iter().filter(|row| row["compared_via"] == "mapped");
-            assert_eq!(mapped.count(), 6 * SIZE.layers);
-        }
-        let report = compare(&other, &form);
-        expect_label(&report, "from_scratch");
-        assert_eq!(rescaled_layers(&report), 0);
-    }
-}
-
-#[test]
-fn two_quantised_copies_in_different_scales_are_one_model() {
-    let (folder, a) = (Folder::new(), model("a"));
-    let [one, two] = ["one", "two"].map(|seed| folder.awq(seed, &awq::rescaled(&a, SIZE.layers, seed, 0.3)));
-    let tuned = awq::rescaled(&a.trained("heavy", |_| 0.4), SIZE.layers, "one", 0.3);
-    let (gptq, tuned) = (folder.gptq("gptq", &a), folder.awq("tuned", &tuned));
-    for [base, target] in [[&gptq, &one], [&one, &gptq], [&one, &two]] {
-        expect_label(&compare(base, target), "re_encoded");
-    }
-    for base in [&gptq, &two] {
-        expect_label(&compare(base, &tuned), "derived");
-    }
-}
-
-#[test]
-fn no_rescaling_makes_independent_models_alike() {
-    let (folder, a, b) = (Folder::new(), model("a"), model("b"));
-    let base = folder.bf16("base", &a);
-    for spread in [0.02, 1.0, 5.0] {
-        let other = folder.bf16(&format!("other-{spread}"), &awq::rescaled(&b, SIZE.layers, "scales", spread));
-        for report in [compare(&base, &other), compare(&other, &base)] {
-            assert_eq!(rescaled_layers(&report), 0, "{spread}");
-            assert_eq!(report["verdict"]["label"], "from_scratch", "{spread}");
-        }
-    }
-}
-
-/// Layers as GPT-2 has them: matrices stored (in, out), norms with biases.
-fn gpt2(seed: &str) -> Model {
-    let mut model = Model::default();
-    model.matrix(seed, "wte.weight", SIZE.vocab, SIZE.hidden);
-    model.matrix(seed, "wpe.weight", 32, SIZE.hidden);
-    for layer in 0..SIZE.layers {
-        for (name, rows, columns) in [
-            ("attn.c_attn", SIZE.hidden, 3 * SIZE.hidden),
-            ("attn.c_proj", SIZE.hidden, SIZE.hidden),
-            ("mlp.c_fc", SIZE.hidden, 4 * SIZE.hidden),
-            ("mlp.c_proj", 4 * SIZE.hidden, SIZE.hidden),
-        ] {
-            model.matrix(seed, &format!("h.{layer}.{name}.weight"), rows, columns);
-            model.bias(seed, &format!("h.{layer}.{name}.bias"), columns);
-        }
-        for norm in ["ln_1", "ln_2"] {
-            model.gain(seed, &format!("h.{layer}.{norm}.weight"), SIZE.hidden);
-            model.bias(seed, &format!("h.{layer}.{norm}.bias"), SIZE.hidden);
-        }
-    }
-    model.gain(seed, "ln_f.weight", SIZE.hidden);
-    model.bias(seed, "ln_f.bias", SIZE.hidden);
-    rounded(&model)
-}
-
-#[test]
-fn channels_behind_norms_with_biases_are_read_in_one_scale_where_matrices_are_stored_in_out() {
-    let (folder, a) = (Folder::new(), gpt2("a"));
-    let mut smooth = a.clone();
-    for layer in 0..SIZE.layers {
-        for (norm, reader) in [("ln_1", "attn.c_attn"), ("ln_2", "mlp.c_fc")] {
-            let factors = Draws::new(&["scales", norm, &layer.to_string()]).many(SIZE.hidden, Draws::factor);
-            for name in ["weight", "bias"] {
-                let values = &mut smooth.0.get_mut(&format!("h.{layer}.{norm}.{name}")).unwrap().values;
-                values.iter_mut().zip(&factors).for_each(|(value, factor)| *value /= factor);
-            }
-            let read = smooth.0.get_mut(&format!("h.{layer}.{reader}.weight")).unwrap();
-            let rows = read.values.chunks_mut(read.shape[1]).zip(&factors);
-            rows.for_each(|(row, factor)| row.iter_mut().for_each(|value| *value *= factor));
-        }
-    }
-    let (base, form) = (folder.bf16("base", &a), folder.bf16("form", &smooth));
-    for path in [&base, &form] {
-        fs::write(path.join("config.json"), r#"{"model_type": "gpt2", "n_embd": 64, "n_head": 4, "n_layer": 3}"#)
-            .unwrap();
-    }
-    for report in [compare(&base, &form), compare(&form, &base)] {
-        expect_label(&report, "re_encoded");
-        expect_covered(&report);
-        assert_eq!(rescaled_layers(&report), SIZE.layers);
-        let rows = report["tensors"].as_array().unwrap();
-        let mapped: Vec<&Value> = rows.iter().filter(|row| row["compared_via"] == "mapped").collect();
-        assert_eq!(mapped.len(), 4 * SIZE.layers);
-        for row in mapped {
-            assert!(row["figures"]["cosine"].as_f64().unwrap() > 0.9999, "{row}");
-        }
-    }
-    // All of a matrix is read, not as many rows as it is stored with.
-    let changed = smooth.0.get_mut("h.0.mlp.c_fc.weight").unwrap();
-    let half = changed.shape[1] / 2;
-    let lines = changed.values.chunks_mut(changed.shape[1]);
-    lines.for_each(|line| line[half..].iter_mut().for_each(|value| *value *= 3.0));
-    let form = folder.bf16("changed", &smooth);
-    fs::copy(base.join("config.json"), form.join("config.json")).unwrap();
-    let report = compare(&base, &form);
-    let rows = report["tensors"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["name"]["base"] == "h.0.mlp.c_fc.weight").unwrap();
-    assert_eq!(row["compared_via"], "mapped");
-    assert!(row["figures"]["cosine"].as_f64().unwrap() < 0.95, "{row}");
-}
-
-#[test]
-fn a_fine_tune_behind_rescaled_channels_is_derived() {
-    let (folder, a) = (Folder::new(), model("a"));
-    let base = folder.bf16("base", &a);
-    let heavy = awq::rescaled(&a.trained("heavy", |_| 0.4), SIZE.layers, "scales", 0.3);
-    expect_label(&compare(&base, &folder.awq("awq", &heavy)), "derived");
-    let light = awq::rescaled(&a.trained("light", |_| 0.05), SIZE.layers, "scales", 0.3);
-    let report = compare(&base, &folder.bf16("light", &light));
-    expect_label(&report, "derived");
-    assert_eq!(rescaled_layers(&report), SIZE.layers);
-}
-
-#[test]
-fn gains_that_not_every_matrix_behind_them_takes_back_are_compared_as_they_are() {
-    let (folder, a) = (Folder::new(), model("a"));
-    let base = folder.bf16("base", &a);
-    let smooth = awq::rescaled(&a, SIZE.layers, "scales", 0.3);
-    let broken =
-        smooth.taking(&a, |name| name.contains("k_proj") || name.contains("gate_proj") || name.contains("down"));
-    let report = compare(&base, &folder.bf16("broken", &broken));
-    expect_label(&report, "derived");
-    assert_eq!(rescaled_layers(&report), 0);
 }
 
 #[test]
