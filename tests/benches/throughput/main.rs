@@ -6,6 +6,7 @@
 //! - `--dir DIR`: where the checkpoints are written and kept (target/tmp/throughput); 8.2 GiB for the two ordinary cases
 //! - `--rounds N`: rounds (5)
 //! - `derived`, `independent`: the pair of 2 x 2.05 GiB, against the peers (both by default)
+//! - `cold`: the derived pair, taken out of the page cache before every run (by GNU `dd`)
 //! - `sizes`: pairs of 0.8 to 8 GiB; `threads`: 1, 2, 4, … threads; `experts`: 100,000 small tensors
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
@@ -71,10 +72,10 @@ impl Plan {
             match arg.as_str() {
                 "--dir" => plan.dir = value()?.into(),
                 "--rounds" => plan.rounds = value()?.parse()?,
-                "derived" | "independent" | "sizes" | "threads" | "experts" => plan.cases.push(arg),
+                "derived" | "independent" | "cold" | "sizes" | "threads" | "experts" => plan.cases.push(arg),
                 _ => {
                     return Err(format!(
-                        "{arg}: expected --dir, --rounds, derived, independent, sizes, threads or experts"
+                        "{arg}: expected --dir, --rounds, derived, independent, cold, sizes, threads or experts"
                     )
                     .into());
                 }
@@ -92,6 +93,7 @@ impl Plan {
             match case.as_str() {
                 "derived" => self.against_peers(case, Kind::Derived)?,
                 "independent" => self.against_peers(case, Kind::Independent)?,
+                "cold" => self.cold()?,
                 "sizes" => self.sizes()?,
                 "threads" => self.threads()?,
                 _ => self.experts()?,
@@ -142,6 +144,16 @@ impl Plan {
         self.measure(case, bytes(&sides), &mut lines)
     }
 
+    fn cold(&self) -> Result<()> {
+        let sides = self.pair("derived", Decoder::dense(22), Kind::Derived)?;
+        let mut lines = vec![Line::new("cat base/* target/*", vec![over("cat", &[], &sides)], None)];
+        for line in wcmp_alone(&sides, &[]) {
+            lines.push(Line { against: Some(0), ..line });
+        }
+        let files: Vec<PathBuf> = sides.iter().flat_map(|side| weights(side)).collect();
+        self.measure_after("cold cache", bytes(&sides), &mut lines, &|| forget(&files))
+    }
+
     fn sizes(&self) -> Result<()> {
         for layers in [2, 6, 11, 25, 44] {
             let sides = self.pair(&format!("{layers} layers"), Decoder::dense(layers), Kind::Derived)?;
@@ -170,8 +182,20 @@ impl Plan {
     }
 
     fn measure(&self, title: &str, bytes: u64, lines: &mut [Line]) -> Result<()> {
+        self.measure_after(title, bytes, lines, &|| Ok(()))
+    }
+
+    /// Runs `prepare` before every command.
+    fn measure_after(
+        &self,
+        title: &str,
+        bytes: u64,
+        lines: &mut [Line],
+        prepare: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
         for _ in 0..self.rounds {
             for line in &mut *lines {
+                prepare()?;
                 line.runs.push(time(&mut line.commands)?);
             }
         }
@@ -227,6 +251,18 @@ fn weights(side: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
     files.sort();
     files
+}
+
+/// Takes files out of the page cache.
+fn forget(files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        let mut dd = Command::new("dd");
+        dd.arg(format!("if={}", file.display())).args(["iflag=nocache", "count=0", "status=none"]);
+        if !dd.status()?.success() {
+            return Err("dd could not take a file out of the page cache".into());
+        }
+    }
+    Ok(())
 }
 
 fn bytes(sides: &[PathBuf; 2]) -> u64 {
