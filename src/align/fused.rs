@@ -1,6 +1,8 @@
 //! In which order a tensor holds query, key and value, or gate and up: no file says it, and libraries that use one name
 //! differ.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::model::words::Component;
 use crate::view::logical::{Logical, Via};
@@ -56,8 +58,8 @@ fn orient_cut(alignment: &mut Alignment, models: [&Model; 2], ways: &[Way], what
         let in_order = |pair: &Pair, way: Way| {
             let own = way.of(if side == 0 { &pair.base } else { &pair.target })?;
             Some(match side {
-                0 => Pair { base: own, ..pair.clone() },
-                _ => Pair { target: own, ..pair.clone() },
+                0 => Pair { base: Arc::new(own), ..pair.clone() },
+                _ => Pair { target: Arc::new(own), ..pair.clone() },
             })
         };
         let is_piece = |pair: &Pair| {
@@ -143,5 +145,7 @@ fn pieces(pair: &Pair, models: [&Model; 2], orders: [Order; 2]) -> Vec<Pair> {
         .unwrap_or_default();
     let [base, target]: [Vec<Logical>; 2] = [cut(&pair.base, sizes, orders[0]), cut(&pair.target, sizes, orders[1])];
     let joined = base.into_iter().zip(target);
-    joined.map(|(base, target)| Pair { base, target, via: Via::Split, by_name: false }).collect()
+    let pair =
+        |(base, target)| Pair { base: Arc::new(base), target: Arc::new(target), via: Via::Split, by_name: false };
+    joined.map(pair).collect()
 }

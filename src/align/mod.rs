@@ -10,6 +10,7 @@ pub mod turned;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::format::adapter::Adapter;
 use crate::model::checkpoint::Warning;
@@ -39,9 +40,9 @@ words! {
 #[derive(Debug, Clone)]
 pub struct Pair {
     /// The base's.
-    pub base: Logical,
+    pub base: Arc<Logical>,
     /// The target's.
-    pub target: Logical,
+    pub target: Arc<Logical>,
     /// How they came together.
     pub via: Via,
     /// Equal name (after a whole-prefix mapping) and equal shape as stored: counts for the plain mean.
@@ -52,7 +53,7 @@ pub struct Pair {
 #[derive(Debug, Clone)]
 pub struct Unmatched {
     /// The tensor.
-    pub tensor: Logical,
+    pub tensor: Arc<Logical>,
     /// Why it has none.
     pub why: Why,
 }
@@ -76,18 +77,15 @@ pub struct Alignment {
 
 impl Alignment {
     fn sort_pairs(&mut self) {
-        self.pairs.sort_by(|a, b| {
-            let key = |p: &Pair| (p.target.name.clone().into_bytes(), p.base.name.clone().into_bytes());
-            key(a).cmp(&key(b))
-        });
+        self.pairs.sort_by(|a, b| (&a.target.name, &a.base.name).cmp(&(&b.target.name, &b.base.name)));
     }
 
     fn add_common_rows(&mut self, common: vocabulary::Common, via: Via) {
         let [base_rest, target_rest] = common.rest;
-        let left = |tensor: Logical| Unmatched { tensor, why: Why::NoSuchName };
+        let left = |tensor| Unmatched { tensor: Arc::new(tensor), why: Why::NoSuchName };
         self.base_left.extend(base_rest.map(left));
         self.target_left.extend(target_rest.map(left));
-        let [base, target] = common.sides;
+        let [base, target] = common.sides.map(Arc::new);
         self.pairs.push(Pair { base, target, via, by_name: false });
     }
 }
@@ -103,7 +101,8 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
         pair_saved(&mut left, adapter, target_model, &mut out.pairs);
         out.name_mapping = Some("(no prefix) -> base_model.model.".to_owned());
     }
-    let mappings = prefix::mappings(&left[0].open(), &left[1].open());
+    let [base_open, target_open] = left.each_ref().map(Pool::logicals);
+    let mappings = prefix::mappings(base_open, target_open);
     for mapping in &mappings {
         pair_by_name(&mut left, |name| mapping.apply(name), &mut out.pairs);
     }
@@ -142,22 +141,26 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
 
 /// Tensors of one side that have no partner yet, by name.
 struct Pool<'a> {
-    by_name: BTreeMap<&'a str, &'a Logical>,
+    by_name: BTreeMap<&'a str, &'a Arc<Logical>>,
 }
 
 impl<'a> Pool<'a> {
-    fn new(logicals: &'a [Logical], keep: &dyn Fn(&str) -> bool, filtered: &mut Vec<Unmatched>) -> Self {
+    fn new(logicals: &'a [Arc<Logical>], keep: &dyn Fn(&str) -> bool, filtered: &mut Vec<Unmatched>) -> Self {
         let (kept, dropped): (Vec<_>, Vec<_>) = logicals.iter().partition(|l| keep(&l.name));
         filtered.extend(dropped.into_iter().map(|l| Unmatched { tensor: l.clone(), why: Why::Filtered }));
         Self { by_name: kept.into_iter().map(|l| (l.name.as_str(), l)).collect() }
     }
 
-    fn open(&self) -> Vec<&'a Logical> {
+    fn open(&self) -> Vec<&'a Arc<Logical>> {
         self.by_name.values().copied().collect()
     }
 
+    fn logicals(&self) -> Vec<&'a Logical> {
+        self.by_name.values().map(|logical| &***logical).collect()
+    }
+
     /// Puts the pieces of fused tensors in their place.
-    fn replace(&mut self, cut: &'a [(&'a str, Vec<Logical>)]) {
+    fn replace(&mut self, cut: &'a [(&'a str, Vec<Arc<Logical>>)]) {
         for (whole, pieces) in cut {
             self.by_name.remove(whole);
             self.by_name.extend(pieces.iter().map(|l| (l.name.as_str(), l)));
@@ -165,7 +168,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Puts a fused tensor back of which no piece found a partner.
-    fn restore(&mut self, cut: &'a [(&'a str, Vec<Logical>)], whole: &'a [Logical]) {
+    fn restore(&mut self, cut: &'a [(&'a str, Vec<Arc<Logical>>)], whole: &'a [Arc<Logical>]) {
         for (name, pieces) in cut {
             if pieces.iter().all(|l| self.by_name.contains_key(l.name.as_str())) {
                 for piece in pieces {
@@ -192,7 +195,7 @@ impl<'a> Pool<'a> {
                 () => Why::NoSuchName,
             }
         };
-        self.by_name.values().map(|l| Unmatched { tensor: (*l).clone(), why: why(l) }).collect()
+        self.by_name.values().map(|l| Unmatched { tensor: Arc::clone(l), why: why(l) }).collect()
     }
 }
 
@@ -287,7 +290,7 @@ fn pair_turned(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
         let Some(other) = turned::turned(target).filter(|o| is_comparable(base, o)) else { continue };
         left[0].by_name.remove(base.name.as_str());
         left[1].by_name.remove(target.name.as_str());
-        pairs.push(Pair { base: base.clone(), target: other, via: Via::Transposed, by_name: false });
+        pairs.push(Pair { base: base.clone(), target: Arc::new(other), via: Via::Transposed, by_name: false });
     }
 }
 
@@ -309,7 +312,7 @@ fn pair_common_rows(left: &mut [Pool<'_>; 2], tokenizers: [Option<&Tokenizer>; 2
 /// embedding to try.
 fn pair_tied_head(
     left: &mut [Pool<'_>; 2],
-    all: [&[Logical]; 2],
+    all: [&[Arc<Logical>]; 2],
     tried: &[(usize, usize)],
     tokenizers: [Option<&Tokenizer>; 2],
     out: &mut Alignment,
@@ -323,7 +326,7 @@ fn pair_tied_head(
         let (Some(head), None) = (only(side, Role::LmHead), only(other, Role::LmHead)) else { continue };
         let Some(embed) = only(other, Role::Embed) else { continue };
         let sides = if side == 0 { [&head, &embed] } else { [&embed, &head] };
-        let common = vocabulary::common(sides, tokenizers);
+        let common = vocabulary::common(sides.map(|logical| &**logical), tokenizers);
         if common.is_none() && head.shape != embed.shape || left[side].by_name.remove(head.name.as_str()).is_none() {
             continue;
         }
@@ -347,7 +350,7 @@ fn pair_tied_head(
 
 /// Copies of the one embedding that encoder and decoder share, in files that hold them (formats.md, section 2): T5's and
 /// BART's `encoder.embed_tokens` and `decoder.embed_tokens` beside `shared`.
-fn pair_copies(left: &mut [Pool<'_>; 2], all: [&[Logical]; 2], pairs: &mut Vec<Pair>) {
+fn pair_copies(left: &mut [Pool<'_>; 2], all: [&[Arc<Logical>]; 2], pairs: &mut Vec<Pair>) {
     for (side, other) in [(0, 1), (1, 0)] {
         let mut embeddings = all[other].iter().filter(|l| is_text_weight(l, Role::Embed));
         let (Some(shared), None) = (embeddings.next(), embeddings.next()) else { continue };
@@ -363,8 +366,8 @@ fn pair_copies(left: &mut [Pool<'_>; 2], all: [&[Logical]; 2], pairs: &mut Vec<P
 }
 
 /// The pieces of every fused tensor of one side that is left; `models` and pools are the own and the other.
-fn cut_pieces<'a>(own: &Pool<'a>, other: &Pool<'_>, models: [&Model; 2]) -> Vec<(&'a str, Vec<Logical>)> {
-    let others: BTreeMap<Place, &Logical> = other.open().into_iter().map(|l| (l.place(), l)).collect();
+fn cut_pieces<'a>(own: &Pool<'a>, other: &Pool<'_>, models: [&Model; 2]) -> Vec<(&'a str, Vec<Arc<Logical>>)> {
+    let others: BTreeMap<Place, &Logical> = other.logicals().into_iter().map(|l| (l.place(), l)).collect();
     let rows = |place: Place| others.get(&place)?.shape.first().copied();
     let cut = |logical: &Logical| {
         let usual = pieces(logical, &models[0].facts);
@@ -384,8 +387,8 @@ fn cut_pieces<'a>(own: &Pool<'a>, other: &Pool<'_>, models: [&Model; 2]) -> Vec<
             _ => usual,
         }
     };
-    let cut = own.by_name.iter().map(|(name, logical)| (*name, cut(logical)));
-    cut.filter(|(_, pieces)| !pieces.is_empty()).collect()
+    let cut = own.by_name.iter().map(|(name, logical)| (*name, cut(logical).into_iter().map(Arc::new).collect()));
+    cut.filter(|(_, pieces): &(_, Vec<_>)| !pieces.is_empty()).collect()
 }
 
 fn is_text_weight(logical: &Logical, role: Role) -> bool {

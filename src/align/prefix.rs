@@ -45,10 +45,8 @@ const DEEPEST: usize = 4;
 ///
 /// A mapping joins tensors of one component and equal shape, and covers at least half of what one side has under its
 /// prefix.
-pub fn mappings(base: &[&Logical], target: &[&Logical]) -> Vec<Mapping> {
+pub fn mappings(mut base: Vec<&Logical>, mut target: Vec<&Logical>) -> Vec<Mapping> {
     let mut found = Vec::new();
-    let mut base: Vec<&Logical> = base.to_vec();
-    let mut target: Vec<&Logical> = target.to_vec();
     while let Some(mapping) = best(&base, &target) {
         let joined: BTreeSet<String> = base.iter().map(|l| mapping.apply(&l.name)).collect();
         let present: BTreeSet<&str> = target.iter().map(|l| l.name.as_str()).collect();

@@ -121,7 +121,7 @@ fn behind_norm(
     norm: &str,
     readers: &[Role],
 ) -> Result<Vec<f64>> {
-    let find = |slot: String| members.iter().copied().find(|at| alignment.pairs[*at].target.meaning.slot == slot);
+    let find = |slot: String| members.iter().copied().find(|at| *alignment.pairs[*at].target.meaning.slot == *slot);
     let Some(gain) = find(format!("{norm}weight")) else { return Ok(Vec::new()) };
     let bias = find(format!("{norm}bias"));
     let Some(gains) = views(models, alignment, gain)? else { return Ok(Vec::new()) };
@@ -208,9 +208,9 @@ fn between_matrices(
         let bias = meaning.slot.replace(".weight", ".bias");
         let is_bias = |at: &&usize| {
             let target = &alignment.pairs[**at].target;
-            target.meaning.slot == bias && key(target) == unit && target.shape == [columns]
+            *target.meaning.slot == *bias && key(target) == unit && target.shape == [columns]
         };
-        if let Some(&bias) = members.iter().find(is_bias).filter(|_| bias != meaning.slot) {
+        if let Some(&bias) = members.iter().find(is_bias).filter(|_| *bias != *meaning.slot) {
             rescale(alignment, bias, &rows, Side::Columns);
         }
     }
@@ -228,8 +228,8 @@ enum Side {
 fn rescale(alignment: &mut Alignment, at: usize, scale: &Scale, side: Side) {
     let pair = &mut alignment.pairs[at];
     match side {
-        Side::Rows => pair.base.source.row_scale = Some(scale.clone()),
-        Side::Columns => pair.base.source.column_scale = Some(scale.clone()),
+        Side::Rows => Arc::make_mut(&mut pair.base).source.row_scale = Some(scale.clone()),
+        Side::Columns => Arc::make_mut(&mut pair.base).source.column_scale = Some(scale.clone()),
     }
     (pair.via, pair.by_name) = (Via::Mapped, false);
     alignment.rescaled.pairs += 1;

@@ -51,7 +51,7 @@ fn is_query_or_key(logical: &Logical) -> bool {
     let m = &logical.meaning;
     let of_head = match m.role {
         Role::Q | Role::K | Role::QNorm | Role::KNorm => true,
-        Role::Bias => ["q.bias", "k.bias"].contains(&m.slot.as_str()),
+        Role::Bias => ["q.bias", "k.bias"].contains(&&*m.slot),
         _ => false,
     };
     of_head && m.component == Component::Text && matches!(logical.shape.len(), 1 | 2)
@@ -62,8 +62,8 @@ fn in_other_order(pair: &Pair, side: usize, head: u64) -> Option<Pair> {
     let via = if pair.by_name { Via::Mapped } else { pair.via };
     let pair = Pair { via, by_name: false, ..pair.clone() };
     Some(match side {
-        0 => Pair { base: other_order(&pair.base, head)?, ..pair },
-        _ => Pair { target: other_order(&pair.target, head)?, ..pair },
+        0 => Pair { base: Arc::new(other_order(&pair.base, head)?), ..pair },
+        _ => Pair { target: Arc::new(other_order(&pair.target, head)?), ..pair },
     })
 }
 

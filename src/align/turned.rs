@@ -1,5 +1,7 @@
 //! Matrices that one side stores turned, (in, out), under the same name.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::model::words::Role;
 use crate::view::logical::{Logical, RowOrder, Via};
@@ -35,7 +37,7 @@ pub(super) fn orient_squares(alignment: &mut Alignment, models: [&Model; 2]) -> 
         if readable
             && likeness(models, &pair.base, &other)? > likeness(models, &pair.base, &pair.target)? + CLEARLY_MORE
         {
-            *pair = Pair { target: other, via: Via::Transposed, by_name: false, ..pair.clone() };
+            *pair = Pair { target: Arc::new(other), via: Via::Transposed, by_name: false, ..pair.clone() };
         }
     }
     Ok(())

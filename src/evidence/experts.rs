@@ -17,7 +17,7 @@ use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks, look};
+use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_both, look};
 use super::permutation::{Kind, Test};
 use super::units::{Held, Sampling};
 
@@ -112,7 +112,7 @@ pub fn run(
     sampling: &Sampling,
     monitor: &dyn Monitor,
 ) -> Result<Experts> {
-    let of = models.map(blocks);
+    let of = blocks_of_both(models);
     let [bases, targets] = of.each_ref().map(routed);
     let of_experts = || tests.iter().filter(|test| test.kind == Kind::Expert && test.layer == test.base_layer);
     let level = FOUND - (of_experts().count().max(1) as f64).log10();

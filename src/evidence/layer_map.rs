@@ -1,6 +1,7 @@
 //! Which layer of the base each layer of the target comes from, and what moved with it (methods.md, section 4).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -17,7 +18,7 @@ use crate::view::place;
 use super::finding::{Family, Finding, Supports};
 use super::part::{Kind as PartKind, PartKey, PartTest};
 use super::parts::{self, Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Matrices, blocks, default_features, look, test_of};
+use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both, default_features, look, test_of};
 use super::permutation::{Kind, Test};
 use super::units::{Features, Held, Origin, Sampling, candidates, clones};
 
@@ -125,7 +126,7 @@ pub fn run(
     sampling: &Sampling,
     monitor: &dyn Monitor,
 ) -> Result<Option<LayerMap>> {
-    let of = models.map(blocks);
+    let of = blocks_of_both(models);
     let [base, target] = [0, 1].map(|side| representatives(&of[side], component));
     if base.is_empty() || target.is_empty() {
         return Ok(None);
@@ -267,19 +268,22 @@ impl LayerMap {
     pub fn pairs(&self, models: [&Model; 2], keep: &dyn Fn(&str) -> bool) -> Vec<Pair> {
         let moved: BTreeMap<u32, u32> = self.moved().map(|(base, target)| (target, base)).collect();
         let [base, target] = models;
-        let counterpart = |logical: &Logical| {
+        let counterpart = |logical: &Arc<Logical>| {
             let layer = logical.meaning.layer.filter(|_| logical.meaning.component == self.component)?;
             let Some(Place::Layer(_)) = logical.meaning.block else { return None };
             let from = *moved.get(&layer)?;
             let place = place::Place { block: Some(Place::Layer(from)), layer: Some(from), ..logical.place() };
             let found = base.at(&place).filter(|found| found.shape == logical.shape && keep(&found.name))?;
-            Some(Pair { base: found.clone(), target: logical.clone(), via: Via::Mapped, by_name: false })
+            Some(Pair { base: Arc::new(found.clone()), target: Arc::clone(logical), via: Via::Mapped, by_name: false })
         };
         let mut out = Vec::new();
         for logical in target.logicals.iter().filter(|logical| keep(&logical.name)) {
             match counterpart(logical) {
                 Some(pair) => out.push(pair),
-                None => out.extend(pieces(logical, &target.facts).iter().filter_map(counterpart)),
+                None => {
+                    let pieces = pieces(logical, &target.facts).into_iter().map(Arc::new);
+                    out.extend(pieces.filter_map(|piece| counterpart(&piece)));
+                }
             }
         }
         out

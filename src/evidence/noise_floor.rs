@@ -6,6 +6,7 @@
 //! pass; the first that does not ends the search.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -83,7 +84,9 @@ pub fn run(
         return Ok(None);
     }
     // What needs no reading first, then the small ones: a fine-tune shows in the norms.
-    judged.sort_by_key(|(pair, record)| (!record.identical && formats(models, pair).is_some(), pair.target.elements()));
+    judged.sort_by_cached_key(|(pair, record)| {
+        (!record.identical && formats(models, pair).is_some(), pair.target.elements())
+    });
     let mut out = NoiseFloor {
         passed: true,
         calibrated: false,
@@ -169,7 +172,7 @@ fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<b
     if values.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(true);
     }
-    let is_second = |other: &&Logical| {
+    let is_second = |other: &&Arc<Logical>| {
         (other.meaning.block, other.meaning.role, &other.shape)
             == (tensor.meaning.block, tensor.meaning.role, &tensor.shape)
             && (other.dtype, other.meaning.component) == (tensor.dtype, tensor.meaning.component)

@@ -154,7 +154,7 @@ pub fn run(
                 && record.sums.nonfinite == [0, 0]
                 && record.unreadable.is_none()
         })
-        .map(|(pair, _)| [&pair.base, &pair.target])
+        .map(|(pair, _)| [&*pair.base, &*pair.target])
         .collect();
     let tasks = if full { full_tasks(&pairs) } else { fast_tasks(&pairs) };
     monitor.begin("comparing subspaces", 0);

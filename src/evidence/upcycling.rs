@@ -13,7 +13,7 @@ use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks, look};
+use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, look};
 use super::power::{Power, Probed};
 use super::units::Sampling;
 
@@ -94,7 +94,7 @@ pub fn run(
     sampling: &Sampling,
     monitor: &dyn Monitor,
 ) -> Result<Upcycling> {
-    let of = models.map(blocks);
+    let of = blocks_of_both(models);
     let [bases, targets] = of.each_ref().map(by_layer);
     let mut tasks: Vec<Task<'_, '_>> = Vec::new();
     for (&(component, layer), target) in &targets {

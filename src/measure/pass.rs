@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::align::Pair;
@@ -183,7 +184,7 @@ impl Pass<'_> {
                 jobs.extend((0..covered.len()).filter(|&i| !covered[i]).map(|i| Job::Digest(side, i)));
             }
         }
-        jobs.sort_by_key(|job| std::cmp::Reverse(self.cost(job).time));
+        jobs.sort_by_cached_key(|job| std::cmp::Reverse(self.cost(job).time));
         jobs
     }
 
@@ -293,13 +294,13 @@ impl Pass<'_> {
     }
 
     fn fold(&self, jobs: &[Job], outputs: Vec<Output>) -> Result<Measured> {
-        let mut tallies: Vec<Vec<(u64, Tally)>> = self.pairs.iter().map(|_| Vec::new()).collect();
+        let mut tallies: Vec<(usize, u64, Tally)> = Vec::with_capacity(outputs.len());
         let mut digests =
             self.models.map(|m| if self.hash { vec![[0; 32]; m.checkpoint().tensors.len()] } else { vec![] });
         for (job, output) in jobs.iter().zip(outputs) {
             match (job, output) {
                 (Job::Pair(index), Output::Pair(found, pair_digests)) => {
-                    tallies[*index] = found.into_iter().enumerate().map(|(i, t)| (i as u64, t)).collect();
+                    tallies.extend(found.into_iter().zip(0..).map(|(tally, segment)| (*index, segment, tally)));
                     let stored = Self::stored(&self.pairs[*index]);
                     for (side, (at, digest)) in
                         stored.into_iter().flatten().zip(pair_digests.into_iter().flatten()).enumerate()
@@ -307,15 +308,16 @@ impl Pass<'_> {
                         digests[side][at] = digest;
                     }
                 }
-                (Job::Segment(index, values), Output::Segment(tally)) => tallies[*index].push((values.start, tally)),
+                (Job::Segment(index, values), Output::Segment(tally)) => tallies.push((*index, values.start, tally)),
                 (Job::Digest(side, index), Output::Digest(digest)) => digests[*side][*index] = digest,
                 _ => {}
             }
         }
-        let records = self.pairs.iter().zip(tallies).map(|(pair, mut found)| {
-            found.sort_by_key(|(start, _)| *start);
-            let tallies = found.into_iter().map(|(_, tally)| tally);
-            let mut record = settled(pair, tallies, digests.each_ref().map(Vec::as_slice), self.unreadable(pair));
+        tallies.sort_by_key(|(index, start, _)| (*index, *start));
+        let mut tallies = tallies.into_iter().peekable();
+        let records = self.pairs.iter().enumerate().map(|(index, pair)| {
+            let own = std::iter::from_fn(|| tallies.next_if(|(of, ..)| *of == index).map(|(.., tally)| tally));
+            let mut record = settled(pair, own, digests.each_ref().map(Vec::as_slice), self.unreadable(pair));
             record.identical = self.is_identical(pair, &digests, record.identical)?;
             Ok(record)
         });
@@ -325,7 +327,7 @@ impl Pass<'_> {
     /// Whether a pair is stored in tensors of equal dtype, shape and bytes. `summed_equal`: what the sums saw.
     fn is_identical(&self, pair: &Pair, digests: &[Vec<Digest>; 2], summed_equal: bool) -> Result<bool> {
         let [Some(base), Some(target)] = [(0, &pair.base), (1, &pair.target)]
-            .map(|(side, logical): (usize, &Logical)| self.models[side].stored_tensors(logical))
+            .map(|(side, logical): (usize, &Arc<Logical>)| self.models[side].stored_tensors(logical))
         else {
             return Ok(false);
         };

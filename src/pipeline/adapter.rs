@@ -4,6 +4,7 @@
 //! base it was trained on: tensors saved along, trained copies of whole tensors, DoRA's magnitudes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::align::{Alignment, Pair};
 use crate::error::{Result, quoted};
@@ -279,7 +280,7 @@ impl<'a> Adaptation<'a> {
 fn pair(base: &Logical, dtype: Dtype) -> Pair {
     let source = Source { origin: Origin::Adapted, ..base.source.clone() };
     let target = Logical { dtype, stored_shape: base.shape.clone(), source, ..base.clone() };
-    Pair { base: base.clone(), target, via: Via::Mapped, by_name: false }
+    Pair { base: Arc::new(base.clone()), target: Arc::new(target), via: Via::Mapped, by_name: false }
 }
 
 /// The first few of some words.

@@ -44,7 +44,7 @@ use super::structure::Structure;
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Monitor) -> Result<Compare> {
-    let (mut base, mut target) = (Model::with_tokenizer(base), Model::with_tokenizer(target));
+    let (mut base, mut target) = rayon::join(|| Model::with_tokenizer(base), || Model::with_tokenizer(target));
     let alignment = aligned([&base, &target], options)?;
     for pair in &alignment.pairs {
         base.adopt(&pair.base);
@@ -164,13 +164,17 @@ impl Comparison<'_> {
             verdict.reasons.splice(0..0, adaptation.reasons(decision.label, self.alignment));
         }
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
-        let own = |side: usize| (self.options.hash == Hashing::Sha256).then_some(digests[side]);
+        let own = |side: usize| {
+            let digests = (self.options.hash == Hashing::Sha256).then_some(digests[side]);
+            summary::checkpoint(self.models[side], digests)
+        };
+        let (base, target) = rayon::join(|| own(0), || own(1));
         Compare {
             schema: "wcmp.compare/1",
             wcmp: summary::VERSION,
             settings: self.settings(),
-            base: summary::checkpoint(self.models[0], own(0)),
-            target: summary::checkpoint(self.models[1], own(1)),
+            base,
+            target,
             name_mapping: self.alignment.name_mapping.clone(),
             coverage: summary::coverage(figures::coverage(self.alignment, &everything)),
             similarity: summary::similarity(&similarity),
@@ -375,10 +379,7 @@ impl Comparison<'_> {
         let changes = self.adaptation.as_ref().map(Adaptation::measurements).unwrap_or_default();
         let mut rows: Vec<TensorRow> =
             measurements.iter().chain(&mapped).chain(&changes).map(|m| summary::tensor(m, digests)).collect();
-        rows.sort_by(|a, b| {
-            let key = |row: &TensorRow| (row.name.target.clone().into_bytes(), row.name.base.clone().into_bytes());
-            key(a).cmp(&key(b))
-        });
+        rows.sort_by(|a, b| (&a.name.target, &a.name.base).cmp(&(&b.name.target, &b.name.base)));
         rows
     }
 
@@ -510,7 +511,7 @@ fn components(model: &Model) -> Vec<Component> {
 pub(super) fn leading_component(model: &Model) -> Option<Component> {
     let size = |c: Component| {
         let of = model.logicals.iter().filter(|l| l.meaning.component == c);
-        of.map(Logical::elements).sum::<u64>()
+        of.map(|l| l.elements()).sum::<u64>()
     };
     let components = components(model);
     let text = components.iter().copied().find(|c| *c == Component::Text);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::align::shared::{Shared, shared};
 use crate::align::{Alignment, Pair};
@@ -104,14 +105,14 @@ impl<'a> Plan<'a> {
         let shared = shared(alignments);
         let mut between = Vec::new();
         for tensor in &shared.tensors {
-            let sides: Vec<(usize, &Logical)> =
+            let sides: Vec<(usize, &Arc<Logical>)> =
                 shared.bases.iter().zip(tensor).map(|(&base, &at)| (base, &alignments[base].pairs[at].base)).collect();
             let group = pairs[shared.bases[0]][tensor[0]].0;
             between.push((group, groups[group].len()));
             for (i, (first, base)) in sides.iter().enumerate() {
                 for (second, other) in &sides[i + 1..] {
                     let pair =
-                        Pair { base: (*base).clone(), target: (*other).clone(), via: Via::Stored, by_name: false };
+                        Pair { base: Arc::clone(base), target: Arc::clone(other), via: Via::Stored, by_name: false };
                     groups[group].push(Duo { models: [*first, *second], pair: Cow::Owned(pair) });
                 }
             }
@@ -139,7 +140,7 @@ impl<'a> Plan<'a> {
             }
             let count = bases.len() * bases.len().saturating_sub(1) / 2;
             let between: Vec<&Record> = measured.records[group][first..first + count].iter().collect();
-            let target = &pairs[0].target;
+            let target: &Logical = &pairs[0].target;
             tensors.push((target, FamilyTensor { with_target, between, elements: target.elements() }));
         }
         Family { bases: bases.clone(), tensors }

@@ -1,6 +1,9 @@
 //! A checkpoint as a set of logical tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use crate::error::{Error, Result, quoted};
 use crate::format::adapter::Adapter;
@@ -25,7 +28,7 @@ pub struct Model {
     /// The files.
     pub opened: Opened,
     /// Logical tensors, sorted by name bytes.
-    pub logicals: Vec<Logical>,
+    pub logicals: Vec<Arc<Logical>>,
     /// What its fused tensors need to be cut.
     pub facts: Facts,
     /// Its tokenizer, where it was asked for and is there.
@@ -33,7 +36,7 @@ pub struct Model {
     /// Matrices that several stored tensors make up.
     pub quantised: Quantised,
     /// Matrices of single roles, cut out of fused tensors where need be, by place.
-    places: BTreeMap<Place, Logical>,
+    places: BTreeMap<Place, Arc<Logical>>,
 }
 
 impl Model {
@@ -52,7 +55,8 @@ impl Model {
         // llama.cpp adds the 1 to gains and takes gate and up apart when it converts.
         facts.zero_centred_gains &= opened.checkpoint.format != Format::Gguf;
         facts.interleaved_experts &= opened.checkpoint.format != Format::Gguf;
-        let cut = logicals.iter().flat_map(|l| pieces(l, &facts));
+        let logicals: Vec<Arc<Logical>> = logicals.into_iter().map(Arc::new).collect();
+        let cut = logicals.iter().flat_map(|l| pieces(l, &facts)).map(Arc::new);
         let places = cut.chain(logicals.iter().cloned()).map(|l| (l.place(), l)).collect();
         Self { opened, logicals, facts, tokenizer: None, quantised, places }
     }
@@ -65,18 +69,18 @@ impl Model {
 
     /// The tensor at a place, as it is stored or cut out of a fused one.
     pub fn at(&self, place: &Place) -> Option<&Logical> {
-        self.places.get(place)
+        self.places.get(place).map(Arc::as_ref)
     }
 
     /// The logical tensor of that name.
     pub fn named(&self, name: &str) -> Option<&Logical> {
         let at = self.logicals.binary_search_by(|logical| logical.name.as_bytes().cmp(name.as_bytes())).ok()?;
-        self.logicals.get(at)
+        self.logicals.get(at).map(Arc::as_ref)
     }
 
     /// Takes over how a tensor turned out to be read when it was held against the other side; not that some tokens were
     /// left out.
-    pub fn adopt(&mut self, logical: &Logical) {
+    pub fn adopt(&mut self, logical: &Arc<Logical>) {
         if logical.is_cut_by_token() {
             return;
         }
@@ -88,7 +92,7 @@ impl Model {
 
     /// All places that hold a tensor, cut out of fused ones or not.
     pub fn places(&self) -> impl Iterator<Item = (&Place, &Logical)> {
-        self.places.iter()
+        self.places.iter().map(|(place, logical)| (place, &**logical))
     }
 
     /// What was found on disk.
@@ -155,7 +159,7 @@ impl Model {
 
     /// Number of logical elements.
     pub fn parameters(&self) -> u64 {
-        self.logicals.iter().map(Logical::elements).sum()
+        self.logicals.iter().map(|logical| logical.elements()).sum()
     }
 }
 
@@ -244,9 +248,11 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
         let meaning = namer.meaning(name, shape, tensor.dtype);
         // A factor of a change is not the matrix of its module.
         let is_factor = opened.adapter.is_some() && !in_base.contains_key(&at);
-        if is_factor { Meaning { role: Role::Other, slot: name.to_owned(), ..meaning } } else { meaning }
+        if is_factor { Meaning { role: Role::Other, slot: name.into(), ..meaning } } else { meaning }
     };
     let mut out: Vec<Logical> = plain()
+        .collect::<Vec<_>>()
+        .into_par_iter()
         .map(|(at, tensor)| match opened.gguf_header(tensor.file) {
             None => stored(meaning(at, tensor, &tensor.shape), at, tensor, &tensor.shape),
             Some(metadata) => {

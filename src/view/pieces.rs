@@ -198,7 +198,7 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
         (_, true) => vec![columns, rows],
         (_, false) => vec![rows, columns],
     };
-    let slot = logical.meaning.slot.replacen("experts.", "", 1);
+    let slot: Arc<str> = logical.meaning.slot.replacen("experts.", "", 1).into();
     let class = if is_bias { Class::Vector } else { logical.meaning.class };
     let piece = |expert: u64| {
         let index = u32::try_from(expert).ok()?;
@@ -268,7 +268,7 @@ pub fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
 fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     let (heads, (key, value)) = (facts.heads?, facts.low_rank_head?);
     let head = key.checked_add(value)?;
-    let is_whole = logical.meaning.slot == "kv_b.weight" && heads.checked_mul(head)? == split_shape(logical).0;
+    let is_whole = &*logical.meaning.slot == "kv_b.weight" && heads.checked_mul(head)? == split_shape(logical).0;
     if !is_whole || heads > MOST_HEADS {
         return None;
     }
@@ -326,7 +326,7 @@ fn split_shape(logical: &Logical) -> (u64, u64) {
 
 /// The rows `runs` of `whole`, with `word` in the place of `fused` in its slot; a piece of a bias is a bias.
 pub(super) fn piece(whole: &Logical, fused: &str, word: &str, role: Role, runs: Vec<Run>) -> Logical {
-    let slot = whole.meaning.slot.replacen(fused, word, 1);
+    let slot = whole.meaning.slot.replacen(fused, word, 1).into();
     let rows: u64 = runs.iter().map(|r| r.count).sum();
     let is_vector = whole.shape.len() == 1;
     let (_, columns) = split_shape(whole);
@@ -365,7 +365,7 @@ mod tests {
 
     /// Slots and shapes of the pieces.
     fn slots(pieces: &[Logical]) -> Vec<(&str, &[u64])> {
-        pieces.iter().map(|piece| (piece.meaning.slot.as_str(), piece.shape.as_slice())).collect()
+        pieces.iter().map(|piece| (&*piece.meaning.slot, piece.shape.as_slice())).collect()
     }
 
     fn starts(piece: &Logical) -> Vec<u64> {
@@ -393,7 +393,7 @@ mod tests {
         for (name, shape, leaf) in [("weight", &[18, 5][..], 5), ("bias", &[18], 1)] {
             let grouped = pieces(&logical(&format!("transformer.h.0.attention.query_key_value.{name}"), shape), &facts);
             assert_eq!(starts(&grouped[1]), [3, 12], "{name}");
-            assert_eq!(grouped[2].meaning.slot, format!("v.{name}"));
+            assert_eq!(*grouped[2].meaning.slot, *format!("v.{name}"));
             assert_eq!(grouped[0].elements(), 6 * leaf);
         }
         let joined = pieces(&logical("blk.0.attn_qkv.bias", &[18]), &facts);

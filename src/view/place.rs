@@ -1,5 +1,7 @@
 //! Place of a tensor in a model, whatever its naming scheme.
 
+use std::sync::Arc;
+
 use crate::model::name::Meaning;
 use crate::model::words::{Block, Component};
 
@@ -19,7 +21,7 @@ pub struct Place {
     /// Whether it belongs to a shared expert.
     pub shared_expert: bool,
     /// Scheme-independent name inside the block.
-    pub slot: String,
+    pub slot: Arc<str>,
 }
 
 impl Place {

@@ -84,7 +84,7 @@ pub fn reordered(piece: &Logical, order: Order) -> Option<Logical> {
 
 /// The place of a piece of a fused tensor.
 pub fn place_of(logical: &Logical, role: Role) -> Place {
-    Place { slot: logical.meaning.slot.replacen("qkv", role.word(), 1), ..logical.place() }
+    Place { slot: logical.meaning.slot.replacen("qkv", role.word(), 1).into(), ..logical.place() }
 }
 
 fn total([query, key]: Sizes) -> Option<u64> {

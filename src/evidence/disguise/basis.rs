@@ -122,7 +122,7 @@ pub(super) fn gain(model: &Model, component: Component, block: Block, slots: &[&
         layer,
         expert: None,
         shared_expert: false,
-        slot: slot.to_owned(),
+        slot: slot.into(),
     };
     let Some(found) = slots.iter().find_map(|slot| model.at(&place(slot))) else { return Ok(None) };
     if found.shape.len() != 1 || model.unreadable(found).is_some() {

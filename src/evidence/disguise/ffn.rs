@@ -270,7 +270,7 @@ fn all_written(bases: &[Basis; 2], down: &Both<'_>) -> Result<Option<[Held; 2]>>
 
 /// The biases of the matched units, of the matrix `first` that reads the stream.
 fn biases_alike(models: [&Model; 2], first: &Logical, matched: &Matched) -> Result<Option<Witness>> {
-    let place = Place { slot: first.meaning.slot.replace(".weight", ".bias"), ..first.place() };
+    let place = Place { slot: first.meaning.slot.replace(".weight", ".bias").into(), ..first.place() };
     let mut sides = Vec::new();
     for model in models {
         let bias = model.at(&place).filter(|bias| bias.shape.len() == 1 && model.unreadable(bias).is_none());

@@ -120,7 +120,7 @@ pub(super) fn tensor<'a>(model: &'a Model, component: Component, layer: u32, slo
         layer: Some(layer),
         expert: None,
         shared_expert: false,
-        slot: slot.to_owned(),
+        slot: slot.into(),
     };
     model.at(&place).filter(|found| found.shape.len() == 2 && model.unreadable(found).is_none())
 }

@@ -21,7 +21,7 @@ use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{self, Part, PartKey};
 use super::pca::evenly_spaced;
-use super::permutation::blocks::{BlockKey, Matrices, blocks};
+use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
 use super::permutation::{Form, Kind, Permutation, Setting, Skipped, Test};
 use super::tokens::{embedding, shared_tokens};
 
@@ -113,7 +113,7 @@ pub struct Disguises {
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn run(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises> {
-    let of = setting.models.map(blocks);
+    let of = blocks_of_both(setting.models);
     let (open, attentions) = (open_blocks(direct, &of), open_attentions(direct));
     let mut out = Disguises::default();
     if open.is_empty() && attentions.is_empty() {

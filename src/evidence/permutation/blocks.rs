@@ -53,6 +53,12 @@ pub struct Matrices<'a> {
     pub by_column: Option<&'a Logical>,
 }
 
+/// The [`blocks`] of both models.
+pub fn blocks_of_both<'a>([base, target]: [&'a Model; 2]) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
+    let (base, target) = rayon::join(|| blocks(base), || blocks(target));
+    [base, target]
+}
+
 /// Feed-forward blocks and experts of a model, by layer; fused matrices are cut.
 pub fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
     let mut out: BTreeMap<BlockKey, Matrices<'_>> = BTreeMap::new();
@@ -112,7 +118,7 @@ struct Tested {
 
 /// Tests every block that both models have.
 pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<Vec<Outcome>> {
-    let of = setting.models.map(blocks);
+    let of = blocks_of_both(setting.models);
     let both: Vec<Both<'_>> = of[1]
         .iter()
         .filter_map(|(key, target)| of[0].get(key).map(|base| Both { key, sides: [base, target] }))

@@ -85,7 +85,7 @@ const LARGE: f64 = 0.05;
 
 fn are_large(setting: &Setting<'_>, pairs: &[&Aligned]) -> bool {
     let matrices = setting.models[1].logicals.iter().filter(|l| l.meaning.class == Class::Matrix);
-    let all: u64 = matrices.map(Logical::elements).sum();
+    let all: u64 = matrices.map(|l| l.elements()).sum();
     let these: u64 = pairs.iter().map(|pair| pair.target.elements()).sum();
     these as f64 >= LARGE * all as f64
 }

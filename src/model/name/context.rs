@@ -1,6 +1,6 @@
 //! What only all names together tell: traits of the naming scheme, stages, prediction layers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::path::{Grammar, Half, Path, is_known_word};
 use crate::model::config::Config;
@@ -143,11 +143,12 @@ impl Context {
         let mut evidence = [false; 5];
         let mut hinted = BTreeSet::new();
         let mut last_of_stage: BTreeMap<(usize, u32), u32> = BTreeMap::new();
+        let mut known = HashSet::new();
         for name in names {
             let path = Path::new(name, context.grammar);
             let at = group(path.hint);
             hinted.extend(path.hint);
-            for segment in name.split('.') {
+            for segment in name.split('.').filter(|segment| known.insert((at, *segment))) {
                 if let Some(mark) = MARKS.iter().position(|word| *word == segment) {
                     seen[at] |= 1 << mark;
                 }

@@ -12,6 +12,9 @@ mod tests;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use self::context::{Context, Trait};
 use self::path::{Half, Leaf, Path};
@@ -38,7 +41,7 @@ pub struct Meaning {
     /// Name inside the block, the same in every naming scheme: `q.weight`, `norm:pre_mlp.weight`,
     /// `experts.gate_up.weight` (all experts in one tensor). Component, block, layer, expert, shared_expert and slot
     /// together name one tensor of a checkpoint.
-    pub slot: String,
+    pub slot: Arc<str>,
     /// How it counts as evidence, by role, shape and dtype; constants show only in values.
     pub class: Class,
 }
@@ -76,7 +79,7 @@ impl Namer {
         let normalizations = statistics.collect();
         let context = Context::new(&names, config);
         let mut namer = Self { context, normalizations, crowded: HashSet::new() };
-        let mut all: Vec<[u64; 2]> = names.iter().map(|name| namer.places(name)).collect();
+        let mut all: Vec<[u64; 2]> = names.par_iter().map(|name| namer.places(name)).collect();
         all.sort_unstable();
         all.dedup();
         // A whole name may be the slot of another tensor, which then needs its own whole name too.
@@ -97,7 +100,7 @@ impl Namer {
     pub fn meaning(&self, name: &str, shape: &[u64], dtype: Dtype) -> Meaning {
         let (mut meaning, open) = self.read(name);
         if self.crowded.contains(&place(&meaning)) {
-            meaning.slot = name.to_owned();
+            meaning.slot = name.into();
         }
         let wide_axes = shape.iter().filter(|&&axis| axis > 1).count();
         let is_table = matches!(dtype.kind(), Kind::Integer | Kind::Boolean);
@@ -125,7 +128,7 @@ impl Namer {
     fn places(&self, name: &str) -> [u64; 2] {
         let (mut meaning, _) = self.read(name);
         let own = place(&meaning);
-        meaning.slot = name.to_owned();
+        meaning.slot = name.into();
         [own, place(&meaning)]
     }
 
@@ -178,7 +181,7 @@ impl Namer {
             role,
             expert: path.expert,
             shared_expert: path.shared || rule.is_some_and(|rule| rule.slot.starts_with("shared:")),
-            slot: self.slot(&path, component, rule, role, prediction.unwrap_or(0)),
+            slot: self.slot(&path, component, rule, role, prediction.unwrap_or(0)).into(),
             class: Class::Vector,
         };
         (meaning, open)
@@ -360,7 +363,7 @@ fn unknown(component: Component, name: &str) -> Meaning {
         role: Role::Other,
         expert: None,
         shared_expert: false,
-        slot: name.to_owned(),
+        slot: name.into(),
         class: Class::Vector,
     }
 }

@@ -273,10 +273,14 @@ fn find_loose_number(segments: &[&str]) -> Option<(usize, Option<u32>)> {
     }
 }
 
+/// As many segments as most names have.
+const USUAL_SEGMENTS: usize = 12;
+
 impl<'a> Path<'a> {
     /// Takes `name` apart.
     pub(super) fn new(name: &'a str, grammar: Grammar) -> Self {
-        let mut segments: Vec<&str> = name.split('.').collect();
+        let mut segments: Vec<&str> = Vec::with_capacity(USUAL_SEGMENTS);
+        segments.extend(name.split('.'));
         let leaf = match segments.last().copied() {
             Some("weight" | "gamma") => Leaf::Weight,
             Some("bias" | "beta") => Leaf::Bias,

@@ -1,5 +1,7 @@
 //! Which matrix of the base each change is for.
 
+use std::sync::Arc;
+
 use crate::format::adapter::{Form, LoraModule};
 use crate::model::checkpoint::Format;
 use crate::model::dtype::Dtype;
@@ -82,7 +84,7 @@ impl Finder<'_> {
 
     /// The embedding, where the base has no output head of its own and the change is for that.
     fn tied(&self, meaning: &Meaning) -> Option<&Logical> {
-        let mut text = self.base.logicals.iter().filter(|l| l.meaning.component == Component::Text);
+        let mut text = self.base.logicals.iter().map(Arc::as_ref).filter(|l| l.meaning.component == Component::Text);
         let has_head = text.clone().any(|l| l.meaning.role == Role::LmHead);
         let is_embedding = |l: &&Logical| (l.meaning.role, l.meaning.block) == (Role::Embed, Some(Block::Embedding));
         if meaning.role == Role::LmHead && !has_head { text.find(is_embedding) } else { None }

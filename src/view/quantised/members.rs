@@ -108,17 +108,34 @@ const FOREIGN: &[(&[&str], &str)] = &[
 /// Groups the tensors by stem, sorted; stems with no more than a weight are left out.
 pub(super) fn by_stem(tensors: &[TensorInfo]) -> BTreeMap<&str, Group> {
     let mut stems: BTreeMap<&str, Group> = BTreeMap::new();
+    let mut weights = Vec::new();
     for (at, tensor) in tensors.iter().enumerate() {
-        let endings = ENDINGS.iter().filter_map(|(ending, member)| Some((tensor.name.strip_suffix(ending)?, *member)));
-        if let Some((stem, member)) = endings.min_by_key(|(stem, _)| stem.len()) {
-            let group = stems.entry(stem).or_default();
-            group.members.insert(member, at);
-            group.is_stack |= member == "blocks";
+        match ending(&tensor.name) {
+            None => {}
+            // Of most tensors: only those beside others are looked at.
+            Some((stem, "weight")) => weights.push((stem, at)),
+            Some((stem, member)) => {
+                let group = stems.entry(stem).or_default();
+                group.members.insert(member, at);
+                group.is_stack |= member == "blocks";
+            }
+        }
+    }
+    for (stem, at) in weights {
+        if let Some(group) = stems.get_mut(stem) {
+            group.members.insert("weight", at);
         }
     }
     add_stacks(tensors, &mut stems);
-    stems.retain(|_, group| group.members.len() > 1 || !group.members.contains_key("weight"));
     stems
+}
+
+/// Stem of a name, and what the tensor is for, by the longest ending that it has.
+fn ending(name: &str) -> Option<(&str, &'static str)> {
+    let last = name.as_bytes().last();
+    let endings = ENDINGS.iter().filter(|(ending, _)| ending.as_bytes().last() == last);
+    let endings = endings.filter_map(|(ending, member)| Some((name.strip_suffix(ending)?, *member)));
+    endings.min_by_key(|(stem, _)| stem.len())
 }
 
 /// Stacks of experts: "X" in 8-bit floats beside "X_scale" or "X_scale_inv".

@@ -5,6 +5,7 @@
 //! seeded changes of its bytes, so that the targets are exercised without nightly.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use wcmp::format::bytes::Io;
 use wcmp::format::gguf::{declared_base, join_splits, norm_offset, parse_gguf, row_order, tiled, to_config, tokens};
@@ -35,7 +36,7 @@ fn open(files: &[(&str, &[u8])]) {
 /// Reads the first and the last row of every tensor, and of every piece of a fused one.
 fn read_rows(model: &Model) {
     let pieces = model.logicals.iter().flat_map(|logical| pieces(logical, &model.facts));
-    for logical in model.logicals.iter().cloned().chain(pieces.take(PIECES)) {
+    for logical in model.logicals.iter().cloned().chain(pieces.map(Arc::new).take(PIECES)) {
         let Ok(view) = model.view(&logical) else { continue };
         let (rows, columns) = (view.rows(), view.columns());
         if rows > 0 && columns <= COLUMNS {
