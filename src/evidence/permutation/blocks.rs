@@ -182,27 +182,27 @@ fn experts_as_units<'a>(
             groups.entry((test.component, layer)).or_insert(test.group);
         }
     }
-    let mut out = Vec::new();
-    for ((component, layer), group) in groups {
+    let of_layer = |(component, layer), group| {
         setting.monitor.check()?;
         let first = both.partition_point(|b| (b.key.layer, b.key.component) < (layer, component));
         let of_layer = both[first..].iter().take_while(|b| (b.key.layer, b.key.component) == (layer, component));
         let alike = of_layer.into_iter().find(|b| b.key.expert.is_some());
-        let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else { continue };
+        let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else { return Ok(None) };
         let views = [0, 1].map(|side| experts_of(setting.models[side], &of[side], component, layer, alike));
         let [base, target] = views;
         let (base, target) = (base?, target?);
         let (Some(base), Some(target)) = (stack(&base, &setting.sampling), stack(&target, &setting.sampling)) else {
-            continue;
+            return Ok(None);
         };
         let pair = Pair { base: &base, target: &target };
-        if let Ok(block) = block_test(pair, None, &setting.sampling, false)? {
-            let test = test_of(&block, [base.units(), target.units()], Kind::Expert, component, [layer, layer]);
-            let name = Some(format!("experts of layer {layer}"));
-            out.push(Outcome { test: Test { name, group, ..test }, part: None });
-        }
-    }
-    Ok(out)
+        let Ok(block) = block_test(pair, None, &setting.sampling, false)? else { return Ok(None) };
+        let test = test_of(&block, [base.units(), target.units()], Kind::Expert, component, [layer, layer]);
+        let name = Some(format!("experts of layer {layer}"));
+        Ok(Some(Outcome { test: Test { name, group, ..test }, part: None }))
+    };
+    let found: Vec<Result<Option<Outcome>>> =
+        groups.into_par_iter().map(|(place, group)| of_layer(place, group)).collect();
+    found.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// The matrices of the routed experts of a layer that are of the role and shape of `alike`, in the order of experts.

@@ -18,8 +18,8 @@ use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{self, PartKey, PartTest};
 use super::power::{Power, Probed};
-use super::units::Sampling;
 use super::units::block::LOOKS;
+use super::units::{FixedPoints, Sampling};
 
 words! {
     /// What the units of a test are.
@@ -240,6 +240,40 @@ pub struct Setting<'a> {
 pub struct Outcome {
     test: Test,
     part: Option<PartKey>,
+}
+
+/// What was tested, in its order; what could not be goes to `skipped`.
+fn outcomes(
+    tested: Vec<Result<std::result::Result<Outcome, Skipped>>>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Outcome>> {
+    let mut out = Vec::new();
+    for result in tested {
+        match result? {
+            Ok(outcome) => out.push(outcome),
+            Err(why) => skipped.push(why),
+        }
+    }
+    Ok(out)
+}
+
+/// The direct test of units that belong to no layer, in a group of its own to be given.
+fn direct(found: &FixedPoints, kind: Kind, component: Component, name: String) -> Test {
+    Test {
+        kind,
+        form: Form::Direct,
+        component,
+        layer: None,
+        base_layer: None,
+        expert: None,
+        name: Some(name),
+        units: [found.units; 2],
+        probes: found.probes.len(),
+        hits: found.hits,
+        log10_p: found.log10_p,
+        exact: true,
+        group: 0,
+    }
 }
 
 /// Runs the direct form on feed-forward blocks, experts and rows, and the residual form. Uses the current rayon pool.

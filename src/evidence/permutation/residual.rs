@@ -16,7 +16,7 @@ use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
 use crate::view::reader::View;
 
-use super::{Form, Kind, Outcome, Setting, Skipped, Test};
+use super::{Kind, Outcome, Setting, Skipped, Test, direct, outcomes};
 
 /// The matrices of one part that have a residual side, pairs of base and target.
 struct Part<'a> {
@@ -71,15 +71,7 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
             why: "no attention, embedding or output head of one width on both sides".to_owned(),
         });
     }
-    let tested: Vec<Result<std::result::Result<Outcome, Skipped>>> =
-        parts.par_iter().map(|part| test(setting, part)).collect();
-    let mut out = Vec::new();
-    for result in tested {
-        match result? {
-            Ok(outcome) => out.push(outcome),
-            Err(why) => skipped.push(why),
-        }
-    }
+    let mut out = outcomes(parts.par_iter().map(|part| test(setting, part)).collect(), skipped)?;
     for (group, outcome) in out.iter_mut().enumerate() {
         outcome.test.group = group;
     }
@@ -116,24 +108,11 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
     }
     match fixed_point_test(&base, &target, &probes)? {
         Err(why) => skip(why.to_string()),
-        Ok(found) => Ok(Ok(Outcome {
-            test: Test {
-                kind: Kind::Residual,
-                form: Form::Direct,
-                component: part.key.component,
-                layer: part.key.layer,
-                base_layer: part.key.layer,
-                expert: None,
-                name: Some(name),
-                units: [base.units(), target.units()],
-                probes: found.probes.len(),
-                hits: found.hits,
-                log10_p: found.log10_p,
-                exact: true,
-                group: 0,
-            },
-            part: Some(part.key.clone()),
-        })),
+        Ok(found) => {
+            let layer = part.key.layer;
+            let test = direct(&found, Kind::Residual, part.key.component, name);
+            Ok(Ok(Outcome { test: Test { layer, base_layer: layer, ..test }, part: Some(part.key.clone()) }))
+        }
     }
 }
 

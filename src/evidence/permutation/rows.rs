@@ -13,7 +13,7 @@ use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
 
-use super::{Form, Kind, Outcome, Setting, Skipped, Test};
+use super::{Kind, Outcome, Setting, Skipped, direct, outcomes};
 
 /// Words in the last segments of a name whose rows are classes or tokens: they carry identities.
 const ROWS_WITH_IDENTITY: [&str; 6] = ["classifier", "score", "head", "decoder", "predictions", "codebook"];
@@ -124,16 +124,7 @@ fn test_all<'a>(
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<Outcome>> {
     let pairs: Vec<&Aligned> = pairs.collect();
-    let tested: Vec<Result<std::result::Result<Outcome, Skipped>>> =
-        pairs.par_iter().map(|pair| test(setting, pair)).collect();
-    let mut out = Vec::new();
-    for result in tested {
-        match result? {
-            Ok(outcome) => out.push(outcome),
-            Err(why) => skipped.push(why),
-        }
-    }
-    Ok(out)
+    outcomes(pairs.par_iter().map(|pair| test(setting, pair)).collect(), skipped)
 }
 
 fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Outcome, Skipped>> {
@@ -162,24 +153,10 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
     }
     match fixed_point_test(&base, &target, &probes)? {
         Err(why) => skip(why.to_string()),
-        Ok(found) => Ok(Ok(Outcome {
-            test: Test {
-                kind: Kind::Rows,
-                form: Form::Direct,
-                component: pair.target.meaning.component,
-                layer: None,
-                base_layer: None,
-                expert: None,
-                name: Some(pair.target.name.clone()),
-                units: [base.units(), target.units()],
-                probes: found.probes.len(),
-                hits: found.hits,
-                log10_p: found.log10_p,
-                exact: true,
-                group: 0,
-            },
-            part: part_of(&pair.target),
-        })),
+        Ok(found) => {
+            let test = direct(&found, Kind::Rows, pair.target.meaning.component, pair.target.name.clone());
+            Ok(Ok(Outcome { test, part: part_of(&pair.target) }))
+        }
     }
 }
 
