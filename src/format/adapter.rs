@@ -7,6 +7,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, quoted};
@@ -92,7 +93,7 @@ pub fn parse_adapter(
     (config, raw): (&Path, &Map<String, Value>),
     (weights, tensors): (&Path, &[TensorInfo]),
 ) -> Result<Adapter> {
-    let settings = Settings { config: raw };
+    let settings = Settings::new(raw);
     match settings.text("peft_type") {
         Some("LORA") => {}
         Some(other) => {
@@ -194,8 +195,8 @@ fn module_of(
         return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected no empty axis)"));
     }
     let path = module.trim_end_matches(".base_layer");
-    let stated = settings.of_module(path, "rank_pattern", "r");
-    let alpha = settings.of_module(path, "alpha_pattern", "lora_alpha").ok_or("has no lora_alpha in the config")?;
+    let stated = settings.of_module(path, &settings.ranks, "r");
+    let alpha = settings.of_module(path, &settings.alphas, "lora_alpha").ok_or("has no lora_alpha in the config")?;
     let parameters = settings.parameters(module);
     let experts = match stated {
         Some(rank) if !parameters.is_empty() => experts(rows_of_a, rank),
@@ -230,9 +231,64 @@ fn experts(rows: u64, rank: f64) -> u64 {
 /// adapter_config.json.
 struct Settings<'a> {
     config: &'a Map<String, Value>,
+    ranks: Vec<Pattern<'a>>,
+    alphas: Vec<Pattern<'a>>,
 }
 
-impl Settings<'_> {
+/// A number for the modules whose paths a key fits.
+struct Pattern<'a> {
+    key: &'a str,
+    form: Key,
+    number: Option<f64>,
+}
+
+/// How a key is read.
+enum Key {
+    /// The end of a path.
+    Names,
+    Expression(Regex),
+    /// As nothing.
+    Unread,
+}
+
+/// Regular expressions that are read of a list: every one is tried on every module.
+const MOST_EXPRESSIONS: usize = 256;
+
+/// Largest automaton of a pattern, in bytes; that of a hundred names is smaller.
+const LARGEST_EXPRESSION: usize = 1 << 20;
+
+impl<'a> Pattern<'a> {
+    /// PEFT matches `(.*\.)?(key)$` from the start of a path (peft.utils.other, get_pattern_key).
+    fn list(config: &'a Map<String, Value>, name: &str) -> Vec<Self> {
+        let mut read = 0;
+        let mut form = |key: &str| {
+            if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
+                return Key::Names;
+            }
+            read += 1;
+            let whole = format!(r"^(?:.*\.)?(?:{key})$");
+            let expression = RegexBuilder::new(&whole).size_limit(LARGEST_EXPRESSION).build();
+            expression.ok().filter(|_| read <= MOST_EXPRESSIONS).map_or(Key::Unread, Key::Expression)
+        };
+        let listed = config.get(name).and_then(Value::as_object).into_iter().flatten();
+        listed.map(|(key, number)| Self { key, form: form(key), number: number.as_f64() }).collect()
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        match &self.form {
+            Key::Names => is_end(path, self.key),
+            Key::Expression(expression) => expression.is_match(path),
+            Key::Unread => false,
+        }
+    }
+}
+
+impl<'a> Settings<'a> {
+    fn new(config: &'a Map<String, Value>) -> Self {
+        let [ranks, alphas] = ["rank_pattern", "alpha_pattern"].map(|name| Pattern::list(config, name));
+        Self { config, ranks, alphas }
+    }
+
     fn text(&self, key: &str) -> Option<&str> {
         self.config.get(key).and_then(Value::as_str)
     }
@@ -241,11 +297,10 @@ impl Settings<'_> {
         self.config.get(key).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// The number for a module: of the pattern that fits the end of its path, else the general one.
-    fn of_module(&self, path: &str, pattern: &str, general: &str) -> Option<f64> {
-        let patterns = self.config.get(pattern).and_then(Value::as_object);
-        let own = patterns.into_iter().flatten().find(|(key, _)| is_end(path, key)).map(|(_, value)| value);
-        let number = own.or_else(|| self.config.get(general)).and_then(Value::as_f64);
+    /// The number for a module: of the first pattern that fits its path, else the general one.
+    fn of_module(&self, path: &str, patterns: &[Pattern<'_>], general: &str) -> Option<f64> {
+        let own = patterns.iter().find(|pattern| pattern.fits(path)).map(|pattern| pattern.number);
+        let number = own.unwrap_or_else(|| self.config.get(general).and_then(Value::as_f64));
         number.filter(|number| number.is_finite() && *number > 0.0)
     }
 
@@ -269,11 +324,8 @@ impl Settings<'_> {
     }
 }
 
-/// Whether `end` is the end of `path`, of whole names; after `^`, the whole path.
+/// Whether `end` is the end of `path`, of whole names.
 fn is_end(path: &str, end: &str) -> bool {
-    if let Some(whole) = end.strip_prefix('^') {
-        return path == whole;
-    }
     path == end || path.strip_suffix(end).is_some_and(|front| front.ends_with('.'))
 }
 
@@ -296,13 +348,12 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
             quoted(start)
         ));
     }
-    for pattern in ["rank_pattern", "alpha_pattern"] {
-        let keys = settings.config.get(pattern).and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        for key in keys.filter(|key| key.contains(['*', '+', '?', '[', '(', '|', '\\', '$', '{'])) {
-            warn(format!("{pattern}: {} is a regular expression, which is not applied", quoted(key)));
+    for (name, patterns) in [("rank_pattern", &settings.ranks), ("alpha_pattern", &settings.alphas)] {
+        for pattern in patterns.iter().filter(|pattern| matches!(pattern.form, Key::Unread)) {
+            warn(format!("{name}: {} is a regular expression that is not applied", quoted(pattern.key)));
         }
     }
-    let patterned = settings.config.get("rank_pattern").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
+    let patterned = !settings.ranks.is_empty();
     if let Some(r) = settings.config.get("r").and_then(Value::as_u64)
         && !patterned
         && let Some(module) = adapter.modules.iter().find(|module| module.form != Form::Experts && module.rank != r)

@@ -51,6 +51,26 @@ fn rslora_divides_by_the_root_and_a_pattern_fits_whole_names() {
 }
 
 #[test]
+fn patterns_are_regular_expressions_of_the_end_of_a_path() {
+    let tensors = [0, 1, 11].map(|layer| pair(&format!("model.layers.{layer}.mlp.up_proj"), 4)).concat();
+    let alphas = |pattern: &str| {
+        let config = json!({ "peft_type": "LORA", "r": 4, "lora_alpha": 8, "alpha_pattern": { pattern: 2 } });
+        let adapter = parse(config, &tensors).unwrap();
+        let alphas: Vec<f64> = adapter.modules.iter().map(|module| module.alpha).collect();
+        (alphas, adapter.warnings.len())
+    };
+    assert_eq!(alphas(r"layers\.(0|11)\.mlp\.up_proj"), (vec![2.0, 8.0, 2.0], 0));
+    assert_eq!(alphas(r"layers\.\d\..*"), (vec![2.0, 2.0, 8.0], 0));
+    assert_eq!(alphas("^model.layers.1.mlp.up_proj"), (vec![8.0, 2.0, 8.0], 0));
+    assert_eq!(alphas("^layers.1.mlp.up_proj"), (vec![8.0, 8.0, 8.0], 0));
+    assert_eq!(alphas("p_proj|q_proj"), (vec![8.0, 8.0, 8.0], 0));
+    // Python has more than finite automata.
+    for unread in [r"(?<=up)_proj", "(", &"(a{1,99}){1,99}".repeat(9)] {
+        assert_eq!(alphas(unread), (vec![8.0, 8.0, 8.0], 1), "{unread}");
+    }
+}
+
+#[test]
 fn embeddings_and_conv1d_are_transposed_and_saved_modules_replace() {
     let tensors = [
         tensor("base_model.model.embed.lora_embedding_A", &[2, 100]),
