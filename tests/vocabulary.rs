@@ -87,7 +87,8 @@ fn an_extended_or_padded_vocabulary_is_compared_in_its_leading_rows() {
     {
         let target = with_rows(&target, &all);
         let report = compared(test, [(&base, None), (&target, None)]);
-        assert_eq!(report.verdict.label, "derived", "{test}");
+        let label = if test == "padded" { "re_encoded" } else { "derived" };
+        assert_eq!(report.verdict.label, label);
         assert!(report.verdict.relations.contains(&"vocabulary_extended"), "{test}");
         for (rows, found) in tables(&report) {
             assert_eq!(rows, 192, "{test}");
@@ -104,7 +105,29 @@ fn an_extended_or_padded_vocabulary_is_compared_in_its_leading_rows() {
         let back = compared(&format!("{test}, back"), [(&target, None), (&base, None)]);
         assert_eq!(tables(&back).map(|(rows, _)| rows), [192, 192]);
         assert_eq!(states(&back), [reused("embedding"), reused("head")], "{test}");
-        assert_eq!(back.verdict.label, "derived");
+        assert_eq!(back.verdict.label, label);
+    }
+}
+
+#[test]
+fn padding_of_a_vocabulary_says_nothing_and_one_more_token_does() {
+    let base = Model::decoder("base", SIZE);
+    let padded = with_rows(&base, &(0..SIZE.vocab + 64).collect::<Vec<_>>());
+    // The first row again stands for a row that all new tokens begin with.
+    let mean = with_rows(&base, &(0..SIZE.vocab).chain([0; 8]).collect::<Vec<_>>());
+    for (name, target) in [("zeros", &padded), ("mean", &mean)] {
+        for sides in [[&base, target], [target, &base]] {
+            let report = compared(&format!("padding of {name}"), sides.map(|side| (side, None)));
+            assert_eq!(report.verdict.label, "re_encoded", "{name}");
+            let cosine = report.evidence.iter().find(|finding| finding.supports == "re_encoded").unwrap();
+            assert!(cosine.statement.contains("2 of their tables of tokens have on one side alone are padding"));
+        }
+    }
+    let one_more = with_rows(&base, &(0..SIZE.vocab).chain([7]).collect::<Vec<_>>());
+    let trained = with_rows(&base.trained("light", |_| 0.01), &(0..SIZE.vocab + 64).collect::<Vec<_>>());
+    for (name, target) in [("one more", &one_more), ("light", &trained)] {
+        let report = compared(name, [(&base, None), (target, None)]);
+        assert_eq!(report.verdict.label, "derived", "{name}");
     }
 }
 

@@ -52,6 +52,8 @@ pub struct NoiseFloor {
     pub hidden_change: f64,
     /// Tensors read in the other side's scale.
     pub rescaled: usize,
+    /// Tables of tokens of which one side has more rows, and these are padding.
+    pub padded: usize,
     /// The target's name of the first tensor that is not within.
     pub beyond: Option<String>,
 }
@@ -67,11 +69,13 @@ pub fn run(
     records: &[Record],
     monitor: &dyn Monitor,
 ) -> Result<Option<NoiseFloor>> {
+    let mut padded = 0;
     for (model, left) in models.into_iter().zip([&alignment.base_left, &alignment.target_left]) {
         for unmatched in left.iter().filter(|unmatched| unmatched.why != Why::Filtered) {
             if !says_nothing(model, &unmatched.tensor, left)? {
                 return Ok(None);
             }
+            padded += usize::from(unmatched.tensor.is_cut_by_token());
         }
     }
     // A gain that carries a factor changes no function; the matrices that carry it too are judged.
@@ -94,6 +98,7 @@ pub fn run(
         least_within: 1.0,
         hidden_change: 0.0,
         rescaled: alignment.rescaled.pairs,
+        padded,
         beyond: None,
     };
     monitor.begin("noise floor", judged.iter().map(|(pair, _)| pair.target.elements()).sum());
@@ -136,6 +141,10 @@ impl NoiseFloor {
             0 => String::new(),
             count => format!("; {count} of them in the other side's scale of channels, which changes no function"),
         };
+        let padded = match self.padded {
+            0 => String::new(),
+            count => format!("; the rows that {count} of their tables of tokens have on one side alone are padding"),
+        };
         match (&self.beyond, self.calibrated) {
             (Some(name), _) => format!(
                 "{} differs by more, or otherwise, than the two number formats make it",
@@ -143,12 +152,12 @@ impl NoiseFloor {
             ),
             (None, true) => format!(
                 "all {} informative tensors are within what calibrated quantisation does (at least {share:.2} % of the \
-                 elements of each within half a step of both formats or clipped by them){rescaled}{hidden}",
+                 elements of each within half a step of both formats or clipped by them){rescaled}{padded}{hidden}",
                 self.tensors
             ),
             (None, false) => format!(
                 "in each of the {} informative tensors at least {share:.2} % of the elements are within half a step of \
-                 both number formats or clipped by them{rescaled}{hidden}",
+                 both number formats or clipped by them{rescaled}{padded}{hidden}",
                 self.tensors
             ),
         }
@@ -159,11 +168,14 @@ impl NoiseFloor {
 const LONGEST_VECTOR: u64 = 1 << 20;
 
 /// Whether a tensor without a counterpart says nothing: a buffer, a vector whose elements are all equal (the zero biases
-/// that converters add), or a second copy of a vector of the same block (the two biases of BERT's head) that is not itself
-/// `left`.
+/// that converters add), a second copy of a vector of the same block (the two biases of BERT's head) that is not itself
+/// `left`, or the padding of a vocabulary.
 fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<bool> {
     if tensor.meaning.class == Class::Uninformative {
         return Ok(true);
+    }
+    if tensor.is_cut_by_token() && tensor.shape.len() == 2 {
+        return is_padding(model, tensor);
     }
     if tensor.shape.len() != 1 || tensor.elements() > LONGEST_VECTOR || model.unreadable(tensor).is_some() {
         return Ok(false);
@@ -185,6 +197,25 @@ fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<b
         }
     }
     Ok(false)
+}
+
+/// Whether rows of a table of tokens are what pads it: all zero, or several copies of one row (formats.md, section 2).
+fn is_padding(model: &Model, tensor: &Logical) -> Result<bool> {
+    if model.unreadable(tensor).is_some() {
+        return Ok(false);
+    }
+    let view = model.view(tensor)?;
+    let [mut first, mut row] = [vec![0.0; view.columns()], vec![0.0; view.columns()]];
+    if view.rows() > 1 {
+        view.read_rows(0..1, &mut first)?;
+    }
+    for at in 0..view.rows() {
+        view.read_rows(at..at + 1, &mut row)?;
+        if row != first {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn vector(model: &Model, tensor: &Logical) -> Result<Vec<f32>> {

@@ -257,7 +257,7 @@ fn conclude(label: Label, rows: &[Row], names: &[String], merge: &Merge) -> Conc
     let name = best.map(|row| names[row.index].as_str()).unwrap_or_default();
     let mut sentence = match label {
         Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
-        Label::ReEncoded => format!("The target holds the values of {name} in another number format."),
+        Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
         Label::Derived => format!("The target shares its weights with {name}."),
         Label::PartialReuse => format!("The target shares a part of its weights with {name}, and not the rest."),
         Label::FromScratch => match rows {

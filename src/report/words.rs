@@ -7,7 +7,7 @@ use super::number;
 pub(super) fn label(label: &str) -> &'static str {
     match label {
         "identical" => "every tensor is paired and equal in dtype, shape and bytes",
-        "re_encoded" => "the same values in another number format; no difference is larger than the formats make it",
+        "re_encoded" => "the same values, stored otherwise; no difference is larger than the number formats make it",
         "derived" => {
             "the target's weights come from the base, or the base's from the target, or both from one ancestor; \
              a likeness has no direction in time"

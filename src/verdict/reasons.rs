@@ -64,7 +64,7 @@ pub fn by_component(components: &[(Component, Label, bool)]) -> Option<String> {
         let what = match label {
             _ if !in_base => "new, without a counterpart in the base",
             Label::Identical => "reused byte for byte",
-            Label::ReEncoded => "reused in another number format",
+            Label::ReEncoded => "reused, stored otherwise",
             Label::Derived => "reused",
             Label::PartialReuse => "reused in part",
             Label::FromScratch => "independent",
