@@ -1,10 +1,12 @@
 //! The matched form: units that were re-ordered, recognised by two projections that agree (methods.md, section 4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 use super::features::{normalise, usable};
 use super::nearest::Contest;
-use super::{Features, Held, Pair, TILE, Tested, Untestable, comparable};
+use super::{Features, Held, LEAST_UNITS, Pair, TILE, Tested, Untestable, comparable};
 use crate::error::Result;
 use crate::evidence::chance;
 use crate::numeric::linalg::products;
@@ -41,7 +43,9 @@ impl Matched {
     }
 }
 
-/// Matches the units of two sides by each of two projections, gate and up, and counts where they agree.
+/// Matches the units of two sides by each of two projections, gate and up, and counts where they agree. Where that fails
+/// because a side holds its units several times over, as a widened model does (Net2Net, Chen and others 2016), the copies
+/// of a unit count once.
 ///
 /// # Errors
 /// When features cannot be read.
@@ -56,26 +60,103 @@ pub fn matched_form(first: Pair<'_>, second: Pair<'_>) -> Result<Tested<Matched>
             return Ok(Err(Untestable::UnequalUnits(one.units(), other.units())));
         }
     }
-    let by_first = mutual_best(first)?;
-    let by_second: BTreeMap<usize, usize> = mutual_best(second)?.into_iter().collect();
+    let (found, tied) = matched(first, second)?;
+    if (tied as f64) < LEAST_SHARE * found.units as f64 {
+        return Ok(Ok(found));
+    }
+    let base = distinct(first.base, second.base)?;
+    let target = distinct(first.target, second.target)?;
+    let is_shorter = base.len() < first.base.units() || target.len() < first.target.units();
+    if !is_shorter || base.len().min(target.len()) < LEAST_UNITS {
+        return Ok(Ok(found));
+    }
+    let some = |features, units| Chosen { features, units };
+    let (first_base, first_target) = (some(first.base, &base), some(first.target, &target));
+    let (second_base, second_target) = (some(second.base, &base), some(second.target, &target));
+    let first = Pair { base: &first_base, target: &first_target };
+    let (mut found, _) = matched(first, Pair { base: &second_base, target: &second_target })?;
+    for (unit, other) in &mut found.agreeing {
+        (*unit, *other) = (base[*unit], target[*other]);
+    }
+    Ok(Ok(found))
+}
+
+/// What the two projections agree on, and how many units have no best match because several are as good.
+fn matched(first: Pair<'_>, second: Pair<'_>) -> Result<(Matched, usize)> {
+    let (by_first, tied_by_first) = mutual_best(first)?;
+    let (by_second, tied_by_second) = mutual_best(second)?;
+    let by_second: BTreeMap<usize, usize> = by_second.into_iter().collect();
     let both: Vec<(usize, usize, usize)> =
         by_first.iter().filter_map(|&(unit, found)| Some((unit, found, *by_second.get(&unit)?))).collect();
     let agreeing: Vec<(usize, usize)> =
         both.iter().filter(|(_, one, other)| one == other).map(|&(unit, found, _)| (unit, found)).collect();
     let log10_p = chance::fixed_points(agreeing.len(), both.len(), by_first.len().min(by_second.len()));
-    Ok(Ok(Matched {
+    let found = Matched {
         units: first.base.units().min(first.target.units()),
         mutual: (by_first.len(), by_second.len()),
         in_both: both.len(),
         agreeing,
         log10_p,
-    }))
+    };
+    Ok((found, tied_by_first.min(tied_by_second)))
 }
 
-/// Pairs (base unit, target unit), by base unit, each of which is the other's best match without a tie.
+/// Some of the units that `features` has.
+struct Chosen<'a> {
+    features: &'a dyn Features,
+    units: &'a [usize],
+}
+
+impl Features for Chosen<'_> {
+    fn units(&self) -> usize {
+        self.units.len()
+    }
+
+    fn width(&self) -> usize {
+        self.features.width()
+    }
+
+    fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
+        self.features.read_each(&self.units[units], out)
+    }
+}
+
+/// The units of one side that differ from every unit before them in one of two projections, ascending; by the hashes of
+/// their directions.
+fn distinct(first: &dyn Features, second: &dyn Features) -> Result<Vec<usize>> {
+    let mut seen = HashSet::new();
+    let mut out = Vec::new();
+    for (unit, both) in hashes(first)?.into_iter().zip(hashes(second)?).enumerate() {
+        if seen.insert(both) {
+            out.push(unit);
+        }
+    }
+    Ok(out)
+}
+
+/// A hash of the direction of each unit.
+fn hashes(features: &dyn Features) -> Result<Vec<u64>> {
+    let width = features.width();
+    let mut values = vec![0.0; TILE * width];
+    let mut out = Vec::with_capacity(features.units());
+    for start in (0..features.units()).step_by(TILE) {
+        let values = &mut values[..TILE.min(features.units() - start) * width];
+        features.read(start..start + values.len() / width, values)?;
+        for feature in values.chunks_exact_mut(width) {
+            normalise(feature);
+            let mut hasher = DefaultHasher::new();
+            feature.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+            out.push(hasher.finish());
+        }
+    }
+    Ok(out)
+}
+
+/// Pairs (base unit, target unit), by base unit, each of which is the other's best match without a tie, and how many units
+/// of the two sides have a tie.
 ///
 /// The smaller side is held whole, the other is read in tiles of 256.
-fn mutual_best(pair: Pair<'_>) -> Result<Vec<(usize, usize)>> {
+fn mutual_best(pair: Pair<'_>) -> Result<(Vec<(usize, usize)>, usize)> {
     let base_is_held = pair.base.units() <= pair.target.units();
     let (held, streamed) = if base_is_held { (pair.base, pair.target) } else { (pair.target, pair.base) };
     let held = Held::all(held)?;
@@ -112,7 +193,8 @@ fn mutual_best(pair: Pair<'_>) -> Result<Vec<(usize, usize)>> {
     });
     let mut mutual: Vec<(usize, usize)> = mutual.collect();
     mutual.sort_unstable();
-    Ok(mutual)
+    let tied = of_held.iter().chain(&of_streamed).filter(|contest| contest.is_tied(width)).count();
+    Ok((mutual, tied))
 }
 
 #[cfg(test)]
@@ -151,6 +233,25 @@ mod tests {
         let mut turned: Vec<_> = turned.unwrap().unwrap().agreeing.into_iter().map(|(a, b)| (b, a)).collect();
         turned.sort_unstable();
         assert_eq!(turned, matched.agreeing);
+    }
+
+    #[test]
+    fn copies_of_a_unit_on_one_side_count_once() {
+        let mut draws = Draws::new(0, "widened");
+        let straight: Vec<usize> = (0..300).collect();
+        let twice: Vec<usize> = (0..600).map(|at| at % 300).collect();
+        let [gate, gate_twice] = [&straight, &twice].map(|order| features(300, order, 0.0, "gate", &mut draws));
+        let [up, up_twice] = [&straight, &twice].map(|order| features(300, order, 0.0, "up", &mut draws));
+        let sides = [[&gate, &up], [&gate_twice, &up_twice]];
+        for [[gate, up], [other_gate, other_up]] in [sides, [sides[1], sides[0]], [sides[1], sides[1]]] {
+            let found = matched_form(Pair { base: gate, target: other_gate }, Pair { base: up, target: other_up });
+            let found = found.unwrap().unwrap();
+            assert_eq!((found.units, found.agreeing), (300, (0..300).map(|at| (at, at)).collect()));
+        }
+        // Units of strangers that are held twice are strangers all the same.
+        let [other_gate, other_up] = ["a", "b"].map(|purpose| features(300, &twice, 0.0, purpose, &mut draws));
+        let found = matched_form(Pair { base: &gate, target: &other_gate }, Pair { base: &up, target: &other_up });
+        assert!(!found.unwrap().unwrap().looks_copied());
     }
 
     #[test]

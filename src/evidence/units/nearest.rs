@@ -36,6 +36,11 @@ impl Contest {
         }
     }
 
+    /// Whether the second came too near to what was largest.
+    pub(super) fn is_tied(&self, width: usize) -> bool {
+        self.second.is_finite() && self.winner(width).is_none()
+    }
+
     /// The unit with the largest cosine; none where nothing was offered or the second comes too near.
     pub(super) fn winner(&self, width: usize) -> Option<usize> {
         (self.best - self.second > tie_margin(width)).then_some(self.holder)
