@@ -1,4 +1,5 @@
-//! What can go wrong, and how it is said: one line that names the file, the tensor and what was expected.
+//! What can go wrong, and how it is said: one line that names the file, the tensor and what was
+//! expected.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A run that ends without an answer. `Display` gives the text of the error line behind `wcmp: error: `.
+/// A run that ends without an answer. `Display` gives the text of the error line behind `wcmp:
+/// error: `.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -53,33 +55,48 @@ pub enum Error {
 impl Error {
     /// A malformed input.
     pub fn malformed(path: &Path, what: impl Into<String>) -> Self {
-        Self::Malformed { path: path.to_path_buf(), what: what.into() }
+        Self::Malformed {
+            path: path.to_path_buf(),
+            what: what.into(),
+        }
     }
 
     /// A kind of input that is not read.
     pub fn unsupported(path: &Path, what: impl Into<String>) -> Self {
-        Self::Unsupported { path: path.to_path_buf(), what: what.into() }
+        Self::Unsupported {
+            path: path.to_path_buf(),
+            what: what.into(),
+        }
     }
 
     /// An error of the system on `path`.
     pub fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_path_buf(), source }
+        Self::Io {
+            path: path.to_path_buf(),
+            source,
+        }
     }
 
     /// An error of the system on the report's destination.
     pub fn output(path: &Path, source: io::Error) -> Self {
-        Self::Output { path: path.to_path_buf(), source }
+        Self::Output {
+            path: path.to_path_buf(),
+            source,
+        }
     }
 }
 
-/// A path as an error line shows it: control codes escaped, so that a file name cannot drive the terminal.
+/// A path as an error line shows it: control codes escaped, so that a file name cannot drive the
+/// terminal.
 fn shown(path: &Path) -> String {
     escape_controls(&path.to_string_lossy())
 }
 
 fn hint(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::NotFound => " (expected a checkpoint directory, file, index or hub cache folder)",
+        io::ErrorKind::NotFound => {
+            " (expected a checkpoint directory, file, index or hub cache folder)"
+        }
         _ => "",
     }
 }
@@ -89,8 +106,12 @@ const NAME_IN_ERROR: usize = 120;
 
 /// A tensor name as an error line shows it: escaped, cut at 120 characters.
 pub fn quoted(name: &str) -> String {
-    // Escapes only lengthen, and a name may be as long as its file: one character more than is shown is enough.
-    let end = name.char_indices().nth(NAME_IN_ERROR + 1).map_or(name.len(), |(end, _)| end);
+    // Escapes only lengthen, and a name may be as long as its file: one character more than is
+    // shown is enough.
+    let end = name
+        .char_indices()
+        .nth(NAME_IN_ERROR + 1)
+        .map_or(name.len(), |(end, _)| end);
     let mut text = escape_controls(name.get(..end).unwrap_or(name));
     if let Some((cut, _)) = text.char_indices().nth(NAME_IN_ERROR) {
         text.truncate(cut);
@@ -99,9 +120,13 @@ pub fn quoted(name: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// `text` with `\`, control codes and bidirectional controls written as escapes (contract, section 6).
+/// `text` with `\`, control codes and bidirectional controls written as escapes (contract, section
+/// 6).
 pub fn escape_controls(text: &str) -> String {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+    if text
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
+    {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len());
@@ -111,14 +136,17 @@ pub fn escape_controls(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\0' => out.push_str("\\0"),
-            c if c.is_control() || is_bidirectional(c) => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c if c.is_control() || is_bidirectional(c) => {
+                out.push_str(&format!("\\u{:04X}", c as u32))
+            }
             c => out.push(c),
         }
     }
     out
 }
 
-/// Characters that re-order the text around them on a terminal (Unicode UAX 9), and line separators.
+/// Characters that re-order the text around them on a terminal (Unicode UAX 9), and line
+/// separators.
 pub fn is_bidirectional(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
@@ -129,7 +157,10 @@ mod tests {
 
     #[test]
     fn control_codes_and_bidirectional_controls_are_escaped() {
-        assert_eq!(escape_controls("a\u{1b}[31m\\\n\u{202e}b"), "a\\u001B[31m\\\\\\n\\u202Eb");
+        assert_eq!(
+            escape_controls("a\u{1b}[31m\\\n\u{202e}b"),
+            "a\\u001B[31m\\\\\\n\\u202Eb"
+        );
         assert_eq!(escape_controls("層.weight"), "層.weight");
     }
 

@@ -1,7 +1,7 @@
 //! Weight forensics: was one model made from the other, or was it trained from scratch?
 //!
-//! The data goes one way: command line → checkpoint → alignment → one streaming pass → measurements → analyses →
-//! findings → verdict → report.
+//! The data goes one way: command line → checkpoint → alignment → one streaming pass → measurements
+//! → analyses → findings → verdict → report.
 
 pub mod align;
 pub mod cli;

@@ -30,7 +30,11 @@ fn a_fine_tune_is_derived_and_its_early_layers_are_closer() {
     assert_eq!(c.verdict.confidence.as_deref(), Some("conclusive"));
     assert_eq!(c.origin_reading.layer_pattern, "early_high_late_low");
     assert_eq!(c.origin_reading.agrees, Some(true));
-    assert!(c.layers.windows(2).all(|pair| pair[0].matrix_cosine > pair[1].matrix_cosine));
+    assert!(
+        c.layers
+            .windows(2)
+            .all(|pair| pair[0].matrix_cosine > pair[1].matrix_cosine)
+    );
     assert!(c.permutation.unwrap().log10_p.unwrap() < -100.0);
     assert_eq!(c.pca.unwrap().summary, "clustered_with_base");
 }
@@ -44,24 +48,55 @@ fn independent_models_are_from_scratch_although_their_norms_agree() {
     assert!(gap.abs() < 0.01);
     assert!(c.similarity.matrix_excess.unwrap().abs() < 0.05);
     assert!(c.parts.iter().all(|part| part.state == "independent"));
-    assert!(c.evidence.iter().all(|finding| finding.log10_p.is_none_or(|p| p > -2.0)));
-    assert!(c.warnings.iter().any(|warning| warning.code == "declared_base_contradicted"));
+    assert!(
+        c.evidence
+            .iter()
+            .all(|finding| finding.log10_p.is_none_or(|p| p > -2.0))
+    );
+    assert!(
+        c.warnings
+            .iter()
+            .any(|warning| warning.code == "declared_base_contradicted")
+    );
 }
 
 #[test]
 fn a_partial_reuse_names_both_sides() {
     let c = compare("base", "partial-reuse", &[]);
     assert_eq!(c.verdict.label, "partial_reuse");
-    let state = |layer| c.parts.iter().find(|p| p.kind == "ffn" && p.layer == Some(layer)).unwrap().state.as_str();
-    assert_eq!([0, 1, 2, 3].map(state), ["reused", "reused", "independent", "independent"]);
-    assert!(c.verdict.reasons.iter().any(|reason| reason.contains("shared with the base")));
-    assert!(c.verdict.reasons.iter().any(|reason| reason.contains("independent")));
+    let state = |layer| {
+        c.parts
+            .iter()
+            .find(|p| p.kind == "ffn" && p.layer == Some(layer))
+            .unwrap()
+            .state
+            .as_str()
+    };
+    assert_eq!(
+        [0, 1, 2, 3].map(state),
+        ["reused", "reused", "independent", "independent"]
+    );
+    assert!(
+        c.verdict
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("shared with the base"))
+    );
+    assert!(
+        c.verdict
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("independent"))
+    );
 }
 
 #[test]
 fn sharding_changes_nothing() {
     let c = compare("base", "sharded", &[]);
-    assert_eq!((c.verdict.label.as_str(), c.verdict.confidence.as_deref()), ("identical", Some("conclusive")));
+    assert_eq!(
+        (c.verdict.label.as_str(), c.verdict.confidence.as_deref()),
+        ("identical", Some("conclusive"))
+    );
     assert_eq!(c.base.model_digest, c.target.model_digest);
     assert_eq!(c.similarity.identical, c.similarity.aligned);
     assert_eq!(c.similarity.mean_cosine, Some(1.0));
@@ -71,7 +106,15 @@ fn sharding_changes_nothing() {
 fn a_reused_tower_and_a_fresh_decoder_get_a_verdict_each() {
     let c = compare("vlm-base", "vlm-new-decoder", &[]);
     assert_eq!(c.verdict.label, "partial_reuse");
-    let label = |name: &str| c.components.iter().find(|x| x.component == name).unwrap().verdict.label.as_str();
+    let label = |name: &str| {
+        c.components
+            .iter()
+            .find(|x| x.component == name)
+            .unwrap()
+            .verdict
+            .label
+            .as_str()
+    };
     assert_eq!(label("text"), "from_scratch");
     assert!(["identical", "derived"].contains(&label("vision")));
 }
@@ -84,10 +127,18 @@ fn digests_are_those_of_the_stored_bytes_and_the_mean_is_unweighted() {
     let header: serde_json::Value = serde_json::from_slice(&file[8..8 + header_length]).unwrap();
     for tensor in &c.tensors {
         let offsets = &header[&tensor.name.base]["data_offsets"];
-        let [begin, end] = [0, 1].map(|i| 8 + header_length + offsets[i].as_u64().unwrap() as usize);
-        assert_eq!(tensor.sha256.base.as_deref(), Some(&*hex::encode(Sha256::digest(&file[begin..end]))));
+        let [begin, end] =
+            [0, 1].map(|i| 8 + header_length + offsets[i].as_u64().unwrap() as usize);
+        assert_eq!(
+            tensor.sha256.base.as_deref(),
+            Some(&*hex::encode(Sha256::digest(&file[begin..end])))
+        );
     }
-    let cosines: Vec<f64> = c.tensors.iter().filter_map(|tensor| tensor.figures.cosine).collect();
+    let cosines: Vec<f64> = c
+        .tensors
+        .iter()
+        .filter_map(|tensor| tensor.figures.cosine)
+        .collect();
     let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
     assert!((mean - c.similarity.mean_cosine.unwrap()).abs() < 1e-12);
 }
@@ -114,25 +165,48 @@ fn hash_none_decides_identity_from_the_bytes() {
 
 #[test]
 fn permutation_off_leaves_the_verdict_to_cosines_and_says_so() {
-    let c = compare("base", "independent", &["--permutation", "off", "--pca", "off"]);
+    let c = compare(
+        "base",
+        "independent",
+        &["--permutation", "off", "--pca", "off"],
+    );
     assert!(c.permutation.is_none() && c.pca.is_none());
-    assert_eq!((c.verdict.label.as_str(), c.verdict.confidence.as_deref()), ("from_scratch", Some("weak")));
-    assert!(c.verdict.reasons.iter().any(|reason| reason.contains("not looked for")));
+    assert_eq!(
+        (c.verdict.label.as_str(), c.verdict.confidence.as_deref()),
+        ("from_scratch", Some("weak"))
+    );
+    assert!(
+        c.verdict
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("not looked for"))
+    );
 }
 
 #[test]
 fn filtered_tensors_are_absent_on_both_sides() {
     let c = compare("base", "fine-tuned", &["--include", "*.mlp.*"]);
-    assert!(c.tensors.iter().all(|tensor| tensor.name.base.contains(".mlp.")));
-    assert!(c.unmatched.base.iter().all(|tensor| tensor.why == "filtered"));
+    assert!(
+        c.tensors
+            .iter()
+            .all(|tensor| tensor.name.base.contains(".mlp."))
+    );
+    assert!(
+        c.unmatched
+            .base
+            .iter()
+            .all(|tensor| tensor.why == "filtered")
+    );
     assert_eq!(c.coverage.parameters.target, Some(1.0));
 }
 
 #[test]
 fn expect_decides_the_exit_code() {
     let code = |target: &str, expect: &str| {
-        let output =
-            wcmp().args(["compare", "-q", "--expect", expect]).args([fixture("base"), fixture(target)]).output();
+        let output = wcmp()
+            .args(["compare", "-q", "--expect", expect])
+            .args([fixture("base"), fixture(target)])
+            .output();
         output.unwrap().status.code()
     };
     assert_eq!(code("fine-tuned", "related"), Some(0));
@@ -144,8 +218,15 @@ fn expect_decides_the_exit_code() {
 #[test]
 fn a_missing_side_is_one_error_line() {
     let missing = fixture("no-such-model");
-    for order in [[missing.clone(), fixture("base")], [fixture("base"), missing]] {
-        let output = run(&["compare".as_ref(), order[0].as_os_str(), order[1].as_os_str()]);
+    for order in [
+        [missing.clone(), fixture("base")],
+        [fixture("base"), missing],
+    ] {
+        let output = run(&[
+            "compare".as_ref(),
+            order[0].as_os_str(),
+            order[1].as_os_str(),
+        ]);
         assert!(error_line(&output).contains("no-such-model"));
     }
 }
@@ -170,7 +251,11 @@ fn every_damaged_checkpoint_ends_with_its_message_on_either_side() {
 
 #[test]
 fn a_report_says_how_to_reproduce_it() {
-    let output = wcmp().arg("compare").args([fixture("base"), fixture("fine-tuned")]).output().unwrap();
+    let output = wcmp()
+        .arg("compare")
+        .args([fixture("base"), fixture("fine-tuned")])
+        .output()
+        .unwrap();
     let report = answer(&output, 0);
     assert!(report.contains("To reproduce") && report.trim_end().ends_with("--seed 0"));
     assert!(report.lines().all(|line| line.chars().count() <= 80));

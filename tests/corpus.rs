@@ -1,4 +1,5 @@
-//! The corpus of the fuzz targets as an ordinary test: each file as it is, cut, and with seeded changes of its bytes.
+//! The corpus of the fuzz targets as an ordinary test: each file as it is, cut, and with seeded
+//! changes of its bytes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,8 +14,13 @@ mod targets;
 
 /// Runs a target over its corpus, and over `changes` changed copies of each file.
 fn run(name: &str, target: fn(&[u8]), changes: usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
-    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(name);
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     assert!(!paths.is_empty(), "no corpus in {}", folder.display());
     let mut random = ChaCha8Rng::seed_from_u64(0);
@@ -27,7 +33,8 @@ fn run(name: &str, target: fn(&[u8]), changes: usize) {
     }
 }
 
-/// One to eight changes: a byte set, a byte set to an extreme, a piece repeated or cut out, the end cut off.
+/// One to eight changes: a byte set, a byte set to an extreme, a piece repeated or cut out, the end
+/// cut off.
 fn changed(mut bytes: Vec<u8>, random: &mut ChaCha8Rng) -> Vec<u8> {
     for _ in 0..=random.next_u32() % 8 {
         let below = |random: &mut ChaCha8Rng, end: usize| random.next_u64() as usize % end.max(1);

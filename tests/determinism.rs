@@ -19,13 +19,20 @@ use wcmp::{answer, fixture, run};
 #[track_caller]
 fn answers_alike(arguments: &[&str]) {
     let report = |threads: &str, io: &str| {
-        let output = run(&[arguments, &["--format", "json", "--threads", threads, "--io", io]].concat());
+        let output = run(&[
+            arguments,
+            &["--format", "json", "--threads", threads, "--io", io],
+        ]
+        .concat());
         answer(&output, 0).to_owned()
     };
     let one = report("1", "mmap");
     for threads in ["1", "2", "3", "7"] {
         for io in ["mmap", "read"] {
-            assert!(report(threads, io) == one, "{arguments:?} --threads {threads} --io {io}");
+            assert!(
+                report(threads, io) == one,
+                "{arguments:?} --threads {threads} --io {io}"
+            );
         }
     }
 }
@@ -52,13 +59,23 @@ fn fixtures_are_compared_alike() {
 #[test]
 fn principal_subspaces_of_all_matrices_are_alike() {
     let sides = [fixture("base"), fixture("fine-tuned")];
-    answers_alike(&["compare", path(&sides[0]), path(&sides[1]), "--pca", "full", "--hash", "none"]);
+    answers_alike(&[
+        "compare",
+        path(&sides[0]),
+        path(&sides[1]),
+        "--pca",
+        "full",
+        "--hash",
+        "none",
+    ]);
 }
 
 #[test]
 fn manifests_are_alike() {
     let checkpoint = fixture("sharded");
-    let manifest = |threads: &str| answer(&run(&["hash", path(&checkpoint), "--threads", threads]), 0).to_owned();
+    let manifest = |threads: &str| {
+        answer(&run(&["hash", path(&checkpoint), "--threads", threads]), 0).to_owned()
+    };
     for threads in ["2", "3", "7"] {
         assert!(manifest(threads) == manifest("1"), "--threads {threads}");
     }
@@ -70,13 +87,18 @@ fn codes(name: &str, count: usize, side: usize) -> Vec<u8> {
     let mut other = Draws::new(&[name, "other"]);
     let code = |at: usize| {
         let (own, noise) = (base.unit() - 0.5, other.unit() - 0.5);
-        let value = if side == 1 && 2 * at > count { own + 0.1 * noise } else { own };
+        let value = if side == 1 && 2 * at > count {
+            own + 0.1 * noise
+        } else {
+            own
+        };
         half::bf16::from_f64(value).to_le_bytes()
     };
     (0..count).flat_map(code).collect()
 }
 
-/// Tensors of several segments and chunks: whole rows, rows longer than a chunk, and one row longer than a segment.
+/// Tensors of several segments and chunks: whole rows, rows longer than a chunk, and one row longer
+/// than a segment.
 fn write_large(folder: &Path, side: usize) -> PathBuf {
     let shapes: [(&str, &[u64]); 4] = [
         ("model.embed_tokens.weight", &[1100, 4096]),
@@ -100,5 +122,13 @@ fn tensors_cut_into_segments_are_compared_alike() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let sides = [write_large(folder.path(), 0), write_large(folder.path(), 1)];
     answers_alike(&["compare", path(&sides[0]), path(&sides[1])]);
-    answers_alike(&["compare", path(&sides[0]), path(&sides[1]), "--hash", "none", "--permutation", "off"]);
+    answers_alike(&[
+        "compare",
+        path(&sides[0]),
+        path(&sides[1]),
+        "--hash",
+        "none",
+        "--permutation",
+        "off",
+    ]);
 }

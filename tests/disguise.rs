@@ -21,7 +21,15 @@ use wcmp::pipeline::options::{Deep, Options};
 use wcmp::report::schema::Compare;
 use weights::{Decoder, Model, Values};
 
-const SIZE: Decoder = Decoder { hidden: 64, ffn: 120, layers: 6, heads: 8, kv_heads: 4, vocab: 300, experts: 0 };
+const SIZE: Decoder = Decoder {
+    hidden: 64,
+    ffn: 120,
+    layers: 6,
+    heads: 8,
+    kv_heads: 4,
+    vocab: 300,
+    experts: 0,
+};
 const HEAD: usize = SIZE.hidden / SIZE.heads;
 
 /// A random order of 0..n.
@@ -33,14 +41,25 @@ fn order(n: usize, draws: &mut Draws) -> Vec<usize> {
 
 fn rows(tensor: &Values, order: &[usize]) -> Values {
     let width = tensor.shape[1];
-    let values = order.iter().flat_map(|&row| tensor.values[row * width..(row + 1) * width].to_vec()).collect();
-    Values { shape: vec![order.len(), width], values }
+    let values = order
+        .iter()
+        .flat_map(|&row| tensor.values[row * width..(row + 1) * width].to_vec())
+        .collect();
+    Values {
+        shape: vec![order.len(), width],
+        values,
+    }
 }
 
 fn transposed(tensor: &Values) -> Values {
     let (height, width) = (tensor.shape[0], tensor.shape[1]);
-    let values = (0..width * height).map(|at| tensor.values[at % height * width + at / height]).collect();
-    Values { shape: vec![width, height], values }
+    let values = (0..width * height)
+        .map(|at| tensor.values[at % height * width + at / height])
+        .collect();
+    Values {
+        shape: vec![width, height],
+        values,
+    }
 }
 
 fn columns(tensor: &Values, order: &[usize]) -> Values {
@@ -52,9 +71,16 @@ fn product(tensor: &Values, other: &Values) -> Values {
     let (inner, width) = (other.shape[0], other.shape[1]);
     let mut values = Vec::new();
     for row in tensor.values.chunks_exact(inner) {
-        values.extend((0..width).map(|j| (0..inner).map(|k| row[k] * other.values[k * width + j]).sum::<f64>()));
+        values.extend((0..width).map(|j| {
+            (0..inner)
+                .map(|k| row[k] * other.values[k * width + j])
+                .sum::<f64>()
+        }));
     }
-    Values { shape: vec![tensor.shape[0], width], values }
+    Values {
+        shape: vec![tensor.shape[0], width],
+        values,
+    }
 }
 
 /// A random orthogonal matrix (Gram and Schmidt).
@@ -65,19 +91,30 @@ fn rotation(size: usize, draws: &mut Draws) -> Values {
         for _ in 0..2 {
             for other in &basis {
                 let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
-                vector.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+                vector
+                    .iter_mut()
+                    .zip(other)
+                    .for_each(|(x, y)| *x -= along * y);
             }
         }
         let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
         basis.push(vector.iter().map(|x| x / length).collect());
     }
-    Values { shape: vec![size, size], values: basis.concat() }
+    Values {
+        shape: vec![size, size],
+        values: basis.concat(),
+    }
 }
 
 fn re_ordering(order: &[usize]) -> Values {
     let size = order.len();
-    let values = (0..size * size).map(|at| f64::from(u8::from(order[at % size] == at / size))).collect();
-    Values { shape: vec![size, size], values }
+    let values = (0..size * size)
+        .map(|at| f64::from(u8::from(order[at % size] == at / size)))
+        .collect();
+    Values {
+        shape: vec![size, size],
+        values,
+    }
 }
 
 fn change(model: &mut Model, name: &str, to: impl Fn(&Values) -> Values) {
@@ -103,12 +140,23 @@ fn ffn_re_ordered(model: &Model, kept: usize) -> Model {
 fn heads_re_ordered(model: &Model) -> Model {
     let mut out = model.clone();
     let each = SIZE.heads / SIZE.kv_heads;
-    let expanded = |units: &[usize]| -> Vec<usize> { units.iter().flat_map(|u| u * HEAD..(u + 1) * HEAD).collect() };
+    let expanded = |units: &[usize]| -> Vec<usize> {
+        units
+            .iter()
+            .flat_map(|u| u * HEAD..(u + 1) * HEAD)
+            .collect()
+    };
     for layer in 0..SIZE.layers {
         let mut draws = Draws::new(&["heads", &layer.to_string()]);
         let groups = order(SIZE.kv_heads, &mut draws);
-        let heads: Vec<usize> =
-            groups.iter().flat_map(|g| order(each, &mut draws).into_iter().map(move |h| g * each + h)).collect();
+        let heads: Vec<usize> = groups
+            .iter()
+            .flat_map(|g| {
+                order(each, &mut draws)
+                    .into_iter()
+                    .map(move |h| g * each + h)
+            })
+            .collect();
         let (groups, heads) = (expanded(&groups), expanded(&heads));
         let name = |module: &str| format!("model.layers.{layer}.self_attn.{module}_proj.weight");
         change(&mut out, &name("q"), |w| rows(w, &heads));
@@ -125,16 +173,27 @@ fn turned(model: &Model, turn: &Values) -> Model {
     let gain_of = |name: &str| match name {
         "lm_head.weight" => Some("model.norm.weight".to_owned()),
         _ => {
-            let (layer, module) = (name.split('.').take(3).collect::<Vec<_>>().join("."), name.split('.').nth(3)?);
-            let norm = if module == "self_attn" { "input_layernorm" } else { "post_attention_layernorm" };
-            name.starts_with("model.layers").then(|| format!("{layer}.{norm}.weight"))
+            let (layer, module) = (
+                name.split('.').take(3).collect::<Vec<_>>().join("."),
+                name.split('.').nth(3)?,
+            );
+            let norm = if module == "self_attn" {
+                "input_layernorm"
+            } else {
+                "post_attention_layernorm"
+            };
+            name.starts_with("model.layers")
+                .then(|| format!("{layer}.{norm}.weight"))
         }
     };
     let names: Vec<String> = model.0.keys().cloned().collect();
     for name in names {
         let tensor = &model.0[&name];
         let new = if tensor.shape.len() == 1 {
-            Values { shape: tensor.shape.clone(), values: vec![1.0; tensor.values.len()] }
+            Values {
+                shape: tensor.shape.clone(),
+                values: vec![1.0; tensor.values.len()],
+            }
         } else if name.contains("o_proj") || name.contains("down_proj") {
             product(&transposed(turn), tensor)
         } else {
@@ -155,7 +214,11 @@ fn turned(model: &Model, turn: &Values) -> Model {
 fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
     let path = folder.join(name);
     std::fs::create_dir(&path).unwrap();
-    std::fs::write(path.join("model.safetensors"), file::safetensors(&model.stored(|_| "BF16"))).unwrap();
+    std::fs::write(
+        path.join("model.safetensors"),
+        file::safetensors(&model.stored(|_| "BF16")),
+    )
+    .unwrap();
     let config = serde_json::json!({
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": SIZE.hidden,
         "intermediate_size": ffn, "num_hidden_layers": SIZE.layers, "num_attention_heads": SIZE.heads,
@@ -167,8 +230,11 @@ fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
 
 /// A tokenizer whose ids are those of `order` in another one.
 fn tokenizer(path: &Path, order: &[usize]) {
-    let vocab: serde_json::Map<String, serde_json::Value> =
-        order.iter().enumerate().map(|(id, token)| (format!("token {token}"), id.into())).collect();
+    let vocab: serde_json::Map<String, serde_json::Value> = order
+        .iter()
+        .enumerate()
+        .map(|(id, token)| (format!("token {token}"), id.into()))
+        .collect();
     let file = serde_json::json!({ "model": { "vocab": vocab } });
     std::fs::write(path.join("tokenizer.json"), file.to_string()).unwrap();
 }
@@ -187,11 +253,26 @@ fn compared(base: &Model, target: &Model, ffn: usize, deep: Deep) -> Compare {
 }
 
 /// With tokenizers, where their ids are given.
-fn compared_with(base: &Model, target: &Model, ffn: usize, deep: Deep, tokens: Option<[&[usize]; 2]>) -> Compare {
+fn compared_with(
+    base: &Model,
+    target: &Model,
+    ffn: usize,
+    deep: Deep,
+    tokens: Option<[&[usize]; 2]>,
+) -> Compare {
     let folder = tempfile::tempdir().unwrap();
-    let sides = [written(folder.path(), "base", base, SIZE.ffn), written(folder.path(), "target", target, ffn)];
-    tokens.into_iter().flat_map(|tokens| sides.iter().zip(tokens)).for_each(|(path, order)| tokenizer(path, order));
-    let options = Options { deep, ..Options::default() };
+    let sides = [
+        written(folder.path(), "base", base, SIZE.ffn),
+        written(folder.path(), "target", target, ffn),
+    ];
+    tokens
+        .into_iter()
+        .flat_map(|tokens| sides.iter().zip(tokens))
+        .for_each(|(path, order)| tokenizer(path, order));
+    let options = Options {
+        deep,
+        ..Options::default()
+    };
     let [base, target] = sides.map(|path| open_checkpoint(&path, Io::Mmap).unwrap());
     compare(base, target, &options, &Silent).unwrap()
 }
@@ -206,9 +287,22 @@ fn assert_found(base: &Model, target: &Model, ffn: usize, expected: &[&str], rel
     let report = compared(base, target, ffn, Deep::Auto);
     assert_eq!(report.verdict.label, "derived", "{:?}", report.verdict);
     assert_eq!(kinds(&report), expected, "{:?}", report.transformations);
-    assert!(report.verdict.relations.contains(&relation), "{:?}", report.verdict.relations);
-    assert!(report.transformations.iter().all(|t| t.check_cosine.is_some_and(|cosine| cosine > 0.7)));
-    assert!(report.parts.iter().all(|part| part.state != "independent"), "{:?}", report.parts);
+    assert!(
+        report.verdict.relations.contains(&relation),
+        "{:?}",
+        report.verdict.relations
+    );
+    assert!(
+        report
+            .transformations
+            .iter()
+            .all(|t| t.check_cosine.is_some_and(|cosine| cosine > 0.7))
+    );
+    assert!(
+        report.parts.iter().all(|part| part.state != "independent"),
+        "{:?}",
+        report.parts
+    );
 }
 
 #[test]
@@ -218,13 +312,43 @@ fn copies_in_disguise_are_derived_and_the_disguise_is_named() {
     let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
     let moved = re_ordering(&order(SIZE.hidden, &mut Draws::new(&["stream"])));
     for from in [&base, &tuned] {
-        assert_found(&base, &ffn_re_ordered(from, SIZE.ffn), SIZE.ffn, &["ffn_permuted"], "permuted");
-        assert_found(&base, &heads_re_ordered(from), SIZE.ffn, &["heads_permuted"], "permuted");
-        assert_found(&base, &turned(from, &turn), SIZE.ffn, &["residual_rotated"], "rotated");
-        assert_found(&base, &turned(from, &moved), SIZE.ffn, &["residual_permuted"], "permuted");
+        assert_found(
+            &base,
+            &ffn_re_ordered(from, SIZE.ffn),
+            SIZE.ffn,
+            &["ffn_permuted"],
+            "permuted",
+        );
+        assert_found(
+            &base,
+            &heads_re_ordered(from),
+            SIZE.ffn,
+            &["heads_permuted"],
+            "permuted",
+        );
+        assert_found(
+            &base,
+            &turned(from, &turn),
+            SIZE.ffn,
+            &["residual_rotated"],
+            "rotated",
+        );
+        assert_found(
+            &base,
+            &turned(from, &moved),
+            SIZE.ffn,
+            &["residual_permuted"],
+            "permuted",
+        );
     }
     let all = turned(&heads_re_ordered(&ffn_re_ordered(&tuned, SIZE.ffn)), &turn);
-    assert_found(&base, &all, SIZE.ffn, &["ffn_permuted", "heads_permuted", "residual_rotated"], "rotated");
+    assert_found(
+        &base,
+        &all,
+        SIZE.ffn,
+        &["ffn_permuted", "heads_permuted", "residual_rotated"],
+        "rotated",
+    );
     let pruned = ffn_re_ordered(&tuned, 90);
     assert_found(&base, &pruned, 90, &["ffn_permuted"], "permuted");
 }
@@ -238,11 +362,21 @@ fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
     let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
     let moved = re_ordering(&order(SIZE.hidden, &mut Draws::new(&["stream"])));
     for (turn, kind) in [(&turn, "residual_rotated"), (&moved, "residual_permuted")] {
-        let target = vocabulary_re_ordered(&turned(&ffn_re_ordered(&tuned, SIZE.ffn), turn), &other);
+        let target =
+            vocabulary_re_ordered(&turned(&ffn_re_ordered(&tuned, SIZE.ffn), turn), &other);
         let report = compared_with(&base, &target, SIZE.ffn, Deep::Auto, Some([&own, &other]));
         assert_eq!(report.verdict.label, "derived", "{:?}", report.verdict);
-        assert_eq!(kinds(&report), ["ffn_permuted", kind], "{:?}", report.transformations);
-        assert!(report.parts.iter().all(|part| part.state != "independent"), "{:?}", report.parts);
+        assert_eq!(
+            kinds(&report),
+            ["ffn_permuted", kind],
+            "{:?}",
+            report.transformations
+        );
+        assert!(
+            report.parts.iter().all(|part| part.state != "independent"),
+            "{:?}",
+            report.parts
+        );
         // By their ids no token is the same, and nothing is found.
         let by_id = compared(&base, &target, SIZE.ffn, Deep::Auto);
         assert_ne!(by_id.verdict.label, "derived");
@@ -252,13 +386,19 @@ fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
 #[test]
 fn too_few_tokens_in_common_are_told() {
     let base = Model::decoder("base", SIZE);
-    let hidden = turned(&ffn_re_ordered(&base, SIZE.ffn), &rotation(SIZE.hidden, &mut Draws::new(&["turn"])));
+    let hidden = turned(
+        &ffn_re_ordered(&base, SIZE.ffn),
+        &rotation(SIZE.hidden, &mut Draws::new(&["turn"])),
+    );
     let own: Vec<usize> = (0..SIZE.vocab).collect();
     let other: Vec<usize> = (SIZE.vocab - 15..2 * SIZE.vocab - 15).collect();
     let report = compared_with(&base, &hidden, SIZE.ffn, Deep::Auto, Some([&own, &other]));
     assert_ne!(report.verdict.label, "derived");
-    let told =
-        report.verdict.not_testable.iter().any(|n| n.why == "the two sides have 15 tokens in common, fewer than 16");
+    let told = report
+        .verdict
+        .not_testable
+        .iter()
+        .any(|n| n.why == "the two sides have 15 tokens in common, fewer than 16");
     assert!(told, "{:?}", report.verdict.not_testable);
 }
 
@@ -270,9 +410,25 @@ fn strangers_are_from_scratch_in_every_basis() {
         let stranger = Model::decoder(seed, SIZE);
         for target in [&stranger, &turned(&stranger, &turn)] {
             let report = compared(&base, target, SIZE.ffn, Deep::Auto);
-            assert_eq!((report.verdict.label, kinds(&report).len()), ("from_scratch", 0), "{:?}", report.verdict);
-            let forms: Vec<&str> = report.permutation.unwrap().tests.iter().map(|t| t.form).collect();
-            assert!(["order", "projected", "matched"].iter().all(|form| forms.contains(form)), "{forms:?}");
+            assert_eq!(
+                (report.verdict.label, kinds(&report).len()),
+                ("from_scratch", 0),
+                "{:?}",
+                report.verdict
+            );
+            let forms: Vec<&str> = report
+                .permutation
+                .unwrap()
+                .tests
+                .iter()
+                .map(|t| t.form)
+                .collect();
+            assert!(
+                ["order", "projected", "matched"]
+                    .iter()
+                    .all(|form| forms.contains(form)),
+                "{forms:?}"
+            );
         }
     }
 }
@@ -282,8 +438,21 @@ fn without_deep_the_report_says_that_nobody_looked() {
     let base = Model::decoder("base", SIZE);
     let hidden = ffn_re_ordered(&base, SIZE.ffn);
     let report = compared(&base, &hidden, SIZE.ffn, Deep::Off);
-    assert!(report.transformations.is_empty() && report.verdict.label != "derived", "{:?}", report.verdict);
-    assert!(report.verdict.not_testable.iter().any(|n| n.why.contains("disguise")));
+    assert!(
+        report.transformations.is_empty() && report.verdict.label != "derived",
+        "{:?}",
+        report.verdict
+    );
+    assert!(
+        report
+            .verdict
+            .not_testable
+            .iter()
+            .any(|n| n.why.contains("disguise"))
+    );
     let thorough = compared(&base, &hidden, SIZE.ffn, Deep::On);
-    assert_eq!((thorough.verdict.label, kinds(&thorough)), ("derived", vec!["ffn_permuted"]));
+    assert_eq!(
+        (thorough.verdict.label, kinds(&thorough)),
+        ("derived", vec!["ffn_permuted"])
+    );
 }

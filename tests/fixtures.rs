@@ -22,9 +22,33 @@ use weights::{Decoder, Model};
 /// Files by their path under fixtures/.
 type Files = BTreeMap<String, Vec<u8>>;
 
-const DENSE: Decoder = Decoder { hidden: 64, ffn: 128, layers: 4, heads: 4, kv_heads: 2, vocab: 256, experts: 0 };
-const EXPERTS: Decoder = Decoder { hidden: 48, ffn: 24, layers: 2, heads: 4, kv_heads: 2, vocab: 96, experts: 8 };
-const CAPTION: Decoder = Decoder { hidden: 48, ffn: 96, layers: 2, heads: 4, kv_heads: 2, vocab: 128, experts: 0 };
+const DENSE: Decoder = Decoder {
+    hidden: 64,
+    ffn: 128,
+    layers: 4,
+    heads: 4,
+    kv_heads: 2,
+    vocab: 256,
+    experts: 0,
+};
+const EXPERTS: Decoder = Decoder {
+    hidden: 48,
+    ffn: 24,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    vocab: 96,
+    experts: 8,
+};
+const CAPTION: Decoder = Decoder {
+    hidden: 48,
+    ffn: 96,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    vocab: 128,
+    experts: 0,
+};
 
 fn fixtures() -> Files {
     let mut files = Files::new();
@@ -42,14 +66,29 @@ fn fixtures() -> Files {
         None => 0.005,
     });
     add(&mut files, "fine-tuned", &llama, fine_tuned.stored(bf16));
-    files.insert("fine-tuned/README.md".to_owned(), model_card("wcmp-fixtures/base"));
+    files.insert(
+        "fine-tuned/README.md".to_owned(),
+        model_card("wcmp-fixtures/base"),
+    );
 
     add(&mut files, "independent", &llama, other.stored(bf16));
-    files.insert("independent/README.md".to_owned(), model_card("wcmp-fixtures/base"));
+    files.insert(
+        "independent/README.md".to_owned(),
+        model_card("wcmp-fixtures/base"),
+    );
 
-    let lower_half = |name: &str| layer(name).is_some_and(|layer| layer < 2) || name == "model.embed_tokens.weight";
-    let kept = base.trained("more training", |name| if layer(name) == Some(1) { 0.05 } else { 0.0 });
-    add(&mut files, "partial-reuse", &llama, other.taking(&kept, lower_half).stored(bf16));
+    let lower_half = |name: &str| {
+        layer(name).is_some_and(|layer| layer < 2) || name == "model.embed_tokens.weight"
+    };
+    let kept = base.trained("more training", |name| {
+        if layer(name) == Some(1) { 0.05 } else { 0.0 }
+    });
+    add(
+        &mut files,
+        "partial-reuse",
+        &llama,
+        other.taking(&kept, lower_half).stored(bf16),
+    );
 
     add_sharded(&mut files, "sharded", &llama, base.stored(bf16));
     add(&mut files, "mixed-dtypes", &llama, mixed_dtypes(&base));
@@ -64,19 +103,41 @@ fn fixtures() -> Files {
     mixtral["num_local_experts"] = json!(EXPERTS.experts);
     mixtral["num_experts_per_tok"] = json!(2);
     add(&mut files, "moe-base", &mixtral, experts.stored(bf16));
-    add(&mut files, "moe-fine-tuned", &mixtral, tuned_experts.stored(bf16));
+    add(
+        &mut files,
+        "moe-fine-tuned",
+        &mixtral,
+        tuned_experts.stored(bf16),
+    );
 
     let tower = Model::vision_tower("tower", 32, 64, 2, CAPTION.hidden);
-    let moved = tower.trained("tower", |name| if name.contains("blocks.1") { 0.02 } else { 0.0 });
+    let moved = tower.trained(
+        "tower",
+        |name| if name.contains("blocks.1") { 0.02 } else { 0.0 },
+    );
     let mut vlm = config("Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl", CAPTION);
     vlm["vision_config"] = json!({
         "model_type": "qwen2_5_vl", "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
         "out_hidden_size": CAPTION.hidden, "patch_size": 4, "spatial_merge_size": 2, "temporal_patch_size": 2,
     });
-    add(&mut files, "vlm-base", &vlm, tower.with(Model::decoder("caption", CAPTION)).stored(bf16));
-    add(&mut files, "vlm-new-decoder", &vlm, moved.with(Model::decoder("new caption", CAPTION)).stored(bf16));
+    add(
+        &mut files,
+        "vlm-base",
+        &vlm,
+        tower.with(Model::decoder("caption", CAPTION)).stored(bf16),
+    );
+    add(
+        &mut files,
+        "vlm-new-decoder",
+        &vlm,
+        moved
+            .with(Model::decoder("new caption", CAPTION))
+            .stored(bf16),
+    );
 
-    let line = |(path, bytes): (&String, &Vec<u8>)| format!("{}  {path}\n", hex::encode(Sha256::digest(bytes)));
+    let line = |(path, bytes): (&String, &Vec<u8>)| {
+        format!("{}  {path}\n", hex::encode(Sha256::digest(bytes)))
+    };
     let sums: String = files.iter().map(line).collect();
     files.insert("SHA256SUMS".to_owned(), sums.into_bytes());
     files
@@ -88,7 +149,11 @@ fn bf16(_name: &str) -> &'static str {
 
 /// The layer of a tensor of the decoder.
 fn layer(name: &str) -> Option<usize> {
-    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
+    name.strip_prefix("model.layers.")?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn config(architecture: &str, model_type: &str, size: Decoder) -> Value {
@@ -110,7 +175,8 @@ fn config(architecture: &str, model_type: &str, size: Decoder) -> Value {
 }
 
 fn model_card(base: &str) -> Vec<u8> {
-    format!("---\nlicense: apache-2.0\nbase_model: {base}\n---\n\nA fixture of wcmp.\n").into_bytes()
+    format!("---\nlicense: apache-2.0\nbase_model: {base}\n---\n\nA fixture of wcmp.\n")
+        .into_bytes()
 }
 
 fn add(files: &mut Files, name: &str, config: &Value, tensors: Vec<Tensor>) {
@@ -129,10 +195,16 @@ fn add_sharded(files: &mut Files, name: &str, config: &Value, tensors: Vec<Tenso
         shards[index % SHARDS].push(tensor);
     }
     for (index, tensors) in shards.iter().enumerate() {
-        files.insert(format!("{name}/{}", shard_name(index, SHARDS)), safetensors(tensors));
+        files.insert(
+            format!("{name}/{}", shard_name(index, SHARDS)),
+            safetensors(tensors),
+        );
     }
     let index = json!({"metadata": {"total_size": total_size}, "weight_map": weight_map});
-    files.insert(format!("{name}/model.safetensors.index.json"), pretty(&index));
+    files.insert(
+        format!("{name}/model.safetensors.index.json"),
+        pretty(&index),
+    );
     files.insert(format!("{name}/config.json"), pretty(config));
 }
 
@@ -144,7 +216,8 @@ fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// The values of `base` in five number formats, and beside them buffers and odd shapes of every other kind.
+/// The values of `base` in five number formats, and beside them buffers and odd shapes of every
+/// other kind.
 fn mixed_dtypes(base: &Model) -> Vec<Tensor> {
     let mut tensors = base.stored(|name| match name {
         "model.norm.weight" => "F64",
@@ -158,12 +231,32 @@ fn mixed_dtypes(base: &Model) -> Vec<Tensor> {
     let mask: Vec<u8> = (0..64).map(|at| u8::from(at % 8 <= at / 8)).collect();
     let spectrum: Vec<f32> = (0..16).map(|at| at as f32 / 4.0 - 2.0).collect();
     let mut extra = |name: &str, dtype, shape: &[u64], bytes| {
-        tensors.push(Tensor { name: name.to_owned(), dtype, shape: shape.to_vec(), bytes });
+        tensors.push(Tensor {
+            name: name.to_owned(),
+            dtype,
+            shape: shape.to_vec(),
+            bytes,
+        });
     };
-    extra("model.rotary_emb.inv_freq", "F32", &[8], frequencies.iter().flat_map(|x| x.to_le_bytes()).collect());
-    extra("model.position_ids", "I64", &[1, 256], positions.iter().flat_map(|x| x.to_le_bytes()).collect());
+    extra(
+        "model.rotary_emb.inv_freq",
+        "F32",
+        &[8],
+        frequencies.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    );
+    extra(
+        "model.position_ids",
+        "I64",
+        &[1, 256],
+        positions.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    );
     extra("model.attn_mask", "BOOL", &[8, 8], mask);
-    extra("extra.complex", "C64", &[8], spectrum.iter().flat_map(|x| x.to_le_bytes()).collect());
+    extra(
+        "extra.complex",
+        "C64",
+        &[8],
+        spectrum.iter().flat_map(|x| x.to_le_bytes()).collect(),
+    );
     extra("extra.scalar", "F64", &[], 0.1f64.to_le_bytes().to_vec());
     extra("extra.empty", "F16", &[0, 64], Vec::new());
     extra("extra.codes", "U8", &[16], (0..16).collect());
@@ -178,8 +271,8 @@ fn directory() -> PathBuf {
 fn fixtures_on_disk_are_the_generated_ones() {
     let again = "run: cargo test --test fixtures -- --ignored";
     for (path, bytes) in fixtures() {
-        let found =
-            fs::read(directory().join(&path)).unwrap_or_else(|error| panic!("fixtures/{path}: {error}; {again}"));
+        let found = fs::read(directory().join(&path))
+            .unwrap_or_else(|error| panic!("fixtures/{path}: {error}; {again}"));
         assert!(found == bytes, "fixtures/{path} is stale; {again}");
     }
 }
@@ -199,7 +292,10 @@ fn cosine(a: &Model, b: &Model, name: &str) -> f64 {
 
 #[test]
 fn unrelated_models_share_norm_gains_near_one_and_little_else() {
-    let (base, other) = (Model::decoder("base", DENSE), Model::decoder("another run", DENSE));
+    let (base, other) = (
+        Model::decoder("base", DENSE),
+        Model::decoder("another run", DENSE),
+    );
     for name in base.0.keys() {
         let cosine = cosine(&base, &other, name);
         if name.contains("norm") {
@@ -215,7 +311,8 @@ fn unrelated_models_share_norm_gains_near_one_and_little_else() {
 fn generate() {
     for (path, bytes) in fixtures() {
         let path = directory().join(path);
-        fs::create_dir_all(path.parent().expect("a fixture has a folder")).expect("create the folder");
+        fs::create_dir_all(path.parent().expect("a fixture has a folder"))
+            .expect("create the folder");
         fs::write(&path, bytes).expect("write the fixture");
     }
 }

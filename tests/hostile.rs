@@ -1,7 +1,8 @@
 //! Hostile and awkward checkpoints: what each must be told, word for word.
 //!
-//! `tests/hostile/` holds the files, and `expected.tsv` the message of each, with the folder's own path left out; an empty
-//! message means that the checkpoint is legal. Both come from the table below:
+//! `tests/hostile/` holds the files, and `expected.tsv` the message of each, with the folder's own
+//! path left out; an empty message means that the checkpoint is legal. Both come from the table
+//! below:
 //!
 //! ```text
 //! cargo test --test hostile -- --ignored write_the_folder
@@ -37,7 +38,12 @@ fn safetensors(header: &str, buffer: usize) -> Vec<u8> {
 
 fn with_length(length: u64, header: &[u8], buffer: usize) -> Vec<u8> {
     let content = (0..buffer).map(|i| (i % 256) as u8);
-    length.to_le_bytes().into_iter().chain(header.iter().copied()).chain(content).collect()
+    length
+        .to_le_bytes()
+        .into_iter()
+        .chain(header.iter().copied())
+        .chain(content)
+        .collect()
 }
 
 fn entry(name: &str, dtype: &str, shape: &str, begin: u64, end: u64) -> String {
@@ -387,20 +393,36 @@ fn single_files() -> Vec<(&'static str, Vec<u8>, String)> {
             (safetensors(&x(r#""dtype":"F32","shape":[2],"data_offsets":[0,8],"note":{"a":[1]}"#), 8), String::new()),
         ),
     ];
-    rows.into_iter().map(|(name, (content, what))| (name, content, what)).collect()
+    rows.into_iter()
+        .map(|(name, (content, what))| (name, content, what))
+        .collect()
 }
 
 /// A sound configuration of an adapter.
 const LORA: &str = r#"{"peft_type":"LORA","r":2,"lora_alpha":4}"#;
 
-/// The weights of an adapter of one module, A and B of those shapes, 16 bytes each; of none where an axis is 0.
+/// The weights of an adapter of one module, A and B of those shapes, 16 bytes each; of none where
+/// an axis is 0.
 fn adapter(a: &str, b: &str) -> (&'static str, Vec<u8>) {
-    let bytes = if a.contains("[0,") || a.contains(",0]") { 0 } else { 16 };
+    let bytes = if a.contains("[0,") || a.contains(",0]") {
+        0
+    } else {
+        16
+    };
     let entries = [
         entry("base_model.model.q.lora_A.weight", "F32", a, 0, bytes),
-        entry("base_model.model.q.lora_B.weight", "F32", b, bytes, 2 * bytes),
+        entry(
+            "base_model.model.q.lora_B.weight",
+            "F32",
+            b,
+            bytes,
+            2 * bytes,
+        ),
     ];
-    ("adapter_model.safetensors", safetensors(&header(&entries), 2 * bytes as usize))
+    (
+        "adapter_model.safetensors",
+        safetensors(&header(&entries), 2 * bytes as usize),
+    )
 }
 
 /// Directories: name, files, and what is said behind `hostile/`.
@@ -412,7 +434,10 @@ fn directories() -> Vec<Case> {
         vec![
             ("model.safetensors.index.json", index(map)),
             ("1.safetensors", sound()),
-            ("2.safetensors", safetensors(&SOUND.replace("\"x\"", "\"y\""), 8)),
+            (
+                "2.safetensors",
+                safetensors(&SOUND.replace("\"x\"", "\"y\""), 8),
+            ),
         ]
     };
     let rows = vec![
@@ -438,7 +463,13 @@ fn directories() -> Vec<Case> {
         ),
         (
             "config-deep",
-            vec![one(), ("config.json", format!("{{\"a\":{}", "[".repeat(1000)).into_bytes())],
+            vec![
+                one(),
+                (
+                    "config.json",
+                    format!("{{\"a\":{}", "[".repeat(1000)).into_bytes(),
+                ),
+            ],
             "config-deep/config.json: nested too deeply (expected at most 128 levels)",
         ),
         (
@@ -493,13 +524,19 @@ fn directories() -> Vec<Case> {
         ),
         (
             "index-not-json",
-            vec![("model.safetensors.index.json", b"weights".to_vec()), ("1.safetensors", sound())],
+            vec![
+                ("model.safetensors.index.json", b"weights".to_vec()),
+                ("1.safetensors", sound()),
+            ],
             "index-not-json/model.safetensors.index.json: \"weights\" at byte 0 (expected an object)",
         ),
         (
             "damaged-shard",
             vec![
-                ("model.safetensors.index.json", index(r#"{"x":"1.safetensors","y":"2.safetensors"}"#)),
+                (
+                    "model.safetensors.index.json",
+                    index(r#"{"x":"1.safetensors","y":"2.safetensors"}"#),
+                ),
                 ("1.safetensors", sound()),
                 ("2.safetensors", sound()[..30].to_vec()),
             ],
@@ -507,13 +544,22 @@ fn directories() -> Vec<Case> {
         ),
         (
             "one-name-two-contents",
-            vec![("1.safetensors", sound()), ("2.safetensors", [safetensors(SOUND, 0), vec![9; 8]].concat())],
+            vec![
+                ("1.safetensors", sound()),
+                (
+                    "2.safetensors",
+                    [safetensors(SOUND, 0), vec![9; 8]].concat(),
+                ),
+            ],
             "one-name-two-contents/2.safetensors: tensor \"x\" stands in \"1.safetensors\" too, with different bytes \
              (expected one)",
         ),
         (
             "two-generations",
-            vec![("model-00001-of-00002.safetensors", sound()), ("model-00001-of-00003.safetensors", sound())],
+            vec![
+                ("model-00001-of-00002.safetensors", sound()),
+                ("model-00001-of-00003.safetensors", sound()),
+            ],
             "two-generations: shards of 2 beside shards of 3 of one name (expected one set, or an index)",
         ),
         (
@@ -528,25 +574,40 @@ fn directories() -> Vec<Case> {
         ),
         (
             "adapter-config-not-json",
-            vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", b"{\"r\":".to_vec())],
+            vec![
+                adapter("[2,2]", "[2,2]"),
+                ("adapter_config.json", b"{\"r\":".to_vec()),
+            ],
             "adapter-config-not-json/adapter_config.json: not JSON: EOF while parsing a value at line 1 column 5 (expected a \
              JSON object)",
         ),
         (
             "adapter-without-a-kind",
-            vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", b"{}".to_vec())],
+            vec![
+                adapter("[2,2]", "[2,2]"),
+                ("adapter_config.json", b"{}".to_vec()),
+            ],
             "adapter-without-a-kind/adapter_config.json: no peft_type (expected the configuration of a PEFT adapter)",
         ),
         (
             "adapter-of-another-kind",
-            vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", b"{\"peft_type\":\"LO\\u001bKR\"}".to_vec())],
+            vec![
+                adapter("[2,2]", "[2,2]"),
+                (
+                    "adapter_config.json",
+                    b"{\"peft_type\":\"LO\\u001bKR\"}".to_vec(),
+                ),
+            ],
             "adapter-of-another-kind/adapter_config.json: an adapter of the kind \"LO\\u001BKR\" (expected LORA)",
         ),
         (
             "adapter-without-alpha",
             vec![
                 adapter("[2,2]", "[2,2]"),
-                ("adapter_config.json", b"{\"peft_type\":\"LORA\",\"lora_alpha\":0}".to_vec()),
+                (
+                    "adapter_config.json",
+                    b"{\"peft_type\":\"LORA\",\"lora_alpha\":0}".to_vec(),
+                ),
             ],
             "adapter-without-alpha/adapter_model.safetensors: LoRA of \"q\" has no lora_alpha in the config",
         ),
@@ -555,7 +616,16 @@ fn directories() -> Vec<Case> {
             vec![
                 (
                     "adapter_model.safetensors",
-                    safetensors(&header(&[entry("base_model.model.q.lora_A.weight", "F32", "[2,1]", 0, 8)]), 8),
+                    safetensors(
+                        &header(&[entry(
+                            "base_model.model.q.lora_A.weight",
+                            "F32",
+                            "[2,1]",
+                            0,
+                            8,
+                        )]),
+                        8,
+                    ),
                 ),
                 ("adapter_config.json", LORA.into()),
             ],
@@ -563,7 +633,10 @@ fn directories() -> Vec<Case> {
         ),
         (
             "adapter-two-ranks",
-            vec![adapter("[2,2]", "[4,1]"), ("adapter_config.json", LORA.into())],
+            vec![
+                adapter("[2,2]", "[4,1]"),
+                ("adapter_config.json", LORA.into()),
+            ],
             "adapter-two-ranks/adapter_model.safetensors: LoRA of \"q\" has A of rank 2 and B of rank 1",
         ),
         (
@@ -574,19 +647,38 @@ fn directories() -> Vec<Case> {
         ),
         (
             "adapter-of-rank-2-to-the-60",
-            vec![adapter("[1152921504606846976,0]", "[0,1152921504606846976]"), ("adapter_config.json", LORA.into())],
+            vec![
+                adapter("[1152921504606846976,0]", "[0,1152921504606846976]"),
+                ("adapter_config.json", LORA.into()),
+            ],
             "adapter-of-rank-2-to-the-60/adapter_model.safetensors: LoRA of \"q\" has A of shape [1152921504606846976, 0] \
              and B of shape [0, 1152921504606846976] (expected no empty axis)",
         ),
         (
             "adapter-that-changes-nothing",
-            vec![("adapter_model.safetensors", safetensors("{}", 0)), ("adapter_config.json", LORA.into())],
+            vec![
+                ("adapter_model.safetensors", safetensors("{}", 0)),
+                ("adapter_config.json", LORA.into()),
+            ],
             "adapter-that-changes-nothing/adapter_model.safetensors: an adapter without any tensor that changes the base",
         ),
-        ("legal-adapter", vec![adapter("[2,2]", "[2,2]"), ("adapter_config.json", LORA.into())], ""),
+        (
+            "legal-adapter",
+            vec![
+                adapter("[2,2]", "[2,2]"),
+                ("adapter_config.json", LORA.into()),
+            ],
+            "",
+        ),
         (
             "legal-infinity-in-the-config",
-            vec![one(), ("config.json", b"{\"time_step_limit\":[0.0,Infinity]}".to_vec())],
+            vec![
+                one(),
+                (
+                    "config.json",
+                    b"{\"time_step_limit\":[0.0,Infinity]}".to_vec(),
+                ),
+            ],
             "",
         ),
         (
@@ -632,12 +724,18 @@ fn directories() -> Vec<Case> {
         ),
         (
             "gguf-several-models",
-            vec![("m-Q4_0.gguf", hostile_gguf::sound()), ("m-Q8_0.gguf", hostile_gguf::sound())],
+            vec![
+                ("m-Q4_0.gguf", hostile_gguf::sound()),
+                ("m-Q8_0.gguf", hostile_gguf::sound()),
+            ],
             "gguf-several-models: several models: \"m-Q4_0\", \"m-Q8_0\" (expected one: name its file)",
         ),
         (
             "gguf-tower-with-a-tensor-of-the-model",
-            vec![("m-Q8_0.gguf", hostile_gguf::sound()), ("mmproj-F16.gguf", hostile_gguf::sound())],
+            vec![
+                ("m-Q8_0.gguf", hostile_gguf::sound()),
+                ("mmproj-F16.gguf", hostile_gguf::sound()),
+            ],
             "gguf-tower-with-a-tensor-of-the-model/mmproj-F16.gguf: tensor \"blk.0.attn_q.weight\" stands in another \
              file of the model too (expected one)",
         ),
@@ -652,17 +750,27 @@ fn directories() -> Vec<Case> {
         (
             "torch-index-of-another-file",
             vec![
-                ("pytorch_model.bin.index.json", index(r#"{"v":"pytorch_model-00001-of-00001.bin"}"#)),
+                (
+                    "pytorch_model.bin.index.json",
+                    index(r#"{"v":"pytorch_model-00001-of-00001.bin"}"#),
+                ),
                 ("pytorch_model-00001-of-00001.bin", hostile_torch::sound()),
             ],
             "torch-index-of-another-file/pytorch_model.bin.index.json: tensor \"v\" is mapped to \
              \"pytorch_model-00001-of-00001.bin\", which does not hold it",
         ),
-        ("legal-one-name-twice-with-equal-bytes", vec![("1.safetensors", sound()), ("2.safetensors", sound())], ""),
+        (
+            "legal-one-name-twice-with-equal-bytes",
+            vec![("1.safetensors", sound()), ("2.safetensors", sound())],
+            "",
+        ),
     ];
     let case = |(name, files, message): (&str, Vec<(&str, Vec<u8>)>, &str)| Case {
         name: name.to_string(),
-        files: files.into_iter().map(|(file, content)| (format!("{name}/{file}"), content)).collect(),
+        files: files
+            .into_iter()
+            .map(|(file, content)| (format!("{name}/{file}"), content))
+            .collect(),
         message: message.to_string(),
     };
     rows.into_iter().map(case).collect()
@@ -672,12 +780,22 @@ fn cases() -> Vec<Case> {
     let single = |rows: Vec<(&'static str, Vec<u8>, String)>, extension: &'static str| {
         rows.into_iter().map(move |(name, content, what)| {
             let name = format!("{name}.{extension}");
-            let message = if what.is_empty() { what } else { format!("{name}: {what}") };
-            Case { name: name.clone(), files: vec![(name, content)], message }
+            let message = if what.is_empty() {
+                what
+            } else {
+                format!("{name}: {what}")
+            };
+            Case {
+                name: name.clone(),
+                files: vec![(name, content)],
+                message,
+            }
         })
     };
     let files = single(single_files(), "safetensors");
-    let files = files.chain(single(hostile_gguf::rows(), "gguf")).chain(single(hostile_torch::rows(), "bin"));
+    let files = files
+        .chain(single(hostile_gguf::rows(), "gguf"))
+        .chain(single(hostile_torch::rows(), "bin"));
     files.chain(directories()).collect()
 }
 
@@ -688,8 +806,11 @@ fn folder() -> PathBuf {
 /// The rows of expected.tsv: name and message.
 fn expected() -> Vec<(String, String)> {
     let text = fs::read_to_string(folder().join("expected.tsv")).unwrap();
-    let row =
-        |line: &str| line.split_once('\t').map(|(name, message)| (name.to_string(), message.to_string())).unwrap();
+    let row = |line: &str| {
+        line.split_once('\t')
+            .map(|(name, message)| (name.to_string(), message.to_string()))
+            .unwrap()
+    };
     text.lines().skip(1).map(row).collect()
 }
 
@@ -703,7 +824,10 @@ fn table() -> String {
 
 /// What opening `path` answers, without the folder's path; empty where it opens.
 fn answer(path: &Path, io: Io) -> String {
-    let error = open_checkpoint(path, io).err().map(|error| error.to_string()).unwrap_or_default();
+    let error = open_checkpoint(path, io)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
     error.replace(&format!("{}/", folder().display()), "")
 }
 
@@ -721,9 +845,15 @@ fn write_the_folder() {
 
 #[test]
 fn the_folder_is_what_the_table_makes() {
-    assert_eq!(fs::read_to_string(folder().join("expected.tsv")).unwrap(), table());
+    assert_eq!(
+        fs::read_to_string(folder().join("expected.tsv")).unwrap(),
+        table()
+    );
     for (name, content) in cases().into_iter().flat_map(|case| case.files) {
-        assert!(fs::read(folder().join(&name)).unwrap() == content, "{name} is stale: run write_the_folder");
+        assert!(
+            fs::read(folder().join(&name)).unwrap() == content,
+            "{name} is stale: run write_the_folder"
+        );
     }
 }
 
@@ -735,32 +865,49 @@ fn every_hostile_checkpoint_gives_its_message_at_once_either_way_it_is_read() {
         for io in [Io::Mmap, Io::Read] {
             let answer = answer(&folder().join(&name), io);
             if answer != message {
-                wrong.push(format!("{name}\n  expected: {message}\n  answered: {answer}"));
+                wrong.push(format!(
+                    "{name}\n  expected: {message}\n  answered: {answer}"
+                ));
             }
         }
-        assert!(!message.contains(char::is_control) && message.chars().count() < 400, "{name}");
+        assert!(
+            !message.contains(char::is_control) && message.chars().count() < 400,
+            "{name}"
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
-/// What opening `content` under the name `name` in a scratch directory answers: never more than one line.
+/// What opening `content` under the name `name` in a scratch directory answers: never more than one
+/// line.
 fn ask(scratch: &Path, name: &str, content: &[u8]) -> Option<String> {
     let path = scratch.join(name);
     fs::write(&path, content).unwrap();
-    let error = open_checkpoint(&path, Io::Mmap).err().map(|error| error.to_string());
+    let error = open_checkpoint(&path, Io::Mmap)
+        .err()
+        .map(|error| error.to_string());
     if let Some(text) = &error {
-        assert!(text.starts_with(path.to_str().unwrap()) && !text.contains(char::is_control), "{text}");
+        assert!(
+            text.starts_with(path.to_str().unwrap()) && !text.contains(char::is_control),
+            "{text}"
+        );
     }
     error
 }
 
-/// What damage does at each place of a sound file: never a panic, and never a message of more than one line.
+/// What damage does at each place of a sound file: never a panic, and never a message of more than
+/// one line.
 #[test]
 fn damage_at_any_byte_ends_in_an_answer_of_one_line() {
     let scratch = tempfile::tempdir().unwrap();
-    let sound =
-        safetensors(&header(&[entry("a.weight", "BF16", "[2,3]", 0, 12), entry("\\u00e9", "F4", "[4]", 12, 14)]), 14);
+    let sound = safetensors(
+        &header(&[
+            entry("a.weight", "BF16", "[2,3]", 0, 12),
+            entry("\\u00e9", "F4", "[4]", 12, 14),
+        ]),
+        14,
+    );
     let ask = |content: &[u8]| ask(scratch.path(), "model.safetensors", content);
     assert_eq!(ask(&sound), None);
     for at in 0..sound.len() {
@@ -783,7 +930,10 @@ fn damage_at_any_byte_ends_in_an_answer_of_one_line() {
 #[test]
 fn damage_at_any_byte_of_other_formats_ends_in_an_answer_of_one_line() {
     let scratch = tempfile::tempdir().unwrap();
-    for (name, sound) in [("m.gguf", hostile_gguf::sound()), ("m.bin", hostile_torch::sound())] {
+    for (name, sound) in [
+        ("m.gguf", hostile_gguf::sound()),
+        ("m.bin", hostile_torch::sound()),
+    ] {
         let ask = |content: &[u8]| ask(scratch.path(), name, content);
         assert_eq!(ask(&sound), None);
         for at in 0..sound.len() {

@@ -1,4 +1,5 @@
-//! What is copied is found: ladders of noise, alone and on top of each disguise, and the power that a null result claims.
+//! What is copied is found: ladders of noise, alone and on top of each disguise, and the power that
+//! a null result claims.
 #![allow(clippy::unwrap_used)]
 
 mod simulated;
@@ -9,8 +10,8 @@ use wcmp::evidence::power::{LEVEL_LOG10, Power, Probed};
 use wcmp::evidence::units::clones::are_clones;
 use wcmp::evidence::units::tokens::{excess_over_random_order, project_columns};
 use wcmp::evidence::units::{
-    ColumnFeatures, Held, Pair, Projected, RowFeatures, TokenRows, block_test, fixed_point_test, layer_map,
-    matched_form, order_test,
+    ColumnFeatures, Held, Pair, Projected, RowFeatures, TokenRows, block_test, fixed_point_test,
+    layer_map, matched_form, order_test,
 };
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::{Matrix, RowSource};
@@ -21,7 +22,8 @@ const LAYERS: usize = 4;
 const UNITS: usize = 176;
 const WIDTH: usize = 64;
 
-/// log10 p over all layers for each step of the ladder; `test` is given a layer, its noised copy and the draws.
+/// log10 p over all layers for each step of the ladder; `test` is given a layer, its noised copy
+/// and the draws.
 fn ladder(purpose: &str, mut test: impl FnMut(&Matrix, &Matrix, &mut Draws) -> f64) -> Vec<f64> {
     let mut step = |cosine: f64| {
         // The same models and noise on each step, more or less of it.
@@ -36,31 +38,51 @@ fn ladder(purpose: &str, mut test: impl FnMut(&Matrix, &Matrix, &mut Draws) -> f
     LADDER.iter().map(|&cosine| step(cosine)).collect()
 }
 
-/// More noise never makes a clearer finding, and every copy down to the cosine `found_down_to` is found.
+/// More noise never makes a clearer finding, and every copy down to the cosine `found_down_to` is
+/// found.
 #[track_caller]
 fn assert_ladder(log10_p: &[f64], found_down_to: f64, clear_at_the_top: f64) {
-    assert!(log10_p.windows(2).all(|steps| steps[1] >= steps[0] - 0.5), "not monotone: {log10_p:?}");
+    assert!(
+        log10_p.windows(2).all(|steps| steps[1] >= steps[0] - 0.5),
+        "not monotone: {log10_p:?}"
+    );
     assert!(log10_p[0] <= clear_at_the_top, "{log10_p:?}");
     for (cosine, log10_p) in LADDER.iter().zip(log10_p) {
-        assert!(*cosine < found_down_to || *log10_p <= LEVEL_LOG10, "cosine {cosine} not found: {log10_p}");
+        assert!(
+            *cosine < found_down_to || *log10_p <= LEVEL_LOG10,
+            "cosine {cosine} not found: {log10_p}"
+        );
     }
 }
 
 fn direct(base: &Matrix, target: &Matrix) -> f64 {
     let probes = SAMPLING.probes(base.rows);
-    fixed_point_test(&RowFeatures::new(base), &RowFeatures::new(target), &probes).unwrap().unwrap().log10_p
+    fixed_point_test(&RowFeatures::new(base), &RowFeatures::new(target), &probes)
+        .unwrap()
+        .unwrap()
+        .log10_p
 }
 
 #[test]
 fn noise_alone() {
-    assert_ladder(&ladder("noise", |base, target, _| direct(base, target)), 0.2, -500.0);
+    assert_ladder(
+        &ladder("noise", |base, target, _| direct(base, target)),
+        0.2,
+        -500.0,
+    );
 }
 
 #[test]
 fn noise_on_one_block_with_all_looks() {
     let log10_p = ladder("looks", |base, target, _| {
-        let pair = Pair { base: &RowFeatures::new(base), target: &RowFeatures::new(target) };
-        block_test(pair, None, &SAMPLING, true).unwrap().unwrap().log10_p
+        let pair = Pair {
+            base: &RowFeatures::new(base),
+            target: &RowFeatures::new(target),
+        };
+        block_test(pair, None, &SAMPLING, true)
+            .unwrap()
+            .unwrap()
+            .log10_p
     });
     assert_ladder(&log10_p, 0.2, -500.0);
 }
@@ -71,7 +93,9 @@ fn noise_on_residual_dimensions() {
         let rows: Vec<usize> = SAMPLING.coordinates(UNITS);
         let columns = |matrix| ColumnFeatures::new(matrix, rows.clone());
         let probes = SAMPLING.probes(WIDTH);
-        let test = fixed_point_test(&columns(base), &columns(target), &probes).unwrap().unwrap();
+        let test = fixed_point_test(&columns(base), &columns(target), &probes)
+            .unwrap()
+            .unwrap();
         bonferroni(test.log10_p, LAYERS)
     });
     assert_ladder(&log10_p, 0.2, -300.0);
@@ -81,8 +105,13 @@ fn noise_on_residual_dimensions() {
 fn noise_after_units_were_pruned() {
     let log10_p = ladder("pruned", |base, target, draws| {
         let kept = rows(target, &draws.distinct(128, UNITS));
-        let order = order_test(&RowFeatures::new(base), &RowFeatures::new(&kept), &SAMPLING).unwrap().unwrap();
-        assert_eq!((order.base_units, order.target_units, order.probes), (UNITS, 128, 128));
+        let order = order_test(&RowFeatures::new(base), &RowFeatures::new(&kept), &SAMPLING)
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (order.base_units, order.target_units, order.probes),
+            (UNITS, 128, 128)
+        );
         order.log10_p
     });
     assert_ladder(&log10_p, 0.3, -800.0);
@@ -95,7 +124,10 @@ fn noise_after_units_were_inserted() {
         order.rotate_right(5);
         let mut moved = rows(target, &order);
         moved.values[..5 * WIDTH].copy_from_slice(&normal(5, WIDTH, draws).values);
-        let pair = Pair { base: &RowFeatures::new(base), target: &RowFeatures::new(&moved) };
+        let pair = Pair {
+            base: &RowFeatures::new(base),
+            target: &RowFeatures::new(&moved),
+        };
         let block = block_test(pair, None, &SAMPLING, true).unwrap().unwrap();
         assert!(block.direct.unwrap().log10_p > -2.0);
         block.log10_p
@@ -108,7 +140,10 @@ fn embeddings(turn: Option<&Matrix>) -> (TokenRows, TokenRows) {
     let embedding = normal(200, WIDTH, &mut Draws::new(0, "embedding"));
     let turned = turn.map_or(embedding.clone(), |turn| product(&embedding, turn));
     let tokens = SAMPLING.projection_tokens(200);
-    (TokenRows::read(&embedding, &tokens).unwrap(), TokenRows::read(&turned, &tokens).unwrap())
+    (
+        TokenRows::read(&embedding, &tokens).unwrap(),
+        TokenRows::read(&turned, &tokens).unwrap(),
+    )
 }
 
 #[test]
@@ -118,13 +153,20 @@ fn noise_after_the_residual_stream_was_rotated() {
     let log10_p = ladder("rotated", |base, target, _| {
         let turned = product(target, &turn);
         assert!(direct(base, &turned) > -3.0);
-        let (base, target) = (Projected::new(base, &of_base).unwrap(), Projected::new(&turned, &of_target).unwrap());
-        fixed_point_test(&base, &target, &SAMPLING.probes(UNITS)).unwrap().unwrap().log10_p
+        let (base, target) = (
+            Projected::new(base, &of_base).unwrap(),
+            Projected::new(&turned, &of_target).unwrap(),
+        );
+        fixed_point_test(&base, &target, &SAMPLING.probes(UNITS))
+            .unwrap()
+            .unwrap()
+            .log10_p
     });
     assert_ladder(&log10_p, 0.3, -500.0);
 }
 
-/// Units re-ordered, some of them pruned, the stream rotated: the matched form, and down as its witness.
+/// Units re-ordered, some of them pruned, the stream rotated: the matched form, and down as its
+/// witness.
 #[test]
 fn noise_after_units_were_re_ordered_and_pruned_and_the_stream_rotated() {
     let turn = rotation(WIDTH, &mut Draws::new(0, "turn"));
@@ -135,33 +177,67 @@ fn noise_after_units_were_re_ordered_and_pruned_and_the_stream_rotated() {
         let mut order = draws.permutation(UNITS);
         order.truncate(150);
         let base: [Matrix; 3] = std::array::from_fn(|_| normal(UNITS, WIDTH, &mut draws));
-        let target: [Matrix; 3] =
-            std::array::from_fn(|at| product(&rows(&noised(&base[at], cosine, &mut draws), &order), &turn));
+        let target: [Matrix; 3] = std::array::from_fn(|at| {
+            product(&rows(&noised(&base[at], cosine, &mut draws), &order), &turn)
+        });
         let projected = |at: usize| {
-            (Projected::new(&base[at], &of_base).unwrap(), Projected::new(&target[at], &of_target).unwrap())
+            (
+                Projected::new(&base[at], &of_base).unwrap(),
+                Projected::new(&target[at], &of_target).unwrap(),
+            )
         };
         let (gate, up) = (projected(0), projected(1));
         let direct = order_test(&gate.0, &gate.1, &SAMPLING).unwrap().unwrap();
         assert!(direct.log10_p > -2.0, "{cosine}: {}", direct.log10_p);
-        let up = Pair { base: &up.0, target: &up.1 };
-        let matched = matched_form(Pair { base: &gate.0, target: &gate.1 }, up).unwrap().unwrap();
-        let right = matched.agreeing.iter().filter(|&&(base, target)| order[target] == base).count();
+        let up = Pair {
+            base: &up.0,
+            target: &up.1,
+        };
+        let matched = matched_form(
+            Pair {
+                base: &gate.0,
+                target: &gate.1,
+            },
+            up,
+        )
+        .unwrap()
+        .unwrap();
+        let right = matched
+            .agreeing
+            .iter()
+            .filter(|&&(base, target)| order[target] == base)
+            .count();
         // The third tensor plays down: its columns are the units.
-        let (units_of_base, units_of_target): (Vec<usize>, Vec<usize>) = matched.agreeing.iter().copied().unzip();
+        let (units_of_base, units_of_target): (Vec<usize>, Vec<usize>) =
+            matched.agreeing.iter().copied().unzip();
         let written = |down: &Matrix, units: &[usize], tokens: &TokenRows| {
-            project_columns(&transposed(down), units, tokens).unwrap().unwrap()
+            project_columns(&transposed(down), units, tokens)
+                .unwrap()
+                .unwrap()
         };
         let witness = excess_over_random_order(
             &written(&base[2], &units_of_base, &of_base),
             &written(&target[2], &units_of_target, &of_target),
             of_base.tokens(),
         );
-        outcomes.push((cosine, matched.looks_copied(), right, matched.agreeing.len(), witness));
+        outcomes.push((
+            cosine,
+            matched.looks_copied(),
+            right,
+            matched.agreeing.len(),
+            witness,
+        ));
     }
     for (cosine, copied, right, agreeing, witness) in outcomes {
         if cosine >= 0.5 {
-            assert!(copied && right * 20 >= agreeing * 19 && agreeing >= 60, "{cosine}: {right} of {agreeing}");
-            assert!(witness.is_some_and(|excess| excess >= 0.8 * cosine), "{cosine}: {witness:?}");
+            assert!(
+                copied && right * 20 >= agreeing * 19 && agreeing >= 60,
+                "{cosine}: {right} of {agreeing}"
+            );
+            assert!(
+                witness.is_some_and(|excess| excess >= 0.8 * cosine),
+                "{cosine}: {witness:?}"
+            );
         }
         if cosine <= 0.05 {
             assert!(!copied, "{cosine}: {agreeing}");
@@ -171,7 +247,11 @@ fn noise_after_units_were_re_ordered_and_pruned_and_the_stream_rotated() {
 
 fn transposed(matrix: &Matrix) -> Matrix {
     let at = |x: usize| matrix.values[x % matrix.rows * matrix.columns + x / matrix.rows];
-    Matrix { rows: matrix.columns, columns: matrix.rows, values: (0..matrix.values.len()).map(at).collect() }
+    Matrix {
+        rows: matrix.columns,
+        columns: matrix.rows,
+        values: (0..matrix.values.len()).map(at).collect(),
+    }
 }
 
 #[test]
@@ -181,20 +261,39 @@ fn noise_after_layers_were_moved() {
     for cosine in LADDER {
         let mut draws = Draws::new(0, "moved");
         let base: Vec<Matrix> = (0..6).map(|_| normal(UNITS, WIDTH, &mut draws)).collect();
-        let target: Vec<Matrix> = sources.iter().map(|&layer| noised(&base[layer], cosine, &mut draws)).collect();
-        let probes =
-            |model: &[Matrix]| -> Vec<Held> { model.iter().map(|m| probes_of(&RowFeatures::new(m))).collect() };
+        let target: Vec<Matrix> = sources
+            .iter()
+            .map(|&layer| noised(&base[layer], cosine, &mut draws))
+            .collect();
+        let probes = |model: &[Matrix]| -> Vec<Held> {
+            model
+                .iter()
+                .map(|m| probes_of(&RowFeatures::new(m)))
+                .collect()
+        };
         let map = layer_map(&probes(&target), &probes(&base), |of_target, of_base| {
             Ok(Some(direct(&base[of_base], &target[of_target])))
         });
         let map = map.unwrap();
-        let wrong =
-            map.iter().zip(sources).filter(|(origin, source)| origin.is_some_and(|o| o.base != *source)).count();
+        let wrong = map
+            .iter()
+            .zip(sources)
+            .filter(|(origin, source)| origin.is_some_and(|o| o.base != *source))
+            .count();
         assert_eq!(wrong, 0, "cosine {cosine}");
         placed.push(map.iter().flatten().count());
     }
-    assert!(placed.windows(2).all(|steps| steps[1] <= steps[0]), "{placed:?}");
-    assert!(LADDER.iter().zip(&placed).all(|(&cosine, &placed)| cosine < 0.3 || placed == 9), "{placed:?}");
+    assert!(
+        placed.windows(2).all(|steps| steps[1] <= steps[0]),
+        "{placed:?}"
+    );
+    assert!(
+        LADDER
+            .iter()
+            .zip(&placed)
+            .all(|(&cosine, &placed)| cosine < 0.3 || placed == 9),
+        "{placed:?}"
+    );
 }
 
 #[test]
@@ -204,7 +303,10 @@ fn clones_are_found_while_their_likeness_lasts() {
         let trial = |_: &usize| {
             let source = normal(64, 32, &mut draws);
             let copy = noised(&source, likeness, &mut draws);
-            are_clones(&probes_of(&RowFeatures::new(&source)), &probes_of(&RowFeatures::new(&copy)))
+            are_clones(
+                &probes_of(&RowFeatures::new(&source)),
+                &probes_of(&RowFeatures::new(&copy)),
+            )
         };
         (0..100).filter(trial).count()
     };
@@ -213,11 +315,18 @@ fn clones_are_found_while_their_likeness_lasts() {
     assert_eq!(found(0.0), 0);
 }
 
-/// "A reuse of that share of the units, in their places, would have been seen with 95 % probability."
+/// "A reuse of that share of the units, in their places, would have been seen with 95 %
+/// probability."
 #[test]
 fn a_null_result_has_the_power_that_it_claims() {
     let (layers, count) = (6, 176);
-    let power = Power::pooled(&vec![Probed { probes: 64, units: count }; layers]);
+    let power = Power::pooled(&vec![
+        Probed {
+            probes: 64,
+            units: count
+        };
+        layers
+    ]);
     let (needed, share) = (power.hits_needed.unwrap(), power.share_seen_95.unwrap());
     let mut draws = Draws::new(0, "power");
     let mut seen = |share: f64| {
@@ -232,7 +341,11 @@ fn a_null_result_has_the_power_that_it_claims() {
                     }
                 }
                 let probes = SAMPLING.probes(count);
-                let test = fixed_point_test(&RowFeatures::new(&base), &RowFeatures::new(&target), &probes);
+                let test = fixed_point_test(
+                    &RowFeatures::new(&base),
+                    &RowFeatures::new(&target),
+                    &probes,
+                );
                 test.unwrap().unwrap().hits
             };
             (0..layers).map(layer).sum::<usize>() >= needed
@@ -241,5 +354,8 @@ fn a_null_result_has_the_power_that_it_claims() {
     };
     let (at_share, at_half, at_none) = (seen(share), seen(share / 2.0), seen(0.0));
     assert!(at_share >= 89, "{at_share} of 100 seen");
-    assert!(at_half < 60 && at_none == 0, "{at_half} and {at_none} of 100");
+    assert!(
+        at_half < 60 && at_none == 0,
+        "{at_half} and {at_none} of 100"
+    );
 }

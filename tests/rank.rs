@@ -160,7 +160,12 @@ struct Control {
 
 /// Runs `wcmp rank` with these fixtures or folders, the target first.
 fn run(models: &[&Path], options: &[&str]) -> std::process::Output {
-    wcmp().arg("rank").args(models).args(options).output().expect("run wcmp")
+    wcmp()
+        .arg("rank")
+        .args(models)
+        .args(options)
+        .output()
+        .expect("run wcmp")
 }
 
 #[track_caller]
@@ -176,11 +181,17 @@ fn rank(models: &[&str]) -> Rank {
 
 /// Names of the bases in the order of the ranking.
 fn order(rank: &Rank) -> Vec<&str> {
-    rank.ranking.iter().map(|row| row.base.name.as_str()).collect()
+    rank.ranking
+        .iter()
+        .map(|row| row.base.name.as_str())
+        .collect()
 }
 
 fn labels(rank: &Rank) -> Vec<&str> {
-    rank.ranking.iter().map(|row| row.verdict.label.as_str()).collect()
+    rank.ranking
+        .iter()
+        .map(|row| row.verdict.label.as_str())
+        .collect()
 }
 
 fn holds(rank: &Rank) -> Vec<Option<bool>> {
@@ -192,7 +203,8 @@ fn weights(weights: &[Weight]) -> Vec<f64> {
     weights.iter().map(|w| w.weight).collect()
 }
 
-/// A model whose every tensor is a mean of two fixtures' tensors, the first weighing `weight(name)`.
+/// A model whose every tensor is a mean of two fixtures' tensors, the first weighing
+/// `weight(name)`.
 fn merge(folder: &Path, models: [&str; 2], weight: impl Fn(&str) -> f32) {
     let read = |name: &str| fs::read(fixture(name).join("model.safetensors")).expect("a fixture");
     let files = models.map(read);
@@ -201,10 +213,15 @@ fn merge(folder: &Path, models: [&str; 2], weight: impl Fn(&str) -> f32) {
     let mut names: Vec<String> = a.names().into_iter().map(ToString::to_string).collect();
     names.sort();
     let mixed = names.iter().map(|name| {
-        let (x, y) = (a.tensor(name).expect("in both"), b.tensor(name).expect("in both"));
+        let (x, y) = (
+            a.tensor(name).expect("in both"),
+            b.tensor(name).expect("in both"),
+        );
         let values = x.data().chunks(2).zip(y.data().chunks(2));
         let w = weight(name);
-        let mean = |(p, q): (&[u8], &[u8])| bf16::from_f32(w * code(p) + (1.0 - w) * code(q)).to_le_bytes();
+        let mean = |(p, q): (&[u8], &[u8])| {
+            bf16::from_f32(w * code(p) + (1.0 - w) * code(q)).to_le_bytes()
+        };
         Tensor {
             name: name.clone(),
             dtype: "BF16",
@@ -213,20 +230,45 @@ fn merge(folder: &Path, models: [&str; 2], weight: impl Fn(&str) -> f32) {
         }
     });
     fs::create_dir_all(folder).expect("a folder");
-    fs::write(folder.join("model.safetensors"), safetensors(&mixed.collect::<Vec<_>>())).expect("a file");
-    fs::copy(fixture(models[0]).join("config.json"), folder.join("config.json")).expect("a file");
+    fs::write(
+        folder.join("model.safetensors"),
+        safetensors(&mixed.collect::<Vec<_>>()),
+    )
+    .expect("a file");
+    fs::copy(
+        fixture(models[0]).join("config.json"),
+        folder.join("config.json"),
+    )
+    .expect("a file");
 }
 
 #[test]
 fn the_base_of_a_fine_tune_is_first_and_the_unrelated_one_last() {
     let rank = rank(&["fine-tuned", "independent", "partial-reuse", "base"]);
-    assert_eq!((rank.schema.as_str(), rank.wcmp.as_str()), ("wcmp.rank/1", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        (rank.schema.as_str(), rank.wcmp.as_str()),
+        ("wcmp.rank/1", env!("CARGO_PKG_VERSION"))
+    );
     assert_eq!(rank.settings["seed"], 0);
     assert_eq!(order(&rank), ["base", "partial-reuse", "independent"]);
     assert_eq!(labels(&rank), ["derived", "partial_reuse", "from_scratch"]);
-    assert_eq!((rank.conclusion.label.as_str(), rank.conclusion.base.as_deref()), ("derived", Some("base")));
-    assert!(rank.conclusion.sentence.contains("no direction in time"), "{}", rank.conclusion.sentence);
-    let repeated = rank.ranking.iter().flat_map(|row| &row.verdict.reasons).filter(|r| r.contains("direction"));
+    assert_eq!(
+        (
+            rank.conclusion.label.as_str(),
+            rank.conclusion.base.as_deref()
+        ),
+        ("derived", Some("base"))
+    );
+    assert!(
+        rank.conclusion.sentence.contains("no direction in time"),
+        "{}",
+        rank.conclusion.sentence
+    );
+    let repeated = rank
+        .ranking
+        .iter()
+        .flat_map(|row| &row.verdict.reasons)
+        .filter(|r| r.contains("direction"));
     assert_eq!(repeated.count(), 0, "it is said once");
     let ids: Vec<&str> = rank.criteria.iter().map(|c| c.id.as_str()).collect();
     let all = [
@@ -240,7 +282,11 @@ fn the_base_of_a_fine_tune_is_first_and_the_unrelated_one_last() {
     assert_eq!(ids, all);
     assert_eq!(holds(&rank)[..4], [false, false, false, true].map(Some));
     assert_eq!(holds(&rank)[5], Some(true));
-    assert!(rank.criteria.iter().all(|c| !c.statement.is_empty() && c.value.is_some()));
+    assert!(
+        rank.criteria
+            .iter()
+            .all(|c| !c.statement.is_empty() && c.value.is_some())
+    );
 }
 
 #[test]
@@ -258,38 +304,76 @@ fn holds_what_compare_says(models: &[&str]) {
     let rank = rank(models);
     for row in &rank.ranking {
         let pair = [PathBuf::from(&row.base.path), fixture(models[0])];
-        let output = wcmp().arg("compare").args(pair).args(["--format", "json"]).output().expect("run wcmp");
+        let output = wcmp()
+            .arg("compare")
+            .args(pair)
+            .args(["--format", "json"])
+            .output()
+            .expect("run wcmp");
         let compared: Value = serde_json::from_str(answer(&output, 0)).expect("JSON");
-        assert_eq!(row.base, serde_json::from_value(compared["base"].clone()).expect("a checkpoint"));
-        assert_eq!(rank.target, serde_json::from_value(compared["target"].clone()).expect("a checkpoint"));
-        for (key, own) in
-            [("coverage", &row.coverage), ("similarity", &row.similarity), ("origin_reading", &row.origin_reading)]
-        {
+        assert_eq!(
+            row.base,
+            serde_json::from_value(compared["base"].clone()).expect("a checkpoint")
+        );
+        assert_eq!(
+            rank.target,
+            serde_json::from_value(compared["target"].clone()).expect("a checkpoint")
+        );
+        for (key, own) in [
+            ("coverage", &row.coverage),
+            ("similarity", &row.similarity),
+            ("origin_reading", &row.origin_reading),
+        ] {
             assert_eq!(&compared[key], own, "{key} of {}", row.base.name);
         }
         let permutation = row.permutation.as_ref().expect("it ran");
-        assert_eq!(compared["permutation"]["log10_p"].as_f64(), permutation.log10_p);
+        assert_eq!(
+            compared["permutation"]["log10_p"].as_f64(),
+            permutation.log10_p
+        );
         assert_eq!(compared["permutation"]["hits"], permutation.hits);
         assert_eq!(compared["permutation"]["probes"], permutation.probes);
         let pca = row.pca.as_ref().expect("it ran");
         assert_eq!(compared["pca"]["summary"], pca.summary.as_str());
         assert_eq!(compared["pca"]["median_excess"].as_f64(), pca.median_excess);
         assert_eq!(compared["verdict"]["label"], row.verdict.label.as_str());
-        assert_eq!(compared["verdict"]["confidence"].as_str(), row.verdict.confidence.as_deref());
-        assert_eq!(compared["verdict"]["not_testable"].as_array(), Some(&row.verdict.not_testable));
+        assert_eq!(
+            compared["verdict"]["confidence"].as_str(),
+            row.verdict.confidence.as_deref()
+        );
+        assert_eq!(
+            compared["verdict"]["not_testable"].as_array(),
+            Some(&row.verdict.not_testable)
+        );
     }
 }
 
 #[test]
 fn bases_that_are_all_unrelated_are_from_scratch() {
     let rank = rank(&["independent", "base", "fine-tuned"]);
-    assert_eq!((rank.conclusion.label.as_str(), &rank.conclusion.base), ("from_scratch", &None));
-    assert_eq!(holds(&rank), [true, true, true, false, false, false].map(Some));
+    assert_eq!(
+        (rank.conclusion.label.as_str(), &rank.conclusion.base),
+        ("from_scratch", &None)
+    );
+    assert_eq!(
+        holds(&rank),
+        [true, true, true, false, false, false].map(Some)
+    );
     let mixture = rank.mixture.expect("they share a shape");
     assert!(mixture.residual > 0.9, "{mixture:?}");
-    assert!(rank.ranking.iter().all(|row| row.verdict.relation.is_none() && row.verdict.relations.is_empty()));
-    let claim = rank.warnings.iter().find(|w| w.code == "declared_base_contradicted").expect("its card claims a base");
-    assert!(claim.message.contains("declares") && claim.name.as_deref() == Some("wcmp-fixtures/base"));
+    assert!(
+        rank.ranking
+            .iter()
+            .all(|row| row.verdict.relation.is_none() && row.verdict.relations.is_empty())
+    );
+    let claim = rank
+        .warnings
+        .iter()
+        .find(|w| w.code == "declared_base_contradicted")
+        .expect("its card claims a base");
+    assert!(
+        claim.message.contains("declares") && claim.name.as_deref() == Some("wcmp-fixtures/base")
+    );
 }
 
 #[test]
@@ -297,30 +381,51 @@ fn a_merge_is_told_with_its_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("merge");
     merge(&target, ["fine-tuned", "base"], |_| 0.5);
-    let rank = rank_of(&[&target, &fixture("independent"), &fixture("base"), &fixture("fine-tuned")]);
+    let rank = rank_of(&[
+        &target,
+        &fixture("independent"),
+        &fixture("base"),
+        &fixture("fine-tuned"),
+    ]);
     let mixture = rank.mixture.as_ref().expect("they share a shape");
     let names: Vec<&str> = mixture.weights.iter().map(|w| w.base.as_str()).collect();
     assert_eq!(names, order(&rank));
     let near = |found: &[Weight]| {
         let truth = |base: &str| if base == "independent" { 0.0 } else { 0.5 };
-        found.len() == 3 && found.iter().all(|w| (w.weight - truth(&w.base)).abs() < 0.02)
+        found.len() == 3
+            && found
+                .iter()
+                .all(|w| (w.weight - truth(&w.base)).abs() < 0.02)
     };
-    assert!(near(&mixture.weights) && mixture.residual < 1e-4, "{mixture:?}");
-    assert_eq!(mixture.by_layer.iter().map(|l| l.layer).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(
+        near(&mixture.weights) && mixture.residual < 1e-4,
+        "{mixture:?}"
+    );
+    assert_eq!(
+        mixture.by_layer.iter().map(|l| l.layer).collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
     for layer in &mixture.by_layer {
         assert!(near(&layer.weights) && layer.residual < 1e-4, "{layer:?}");
     }
     let roles: Vec<&str> = mixture.by_role.iter().map(|r| r.role.as_str()).collect();
-    assert_eq!(roles, ["embed", "q", "k", "v", "o", "gate", "up", "down", "lm_head"]);
+    assert_eq!(
+        roles,
+        ["embed", "q", "k", "v", "o", "gate", "up", "down", "lm_head"]
+    );
     for role in mixture.by_role.iter().filter(|r| r.role != "embed") {
         assert!(near(&role.weights) && role.residual < 1e-4, "{role:?}");
     }
     assert_eq!(labels(&rank), ["derived", "derived", "from_scratch"]);
-    let merged: Vec<bool> =
-        rank.ranking.iter().map(|row| row.verdict.relations.iter().any(|r| r == "merged")).collect();
+    let merged: Vec<bool> = rank
+        .ranking
+        .iter()
+        .map(|row| row.verdict.relations.iter().any(|r| r == "merged"))
+        .collect();
     assert_eq!(merged, [true, true, false]);
     assert!(
-        rank.conclusion.sentence.contains("0.50 x base") && rank.conclusion.sentence.contains("0.50 x fine-tuned"),
+        rank.conclusion.sentence.contains("0.50 x base")
+            && rank.conclusion.sentence.contains("0.50 x fine-tuned"),
         "{}",
         rank.conclusion.sentence
     );
@@ -330,13 +435,19 @@ fn a_merge_is_told_with_its_weights() {
 fn weights_that_differ_by_layer_are_told_by_layer() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("merge");
-    merge(&target, ["fine-tuned", "base"], |name| if name.contains("layers.3.") { 0.8 } else { 0.3 });
+    merge(&target, ["fine-tuned", "base"], |name| {
+        if name.contains("layers.3.") { 0.8 } else { 0.3 }
+    });
     let rank = rank_of(&[&target, &fixture("fine-tuned"), &fixture("base")]);
     let mixture = rank.mixture.expect("they share a shape");
     for layer in &mixture.by_layer {
         let share = if layer.layer == 3 { 0.8 } else { 0.3 };
         for found in &layer.weights {
-            let truth = if found.base == "fine-tuned" { share } else { 1.0 - share };
+            let truth = if found.base == "fine-tuned" {
+                share
+            } else {
+                1.0 - share
+            };
             assert!((found.weight - truth).abs() < 0.05, "{layer:?}");
         }
     }
@@ -344,11 +455,22 @@ fn weights_that_differ_by_layer_are_told_by_layer() {
 
 #[test]
 fn relatives_that_are_no_merge_are_not_called_one() {
-    for models in [["fine-tuned", "base", "independent"], ["base", "fine-tuned", "sharded"]] {
+    for models in [
+        ["fine-tuned", "base", "independent"],
+        ["base", "fine-tuned", "sharded"],
+    ] {
         let rank = rank(&models);
-        assert!(rank.ranking.iter().all(|row| row.verdict.relations.iter().all(|r| r != "merged")), "{models:?}");
+        assert!(
+            rank.ranking
+                .iter()
+                .all(|row| row.verdict.relations.iter().all(|r| r != "merged")),
+            "{models:?}"
+        );
         let sentence = &rank.conclusion.sentence;
-        assert!(!sentence.contains("weighted sum") && !sentence.contains("layers"), "{sentence}");
+        assert!(
+            !sentence.contains("weighted sum") && !sentence.contains("layers"),
+            "{sentence}"
+        );
     }
 }
 
@@ -356,9 +478,16 @@ fn relatives_that_are_no_merge_are_not_called_one() {
 fn a_model_put_together_from_layers_of_two_is_called_merged() {
     let rank = rank(&["partial-reuse", "independent", "base"]);
     assert_eq!(labels(&rank), ["partial_reuse", "partial_reuse"]);
-    assert!(rank.ranking.iter().all(|row| row.verdict.relations.iter().any(|r| r == "merged")));
+    assert!(
+        rank.ranking
+            .iter()
+            .all(|row| row.verdict.relations.iter().any(|r| r == "merged"))
+    );
     let sentence = &rank.conclusion.sentence;
-    assert!(sentence.contains("0-1 of base") && sentence.contains("2-3 of independent"), "{sentence}");
+    assert!(
+        sentence.contains("0-1 of base") && sentence.contains("2-3 of independent"),
+        "{sentence}"
+    );
 }
 
 #[test]
@@ -366,19 +495,38 @@ fn coordinates_put_a_fine_tune_beside_its_base() {
     let rank = rank(&["fine-tuned", "base", "independent"]);
     let found = rank.coordinates.expect("they share a shape");
     assert_eq!(found.models, ["fine-tuned", "base", "independent"]);
-    let apart =
-        |i: usize, j: usize| (found.points[i][0] - found.points[j][0]).hypot(found.points[i][1] - found.points[j][1]);
-    assert!(apart(0, 1) < 0.4 * apart(0, 2) && apart(0, 1) > 0.0, "{:?}", found.points);
-    assert!((found.explained[0] + found.explained[1] - 1.0).abs() < 1e-5, "three models lie in a plane");
+    let apart = |i: usize, j: usize| {
+        (found.points[i][0] - found.points[j][0]).hypot(found.points[i][1] - found.points[j][1])
+    };
+    assert!(
+        apart(0, 1) < 0.4 * apart(0, 2) && apart(0, 1) > 0.0,
+        "{:?}",
+        found.points
+    );
+    assert!(
+        (found.explained[0] + found.explained[1] - 1.0).abs() < 1e-5,
+        "three models lie in a plane"
+    );
 }
 
 #[test]
 fn controls_hold_the_bases_against_one_another() {
     let rank = rank(&["fine-tuned", "independent", "base", "sharded"]);
     let controls = rank.controls.expect("three bases share a shape");
-    let of = |name: &str| controls.iter().find(|c| c.base == name).expect("every base has one");
-    assert_eq!((of("base").nearest.as_str(), of("sharded").nearest.as_str()), ("sharded", "base"));
-    assert_eq!((of("base").matrix_cosine, of("base").matrix_excess), (1.0, 1.0));
+    let of = |name: &str| {
+        controls
+            .iter()
+            .find(|c| c.base == name)
+            .expect("every base has one")
+    };
+    assert_eq!(
+        (of("base").nearest.as_str(), of("sharded").nearest.as_str()),
+        ("sharded", "base")
+    );
+    assert_eq!(
+        (of("base").matrix_cosine, of("base").matrix_excess),
+        (1.0, 1.0)
+    );
     assert!(of("independent").matrix_excess.abs() < 0.02, "{controls:?}");
     assert!(of("independent").matrix_cosine < 0.5, "{controls:?}");
 }
@@ -386,9 +534,16 @@ fn controls_hold_the_bases_against_one_another() {
 #[test]
 fn the_target_among_the_bases_is_identical_and_its_duplicate_leaves_the_weights_open() {
     let rank = rank(&["base", "independent", "base", "sharded", "base"]);
-    assert_eq!(labels(&rank), ["identical", "identical", "identical", "from_scratch"]);
+    assert_eq!(
+        labels(&rank),
+        ["identical", "identical", "identical", "from_scratch"]
+    );
     assert_eq!(rank.conclusion.label, "identical");
-    assert_eq!(rank.conclusion.base.as_deref(), Some(fixture("base").to_str().expect("UTF-8")), "two have its name");
+    assert_eq!(
+        rank.conclusion.base.as_deref(),
+        Some(fixture("base").to_str().expect("UTF-8")),
+        "two have its name"
+    );
     assert!(rank.warnings.iter().any(|w| w.code == "mixture_not_unique"));
     assert_eq!(holds(&rank)[4], Some(true));
 }
@@ -396,10 +551,19 @@ fn the_target_among_the_bases_is_identical_and_its_duplicate_leaves_the_weights_
 #[test]
 fn one_base_is_enough() {
     let rank = rank(&["partial-reuse", "base"]);
-    assert_eq!((rank.conclusion.label.as_str(), rank.ranking.len()), ("partial_reuse", 1));
+    assert_eq!(
+        (rank.conclusion.label.as_str(), rank.ranking.len()),
+        ("partial_reuse", 1)
+    );
     assert!(rank.controls.is_none());
-    assert_eq!(weights(&rank.mixture.expect("they share a shape").weights).len(), 1);
-    assert_eq!(rank.coordinates.expect("they share a shape").points.len(), 2);
+    assert_eq!(
+        weights(&rank.mixture.expect("they share a shape").weights).len(),
+        1
+    );
+    assert_eq!(
+        rank.coordinates.expect("they share a shape").points.len(),
+        2
+    );
 }
 
 #[test]
@@ -407,19 +571,39 @@ fn bases_of_another_shape_stay_outside_the_mixture() {
     let rank = rank(&["fine-tuned", "moe-base", "base", "vlm-base"]);
     assert_eq!(rank.conclusion.base.as_deref(), Some("base"));
     let mixture = rank.mixture.expect("one base shares its shape");
-    assert_eq!(mixture.weights.iter().map(|w| w.base.as_str()).collect::<Vec<_>>(), ["base"]);
-    assert_eq!(rank.coordinates.expect("two models share a shape").models, ["fine-tuned", "base"]);
-    assert!(rank.ranking.iter().all(|row| row.verdict.label != "from_scratch"), "other shapes are no evidence");
+    assert_eq!(
+        mixture
+            .weights
+            .iter()
+            .map(|w| w.base.as_str())
+            .collect::<Vec<_>>(),
+        ["base"]
+    );
+    assert_eq!(
+        rank.coordinates.expect("two models share a shape").models,
+        ["fine-tuned", "base"]
+    );
+    assert!(
+        rank.ranking
+            .iter()
+            .all(|row| row.verdict.label != "from_scratch"),
+        "other shapes are no evidence"
+    );
     let alone = self::rank(&["fine-tuned", "moe-base"]);
     assert!(alone.mixture.is_none() && alone.coordinates.is_none() && alone.controls.is_none());
-    assert_eq!((alone.conclusion.label.as_str(), holds(&alone)[0]), ("inconclusive", None));
+    assert_eq!(
+        (alone.conclusion.label.as_str(), holds(&alone)[0]),
+        ("inconclusive", None)
+    );
 }
 
 #[test]
 fn the_answer_does_not_depend_on_threads_reading_or_the_order_of_bases() {
     let paths = ["fine-tuned", "independent", "base"].map(fixture);
     let models: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    let with = |options: &[&str]| text(&run(&models, &[&["--format", "json"], options].concat()).stdout).to_owned();
+    let with = |options: &[&str]| {
+        text(&run(&models, &[&["--format", "json"], options].concat()).stdout).to_owned()
+    };
     let one = with(&["--threads", "1"]);
     assert!(!one.is_empty());
     assert_eq!(one, with(&["--threads", "4"]));
@@ -431,12 +615,26 @@ fn the_answer_does_not_depend_on_threads_reading_or_the_order_of_bases() {
 #[test]
 fn what_is_switched_off_is_null() {
     let paths = ["fine-tuned", "base"].map(fixture);
-    let off = ["--hash", "none", "--pca", "off", "--permutation", "off", "--format", "json"];
-    let rank: Rank = serde_json::from_str(answer(&run(&[&paths[0], &paths[1]], &off), 0)).expect("the schema");
+    let off = [
+        "--hash",
+        "none",
+        "--pca",
+        "off",
+        "--permutation",
+        "off",
+        "--format",
+        "json",
+    ];
+    let rank: Rank =
+        serde_json::from_str(answer(&run(&[&paths[0], &paths[1]], &off), 0)).expect("the schema");
     let row = &rank.ranking[0];
     assert!(row.permutation.is_none() && row.pca.is_none());
     assert!(rank.target.model_digest.is_none() && row.base.model_digest.is_none());
-    assert_eq!(holds(&rank)[1], Some(false), "equal bytes are seen without digests");
+    assert_eq!(
+        holds(&rank)[1],
+        Some(false),
+        "equal bytes are seen without digests"
+    );
     assert_eq!(holds(&rank)[2], None);
 }
 
@@ -444,13 +642,26 @@ fn what_is_switched_off_is_null() {
 fn expect_tests_the_conclusion() {
     let paths = ["independent", "base", "fine-tuned"].map(fixture);
     let models: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    for (word, code) in [("independent", 0), ("from_scratch", 0), ("related", 1), ("derived,inconclusive", 1)] {
+    for (word, code) in [
+        ("independent", 0),
+        ("from_scratch", 0),
+        ("related", 1),
+        ("derived,inconclusive", 1),
+    ] {
         answer(&run(&models, &["--expect", word]), code);
     }
     let related = ["fine-tuned", "independent", "base"].map(fixture);
     let models: Vec<&Path> = related.iter().map(PathBuf::as_path).collect();
-    assert_eq!(run(&models, &["--expect", "related", "-q"]).status.code(), Some(0));
-    assert_eq!(run(&models, &["--expect", "independent", "-q"]).status.code(), Some(1));
+    assert_eq!(
+        run(&models, &["--expect", "related", "-q"]).status.code(),
+        Some(0)
+    );
+    assert_eq!(
+        run(&models, &["--expect", "independent", "-q"])
+            .status
+            .code(),
+        Some(1)
+    );
 }
 
 #[test]
@@ -458,19 +669,32 @@ fn every_format_names_the_conclusion_and_all_bases() {
     let paths = ["fine-tuned", "independent", "base"].map(fixture);
     let models: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let text = answer(&run(&models, &[]), 0).to_owned();
-    for part in ["Conclusion", "derived", "Principal coordinates", "Mixture", "Controls", "wcmp rank"] {
+    for part in [
+        "Conclusion",
+        "derived",
+        "Principal coordinates",
+        "Mixture",
+        "Controls",
+        "wcmp rank",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let markdown = answer(&run(&models, &["--format", "markdown"]), 0).to_owned();
     assert!(markdown.contains("**Conclusion: `derived`**"), "{markdown}");
     let csv = answer(&run(&models, &["--format", "csv"]), 0).to_owned();
     assert_eq!(csv.lines().count(), 3);
-    assert!(csv.lines().nth(1).is_some_and(|line| line.starts_with("1,") && line.contains(",base,")), "{csv}");
+    assert!(
+        csv.lines()
+            .nth(1)
+            .is_some_and(|line| line.starts_with("1,") && line.contains(",base,")),
+        "{csv}"
+    );
 }
 
 #[test]
 fn an_error_names_the_base_that_cannot_be_read() {
-    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/cut-in-the-data.safetensors");
+    let bad =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/cut-in-the-data.safetensors");
     let output = run(&[&fixture("base"), &fixture("independent"), &bad], &[]);
     assert!(error_line(&output).contains("cut-in-the-data.safetensors"));
     let output = run(&[&fixture("base"), Path::new("no-such-folder")], &[]);

@@ -1,4 +1,5 @@
-//! Channels that one side rescales without any change of function are read in one scale, and no others.
+//! Channels that one side rescales without any change of function are read in one scale, and no
+//! others.
 
 #![allow(clippy::unwrap_used)]
 
@@ -47,11 +48,19 @@ fn channels_that_were_rescaled_are_read_in_one_scale() {
     for (form, confidence) in [
         (folder.awq("awq", &smooth), "moderate"),
         (folder.bf16("bf16", &smooth), "strong"),
-        (folder.bf16("wild", &awq::rescaled(&a, SIZE.layers, "wild", 1.5)), "strong"),
+        (
+            folder.bf16("wild", &awq::rescaled(&a, SIZE.layers, "wild", 1.5)),
+            "strong",
+        ),
     ] {
         for report in [compare(&base, &form), compare(&form, &base)] {
             expect_label(&report, "re_encoded");
-            assert_eq!(report["verdict"]["confidence"], confidence, "{}", form.display());
+            assert_eq!(
+                report["verdict"]["confidence"],
+                confidence,
+                "{}",
+                form.display()
+            );
             expect_covered(&report);
             assert_eq!(rescaled_layers(&report), SIZE.layers);
             let rows = report["tensors"].as_array().unwrap();
@@ -67,7 +76,8 @@ fn channels_that_were_rescaled_are_read_in_one_scale() {
 #[test]
 fn two_quantised_copies_in_different_scales_are_one_model() {
     let (folder, a) = (Folder::new(), model("a"));
-    let [one, two] = ["one", "two"].map(|seed| folder.awq(seed, &awq::rescaled(&a, SIZE.layers, seed, 0.3)));
+    let [one, two] =
+        ["one", "two"].map(|seed| folder.awq(seed, &awq::rescaled(&a, SIZE.layers, seed, 0.3)));
     let tuned = awq::rescaled(&a.trained("heavy", |_| 0.4), SIZE.layers, "one", 0.3);
     let (gptq, tuned) = (folder.gptq("gptq", &a), folder.awq("tuned", &tuned));
     for [base, target] in [[&gptq, &one], [&one, &gptq], [&one, &two]] {
@@ -83,7 +93,10 @@ fn no_rescaling_makes_independent_models_alike() {
     let (folder, a, b) = (Folder::new(), model("a"), model("b"));
     let base = folder.bf16("base", &a);
     for spread in [0.02, 1.0, 5.0] {
-        let other = folder.bf16(&format!("other-{spread}"), &awq::rescaled(&b, SIZE.layers, "scales", spread));
+        let other = folder.bf16(
+            &format!("other-{spread}"),
+            &awq::rescaled(&b, SIZE.layers, "scales", spread),
+        );
         for report in [compare(&base, &other), compare(&other, &base)] {
             assert_eq!(rescaled_layers(&report), 0, "{spread}");
             assert_eq!(report["verdict"]["label"], "from_scratch", "{spread}");
@@ -122,27 +135,44 @@ fn channels_behind_norms_with_biases_are_read_in_one_scale_where_matrices_are_st
     let mut smooth = a.clone();
     for layer in 0..SIZE.layers {
         for (norm, reader) in [("ln_1", "attn.c_attn"), ("ln_2", "mlp.c_fc")] {
-            let factors = Draws::new(&["scales", norm, &layer.to_string()]).many(SIZE.hidden, Draws::factor);
+            let factors =
+                Draws::new(&["scales", norm, &layer.to_string()]).many(SIZE.hidden, Draws::factor);
             for name in ["weight", "bias"] {
-                let values = &mut smooth.0.get_mut(&format!("h.{layer}.{norm}.{name}")).unwrap().values;
-                values.iter_mut().zip(&factors).for_each(|(value, factor)| *value /= factor);
+                let values = &mut smooth
+                    .0
+                    .get_mut(&format!("h.{layer}.{norm}.{name}"))
+                    .unwrap()
+                    .values;
+                values
+                    .iter_mut()
+                    .zip(&factors)
+                    .for_each(|(value, factor)| *value /= factor);
             }
-            let read = smooth.0.get_mut(&format!("h.{layer}.{reader}.weight")).unwrap();
+            let read = smooth
+                .0
+                .get_mut(&format!("h.{layer}.{reader}.weight"))
+                .unwrap();
             let rows = read.values.chunks_mut(read.shape[1]).zip(&factors);
             rows.for_each(|(row, factor)| row.iter_mut().for_each(|value| *value *= factor));
         }
     }
     let (base, form) = (folder.bf16("base", &a), folder.bf16("form", &smooth));
     for path in [&base, &form] {
-        fs::write(path.join("config.json"), r#"{"model_type": "gpt2", "n_embd": 64, "n_head": 4, "n_layer": 3}"#)
-            .unwrap();
+        fs::write(
+            path.join("config.json"),
+            r#"{"model_type": "gpt2", "n_embd": 64, "n_head": 4, "n_layer": 3}"#,
+        )
+        .unwrap();
     }
     for report in [compare(&base, &form), compare(&form, &base)] {
         expect_label(&report, "re_encoded");
         expect_covered(&report);
         assert_eq!(rescaled_layers(&report), SIZE.layers);
         let rows = report["tensors"].as_array().unwrap();
-        let mapped: Vec<&Value> = rows.iter().filter(|row| row["compared_via"] == "mapped").collect();
+        let mapped: Vec<&Value> = rows
+            .iter()
+            .filter(|row| row["compared_via"] == "mapped")
+            .collect();
         assert_eq!(mapped.len(), 4 * SIZE.layers);
         for row in mapped {
             assert!(row["figures"]["cosine"].as_f64().unwrap() > 0.9999, "{row}");
@@ -157,7 +187,10 @@ fn channels_behind_norms_with_biases_are_read_in_one_scale_where_matrices_are_st
     fs::copy(base.join("config.json"), form.join("config.json")).unwrap();
     let report = compare(&base, &form);
     let rows = report["tensors"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["name"]["base"] == "h.0.mlp.c_fc.weight").unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row["name"]["base"] == "h.0.mlp.c_fc.weight")
+        .unwrap();
     assert_eq!(row["compared_via"], "mapped");
     assert!(row["figures"]["cosine"].as_f64().unwrap() < 0.95, "{row}");
 }
@@ -179,8 +212,9 @@ fn gains_that_not_every_matrix_behind_them_takes_back_are_compared_as_they_are()
     let (folder, a) = (Folder::new(), model("a"));
     let base = folder.bf16("base", &a);
     let smooth = awq::rescaled(&a, SIZE.layers, "scales", 0.3);
-    let broken =
-        smooth.taking(&a, |name| name.contains("k_proj") || name.contains("gate_proj") || name.contains("down"));
+    let broken = smooth.taking(&a, |name| {
+        name.contains("k_proj") || name.contains("gate_proj") || name.contains("down")
+    });
     let report = compare(&base, &folder.bf16("broken", &broken));
     expect_label(&report, "derived");
     assert_eq!(rescaled_layers(&report), 0);

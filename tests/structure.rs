@@ -1,5 +1,5 @@
-//! What moved is found: layers under other numbers, experts in another order, feed-forwards copied to experts; and
-//! models that share nothing are not accused.
+//! What moved is found: layers under other numbers, experts in another order, feed-forwards copied
+//! to experts; and models that share nothing are not accused.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,12 +23,31 @@ mod weights;
 use file::safetensors;
 use weights::{Decoder, Model, Values};
 
-const DENSE: Decoder = Decoder { hidden: 64, ffn: 128, layers: 4, heads: 4, kv_heads: 2, vocab: 256, experts: 0 };
-const EXPERTS: Decoder = Decoder { hidden: 48, ffn: 64, layers: 2, heads: 4, kv_heads: 2, vocab: 96, experts: 8 };
+const DENSE: Decoder = Decoder {
+    hidden: 64,
+    ffn: 128,
+    layers: 4,
+    heads: 4,
+    kv_heads: 2,
+    vocab: 256,
+    experts: 0,
+};
+const EXPERTS: Decoder = Decoder {
+    hidden: 48,
+    ffn: 64,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    vocab: 96,
+    experts: 8,
+};
 
 /// Writes a model where a test alone looks, and returns its path.
 fn written(test: &str, name: &str, model: &Model) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("structure").join(test).join(name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("structure")
+        .join(test)
+        .join(name);
     fs::create_dir_all(&folder).expect("a folder for the model");
     let file = safetensors(&model.stored(|_| "BF16"));
     fs::write(folder.join("model.safetensors"), file).expect("the model's file");
@@ -37,15 +56,26 @@ fn written(test: &str, name: &str, model: &Model) -> PathBuf {
 
 fn compared(test: &str, base: &Model, target: &Model) -> Compare {
     let options = Options::default();
-    let open = |name, model| open_checkpoint(&written(test, name, model), options.io).expect("a checkpoint");
-    compare(open("base", base), open("target", target), &options, &Silent).expect("a report")
+    let open = |name, model| {
+        open_checkpoint(&written(test, name, model), options.io).expect("a checkpoint")
+    };
+    compare(
+        open("base", base),
+        open("target", target),
+        &options,
+        &Silent,
+    )
+    .expect("a report")
 }
 
 /// The model with the layers `origins`, numbered anew; the rest as it is.
 fn restacked(model: &Model, origins: &[usize]) -> Model {
     let mut out: BTreeMap<String, Values> = BTreeMap::new();
     for (name, tensor) in &model.0 {
-        let Some((number, rest)) = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) else {
+        let Some((number, rest)) = name
+            .strip_prefix("model.layers.")
+            .and_then(|rest| rest.split_once('.'))
+        else {
             out.insert(name.clone(), tensor.clone());
             continue;
         };
@@ -58,15 +88,24 @@ fn restacked(model: &Model, origins: &[usize]) -> Model {
     Model(out)
 }
 
-/// The model with the experts `origins` in each layer, numbered anew, and the router's rows with them.
+/// The model with the experts `origins` in each layer, numbered anew, and the router's rows with
+/// them.
 fn with_experts(model: &Model, origins: &[usize]) -> Model {
     let mut out: BTreeMap<String, Values> = BTreeMap::new();
     for (name, tensor) in &model.0 {
         if name.ends_with("block_sparse_moe.gate.weight") {
             let columns = tensor.shape[1];
-            let rows = origins.iter().flat_map(|origin| &tensor.values[origin * columns..(origin + 1) * columns]);
+            let rows = origins
+                .iter()
+                .flat_map(|origin| &tensor.values[origin * columns..(origin + 1) * columns]);
             let values = rows.copied().collect();
-            out.insert(name.clone(), Values { shape: vec![origins.len(), columns], values });
+            out.insert(
+                name.clone(),
+                Values {
+                    shape: vec![origins.len(), columns],
+                    values,
+                },
+            );
         } else if let Some((layer, rest)) = name.split_once(".experts.") {
             let (number, rest) = rest.split_once('.').expect("an expert's number");
             for (expert, origin) in origins.iter().enumerate() {
@@ -83,7 +122,14 @@ fn with_experts(model: &Model, origins: &[usize]) -> Model {
 
 /// The dense model with each feed-forward copied to `experts` experts and a fresh router.
 fn upcycled(model: &Model, experts: usize, hidden: usize) -> Model {
-    let fresh = Model::decoder("routers", Decoder { experts, hidden, ..DENSE });
+    let fresh = Model::decoder(
+        "routers",
+        Decoder {
+            experts,
+            hidden,
+            ..DENSE
+        },
+    );
     let mut out: BTreeMap<String, Values> = BTreeMap::new();
     for (name, tensor) in &model.0 {
         let Some((layer, rest)) = name.split_once(".mlp.") else {
@@ -96,7 +142,10 @@ fn upcycled(model: &Model, experts: usize, hidden: usize) -> Model {
             _ => "w3",
         };
         for expert in 0..experts {
-            out.insert(format!("{layer}.block_sparse_moe.experts.{expert}.{matrix}.weight"), tensor.clone());
+            out.insert(
+                format!("{layer}.block_sparse_moe.experts.{expert}.{matrix}.weight"),
+                tensor.clone(),
+            );
         }
         let router = format!("{layer}.block_sparse_moe.gate.weight");
         let weights = fresh.0[&router].clone();
@@ -114,28 +163,55 @@ fn stacked(model: &Model) -> Model {
         }
     }
     let of = |layer: usize, expert: usize, matrix: &str| {
-        model.0.get(&format!("model.layers.{layer}.block_sparse_moe.experts.{expert}.{matrix}.weight"))
+        model.0.get(&format!(
+            "model.layers.{layer}.block_sparse_moe.experts.{expert}.{matrix}.weight"
+        ))
     };
     for layer in (0..).take_while(|layer| of(*layer, 0, "w1").is_some()) {
-        for (name, matrices) in [("gate_up_proj", vec!["w1", "w3"]), ("down_proj", vec!["w2"])] {
+        for (name, matrices) in [
+            ("gate_up_proj", vec!["w1", "w3"]),
+            ("down_proj", vec!["w2"]),
+        ] {
             let experts: Vec<Vec<&Values>> = (0..)
-                .map_while(|expert| matrices.iter().map(|matrix| of(layer, expert, matrix)).collect::<Option<Vec<_>>>())
+                .map_while(|expert| {
+                    matrices
+                        .iter()
+                        .map(|matrix| of(layer, expert, matrix))
+                        .collect::<Option<Vec<_>>>()
+                })
                 .collect();
             let rows = experts[0].iter().map(|matrix| matrix.shape[0]).sum();
             let shape = vec![experts.len(), rows, experts[0][0].shape[1]];
-            let values = experts.iter().flatten().flat_map(|matrix| matrix.values.clone()).collect();
-            out.insert(format!("model.layers.{layer}.mlp.experts.{name}"), Values { shape, values });
+            let values = experts
+                .iter()
+                .flatten()
+                .flat_map(|matrix| matrix.values.clone())
+                .collect();
+            out.insert(
+                format!("model.layers.{layer}.mlp.experts.{name}"),
+                Values { shape, values },
+            );
         }
     }
     Model(out)
 }
 
 fn map(report: &Compare) -> Vec<Option<u32>> {
-    report.layer_map.iter().flatten().map(|row| row.base).collect()
+    report
+        .layer_map
+        .iter()
+        .flatten()
+        .map(|row| row.base)
+        .collect()
 }
 
 fn states(report: &Compare, kind: &str) -> Vec<&'static str> {
-    report.parts.iter().filter(|part| part.kind == kind).map(|part| part.state).collect()
+    report
+        .parts
+        .iter()
+        .filter(|part| part.kind == kind)
+        .map(|part| part.state)
+        .collect()
 }
 
 #[test]
@@ -148,18 +224,44 @@ fn layers_under_other_numbers_are_found_and_named() {
     ] {
         let target = restacked(&base, &origins).trained(test, |_| 0.2);
         let report = compared(test, &base, &target);
-        let expected: Vec<Option<u32>> = origins.iter().map(|origin| u32::try_from(*origin).ok()).collect();
+        let expected: Vec<Option<u32>> = origins
+            .iter()
+            .map(|origin| u32::try_from(*origin).ok())
+            .collect();
         assert_eq!(map(&report), expected, "{test}");
-        assert_eq!((report.verdict.label, &report.verdict.relations), ("derived", &relations), "{test}");
-        assert!(states(&report, "ffn").iter().chain(&states(&report, "attention")).all(|state| *state == "reused"));
-        let moved = report.tensors.iter().filter(|row| row.compared_via == "mapped").count();
-        let layers = origins.iter().enumerate().filter(|(layer, origin)| layer != *origin).count();
+        assert_eq!(
+            (report.verdict.label, &report.verdict.relations),
+            ("derived", &relations),
+            "{test}"
+        );
+        assert!(
+            states(&report, "ffn")
+                .iter()
+                .chain(&states(&report, "attention"))
+                .all(|state| *state == "reused")
+        );
+        let moved = report
+            .tensors
+            .iter()
+            .filter(|row| row.compared_via == "mapped")
+            .count();
+        let layers = origins
+            .iter()
+            .enumerate()
+            .filter(|(layer, origin)| layer != *origin)
+            .count();
         assert_eq!(moved, 9 * layers, "{test}");
-        let by_name = report.tensors.iter().filter(|row| row.compared_via != "mapped");
+        let by_name = report
+            .tensors
+            .iter()
+            .filter(|row| row.compared_via != "mapped");
         let cosines: Vec<f64> = by_name.filter_map(|row| row.figures.cosine).collect();
         let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
         let printed = report.similarity.mean_cosine.expect("a mean");
-        assert!((mean - printed).abs() < 1e-12, "{test}: mapped tensors count in the plain mean");
+        assert!(
+            (mean - printed).abs() < 1e-12,
+            "{test}: mapped tensors count in the plain mean"
+        );
     }
 }
 
@@ -168,38 +270,63 @@ fn the_other_way_round_a_doubled_model_holds_every_layer() {
     let target = Model::decoder("layers", DENSE);
     let base = restacked(&target, &[0, 1, 2, 1, 2, 3]).trained("doubled", |_| 0.2);
     let report = compared("undoubled", &base, &target);
-    assert_eq!((report.verdict.label, report.verdict.relation), ("derived", Some("depth_pruned")));
-    assert!(!report.verdict.relations.contains(&"layers_reordered"), "{:?}", map(&report));
+    assert_eq!(
+        (report.verdict.label, report.verdict.relation),
+        ("derived", Some("depth_pruned"))
+    );
+    assert!(
+        !report.verdict.relations.contains(&"layers_reordered"),
+        "{:?}",
+        map(&report)
+    );
     assert!(report.parts.iter().all(|part| part.state == "reused"));
 }
 
 #[test]
 fn layers_of_two_models_are_told_apart() {
-    let (base, other) = (Model::decoder("layers", DENSE), Model::decoder("other layers", DENSE));
+    let (base, other) = (
+        Model::decoder("layers", DENSE),
+        Model::decoder("other layers", DENSE),
+    );
     let of_base = restacked(&base, &[0, 0, 2, 3]);
     let target = of_base.taking(&restacked(&other, &[0, 1, 2, 3]), |name| {
         name.starts_with("model.layers.2.") || name.starts_with("model.layers.3.")
     });
     let report = compared("two models", &base, &target);
     assert_eq!(map(&report), [Some(0), Some(0), None, None]);
-    assert_eq!(states(&report, "ffn"), ["reused", "reused", "independent", "independent"]);
+    assert_eq!(
+        states(&report, "ffn"),
+        ["reused", "reused", "independent", "independent"]
+    );
     assert_eq!(report.verdict.label, "partial_reuse");
 }
 
 #[test]
 fn experts_in_another_order_are_found_and_their_routers_agree() {
     let base = Model::decoder("experts", EXPERTS);
-    for (test, origins) in [("all", vec![3, 0, 2, 7, 6, 5, 1, 4]), ("kept", vec![7, 2, 3, 0, 5])] {
+    for (test, origins) in [
+        ("all", vec![3, 0, 2, 7, 6, 5, 1, 4]),
+        ("kept", vec![7, 2, 3, 0, 5]),
+    ] {
         let target = with_experts(&base, &origins).trained(test, |_| 0.2);
         let report = compared(&format!("experts {test}"), &base, &target);
-        let expected: Vec<Option<u64>> = origins.iter().map(|origin| Some(*origin as u64)).collect();
+        let expected: Vec<Option<u64>> =
+            origins.iter().map(|origin| Some(*origin as u64)).collect();
         for row in report.experts.iter().flatten() {
-            assert_eq!((&row.map, row.permuted, row.base_experts), (&expected, true, 8), "{test}");
+            assert_eq!(
+                (&row.map, row.permuted, row.base_experts),
+                (&expected, true, 8),
+                "{test}"
+            );
         }
         assert_eq!(report.experts.map(|rows| rows.len()), Some(2));
         assert_eq!(report.verdict.label, "derived");
         assert!(report.verdict.relations.contains(&"permuted"));
-        let found = report.transformations.iter().find(|row| row.kind == "experts_permuted").expect("the order");
+        let found = report
+            .transformations
+            .iter()
+            .find(|row| row.kind == "experts_permuted")
+            .expect("the order");
         assert!(found.check_cosine.is_some_and(|cosine| cosine > 0.9) && found.found_in == [0, 1]);
     }
 }
@@ -212,9 +339,23 @@ fn experts_stored_in_one_tensor_are_parts_of_their_own() {
     let report = compared("experts stacked", &stacked(&base), &stacked(&target));
     assert_eq!(states(&report, "experts"), ["reused"; 16]);
     let expected: Vec<Option<u64>> = origins.iter().map(|origin| Some(*origin as u64)).collect();
-    assert!(report.experts.iter().flatten().all(|row| row.map == expected));
-    assert_eq!((report.verdict.label, report.verdict.relation), ("derived", Some("permuted")));
-    let parameters: u64 = report.parts.iter().filter(|part| part.kind == "experts").map(|part| part.parameters).sum();
+    assert!(
+        report
+            .experts
+            .iter()
+            .flatten()
+            .all(|row| row.map == expected)
+    );
+    assert_eq!(
+        (report.verdict.label, report.verdict.relation),
+        ("derived", Some("permuted"))
+    );
+    let parameters: u64 = report
+        .parts
+        .iter()
+        .filter(|part| part.kind == "experts")
+        .map(|part| part.parameters)
+        .sum();
     assert_eq!(parameters, 2 * 8 * 3 * 64 * 48);
 }
 
@@ -223,10 +364,22 @@ fn experts_in_their_places_are_one_test_of_their_layer() {
     let base = Model::decoder("experts", EXPERTS);
     let report = compared("experts in place", &base, &base.trained("experts", |_| 0.2));
     let tests = report.permutation.as_ref().expect("tests").tests.iter();
-    let of_layers: Vec<_> = tests.filter(|test| test.kind == "expert" && test.expert.is_none()).collect();
+    let of_layers: Vec<_> = tests
+        .filter(|test| test.kind == "expert" && test.expert.is_none())
+        .collect();
     assert_eq!(of_layers.len(), 2);
-    assert!(of_layers.iter().all(|test| (test.units.base, test.hits, test.probes) == (8, 8, 8)));
-    assert!(report.experts.iter().flatten().all(|row| !row.permuted && row.map.iter().all(Option::is_some)));
+    assert!(
+        of_layers
+            .iter()
+            .all(|test| (test.units.base, test.hits, test.probes) == (8, 8, 8))
+    );
+    assert!(
+        report
+            .experts
+            .iter()
+            .flatten()
+            .all(|row| !row.permuted && row.map.iter().all(Option::is_some))
+    );
 }
 
 #[test]
@@ -243,7 +396,11 @@ fn feed_forwards_are_found_in_experts_and_experts_in_feed_forwards() {
     let deeper = restacked(&dense, &[0, 1, 2, 1, 2, 3]).trained("deeper", |_| 0.1);
     let both = compared("upcycled and deeper", &deeper, &sparse);
     assert_eq!(both.verdict.label, "derived");
-    assert!(both.parts.iter().all(|part| part.state == "reused"), "{:?}", map(&both));
+    assert!(
+        both.parts.iter().all(|part| part.state == "reused"),
+        "{:?}",
+        map(&both)
+    );
 }
 
 #[test]
@@ -253,33 +410,70 @@ fn strangers_of_other_structure_are_not_accused() {
     let deeper = Model::decoder("deeper", Decoder { layers: 6, ..DENSE });
     let experts = Model::decoder("experts", EXPERTS);
     let others = Model::decoder("other experts", EXPERTS);
-    for (at, (base, target)) in
-        [(&dense, &sparse), (&sparse, &dense), (&dense, &deeper), (&experts, &others), (&sparse, &deeper)]
-            .into_iter()
-            .enumerate()
+    for (at, (base, target)) in [
+        (&dense, &sparse),
+        (&sparse, &dense),
+        (&dense, &deeper),
+        (&experts, &others),
+        (&sparse, &deeper),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let report = compared(&format!("strangers {at}"), base, target);
-        assert!(matches!(report.verdict.label, "from_scratch" | "inconclusive"), "{at}: {:?}", report.verdict);
+        assert!(
+            matches!(report.verdict.label, "from_scratch" | "inconclusive"),
+            "{at}: {:?}",
+            report.verdict
+        );
         assert!(report.verdict.relations.is_empty() && report.transformations.is_empty());
-        assert!(report.layer_map.iter().flatten().all(|row| row.base.is_none()));
-        assert!(report.experts.iter().flatten().all(|row| row.map.iter().all(Option::is_none)));
+        assert!(
+            report
+                .layer_map
+                .iter()
+                .flatten()
+                .all(|row| row.base.is_none())
+        );
+        assert!(
+            report
+                .experts
+                .iter()
+                .flatten()
+                .all(|row| row.map.iter().all(Option::is_none))
+        );
     }
 }
 
-/// The decay rates of a state-space layer start as log(1..n) in every model, and training moves them little.
+/// The decay rates of a state-space layer start as log(1..n) in every model, and training moves
+/// them little.
 #[test]
 fn decay_rates_that_start_from_one_formula_accuse_nobody() {
     let with_rates = |seed: &str| {
         let mut model = Model::decoder(seed, DENSE);
         for layer in 0..DENSE.layers {
-            let values = (0..128 * 16).map(|at| f64::from(at % 16 + 1).ln()).collect();
-            let rates = Values { shape: vec![128, 16], values };
-            model.0.insert(format!("model.layers.{layer}.mixer.A_log"), rates);
+            let values = (0..128 * 16)
+                .map(|at| f64::from(at % 16 + 1).ln())
+                .collect();
+            let rates = Values {
+                shape: vec![128, 16],
+                values,
+            };
+            model
+                .0
+                .insert(format!("model.layers.{layer}.mixer.A_log"), rates);
         }
-        model.trained(&format!("{seed}, rates"), |name| if name.ends_with("A_log") { 0.05 } else { 0.0 })
+        model.trained(&format!("{seed}, rates"), |name| {
+            if name.ends_with("A_log") { 0.05 } else { 0.0 }
+        })
     };
     let report = compared("decay rates", &with_rates("one"), &with_rates("another"));
-    let rates = report.tensors.iter().filter(|row| row.name.target.ends_with("A_log"));
+    let rates = report
+        .tensors
+        .iter()
+        .filter(|row| row.name.target.ends_with("A_log"));
     assert!(rates.clone().count() == 4 && rates.clone().all(|row| row.figures.cosine > Some(0.99)));
-    assert_eq!((report.verdict.label, report.verdict.relations.len()), ("from_scratch", 0));
+    assert_eq!(
+        (report.verdict.label, report.verdict.relations.len()),
+        ("from_scratch", 0)
+    );
 }

@@ -63,9 +63,17 @@ fn every_pair_gets_a_verdict_that_its_lineage_allows() {
             let compared = compare(&zoo, row);
             let verdict = &compared.verdict;
             (!row.right.contains(&verdict.label)).then(|| {
-                format!("{} / {} ({}): {}, not {:?}", row.base, row.target, row.relation, verdict.label, row.right)
+                format!(
+                    "{} / {} ({}): {}, not {:?}",
+                    row.base, row.target, row.relation, verdict.label, row.right
+                )
             })
         })
         .collect();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

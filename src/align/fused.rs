@@ -1,5 +1,5 @@
-//! In which order a tensor holds query, key and value, or gate and up: no file says it, and libraries that use one name
-//! differ.
+//! In which order a tensor holds query, key and value, or gate and up: no file says it, and
+//! libraries that use one name differ.
 
 use std::sync::Arc;
 
@@ -15,13 +15,16 @@ use super::{Alignment, Pair};
 
 const COMPONENTS: [Component; 3] = [Component::Text, Component::Vision, Component::Audio];
 
-const QKV: &str = "query, key and value stand in one tensor, in another order than its name stands for";
+const QKV: &str =
+    "query, key and value stand in one tensor, in another order than its name stands for";
 
 const GATE_UP: &str = "gate and up stand in one tensor, in another order than its name stands for";
 
 /// All orders of query, key and value that are possible.
 fn orders(models: [&Model; 2]) -> Vec<Order> {
-    let groups = head_sizes(models).into_iter().map(|head| Order::Groups { head });
+    let groups = head_sizes(models)
+        .into_iter()
+        .map(|head| Order::Groups { head });
     std::iter::once(Order::Blocks).chain(groups).collect()
 }
 
@@ -53,27 +56,55 @@ pub(super) fn orient_pieces(alignment: &mut Alignment, models: [&Model; 2]) -> R
     orient_cut(alignment, models, &gate_up, GATE_UP)
 }
 
-fn orient_cut(alignment: &mut Alignment, models: [&Model; 2], ways: &[Way], what: &str) -> Result<()> {
-    for (side, component) in [0, 1].into_iter().flat_map(|side| COMPONENTS.map(|component| (side, component))) {
+fn orient_cut(
+    alignment: &mut Alignment,
+    models: [&Model; 2],
+    ways: &[Way],
+    what: &str,
+) -> Result<()> {
+    for (side, component) in [0, 1]
+        .into_iter()
+        .flat_map(|side| COMPONENTS.map(|component| (side, component)))
+    {
         let in_order = |pair: &Pair, way: Way| {
             let own = way.of(if side == 0 { &pair.base } else { &pair.target })?;
             Some(match side {
-                0 => Pair { base: Arc::new(own), ..pair.clone() },
-                _ => Pair { target: Arc::new(own), ..pair.clone() },
+                0 => Pair {
+                    base: Arc::new(own),
+                    ..pair.clone()
+                },
+                _ => Pair {
+                    target: Arc::new(own),
+                    ..pair.clone()
+                },
             })
         };
         let is_piece = |pair: &Pair| {
             let of_component = pair.target.meaning.component == component;
             of_component && ways.iter().any(|way| in_order(pair, *way).is_some())
         };
-        let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_piece(&alignment.pairs[at])).collect();
-        let matrices: Vec<usize> =
-            places.iter().copied().filter(|&at| alignment.pairs[at].target.shape.len() == 2).collect();
-        let looked_at: Vec<Pair> = sample(&matrices).into_iter().map(|at| alignment.pairs[at].clone()).collect();
-        let Some(usual) = mean_likeness(models, &looked_at)? else { continue };
+        let places: Vec<usize> = (0..alignment.pairs.len())
+            .filter(|&at| is_piece(&alignment.pairs[at]))
+            .collect();
+        let matrices: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|&at| alignment.pairs[at].target.shape.len() == 2)
+            .collect();
+        let looked_at: Vec<Pair> = sample(&matrices)
+            .into_iter()
+            .map(|at| alignment.pairs[at].clone())
+            .collect();
+        let Some(usual) = mean_likeness(models, &looked_at)? else {
+            continue;
+        };
         let mut best = (usual + CLEARLY_MORE, None);
         for &way in ways {
-            let Some(pairs) = looked_at.iter().map(|pair| in_order(pair, way)).collect::<Option<Vec<_>>>() else {
+            let Some(pairs) = looked_at
+                .iter()
+                .map(|pair| in_order(pair, way))
+                .collect::<Option<Vec<_>>>()
+            else {
                 continue;
             };
             match mean_likeness(models, &pairs)? {
@@ -92,24 +123,38 @@ fn orient_cut(alignment: &mut Alignment, models: [&Model; 2], ways: &[Way], what
     Ok(())
 }
 
-/// Fused tensors of one shape that hold their rows in two orders: cut on both sides, and paired piece by piece.
+/// Fused tensors of one shape that hold their rows in two orders: cut on both sides, and paired
+/// piece by piece.
 ///
 /// # Errors
 /// A read that fails.
 pub(super) fn orient_wholes(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
     let orders = orders(models);
     for component in COMPONENTS {
-        let is_whole =
-            |pair: &Pair| pair.target.meaning.component == component && is_fused(&pair.base) && is_fused(&pair.target);
-        let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_whole(&alignment.pairs[at])).collect();
-        let matrices: Vec<usize> =
-            places.iter().copied().filter(|&at| alignment.pairs[at].target.shape.len() == 2).collect();
+        let is_whole = |pair: &Pair| {
+            pair.target.meaning.component == component
+                && is_fused(&pair.base)
+                && is_fused(&pair.target)
+        };
+        let places: Vec<usize> = (0..alignment.pairs.len())
+            .filter(|&at| is_whole(&alignment.pairs[at]))
+            .collect();
+        let matrices: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|&at| alignment.pairs[at].target.shape.len() == 2)
+            .collect();
         let looked_at = sample(&matrices);
         let in_orders = |pair: &Pair, orders: [Order; 2]| pieces(pair, models, orders);
         let all = |orders: [Order; 2]| -> Vec<Pair> {
-            looked_at.iter().flat_map(|&at| in_orders(&alignment.pairs[at], orders)).collect()
+            looked_at
+                .iter()
+                .flat_map(|&at| in_orders(&alignment.pairs[at], orders))
+                .collect()
         };
-        let Some(usual) = mean_likeness(models, &all([Order::Blocks; 2]))? else { continue };
+        let Some(usual) = mean_likeness(models, &all([Order::Blocks; 2]))? else {
+            continue;
+        };
         let mut best = (usual + CLEARLY_MORE, None);
         for &one in &orders[1..] {
             for pair in [[Order::Blocks, one], [one, Order::Blocks]] {
@@ -124,7 +169,11 @@ pub(super) fn orient_wholes(alignment: &mut Alignment, models: [&Model; 2]) -> R
         let Some(found) = best.1 else { continue };
         let (mut kept, mut cut) = (Vec::new(), Vec::new());
         for (at, pair) in std::mem::take(&mut alignment.pairs).into_iter().enumerate() {
-            let pieces = if places.contains(&at) { in_orders(&pair, found) } else { Vec::new() };
+            let pieces = if places.contains(&at) {
+                in_orders(&pair, found)
+            } else {
+                Vec::new()
+            };
             match pieces.is_empty() {
                 true => kept.push(pair),
                 false => cut.extend(pieces),
@@ -133,7 +182,11 @@ pub(super) fn orient_wholes(alignment: &mut Alignment, models: [&Model; 2]) -> R
         kept.extend(cut);
         alignment.pairs = kept;
         alignment.sort_pairs();
-        alignment.warnings.push(fits("fused_order", usize::from(found[0] == Order::Blocks), QKV));
+        alignment.warnings.push(fits(
+            "fused_order",
+            usize::from(found[0] == Order::Blocks),
+            QKV,
+        ));
     }
     Ok(())
 }
@@ -143,9 +196,16 @@ fn pieces(pair: &Pair, models: [&Model; 2], orders: [Order; 2]) -> Vec<Pair> {
     let sizes = usual_sizes(&pair.base, &models[0].facts)
         .or_else(|| usual_sizes(&pair.target, &models[1].facts))
         .unwrap_or_default();
-    let [base, target]: [Vec<Logical>; 2] = [cut(&pair.base, sizes, orders[0]), cut(&pair.target, sizes, orders[1])];
+    let [base, target]: [Vec<Logical>; 2] = [
+        cut(&pair.base, sizes, orders[0]),
+        cut(&pair.target, sizes, orders[1]),
+    ];
     let joined = base.into_iter().zip(target);
-    let pair =
-        |(base, target)| Pair { base: Arc::new(base), target: Arc::new(target), via: Via::Split, by_name: false };
+    let pair = |(base, target)| Pair {
+        base: Arc::new(base),
+        target: Arc::new(target),
+        via: Via::Split,
+        by_name: false,
+    };
     joined.map(pair).collect()
 }

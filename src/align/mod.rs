@@ -1,4 +1,5 @@
-//! Which tensor of the base goes with which of the target: by name and shape, then by prefix, then by meaning.
+//! Which tensor of the base goes with which of the target: by name and shape, then by prefix, then
+//! by meaning.
 
 mod fused;
 pub mod orient;
@@ -45,7 +46,8 @@ pub struct Pair {
     pub target: Arc<Logical>,
     /// How they came together.
     pub via: Via,
-    /// Equal name (after a whole-prefix mapping) and equal shape as stored: counts for the plain mean.
+    /// Equal name (after a whole-prefix mapping) and equal shape as stored: counts for the plain
+    /// mean.
     pub by_name: bool,
 }
 
@@ -77,27 +79,47 @@ pub struct Alignment {
 
 impl Alignment {
     fn sort_pairs(&mut self) {
-        self.pairs.sort_by(|a, b| (&a.target.name, &a.base.name).cmp(&(&b.target.name, &b.base.name)));
+        self.pairs
+            .sort_by(|a, b| (&a.target.name, &a.base.name).cmp(&(&b.target.name, &b.base.name)));
     }
 
     fn add_common_rows(&mut self, common: vocabulary::Common, via: Via) {
         let [base_rest, target_rest] = common.rest;
-        let left = |tensor| Unmatched { tensor: Arc::new(tensor), why: Why::NoSuchName };
+        let left = |tensor| Unmatched {
+            tensor: Arc::new(tensor),
+            why: Why::NoSuchName,
+        };
         self.base_left.extend(base_rest.map(left));
         self.target_left.extend(target_rest.map(left));
         let [base, target] = common.sides.map(Arc::new);
-        self.pairs.push(Pair { base, target, via, by_name: false });
+        self.pairs.push(Pair {
+            base,
+            target,
+            via,
+            by_name: false,
+        });
     }
 }
 
 /// Pairs the tensors of two models. `keep` says which names the filter lets through.
 pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bool) -> Alignment {
-    let (base, target) = (base_model.logicals.as_slice(), target_model.logicals.as_slice());
+    let (base, target) = (
+        base_model.logicals.as_slice(),
+        target_model.logicals.as_slice(),
+    );
     let facts = [&base_model.facts, &target_model.facts];
     let mut out = Alignment::default();
-    let mut left = [Pool::new(base, keep, &mut out.base_left), Pool::new(target, keep, &mut out.target_left)];
+    let mut left = [
+        Pool::new(base, keep, &mut out.base_left),
+        Pool::new(target, keep, &mut out.target_left),
+    ];
     pair_by_name(&mut left, |name| name.to_owned(), &mut out.pairs);
-    if let Some(adapter) = target_model.opened.adapter.as_ref().filter(|adapter| !adapter.names_in_base().is_empty()) {
+    if let Some(adapter) = target_model
+        .opened
+        .adapter
+        .as_ref()
+        .filter(|adapter| !adapter.names_in_base().is_empty())
+    {
         pair_saved(&mut left, adapter, target_model, &mut out.pairs);
         out.name_mapping = Some("(no prefix) -> base_model.model.".to_owned());
     }
@@ -125,16 +147,25 @@ pub fn align(base_model: &Model, target_model: &Model, keep: &dyn Fn(&str) -> bo
     let tokenizers = [base_model, target_model].map(|model| model.tokenizer.as_ref());
     pair_common_rows(&mut left, tokenizers, &mut out);
     // An adapter without an output head leaves that of its base as it is.
-    let tried: &[(usize, usize)] = if target_model.opened.adapter.is_some() { &[(1, 0)] } else { &[(0, 1), (1, 0)] };
+    let tried: &[(usize, usize)] = if target_model.opened.adapter.is_some() {
+        &[(1, 0)]
+    } else {
+        &[(0, 1), (1, 0)]
+    };
     pair_tied_head(&mut left, [base, target], tried, tokenizers, &mut out);
     pair_copies(&mut left, [base, target], &mut out.pairs);
     let [base_pool, target_pool] = left;
-    let reasons = [base_pool.reasons(&target_pool, &mappings, true), target_pool.reasons(&base_pool, &mappings, false)];
+    let reasons = [
+        base_pool.reasons(&target_pool, &mappings, true),
+        target_pool.reasons(&base_pool, &mappings, false),
+    ];
     let [base_reasons, target_reasons] = reasons;
     out.base_left.extend(base_reasons);
     out.target_left.extend(target_reasons);
-    out.base_left.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
-    out.target_left.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
+    out.base_left
+        .sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
+    out.target_left
+        .sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
     out.sort_pairs();
     out
 }
@@ -145,10 +176,19 @@ struct Pool<'a> {
 }
 
 impl<'a> Pool<'a> {
-    fn new(logicals: &'a [Arc<Logical>], keep: &dyn Fn(&str) -> bool, filtered: &mut Vec<Unmatched>) -> Self {
+    fn new(
+        logicals: &'a [Arc<Logical>],
+        keep: &dyn Fn(&str) -> bool,
+        filtered: &mut Vec<Unmatched>,
+    ) -> Self {
         let (kept, dropped): (Vec<_>, Vec<_>) = logicals.iter().partition(|l| keep(&l.name));
-        filtered.extend(dropped.into_iter().map(|l| Unmatched { tensor: l.clone(), why: Why::Filtered }));
-        Self { by_name: kept.into_iter().map(|l| (l.name.as_str(), l)).collect() }
+        filtered.extend(dropped.into_iter().map(|l| Unmatched {
+            tensor: l.clone(),
+            why: Why::Filtered,
+        }));
+        Self {
+            by_name: kept.into_iter().map(|l| (l.name.as_str(), l)).collect(),
+        }
     }
 
     fn open(&self) -> Vec<&'a Arc<Logical>> {
@@ -163,39 +203,69 @@ impl<'a> Pool<'a> {
     fn replace(&mut self, cut: &'a [(&'a str, Vec<Arc<Logical>>)]) {
         for (whole, pieces) in cut {
             self.by_name.remove(whole);
-            self.by_name.extend(pieces.iter().map(|l| (l.name.as_str(), l)));
+            self.by_name
+                .extend(pieces.iter().map(|l| (l.name.as_str(), l)));
         }
     }
 
     /// Puts a fused tensor back of which no piece found a partner.
     fn restore(&mut self, cut: &'a [(&'a str, Vec<Arc<Logical>>)], whole: &'a [Arc<Logical>]) {
         for (name, pieces) in cut {
-            if pieces.iter().all(|l| self.by_name.contains_key(l.name.as_str())) {
+            if pieces
+                .iter()
+                .all(|l| self.by_name.contains_key(l.name.as_str()))
+            {
                 for piece in pieces {
                     self.by_name.remove(piece.name.as_str());
                 }
-                self.by_name.extend(whole.iter().find(|l| l.name == *name).map(|l| (l.name.as_str(), l)));
+                self.by_name.extend(
+                    whole
+                        .iter()
+                        .find(|l| l.name == *name)
+                        .map(|l| (l.name.as_str(), l)),
+                );
             }
         }
     }
 
-    fn reasons(&self, other: &Pool<'_>, mappings: &[prefix::Mapping], is_base: bool) -> Vec<Unmatched> {
+    fn reasons(
+        &self,
+        other: &Pool<'_>,
+        mappings: &[prefix::Mapping],
+        is_base: bool,
+    ) -> Vec<Unmatched> {
         let slots: BTreeSet<Place> = other.by_name.values().map(|l| l.place()).collect();
-        let unread: BTreeSet<Place> =
-            other.by_name.values().filter(|l| l.is_unsupported()).map(|l| l.place()).collect();
+        let unread: BTreeSet<Place> = other
+            .by_name
+            .values()
+            .filter(|l| l.is_unsupported())
+            .map(|l| l.place())
+            .collect();
         let why = |l: &Logical| {
             let renamed = mappings.iter().any(|m| {
-                let name = if is_base { m.apply(&l.name) } else { m.undo(&l.name) };
+                let name = if is_base {
+                    m.apply(&l.name)
+                } else {
+                    m.undo(&l.name)
+                };
                 other.by_name.contains_key(name.as_str())
             });
-            let named = other.by_name.contains_key(l.name.as_str()) || renamed || slots.contains(&l.place());
+            let named = other.by_name.contains_key(l.name.as_str())
+                || renamed
+                || slots.contains(&l.place());
             match () {
                 () if l.is_unsupported() || unread.contains(&l.place()) => Why::Unsupported,
                 () if named => Why::Shape,
                 () => Why::NoSuchName,
             }
         };
-        self.by_name.values().map(|l| Unmatched { tensor: Arc::clone(l), why: why(l) }).collect()
+        self.by_name
+            .values()
+            .map(|l| Unmatched {
+                tensor: Arc::clone(l),
+                why: why(l),
+            })
+            .collect()
     }
 }
 
@@ -210,21 +280,40 @@ fn pair_by_name(left: &mut [Pool<'_>; 2], rename: impl Fn(&str) -> String, pairs
         })
         .collect();
     for (base_name, target_name) in found {
-        if let (Some(base), Some(target)) =
-            (left[0].by_name.remove(base_name), left[1].by_name.remove(target_name.as_str()))
-        {
+        if let (Some(base), Some(target)) = (
+            left[0].by_name.remove(base_name),
+            left[1].by_name.remove(target_name.as_str()),
+        ) {
             let via = via(base, target);
-            pairs.push(Pair { base: base.clone(), target: target.clone(), via, by_name: via != Via::Transposed });
+            pairs.push(Pair {
+                base: base.clone(),
+                target: target.clone(),
+                via,
+                by_name: via != Via::Transposed,
+            });
         }
     }
 }
 
 /// Tensors that an adapter holds whole, with those of the base that they stand for.
 fn pair_saved(left: &mut [Pool<'_>; 2], adapter: &Adapter, target: &Model, pairs: &mut Vec<Pair>) {
-    let stored = |at: usize| target.checkpoint().tensors.get(at).map(|tensor| tensor.name.clone());
-    let saved: BTreeMap<&str, String> =
-        adapter.names_in_base().into_iter().filter_map(|(at, name)| Some((name, stored(at)?))).collect();
-    pair_by_name(left, |name| saved.get(name).cloned().unwrap_or_default(), pairs);
+    let stored = |at: usize| {
+        target
+            .checkpoint()
+            .tensors
+            .get(at)
+            .map(|tensor| tensor.name.clone())
+    };
+    let saved: BTreeMap<&str, String> = adapter
+        .names_in_base()
+        .into_iter()
+        .filter_map(|(at, name)| Some((name, stored(at)?)))
+        .collect();
+    pair_by_name(
+        left,
+        |name| saved.get(name).cloned().unwrap_or_default(),
+        pairs,
+    );
 }
 
 /// Equal in shape; a layout that is not read goes with its like alone, by its bytes.
@@ -236,7 +325,9 @@ fn is_comparable(base: &Logical, target: &Logical) -> bool {
 fn via(base: &Logical, target: &Logical) -> Via {
     let either = |of: &dyn Fn(&Logical) -> bool| of(base) || of(target);
     match () {
-        () if either(&|l| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2) => Via::Stacked,
+        () if either(&|l| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2) => {
+            Via::Stacked
+        }
         () if either(&|l| l.stored_shape.len() == 2 && l.shape.len() == 1) => Via::Stacked,
         () if either(&|l| matches!(l.source.rows, RowOrder::Runs(_))) => Via::Split,
         () if either(&Logical::is_quantised) => Via::Dequantized,
@@ -257,24 +348,38 @@ fn pair_by_meaning(left: &mut [Pool<'_>; 2], facts: [&Facts; 2], pairs: &mut Vec
     };
     let (bases, targets) = (index(&left[0]), index(&left[1]));
     for (place, base_names) in bases {
-        let ([base_name], Some([target_name])) = (base_names.as_slice(), targets.get(&place).map(Vec::as_slice)) else {
+        let ([base_name], Some([target_name])) = (
+            base_names.as_slice(),
+            targets.get(&place).map(Vec::as_slice),
+        ) else {
             continue;
         };
-        let same_shape = match (left[0].by_name.get(base_name.as_str()), left[1].by_name.get(target_name.as_str())) {
-            (Some(base), Some(target)) => is_comparable(base, target) && !differ_in_layout([base, target], facts),
+        let same_shape = match (
+            left[0].by_name.get(base_name.as_str()),
+            left[1].by_name.get(target_name.as_str()),
+        ) {
+            (Some(base), Some(target)) => {
+                is_comparable(base, target) && !differ_in_layout([base, target], facts)
+            }
             _ => false,
         };
         if !same_shape {
             continue;
         }
-        if let (Some(base), Some(target)) =
-            (left[0].by_name.remove(base_name.as_str()), left[1].by_name.remove(target_name.as_str()))
-        {
+        if let (Some(base), Some(target)) = (
+            left[0].by_name.remove(base_name.as_str()),
+            left[1].by_name.remove(target_name.as_str()),
+        ) {
             let via = match via(base, target) {
                 Via::Stored => Via::Mapped,
                 via => via,
             };
-            pairs.push(Pair { base: base.clone(), target: target.clone(), via, by_name: false });
+            pairs.push(Pair {
+                base: base.clone(),
+                target: target.clone(),
+                via,
+                by_name: false,
+            });
         }
     }
 }
@@ -286,30 +391,49 @@ fn pair_turned(left: &mut [Pool<'_>; 2], pairs: &mut Vec<Pair>) {
         by_place.entry(target.place()).or_default().push(target);
     }
     for base in left[0].open() {
-        let Some([target]) = by_place.get(&base.place()).map(Vec::as_slice) else { continue };
-        let Some(other) = turned::turned(target).filter(|o| is_comparable(base, o)) else { continue };
+        let Some([target]) = by_place.get(&base.place()).map(Vec::as_slice) else {
+            continue;
+        };
+        let Some(other) = turned::turned(target).filter(|o| is_comparable(base, o)) else {
+            continue;
+        };
         left[0].by_name.remove(base.name.as_str());
         left[1].by_name.remove(target.name.as_str());
-        pairs.push(Pair { base: base.clone(), target: Arc::new(other), via: Via::Transposed, by_name: false });
+        pairs.push(Pair {
+            base: base.clone(),
+            target: Arc::new(other),
+            via: Via::Transposed,
+            by_name: false,
+        });
     }
 }
 
-/// Embeddings and heads of one place whose numbers of rows differ: paired by the rows that both vocabularies have. The
-/// other rows belong to nobody.
-fn pair_common_rows(left: &mut [Pool<'_>; 2], tokenizers: [Option<&Tokenizer>; 2], out: &mut Alignment) {
+/// Embeddings and heads of one place whose numbers of rows differ: paired by the rows that both
+/// vocabularies have. The other rows belong to nobody.
+fn pair_common_rows(
+    left: &mut [Pool<'_>; 2],
+    tokenizers: [Option<&Tokenizer>; 2],
+    out: &mut Alignment,
+) {
     let targets = left[1].open();
     for base in left[0].open() {
-        let mut of_place = targets.iter().filter(|target| target.place() == base.place());
-        let (Some(&target), None) = (of_place.next(), of_place.next()) else { continue };
-        let Some(common) = vocabulary::common([base, target], tokenizers) else { continue };
+        let mut of_place = targets
+            .iter()
+            .filter(|target| target.place() == base.place());
+        let (Some(&target), None) = (of_place.next(), of_place.next()) else {
+            continue;
+        };
+        let Some(common) = vocabulary::common([base, target], tokenizers) else {
+            continue;
+        };
         left[0].by_name.remove(base.name.as_str());
         left[1].by_name.remove(target.name.as_str());
         out.add_common_rows(common, Via::Split);
     }
 }
 
-/// An output head stored on one side only goes with the other side's embedding; `tried` are the sides of head and
-/// embedding to try.
+/// An output head stored on one side only goes with the other side's embedding; `tried` are the
+/// sides of head and embedding to try.
 fn pair_tied_head(
     left: &mut [Pool<'_>; 2],
     all: [&[Arc<Logical>]; 2],
@@ -318,16 +442,29 @@ fn pair_tied_head(
     out: &mut Alignment,
 ) {
     let only = |side: usize, role: Role| {
-        let mut found = all[side].iter().filter(|l| is_text_weight(l, role)).cloned();
+        let mut found = all[side]
+            .iter()
+            .filter(|l| is_text_weight(l, role))
+            .cloned();
         let first = found.next();
         if found.next().is_some() { None } else { first }
     };
     for &(side, other) in tried {
-        let (Some(head), None) = (only(side, Role::LmHead), only(other, Role::LmHead)) else { continue };
-        let Some(embed) = only(other, Role::Embed) else { continue };
-        let sides = if side == 0 { [&head, &embed] } else { [&embed, &head] };
+        let (Some(head), None) = (only(side, Role::LmHead), only(other, Role::LmHead)) else {
+            continue;
+        };
+        let Some(embed) = only(other, Role::Embed) else {
+            continue;
+        };
+        let sides = if side == 0 {
+            [&head, &embed]
+        } else {
+            [&embed, &head]
+        };
         let common = vocabulary::common(sides.map(|logical| &**logical), tokenizers);
-        if common.is_none() && head.shape != embed.shape || left[side].by_name.remove(head.name.as_str()).is_none() {
+        if common.is_none() && head.shape != embed.shape
+            || left[side].by_name.remove(head.name.as_str()).is_none()
+        {
             continue;
         }
         match common {
@@ -338,7 +475,12 @@ fn pair_tied_head(
             }
             None => {
                 let [base, target] = sides.map(Clone::clone);
-                out.pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
+                out.pairs.push(Pair {
+                    base,
+                    target,
+                    via: Via::Tied,
+                    by_name: false,
+                });
             }
         }
         // The one matrix of that side stands for both of the other's.
@@ -348,47 +490,86 @@ fn pair_tied_head(
     }
 }
 
-/// Copies of the one embedding that encoder and decoder share, in files that hold them (formats.md, section 2): T5's and
-/// BART's `encoder.embed_tokens` and `decoder.embed_tokens` beside `shared`.
+/// Copies of the one embedding that encoder and decoder share, in files that hold them (formats.md,
+/// section 2): T5's and BART's `encoder.embed_tokens` and `decoder.embed_tokens` beside `shared`.
 fn pair_copies(left: &mut [Pool<'_>; 2], all: [&[Arc<Logical>]; 2], pairs: &mut Vec<Pair>) {
     for (side, other) in [(0, 1), (1, 0)] {
         let mut embeddings = all[other].iter().filter(|l| is_text_weight(l, Role::Embed));
-        let (Some(shared), None) = (embeddings.next(), embeddings.next()) else { continue };
+        let (Some(shared), None) = (embeddings.next(), embeddings.next()) else {
+            continue;
+        };
         for copy in left[side].open() {
             let is_shared = |pair: &Pair| [&pair.base, &pair.target][other].name == shared.name;
-            if pairs.iter().any(is_shared) && is_text_weight(copy, Role::Embed) && is_comparable(copy, shared) {
+            if pairs.iter().any(is_shared)
+                && is_text_weight(copy, Role::Embed)
+                && is_comparable(copy, shared)
+            {
                 left[side].by_name.remove(copy.name.as_str());
-                let [base, target] = if side == 0 { [copy, shared] } else { [shared, copy] }.map(Clone::clone);
-                pairs.push(Pair { base, target, via: Via::Tied, by_name: false });
+                let [base, target] = if side == 0 {
+                    [copy, shared]
+                } else {
+                    [shared, copy]
+                }
+                .map(Clone::clone);
+                pairs.push(Pair {
+                    base,
+                    target,
+                    via: Via::Tied,
+                    by_name: false,
+                });
             }
         }
     }
 }
 
-/// The pieces of every fused tensor of one side that is left; `models` and pools are the own and the other.
-fn cut_pieces<'a>(own: &Pool<'a>, other: &Pool<'_>, models: [&Model; 2]) -> Vec<(&'a str, Vec<Arc<Logical>>)> {
-    let others: BTreeMap<Place, &Logical> = other.logicals().into_iter().map(|l| (l.place(), l)).collect();
+/// The pieces of every fused tensor of one side that is left; `models` and pools are the own and
+/// the other.
+fn cut_pieces<'a>(
+    own: &Pool<'a>,
+    other: &Pool<'_>,
+    models: [&Model; 2],
+) -> Vec<(&'a str, Vec<Arc<Logical>>)> {
+    let others: BTreeMap<Place, &Logical> = other
+        .logicals()
+        .into_iter()
+        .map(|l| (l.place(), l))
+        .collect();
     let rows = |place: Place| others.get(&place)?.shape.first().copied();
     let cut = |logical: &Logical| {
         let usual = pieces(logical, &models[0].facts);
         if !qkv::is_fused(logical) {
             return usual;
         }
-        // The other side's query and key tell the sizes, and its heads the groups, where the own model does not.
+        // The other side's query and key tell the sizes, and its heads the groups, where the own
+        // model does not.
         let place = |role: Role| qkv::place_of(logical, role);
-        let sizes = rows(place(Role::Q)).zip(rows(place(Role::K))).map(|(query, key)| [query, key]);
-        let fits = |sizes: qkv::Sizes| usual.first().is_some_and(|query| query.shape.first() == Some(&sizes[0]));
+        let sizes = rows(place(Role::Q))
+            .zip(rows(place(Role::K)))
+            .map(|(query, key)| [query, key]);
+        let fits = |sizes: qkv::Sizes| {
+            usual
+                .first()
+                .is_some_and(|query| query.shape.first() == Some(&sizes[0]))
+        };
         match sizes {
             Some(sizes) if !fits(sizes) => {
                 let head = models[0].facts.head_dim.or(models[1].facts.head_dim);
                 let cut = qkv::cut(logical, sizes, qkv::usual_order(logical, head));
-                if cut.is_empty() { qkv::cut(logical, sizes, qkv::Order::Blocks) } else { cut }
+                if cut.is_empty() {
+                    qkv::cut(logical, sizes, qkv::Order::Blocks)
+                } else {
+                    cut
+                }
             }
             _ => usual,
         }
     };
-    let cut = own.by_name.iter().map(|(name, logical)| (*name, cut(logical).into_iter().map(Arc::new).collect()));
-    cut.filter(|(_, pieces): &(_, Vec<_>)| !pieces.is_empty()).collect()
+    let cut = own
+        .by_name
+        .iter()
+        .map(|(name, logical)| (*name, cut(logical).into_iter().map(Arc::new).collect()));
+    cut.filter(|(_, pieces): &(_, Vec<_>)| !pieces.is_empty())
+        .collect()
 }
 
 fn is_text_weight(logical: &Logical, role: Role) -> bool {

@@ -1,4 +1,5 @@
-//! A wrapper prefix that differs as a whole: `model.` on one side only, `model.language_model.` against `model.`.
+//! A wrapper prefix that differs as a whole: `model.` on one side only, `model.language_model.`
+//! against `model.`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,22 +30,30 @@ impl Mapping {
 
 impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |p: &str| if p.is_empty() { "(no prefix)".to_owned() } else { p.to_owned() };
+        let shown = |p: &str| {
+            if p.is_empty() {
+                "(no prefix)".to_owned()
+            } else {
+                p.to_owned()
+            }
+        };
         write!(f, "{} -> {}", shown(&self.base), shown(&self.target))
     }
 }
 
 fn swap(name: &str, from: &str, to: &str) -> String {
-    name.strip_prefix(from).map_or_else(|| name.to_owned(), |rest| format!("{to}{rest}"))
+    name.strip_prefix(from)
+        .map_or_else(|| name.to_owned(), |rest| format!("{to}{rest}"))
 }
 
 /// Most segments of a wrapper prefix.
 const DEEPEST: usize = 4;
 
-/// The mappings that join what equal names leave over, most tensors first; none where two contradict each other.
+/// The mappings that join what equal names leave over, most tensors first; none where two
+/// contradict each other.
 ///
-/// A mapping joins tensors of one component and equal shape, and covers at least half of what one side has under its
-/// prefix.
+/// A mapping joins tensors of one component and equal shape, and covers at least half of what one
+/// side has under its prefix.
 pub fn mappings(mut base: Vec<&Logical>, mut target: Vec<&Logical>) -> Vec<Mapping> {
     let mut found = Vec::new();
     while let Some(mapping) = best(&base, &target) {
@@ -70,19 +79,24 @@ fn best(base: &[&Logical], target: &[&Logical]) -> Option<Mapping> {
         for (prefix, rest) in cuts(&logical.name) {
             for (other, counterpart) in by_rest.get(rest).into_iter().flatten() {
                 if is_alike(logical, counterpart) && last_segment(prefix) != last_segment(other) {
-                    let mapping = Mapping { base: prefix.to_owned(), target: (*other).to_owned() };
+                    let mapping = Mapping {
+                        base: prefix.to_owned(),
+                        target: (*other).to_owned(),
+                    };
                     joined.entry(mapping).or_default().insert(&logical.name);
                 }
             }
         }
     }
-    let under = |all: &[&Logical], prefix: &str| all.iter().filter(|l| l.name.starts_with(prefix)).count();
+    let under =
+        |all: &[&Logical], prefix: &str| all.iter().filter(|l| l.name.starts_with(prefix)).count();
     joined.retain(|m, names| 2 * names.len() >= under(base, &m.base).min(under(target, &m.target)));
     let most = joined.values().map(BTreeSet::len).max()?;
     let mut leaders = joined.iter().filter(|(_, names)| names.len() == most);
     let (mapping, names) = leaders.next()?;
-    let contradicted = leaders
-        .any(|(other, theirs)| (!names.is_disjoint(theirs) || other.target == mapping.target) && other != mapping);
+    let contradicted = leaders.any(|(other, theirs)| {
+        (!names.is_disjoint(theirs) || other.target == mapping.target) && other != mapping
+    });
     (!contradicted).then(|| mapping.clone())
 }
 
@@ -94,13 +108,15 @@ fn is_alike(base: &Logical, target: &Logical) -> bool {
         && (a.role == Role::Other || (a.block, &a.slot) == (b.block, &b.slot))
 }
 
-/// Every way to cut a wrapper prefix off a name: at the start or behind a segment that is no number, and never so that
-/// only the last segment is left.
+/// Every way to cut a wrapper prefix off a name: at the start or behind a segment that is no
+/// number, and never so that only the last segment is left.
 fn cuts(name: &str) -> Vec<(&str, &str)> {
     let mut out = vec![("", name)];
     for (at, _) in name.match_indices('.').take(DEEPEST) {
         let (prefix, rest) = name.split_at(at + 1);
-        let numbered = prefix.split('.').any(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()));
+        let numbered = prefix
+            .split('.')
+            .any(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()));
         if numbered || !rest.contains('.') {
             break;
         }
@@ -110,5 +126,7 @@ fn cuts(name: &str) -> Vec<(&str, &str)> {
 }
 
 fn last_segment(prefix: &str) -> Option<&str> {
-    prefix.strip_suffix('.').map(|p| p.rsplit('.').next().unwrap_or(p))
+    prefix
+        .strip_suffix('.')
+        .map(|p| p.rsplit('.').next().unwrap_or(p))
 }

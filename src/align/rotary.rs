@@ -1,7 +1,8 @@
-//! In which order the rows of q and k hold the pairs that rotate together: the two halves of a head, or side by side.
+//! In which order the rows of q and k hold the pairs that rotate together: the two halves of a
+//! head, or side by side.
 //!
-//! Meta's own files, and llama.cpp for some architectures, store them side by side; no file says which it is
-//! (formats.md, sections 1.2 and 1.4).
+//! Meta's own files, and llama.cpp for some architectures, store them side by side; no file says
+//! which it is (formats.md, sections 1.2 and 1.4).
 
 use std::sync::Arc;
 
@@ -20,22 +21,34 @@ use super::{Alignment, Pair};
 /// A read that fails.
 pub(super) fn orient_heads(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
     let is_rotary = |pair: &Pair| is_query_or_key(&pair.base) && is_query_or_key(&pair.target);
-    let places: Vec<usize> = (0..alignment.pairs.len()).filter(|&at| is_rotary(&alignment.pairs[at])).collect();
+    let places: Vec<usize> = (0..alignment.pairs.len())
+        .filter(|&at| is_rotary(&alignment.pairs[at]))
+        .collect();
     let is_matrix = |at: &usize| alignment.pairs[*at].target.shape.len() == 2;
     let matrices: Vec<usize> = places.iter().copied().filter(is_matrix).collect();
-    let looked_at: Vec<Pair> = sample(&matrices).into_iter().map(|at| alignment.pairs[at].clone()).collect();
-    let Some(usual) = mean_likeness(models, &looked_at)? else { return Ok(()) };
+    let looked_at: Vec<Pair> = sample(&matrices)
+        .into_iter()
+        .map(|at| alignment.pairs[at].clone())
+        .collect();
+    let Some(usual) = mean_likeness(models, &looked_at)? else {
+        return Ok(());
+    };
     let mut best = (usual + CLEARLY_MORE, None);
     for head in head_sizes(models) {
         for side in [0, 1] {
-            let pairs = looked_at.iter().map(|pair| in_other_order(pair, side, head)).collect::<Option<Vec<_>>>();
+            let pairs = looked_at
+                .iter()
+                .map(|pair| in_other_order(pair, side, head))
+                .collect::<Option<Vec<_>>>();
             match mean_likeness(models, &pairs.unwrap_or_default())? {
                 Some(likeness) if likeness > best.0 => best = (likeness, Some((side, head))),
                 _ => {}
             }
         }
     }
-    let Some((side, head)) = best.1 else { return Ok(()) };
+    let Some((side, head)) = best.1 else {
+        return Ok(());
+    };
     for at in places {
         if let Some(pair) = in_other_order(&alignment.pairs[at], side, head) {
             alignment.pairs[at] = pair;
@@ -60,10 +73,20 @@ fn is_query_or_key(logical: &Logical) -> bool {
 fn in_other_order(pair: &Pair, side: usize, head: u64) -> Option<Pair> {
     // Of a pair by name only the names agree now, as of one paired by meaning.
     let via = if pair.by_name { Via::Mapped } else { pair.via };
-    let pair = Pair { via, by_name: false, ..pair.clone() };
+    let pair = Pair {
+        via,
+        by_name: false,
+        ..pair.clone()
+    };
     Some(match side {
-        0 => Pair { base: Arc::new(other_order(&pair.base, head)?), ..pair },
-        _ => Pair { target: Arc::new(other_order(&pair.target, head)?), ..pair },
+        0 => Pair {
+            base: Arc::new(other_order(&pair.base, head)?),
+            ..pair
+        },
+        _ => Pair {
+            target: Arc::new(other_order(&pair.target, head)?),
+            ..pair
+        },
     })
 }
 
@@ -78,8 +101,11 @@ fn other_order(logical: &Logical, head: u64) -> Option<Logical> {
         RowOrder::Runs(runs) => RowOrder::Runs(Arc::from(side_by_side(runs, head)?)),
     };
     if logical.shape.len() == 1 {
-        out.source.stored =
-            if out.source.rows == RowOrder::All { (1, rows) } else { (rows.max(logical.source.stored.0), 1) };
+        out.source.stored = if out.source.rows == RowOrder::All {
+            (1, rows)
+        } else {
+            (rows.max(logical.source.stored.0), 1)
+        };
     }
     Some(out)
 }
@@ -92,15 +118,24 @@ fn side_by_side(runs: &[Run], head: u64) -> Option<Vec<Run>> {
     if runs.iter().map(|run| run.count).sum::<u64>() > MOST_ROWS {
         return None;
     }
-    let rows: Vec<u64> = runs.iter().flat_map(|run| (0..run.count).map(|i| run.start + i * run.step)).collect();
+    let rows: Vec<u64> = runs
+        .iter()
+        .flat_map(|run| (0..run.count).map(|i| run.start + i * run.step))
+        .collect();
     let head = usize::try_from(head).ok()?;
     let stored = |row: usize| rows.get(interleaved_row(row, head)).copied();
     let mut out: Vec<Run> = Vec::new();
     for row in 0..rows.len() {
         let at = stored(row)?;
         match out.last_mut() {
-            Some(run) if row % (head / 2) != 0 && run.start + run.count * run.step == at => run.count += 1,
-            _ => out.push(Run { start: at, count: 1, step: 2 }),
+            Some(run) if row % (head / 2) != 0 && run.start + run.count * run.step == at => {
+                run.count += 1
+            }
+            _ => out.push(Run {
+                start: at,
+                count: 1,
+                step: 2,
+            }),
         }
     }
     Some(out)
@@ -112,9 +147,23 @@ mod tests {
 
     #[test]
     fn pieces_are_read_as_halves() {
-        let runs = [Run { start: 10, count: 4, step: 1 }, Run { start: 20, count: 4, step: 1 }];
+        let runs = [
+            Run {
+                start: 10,
+                count: 4,
+                step: 1,
+            },
+            Run {
+                start: 20,
+                count: 4,
+                step: 1,
+            },
+        ];
         let found = side_by_side(&runs, 4).unwrap_or_default();
-        let rows: Vec<u64> = found.iter().flat_map(|run| (0..run.count).map(|i| run.start + i * run.step)).collect();
+        let rows: Vec<u64> = found
+            .iter()
+            .flat_map(|run| (0..run.count).map(|i| run.start + i * run.step))
+            .collect();
         assert_eq!(rows, [10, 12, 11, 13, 20, 22, 21, 23]);
         assert_eq!(found.len(), 4);
     }

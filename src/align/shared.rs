@@ -12,41 +12,59 @@ use super::Alignment;
 pub struct Shared {
     /// Bases that take part, in their order.
     pub bases: Vec<usize>,
-    /// The matrices that all of these share with the target, sorted by its names: the place of the pair in the
-    /// alignment of each base that takes part.
+    /// The matrices that all of these share with the target, sorted by its names: the place of the
+    /// pair in the alignment of each base that takes part.
     pub tensors: Vec<Vec<usize>>,
 }
 
 /// Which bases share matrices with the target, of the alignments of one target with each base.
 ///
-/// A base takes part where at least half of what the best-covered base shares stays common to all; the best-covered are
-/// asked first.
+/// A base takes part where at least half of what the best-covered base shares stays common to all;
+/// the best-covered are asked first.
 pub fn shared(alignments: &[Alignment]) -> Shared {
     let matrices: Vec<BTreeMap<&str, usize>> = alignments.iter().map(matrices).collect();
     let size = |base: usize, names: &[&str]| {
-        let elements = |name: &&str| alignments[base].pairs[matrices[base][name]].target.elements();
+        let elements = |name: &&str| {
+            alignments[base].pairs[matrices[base][name]]
+                .target
+                .elements()
+        };
         names.iter().map(elements).sum::<u64>()
     };
     let all = |base: usize| matrices[base].keys().copied().collect::<Vec<_>>();
-    let mut order: Vec<usize> = (0..alignments.len()).filter(|&base| !matrices[base].is_empty()).collect();
+    let mut order: Vec<usize> = (0..alignments.len())
+        .filter(|&base| !matrices[base].is_empty())
+        .collect();
     order.sort_by_key(|&base| std::cmp::Reverse(size(base, &all(base))));
-    let Some(&first) = order.first() else { return Shared::default() };
+    let Some(&first) = order.first() else {
+        return Shared::default();
+    };
     let mut common = all(first);
     let most = size(first, &common);
     let mut bases = Vec::new();
     for base in order {
-        let left: Vec<&str> = common.iter().copied().filter(|name| matrices[base].contains_key(name)).collect();
+        let left: Vec<&str> = common
+            .iter()
+            .copied()
+            .filter(|name| matrices[base].contains_key(name))
+            .collect();
         if size(base, &left).saturating_mul(2) >= most {
             common = left;
             bases.push(base);
         }
     }
     bases.sort_unstable();
-    let tensors = common.iter().map(|name| bases.iter().map(|&base| matrices[base][name]).collect());
-    Shared { tensors: tensors.collect(), bases }
+    let tensors = common
+        .iter()
+        .map(|name| bases.iter().map(|&base| matrices[base][name]).collect());
+    Shared {
+        tensors: tensors.collect(),
+        bases,
+    }
 }
 
-/// Matrices paired in their own layer, by the target's name; not those of which a base has some rows only.
+/// Matrices paired in their own layer, by the target's name; not those of which a base has some
+/// rows only.
 fn matrices(alignment: &Alignment) -> BTreeMap<&str, usize> {
     let pairs = alignment.pairs.iter().enumerate();
     pairs

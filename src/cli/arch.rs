@@ -15,7 +15,10 @@ use crate::report::{Report, csv, json, markdown, text};
 /// A checkpoint or configuration that cannot be read.
 pub(super) fn run(settings: &Settings, target: &Path, bases: &[PathBuf]) -> Result<Answer> {
     let target = input::open_described(target, &settings.output)?;
-    let bases = bases.iter().map(|base| input::open_described(base, &settings.output)).collect::<Result<_>>()?;
+    let bases = bases
+        .iter()
+        .map(|base| input::open_described(base, &settings.output))
+        .collect::<Result<_>>()?;
     let mut report = pipeline::arch::arch(target, bases);
     let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
     if for_people && settings.verbosity == Verbosity::Quiet {

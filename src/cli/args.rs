@@ -14,13 +14,19 @@ use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
 
 /// Weight forensics: was one model made from the other, or trained from scratch?
 ///
-/// wcmp reads two or more released checkpoints from disk, compares every tensor, tests whether the likeness can be
-/// chance, and gives a verdict whose figures can be checked. Nothing leaves the machine.
+/// wcmp reads two or more released checkpoints from disk, compares every tensor, tests whether the
+/// likeness can be chance, and gives a verdict whose figures can be checked. Nothing leaves the
+/// machine.
 ///
-/// A CHECKPOINT is a directory in the Hugging Face layout, a single file, an index.json, or a hub cache folder
-/// models--ORG--NAME.
+/// A CHECKPOINT is a directory in the Hugging Face layout, a single file, an index.json, or a hub
+/// cache folder models--ORG--NAME.
 #[derive(Debug, Parser)]
-#[command(name = "wcmp", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "wcmp",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 #[command(after_long_help = help::MAIN)]
 pub struct Cli {
     /// What to do.
@@ -42,8 +48,8 @@ pub enum Command {
     Rank(RankArgs),
     /// Can the weights be compared at all, part by part?
     ///
-    /// config.json alone is enough; where weights are there, their shapes are used and a config that contradicts them
-    /// is named.
+    /// config.json alone is enough; where weights are there, their shapes are used and a config
+    /// that contradicts them is named.
     #[command(after_long_help = help::ARCH)]
     Arch(ArchArgs),
     /// What does wcmp see in it? Tensors, parts, roles, storage
@@ -51,8 +57,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Print a release's manifest, or check a copy against it
     ///
-    /// One line a tensor, DIGEST  DTYPE  SHAPE  NAME, sorted by name, then the model digest: the same however the
-    /// files are sharded.
+    /// One line a tensor, DIGEST  DTYPE  SHAPE  NAME, sorted by name, then the model digest: the
+    /// same however the files are sharded.
     #[command(after_long_help = help::HASH)]
     Hash(HashArgs),
     /// Print a completion script (for packagers)
@@ -71,8 +77,15 @@ pub struct GlobalArgs {
     pub format: OutputFormat,
     /// Write to FILE, whole or not at all [default: -]
     ///
-    /// The report is written beside FILE and renamed over it when it is complete; - is standard output.
-    #[arg(long, global = true, value_name = "FILE", default_value = "-", hide_default_value = true)]
+    /// The report is written beside FILE and renamed over it when it is complete; - is standard
+    /// output.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "-",
+        hide_default_value = true
+    )]
     pub output: PathBuf,
     /// Colours: auto, always or never [default: auto]
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
@@ -111,8 +124,8 @@ pub struct AnalysisArgs {
     pub permutation: Switch,
     /// Disguise tests: auto, on or off [default: auto]
     ///
-    /// They see through re-ordered units, moved layers and rotated weights. auto runs them where the plain tests find
-    /// nothing, on few layers; on runs them all, on all layers.
+    /// They see through re-ordered units, moved layers and rotated weights. auto runs them where
+    /// the plain tests find nothing, on few layers; on runs them all, on all layers.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Deep::Auto)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub deep: Deep,
@@ -136,8 +149,8 @@ pub struct AnalysisArgs {
     pub io: Io,
     /// Exit with 1 unless the verdict is one of these
     ///
-    /// identical, re_encoded, derived, partial_reuse, from_scratch, inconclusive, or a group: independent
-    /// (from_scratch), related (identical, re_encoded, derived or partial_reuse).
+    /// identical, re_encoded, derived, partial_reuse, from_scratch, inconclusive, or a group:
+    /// independent (from_scratch), related (identical, re_encoded, derived or partial_reuse).
     #[arg(long, value_name = "WORD[,WORD]", value_delimiter = ',', value_parser = WORDS)]
     #[arg(hide_possible_values = true)]
     pub expect: Vec<String>,

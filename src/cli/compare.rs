@@ -30,7 +30,11 @@ pub(super) fn run(
     let (base, target) = (base?, target?);
     let compared = pool.install(|| pipeline::compare::compare(base, target, options, monitor))?;
     let exit = analyses.exit(compared.verdict.label);
-    Ok(Answer { report: render(compared, settings, &analyses.style(settings)), exit, notes: Vec::new() })
+    Ok(Answer {
+        report: render(compared, settings, &analyses.style(settings)),
+        exit,
+        notes: Vec::new(),
+    })
 }
 
 fn render(mut compared: Compare, settings: &Settings, style: &Style) -> Report {

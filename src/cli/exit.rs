@@ -36,7 +36,11 @@ impl Exit {
 
     /// The code of an answer that is, or is not, the expected one.
     pub const fn answered(as_expected: bool) -> Self {
-        if as_expected { Self::Answered } else { Self::Unexpected }
+        if as_expected {
+            Self::Answered
+        } else {
+            Self::Unexpected
+        }
     }
 }
 
@@ -63,9 +67,13 @@ fn error_line(what: &impl Display) -> String {
     format!("wcmp: error: {}", one_line(&what.to_string()))
 }
 
-/// `text` without line ends and control codes. Names in it are escaped already: its backslashes stay.
+/// `text` without line ends and control codes. Names in it are escaped already: its backslashes
+/// stay.
 fn one_line(text: &str) -> String {
-    text.split(char::is_control).filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join(" ")
+    text.split(char::is_control)
+        .filter(|piece| !piece.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Writes a line to standard error; where that is closed there is nobody to tell.
@@ -97,9 +105,16 @@ pub fn install_panic_hook() {
 fn panic_line(info: &PanicHookInfo<'_>) -> String {
     let payload = info.payload();
     let literal = payload.downcast_ref::<&str>().copied();
-    let what = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
-    error_line(&format!("internal error{place}: {what} (please report this)"))
+    let what = literal
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    let place = info
+        .location()
+        .map(|at| format!(" at {}:{}", at.file(), at.line()))
+        .unwrap_or_default();
+    error_line(&format!(
+        "internal error{place}: {what} (please report this)"
+    ))
 }
 
 /// Ends the process at once.
@@ -116,12 +131,21 @@ mod tests {
     #[test]
     fn an_error_is_one_line() {
         let error = Error::malformed(Path::new("a\nb"), "first\n  second \"x\\u001B\"\r\n");
-        assert_eq!(error_line(&error), "wcmp: error: a\\nb: first   second \"x\\u001B\"");
+        assert_eq!(
+            error_line(&error),
+            "wcmp: error: a\\nb: first   second \"x\\u001B\""
+        );
     }
 
     #[test]
     fn codes_are_those_of_the_contract() {
-        let codes = [Exit::Answered, Exit::Unexpected, Exit::NoAnswer, Exit::Interrupted].map(Exit::code);
+        let codes = [
+            Exit::Answered,
+            Exit::Unexpected,
+            Exit::NoAnswer,
+            Exit::Interrupted,
+        ]
+        .map(Exit::code);
         assert_eq!(codes, [0, 1, 2, 130]);
         assert_eq!(Exit::answered(false), Exit::Unexpected);
     }

@@ -3,8 +3,16 @@
 use std::collections::BTreeSet;
 
 /// The words of `--expect`: the verdict labels, then the two groups.
-pub const WORDS: [&str; 8] =
-    ["identical", "re_encoded", "derived", "partial_reuse", "from_scratch", "inconclusive", "independent", "related"];
+pub const WORDS: [&str; 8] = [
+    "identical",
+    "re_encoded",
+    "derived",
+    "partial_reuse",
+    "from_scratch",
+    "inconclusive",
+    "independent",
+    "related",
+];
 
 /// The verdict labels that `--expect` names, groups resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +26,11 @@ impl Expect {
         if words.is_empty() {
             return None;
         }
-        let labels = words.iter().flat_map(|word| named_by(word)).copied().collect();
+        let labels = words
+            .iter()
+            .flat_map(|word| named_by(word))
+            .copied()
+            .collect();
         Some(Self { labels })
     }
 

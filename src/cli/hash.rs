@@ -35,17 +35,37 @@ pub(super) fn run(
     let tensors = summary::hash_tensors(&model, &digests);
     let model_digest = manifest::model_digest(&tensors);
     let checkpoint = summary::checkpoint(&model, Some(&digests));
-    let notes = model.checkpoint().warnings.iter().map(|warning| warning.message.clone()).collect();
+    let notes = model
+        .checkpoint()
+        .warnings
+        .iter()
+        .map(|warning| warning.message.clone())
+        .collect();
     let Some(manifest) = manifest else {
-        let hash = Hash { schema: "wcmp.hash/1", wcmp: summary::VERSION, checkpoint, tensors, model_digest };
-        return Ok(Answer { report: render_hash(hash, settings), exit: Exit::Answered, notes });
+        let hash = Hash {
+            schema: "wcmp.hash/1",
+            wcmp: summary::VERSION,
+            checkpoint,
+            tensors,
+            model_digest,
+        };
+        return Ok(Answer {
+            report: render_hash(hash, settings),
+            exit: Exit::Answered,
+            notes,
+        });
     };
     let check = manifest::check(&manifest, checkpoint, &tensors);
     let exit = Exit::answered(check.equal);
-    Ok(Answer { report: render_check(check, settings), exit, notes })
+    Ok(Answer {
+        report: render_check(check, settings),
+        exit,
+        notes,
+    })
 }
 
-/// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at most 100 MB.
+/// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at
+/// most 100 MB.
 const LONGEST_MANIFEST: u64 = 1 << 30;
 
 fn read_manifest(path: &Path) -> Result<Manifest> {
@@ -55,21 +75,35 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
-            return Err(Error::unsupported(path, "a directory (expected a manifest, the output of wcmp hash)"));
+            return Err(Error::unsupported(
+                path,
+                "a directory (expected a manifest, the output of wcmp hash)",
+            ));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Error::unsupported(path, "no such file (expected a manifest, the output of wcmp hash)"));
+            return Err(Error::unsupported(
+                path,
+                "no such file (expected a manifest, the output of wcmp hash)",
+            ));
         }
         _ => {}
     }
-    parse(fs::File::open(path).map_err(|error| Error::io(path, error))?, path)
+    parse(
+        fs::File::open(path).map_err(|error| Error::io(path, error))?,
+        path,
+    )
 }
 
 fn parse(from: impl Read, source: &Path) -> Result<Manifest> {
     let mut bytes = Vec::new();
-    from.take(LONGEST_MANIFEST + 1).read_to_end(&mut bytes).map_err(|error| Error::io(source, error))?;
+    from.take(LONGEST_MANIFEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io(source, error))?;
     if bytes.len() as u64 > LONGEST_MANIFEST {
-        return Err(Error::malformed(source, "longer than 1 GiB (expected the output of wcmp hash)"));
+        return Err(Error::malformed(
+            source,
+            "longer than 1 GiB (expected the output of wcmp hash)",
+        ));
     }
     manifest::parse(&bytes, source)
 }

@@ -10,7 +10,8 @@ use crate::report::sink::Destination;
 /// Opens the checkpoint at `path`, and refuses a report that would be written over it.
 ///
 /// # Errors
-/// As [`open::open_checkpoint`]; standard input, which cannot be a checkpoint; an `output` that is one of its files.
+/// As [`open::open_checkpoint`]; standard input, which cannot be a checkpoint; an `output` that is
+/// one of its files.
 pub(super) fn open(path: &Path, io: Io, output: &Destination) -> Result<Opened> {
     keep_inputs(open::open_checkpoint(named(path)?, io)?, output)
 }
@@ -45,14 +46,20 @@ pub(super) fn open_described(path: &Path, output: &Destination) -> Result<Opened
 
 fn named(path: &Path) -> Result<&Path> {
     match path.as_os_str() == "-" {
-        true => Err(Error::Usage("a checkpoint cannot be read from standard input (expected a path)".into())),
+        true => Err(Error::Usage(
+            "a checkpoint cannot be read from standard input (expected a path)".into(),
+        )),
         false => Ok(path),
     }
 }
 
 fn keep_inputs(opened: Opened, output: &Destination) -> Result<Opened> {
     keep(&opened.checkpoint.path, output)?;
-    opened.checkpoint.files.iter().try_for_each(|file| keep(&file.path, output))?;
+    opened
+        .checkpoint
+        .files
+        .iter()
+        .try_for_each(|file| keep(&file.path, output))?;
     Ok(opened)
 }
 
@@ -62,7 +69,10 @@ fn keep_inputs(opened: Opened, output: &Destination) -> Result<Opened> {
 /// `output` is that file.
 pub(super) fn keep(input: &Path, output: &Destination) -> Result<()> {
     if output.is_file(input) {
-        return Err(Error::Usage(format!("--output would overwrite an input, {}", input.display())));
+        return Err(Error::Usage(format!(
+            "--output would overwrite an input, {}",
+            input.display()
+        )));
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The command line: arguments, what they mean, and one file a command.
 //!
-//! Only this folder and `report::sink` touch the standard streams, the environment, the clock and the process's exit.
-//! A command is a function from settings to an [`Answer`]; nothing is printed before the answer is known.
+//! Only this folder and `report::sink` touch the standard streams, the environment, the clock and
+//! the process's exit. A command is a function from settings to an [`Answer`]; nothing is printed
+//! before the answer is known.
 
 pub mod args;
 pub mod choices;
@@ -52,7 +53,11 @@ pub struct Answer {
 impl Answer {
     /// An answer that nothing was expected of.
     fn plain(report: impl Into<Report>) -> Self {
-        Self { report: report.into(), exit: Exit::Answered, notes: Vec::new() }
+        Self {
+            report: report.into(),
+            exit: Exit::Answered,
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -62,14 +67,20 @@ impl Answer {
 /// The code to end with: 0 after help and version, 2 after a usage error, which has been said.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Exit> {
     let matches = command().try_get_matches_from(arguments);
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        let printed = error.print();
-        match printed {
-            Ok(()) if !error.use_stderr() => Exit::Answered,
-            Err(lost) if !error.use_stderr() && lost.kind() == std::io::ErrorKind::BrokenPipe => Exit::Answered,
-            _ => Exit::NoAnswer,
-        }
-    })
+    matches
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| {
+            let printed = error.print();
+            match printed {
+                Ok(()) if !error.use_stderr() => Exit::Answered,
+                Err(lost)
+                    if !error.use_stderr() && lost.kind() == std::io::ErrorKind::BrokenPipe =>
+                {
+                    Exit::Answered
+                }
+                _ => Exit::NoAnswer,
+            }
+        })
 }
 
 /// The command line's grammar, with what only a run knows.
@@ -103,8 +114,14 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         answer.notes.iter().for_each(|note| exit::say_note(note));
     }
     if settings.verbosity == Verbosity::Verbose {
-        let (seconds, threads, kernel) = (begin.elapsed().as_secs_f64(), settings.threads, kernels::active());
-        exit::say_note(&format!("{seconds:.2} s, threads: {threads}, kernel: {kernel}"));
+        let (seconds, threads, kernel) = (
+            begin.elapsed().as_secs_f64(),
+            settings.threads,
+            kernels::active(),
+        );
+        exit::say_note(&format!(
+            "{seconds:.2} s, threads: {threads}, kernel: {kernel}"
+        ));
     }
     Ok(answer.exit)
 }
@@ -121,7 +138,9 @@ fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> Resu
         }
         Command::Arch(args) => arch::run(settings, &args.target, &args.bases),
         Command::Inspect(args) => inspect::run(settings, &args.checkpoint),
-        Command::Hash(args) => hash::run(settings, &args.checkpoint, args.check.as_deref(), monitor),
+        Command::Hash(args) => {
+            hash::run(settings, &args.checkpoint, args.check.as_deref(), monitor)
+        }
         Command::Completions(args) => Ok(Answer::plain(packaging::completions(args.shell))),
         Command::Man => Ok(Answer::plain(packaging::man())),
     }

@@ -39,7 +39,10 @@ pub(super) fn man() -> String {
 
 /// A command in the manual page: usage, what it answers, its own options.
 fn about_command(command: &Command) -> String {
-    let named = command.clone().bin_name(format!("wcmp {}", command.get_name())).disable_help_flag(true);
+    let named = command
+        .clone()
+        .bin_name(format!("wcmp {}", command.get_name()))
+        .disable_help_flag(true);
     let text = rendered(&named, |man, out| {
         man.render_synopsis_section(out)?;
         out.write_all(b".PP\n")?;
@@ -47,11 +50,18 @@ fn about_command(command: &Command) -> String {
         man.render_options_section(out)
     });
     // The page has one section for all commands, so theirs lose their headings.
-    let body: String = text.lines().filter(|line| !line.starts_with(".SH ")).map(|line| format!("{line}\n")).collect();
+    let body: String = text
+        .lines()
+        .filter(|line| !line.starts_with(".SH "))
+        .map(|line| format!("{line}\n"))
+        .collect();
     format!(".SS wcmp {}\n{body}", command.get_name())
 }
 
-fn rendered(command: &Command, write: impl Fn(&Man, &mut dyn Write) -> std::io::Result<()>) -> String {
+fn rendered(
+    command: &Command,
+    write: impl Fn(&Man, &mut dyn Write) -> std::io::Result<()>,
+) -> String {
     let mut out = Vec::new();
     let man = Man::new(command.clone());
     // A vector takes every byte.
@@ -66,7 +76,10 @@ fn sections(help: &str) -> String {
     for block in help.split("\n\n") {
         let (heading, body) = block.split_once('\n').unwrap_or((block, ""));
         let mut roff = Roff::new();
-        roff.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]);
+        roff.control(
+            "SH",
+            [heading.trim_end_matches(':').to_uppercase().as_str()],
+        );
         roff.control("nf", []);
         for line in body.lines() {
             roff.text([roman(line)]);
@@ -85,8 +98,15 @@ mod tests {
     fn the_manual_names_every_command_and_option() {
         let page = man();
         for command in Cli::command().get_subcommands() {
-            assert!(page.contains(&format!(".SS wcmp {}", command.get_name())), "{}", command.get_name());
-            for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            assert!(
+                page.contains(&format!(".SS wcmp {}", command.get_name())),
+                "{}",
+                command.get_name()
+            );
+            for option in command
+                .get_arguments()
+                .filter_map(|argument| argument.get_long())
+            {
                 assert!(page.contains(&option.replace('-', "\\-")), "{option}");
             }
         }

@@ -29,8 +29,15 @@ pub(super) fn run(
     let bases = bases.iter().map(open).collect::<Result<Vec<_>>>()?;
     let rank = || pipeline::rank::rank(target, bases, options, monitor);
     let ranked = settings.pool()?.install(rank)?;
-    let met = analyses.expect.as_ref().is_none_or(|expect| expect.names(ranked.conclusion.label));
-    Ok(Answer { report: render(ranked, settings), exit: Exit::answered(met), notes: Vec::new() })
+    let met = analyses
+        .expect
+        .as_ref()
+        .is_none_or(|expect| expect.names(ranked.conclusion.label));
+    Ok(Answer {
+        report: render(ranked, settings),
+        exit: Exit::answered(met),
+        notes: Vec::new(),
+    })
 }
 
 fn render(mut ranked: Rank, settings: &Settings) -> Report {

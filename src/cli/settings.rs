@@ -66,8 +66,16 @@ impl Settings {
             None | Some(0) => environment.cores.max(1),
             Some(threads) => usize::from(threads),
         };
-        let progress = environment.stderr_is_terminal && !environment.dumb && verbosity > Verbosity::Quiet;
-        Ok(Self { format: args.format, output, style, threads, verbosity, progress })
+        let progress =
+            environment.stderr_is_terminal && !environment.dumb && verbosity > Verbosity::Quiet;
+        Ok(Self {
+            format: args.format,
+            output,
+            style,
+            threads,
+            verbosity,
+            progress,
+        })
     }
 
     /// The thread pool of the pass.
@@ -75,7 +83,10 @@ impl Settings {
     /// # Errors
     /// The system gives no threads.
     pub fn pool(&self) -> Result<ThreadPool> {
-        let pool = ThreadPoolBuilder::new().num_threads(self.threads).thread_name(|n| format!("wcmp-{n}")).build();
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .thread_name(|n| format!("wcmp-{n}"))
+            .build();
         pool.map_err(|error| Error::Usage(format!("--threads {}: {error}", self.threads)))
     }
 }
@@ -94,7 +105,11 @@ fn colored(when: When, environment: &Environment) -> bool {
 /// Columns of a text report: COLUMNS, else the terminal's, else 80.
 fn columns(for_terminal: bool, environment: &Environment) -> usize {
     let terminal = environment.stdout_columns.filter(|_| for_terminal);
-    environment.columns.or(terminal).filter(|columns| *columns > 0).unwrap_or(DEFAULT_COLUMNS)
+    environment
+        .columns
+        .or(terminal)
+        .filter(|columns| *columns > 0)
+        .unwrap_or(DEFAULT_COLUMNS)
 }
 
 /// What holds for `compare` and `rank`.
@@ -133,12 +148,19 @@ impl Analyses {
 
     /// How a run ends whose verdict or conclusion is `label`.
     pub fn exit(&self, label: &str) -> Exit {
-        Exit::answered(self.expect.as_ref().is_none_or(|expect| expect.names(label)))
+        Exit::answered(
+            self.expect
+                .as_ref()
+                .is_none_or(|expect| expect.names(label)),
+        )
     }
 
     /// Layout of the text and markdown reports.
     pub fn style(&self, settings: &Settings) -> Style {
-        Style { all_tensors: self.all_tensors, ..settings.style }
+        Style {
+            all_tensors: self.all_tensors,
+            ..settings.style
+        }
     }
 }
 
@@ -168,11 +190,23 @@ mod tests {
 
     #[test]
     fn color_follows_terminal_and_environment() {
-        let color = |options: &[&str], environment: &Environment| settings(options, environment).style.color;
+        let color = |options: &[&str], environment: &Environment| {
+            settings(options, environment).style.color
+        };
         let (terminal, pipe) = (terminal(), Environment::default());
-        let no_color = Environment { no_color: true, force_color: true, ..terminal.clone() };
-        let forced = Environment { force_color: true, ..pipe.clone() };
-        let dumb = Environment { dumb: true, ..terminal.clone() };
+        let no_color = Environment {
+            no_color: true,
+            force_color: true,
+            ..terminal.clone()
+        };
+        let forced = Environment {
+            force_color: true,
+            ..pipe.clone()
+        };
+        let dumb = Environment {
+            dumb: true,
+            ..terminal.clone()
+        };
         assert!(color(&[], &terminal));
         assert!(!color(&[], &pipe));
         assert!(!color(&[], &no_color));
@@ -184,7 +218,11 @@ mod tests {
 
     #[test]
     fn color_never_reaches_a_file_or_another_format() {
-        for options in [["--format", "json"], ["--format", "markdown"], ["--output", "x"]] {
+        for options in [
+            ["--format", "json"],
+            ["--format", "markdown"],
+            ["--output", "x"],
+        ] {
             let options = [options[0], options[1], "--color", "always"];
             assert!(!settings(&options, &terminal()).style.color);
         }
@@ -192,12 +230,32 @@ mod tests {
 
     #[test]
     fn width_is_columns_then_the_terminal_then_eighty() {
-        let width = |options: &[&str], environment: &Environment| settings(options, environment).style.width;
+        let width = |options: &[&str], environment: &Environment| {
+            settings(options, environment).style.width
+        };
         assert_eq!(width(&[], &terminal()), 132);
         assert_eq!(width(&["--output", "x"], &terminal()), 80);
         assert_eq!(width(&[], &Environment::default()), 80);
-        assert_eq!(width(&[], &Environment { columns: Some(100), ..terminal() }), 100);
-        assert_eq!(width(&[], &Environment { columns: Some(0), ..terminal() }), 80);
+        assert_eq!(
+            width(
+                &[],
+                &Environment {
+                    columns: Some(100),
+                    ..terminal()
+                }
+            ),
+            100
+        );
+        assert_eq!(
+            width(
+                &[],
+                &Environment {
+                    columns: Some(0),
+                    ..terminal()
+                }
+            ),
+            80
+        );
     }
 
     #[test]
@@ -205,7 +263,13 @@ mod tests {
         assert_eq!(settings(&[], &terminal()).threads, 8);
         assert_eq!(settings(&["--threads", "0"], &terminal()).threads, 8);
         assert_eq!(settings(&["--threads", "3"], &terminal()).threads, 3);
-        assert_eq!(settings(&["--threads", "3"], &terminal()).pool().unwrap().current_num_threads(), 3);
+        assert_eq!(
+            settings(&["--threads", "3"], &terminal())
+                .pool()
+                .unwrap()
+                .current_num_threads(),
+            3
+        );
     }
 
     #[test]
@@ -213,12 +277,23 @@ mod tests {
         assert!(settings(&[], &terminal()).progress);
         assert!(!settings(&["-q"], &terminal()).progress);
         assert!(!settings(&[], &Environment::default()).progress);
-        assert!(!settings(&[], &Environment { dumb: true, ..terminal() }).progress);
+        assert!(
+            !settings(
+                &[],
+                &Environment {
+                    dumb: true,
+                    ..terminal()
+                }
+            )
+            .progress
+        );
     }
 
     fn analyses(options: &[&str]) -> Analyses {
         let cli = Cli::try_parse_from(["wcmp", "compare", "a", "b"].iter().chain(options)).unwrap();
-        let Command::Compare(args) = cli.command else { panic!("not compare") };
+        let Command::Compare(args) = cli.command else {
+            panic!("not compare")
+        };
         Analyses::from_args(&args.analysis).unwrap()
     }
 
@@ -241,8 +316,14 @@ mod tests {
     fn every_analysis_is_on_by_default() {
         let analyses = analyses(&[]);
         let options = analyses.options;
-        assert_eq!((options.hash, options.pca, options.permutation), (Hashing::Sha256, Pca::Fast, Switch::On));
-        assert_eq!((options.deep, options.seed, options.io), (Deep::Auto, 0, Io::Mmap));
+        assert_eq!(
+            (options.hash, options.pca, options.permutation),
+            (Hashing::Sha256, Pca::Fast, Switch::On)
+        );
+        assert_eq!(
+            (options.deep, options.seed, options.io),
+            (Deep::Auto, 0, Io::Mmap)
+        );
         assert!(analyses.expect.is_none() && options.filter.is_off());
     }
 }

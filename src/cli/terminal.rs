@@ -41,7 +41,8 @@ impl Environment {
             dumb: set("TERM").is_some_and(|value| value == "dumb"),
             columns: set("COLUMNS").and_then(|value| value.to_str()?.parse().ok()),
             stdout_is_terminal: stdout.is_terminal(),
-            stdout_columns: terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0)),
+            stdout_columns: terminal_size::terminal_size_of(stdout)
+                .map(|(width, _)| usize::from(width.0)),
             stderr_is_terminal: io::stderr().is_terminal(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         }
@@ -51,7 +52,8 @@ impl Environment {
 /// A phase of more bytes says beforehand what it is expected to take.
 const LONG: u64 = 20_000_000_000;
 
-/// Bytes that a thread hashes and compares in a second, measured with SHA instructions on files in the page cache.
+/// Bytes that a thread hashes and compares in a second, measured with SHA instructions on files in
+/// the page cache.
 const HASHED_A_SECOND: f64 = 1.3e9;
 
 /// Bytes that a thread compares in a second without hashing them, measured the same way.
@@ -59,8 +61,13 @@ const COMPARED_A_SECOND: f64 = 6e9;
 
 /// What a long phase is expected to take where the disk is no slower than the threads.
 fn expected(phase: &str, bytes: u64, threads: usize) -> Option<Duration> {
-    let a_second = if phase.contains("hashing") { HASHED_A_SECOND } else { COMPARED_A_SECOND };
-    (bytes > LONG).then(|| Duration::from_secs_f64(bytes as f64 / (a_second * threads.max(1) as f64)))
+    let a_second = if phase.contains("hashing") {
+        HASHED_A_SECOND
+    } else {
+        COMPARED_A_SECOND
+    };
+    (bytes > LONG)
+        .then(|| Duration::from_secs_f64(bytes as f64 / (a_second * threads.max(1) as f64)))
 }
 
 /// The progress line on standard error: bytes, speed, time left.
@@ -73,7 +80,11 @@ pub struct Progress {
 impl Progress {
     /// A line that is drawn, or one that never shows.
     pub fn new(shown: bool, threads: usize) -> Self {
-        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let template = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -92,8 +103,9 @@ impl Monitor for Progress {
     fn begin(&self, phase: &str, total_bytes: u64) {
         self.bar.set_length(total_bytes);
         let expected = expected(phase, total_bytes, self.threads);
-        let expected =
-            expected.map_or(String::new(), |time| format!(" (expected: {:#} or the disk's time)", HumanDuration(time)));
+        let expected = expected.map_or(String::new(), |time| {
+            format!(" (expected: {:#} or the disk's time)", HumanDuration(time))
+        });
         self.bar.set_message(format!("{phase}{expected}"));
         self.bar.reset();
     }
@@ -120,10 +132,16 @@ mod tests {
         let progress = Progress::new(false, 2);
         progress.begin("hashing", 100);
         progress.advance(60);
-        assert_eq!((progress.bar.position(), progress.bar.length()), (60, Some(100)));
+        assert_eq!(
+            (progress.bar.position(), progress.bar.length()),
+            (60, Some(100))
+        );
         progress.end();
         progress.begin("comparing", 7);
-        assert_eq!((progress.bar.position(), progress.bar.length()), (0, Some(7)));
+        assert_eq!(
+            (progress.bar.position(), progress.bar.length()),
+            (0, Some(7))
+        );
         assert!(!progress.interrupted());
     }
 
@@ -133,8 +151,14 @@ mod tests {
         progress.begin("comparing and hashing", 20_000_000_000);
         assert_eq!(progress.bar.message(), "comparing and hashing");
         progress.begin("comparing and hashing", 468_000_000_000);
-        assert_eq!(progress.bar.message(), "comparing and hashing (expected: 3m or the disk's time)");
+        assert_eq!(
+            progress.bar.message(),
+            "comparing and hashing (expected: 3m or the disk's time)"
+        );
         progress.begin("comparing", 468_000_000_000);
-        assert_eq!(progress.bar.message(), "comparing (expected: 39s or the disk's time)");
+        assert_eq!(
+            progress.bar.message(),
+            "comparing (expected: 39s or the disk's time)"
+        );
     }
 }

@@ -1,11 +1,20 @@
 //! What `--version` says.
 
 /// What is read, as people call it.
-const FORMATS: [&str; 4] = ["safetensors", "GGUF", "PyTorch (.bin, .pt, .pth)", "PEFT LoRA adapters"];
+const FORMATS: [&str; 4] = [
+    "safetensors",
+    "GGUF",
+    "PyTorch (.bin, .pt, .pth)",
+    "PEFT LoRA adapters",
+];
 
 /// Version, the kernel that this CPU gets, and the formats that are read, a line each.
 pub(super) fn long(kernel: &str) -> String {
-    format!("{}\nkernel:  {kernel}\nformats: {}", env!("CARGO_PKG_VERSION"), FORMATS.join(", "))
+    format!(
+        "{}\nkernel:  {kernel}\nformats: {}",
+        env!("CARGO_PKG_VERSION"),
+        FORMATS.join(", ")
+    )
 }
 
 #[cfg(test)]

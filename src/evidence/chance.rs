@@ -1,26 +1,30 @@
-//! What chance would do: exact bounds of the probability that models trained independently agree as much, and how such
-//! probabilities combine.
+//! What chance would do: exact bounds of the probability that models trained independently agree as
+//! much, and how such probabilities combine.
 //!
-//! Counts go in; probabilities come out as log10 p, finite, at most 0 and never −0: values such as −1000 are ordinary
-//! and have no place in a plain f64. Sources: methods.md, sections 4 and 6.
+//! Counts go in; probabilities come out as log10 p, finite, at most 0 and never −0: values such as
+//! −1000 are ordinary and have no place in a plain f64. Sources: methods.md, sections 4 and 6.
 
 use std::f64::consts::LN_10;
 
-/// log10 of the chance that `hits` or more of `probes` units are found in their own places among `units`:
-/// C(m,h)·(n−h)!/n!, and 1 without a hit.
+/// log10 of the chance that `hits` or more of `probes` units are found in their own places among
+/// `units`: C(m,h)·(n−h)!/n!, and 1 without a hit.
 ///
-/// The expected number of h-subsets of probes that all hit is at most this, whatever the features, since the order of
-/// the units is uniform over all n! permutations; the rest is Markov's inequality.
+/// The expected number of h-subsets of probes that all hit is at most this, whatever the features,
+/// since the order of the units is uniform over all n! permutations; the rest is Markov's
+/// inequality.
 ///
 /// # Panics
 /// When `hits > probes` or `probes > units`.
 pub fn fixed_points(hits: usize, probes: usize, units: usize) -> f64 {
-    assert!(hits <= probes && probes <= units, "{hits} hits of {probes} probes in {units} units");
+    assert!(
+        hits <= probes && probes <= units,
+        "{hits} hits of {probes} probes in {units} units"
+    );
     log10(ln_hit_subsets(hits, probes, units))
 }
 
-/// log10 of the chance that `kept` distinct values in random order hold an increasing subsequence of `longest` or more:
-/// C(m,k)/k!, the union bound over subsequences.
+/// log10 of the chance that `kept` distinct values in random order hold an increasing subsequence
+/// of `longest` or more: C(m,k)/k!, the union bound over subsequences.
 ///
 /// # Panics
 /// When `longest > kept`.
@@ -29,13 +33,16 @@ pub fn order(kept: usize, longest: usize) -> f64 {
     log10(ln_choose(kept, longest) - ln_factorial(longest))
 }
 
-/// log10 of the chance that two sets of `chosen` among `units`, one of them at random, have `shared` members or more in
-/// common: the upper tail of the hypergeometric distribution.
+/// log10 of the chance that two sets of `chosen` among `units`, one of them at random, have
+/// `shared` members or more in common: the upper tail of the hypergeometric distribution.
 ///
 /// # Panics
 /// When `shared > chosen` or `chosen > units`.
 pub fn overlap(shared: usize, chosen: usize, units: usize) -> f64 {
-    assert!(shared <= chosen && chosen <= units, "{shared} shared of {chosen} chosen of {units}");
+    assert!(
+        shared <= chosen && chosen <= units,
+        "{shared} shared of {chosen} chosen of {units}"
+    );
     let least = shared.max((2 * chosen).saturating_sub(units));
     if least == (2 * chosen).saturating_sub(units) {
         return 0.0;
@@ -44,11 +51,12 @@ pub fn overlap(shared: usize, chosen: usize, units: usize) -> f64 {
     log10(ln_sum((least..=chosen).map(ways)) - ln_choose(units, chosen))
 }
 
-/// Fisher's combination of independent `log10_p`: log10 of the chi² tail of −2Σ ln p with two degrees of freedom a
-/// value. Valid where every p is at least as large as uniform. 0 for an empty list.
+/// Fisher's combination of independent `log10_p`: log10 of the chi² tail of −2Σ ln p with two
+/// degrees of freedom a value. Valid where every p is at least as large as uniform. 0 for an empty
+/// list.
 ///
-/// With an even number of degrees of freedom the tail is a finite sum, exp(−y)·Σ_{i<g} yⁱ/i! with y = −Σ ln p, taken
-/// here in log space.
+/// With an even number of degrees of freedom the tail is a finite sum, exp(−y)·Σ_{i<g} yⁱ/i! with y
+/// = −Σ ln p, taken here in log space.
 pub fn fisher(log10_p: &[f64]) -> f64 {
     let y = -LN_10 * log10_p.iter().sum::<f64>();
     if y.is_nan() || y <= 0.0 {
@@ -64,18 +72,20 @@ pub fn fisher(log10_p: &[f64]) -> f64 {
     log10(ln_sum(ln_terms) - y)
 }
 
-/// log10 of the least of `count` probabilities after the choice of the least is paid for: min(1, count·p).
+/// log10 of the least of `count` probabilities after the choice of the least is paid for: min(1,
+/// count·p).
 pub fn bonferroni(least_log10_p: f64, count: usize) -> f64 {
     at_most_one(least_log10_p + (count.max(1) as f64).log10())
 }
 
-/// The p of a group of tests that depend on one another (clones, tensors with one order of channels): `size` times the
-/// least. 0 for an empty list.
+/// The p of a group of tests that depend on one another (clones, tensors with one order of
+/// channels): `size` times the least. 0 for an empty list.
 pub fn group(log10_p: &[f64]) -> f64 {
     bonferroni(log10_p.iter().copied().fold(0.0, f64::min), log10_p.len())
 }
 
-/// The p of all tests together: [`group`] within each of `groups` (indices into `log10_p`), [`fisher`] over them.
+/// The p of all tests together: [`group`] within each of `groups` (indices into `log10_p`),
+/// [`fisher`] over them.
 ///
 /// # Panics
 /// When an index is out of range.
@@ -83,12 +93,20 @@ pub fn combined(groups: &[Vec<usize>], log10_p: &[f64]) -> f64 {
     let of_groups: Vec<f64> = groups
         .iter()
         .filter(|members| !members.is_empty())
-        .map(|members| group(&members.iter().map(|&member| log10_p[member]).collect::<Vec<_>>()))
+        .map(|members| {
+            group(
+                &members
+                    .iter()
+                    .map(|&member| log10_p[member])
+                    .collect::<Vec<_>>(),
+            )
+        })
         .collect();
     fisher(&of_groups)
 }
 
-/// P(Bin(`trials`, `share`) ≥ `least`), by the regularised incomplete beta function I_share(least, trials − least + 1).
+/// P(Bin(`trials`, `share`) ≥ `least`), by the regularised incomplete beta function I_share(least,
+/// trials − least + 1).
 pub fn binomial_tail(trials: usize, share: f64, least: usize) -> f64 {
     if least == 0 || (share >= 1.0 && least <= trials) {
         return 1.0;
@@ -124,23 +142,34 @@ fn log10(ln_p: f64) -> f64 {
 
 /// Rounding above 1, −0 and NaN all become certainty, the side on which nobody is accused.
 fn at_most_one(log10_p: f64) -> f64 {
-    if log10_p < 0.0 { log10_p.max(f64::MIN) } else { 0.0 }
+    if log10_p < 0.0 {
+        log10_p.max(f64::MIN)
+    } else {
+        0.0
+    }
 }
 
 /// ln Σ exp(x).
 fn ln_sum(ln_terms: impl Iterator<Item = f64>) -> f64 {
     let (largest, sum) = ln_terms.fold((f64::NEG_INFINITY, 0.0), |(largest, sum), x| {
-        if x > largest { (x, sum * (largest - x).exp() + 1.0) } else { (largest, sum + (x - largest).exp()) }
+        if x > largest {
+            (x, sum * (largest - x).exp() + 1.0)
+        } else {
+            (largest, sum + (x - largest).exp())
+        }
     });
     largest + sum.ln()
 }
 
-/// Regularised incomplete beta function I_x(a, b) for 0 < x < 1 and a, b ≥ 1: continued fraction of DLMF 8.17.22,
-/// evaluated by the modified Lentz method. It needs of the order of √max(a, b) terms.
+/// Regularised incomplete beta function I_x(a, b) for 0 < x < 1 and a, b ≥ 1: continued fraction of
+/// DLMF 8.17.22, evaluated by the modified Lentz method. It needs of the order of √max(a, b) terms.
 fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
-    let ln_front = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (-x).ln_1p();
+    let ln_front =
+        libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (-x).ln_1p();
     if x < (a + 1.0) / (a + b + 2.0) {
-        (ln_front - a.ln() + beta_fraction(a, b, x).ln()).exp().min(1.0)
+        (ln_front - a.ln() + beta_fraction(a, b, x).ln())
+            .exp()
+            .min(1.0)
     } else {
         (1.0 - (ln_front - b.ln() + beta_fraction(b, a, 1.0 - x).ln()).exp()).max(0.0)
     }
@@ -187,7 +216,10 @@ mod tests {
         }
         let shorter = orders(n - 1);
         let insert = |order: &Vec<usize>, at| [&order[..at], &[n - 1], &order[at..]].concat();
-        shorter.iter().flat_map(|order| (0..n).map(move |at| insert(order, at))).collect()
+        shorter
+            .iter()
+            .flat_map(|order| (0..n).map(move |at| insert(order, at)))
+            .collect()
     }
 
     fn factorial(n: usize) -> f64 {
@@ -198,27 +230,42 @@ mod tests {
     fn overlap_is_the_tail_of_the_hypergeometric_distribution() {
         // Of 3 among 6: 20 sets, of which 1 shares 3, 9 share 2, 9 share 1 and 1 shares none.
         for (shared, sets) in [(3, 1.0), (2, 10.0), (1, 19.0), (0, 20.0)] {
-            assert!(close(overlap(shared, 3, 6), f64::log10(sets / 20.0)), "{shared}");
+            assert!(
+                close(overlap(shared, 3, 6), f64::log10(sets / 20.0)),
+                "{shared}"
+            );
         }
         assert_eq!(overlap(0, 0, 0), 0.0);
         assert_eq!(overlap(5, 5, 5), 0.0);
         assert!(close(overlap(32, 32, 64), -ln_choose(64, 32) / LN_10));
     }
 
-    /// The most hits possible is the identity f: there the bound is the expected number of h-subsets of fixed points.
+    /// The most hits possible is the identity f: there the bound is the expected number of
+    /// h-subsets of fixed points.
     #[test]
     fn fixed_points_is_the_expected_number_of_subsets_that_all_hit() {
         for n in 1..=7 {
             let orders = orders(n);
             for m in 1..=n {
                 for h in 1..=m {
-                    let choose =
-                        |k: usize| (0..h).fold(1.0, |c, i| c * (k as f64 - i as f64).max(0.0) / (i + 1) as f64);
+                    let choose = |k: usize| {
+                        (0..h).fold(1.0, |c, i| {
+                            c * (k as f64 - i as f64).max(0.0) / (i + 1) as f64
+                        })
+                    };
                     let hits = |order: &Vec<usize>| (0..m).filter(|&i| order[i] == i).count();
-                    let subsets: f64 = orders.iter().map(|order| choose(hits(order))).sum::<f64>() / factorial(n);
-                    assert!(close(fixed_points(h, m, n), subsets.log10().min(0.0)), "{h} of {m} in {n}");
-                    let tail = orders.iter().filter(|order| hits(order) >= h).count() as f64 / factorial(n);
-                    assert!(tail.log10() <= fixed_points(h, m, n) + 1e-12, "{h} of {m} in {n}");
+                    let subsets: f64 =
+                        orders.iter().map(|order| choose(hits(order))).sum::<f64>() / factorial(n);
+                    assert!(
+                        close(fixed_points(h, m, n), subsets.log10().min(0.0)),
+                        "{h} of {m} in {n}"
+                    );
+                    let tail = orders.iter().filter(|order| hits(order) >= h).count() as f64
+                        / factorial(n);
+                    assert!(
+                        tail.log10() <= fixed_points(h, m, n) + 1e-12,
+                        "{h} of {m} in {n}"
+                    );
                 }
             }
         }
@@ -229,14 +276,19 @@ mod tests {
         let longest = |order: &[usize]| {
             let mut best = vec![1; order.len()];
             for i in 0..order.len() {
-                best[i] += (0..i).filter(|&j| order[j] < order[i]).map(|j| best[j]).max().unwrap_or(0);
+                best[i] += (0..i)
+                    .filter(|&j| order[j] < order[i])
+                    .map(|j| best[j])
+                    .max()
+                    .unwrap_or(0);
             }
             best.into_iter().max().unwrap_or(0)
         };
         for n in 1..=7 {
             let orders = orders(n);
             for k in 1..=n {
-                let tail = orders.iter().filter(|order| longest(order) >= k).count() as f64 / factorial(n);
+                let tail =
+                    orders.iter().filter(|order| longest(order) >= k).count() as f64 / factorial(n);
                 assert!(tail.log10() <= order(n, k) + 1e-12, "{k} of {n}");
             }
             assert!(close(order(n, n), -factorial(n).log10()));
@@ -262,7 +314,10 @@ mod tests {
         assert!(close(fisher(&[-2.0]), -2.0));
         assert!(close(fisher(&[-1.0, -1.0]), -1.251_411_196_679_452));
         assert!(close(fisher(&[-0.1; 10]), -6.307_908_505_434_305e-5));
-        assert!(close(fisher(&[-1000.0, -2000.0, -2000.0]), -4_992.178_583_164_915));
+        assert!(close(
+            fisher(&[-1000.0, -2000.0, -2000.0]),
+            -4_992.178_583_164_915
+        ));
         assert!(close(fisher(&[-50.0; 100]), -4_753.908_869_713_336));
         assert_eq!(fisher(&[]).to_bits(), 0f64.to_bits());
         assert_eq!(fisher(&[0.0, 0.0]).to_bits(), 0f64.to_bits());
@@ -287,10 +342,26 @@ mod tests {
         assert!(close(binomial_tail(10, 0.5, 8), 56.0 / 1024.0));
         assert!(close(binomial_tail(5, 0.3, 5), 0.3f64.powi(5)));
         assert!(close(binomial_tail(5, 0.3, 1), 1.0 - 0.7f64.powi(5)));
-        assert_eq!((binomial_tail(5, 0.3, 0), binomial_tail(5, 0.3, 6), binomial_tail(5, 1.0, 5)), (1.0, 0.0, 1.0));
-        assert!(close(binomial_tail(384, 0.054, 14), 0.955_752_620_025_943_1));
-        assert!(close(binomial_tail(100_000, 0.25, 25_200), 0.072_660_042_957_594_3));
-        assert!(close(binomial_tail(100_000, 0.000_2, 60) / 4.199_991_869_206_376e-13, 1.0));
+        assert_eq!(
+            (
+                binomial_tail(5, 0.3, 0),
+                binomial_tail(5, 0.3, 6),
+                binomial_tail(5, 1.0, 5)
+            ),
+            (1.0, 0.0, 1.0)
+        );
+        assert!(close(
+            binomial_tail(384, 0.054, 14),
+            0.955_752_620_025_943_1
+        ));
+        assert!(close(
+            binomial_tail(100_000, 0.25, 25_200),
+            0.072_660_042_957_594_3
+        ));
+        assert!(close(
+            binomial_tail(100_000, 0.000_2, 60) / 4.199_991_869_206_376e-13,
+            1.0
+        ));
     }
 
     proptest! {

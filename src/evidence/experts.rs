@@ -42,14 +42,17 @@ pub struct Layer {
     pub map: Vec<(u32, Option<u32>)>,
     /// Least bound among the experts found by content.
     pub log10_p: Option<f64>,
-    /// Cosine of the routers' rows of the experts found, in the order found: they took no part in it.
+    /// Cosine of the routers' rows of the experts found, in the order found: they took no part in
+    /// it.
     pub router: Option<f64>,
 }
 
 impl Layer {
     /// Whether an expert was found under another number.
     pub fn permuted(&self) -> bool {
-        self.map.iter().any(|(target, base)| base.is_some_and(|base| base != *target))
+        self.map
+            .iter()
+            .any(|(target, base)| base.is_some_and(|base| base != *target))
     }
 
     /// Experts that were found.
@@ -74,7 +77,9 @@ fn routed<'a, 'b>(blocks: &'b BTreeMap<BlockKey, Matrices<'a>>) -> Routed<'a, 'b
     let mut out: Routed<'a, 'b> = BTreeMap::new();
     for (key, matrices) in blocks {
         if let (Some(expert), false) = (key.expert, key.shared) {
-            out.entry((key.component, key.layer)).or_default().insert(expert, matrices);
+            out.entry((key.component, key.layer))
+                .or_default()
+                .insert(expert, matrices);
         }
     }
     out
@@ -94,14 +99,22 @@ struct Task<'a, 'b> {
 impl Task<'_, '_> {
     /// Experts that are not in their places, of the base and of the target.
     fn left(&self) -> [Vec<u32>; 2] {
-        self.experts.map(|experts| experts.keys().copied().filter(|e| !self.in_place.contains(e)).collect())
+        self.experts.map(|experts| {
+            experts
+                .keys()
+                .copied()
+                .filter(|e| !self.in_place.contains(e))
+                .collect()
+        })
     }
 }
 
-/// Matches the experts of each layer: those that `tests` found in their places by number, the others by content.
-/// `counterpart` gives the layer of the base that a layer of the target goes with.
+/// Matches the experts of each layer: those that `tests` found in their places by number, the
+/// others by content. `counterpart` gives the layer of the base that a layer of the target goes
+/// with.
 ///
-/// The pairs with the largest sum of cosines are tested unit by unit, and the choice among all pairs is paid for.
+/// The pairs with the largest sum of cosines are tested unit by unit, and the choice among all
+/// pairs is paid for.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -114,19 +127,32 @@ pub fn run(
 ) -> Result<Experts> {
     let of = blocks_of_both(models);
     let [bases, targets] = of.each_ref().map(routed);
-    let of_experts = || tests.iter().filter(|test| test.kind == Kind::Expert && test.layer == test.base_layer);
+    let of_experts = || {
+        tests
+            .iter()
+            .filter(|test| test.kind == Kind::Expert && test.layer == test.base_layer)
+    };
     let level = FOUND - (of_experts().count().max(1) as f64).log10();
     let mut in_place: BTreeMap<(Component, u32), BTreeSet<u32>> = BTreeMap::new();
     for test in of_experts().filter(|test| test.log10_p <= level) {
         if let (Some(layer), Some(expert)) = (test.layer, test.expert) {
-            in_place.entry((test.component, layer)).or_default().insert(expert);
+            in_place
+                .entry((test.component, layer))
+                .or_default()
+                .insert(expert);
         }
     }
     let mut tasks = Vec::new();
     for (&(component, layer), target) in &targets {
-        let Some(base_layer) = counterpart(component, layer) else { continue };
-        let Some(base) = bases.get(&(component, base_layer)) else { continue };
-        let known = in_place.get(&(component, layer)).filter(|_| base_layer == layer);
+        let Some(base_layer) = counterpart(component, layer) else {
+            continue;
+        };
+        let Some(base) = bases.get(&(component, base_layer)) else {
+            continue;
+        };
+        let known = in_place
+            .get(&(component, layer))
+            .filter(|_| base_layer == layer);
         tasks.push(Task {
             component,
             layers: [base_layer, layer],
@@ -134,7 +160,10 @@ pub fn run(
             in_place: known.cloned().unwrap_or_default(),
         });
     }
-    let pairs: usize = tasks.iter().map(|task| task.left().iter().map(Vec::len).product::<usize>()).sum();
+    let pairs: usize = tasks
+        .iter()
+        .map(|task| task.left().iter().map(Vec::len).product::<usize>())
+        .sum();
     let matched: Vec<Result<Vec<Match>>> = tasks
         .par_iter()
         .map(|task| {
@@ -156,22 +185,37 @@ struct Match {
     log10_p: f64,
 }
 
-fn match_by_content(models: [&Model; 2], task: &Task<'_, '_>, pairs: usize, sampling: &Sampling) -> Result<Vec<Match>> {
+fn match_by_content(
+    models: [&Model; 2],
+    task: &Task<'_, '_>,
+    pairs: usize,
+    sampling: &Sampling,
+) -> Result<Vec<Match>> {
     let left = task.left();
     let matrices = |side: usize, expert: u32| task.experts[side].get(&expert).copied();
-    let shape = left[1].first().and_then(|e| matrices(1, *e)).map(|m| (m.by_row[0].meaning.role, &m.by_row[0].shape));
-    let Some((role, shape)) = shape else { return Ok(Vec::new()) };
+    let shape = left[1]
+        .first()
+        .and_then(|e| matrices(1, *e))
+        .map(|m| (m.by_row[0].meaning.role, &m.by_row[0].shape));
+    let Some((role, shape)) = shape else {
+        return Ok(Vec::new());
+    };
     let mut numbers = [Vec::new(), Vec::new()];
     let mut units = [Vec::new(), Vec::new()];
     for side in 0..2 {
         let read = left[side].par_iter().map(|&expert| {
-            let alike =
-                |l: &&Logical| l.meaning.role == role && l.shape == *shape && models[side].unreadable(l).is_none();
-            let Some(first) = matrices(side, expert).and_then(|m| m.by_row.iter().copied().find(|l| alike(l))) else {
+            let alike = |l: &&Logical| {
+                l.meaning.role == role && l.shape == *shape && models[side].unreadable(l).is_none()
+            };
+            let Some(first) =
+                matrices(side, expert).and_then(|m| m.by_row.iter().copied().find(|l| alike(l)))
+            else {
                 return Ok(None);
             };
             let view = models[side].view(first)?;
-            let Some(features) = as_unit(&view, sampling) else { return Ok(None) };
+            let Some(features) = as_unit(&view, sampling) else {
+                return Ok(None);
+            };
             Ok(Some((expert, Held::some(&features, &[0])?)))
         });
         let read: Vec<Result<Option<(u32, Held)>>> = read.collect();
@@ -183,7 +227,10 @@ fn match_by_content(models: [&Model; 2], task: &Task<'_, '_>, pairs: usize, samp
         }
     }
     let similarity = similarity(&units[1], &units[0]);
-    let chosen = assign(&similarity).into_iter().enumerate().filter_map(|(target, base)| Some((target, base?)));
+    let chosen = assign(&similarity)
+        .into_iter()
+        .enumerate()
+        .filter_map(|(target, base)| Some((target, base?)));
     let chosen: Vec<[usize; 2]> = chosen
         .filter(|&(target, base)| similarity.row(target)[base] >= WORTH_A_TEST)
         .map(|(target, base)| [base, target])
@@ -192,12 +239,19 @@ fn match_by_content(models: [&Model; 2], task: &Task<'_, '_>, pairs: usize, samp
         .par_iter()
         .map(|&[base, target]| {
             let experts = [numbers[0][base], numbers[1][target]];
-            let (Some(base), Some(target)) = (matrices(0, experts[0]), matrices(1, experts[1])) else {
+            let (Some(base), Some(target)) = (matrices(0, experts[0]), matrices(1, experts[1]))
+            else {
                 return Ok(None);
             };
-            let Ok(Looked { block, part, .. }) = look(models, [base, target], sampling)? else { return Ok(None) };
+            let Ok(Looked { block, part, .. }) = look(models, [base, target], sampling)? else {
+                return Ok(None);
+            };
             let log10_p = chance::bonferroni(block.log10_p, pairs);
-            Ok((log10_p <= FOUND).then_some(Match { experts, part, log10_p }))
+            Ok((log10_p <= FOUND).then_some(Match {
+                experts,
+                part,
+                log10_p,
+            }))
         })
         .collect();
     tested.into_iter().filter_map(Result::transpose).collect()
@@ -209,14 +263,25 @@ const TILE: usize = 64;
 /// What f32 sums of products of unit vectors may be off by.
 const ROUNDING: f32 = 1e-3;
 
-/// Cosines of single units, shape (rows, columns), 0 where two are not worth a test. The products in f32, which differ by
-/// machine in their last digits, only choose those that are summed in f64, in order.
+/// Cosines of single units, shape (rows, columns), 0 where two are not worth a test. The products
+/// in f32, which differ by machine in their last digits, only choose those that are summed in f64,
+/// in order.
 fn similarity(rows: &[Held], columns: &[Held]) -> Dense {
     let cosine = |a: &Held, b: &Held| -> f64 {
-        a.values().iter().zip(b.values()).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+        a.values()
+            .iter()
+            .zip(b.values())
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
     };
     let width = rows.first().map_or(0, |row| row.values().len());
-    let joined = |units: &[Held]| units.iter().flat_map(|unit| unit.values()).copied().collect::<Vec<f32>>();
+    let joined = |units: &[Held]| {
+        units
+            .iter()
+            .flat_map(|unit| unit.values())
+            .copied()
+            .collect::<Vec<f32>>()
+    };
     let of_columns = joined(columns);
     let tiles = rows.par_chunks(TILE).flat_map_iter(|tile| {
         let mut rough = vec![0.0; tile.len() * columns.len()];
@@ -230,21 +295,50 @@ fn similarity(rows: &[Held], columns: &[Held]) -> Dense {
         });
         exact.collect::<Vec<f64>>()
     });
-    Dense { rows: rows.len(), columns: columns.len(), values: tiles.collect() }
+    Dense {
+        rows: rows.len(),
+        columns: columns.len(),
+        values: tiles.collect(),
+    }
 }
 
 impl Experts {
-    fn add(&mut self, models: [&Model; 2], task: &Task<'_, '_>, by_content: Vec<Match>) -> Result<()> {
-        let mut origins: BTreeMap<u32, u32> = task.in_place.iter().map(|expert| (*expert, *expert)).collect();
-        origins.extend(by_content.iter().map(|found| (found.experts[1], found.experts[0])));
-        let map: Vec<(u32, Option<u32>)> =
-            task.experts[1].keys().map(|expert| (*expert, origins.get(expert).copied())).collect();
-        let log10_p = by_content.iter().map(|found| found.log10_p).min_by(f64::total_cmp);
+    fn add(
+        &mut self,
+        models: [&Model; 2],
+        task: &Task<'_, '_>,
+        by_content: Vec<Match>,
+    ) -> Result<()> {
+        let mut origins: BTreeMap<u32, u32> = task
+            .in_place
+            .iter()
+            .map(|expert| (*expert, *expert))
+            .collect();
+        origins.extend(
+            by_content
+                .iter()
+                .map(|found| (found.experts[1], found.experts[0])),
+        );
+        let map: Vec<(u32, Option<u32>)> = task.experts[1]
+            .keys()
+            .map(|expert| (*expert, origins.get(expert).copied()))
+            .collect();
+        let log10_p = by_content
+            .iter()
+            .map(|found| found.log10_p)
+            .min_by(f64::total_cmp);
         for found in by_content {
-            let test = PartTest { log10_p: found.log10_p, share_seen_95: None };
+            let test = PartTest {
+                log10_p: found.log10_p,
+                share_seen_95: None,
+            };
             if let Some(key) = found.part {
-                let elsewhere =
-                    Elsewhere { base_layer: Some(task.layers[0]), test: Some(test), excess: None, fate: Fate::Found };
+                let elsewhere = Elsewhere {
+                    base_layer: Some(task.layers[0]),
+                    test: Some(test),
+                    excess: None,
+                    fate: Fate::Found,
+                };
                 self.parts.insert(key, elsewhere);
             }
         }
@@ -257,32 +351,54 @@ impl Experts {
             log10_p,
             router: None,
         };
-        let router = if layer.permuted() { router_cosine(models, &layer)? } else { None };
+        let router = if layer.permuted() {
+            router_cosine(models, &layer)?
+        } else {
+            None
+        };
         self.layers.push(Layer { router, ..layer });
         Ok(())
     }
 
     /// Layers of a component, or of all.
     pub fn of(&self, component: Option<Component>) -> impl Iterator<Item = &Layer> {
-        self.layers.iter().filter(move |layer| component.is_none_or(|c| c == layer.component))
+        self.layers
+            .iter()
+            .filter(move |layer| component.is_none_or(|c| c == layer.component))
     }
 
     /// Whether half of the experts of a layer of the target were found, at least.
     pub fn hit(&self, component: Component, layer: u32) -> bool {
-        self.of(Some(component)).any(|l| l.layer == layer && l.found() > 0 && 2 * l.found() >= l.map.len())
+        self.of(Some(component))
+            .any(|l| l.layer == layer && l.found() > 0 && 2 * l.found() >= l.map.len())
     }
 
     /// What the content of the experts says, where any was found by it.
     pub fn finding(&self) -> Option<Finding> {
         // Each bound is paid for all pairs of all layers.
-        let log10_p = self.layers.iter().filter_map(|layer| layer.log10_p).min_by(f64::total_cmp)?;
+        let log10_p = self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.log10_p)
+            .min_by(f64::total_cmp)?;
         let found: usize = self.layers.iter().map(Layer::found).sum();
         let all: usize = self.layers.iter().map(|layer| layer.map.len()).sum();
-        let moved: usize =
-            self.layers.iter().map(|layer| layer.map.iter().filter(|(t, b)| b.is_some_and(|b| b != *t)).count()).sum();
+        let moved: usize = self
+            .layers
+            .iter()
+            .map(|layer| {
+                layer
+                    .map
+                    .iter()
+                    .filter(|(t, b)| b.is_some_and(|b| b != *t))
+                    .count()
+            })
+            .sum();
         Some(Finding {
             kind: Family::Experts,
-            statement: format!("{found} of {all} routed experts are the base's, {moved} of them under another number"),
+            statement: format!(
+                "{found} of {all} routed experts are the base's, {moved} of them under another number"
+            ),
             value: Some(found as f64),
             log10_p: Some(log10_p),
             supports: Supports::Derived,
@@ -291,16 +407,23 @@ impl Experts {
     }
 }
 
-/// Cosine of the rows of both routers in the order found; none where a router is missing or of another shape.
+/// Cosine of the rows of both routers in the order found; none where a router is missing or of
+/// another shape.
 fn router_cosine(models: [&Model; 2], layer: &Layer) -> Result<Option<f64>> {
     let router = |side: usize, number: u32| {
-        let mut routers = models[side].places().map(|(_, logical)| logical).filter(|logical| {
-            let m = &logical.meaning;
-            (m.role, m.component, m.layer, logical.shape.len()) == (Role::Router, layer.component, Some(number), 2)
-        });
+        let mut routers = models[side]
+            .places()
+            .map(|(_, logical)| logical)
+            .filter(|logical| {
+                let m = &logical.meaning;
+                (m.role, m.component, m.layer, logical.shape.len())
+                    == (Role::Router, layer.component, Some(number), 2)
+            });
         routers.next()
     };
-    let (Some(base), Some(target)) = (router(0, layer.base_layer), router(1, layer.layer)) else { return Ok(None) };
+    let (Some(base), Some(target)) = (router(0, layer.base_layer), router(1, layer.layer)) else {
+        return Ok(None);
+    };
     if models[0].unreadable(base).is_some() || models[1].unreadable(target).is_some() {
         return Ok(None);
     }
@@ -310,8 +433,10 @@ fn router_cosine(models: [&Model; 2], layer: &Layer) -> Result<Option<f64>> {
     }
     let [mut ab, mut aa, mut bb] = [0.0; 3];
     let mut rows = [vec![0.0; base.columns()], vec![0.0; base.columns()]];
-    for (of_target, of_base) in
-        layer.map.iter().filter_map(|(target, base)| Some((*target as usize, (*base)? as usize)))
+    for (of_target, of_base) in layer
+        .map
+        .iter()
+        .filter_map(|(target, base)| Some((*target as usize, (*base)? as usize)))
     {
         if of_base >= base.rows() || of_target >= target.rows() {
             return Ok(None);
@@ -341,11 +466,20 @@ mod tests {
         let mut unit = || Held::new((0..512).map(|_| draws.normal() as f32).collect(), 512);
         let base: Vec<Held> = (0..9).map(|_| unit()).collect();
         let order = [4, 2, 8, 0, 6];
-        let target: Vec<Held> = order.iter().map(|&expert| base[expert].clone()).chain([unit()]).collect();
+        let target: Vec<Held> = order
+            .iter()
+            .map(|&expert| base[expert].clone())
+            .chain([unit()])
+            .collect();
         let similarity = similarity(&target, &base);
         let found = assign(&similarity);
         assert_eq!(found[..5], order.map(Some));
-        assert!(similarity.row(5).iter().all(|&cosine| cosine < 2.0 * WORTH_A_TEST));
+        assert!(
+            similarity
+                .row(5)
+                .iter()
+                .all(|&cosine| cosine < 2.0 * WORTH_A_TEST)
+        );
         assert!((0..5).all(|row| similarity.row(row)[order[row]] > 0.99));
     }
 

@@ -14,7 +14,8 @@ pub struct FamilyTensor<'a> {
     pub elements: u64,
 }
 
-/// Place of two bases, the first before the second, in [`FamilyTensor::between`] of a family of `bases`.
+/// Place of two bases, the first before the second, in [`FamilyTensor::between`] of a family of
+/// `bases`.
 ///
 /// # Panics
 /// When they are not in this order.
@@ -29,7 +30,8 @@ impl FamilyTensor<'_> {
     /// `None` where a value could not be read or is not finite.
     pub fn products(&self) -> Option<Dense> {
         let bases = self.with_target.len();
-        let sound = |r: &&Record| r.unreadable.is_none() && r.sums.nonfinite == [0, 0] && r.sums.n > 0;
+        let sound =
+            |r: &&Record| r.unreadable.is_none() && r.sums.nonfinite == [0, 0] && r.sums.n > 0;
         if !self.with_target.iter().chain(&self.between).all(sound) {
             return None;
         }
@@ -60,7 +62,8 @@ pub struct Control {
     pub excess: f64,
 }
 
-/// Each base against the others. Where bases are known to be unrelated, this is what unrelated models come to.
+/// Each base against the others. Where bases are known to be unrelated, this is what unrelated
+/// models come to.
 ///
 /// `None` for a base without another whose excess is defined.
 pub fn controls(tensors: &[FamilyTensor<'_>], bases: usize) -> Vec<Option<Control>> {
@@ -78,9 +81,15 @@ pub fn controls(tensors: &[FamilyTensor<'_>], bases: usize) -> Vec<Option<Contro
         let others = (0..bases).filter(|&other| other != base);
         let mut best: Option<Control> = None;
         for nearest in others {
-            let Some(excess) = mean(base, nearest, &|r| r.figures().excess) else { continue };
+            let Some(excess) = mean(base, nearest, &|r| r.figures().excess) else {
+                continue;
+            };
             if best.as_ref().is_none_or(|b| excess > b.excess) {
-                best = Some(Control { nearest, cosine: mean(base, nearest, &|r| r.figures().cosine), excess });
+                best = Some(Control {
+                    nearest,
+                    cosine: mean(base, nearest, &|r| r.figures().cosine),
+                    excess,
+                });
             }
         }
         best
@@ -95,7 +104,8 @@ mod tests {
     use crate::numeric::sums::Sums;
 
     fn record(a: &[f64], b: &[f64]) -> Record {
-        let sum = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(&x, &y)| f(x, y)).sum::<f64>();
+        let sum =
+            |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(&x, &y)| f(x, y)).sum::<f64>();
         let sums = Sums {
             n: a.len() as u64,
             ab: sum(&|x, y| x * y),
@@ -104,12 +114,18 @@ mod tests {
             dd: sum(&|x, y| (x - y) * (x - y)),
             ..Sums::default()
         };
-        Record { sums, columns: a.len() as u64, ..Record::default() }
+        Record {
+            sums,
+            columns: a.len() as u64,
+            ..Record::default()
+        }
     }
 
     #[test]
     fn places_of_pairs_follow_one_another() {
-        let places: Vec<usize> = (0..4).flat_map(|i| (i + 1..4).map(move |j| place(i, j, 4))).collect();
+        let places: Vec<usize> = (0..4)
+            .flat_map(|i| (i + 1..4).map(move |j| place(i, j, 4)))
+            .collect();
         assert_eq!(places, [0, 1, 2, 3, 4, 5]);
     }
 
@@ -117,21 +133,40 @@ mod tests {
     fn products_stand_in_their_places_and_broken_values_give_none() {
         let (a, b, target) = ([1.0, 2.0, 0.0], [0.0, 1.0, 3.0], [1.0, 1.0, 1.0]);
         let (at, bt, ab) = (record(&a, &target), record(&b, &target), record(&a, &b));
-        let tensor = FamilyTensor { with_target: vec![&at, &bt], between: vec![&ab], elements: 3 };
-        assert_eq!(tensor.products().unwrap().values, [5.0, 2.0, 3.0, 2.0, 10.0, 4.0, 3.0, 4.0, 3.0]);
+        let tensor = FamilyTensor {
+            with_target: vec![&at, &bt],
+            between: vec![&ab],
+            elements: 3,
+        };
+        assert_eq!(
+            tensor.products().unwrap().values,
+            [5.0, 2.0, 3.0, 2.0, 10.0, 4.0, 3.0, 4.0, 3.0]
+        );
         let mut broken = record(&a, &b);
         broken.sums.nonfinite = [0, 1];
-        let tensor = FamilyTensor { with_target: vec![&at, &bt], between: vec![&broken], elements: 3 };
+        let tensor = FamilyTensor {
+            with_target: vec![&at, &bt],
+            between: vec![&broken],
+            elements: 3,
+        };
         assert!(tensor.products().is_none());
     }
 
     #[test]
     fn a_control_is_the_nearest_other_base() {
-        let models = [[1.0, -1.0, 2.0, 0.5], [1.1, -1.0, 2.0, 0.4], [2.0, 2.0, -1.0, 0.0]];
+        let models = [
+            [1.0, -1.0, 2.0, 0.5],
+            [1.1, -1.0, 2.0, 0.4],
+            [2.0, 2.0, -1.0, 0.0],
+        ];
         let target = [0.0, 1.0, 0.0, 1.0];
         let with: Vec<Record> = models.iter().map(|m| record(m, &target)).collect();
         let pairs = [(0, 1), (0, 2), (1, 2)].map(|(i, j)| record(&models[i], &models[j]));
-        let tensor = FamilyTensor { with_target: with.iter().collect(), between: pairs.iter().collect(), elements: 4 };
+        let tensor = FamilyTensor {
+            with_target: with.iter().collect(),
+            between: pairs.iter().collect(),
+            elements: 4,
+        };
         let found = controls(&[tensor], 3);
         let nearest: Vec<usize> = found.iter().flatten().map(|c| c.nearest).collect();
         assert_eq!(nearest, [1, 0, 1]);

@@ -29,7 +29,12 @@ impl<'a> Measurement<'a> {
     pub fn of(pairs: &'a [Pair], records: &'a [Record]) -> Vec<Self> {
         let joined = pairs.iter().zip(records);
         joined
-            .map(|(pair, record)| Self { pair, record, figures: record.figures(), class: class_of(pair, record) })
+            .map(|(pair, record)| Self {
+                pair,
+                record,
+                figures: record.figures(),
+                class: class_of(pair, record),
+            })
             .collect()
     }
 
@@ -92,8 +97,14 @@ pub fn similarity<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>
 /// Means and counts over some pairs, whatever their layers.
 pub fn over<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>>) -> Similarity {
     let mut out = Similarity::default();
-    let [mut all, mut matrix, mut excess, mut norm, mut norm_expected, mut norm_centered]: [Mean; 6] =
-        Default::default();
+    let [
+        mut all,
+        mut matrix,
+        mut excess,
+        mut norm,
+        mut norm_expected,
+        mut norm_centered,
+    ]: [Mean; 6] = Default::default();
     for m in measurements {
         out.aligned += 1;
         let informative = m.class != Class::Uninformative;
@@ -155,35 +166,50 @@ impl Coverage {
     fn add(&mut self, logical: &Logical, aligned: bool) {
         let elements = logical.elements();
         let is_matrix = logical.meaning.class == Class::Matrix;
-        for covered in [Some(&mut self.parameters), is_matrix.then_some(&mut self.matrices)].into_iter().flatten() {
+        for covered in [
+            Some(&mut self.parameters),
+            is_matrix.then_some(&mut self.matrices),
+        ]
+        .into_iter()
+        .flatten()
+        {
             covered.total += elements;
             covered.aligned += if aligned { elements } else { 0 };
         }
     }
 }
 
-/// Coverage of the base and of the target, of the tensors that `of` lets through; filtered tensors are absent.
+/// Coverage of the base and of the target, of the tensors that `of` lets through; filtered tensors
+/// are absent.
 pub fn coverage(alignment: &Alignment, of: &dyn Fn(&Logical) -> bool) -> [Coverage; 2] {
     let mut sides = [Coverage::default(); 2];
     for pair in &alignment.pairs {
         for (side, logical) in [&pair.base, &pair.target].into_iter().enumerate() {
-            // A tied matrix counts on the side that stores the head; the other side's embedding has its own pair.
+            // A tied matrix counts on the side that stores the head; the other side's embedding has
+            // its own pair.
             let counts = pair.via != Via::Tied || logical.meaning.role == Role::LmHead;
             if counts && of(logical) {
                 sides[side].add(logical, true);
             }
         }
     }
-    for (side, left) in [&alignment.base_left, &alignment.target_left].into_iter().enumerate() {
-        for unmatched in left.iter().filter(|u| u.why != Why::Filtered && of(&u.tensor)) {
+    for (side, left) in [&alignment.base_left, &alignment.target_left]
+        .into_iter()
+        .enumerate()
+    {
+        for unmatched in left
+            .iter()
+            .filter(|u| u.why != Why::Filtered && of(&u.tensor))
+        {
             sides[side].add(&unmatched.tensor, false);
         }
     }
     sides
 }
 
-/// Whether most of the paired matrices' parameters are quantised on one side at least, by a layout that leaves every
-/// column its scale: then more than rounding sets the two apart. (AWQ rescales columns, so of its files nothing is said.)
+/// Whether most of the paired matrices' parameters are quantised on one side at least, by a layout
+/// that leaves every column its scale: then more than rounding sets the two apart. (AWQ rescales
+/// columns, so of its files nothing is said.)
 pub fn is_quantised_on_one_side(alignment: &Alignment, models: [&Model; 2]) -> bool {
     let share = |side: usize| {
         let mut covered = Covered::default();
@@ -215,12 +241,24 @@ pub struct Layer {
 pub fn layers(measurements: &[Measurement<'_>]) -> Vec<Layer> {
     let mut by_layer: BTreeMap<(Component, u32), Vec<&Measurement<'_>>> = BTreeMap::new();
     for m in measurements.iter().filter(|m| m.in_place()) {
-        if let (Some(layer), true) = (m.pair.target.meaning.layer, m.pair.target.meaning.block != Some(Block::Mtp)) {
-            by_layer.entry((m.pair.target.meaning.component, layer)).or_default().push(m);
+        if let (Some(layer), true) = (
+            m.pair.target.meaning.layer,
+            m.pair.target.meaning.block != Some(Block::Mtp),
+        ) {
+            by_layer
+                .entry((m.pair.target.meaning.component, layer))
+                .or_default()
+                .push(m);
         }
     }
     let layers = by_layer.into_iter();
-    layers.map(|((component, layer), ms)| Layer { component, layer, similarity: similarity(ms) }).collect()
+    layers
+        .map(|((component, layer), ms)| Layer {
+            component,
+            layer,
+            similarity: similarity(ms),
+        })
+        .collect()
 }
 
 /// What the figures say, as findings.
@@ -235,12 +273,21 @@ pub fn findings(s: &Similarity) -> Vec<Finding> {
         scope: "model".to_owned(),
     };
     if s.identical_informative > 0 {
-        let supports = if s.identical_matrices > 0 { Supports::Derived } else { Supports::Nothing };
+        let supports = if s.identical_matrices > 0 {
+            Supports::Derived
+        } else {
+            Supports::Nothing
+        };
         let statement = format!(
             "{} informative tensors ({} of them matrices) are byte-identical",
             s.identical_informative, s.identical_matrices
         );
-        out.push(finding(Family::Bytes, statement, Some(s.identical_informative as f64), supports));
+        out.push(finding(
+            Family::Bytes,
+            statement,
+            Some(s.identical_informative as f64),
+            supports,
+        ));
     }
     if let Some(excess) = s.matrix_excess {
         let supports = match excess {
@@ -258,7 +305,12 @@ pub fn findings(s: &Similarity) -> Vec<Finding> {
         let statement = format!(
             "norm gains {cosine:.4}; unrelated models of this shape: {expected:.4}: never evidence by themselves"
         );
-        out.push(finding(Family::Norms, statement, Some(cosine), Supports::Nothing));
+        out.push(finding(
+            Family::Norms,
+            statement,
+            Some(cosine),
+            Supports::Nothing,
+        ));
     }
     out
 }

@@ -55,7 +55,8 @@ pub struct Finding {
     pub statement: String,
     /// The number in it.
     pub value: Option<f64>,
-    /// Bound on the probability of the like by chance, base 10, after Bonferroni over the families that ran.
+    /// Bound on the probability of the like by chance, base 10, after Bonferroni over the families
+    /// that ran.
     pub log10_p: Option<f64>,
     /// What it speaks for.
     pub supports: Supports,
@@ -63,8 +64,8 @@ pub struct Finding {
     pub scope: String,
 }
 
-/// Pays for the families that gave a bound (Bonferroni) and puts the strongest first: bounds by size, then equal bytes,
-/// then what supports something, then the rest.
+/// Pays for the families that gave a bound (Bonferroni) and puts the strongest first: bounds by
+/// size, then equal bytes, then what supports something, then the rest.
 pub fn order(findings: &mut [Finding]) {
     let families = findings.iter().filter(|f| f.log10_p.is_some()).count();
     for finding in findings.iter_mut() {

@@ -1,4 +1,5 @@
-//! Which layer of the base each layer of the target comes from, and what moved with it (methods.md, section 4).
+//! Which layer of the base each layer of the target comes from, and what moved with it (methods.md,
+//! section 4).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use crate::view::place;
 use super::finding::{Family, Finding, Supports};
 use super::part::{Kind as PartKind, PartKey, PartTest};
 use super::parts::{self, Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both, default_features, look, test_of};
+use super::permutation::blocks::{
+    BlockKey, Matrices, blocks_of_both, default_features, look, test_of,
+};
 use super::permutation::{Kind, Test};
 use super::units::{Features, Held, Origin, Sampling, candidates, clones};
 
@@ -49,7 +52,8 @@ pub struct LayerMap {
 /// What the map says about the layers as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// A layer of the base is used more than once, or the target, of whose layers half come from the base, has more.
+    /// A layer of the base is used more than once, or the target, of whose layers half come from
+    /// the base, has more.
     pub upscaled: bool,
     /// Layers of the base are left out of a target of whose layers half come from the base.
     pub pruned: bool,
@@ -57,9 +61,9 @@ pub struct Shape {
     pub reordered: bool,
 }
 
-/// The block by which each layer of a component is told: its dense feed-forward, else its first routed expert, else the
-/// shared one. Empty where layers have several dense feed-forwards, as those of an encoder and a decoder under one
-/// number: the number does not name a layer then.
+/// The block by which each layer of a component is told: its dense feed-forward, else its first
+/// routed expert, else the shared one. Empty where layers have several dense feed-forwards, as
+/// those of an encoder and a decoder under one number: the number does not name a layer then.
 pub fn representatives<'a, 'b>(
     blocks: &'b BTreeMap<BlockKey, Matrices<'a>>,
     component: Component,
@@ -104,7 +108,15 @@ fn layers<'a>(
             return Ok(None);
         }
         let probes = Held::some(&features, &sampling.probes(features.units()))?;
-        Ok(Some(((first.meaning.role, first.shape.clone()), Layer { number, key, matrices, probes })))
+        Ok(Some((
+            (first.meaning.role, first.shape.clone()),
+            Layer {
+                number,
+                key,
+                matrices,
+                probes,
+            },
+        )))
     });
     let read: Vec<Result<Option<(Like, Layer<'_>)>>> = read.collect();
     let mut out: BTreeMap<Like, Vec<Layer<'_>>> = BTreeMap::new();
@@ -131,12 +143,37 @@ pub fn run(
     if base.is_empty() || target.is_empty() {
         return Ok(None);
     }
-    let [bases, targets] = [layers(models[0], &base, sampling)?, layers(models[1], &target, sampling)?];
-    let both = || targets.iter().filter_map(|(like, targets)| Some((targets, bases.get(like)?)));
-    let pairs: usize = both().map(|(targets, bases)| targets.len() * bases.len()).sum();
-    let held = |layers: &[Layer<'_>]| layers.iter().map(|layer| layer.probes.clone()).collect::<Vec<_>>();
-    let mut placed: BTreeMap<u32, Placed> =
-        target.keys().map(|&target| (target, Placed { target, base: None, test: None })).collect();
+    let [bases, targets] = [
+        layers(models[0], &base, sampling)?,
+        layers(models[1], &target, sampling)?,
+    ];
+    let both = || {
+        targets
+            .iter()
+            .filter_map(|(like, targets)| Some((targets, bases.get(like)?)))
+    };
+    let pairs: usize = both()
+        .map(|(targets, bases)| targets.len() * bases.len())
+        .sum();
+    let held = |layers: &[Layer<'_>]| {
+        layers
+            .iter()
+            .map(|layer| layer.probes.clone())
+            .collect::<Vec<_>>()
+    };
+    let mut placed: BTreeMap<u32, Placed> = target
+        .keys()
+        .map(|&target| {
+            (
+                target,
+                Placed {
+                    target,
+                    base: None,
+                    test: None,
+                },
+            )
+        })
+        .collect();
     for (targets, bases) in both() {
         let candidates = candidates(&held(targets), &held(bases));
         let tested: Vec<Result<Option<Placed>>> = targets
@@ -148,11 +185,23 @@ pub fn run(
                 let looked = look(models, [bases[at].matrices, target.matrices], sampling)?;
                 Ok(looked.ok().and_then(|looked| {
                     let origin = Origin::accepted(at, looked.block.log10_p, pairs)?;
-                    let kind = if target.key.expert.is_some() { Kind::Expert } else { Kind::Ffn };
+                    let kind = if target.key.expert.is_some() {
+                        Kind::Expert
+                    } else {
+                        Kind::Ffn
+                    };
                     let numbers = [bases[at].number, target.number];
                     let test = test_of(&looked.block, looked.units, kind, component, numbers);
-                    let test = Test { expert: target.key.expert, log10_p: origin.log10_p, ..test };
-                    Some(Placed { target: target.number, base: Some(bases[at].number), test: Some(test) })
+                    let test = Test {
+                        expert: target.key.expert,
+                        log10_p: origin.log10_p,
+                        ..test
+                    };
+                    Some(Placed {
+                        target: target.number,
+                        base: Some(bases[at].number),
+                        test: Some(test),
+                    })
                 }))
             })
             .collect();
@@ -173,7 +222,9 @@ pub fn run(
 /// Clones among layers of one model, itself included.
 fn twins(layers: &[Layer<'_>]) -> BTreeMap<u32, Vec<u32>> {
     let pairs = clones::layer_pairs(layers.len());
-    let alike = pairs.into_par_iter().filter(|&(a, b)| clones::are_clones(&layers[a].probes, &layers[b].probes));
+    let alike = pairs
+        .into_par_iter()
+        .filter(|&(a, b)| clones::are_clones(&layers[a].probes, &layers[b].probes));
     let groups = clones::groups(layers.len(), &alike.collect::<Vec<_>>());
     let mut out = BTreeMap::new();
     for group in groups {
@@ -186,18 +237,29 @@ fn twins(layers: &[Layer<'_>]) -> BTreeMap<u32, Vec<u32>> {
 impl LayerMap {
     /// Whether every layer was found under its own number, and there are no others.
     pub fn is_identity(&self) -> bool {
-        self.layers.iter().all(|layer| layer.base == Some(layer.target)) && self.layers.len() == self.base_layers.len()
+        self.layers
+            .iter()
+            .all(|layer| layer.base == Some(layer.target))
+            && self.layers.len() == self.base_layers.len()
     }
 
     /// Layers found under another number: (base, target).
     pub fn moved(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.layers.iter().filter_map(|layer| Some((layer.base?, layer.target))).filter(|(base, target)| base != target)
+        self.layers
+            .iter()
+            .filter_map(|layer| Some((layer.base?, layer.target)))
+            .filter(|(base, target)| base != target)
     }
 
-    /// The layer of the base that a layer of the target is compared with: the one it comes from, else that of its number,
-    /// unless another layer comes from that one.
+    /// The layer of the base that a layer of the target is compared with: the one it comes from,
+    /// else that of its number, unless another layer comes from that one.
     pub fn counterpart(&self, target: u32) -> Option<u32> {
-        match self.layers.iter().find(|layer| layer.target == target).and_then(|layer| layer.base) {
+        match self
+            .layers
+            .iter()
+            .find(|layer| layer.target == target)
+            .and_then(|layer| layer.base)
+        {
             Some(base) => Some(base),
             None => Some(target).filter(|number| !self.given_away(*number)),
         }
@@ -229,20 +291,35 @@ impl LayerMap {
     fn can_ascend(&self, origins: &[u32]) -> bool {
         let mut last = None;
         origins.iter().all(|origin| {
-            let twins = self.twins.get(origin).map_or(std::slice::from_ref(origin), Vec::as_slice);
-            last = twins.iter().copied().filter(|twin| last.is_none_or(|last| *twin > last)).min();
+            let twins = self
+                .twins
+                .get(origin)
+                .map_or(std::slice::from_ref(origin), Vec::as_slice);
+            last = twins
+                .iter()
+                .copied()
+                .filter(|twin| last.is_none_or(|last| *twin > last))
+                .min();
             last.is_some()
         })
     }
 
     /// Bound of the chance that any layer is placed: the least, which is paid for all pairs.
     pub fn log10_p(&self) -> f64 {
-        self.layers.iter().filter_map(|layer| layer.test.as_ref()).map(|test| test.log10_p).fold(0.0, f64::min)
+        self.layers
+            .iter()
+            .filter_map(|layer| layer.test.as_ref())
+            .map(|test| test.log10_p)
+            .fold(0.0, f64::min)
     }
 
     /// What the map says, if it places layers elsewhere.
     pub fn finding(&self) -> Option<Finding> {
-        let placed = self.layers.iter().filter(|layer| layer.base.is_some()).count();
+        let placed = self
+            .layers
+            .iter()
+            .filter(|layer| layer.base.is_some())
+            .count();
         if placed == 0 || self.is_identity() {
             return None;
         }
@@ -260,21 +337,42 @@ impl LayerMap {
             value: Some(placed as f64),
             log10_p: Some(self.log10_p()),
             supports: Supports::Derived,
-            scope: if self.component == Component::Text { "model".to_owned() } else { self.component.to_string() },
+            scope: if self.component == Component::Text {
+                "model".to_owned()
+            } else {
+                self.component.to_string()
+            },
         })
     }
 
-    /// The tensors of layers that moved, paired with those they come from; `keep` says which names count.
+    /// The tensors of layers that moved, paired with those they come from; `keep` says which names
+    /// count.
     pub fn pairs(&self, models: [&Model; 2], keep: &dyn Fn(&str) -> bool) -> Vec<Pair> {
         let moved: BTreeMap<u32, u32> = self.moved().map(|(base, target)| (target, base)).collect();
         let [base, target] = models;
         let counterpart = |logical: &Arc<Logical>| {
-            let layer = logical.meaning.layer.filter(|_| logical.meaning.component == self.component)?;
-            let Some(Place::Layer(_)) = logical.meaning.block else { return None };
+            let layer = logical
+                .meaning
+                .layer
+                .filter(|_| logical.meaning.component == self.component)?;
+            let Some(Place::Layer(_)) = logical.meaning.block else {
+                return None;
+            };
             let from = *moved.get(&layer)?;
-            let place = place::Place { block: Some(Place::Layer(from)), layer: Some(from), ..logical.place() };
-            let found = base.at(&place).filter(|found| found.shape == logical.shape && keep(&found.name))?;
-            Some(Pair { base: Arc::new(found.clone()), target: Arc::clone(logical), via: Via::Mapped, by_name: false })
+            let place = place::Place {
+                block: Some(Place::Layer(from)),
+                layer: Some(from),
+                ..logical.place()
+            };
+            let found = base
+                .at(&place)
+                .filter(|found| found.shape == logical.shape && keep(&found.name))?;
+            Some(Pair {
+                base: Arc::new(found.clone()),
+                target: Arc::clone(logical),
+                via: Via::Mapped,
+                by_name: false,
+            })
         };
         let mut out = Vec::new();
         for logical in target.logicals.iter().filter(|logical| keep(&logical.name)) {
@@ -289,29 +387,72 @@ impl LayerMap {
         out
     }
 
-    /// What the map says of the target's parts. `mapped` are the [pairs](Self::pairs) with what the pass measured.
-    pub fn parts(&self, target: &Model, mapped: (&[Pair], &[Record])) -> BTreeMap<PartKey, Elsewhere> {
+    /// What the map says of the target's parts. `mapped` are the [pairs](Self::pairs) with what the
+    /// pass measured.
+    pub fn parts(
+        &self,
+        target: &Model,
+        mapped: (&[Pair], &[Record]),
+    ) -> BTreeMap<PartKey, Elsewhere> {
         let excess: BTreeMap<PartKey, f64> = parts::excess(target, mapped.0, mapped.1);
         let mut out = BTreeMap::new();
-        let of_layer: BTreeMap<u32, &Placed> = self.layers.iter().map(|layer| (layer.target, layer)).collect();
-        let keys = target.logicals.iter().flat_map(|logical| parts::parts_in(logical, target).into_keys());
+        let of_layer: BTreeMap<u32, &Placed> = self
+            .layers
+            .iter()
+            .map(|layer| (layer.target, layer))
+            .collect();
+        let keys = target
+            .logicals
+            .iter()
+            .flat_map(|logical| parts::parts_in(logical, target).into_keys());
         for key in keys.filter(|key| key.component == self.component) {
-            let whole = matches!(key.kind, PartKind::Attention | PartKind::Ffn | PartKind::Experts);
-            let Some(placed) = key.layer.and_then(|layer| of_layer.get(&layer)).filter(|_| whole) else { continue };
-            let own_block = placed.test.as_ref().is_none_or(|test| test.expert == key.expert);
+            let whole = matches!(
+                key.kind,
+                PartKind::Attention | PartKind::Ffn | PartKind::Experts
+            );
+            let Some(placed) = key
+                .layer
+                .and_then(|layer| of_layer.get(&layer))
+                .filter(|_| whole)
+            else {
+                continue;
+            };
+            let own_block = placed
+                .test
+                .as_ref()
+                .is_none_or(|test| test.expert == key.expert);
             let elsewhere = match (placed.base, &placed.test) {
                 // An expert that did not place the layer has a test of its own.
-                (Some(base), Some(test)) if base != placed.target && (own_block || key.kind != PartKind::Experts) => {
-                    let test = PartTest { log10_p: test.log10_p, share_seen_95: None };
-                    Elsewhere { base_layer: Some(base), test: Some(test), fate: Fate::Found, excess: None }
+                (Some(base), Some(test))
+                    if base != placed.target && (own_block || key.kind != PartKind::Experts) =>
+                {
+                    let test = PartTest {
+                        log10_p: test.log10_p,
+                        share_seen_95: None,
+                    };
+                    Elsewhere {
+                        base_layer: Some(base),
+                        test: Some(test),
+                        fate: Fate::Found,
+                        excess: None,
+                    }
                 }
-                (None, _) if self.given_away(placed.target) => {
-                    Elsewhere { base_layer: None, test: None, fate: Fate::NeverAPair, excess: None }
-                }
+                (None, _) if self.given_away(placed.target) => Elsewhere {
+                    base_layer: None,
+                    test: None,
+                    fate: Fate::NeverAPair,
+                    excess: None,
+                },
                 _ => continue,
             };
             let excess = excess.get(&key).copied();
-            out.insert(key, Elsewhere { excess, ..elsewhere });
+            out.insert(
+                key,
+                Elsewhere {
+                    excess,
+                    ..elsewhere
+                },
+            );
         }
         out
     }
@@ -322,7 +463,11 @@ mod tests {
     use super::*;
 
     fn map(origins: &[Option<u32>], base: u32, twins: &[&[u32]]) -> LayerMap {
-        let placed = |(target, base): (u32, &Option<u32>)| Placed { target, base: *base, test: None };
+        let placed = |(target, base): (u32, &Option<u32>)| Placed {
+            target,
+            base: *base,
+            test: None,
+        };
         let mut all: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for group in twins {
             all.extend(group.iter().map(|twin| (*twin, group.to_vec())));
@@ -337,13 +482,26 @@ mod tests {
 
     fn words(map: &LayerMap) -> Vec<&'static str> {
         let shape = map.shape();
-        let all = [("upscaled", shape.upscaled), ("pruned", shape.pruned), ("reordered", shape.reordered)];
-        all.iter().filter(|(_, holds)| *holds).map(|(word, _)| *word).collect()
+        let all = [
+            ("upscaled", shape.upscaled),
+            ("pruned", shape.pruned),
+            ("reordered", shape.reordered),
+        ];
+        all.iter()
+            .filter(|(_, holds)| *holds)
+            .map(|(word, _)| *word)
+            .collect()
     }
 
     #[test]
     fn the_map_names_what_was_done_to_the_layers() {
-        let of = |origins: &[u32], base| words(&map(&origins.iter().copied().map(Some).collect::<Vec<_>>(), base, &[]));
+        let of = |origins: &[u32], base| {
+            words(&map(
+                &origins.iter().copied().map(Some).collect::<Vec<_>>(),
+                base,
+                &[],
+            ))
+        };
         assert_eq!(of(&[0, 1, 2, 3, 4, 2, 3, 4, 5], 6), ["upscaled"]);
         assert_eq!(of(&[0, 1, 3, 5], 6), ["pruned"]);
         assert_eq!(of(&[3, 2, 1, 0], 4), ["reordered"]);
@@ -367,7 +525,10 @@ mod tests {
     fn a_layer_is_compared_with_its_origin_or_with_its_number_where_that_is_free() {
         let map = map(&[Some(0), Some(2), None, None], 4, &[]);
         let of = |target| map.counterpart(target);
-        assert_eq!([of(0), of(1), of(2), of(3)], [Some(0), Some(2), None, Some(3)]);
+        assert_eq!(
+            [of(0), of(1), of(2), of(3)],
+            [Some(0), Some(2), None, Some(3)]
+        );
         assert_eq!(map.moved().collect::<Vec<_>>(), [(2, 1)]);
         assert!(!map.is_identity());
     }

@@ -1,7 +1,9 @@
-//! DoRA's magnitudes against the base: training began with the norms of the base's rows, and moves them little.
+//! DoRA's magnitudes against the base: training began with the norms of the base's rows, and moves
+//! them little.
 //!
-//! Only units without an order of their own are asked: hidden units of a feed-forward and dimensions of the residual
-//! stream. Rows of q, k and v stand by head and by rotary frequency, whose norms follow one pattern in all models.
+//! Only units without an order of their own are asked: hidden units of a feed-forward and
+//! dimensions of the residual stream. Rows of q, k and v stand by head and by rotary frequency,
+//! whose norms follow one pattern in all models.
 
 use rayon::prelude::*;
 
@@ -42,33 +44,68 @@ pub struct Magnitudes {
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn run(models: [&Model; 2], changes: &[Change], monitor: &dyn Monitor) -> Result<Vec<Magnitudes>> {
+pub fn run(
+    models: [&Model; 2],
+    changes: &[Change],
+    monitor: &dyn Monitor,
+) -> Result<Vec<Magnitudes>> {
     let [base, target] = models;
     let modules = adapter(target).map_or(&[][..], |adapter| &adapter.modules);
-    let tested = changes.par_iter().filter(|change| has_free_rows(&change.base)).map(|change| {
-        let Some(module) = modules.get(change.module) else { return Ok(None) };
-        let (Some(found), Some(at)) = (magnitudes(target, module)?, module.magnitude) else { return Ok(None) };
-        let norms = row_norms(&base.view(&change.base)?, monitor)?;
-        let rows: Vec<[f64; 2]> = found.iter().zip(norms).map(|(m, norm)| [f64::from(m.abs()), norm]).collect();
-        let rows: Vec<[f64; 2]> =
-            rows.into_iter().filter(|row| row.iter().all(|value| value.is_finite() && *value > 0.0)).collect();
-        let shared = in_both_halves(&rows);
-        let half = rows.len() / 2;
-        let test =
-            PartTest { log10_p: chance::overlap(shared, half, rows.len()), share_seen_95: share_seen(rows.len()) };
-        let name = target.checkpoint().tensors.get(at).map(|tensor| tensor.name.clone()).unwrap_or_default();
-        Ok(Some(Magnitudes { matrix: change.base.clone(), name, rows: rows.len(), shared, test }))
-    });
+    let tested = changes
+        .par_iter()
+        .filter(|change| has_free_rows(&change.base))
+        .map(|change| {
+            let Some(module) = modules.get(change.module) else {
+                return Ok(None);
+            };
+            let (Some(found), Some(at)) = (magnitudes(target, module)?, module.magnitude) else {
+                return Ok(None);
+            };
+            let norms = row_norms(&base.view(&change.base)?, monitor)?;
+            let rows: Vec<[f64; 2]> = found
+                .iter()
+                .zip(norms)
+                .map(|(m, norm)| [f64::from(m.abs()), norm])
+                .collect();
+            let rows: Vec<[f64; 2]> = rows
+                .into_iter()
+                .filter(|row| row.iter().all(|value| value.is_finite() && *value > 0.0))
+                .collect();
+            let shared = in_both_halves(&rows);
+            let half = rows.len() / 2;
+            let test = PartTest {
+                log10_p: chance::overlap(shared, half, rows.len()),
+                share_seen_95: share_seen(rows.len()),
+            };
+            let name = target
+                .checkpoint()
+                .tensors
+                .get(at)
+                .map(|tensor| tensor.name.clone())
+                .unwrap_or_default();
+            Ok(Some(Magnitudes {
+                matrix: change.base.clone(),
+                name,
+                rows: rows.len(),
+                shared,
+                test,
+            }))
+        });
     tested.filter_map(Result::transpose).collect()
 }
 
-/// What the magnitudes say together; `None` where there are none. The bound holds however the tests depend on one
-/// another.
+/// What the magnitudes say together; `None` where there are none. The bound holds however the tests
+/// depend on one another.
 pub fn finding(tests: &[Magnitudes]) -> Option<Finding> {
-    let least = tests.iter().map(|test| test.test.log10_p).min_by(f64::total_cmp)?;
+    let least = tests
+        .iter()
+        .map(|test| test.test.log10_p)
+        .min_by(f64::total_cmp)?;
     let log10_p = chance::bonferroni(least, tests.len());
-    let [shared, halves] =
-        [tests.iter().map(|t| t.shared).sum::<usize>(), tests.iter().map(|t| t.rows / 2).sum::<usize>()];
+    let [shared, halves] = [
+        tests.iter().map(|t| t.shared).sum::<usize>(),
+        tests.iter().map(|t| t.rows / 2).sum::<usize>(),
+    ];
     let share = shared as f64 / halves.max(1) as f64;
     Some(Finding {
         kind: Family::Transformation,
@@ -80,7 +117,11 @@ pub fn finding(tests: &[Magnitudes]) -> Option<Finding> {
         ),
         value: Some(share),
         log10_p: Some(log10_p),
-        supports: if log10_p <= LEVEL { Supports::Derived } else { Supports::Nothing },
+        supports: if log10_p <= LEVEL {
+            Supports::Derived
+        } else {
+            Supports::Nothing
+        },
         scope: "model".to_owned(),
     })
 }
@@ -88,7 +129,10 @@ pub fn finding(tests: &[Magnitudes]) -> Option<Finding> {
 /// Rows that are hidden units or dimensions of the residual stream.
 fn has_free_rows(matrix: &Logical) -> bool {
     matrix.shape.len() == 2
-        && matches!(matrix.meaning.role, Role::O | Role::Gate | Role::Up | Role::Down | Role::Fc1 | Role::Fc2)
+        && matches!(
+            matrix.meaning.role,
+            Role::O | Role::Gate | Role::Up | Role::Down | Role::Fc1 | Role::Fc2
+        )
 }
 
 fn row_norms(matrix: &dyn RowSource, monitor: &dyn Monitor) -> Result<Vec<f64>> {
@@ -103,13 +147,18 @@ fn row_norms(matrix: &dyn RowSource, monitor: &dyn Monitor) -> Result<Vec<f64>> 
         let end = (begin + together).min(matrix.rows());
         matrix.read_rows(begin..end, &mut values)?;
         let rows = values.chunks_exact(columns).take(end - begin);
-        out.extend(rows.map(|row| row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt()));
+        out.extend(rows.map(|row| {
+            row.iter()
+                .map(|v| f64::from(*v) * f64::from(*v))
+                .sum::<f64>()
+                .sqrt()
+        }));
     }
     Ok(out)
 }
 
-/// Rows in the larger half by either number. Equal numbers are taken in opposite orders on the two sides, so that they
-/// never agree by their place.
+/// Rows in the larger half by either number. Equal numbers are taken in opposite orders on the two
+/// sides, so that they never agree by their place.
 fn in_both_halves(rows: &[[f64; 2]]) -> usize {
     let mut counts = vec![0; rows.len()];
     for side in [0, 1] {
@@ -118,13 +167,17 @@ fn in_both_halves(rows: &[[f64; 2]]) -> usize {
             let by_place = if side == 0 { a.cmp(&b) } else { b.cmp(&a) };
             rows[b][side].total_cmp(&rows[a][side]).then(by_place)
         });
-        order.iter().take(rows.len() / 2).for_each(|&at| counts[at] += 1);
+        order
+            .iter()
+            .take(rows.len() / 2)
+            .for_each(|&at| counts[at] += 1);
     }
     counts.iter().filter(|&&count| count == 2).count()
 }
 
-/// Least share of rows with the base's norms, the others in random order, that the test sees with 95 % probability;
-/// `None` where it sees none. Of n rows n/4 + share·n/4 are expected in both halves, ± √n/4.
+/// Least share of rows with the base's norms, the others in random order, that the test sees with
+/// 95 % probability; `None` where it sees none. Of n rows n/4 + share·n/4 are expected in both
+/// halves, ± √n/4.
 fn share_seen(rows: usize) -> Option<f64> {
     const Z_95: f64 = 1.645;
     let n = rows as f64;
@@ -132,7 +185,9 @@ fn share_seen(rows: usize) -> Option<f64> {
         let expected = n / 4.0 * (1.0 + f64::from(*percent) / 100.0) - Z_95 * n.sqrt() / 4.0;
         expected > 0.0 && chance::overlap(expected as usize, rows / 2, rows) <= LEVEL
     };
-    (1..=100).find(seen).map(|percent| f64::from(percent) / 100.0)
+    (1..=100)
+        .find(seen)
+        .map(|percent| f64::from(percent) / 100.0)
 }
 
 #[cfg(test)]
@@ -142,7 +197,9 @@ mod tests {
 
     #[test]
     fn halves_agree_by_values_and_never_by_place() {
-        let rows: Vec<[f64; 2]> = (1..=8).map(|i| [f64::from(i), f64::from(i) * 1.01]).collect();
+        let rows: Vec<[f64; 2]> = (1..=8)
+            .map(|i| [f64::from(i), f64::from(i) * 1.01])
+            .collect();
         assert_eq!(in_both_halves(&rows), 4);
         assert_eq!(in_both_halves(&[[1.0, 1.0]; 8]), 0);
         assert_eq!(in_both_halves(&[]), 0);
@@ -162,8 +219,14 @@ mod tests {
     #[test]
     fn power_grows_with_the_rows() {
         assert_eq!(share_seen(16), None);
-        let shares: Vec<f64> = [64, 1024, 16384].iter().filter_map(|&rows| share_seen(rows)).collect();
-        assert!(shares.len() == 3 && shares.is_sorted_by(|a, b| a > b), "{shares:?}");
+        let shares: Vec<f64> = [64, 1024, 16384]
+            .iter()
+            .filter_map(|&rows| share_seen(rows))
+            .collect();
+        assert!(
+            shares.len() == 3 && shares.is_sorted_by(|a, b| a > b),
+            "{shares:?}"
+        );
         assert!(shares[1] < 0.35);
     }
 }

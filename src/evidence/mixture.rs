@@ -1,25 +1,27 @@
-//! Is a model a weighted sum of others? Least squares from inner products alone, so that no second pass over the weights
-//! is needed.
+//! Is a model a weighted sum of others? Least squares from inner products alone, so that no second
+//! pass over the weights is needed.
 //!
-//! Sums should run over class `matrix`: gains lie near 1 in every model and would pass for a common ingredient.
+//! Sums should run over class `matrix`: gains lie near 1 in every model and would pass for a common
+//! ingredient.
 
 use crate::numeric::linalg::{Dense, round6, symmetric_eigen};
 
-/// Bases whose correlation matrix has an eigenvalue below this share of 1 cannot be told apart: the sums are exact to
-/// about 1e-14, and a weight to a hundredth is what is wanted.
+/// Bases whose correlation matrix has an eigenvalue below this share of 1 cannot be told apart: the
+/// sums are exact to about 1e-14, and a weight to a hundredth is what is wanted.
 const RESOLVED: f64 = 1e-11;
 
 /// A target as a weighted sum of bases. Figures have 6 significant digits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixture {
-    /// Least-squares weight of each base. Where they are not unique, the shortest solution for bases of norm 1; 0 for a
-    /// base that is all zero.
+    /// Least-squares weight of each base. Where they are not unique, the shortest solution for
+    /// bases of norm 1; 0 for a base that is all zero.
     pub weights: Vec<f64>,
     /// ‖target − Σ weight · base‖² / ‖target‖², 0 to 1.
     pub unexplained: f64,
-    /// 1 − (squared distance to the mixture) / (squared distance to the best multiple of one base): how much the other
-    /// bases add. 1 for a merge of the bases; about 0 for a relative of one base alone, and for unrelated models; about
-    /// 1/2 for the common origin of two (see [`Triangle`]). `None` where one base explains the target wholly.
+    /// 1 − (squared distance to the mixture) / (squared distance to the best multiple of one base):
+    /// how much the other bases add. 1 for a merge of the bases; about 0 for a relative of one base
+    /// alone, and for unrelated models; about 1/2 for the common origin of two (see [`Triangle`]).
+    /// `None` where one base explains the target wholly.
     pub gain_over_single: Option<f64>,
     /// Whether the weights are unique; false where bases coincide or are mixtures of one another.
     pub identifiable: bool,
@@ -29,31 +31,47 @@ pub struct Mixture {
 const INGREDIENT: f64 = 0.05;
 
 impl Mixture {
-    /// The bases that the target is a merge of: two or more whose weights are clearly above 0 and which explain together
-    /// what none of them does alone. Empty where it is no merge of the bases.
+    /// The bases that the target is a merge of: two or more whose weights are clearly above 0 and
+    /// which explain together what none of them does alone. Empty where it is no merge of the
+    /// bases.
     ///
-    /// The common origin of n relatives is their average too, but leaves 1/n of the distance to any of them; a merge has
-    /// to leave less than half of that.
+    /// The common origin of n relatives is their average too, but leaves 1/n of the distance to any
+    /// of them; a merge has to leave less than half of that.
     pub fn ingredients(&self) -> Vec<usize> {
-        let found: Vec<usize> = (0..self.weights.len()).filter(|&i| self.weights[i] >= INGREDIENT).collect();
+        let found: Vec<usize> = (0..self.weights.len())
+            .filter(|&i| self.weights[i] >= INGREDIENT)
+            .collect();
         let left = self.gain_over_single.map_or(1.0, |gain| 1.0 - gain);
-        if found.len() >= 2 && left < 0.5 / found.len() as f64 { found } else { Vec::new() }
+        if found.len() >= 2 && left < 0.5 / found.len() as f64 {
+            found
+        } else {
+            Vec::new()
+        }
     }
 }
 
 /// Weights of the last model of `products` on the others; shape (bases + 1, bases + 1).
 ///
-/// `None` without a base, with a sum that is not finite, and where the target or all bases are zero.
+/// `None` without a base, with a sum that is not finite, and where the target or all bases are
+/// zero.
 ///
 /// # Panics
 /// When `products` is not square.
 pub fn mixture(products: &Dense) -> Option<Mixture> {
-    assert_eq!(products.rows, products.columns, "inner products of every pair");
+    assert_eq!(
+        products.rows, products.columns,
+        "inner products of every pair"
+    );
     let bases = products.rows.checked_sub(1)?;
     let target = products.row(bases);
     let energy = target[bases];
-    let norms: Vec<f64> = (0..bases).map(|i| products.row(i)[i].max(0.0).sqrt()).collect();
-    if products.values.iter().any(|v| !v.is_finite()) || energy <= 0.0 || norms.iter().all(|&n| n == 0.0) {
+    let norms: Vec<f64> = (0..bases)
+        .map(|i| products.row(i)[i].max(0.0).sqrt())
+        .collect();
+    if products.values.iter().any(|v| !v.is_finite())
+        || energy <= 0.0
+        || norms.iter().all(|&n| n == 0.0)
+    {
         return None;
     }
     let inverse = |i: usize| if norms[i] > 0.0 { 1.0 / norms[i] } else { 0.0 };
@@ -68,15 +86,34 @@ pub fn mixture(products: &Dense) -> Option<Mixture> {
     let mut weights = vec![0.0; bases];
     let mut explained = 0.0;
     let mut rank = 0;
-    for (i, &value) in eigen.values.iter().enumerate().filter(|(_, v)| **v > RESOLVED) {
-        let along: f64 = eigen.vectors.row(i).iter().zip(&towards).map(|(v, t)| v * t).sum();
-        weights.iter_mut().zip(eigen.vectors.row(i)).for_each(|(w, v)| *w += v * along / value);
+    for (i, &value) in eigen
+        .values
+        .iter()
+        .enumerate()
+        .filter(|(_, v)| **v > RESOLVED)
+    {
+        let along: f64 = eigen
+            .vectors
+            .row(i)
+            .iter()
+            .zip(&towards)
+            .map(|(v, t)| v * t)
+            .sum();
+        weights
+            .iter_mut()
+            .zip(eigen.vectors.row(i))
+            .for_each(|(w, v)| *w += v * along / value);
         explained += along * along / value;
         rank += 1;
     }
-    // Here a weight is the norm of its base's contribution: below 1e-9 of the target it is rounding.
+    // Here a weight is the norm of its base's contribution: below 1e-9 of the target it is
+    // rounding.
     for (i, weight) in weights.iter_mut().enumerate() {
-        *weight = if weight.abs() > 1e-9 * energy.sqrt() { round6(*weight * inverse(i)) } else { 0.0 };
+        *weight = if weight.abs() > 1e-9 * energy.sqrt() {
+            round6(*weight * inverse(i))
+        } else {
+            0.0
+        };
     }
 
     let residual = floored(energy - explained, energy);
@@ -92,7 +129,11 @@ pub fn mixture(products: &Dense) -> Option<Mixture> {
 
 /// A difference of sums of size `scale`, 0 where it is no larger than their rounding error.
 fn floored(difference: f64, scale: f64) -> f64 {
-    if difference > 1e-12 * scale { difference } else { 0.0 }
+    if difference > 1e-12 * scale {
+        difference
+    } else {
+        0.0
+    }
 }
 
 /// The mixture over all groups (layers, roles) together, and of each group alone.
@@ -109,23 +150,44 @@ pub struct Mixtures<K> {
 /// # Panics
 /// When the groups do not all have inner products of the same number of models.
 pub fn mixtures<K>(groups: Vec<(K, Dense)>) -> Mixtures<K> {
-    let mut sum = Dense::zeros(groups.first().map_or(0, |g| g.1.rows), groups.first().map_or(0, |g| g.1.columns));
+    let mut sum = Dense::zeros(
+        groups.first().map_or(0, |g| g.1.rows),
+        groups.first().map_or(0, |g| g.1.columns),
+    );
     for (_, products) in &groups {
-        assert_eq!((products.rows, products.columns), (sum.rows, sum.columns), "the same models in every group");
-        sum.values.iter_mut().zip(&products.values).for_each(|(s, v)| *s += v);
+        assert_eq!(
+            (products.rows, products.columns),
+            (sum.rows, sum.columns),
+            "the same models in every group"
+        );
+        sum.values
+            .iter_mut()
+            .zip(&products.values)
+            .for_each(|(s, v)| *s += v);
     }
     let overall = mixture(&sum);
-    Mixtures { overall, groups: groups.into_iter().map(|(key, products)| (key, mixture(&products))).collect() }
+    Mixtures {
+        overall,
+        groups: groups
+            .into_iter()
+            .map(|(key, products)| (key, mixture(&products)))
+            .collect(),
+    }
 }
 
-/// The base that each group of tensors (layers) was taken from, where different groups were taken from different bases:
-/// each group held against its own best base leaves less than half of what the best base for all leaves. The last model
-/// of each group's `products` is the target. `None` where one base, or none, stands behind all groups.
+/// The base that each group of tensors (layers) was taken from, where different groups were taken
+/// from different bases: each group held against its own best base leaves less than half of what
+/// the best base for all leaves. The last model of each group's `products` is the target. `None`
+/// where one base, or none, stands behind all groups.
 ///
 /// # Panics
 /// When the groups do not all have inner products of the same number of models.
 pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
-    let bases = groups.first()?.rows.checked_sub(1).filter(|bases| *bases > 1)?;
+    let bases = groups
+        .first()?
+        .rows
+        .checked_sub(1)
+        .filter(|bases| *bases > 1)?;
     let mut taken = Vec::new();
     let mut apart = 0.0;
     let mut together = vec![0.0; bases];
@@ -134,13 +196,20 @@ pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
         let energy = products.row(bases)[bases];
         let left = |base: usize| {
             let (inner, norm) = (products.row(bases)[base], products.row(base)[base]);
-            if norm > 0.0 { floored(energy - inner * inner / norm, energy) } else { energy }
+            if norm > 0.0 {
+                floored(energy - inner * inner / norm, energy)
+            } else {
+                energy
+            }
         };
         let all: Vec<f64> = (0..bases).map(left).collect();
         let best = (0..bases).min_by(|&a, &b| all[a].total_cmp(&all[b]))?;
         taken.push(best);
         apart += all[best];
-        together.iter_mut().zip(&all).for_each(|(sum, left)| *sum += left);
+        together
+            .iter_mut()
+            .zip(&all)
+            .for_each(|(sum, left)| *sum += left);
     }
     let one = together.into_iter().fold(f64::INFINITY, f64::min);
     let differ = taken.iter().any(|base| *base != taken[0]);
@@ -149,10 +218,11 @@ pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
 
 /// Distances and angles of three models, figures of 6 digits.
 ///
-/// How three models stand to each other shows in the angles, whose changes are as good as orthogonal when they were made
-/// apart from one another: 180° at a merge of the other two; arccos(−1/(n − 1)) at an average of n models of which they
-/// are two (120° for three, 109° for four); 90° at the common origin of the other two; 60° everywhere among siblings of
-/// an origin that is not there, and among unrelated models. No angle tells which was first.
+/// How three models stand to each other shows in the angles, whose changes are as good as
+/// orthogonal when they were made apart from one another: 180° at a merge of the other two;
+/// arccos(−1/(n − 1)) at an average of n models of which they are two (120° for three, 109° for
+/// four); 90° at the common origin of the other two; 60° everywhere among siblings of an origin
+/// that is not there, and among unrelated models. No angle tells which was first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Triangle {
     /// Lengths of the sides opposite to each model, as shares of the target's norm.
@@ -174,14 +244,18 @@ pub fn triangle(products: &Dense, models: [usize; 3]) -> Option<Triangle> {
         return None;
     }
     let scale = inner(0, 0).max(inner(1, 1)).max(unit);
-    let squared = |i: usize, j: usize| floored(inner(i, i) + inner(j, j) - 2.0 * inner(i, j), scale);
+    let squared =
+        |i: usize, j: usize| floored(inner(i, i) + inner(j, j) - 2.0 * inner(i, j), scale);
     let squares = [squared(1, 2), squared(0, 2), squared(0, 1)];
     let angle = |at: usize| {
         let (left, right) = (squares[(at + 1) % 3], squares[(at + 2) % 3]);
         let cosine = (left + right - squares[at]) / (2.0 * (left * right).sqrt());
         (left > 0.0 && right > 0.0).then(|| round6(cosine.clamp(-1.0, 1.0).acos().to_degrees()))
     };
-    Some(Triangle { opposite: squares.map(|s| round6((s / unit).sqrt())), angles: [angle(0), angle(1), angle(2)] })
+    Some(Triangle {
+        opposite: squares.map(|s| round6((s / unit).sqrt())),
+        angles: [angle(0), angle(1), angle(2)],
+    })
 }
 
 #[cfg(test)]
@@ -200,12 +274,18 @@ mod tests {
     }
 
     fn sum(terms: &[(f64, &[f64])]) -> Vec<f64> {
-        (0..LENGTH).map(|i| terms.iter().map(|(w, v)| w * v[i]).sum()).collect()
+        (0..LENGTH)
+            .map(|i| terms.iter().map(|(w, v)| w * v[i]).sum())
+            .collect()
     }
 
     /// Inner products of models, the target last.
     fn products(models: &[&[f64]]) -> Dense {
-        let rows = Dense { rows: models.len(), columns: LENGTH, values: models.concat() };
+        let rows = Dense {
+            rows: models.len(),
+            columns: LENGTH,
+            values: models.concat(),
+        };
         rows.times_transposed(&rows)
     }
 
@@ -219,13 +299,20 @@ mod tests {
         for (weight, truth) in found.weights.iter().zip([0.3, 0.7, 0.0]) {
             assert!((weight - truth).abs() < 0.01, "{found:?}");
         }
-        assert!(found.unexplained < 2e-6 && found.gain_over_single.unwrap() > 0.99 && found.identifiable);
+        assert!(
+            found.unexplained < 2e-6
+                && found.gain_over_single.unwrap() > 0.99
+                && found.identifiable
+        );
     }
 
     #[test]
     fn unrelated_bases_explain_next_to_nothing() {
         let found = mixture(&products(&[&random(1), &random(2), &random(3)])).unwrap();
-        assert!(found.unexplained > 0.99 && found.weights.iter().all(|w| w.abs() < 0.06), "{found:?}");
+        assert!(
+            found.unexplained > 0.99 && found.weights.iter().all(|w| w.abs() < 0.06),
+            "{found:?}"
+        );
         assert!(found.gain_over_single.unwrap() < 0.01, "{found:?}");
     }
 
@@ -235,11 +322,25 @@ mod tests {
         let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
         let (a, b, c) = (tuned(2), tuned(3), tuned(4));
         let relative = mixture(&products(&[&origin, &a, &b])).unwrap();
-        assert!(relative.gain_over_single.unwrap() < 0.02 && relative.weights[0] > 0.95, "{relative:?}");
+        assert!(
+            relative.gain_over_single.unwrap() < 0.02 && relative.weights[0] > 0.95,
+            "{relative:?}"
+        );
         let ancestor = mixture(&products(&[&a, &b, &origin])).unwrap();
-        assert!((ancestor.gain_over_single.unwrap() - 0.5).abs() < 0.05, "{ancestor:?}");
+        assert!(
+            (ancestor.gain_over_single.unwrap() - 0.5).abs() < 0.05,
+            "{ancestor:?}"
+        );
         let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
-        assert!((mixture(&products(&[&a, &b, &of_three])).unwrap().gain_over_single.unwrap() - 0.75).abs() < 0.05);
+        assert!(
+            (mixture(&products(&[&a, &b, &of_three]))
+                .unwrap()
+                .gain_over_single
+                .unwrap()
+                - 0.75)
+                .abs()
+                < 0.05
+        );
     }
 
     #[test]
@@ -250,7 +351,10 @@ mod tests {
         let of = |models: &[&[f64]]| mixture(&products(models)).unwrap().ingredients();
         let merge = sum(&[(0.3, &a), (0.7, &b), (0.001, &random(5))]);
         assert_eq!(of(&[&c, &a, &b, &merge]), [1, 2]);
-        assert_eq!(of(&[&a, &b, &c, &sum(&[(0.4, &a), (0.3, &b), (0.3, &c)])]), [0, 1, 2]);
+        assert_eq!(
+            of(&[&a, &b, &c, &sum(&[(0.4, &a), (0.3, &b), (0.3, &c)])]),
+            [0, 1, 2]
+        );
         for target in [&origin, &c, &random(9), &a] {
             assert!(of(&[&a, &b, target]).is_empty());
         }
@@ -274,7 +378,10 @@ mod tests {
     fn a_copy_has_weight_one_and_no_gain() {
         let a = random(1);
         let found = mixture(&products(&[&a, &random(2), &a])).unwrap();
-        assert_eq!((found.weights, found.unexplained, found.gain_over_single), (vec![1.0, 0.0], 0.0, None));
+        assert_eq!(
+            (found.weights, found.unexplained, found.gain_over_single),
+            (vec![1.0, 0.0], 0.0, None)
+        );
     }
 
     #[test]
@@ -296,7 +403,10 @@ mod tests {
         assert_eq!(found.groups[0].1.as_ref().unwrap().weights, [1.0, 0.0]);
         assert_eq!(found.groups[1].1.as_ref().unwrap().weights, [0.0, 1.0]);
         let overall = found.overall.unwrap();
-        assert!(overall.weights.iter().all(|w| (w - 0.5).abs() < 0.05) && overall.unexplained > 0.4, "{overall:?}");
+        assert!(
+            overall.weights.iter().all(|w| (w - 0.5).abs() < 0.05) && overall.unexplained > 0.4,
+            "{overall:?}"
+        );
         assert!(mixtures::<u32>(Vec::new()).overall.is_none());
     }
 
@@ -304,14 +414,26 @@ mod tests {
     fn layers_of_several_bases_are_told_from_every_other_kinship() {
         let origin: Vec<Vec<f64>> = (10..14).map(random).collect();
         let tuned = |seed: u64| -> Vec<Vec<f64>> {
-            (0..4).map(|layer| sum(&[(1.0, &origin[layer]), (0.1, &random(20 * seed + layer as u64))])).collect()
+            (0..4)
+                .map(|layer| {
+                    sum(&[
+                        (1.0, &origin[layer]),
+                        (0.1, &random(20 * seed + layer as u64)),
+                    ])
+                })
+                .collect()
         };
         let (a, b, c) = (tuned(2), tuned(3), tuned(4));
         let of = |target: &[Vec<f64>]| {
-            let layers: Vec<Dense> = (0..4).map(|l| products(&[&a[l], &b[l], &target[l]])).collect();
+            let layers: Vec<Dense> = (0..4)
+                .map(|l| products(&[&a[l], &b[l], &target[l]]))
+                .collect();
             sources(&layers)
         };
-        assert_eq!(of(&[a[0].clone(), b[1].clone(), b[2].clone(), a[3].clone()]), Some(vec![0, 1, 1, 0]));
+        assert_eq!(
+            of(&[a[0].clone(), b[1].clone(), b[2].clone(), a[3].clone()]),
+            Some(vec![0, 1, 1, 0])
+        );
         let half: Vec<Vec<f64>> = (0..4).map(|l| sum(&[(0.5, &a[l]), (0.5, &b[l])])).collect();
         let unrelated: Vec<Vec<f64>> = (90..94).map(random).collect();
         for target in [&a, &c, &origin, &half, &unrelated] {
@@ -326,13 +448,21 @@ mod tests {
         let origin = random(1);
         let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
         let (a, b, c) = (tuned(2), tuned(3), tuned(4));
-        let at_target = |target: &[f64]| triangle(&products(&[&a, &b, target]), [0, 1, 2]).unwrap().angles[2].unwrap();
+        let at_target = |target: &[f64]| {
+            triangle(&products(&[&a, &b, target]), [0, 1, 2])
+                .unwrap()
+                .angles[2]
+                .unwrap()
+        };
         assert!((at_target(&sum(&[(0.5, &a), (0.5, &b)])) - 180.0).abs() < 0.1);
         let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
         assert!((at_target(&of_three) - 120.0).abs() < 3.0);
         assert!((at_target(&origin) - 90.0).abs() < 3.0);
         assert!((at_target(&c) - 60.0).abs() < 3.0);
-        assert!((at_target(&random(9)) - 5.7).abs() < 1.0, "two relatives seen from far away");
+        assert!(
+            (at_target(&random(9)) - 5.7).abs() < 1.0,
+            "two relatives seen from far away"
+        );
         let same = triangle(&products(&[&a, &a, &b]), [0, 1, 2]).unwrap();
         assert_eq!((same.angles[0], same.opposite[2]), (None, 0.0));
     }

@@ -1,9 +1,9 @@
-//! Are two models the same values up to the precision of their number formats? (methods.md, section 6: "Noise floor of
-//! an encoding")
+//! Are two models the same values up to the precision of their number formats? (methods.md, section
+//! 6: "Noise floor of an encoding")
 //!
-//! Size of the change alone tells nothing: rounding to 4 bits moves weights more than a light fine-tune does. What tells
-//! is whether each element moved by no more than its own grid allows. Every informative tensor, norms included, must
-//! pass; the first that does not ends the search.
+//! Size of the change alone tells nothing: rounding to 4 bits moves weights more than a light
+//! fine-tune does. What tells is whether each element moved by no more than its own grid allows.
+//! Every informative tensor, norms included, must pass; the first that does not ends the search.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,14 +27,15 @@ use super::finding::{Family, Finding, Supports};
 const LEAST_COSINE: f64 = 0.75;
 /// Elements of a chunk.
 const CHUNK: usize = 1 << 17;
-/// Programs round products of codes and scales in formats of their own; nothing that matters is smaller than this share
-/// of a step.
+/// Programs round products of codes and scales in formats of their own; nothing that matters is
+/// smaller than this share of a step.
 const STEP_SLACK: f64 = 1e-3;
 /// A hidden change below this many percent is not worth telling.
 const LEAST_TOLD_PERCENT: f64 = 0.1;
 /// Half steps that a value at the end of a grid may be away from what was clipped to it.
 const CLIPPED_REACH: f64 = 4.0;
-/// The same as [`STEP_SLACK`] for dequantised values, as a share of the value: a few units in the last place of f32.
+/// The same as [`STEP_SLACK`] for dequantised values, as a share of the value: a few units in the
+/// last place of f32.
 const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
 
 /// What the search found.
@@ -46,7 +47,8 @@ pub struct NoiseFloor {
     pub calibrated: bool,
     /// Tensors that were judged.
     pub tensors: usize,
-    /// Least share of a tensor's elements within s, the mean of the two steps; of the tensors that were read.
+    /// Least share of a tensor's elements within s, the mean of the two steps; of the tensors that
+    /// were read.
     pub least_within: f64,
     /// Largest change of a tensor, relative to its size, that would have passed as well.
     pub hidden_change: f64,
@@ -58,8 +60,8 @@ pub struct NoiseFloor {
     pub beyond: Option<String>,
 }
 
-/// Judges the pairs; `None` where a tensor lacks its counterpart or is too unlike for any encoding. Runs on the current
-/// rayon pool.
+/// Judges the pairs; `None` where a tensor lacks its counterpart or is too unlike for any encoding.
+/// Runs on the current rayon pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -70,8 +72,14 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Option<NoiseFloor>> {
     let mut padded = 0;
-    for (model, left) in models.into_iter().zip([&alignment.base_left, &alignment.target_left]) {
-        for unmatched in left.iter().filter(|unmatched| unmatched.why != Why::Filtered) {
+    for (model, left) in models
+        .into_iter()
+        .zip([&alignment.base_left, &alignment.target_left])
+    {
+        for unmatched in left
+            .iter()
+            .filter(|unmatched| unmatched.why != Why::Filtered)
+        {
             if !says_nothing(model, &unmatched.tensor, left)? {
                 return Ok(None);
             }
@@ -80,16 +88,31 @@ pub fn run(
     }
     // A gain that carries a factor changes no function; the matrices that carry it too are judged.
     let carrier = |pair: &Pair| alignment.rescaled.gains.contains(&pair.target.name);
-    let judged = alignment.pairs.iter().zip(records).filter(|(pair, record)| counts(pair, record) && !carrier(pair));
+    let judged = alignment
+        .pairs
+        .iter()
+        .zip(records)
+        .filter(|(pair, record)| counts(pair, record) && !carrier(pair));
     let mut judged: Vec<(&Pair, &Record)> = judged.collect();
-    let like = |record: &Record| record.figures().cosine.is_none_or(|cosine| cosine > LEAST_COSINE);
-    let tried = !judged.is_empty() && judged.iter().all(|(_, record)| record.unreadable.is_none() && like(record));
+    let like = |record: &Record| {
+        record
+            .figures()
+            .cosine
+            .is_none_or(|cosine| cosine > LEAST_COSINE)
+    };
+    let tried = !judged.is_empty()
+        && judged
+            .iter()
+            .all(|(_, record)| record.unreadable.is_none() && like(record));
     if !tried {
         return Ok(None);
     }
     // What needs no reading first, then the small ones: a fine-tune shows in the norms.
     judged.sort_by_cached_key(|(pair, record)| {
-        (!record.identical && formats(models, pair).is_some(), pair.target.elements())
+        (
+            !record.identical && formats(models, pair).is_some(),
+            pair.target.elements(),
+        )
     });
     let mut out = NoiseFloor {
         passed: true,
@@ -101,7 +124,10 @@ pub fn run(
         padded,
         beyond: None,
     };
-    monitor.begin("noise floor", judged.iter().map(|(pair, _)| pair.target.elements()).sum());
+    monitor.begin(
+        "noise floor",
+        judged.iter().map(|(pair, _)| pair.target.elements()).sum(),
+    );
     for (pair, record) in judged {
         let verdict = judge(models, pair, record, monitor)?;
         out.calibrated |= verdict.calibrated;
@@ -133,17 +159,23 @@ impl NoiseFloor {
         let share = 100.0 * self.least_within;
         let hidden = match 100.0 * self.hidden_change {
             percent if percent >= LEAST_TOLD_PERCENT => {
-                format!("; in the coarsest of them a change of {percent:.1} % of its size would not show")
+                format!(
+                    "; in the coarsest of them a change of {percent:.1} % of its size would not show"
+                )
             }
             _ => String::new(),
         };
         let rescaled = match self.rescaled {
             0 => String::new(),
-            count => format!("; {count} of them in the other side's scale of channels, which changes no function"),
+            count => format!(
+                "; {count} of them in the other side's scale of channels, which changes no function"
+            ),
         };
         let padded = match self.padded {
             0 => String::new(),
-            count => format!("; the rows that {count} of their tables of tokens have on one side alone are padding"),
+            count => format!(
+                "; the rows that {count} of their tables of tokens have on one side alone are padding"
+            ),
         };
         match (&self.beyond, self.calibrated) {
             (Some(name), _) => format!(
@@ -167,9 +199,9 @@ impl NoiseFloor {
 /// Longest vector that is read to see whether it says anything.
 const LONGEST_VECTOR: u64 = 1 << 20;
 
-/// Whether a tensor without a counterpart says nothing: a buffer, a vector whose elements are all equal (the zero biases
-/// that converters add), a second copy of a vector of the same block (the two biases of BERT's head) that is not itself
-/// `left`, or the padding of a vocabulary.
+/// Whether a tensor without a counterpart says nothing: a buffer, a vector whose elements are all
+/// equal (the zero biases that converters add), a second copy of a vector of the same block (the
+/// two biases of BERT's head) that is not itself `left`, or the padding of a vocabulary.
 fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<bool> {
     if tensor.meaning.class == Class::Uninformative {
         return Ok(true);
@@ -177,7 +209,10 @@ fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<b
     if tensor.is_cut_by_token() && tensor.shape.len() == 2 {
         return is_padding(model, tensor);
     }
-    if tensor.shape.len() != 1 || tensor.elements() > LONGEST_VECTOR || model.unreadable(tensor).is_some() {
+    if tensor.shape.len() != 1
+        || tensor.elements() > LONGEST_VECTOR
+        || model.unreadable(tensor).is_some()
+    {
         return Ok(false);
     }
     let values = vector(model, tensor)?;
@@ -188,7 +223,9 @@ fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<b
         (other.meaning.block, other.meaning.role, &other.shape)
             == (tensor.meaning.block, tensor.meaning.role, &tensor.shape)
             && (other.dtype, other.meaning.component) == (tensor.dtype, tensor.meaning.component)
-            && left.iter().all(|unmatched| unmatched.tensor.name != other.name)
+            && left
+                .iter()
+                .all(|unmatched| unmatched.tensor.name != other.name)
             && model.unreadable(other).is_none()
     };
     for other in model.logicals.iter().filter(is_second) {
@@ -199,7 +236,8 @@ fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<b
     Ok(false)
 }
 
-/// Whether rows of a table of tokens are what pads it: all zero, or several copies of one row (formats.md, section 2).
+/// Whether rows of a table of tokens are what pads it: all zero, or several copies of one row
+/// (formats.md, section 2).
 fn is_padding(model: &Model, tensor: &Logical) -> Result<bool> {
     if model.unreadable(tensor).is_some() {
         return Ok(false);
@@ -241,16 +279,34 @@ struct Judged {
     hidden_change: f64,
 }
 
-fn judge(models: [&Model; 2], pair: &Pair, record: &Record, monitor: &dyn Monitor) -> Result<Judged> {
+fn judge(
+    models: [&Model; 2],
+    pair: &Pair,
+    record: &Record,
+    monitor: &dyn Monitor,
+) -> Result<Judged> {
     let calibrated = models[0].is_calibrated(&pair.base) || models[1].is_calibrated(&pair.target);
     if record.identical {
-        return Ok(Judged { passed: true, calibrated, within: 1.0, hidden_change: 0.0 });
+        return Ok(Judged {
+            passed: true,
+            calibrated,
+            within: 1.0,
+            hidden_change: 0.0,
+        });
     }
-    // Block formats of ggml weigh the elements to choose scales; their codes are the nearest ones all the same.
+    // Block formats of ggml weigh the elements to choose scales; their codes are the nearest ones
+    // all the same.
     let sides = [(models[0], &pair.base), (models[1], &pair.target)];
-    let feeds_back = sides.iter().any(|(model, side)| model.is_calibrated(side) && side.dtype.kind() != Kind::Block);
+    let feeds_back = sides
+        .iter()
+        .any(|(model, side)| model.is_calibrated(side) && side.dtype.kind() != Kind::Block);
     let Some(formats) = formats(models, pair) else {
-        return Ok(Judged { passed: false, calibrated, within: 0.0, hidden_change: 0.0 });
+        return Ok(Judged {
+            passed: false,
+            calibrated,
+            within: 0.0,
+            hidden_change: 0.0,
+        });
     };
     let tally = tally(models, pair, formats, monitor)?;
     let passed = match formats {
@@ -263,7 +319,12 @@ fn judge(models: [&Model; 2], pair: &Pair, record: &Record, monitor: &dyn Monito
         Formats::One => 0.0,
         Formats::Two => tally.hidden_change(calibrated),
     };
-    Ok(Judged { passed, calibrated, within: tally.within as f64 / tally.n.max(1) as f64, hidden_change })
+    Ok(Judged {
+        passed,
+        calibrated,
+        within: tally.within as f64 / tally.n.max(1) as f64,
+        hidden_change,
+    })
 }
 
 /// Number formats of the two sides.
@@ -282,13 +343,19 @@ fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
     match (base.source.origin, target.source.origin) {
         // Blocks along one axis and blocks along the other are two grids.
         (Origin::Tensor(_), Origin::Tensor(_))
-            if base.dtype.kind() == Kind::Block && base.source.transposed != target.source.transposed =>
+            if base.dtype.kind() == Kind::Block
+                && base.source.transposed != target.source.transposed =>
         {
             Some(Formats::Two)
         }
-        (Origin::Tensor(_), Origin::Tensor(_)) if base.dtype == target.dtype && plain(base) && plain(target) => {
-            let as_stored = |l: &Logical| l.whole_tensor().is_some() && l.source.rows == RowOrder::All;
-            let as_it_lies = as_stored(base) && as_stored(target) && base.source.transposed == target.source.transposed;
+        (Origin::Tensor(_), Origin::Tensor(_))
+            if base.dtype == target.dtype && plain(base) && plain(target) =>
+        {
+            let as_stored =
+                |l: &Logical| l.whole_tensor().is_some() && l.source.rows == RowOrder::All;
+            let as_it_lies = as_stored(base)
+                && as_stored(target)
+                && base.source.transposed == target.source.transposed;
             if as_it_lies { None } else { Some(Formats::One) }
         }
         (Origin::Quantised(a), Origin::Quantised(b)) if !base.is_rescaled() => {
@@ -296,11 +363,20 @@ fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
                 let matrix = model.quantised.matrices.get(at)?;
                 let tensors = &model.checkpoint().tensors;
                 let shape = |(member, at): (&&'static str, &usize)| {
-                    tensors.get(*at).map(|tensor| (*member, tensor.dtype, tensor.shape.clone()))
+                    tensors
+                        .get(*at)
+                        .map(|tensor| (*member, tensor.dtype, tensor.shape.clone()))
                 };
-                Some((matrix.scheme.clone(), matrix.members.iter().map(shape).collect::<Vec<_>>()))
+                Some((
+                    matrix.scheme.clone(),
+                    matrix.members.iter().map(shape).collect::<Vec<_>>(),
+                ))
             };
-            if layout(models[0], a) == layout(models[1], b) { Some(Formats::One) } else { Some(Formats::Two) }
+            if layout(models[0], a) == layout(models[1], b) {
+                Some(Formats::One)
+            } else {
+                Some(Formats::Two)
+            }
         }
         _ => Some(Formats::Two),
     }
@@ -347,50 +423,74 @@ impl Tally {
         (self.n - within) as f64 <= allowed * self.n as f64
     }
 
-    /// Round to nearest. Block formats without codes of their own for the ends of their grids (GGUF) leave a few clipped
-    /// elements.
+    /// Round to nearest. Block formats without codes of their own for the ends of their grids
+    /// (GGUF) leave a few clipped elements.
     fn is_rounding(&self) -> bool {
         self.all_but(self.within, 0.01) && self.all_but(self.within_two, 1e-4)
     }
 
-    /// A calibrated quantiser rounds some elements the other way, to pay for the errors of others. A uniform error
-    /// between −s and s has the mean square s²/3; GPTQ on strongly correlated inputs in activation order reaches 1.6
-    /// times its root, with 0.5 % of the elements beyond 4s and 0.01 % beyond 8s.
+    /// A calibrated quantiser rounds some elements the other way, to pay for the errors of others.
+    /// A uniform error between −s and s has the mean square s²/3; GPTQ on strongly correlated
+    /// inputs in activation order reaches 1.6 times its root, with 0.5 % of the elements beyond 4s
+    /// and 0.01 % beyond 8s.
     fn is_calibrated_rounding(&self) -> bool {
         self.squares <= 4.0 * self.steps / 3.0
             && self.all_but(self.within_four, 0.01)
             && self.all_but(self.within_eight, 1e-3)
     }
 
-    /// Root mean square of a change, relative to that of the values, that rounding would hide. A normal change of standard
-    /// deviation d carries the share 0.4·d/s of uniform errors over s, and 1 % may be there; a calibrated rounding may
-    /// grow up to the limit of its mean square.
+    /// Root mean square of a change, relative to that of the values, that rounding would hide. A
+    /// normal change of standard deviation d carries the share 0.4·d/s of uniform errors over s,
+    /// and 1 % may be there; a calibrated rounding may grow up to the limit of its mean square.
     fn hidden_change(&self, calibrated: bool) -> f64 {
-        let square =
-            if calibrated { 4.0 * self.steps / 3.0 - self.squares } else { self.steps * (0.01f64 / 0.4).powi(2) };
-        if self.size > 0.0 { (square.max(0.0) / self.size).sqrt() } else { 0.0 }
+        let square = if calibrated {
+            4.0 * self.steps / 3.0 - self.squares
+        } else {
+            self.steps * (0.01f64 / 0.4).powi(2)
+        };
+        if self.size > 0.0 {
+            (square.max(0.0) / self.size).sqrt()
+        } else {
+            0.0
+        }
     }
 
-    /// Rounding to nearest on scales that a search chose, which clips more: up to 1.5 % of the elements in every format of
-    /// ggml, where a change of 1 % of the deviation puts 5 to 11 % outside in Q4_K to Q6_K.
+    /// Rounding to nearest on scales that a search chose, which clips more: up to 1.5 % of the
+    /// elements in every format of ggml, where a change of 1 % of the deviation puts 5 to 11 %
+    /// outside in Q4_K to Q6_K.
     fn is_searched_rounding(&self) -> bool {
         self.all_but(self.within, 0.04) && self.is_calibrated_rounding()
     }
 
     /// Adds elements (a, step of a) and (b, step of b).
     fn of([a, b]: [&[f32]; 2], [step_a, step_b]: [&[f32]; 2], value_slack: f64) -> Self {
-        let mut out = Self { n: a.len() as u64, ..Self::default() };
+        let mut out = Self {
+            n: a.len() as u64,
+            ..Self::default()
+        };
         for i in 0..a.len() {
             let (a, b) = (f64::from(a[i]), f64::from(b[i]));
             if a == b || a.is_nan() && b.is_nan() {
                 out.equal += 1;
             }
-            // A value at the end of a grid stands for what lies up to two steps beyond it: MLX fits its grid to nought,
-            // the MX formats take the power of two below the largest element.
-            let reach = if step_a[i] < 0.0 || step_b[i] < 0.0 { CLIPPED_REACH } else { 1.0 };
+            // A value at the end of a grid stands for what lies up to two steps beyond it: MLX fits
+            // its grid to nought, the MX formats take the power of two below the largest element.
+            let reach = if step_a[i] < 0.0 || step_b[i] < 0.0 {
+                CLIPPED_REACH
+            } else {
+                1.0
+            };
             let s = (f64::from(step_a[i].abs()) + f64::from(step_b[i].abs())) / 2.0;
-            let apart = if a == b || a.is_nan() && b.is_nan() { 0.0 } else { (a - b).abs() };
-            let limit = if s.is_finite() { s * (1.0 + STEP_SLACK) + value_slack * a.abs().max(b.abs()) } else { 0.0 };
+            let apart = if a == b || a.is_nan() && b.is_nan() {
+                0.0
+            } else {
+                (a - b).abs()
+            };
+            let limit = if s.is_finite() {
+                s * (1.0 + STEP_SLACK) + value_slack * a.abs().max(b.abs())
+            } else {
+                0.0
+            };
             out.within += u64::from(apart <= reach * limit);
             out.within_two += u64::from(apart <= 2f64.max(reach) * limit);
             out.within_four += u64::from(apart <= 4.0 * limit);
@@ -403,13 +503,21 @@ impl Tally {
     }
 }
 
-fn tally(models: [&Model; 2], pair: &Pair, formats: Formats, monitor: &dyn Monitor) -> Result<Tally> {
+fn tally(
+    models: [&Model; 2],
+    pair: &Pair,
+    formats: Formats,
+    monitor: &dyn Monitor,
+) -> Result<Tally> {
     let views = [models[0].view(&pair.base)?, models[1].view(&pair.target)?];
     let (rows, columns) = (views[0].rows(), views[0].columns());
     let quantised = pair.base.is_quantised() || pair.target.is_quantised();
     let value_slack = if quantised { VALUE_SLACK } else { 0.0 };
     let step = (CHUNK / columns.max(1)).max(1);
-    let chunks: Vec<Range<usize>> = (0..rows).step_by(step).map(|at| at..(at + step).min(rows)).collect();
+    let chunks: Vec<Range<usize>> = (0..rows)
+        .step_by(step)
+        .map(|at| at..(at + step).min(rows))
+        .collect();
     let chunk = |rows: &Range<usize>| -> Result<Tally> {
         monitor.check()?;
         let count = rows.len() * columns;
@@ -439,7 +547,10 @@ mod tests {
     fn tally(count: usize, quantise: impl Fn(f64, &mut Draws) -> f64) -> Tally {
         let mut draws = Draws::new(7, "noise floor");
         let a: Vec<f32> = (0..count).map(|_| (20.0 * draws.normal()) as f32).collect();
-        let b: Vec<f32> = a.iter().map(|&a| quantise(f64::from(a), &mut draws) as f32).collect();
+        let b: Vec<f32> = a
+            .iter()
+            .map(|&a| quantise(f64::from(a), &mut draws) as f32)
+            .collect();
         Tally::of([&a, &b], [&vec![0.0; count], &vec![1.0; count]], 0.0)
     }
 
@@ -455,22 +566,44 @@ mod tests {
     #[test]
     fn a_change_that_rounding_hides_passes_and_one_of_twice_its_size_does_not() {
         let hidden = 20.0 * tally(100_000, |a, _| a.round()).hidden_change(false);
-        let changed = |size: f64| tally(100_000, move |a, draws| (a + size * draws.normal()).round());
-        assert!(changed(0.8 * hidden).is_rounding() && !changed(2.0 * hidden).is_rounding(), "{hidden}");
+        let changed =
+            |size: f64| tally(100_000, move |a, draws| (a + size * draws.normal()).round());
+        assert!(
+            changed(0.8 * hidden).is_rounding() && !changed(2.0 * hidden).is_rounding(),
+            "{hidden}"
+        );
         let calibrated = 20.0 * tally(100_000, |a, _| a.round()).hidden_change(true);
-        assert!(changed(0.9 * calibrated).is_calibrated_rounding(), "{calibrated}");
-        assert!(!changed(1.2 * calibrated).is_calibrated_rounding(), "{calibrated}");
+        assert!(
+            changed(0.9 * calibrated).is_calibrated_rounding(),
+            "{calibrated}"
+        );
+        assert!(
+            !changed(1.2 * calibrated).is_calibrated_rounding(),
+            "{calibrated}"
+        );
     }
 
     #[test]
     fn what_was_clipped_to_the_end_of_a_grid_is_told_from_what_was_changed() {
         // Codes -8 to 7 of step 1, values up to 8.5.
         let mut draws = Draws::new(7, "clipped");
-        let a: Vec<f32> = (0..100_000).map(|_| (17.0 * draws.unit() - 8.5) as f32).collect();
+        let a: Vec<f32> = (0..100_000)
+            .map(|_| (17.0 * draws.unit() - 8.5) as f32)
+            .collect();
         let clipped = |change: f32| {
             let mut draws = Draws::new(8, "change");
-            let b: Vec<f32> = a.iter().map(|a| (a + change * draws.normal() as f32).round().clamp(-8.0, 7.0)).collect();
-            let steps: Vec<f32> = b.iter().map(|&b| if b == -8.0 || b == 7.0 { -1.0 } else { 1.0 }).collect();
+            let b: Vec<f32> = a
+                .iter()
+                .map(|a| {
+                    (a + change * draws.normal() as f32)
+                        .round()
+                        .clamp(-8.0, 7.0)
+                })
+                .collect();
+            let steps: Vec<f32> = b
+                .iter()
+                .map(|&b| if b == -8.0 || b == 7.0 { -1.0 } else { 1.0 })
+                .collect();
             Tally::of([&a, &b], [&vec![0.0; a.len()], &steps], 0.0)
         };
         assert!(clipped(0.0).is_rounding(), "{:?}", clipped(0.0));
@@ -481,22 +614,37 @@ mod tests {
     fn a_calibrated_rounding_goes_the_other_way_now_and_then() {
         // Real GPTQ: 25 % over half a step, 2.6 % over one.
         let calibrated = tally(100_000, |a, draws| (a + 0.4 * draws.normal()).round());
-        assert!(!calibrated.is_rounding() && calibrated.is_calibrated_rounding(), "{calibrated:?}");
+        assert!(
+            !calibrated.is_rounding() && calibrated.is_calibrated_rounding(),
+            "{calibrated:?}"
+        );
         let tuned = tally(100_000, |a, draws| (a + draws.normal()).round());
         assert!(!tuned.is_calibrated_rounding(), "{tuned:?}");
     }
 
     #[test]
     fn scales_of_a_search_clip_but_round_to_nearest() {
-        let clipped = tally(100_000, |a, draws| a.round() + f64::from(u8::from(draws.normal() > 2.2)));
-        assert!(!clipped.is_rounding() && clipped.is_searched_rounding(), "{clipped:?}");
+        let clipped = tally(100_000, |a, draws| {
+            a.round() + f64::from(u8::from(draws.normal() > 2.2))
+        });
+        assert!(
+            !clipped.is_rounding() && clipped.is_searched_rounding(),
+            "{clipped:?}"
+        );
         let tuned = tally(100_000, |a, draws| (a + 0.2 * draws.normal()).round());
-        assert!(!tuned.is_searched_rounding() && tuned.is_calibrated_rounding(), "{tuned:?}");
+        assert!(
+            !tuned.is_searched_rounding() && tuned.is_calibrated_rounding(),
+            "{tuned:?}"
+        );
     }
 
     #[test]
     fn a_value_that_is_not_finite_must_be_so_on_both_sides() {
-        let nan = Tally::of([&[f32::NAN, 1.0], &[f32::NAN, f32::NAN]], [&[f32::NAN, 1.0], &[f32::NAN, 1.0]], 0.0);
+        let nan = Tally::of(
+            [&[f32::NAN, 1.0], &[f32::NAN, f32::NAN]],
+            [&[f32::NAN, 1.0], &[f32::NAN, 1.0]],
+            0.0,
+        );
         assert_eq!((nan.equal, nan.within), (1, 1));
     }
 }

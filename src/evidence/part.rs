@@ -56,7 +56,8 @@ pub struct PartKey {
 pub struct PartTest {
     /// Bound on the probability, base 10.
     pub log10_p: f64,
-    /// Least share of its units whose reuse the test sees with 95 % probability; `None` where no share is seen.
+    /// Least share of its units whose reuse the test sees with 95 % probability; `None` where no
+    /// share is seen.
     pub share_seen_95: Option<f64>,
 }
 

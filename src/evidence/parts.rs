@@ -18,17 +18,20 @@ pub fn part_of(logical: &Logical) -> Option<PartKey> {
         return None;
     }
     let in_layer = m.layer.is_some() && m.block != Some(Block::Mtp);
-    let kind =
-        match m.role {
-            Role::Q | Role::K | Role::V | Role::O | Role::Qkv if in_layer => Kind::Attention,
-            Role::QA | Role::QB | Role::KvA | Role::KvB if in_layer => Kind::Attention,
-            Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2 if in_layer => {
-                if m.expert.is_some() { Kind::Experts } else { Kind::Ffn }
+    let kind = match m.role {
+        Role::Q | Role::K | Role::V | Role::O | Role::Qkv if in_layer => Kind::Attention,
+        Role::QA | Role::QB | Role::KvA | Role::KvB if in_layer => Kind::Attention,
+        Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2 if in_layer => {
+            if m.expert.is_some() {
+                Kind::Experts
+            } else {
+                Kind::Ffn
             }
-            Role::Embed if m.block != Some(Block::Mtp) => Kind::Embedding,
-            Role::LmHead if m.block != Some(Block::Mtp) => Kind::Head,
-            _ => Kind::Other,
-        };
+        }
+        Role::Embed if m.block != Some(Block::Mtp) => Kind::Embedding,
+        Role::LmHead if m.block != Some(Block::Mtp) => Kind::Head,
+        _ => Kind::Other,
+    };
     let whole = matches!(kind, Kind::Attention | Kind::Ffn | Kind::Experts);
     Some(PartKey {
         component: m.component,
@@ -40,12 +43,20 @@ pub fn part_of(logical: &Logical) -> Option<PartKey> {
     })
 }
 
-/// The parts that a tensor belongs to, each with its elements: one, the experts of a stack, or none.
+/// The parts that a tensor belongs to, each with its elements: one, the experts of a stack, or
+/// none.
 pub fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
     let mut out = BTreeMap::new();
     let stacked = logical.shape.len() == 3 && logical.meaning.expert.is_none();
-    let experts = if stacked { pieces(logical, &model.facts) } else { Vec::new() };
-    for piece in experts.iter().filter(|piece| piece.meaning.expert.is_some()) {
+    let experts = if stacked {
+        pieces(logical, &model.facts)
+    } else {
+        Vec::new()
+    };
+    for piece in experts
+        .iter()
+        .filter(|piece| piece.meaning.expert.is_some())
+    {
         if let Some(key) = part_of(piece) {
             *out.entry(key).or_default() += piece.elements();
         }
@@ -56,7 +67,8 @@ pub fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
     out
 }
 
-/// Whether a pair counts as evidence: neither side is a deterministic buffer, an index table or a constant.
+/// Whether a pair counts as evidence: neither side is a deterministic buffer, an index table or a
+/// constant.
 pub fn is_informative(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
     !told(&pair.base) && !told(&pair.target) && record.constant == [false, false]
@@ -64,13 +76,23 @@ pub fn is_informative(pair: &Pair, record: &Record) -> bool {
 
 /// Class of a pair (contract.md, section 2).
 pub fn class_of(pair: &Pair, record: &Record) -> Class {
-    if is_informative(pair, record) { pair.target.meaning.class } else { Class::Uninformative }
+    if is_informative(pair, record) {
+        pair.target.meaning.class
+    } else {
+        Class::Uninformative
+    }
 }
 
-/// Excess of a pair as a part; none for the decay rates of state-space layers, which start as log(1..n) in every model
-/// and hardly move (formats.md, section 1.7): their likeness is that of the formula.
+/// Excess of a pair as a part; none for the decay rates of state-space layers, which start as
+/// log(1..n) in every model and hardly move (formats.md, section 1.7): their likeness is that of
+/// the formula.
 fn excess_of(pair: &Pair, record: &Record) -> Option<f64> {
-    let by_formula = pair.target.meaning.slot.split('.').any(|word| word == "A_log");
+    let by_formula = pair
+        .target
+        .meaning
+        .slot
+        .split('.')
+        .any(|word| word == "A_log");
     record.part_excess().filter(|_| !by_formula)
 }
 
@@ -87,12 +109,13 @@ struct Gathered {
     base_layer: Option<u32>,
 }
 
-/// Cuts `target` into parts, sorted, not yet tested or graded. Of a stack of experts that is compared as a whole, each
-/// expert has the figures of the whole.
+/// Cuts `target` into parts, sorted, not yet tested or graded. Of a stack of experts that is
+/// compared as a whole, each expert has the figures of the whole.
 pub fn gather(target: &Model, alignment: &Alignment, records: &[Record]) -> Vec<Part> {
     let mut parts: BTreeMap<PartKey, Gathered> = BTreeMap::new();
     for (pair, record) in alignment.pairs.iter().zip(records) {
-        // Of the target's embedding that a head or a copy of the base is held against, its own pair tells.
+        // Of the target's embedding that a head or a copy of the base is held against, its own pair
+        // tells.
         let told_elsewhere = pair.via == Via::Tied && pair.target.meaning.role != Role::LmHead;
         if told_elsewhere || !is_informative(pair, record) {
             continue;
@@ -179,14 +202,17 @@ impl Elsewhere {
                 part.excess = self.excess;
             }
             // A test without power leaves a part as new as it was.
-            Fate::Sought if part.test.is_none() && self.test.is_some_and(|test| test.has_power()) => {
+            Fate::Sought
+                if part.test.is_none() && self.test.is_some_and(|test| test.has_power()) =>
+            {
                 part.new = false;
                 part.base_layer = self.base_layer;
                 part.test = self.test;
             }
             Fate::Sought => {}
             Fate::NeverAPair => {
-                let in_place = part.identical || part.test.is_some_and(|test| test.log10_p <= IN_PLACE);
+                let in_place =
+                    part.identical || part.test.is_some_and(|test| test.log10_p <= IN_PLACE);
                 part.new = !in_place;
                 part.base_layer = part.base_layer.filter(|_| in_place);
             }
@@ -197,15 +223,24 @@ impl Elsewhere {
 /// Mean excess of each part of `target` over its pairs, weighted by parameters.
 pub fn excess(target: &Model, pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
     let mut sums: BTreeMap<PartKey, (f64, f64)> = BTreeMap::new();
-    for (pair, record) in pairs.iter().zip(records).filter(|(pair, record)| is_informative(pair, record)) {
-        let Some(excess) = excess_of(pair, record) else { continue };
+    for (pair, record) in pairs
+        .iter()
+        .zip(records)
+        .filter(|(pair, record)| is_informative(pair, record))
+    {
+        let Some(excess) = excess_of(pair, record) else {
+            continue;
+        };
         for (key, elements) in parts_in(&pair.target, target) {
             let (sum, weight) = sums.entry(key).or_default();
             *sum += excess * elements as f64;
             *weight += elements as f64;
         }
     }
-    sums.into_iter().filter(|(_, (_, weight))| *weight > 0.0).map(|(key, (sum, weight))| (key, sum / weight)).collect()
+    sums.into_iter()
+        .filter(|(_, (_, weight))| *weight > 0.0)
+        .map(|(key, (sum, weight))| (key, sum / weight))
+        .collect()
 }
 
 #[cfg(test)]
@@ -222,13 +257,35 @@ mod tests {
             expert: None,
             name: None,
         };
-        let test = log10_p.map(|log10_p| PartTest { log10_p, share_seen_95: Some(0.1) });
-        Part { test, ..finish(key, &Gathered { tensors: 3, base_layer: Some(3), ..Gathered::default() }) }
+        let test = log10_p.map(|log10_p| PartTest {
+            log10_p,
+            share_seen_95: Some(0.1),
+        });
+        Part {
+            test,
+            ..finish(
+                key,
+                &Gathered {
+                    tensors: 3,
+                    base_layer: Some(3),
+                    ..Gathered::default()
+                },
+            )
+        }
     }
 
     fn after(mut part: Part, fate: Fate, share_seen_95: Option<f64>) -> Part {
-        let test = Some(PartTest { log10_p: 0.0, share_seen_95 });
-        Elsewhere { base_layer: Some(1), test, excess: Some(0.9), fate }.apply(&mut part);
+        let test = Some(PartTest {
+            log10_p: 0.0,
+            share_seen_95,
+        });
+        Elsewhere {
+            base_layer: Some(1),
+            test,
+            excess: Some(0.9),
+            fate,
+        }
+        .apply(&mut part);
         part
     }
 

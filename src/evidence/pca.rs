@@ -100,7 +100,9 @@ pub fn evenly_spaced<T: Copy>(items: &[T], count: usize) -> Vec<T> {
     if items.len() <= count || count < 2 {
         return items.iter().take(count).copied().collect();
     }
-    (0..count).map(|i| items[i * (items.len() - 1) / (count - 1)]).collect()
+    (0..count)
+        .map(|i| items[i * (items.len() - 1) / (count - 1)])
+        .collect()
 }
 
 /// The residual side of q and up in a few layers of each component.
@@ -108,10 +110,14 @@ fn fast_tasks<'a>(pairs: &[[&'a Logical; 2]]) -> Vec<Task<'a>> {
     let mut layers: BTreeMap<Component, Vec<u32>> = BTreeMap::new();
     let wanted = |l: &Logical| {
         let role = l.meaning.role;
-        matches!(role, Role::Q | Role::Qkv | Role::Up | Role::Fc1) && l.meaning.expert.is_none_or(|e| e == 0)
+        matches!(role, Role::Q | Role::Qkv | Role::Up | Role::Fc1)
+            && l.meaning.expert.is_none_or(|e| e == 0)
     };
     for pair in pairs.iter().filter(|p| wanted(p[1])) {
-        layers.entry(pair[1].meaning.component).or_default().extend(pair[1].meaning.layer);
+        layers
+            .entry(pair[1].meaning.component)
+            .or_default()
+            .extend(pair[1].meaning.layer);
     }
     for found in layers.values_mut() {
         found.sort_unstable();
@@ -120,20 +126,31 @@ fn fast_tasks<'a>(pairs: &[[&'a Logical; 2]]) -> Vec<Task<'a>> {
     }
     let chosen = pairs.iter().filter(|p| {
         let m = &p[1].meaning;
-        wanted(p[1]) && m.layer.is_some_and(|l| layers.get(&m.component).is_some_and(|ls| ls.contains(&l)))
+        wanted(p[1])
+            && m.layer
+                .is_some_and(|l| layers.get(&m.component).is_some_and(|ls| ls.contains(&l)))
     });
-    chosen.map(|&pair| Task { pair, side: Side::Columns, stream: Stream::Residual }).collect()
+    chosen
+        .map(|&pair| Task {
+            pair,
+            side: Side::Columns,
+            stream: Stream::Residual,
+        })
+        .collect()
 }
 
 fn full_tasks<'a>(pairs: &[[&'a Logical; 2]]) -> Vec<Task<'a>> {
-    let all = pairs
-        .iter()
-        .flat_map(|&pair| sides(pair[1].meaning.role).iter().map(move |&(side, stream)| Task { pair, side, stream }));
+    let all = pairs.iter().flat_map(|&pair| {
+        sides(pair[1].meaning.role)
+            .iter()
+            .map(move |&(side, stream)| Task { pair, side, stream })
+    });
     all.collect()
 }
 
-/// Compares principal subspaces of the paired matrices: of a sample (`full` false), or of all of them, read again. Runs
-/// on the current rayon pool. `None` where no matrix has a side that means something.
+/// Compares principal subspaces of the paired matrices: of a sample (`full` false), or of all of
+/// them, read again. Runs on the current rayon pool. `None` where no matrix has a side that means
+/// something.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -156,7 +173,11 @@ pub fn run(
         })
         .map(|(pair, _)| [&*pair.base, &*pair.target])
         .collect();
-    let tasks = if full { full_tasks(&pairs) } else { fast_tasks(&pairs) };
+    let tasks = if full {
+        full_tasks(&pairs)
+    } else {
+        fast_tasks(&pairs)
+    };
     monitor.begin("comparing subspaces", 0);
     let matrices: Vec<Compared> = tasks
         .par_iter()
@@ -172,7 +193,12 @@ pub fn run(
             } else {
                 sampled_overlap(&base, &target, centred, seed)?
             };
-            Ok(Compared { name: task.pair[1].name.clone(), role, stream: task.stream, subspace })
+            Ok(Compared {
+                name: task.pair[1].name.clone(),
+                role,
+                stream: task.stream,
+                subspace,
+            })
         })
         .collect::<Result<_>>()?;
     monitor.end();
@@ -187,7 +213,10 @@ pub fn run(
 fn median_excess(matrices: &[Compared]) -> Option<f64> {
     let mut by_role: BTreeMap<Role, Vec<f64>> = BTreeMap::new();
     for compared in matrices {
-        by_role.entry(compared.role).or_default().extend(compared.subspace.excess);
+        by_role
+            .entry(compared.role)
+            .or_default()
+            .extend(compared.subspace.excess);
     }
     let weigh = |values: Vec<f64>| {
         let weight = 1.0 / values.len().max(1) as f64;
@@ -215,7 +244,10 @@ impl Pca {
         let (meaning, supports) = match self.summary {
             Summary::ClusteredWithBase => ("clustered with the base", Supports::Derived),
             Summary::Between => ("between clustered and orthogonal", Supports::Nothing),
-            Summary::Orthogonal => ("orthogonal, as independent models are", Supports::FromScratch),
+            Summary::Orthogonal => (
+                "orthogonal, as independent models are",
+                Supports::FromScratch,
+            ),
         };
         Finding {
             kind: Family::Pca,
@@ -246,7 +278,12 @@ mod tests {
             error: None,
             reason: None,
         };
-        Compared { name: String::new(), role, stream: Stream::Residual, subspace }
+        Compared {
+            name: String::new(),
+            role,
+            stream: Stream::Residual,
+            subspace,
+        }
     }
 
     #[test]
@@ -256,7 +293,10 @@ mod tests {
         matrices.extend((0..10).map(|_| compared(Role::Q, 0.02)));
         assert_eq!(median_excess(&matrices), Some(0.02));
         assert_eq!(median_excess(&[]), None);
-        assert_eq!(median_excess(&[compared(Role::Q, 0.2), compared(Role::Up, 0.4)]), Some(0.30000000000000004));
+        assert_eq!(
+            median_excess(&[compared(Role::Q, 0.2), compared(Role::Up, 0.4)]),
+            Some(0.30000000000000004)
+        );
     }
 
     #[test]
@@ -269,7 +309,10 @@ mod tests {
 
     #[test]
     fn few_layers_are_spread_over_the_depth() {
-        assert_eq!(evenly_spaced(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 4), [0, 3, 6, 9]);
+        assert_eq!(
+            evenly_spaced(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 4),
+            [0, 3, 6, 9]
+        );
         assert_eq!(evenly_spaced(&[0, 1], 4), [0, 1]);
         assert!(evenly_spaced::<u32>(&[], 4).is_empty());
     }

@@ -1,5 +1,5 @@
-//! Do two matrices spread along the same directions? Overlap of their principal subspaces against its expectation under
-//! independence (methods.md, section 5).
+//! Do two matrices spread along the same directions? Overlap of their principal subspaces against
+//! its expectation under independence (methods.md, section 5).
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ const MOST_VECTORS: usize = 32;
 /// Rows that [`sampled_overlap`] draws.
 pub const SAMPLED_ROWS: usize = 256;
 
-/// The principal subspaces of two matrices on one side. Figures are rounded to 6 significant digits.
+/// The principal subspaces of two matrices on one side. Figures are rounded to 6 significant
+/// digits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subspace {
     /// Dimension d of the side; the base's where they differ.
@@ -39,27 +40,48 @@ pub struct Subspace {
 impl Subspace {
     fn undefined(dimension: usize, k: usize, reason: impl Into<String>) -> Self {
         let reason = Some(reason.into());
-        Self { dimension, k, overlap: None, expected: None, excess: None, error: None, reason }
+        Self {
+            dimension,
+            k,
+            overlap: None,
+            expected: None,
+            excess: None,
+            error: None,
+            reason,
+        }
     }
 }
 
-/// Overlap of the principal subspaces of `base` and `target` on `side`. With `centred` (embeddings and heads) the mean
-/// row is taken off first. The matrices must agree in the side's dimension; the other may differ.
+/// Overlap of the principal subspaces of `base` and `target` on `side`. With `centred` (embeddings
+/// and heads) the mean row is taken off first. The matrices must agree in the side's dimension; the
+/// other may differ.
 ///
 /// Exact where a matrix has a side of at most 1024, else sketched with [`Subspace::error`].
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn overlap(base: &dyn RowSource, target: &dyn RowSource, side: Side, centred: bool) -> Result<Subspace> {
+pub fn overlap(
+    base: &dyn RowSource,
+    target: &dyn RowSource,
+    side: Side,
+    centred: bool,
+) -> Result<Subspace> {
     let dimension = side.dimension(base);
     let k = vectors(base).min(vectors(target));
     if side.dimension(target) != dimension {
-        let reason = format!("dimension {dimension} in the base, {} in the target", side.dimension(target));
+        let reason = format!(
+            "dimension {dimension} in the base, {} in the target",
+            side.dimension(target)
+        );
         return Ok(Subspace::undefined(dimension, k, reason));
     }
     for (source, whose) in [(base, "base"), (target, "target")] {
         if source.rows().min(source.columns()) < 2 {
-            let reason = format!("the {whose} is {} x {}: not a matrix", source.rows(), source.columns());
+            let reason = format!(
+                "the {whose} is {} x {}: not a matrix",
+                source.rows(),
+                source.columns()
+            );
             return Ok(Subspace::undefined(dimension, k, reason));
         }
     }
@@ -69,12 +91,34 @@ pub fn overlap(base: &dyn RowSource, target: &dyn RowSource, side: Side, centred
     };
     let of_target = match leading(target, side, k, centred)? {
         Ok(found) => found,
-        Err(why) => return Ok(Subspace::undefined(dimension, k, sentence(why, k, "target"))),
+        Err(why) => {
+            return Ok(Subspace::undefined(
+                dimension,
+                k,
+                sentence(why, k, "target"),
+            ));
+        }
     };
 
-    let overlap = round6((of_base.vectors.times_transposed(&of_target.vectors).energy() / k as f64).clamp(0.0, 1.0));
-    let along_ones = |v: &Dense| (0..v.rows).map(|i| v.row(i).iter().sum::<f64>().powi(2)).sum::<f64>();
-    let expected = round6(expectation(dimension, k, along_ones(&of_base.vectors), along_ones(&of_target.vectors)));
+    let overlap = round6(
+        (of_base
+            .vectors
+            .times_transposed(&of_target.vectors)
+            .energy()
+            / k as f64)
+            .clamp(0.0, 1.0),
+    );
+    let along_ones = |v: &Dense| {
+        (0..v.rows)
+            .map(|i| v.row(i).iter().sum::<f64>().powi(2))
+            .sum::<f64>()
+    };
+    let expected = round6(expectation(
+        dimension,
+        k,
+        along_ones(&of_base.vectors),
+        along_ones(&of_target.vectors),
+    ));
     let deviation = match (of_base.deviation, of_target.deviation) {
         (None, None) => None,
         (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
@@ -91,14 +135,25 @@ pub fn overlap(base: &dyn RowSource, target: &dyn RowSource, side: Side, centred
     })
 }
 
-/// [`overlap`] of the columns' side from [`SAMPLED_ROWS`] rows drawn from `seed`, the same ones of both matrices; k is
-/// that of the sample. Exact for the sample.
+/// [`overlap`] of the columns' side from [`SAMPLED_ROWS`] rows drawn from `seed`, the same ones of
+/// both matrices; k is that of the sample. Exact for the sample.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn sampled_overlap(base: &dyn RowSource, target: &dyn RowSource, centred: bool, seed: u64) -> Result<Subspace> {
-    let rows = Draws::new(seed, "subspace rows").distinct(SAMPLED_ROWS, base.rows().min(target.rows()));
-    overlap(&picked(base, &rows)?, &picked(target, &rows)?, Side::Columns, centred)
+pub fn sampled_overlap(
+    base: &dyn RowSource,
+    target: &dyn RowSource,
+    centred: bool,
+    seed: u64,
+) -> Result<Subspace> {
+    let rows =
+        Draws::new(seed, "subspace rows").distinct(SAMPLED_ROWS, base.rows().min(target.rows()));
+    overlap(
+        &picked(base, &rows)?,
+        &picked(target, &rows)?,
+        Side::Columns,
+        centred,
+    )
 }
 
 /// Some rows of a source, in the order given.
@@ -108,7 +163,11 @@ pub(crate) fn picked(source: &dyn RowSource, rows: &[usize]) -> Result<Matrix> {
     for (i, &row) in rows.iter().enumerate() {
         source.read_rows(row..row + 1, &mut values[i * columns..(i + 1) * columns])?;
     }
-    Ok(Matrix { rows: rows.len(), columns, values })
+    Ok(Matrix {
+        rows: rows.len(),
+        columns,
+        values,
+    })
 }
 
 /// k = min(32, ⌊min(out, in)/8⌋), at least 1.
@@ -116,8 +175,8 @@ fn vectors(source: &dyn RowSource) -> usize {
     (source.rows().min(source.columns()) / 8).clamp(1, MOST_VECTORS)
 }
 
-/// Mean overlap over all orders of the `d` dimensions of one side, s = ‖Vᵀ1‖² of each: a random order moves only what is
-/// orthogonal to the all-ones direction.
+/// Mean overlap over all orders of the `d` dimensions of one side, s = ‖Vᵀ1‖² of each: a random
+/// order moves only what is orthogonal to the all-ones direction.
 fn expectation(d: usize, k: usize, s_a: f64, s_b: f64) -> f64 {
     let (d, k) = (d as f64, k as f64);
     (k * k / d + (s_a - k) * (s_b - k) / (d * (d - 1.0))) / k
@@ -127,9 +186,14 @@ fn sentence(why: NoSubspace, k: usize, whose: &str) -> String {
     match why {
         NoSubspace::NonFinite => format!("the {whose} has values that are not finite"),
         NoSubspace::Zero => format!("the {whose} is constant"),
-        NoSubspace::Rank(rank) => format!("the {whose} has rank {rank}, below the {k} directions compared"),
+        NoSubspace::Rank(rank) => {
+            format!("the {whose} has rank {rank}, below the {k} directions compared")
+        }
         NoSubspace::Tie => {
-            format!("the {whose} has no leading directions: singular values {k} and {} are equal", k + 1)
+            format!(
+                "the {whose} has no leading directions: singular values {k} and {} are equal",
+                k + 1
+            )
         }
     }
 }
@@ -156,16 +220,18 @@ impl Clustering {
     }
 }
 
-/// The median excess and its reading, from a role (or role and side) and an excess for each matrix: every role weighs
-/// the same, shared alike among its matrices, so that many layers do not outvote the other roles nor one large
-/// embedding the layers. `None` without a single excess.
+/// The median excess and its reading, from a role (or role and side) and an excess for each matrix:
+/// every role weighs the same, shared alike among its matrices, so that many layers do not outvote
+/// the other roles nor one large embedding the layers. `None` without a single excess.
 pub fn summarize<R: Ord>(excesses: &[(R, f64)]) -> Option<(f64, Clustering)> {
     let mut by_role = BTreeMap::new();
     for (role, _) in excesses {
         *by_role.entry(role).or_insert(0u32) += 1;
     }
-    let mut weighted: Vec<(f64, f64)> =
-        excesses.iter().map(|(role, excess)| (*excess, 1.0 / f64::from(by_role[role]))).collect();
+    let mut weighted: Vec<(f64, f64)> = excesses
+        .iter()
+        .map(|(role, excess)| (*excess, 1.0 / f64::from(by_role[role])))
+        .collect();
     weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let median = round6(weighted_median(&weighted, by_role.len() as f64)?);
     let clustering = match median {
@@ -176,7 +242,8 @@ pub fn summarize<R: Ord>(excesses: &[(R, f64)]) -> Option<(f64, Clustering)> {
     Some((median, clustering))
 }
 
-/// The value with half of `total` on either side; the mean of two where the half falls between them.
+/// The value with half of `total` on either side; the mean of two where the half falls between
+/// them.
 fn weighted_median(ascending: &[(f64, f64)], total: f64) -> Option<f64> {
     let mut below = 0.0;
     for (i, &(value, weight)) in ascending.iter().enumerate() {
@@ -203,16 +270,25 @@ mod tests {
 
     fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
         let mut draws = Draws::new(seed, "matrix");
-        Matrix { rows, columns, values: (0..rows * columns).map(|_| draws.normal() as f32).collect() }
+        Matrix {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal() as f32).collect(),
+        }
     }
 
     /// A few strong directions under noise, as in a trained matrix.
     fn trained(rows: usize, columns: usize, seed: u64) -> Matrix {
-        let (left, right, mut out) =
-            (random(rows, 12, seed + 1), random(columns, 12, seed + 2), random(rows, columns, seed));
+        let (left, right, mut out) = (
+            random(rows, 12, seed + 1),
+            random(columns, 12, seed + 2),
+            random(rows, columns, seed),
+        );
         for i in 0..rows {
             for j in 0..columns {
-                let signal: f32 = (0..12).map(|r| left.values[i * 12 + r] * right.values[j * 12 + r]).sum();
+                let signal: f32 = (0..12)
+                    .map(|r| left.values[i * 12 + r] * right.values[j * 12 + r])
+                    .sum();
                 out.values[i * columns + j] += signal;
             }
         }
@@ -228,19 +304,46 @@ mod tests {
     #[test]
     fn a_matrix_without_directions_is_told_apart_and_never_a_panic() {
         let fine = random(40, 24, 1);
-        let all =
-            |value: f32, rows: usize, columns: usize| Matrix { rows, columns, values: vec![value; rows * columns] };
-        assert_eq!(reason(&fine, &all(0.0, 40, 24), false), "the target is constant");
-        assert_eq!(reason(&all(0.5, 40, 24), &fine, true), "the base is constant");
-        assert_eq!(reason(&all(0.5, 40, 24), &fine, false), "the base has rank 1, below the 3 directions compared");
+        let all = |value: f32, rows: usize, columns: usize| Matrix {
+            rows,
+            columns,
+            values: vec![value; rows * columns],
+        };
+        assert_eq!(
+            reason(&fine, &all(0.0, 40, 24), false),
+            "the target is constant"
+        );
+        assert_eq!(
+            reason(&all(0.5, 40, 24), &fine, true),
+            "the base is constant"
+        );
+        assert_eq!(
+            reason(&all(0.5, 40, 24), &fine, false),
+            "the base has rank 1, below the 3 directions compared"
+        );
         let mut broken = fine.clone();
         broken.values[7] = f32::NAN;
-        assert_eq!(reason(&fine, &broken, true), "the target has values that are not finite");
+        assert_eq!(
+            reason(&fine, &broken, true),
+            "the target has values that are not finite"
+        );
         broken.values[7] = f32::INFINITY;
-        assert_eq!(reason(&broken, &fine, false), "the base has values that are not finite");
-        assert_eq!(reason(&random(1, 24, 2), &fine, false), "the base is 1 x 24: not a matrix");
-        assert_eq!(reason(&all(0.0, 0, 24), &fine, true), "the base is 0 x 24: not a matrix");
-        assert_eq!(reason(&fine, &random(40, 25, 2), false), "dimension 24 in the base, 25 in the target");
+        assert_eq!(
+            reason(&broken, &fine, false),
+            "the base has values that are not finite"
+        );
+        assert_eq!(
+            reason(&random(1, 24, 2), &fine, false),
+            "the base is 1 x 24: not a matrix"
+        );
+        assert_eq!(
+            reason(&all(0.0, 0, 24), &fine, true),
+            "the base is 0 x 24: not a matrix"
+        );
+        assert_eq!(
+            reason(&fine, &random(40, 25, 2), false),
+            "dimension 24 in the base, 25 in the target"
+        );
         let mut unit = all(0.0, 24, 24);
         (0..24).for_each(|i| unit.values[i * 25] = 1.0);
         assert_eq!(
@@ -251,9 +354,16 @@ mod tests {
 
     #[test]
     fn a_constant_matrix_of_one_direction_has_an_expectation_of_one_and_no_excess() {
-        let constant = Matrix { rows: 8, columns: 6, values: vec![0.25; 48] };
+        let constant = Matrix {
+            rows: 8,
+            columns: 6,
+            values: vec![0.25; 48],
+        };
         let found = overlap(&constant, &constant, Side::Columns, false).unwrap();
-        assert_eq!((found.overlap, found.expected, found.excess), (Some(1.0), Some(1.0), None));
+        assert_eq!(
+            (found.overlap, found.expected, found.excess),
+            (Some(1.0), Some(1.0), None)
+        );
     }
 
     #[test]
@@ -272,13 +382,27 @@ mod tests {
         let mut excesses = Vec::new();
         let mean = random(1, 96, 77);
         for pair in 0..60 {
-            let (mut base, mut target) = (trained(200, 96, 1000 + 10 * pair), trained(200, 96, 5000 + 10 * pair));
+            let (mut base, mut target) = (
+                trained(200, 96, 1000 + 10 * pair),
+                trained(200, 96, 5000 + 10 * pair),
+            );
             for side in [&mut base, &mut target] {
-                side.values.iter_mut().enumerate().for_each(|(i, v)| *v += 3.0 * mean.values[i % 96]);
+                side.values
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(i, v)| *v += 3.0 * mean.values[i % 96]);
             }
-            let raw = overlap(&base, &target, Side::Columns, false).unwrap().excess.unwrap();
+            let raw = overlap(&base, &target, Side::Columns, false)
+                .unwrap()
+                .excess
+                .unwrap();
             assert!(raw > 0.03, "the common direction shows: {raw}");
-            excesses.push(overlap(&base, &target, Side::Columns, true).unwrap().excess.unwrap());
+            excesses.push(
+                overlap(&base, &target, Side::Columns, true)
+                    .unwrap()
+                    .excess
+                    .unwrap(),
+            );
         }
         let average = excesses.iter().sum::<f64>() / 60.0;
         assert!(average.abs() < 0.01, "{average}");
@@ -289,15 +413,24 @@ mod tests {
     fn the_all_ones_direction_is_expected() {
         let mut excesses = Vec::new();
         for pair in 0..40 {
-            let (mut base, mut target) = (trained(120, 64, 9000 + 10 * pair), trained(120, 64, 19000 + 10 * pair));
+            let (mut base, mut target) = (
+                trained(120, 64, 9000 + 10 * pair),
+                trained(120, 64, 19000 + 10 * pair),
+            );
             for side in [&mut base, &mut target] {
                 side.values.iter_mut().for_each(|v| *v += 2.0);
             }
             let found = overlap(&base, &target, Side::Columns, false).unwrap();
-            assert!(found.expected.unwrap() > 0.2, "the plain k/d would be 0.125: {found:?}");
+            assert!(
+                found.expected.unwrap() > 0.2,
+                "the plain k/d would be 0.125: {found:?}"
+            );
             excesses.push(found.excess.unwrap());
         }
-        assert!((excesses.iter().sum::<f64>() / 40.0).abs() < 0.015, "{excesses:?}");
+        assert!(
+            (excesses.iter().sum::<f64>() / 40.0).abs() < 0.015,
+            "{excesses:?}"
+        );
     }
 
     #[test]
@@ -306,10 +439,32 @@ mod tests {
         let found = sampled_overlap(&base, &base, false, 5).unwrap();
         assert_eq!((found.k, found.overlap, found.error), (6, Some(1.0), None));
         let mut noised = base.clone();
-        noised.values.iter_mut().zip(random(700, 48, 4).values).for_each(|(v, n)| *v += 0.3 * n);
-        assert!(sampled_overlap(&base, &noised, false, 5).unwrap().excess.unwrap() > 0.9);
-        assert!(sampled_overlap(&base, &trained(700, 48, 30), false, 5).unwrap().excess.unwrap().abs() < 0.2);
-        assert_eq!(sampled_overlap(&random(20, 48, 1), &random(30, 48, 2), false, 5).unwrap().k, 2);
+        noised
+            .values
+            .iter_mut()
+            .zip(random(700, 48, 4).values)
+            .for_each(|(v, n)| *v += 0.3 * n);
+        assert!(
+            sampled_overlap(&base, &noised, false, 5)
+                .unwrap()
+                .excess
+                .unwrap()
+                > 0.9
+        );
+        assert!(
+            sampled_overlap(&base, &trained(700, 48, 30), false, 5)
+                .unwrap()
+                .excess
+                .unwrap()
+                .abs()
+                < 0.2
+        );
+        assert_eq!(
+            sampled_overlap(&random(20, 48, 1), &random(30, 48, 2), false, 5)
+                .unwrap()
+                .k,
+            2
+        );
     }
 
     #[test]
@@ -320,9 +475,24 @@ mod tests {
         assert_eq!(of(&[("q", 0.1)]), (0.1, Clustering::Orthogonal));
         assert_eq!(of(&[("q", 0.100_001)]).1, Clustering::Between);
         assert_eq!(of(&[("q", 0.0), ("q", 0.6)]), (0.3, Clustering::Between));
-        let many = [("embed", 0.9), ("q", 0.0), ("q", 0.0), ("q", 0.0), ("up", 0.02), ("up", 0.03), ("up", 0.04)];
-        assert_eq!(of(&many), (0.03, Clustering::Orthogonal), "an embedding does not outvote two roles");
-        assert_eq!(of(&[("q", 0.2), ("q", 0.2), ("q", 0.2), ("up", 0.8)]), (0.5, Clustering::ClusteredWithBase));
+        let many = [
+            ("embed", 0.9),
+            ("q", 0.0),
+            ("q", 0.0),
+            ("q", 0.0),
+            ("up", 0.02),
+            ("up", 0.03),
+            ("up", 0.04),
+        ];
+        assert_eq!(
+            of(&many),
+            (0.03, Clustering::Orthogonal),
+            "an embedding does not outvote two roles"
+        );
+        assert_eq!(
+            of(&[("q", 0.2), ("q", 0.2), ("q", 0.2), ("up", 0.8)]),
+            (0.5, Clustering::ClusteredWithBase)
+        );
         assert!(summarize::<&str>(&[]).is_none());
     }
 

@@ -1,4 +1,5 @@
-//! Dense feed-forwards copied to experts, and experts made dense (methods.md, section 4): unit order survives copying.
+//! Dense feed-forwards copied to experts, and experts made dense (methods.md, section 4): unit
+//! order survives copying.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +53,9 @@ type Blocks<'a, 'b> = BTreeMap<(Component, u32), Vec<(&'b BlockKey, &'b Matrices
 fn by_layer<'a, 'b>(blocks: &'b BTreeMap<BlockKey, Matrices<'a>>) -> Blocks<'a, 'b> {
     let mut out: Blocks<'a, 'b> = BTreeMap::new();
     for (key, matrices) in blocks {
-        out.entry((key.component, key.layer)).or_default().push((key, matrices));
+        out.entry((key.component, key.layer))
+            .or_default()
+            .push((key, matrices));
     }
     out
 }
@@ -70,7 +73,9 @@ fn experts<'a, 'b>(layer: &[(&'b BlockKey, &'b Matrices<'a>)]) -> Vec<&'b Matric
     if layer.iter().all(|(key, _)| key.expert.is_none()) {
         return Vec::new();
     }
-    let of = layer.iter().filter(|(key, _)| key.expert.is_some() || key.shared);
+    let of = layer
+        .iter()
+        .filter(|(key, _)| key.expert.is_some() || key.shared);
     of.map(|(_, matrices)| *matrices).collect()
 }
 
@@ -83,8 +88,8 @@ struct Task<'a, 'b> {
     sides: Vec<[&'b Matrices<'a>; 2]>,
 }
 
-/// Compares the dense feed-forward of one side with each expert of the other, layer by layer. `counterpart` gives the
-/// layer of the base that a layer of the target goes with.
+/// Compares the dense feed-forward of one side with each expert of the other, layer by layer.
+/// `counterpart` gives the layer of the base that a layer of the target goes with.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -98,22 +103,39 @@ pub fn run(
     let [bases, targets] = of.each_ref().map(by_layer);
     let mut tasks: Vec<Task<'_, '_>> = Vec::new();
     for (&(component, layer), target) in &targets {
-        let Some(base_layer) = counterpart(component, layer) else { continue };
-        let Some(base) = bases.get(&(component, base_layer)) else { continue };
+        let Some(base_layer) = counterpart(component, layer) else {
+            continue;
+        };
+        let Some(base) = bases.get(&(component, base_layer)) else {
+            continue;
+        };
         let sides: Vec<[&Matrices<'_>; 2]> = match (dense(base), dense(target)) {
-            (Some(base), None) => experts(target).into_iter().map(|target| [base, target]).collect(),
-            (None, Some(target)) => experts(base).into_iter().map(|base| [base, target]).collect(),
+            (Some(base), None) => experts(target)
+                .into_iter()
+                .map(|target| [base, target])
+                .collect(),
+            (None, Some(target)) => experts(base)
+                .into_iter()
+                .map(|base| [base, target])
+                .collect(),
             _ => Vec::new(),
         };
-        tasks.push(Task { component, layers: [base_layer, layer], sides });
+        tasks.push(Task {
+            component,
+            layers: [base_layer, layer],
+            sides,
+        });
     }
     tasks.retain(|task| !task.sides.is_empty());
     let tests: usize = tasks.iter().map(|task| task.sides.len()).sum();
     let mut out = Upcycling::default();
     for task in &tasks {
         monitor.check()?;
-        let looked: Vec<Result<std::result::Result<Looked, String>>> =
-            task.sides.par_iter().map(|sides| look(models, *sides, sampling)).collect();
+        let looked: Vec<Result<std::result::Result<Looked, String>>> = task
+            .sides
+            .par_iter()
+            .map(|sides| look(models, *sides, sampling))
+            .collect();
         let looked: Result<Vec<_>> = looked.into_iter().collect();
         let looked: Vec<Looked> = looked?.into_iter().flatten().collect();
         if looked.is_empty() {
@@ -127,7 +149,10 @@ pub fn run(
 impl Upcycling {
     fn add(&mut self, task: &Task<'_, '_>, looked: &[Looked], tests: usize) {
         let bounds: Vec<f64> = looked.iter().map(|looked| looked.block.log10_p).collect();
-        let found = bounds.iter().filter(|p| chance::bonferroni(**p, tests) <= FOUND).count();
+        let found = bounds
+            .iter()
+            .filter(|p| chance::bonferroni(**p, tests) <= FOUND)
+            .count();
         self.layers.push(Layer {
             component: task.component,
             layer: task.layers[1],
@@ -140,12 +165,26 @@ impl Upcycling {
             let Some(key) = &looked.part else { continue };
             let log10_p = chance::bonferroni(looked.block.log10_p, tests);
             let power = looked.block.direct.as_ref().and_then(|direct| {
-                Power::part(Probed { probes: direct.probes.len(), units: direct.units }, tests).share_seen_95
+                Power::part(
+                    Probed {
+                        probes: direct.probes.len(),
+                        units: direct.units,
+                    },
+                    tests,
+                )
+                .share_seen_95
             });
-            let fate = if log10_p <= FOUND { Fate::Found } else { Fate::Sought };
+            let fate = if log10_p <= FOUND {
+                Fate::Found
+            } else {
+                Fate::Sought
+            };
             let sought = Elsewhere {
                 base_layer: Some(task.layers[0]),
-                test: Some(PartTest { log10_p, share_seen_95: power }),
+                test: Some(PartTest {
+                    log10_p,
+                    share_seen_95: power,
+                }),
                 excess: None,
                 fate,
             };
@@ -158,7 +197,9 @@ impl Upcycling {
 
     /// Layers of a component, or of all.
     fn of(&self, component: Option<Component>) -> impl Iterator<Item = &Layer> {
-        self.layers.iter().filter(move |layer| component.is_none_or(|c| c == layer.component))
+        self.layers
+            .iter()
+            .filter(move |layer| component.is_none_or(|c| c == layer.component))
     }
 
     /// Median log10 p over the layers of one component, or of all.
@@ -176,17 +217,26 @@ impl Upcycling {
 
     /// Whether a layer of the target was found.
     pub fn hit(&self, component: Component, layer: u32) -> bool {
-        self.of(Some(component)).any(|l| l.layer == layer && l.found > 0)
+        self.of(Some(component))
+            .any(|l| l.layer == layer && l.found > 0)
     }
 
     /// What the comparison says.
     pub fn finding(&self) -> Option<Finding> {
-        let least = self.layers.iter().map(|layer| layer.log10_p).min_by(f64::total_cmp)?;
+        let least = self
+            .layers
+            .iter()
+            .map(|layer| layer.log10_p)
+            .min_by(f64::total_cmp)?;
         let log10_p = chance::bonferroni(least, self.layers.len());
         let layers = self.layers.iter().filter(|layer| layer.found > 0).count();
-        let [found, experts] =
-            [|l: &Layer| l.found, |l: &Layer| l.experts].map(|count| self.layers.iter().map(count).sum::<usize>());
-        let supports = if log10_p <= -3.0 { Supports::Derived } else { Supports::FromScratch };
+        let [found, experts] = [|l: &Layer| l.found, |l: &Layer| l.experts]
+            .map(|count| self.layers.iter().map(count).sum::<usize>());
+        let supports = if log10_p <= -3.0 {
+            Supports::Derived
+        } else {
+            Supports::FromScratch
+        };
         Some(Finding {
             kind: Family::Experts,
             statement: format!(

@@ -22,12 +22,13 @@ const PREFIX: &str = "base_model.model.";
 pub enum Form {
     /// W' = W + s · B·A.
     Linear,
-    /// The same; where W is stored (in, out), as by Conv1D layers, W' = W + s · (B·A)ᵀ (`fan_in_fan_out`).
+    /// The same; where W is stored (in, out), as by Conv1D layers, W' = W + s · (B·A)ᵀ
+    /// (`fan_in_fan_out`).
     Transposed,
     /// W' = W + s · (B·A)ᵀ.
     Embedding,
-    /// `target_parameters`: a stack of matrices with A of shape (experts · rank, in), expert-major, and B of shape
-    /// (out, rank · experts), rank-major.
+    /// `target_parameters`: a stack of matrices with A of shape (experts · rank, in), expert-major,
+    /// and B of shape (out, rank · experts), rank-major.
     Experts,
 }
 
@@ -36,11 +37,13 @@ pub enum Form {
 pub struct LoraModule {
     /// Path of the module in the base model, "model.layers.0.self_attn.q_proj".
     pub module: String,
-    /// What the base may call the matrix, the likeliest first: the module and ".weight", or parameters of the module.
+    /// What the base may call the matrix, the likeliest first: the module and ".weight", or
+    /// parameters of the module.
     pub parameters: Vec<String>,
     /// How the change follows.
     pub form: Form,
-    /// Rank of the change, of each matrix of a stack: the first axis of A, over the number of experts.
+    /// Rank of the change, of each matrix of a stack: the first axis of A, over the number of
+    /// experts.
     pub rank: u64,
     /// Matrices in the stack; 1 where it is none.
     pub experts: u64,
@@ -63,7 +66,8 @@ pub struct LoraModule {
 pub struct Adapter {
     /// Changes, sorted by module.
     pub modules: Vec<LoraModule>,
-    /// Tensors that replace those of the base (`modules_to_save`, trained biases): name in the base, index.
+    /// Tensors that replace those of the base (`modules_to_save`, trained biases): name in the
+    /// base, index.
     pub replaced: Vec<(String, usize)>,
     /// Tensors of the base that were saved along: name in the base, index.
     pub base_layers: Vec<(String, usize)>,
@@ -80,12 +84,16 @@ pub struct Adapter {
 impl Adapter {
     /// Tensors that stand for whole tensors of the base, by index, with their names there.
     pub fn names_in_base(&self) -> BTreeMap<usize, &str> {
-        self.replaced.iter().chain(&self.base_layers).map(|(name, at)| (*at, name.as_str())).collect()
+        self.replaced
+            .iter()
+            .chain(&self.base_layers)
+            .map(|(name, at)| (*at, name.as_str()))
+            .collect()
     }
 }
 
-/// Puts together what the config and the tensors of an adapter say. `config` and `weights` are what they were read from,
-/// for errors.
+/// Puts together what the config and the tensors of an adapter say. `config` and `weights` are what
+/// they were read from, for errors.
 ///
 /// # Errors
 /// No LoRA, an A without its B, or shapes and ranks that contradict one another.
@@ -100,7 +108,12 @@ pub fn parse_adapter(
             let what = format!("an adapter of the kind {} (expected LORA)", quoted(other));
             return Err(Error::unsupported(config, what));
         }
-        None => return Err(Error::malformed(config, "no peft_type (expected the configuration of a PEFT adapter)")),
+        None => {
+            return Err(Error::malformed(
+                config,
+                "no peft_type (expected the configuration of a PEFT adapter)",
+            ));
+        }
     }
     let mut adapter = Adapter {
         declared_base: settings.text("base_model_name_or_path").map(str::to_owned),
@@ -115,7 +128,9 @@ pub fn parse_adapter(
             Some((module, part)) => drop(parts.entry(module).or_default().insert(part, at)),
             None if name.contains(".token_adapter.") => {
                 let what = "rows of single tokens that the adapter trained are not compared";
-                adapter.warnings.push(Warning::about("adapter_tokens", &tensor.name, what));
+                adapter
+                    .warnings
+                    .push(Warning::about("adapter_tokens", &tensor.name, what));
             }
             None => match name.split_once(".base_layer.") {
                 Some((module, rest)) => adapter.base_layers.push((format!("{module}.{rest}"), at)),
@@ -126,11 +141,19 @@ pub fn parse_adapter(
     for (module, parts) in parts {
         match module_of(module, &parts, &settings, tensors) {
             Ok(module) => adapter.modules.push(module),
-            Err(what) => return Err(Error::malformed(weights, format!("LoRA of {} {what}", quoted(module)))),
+            Err(what) => {
+                return Err(Error::malformed(
+                    weights,
+                    format!("LoRA of {} {what}", quoted(module)),
+                ));
+            }
         }
     }
     if adapter.modules.is_empty() && adapter.replaced.is_empty() && adapter.warnings.is_empty() {
-        return Err(Error::malformed(weights, "an adapter without any tensor that changes the base"));
+        return Err(Error::malformed(
+            weights,
+            "an adapter without any tensor that changes the base",
+        ));
     }
     check_settings(&settings, &mut adapter);
     Ok(adapter)
@@ -161,7 +184,9 @@ fn part_of(name: &str) -> Option<(&str, Part)> {
         (".lora_magnitude_vector.weight", Part::Magnitude),
         (".lora_B.bias", Part::Bias),
     ];
-    ENDINGS.iter().find_map(|(ending, part)| Some((name.strip_suffix(ending)?, *part)))
+    ENDINGS
+        .iter()
+        .find_map(|(ending, part)| Some((name.strip_suffix(ending)?, *part)))
 }
 
 fn module_of(
@@ -176,7 +201,10 @@ fn module_of(
         (Some(_), None) => Err("has an A and no B".to_owned()),
         (None, Some(_)) => Err("has a B and no A".to_owned()),
     };
-    let (a, b, is_embedding) = match (pair(Part::A, Part::B)?, pair(Part::EmbeddingA, Part::EmbeddingB)?) {
+    let (a, b, is_embedding) = match (
+        pair(Part::A, Part::B)?,
+        pair(Part::EmbeddingA, Part::EmbeddingB)?,
+    ) {
         (Some((a, b)), None) => (a, b, false),
         (None, Some((a, b))) => (a, b, true),
         (Some(_), Some(_)) => return Err("is both of a matrix and of an embedding".to_owned()),
@@ -185,18 +213,26 @@ fn module_of(
     let shape = |at: usize| tensors.get(at).map_or(&[][..], |tensor| &tensor.shape);
     let (&[rows_of_a, _], &[out, columns_of_b]) = (shape(a), shape(b)) else {
         let (a, b) = (shape(a), shape(b));
-        return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected two axes each)"));
+        return Err(format!(
+            "has A of shape {a:?} and B of shape {b:?} (expected two axes each)"
+        ));
     };
     if rows_of_a != columns_of_b {
-        return Err(format!("has A of rank {rows_of_a} and B of rank {columns_of_b}"));
+        return Err(format!(
+            "has A of rank {rows_of_a} and B of rank {columns_of_b}"
+        ));
     }
     if [a, b].iter().any(|&at| shape(at).contains(&0)) {
         let (a, b) = (shape(a), shape(b));
-        return Err(format!("has A of shape {a:?} and B of shape {b:?} (expected no empty axis)"));
+        return Err(format!(
+            "has A of shape {a:?} and B of shape {b:?} (expected no empty axis)"
+        ));
     }
     let path = module.trim_end_matches(".base_layer");
     let stated = settings.of_module(path, &settings.ranks, "r");
-    let alpha = settings.of_module(path, &settings.alphas, "lora_alpha").ok_or("has no lora_alpha in the config")?;
+    let alpha = settings
+        .of_module(path, &settings.alphas, "lora_alpha")
+        .ok_or("has no lora_alpha in the config")?;
     let parameters = settings.parameters(module);
     let experts = match stated {
         Some(rank) if !parameters.is_empty() => experts(rows_of_a, rank),
@@ -209,23 +245,52 @@ fn module_of(
         () => Form::Linear,
     };
     let rank = rows_of_a / experts;
-    let scale = if settings.flag("use_rslora") { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 };
+    let scale = if settings.flag("use_rslora") {
+        alpha / (rank as f64).sqrt()
+    } else {
+        alpha / rank as f64
+    };
     if !scale.is_finite() {
         return Err(format!("has the scale {scale}"));
     }
     let get = |part: Part| parts.get(&part).copied();
     let (magnitude, bias) = (get(Part::Magnitude), get(Part::Bias));
-    if let Some(shape) = magnitude.map(shape).filter(|shape| element_count(shape) != Some(out)) {
-        return Err(format!("has magnitudes of shape {shape:?} and B of shape [{out}, {columns_of_b}]"));
+    if let Some(shape) = magnitude
+        .map(shape)
+        .filter(|shape| element_count(shape) != Some(out))
+    {
+        return Err(format!(
+            "has magnitudes of shape {shape:?} and B of shape [{out}, {columns_of_b}]"
+        ));
     }
-    let parameters = if parameters.is_empty() { vec![format!("{path}.weight")] } else { parameters };
-    Ok(LoraModule { module: path.to_owned(), parameters, form, rank, experts, alpha, scale, a, b, magnitude, bias })
+    let parameters = if parameters.is_empty() {
+        vec![format!("{path}.weight")]
+    } else {
+        parameters
+    };
+    Ok(LoraModule {
+        module: path.to_owned(),
+        parameters,
+        form,
+        rank,
+        experts,
+        alpha,
+        scale,
+        a,
+        b,
+        magnitude,
+        bias,
+    })
 }
 
 /// How many matrices a stack has whose A has that many rows, `rank` of them each.
 fn experts(rows: u64, rank: f64) -> u64 {
     let experts = rows as f64 / rank;
-    if experts >= 1.0 && experts.fract() == 0.0 { experts as u64 } else { 1 }
+    if experts >= 1.0 && experts.fract() == 0.0 {
+        experts as u64
+    } else {
+        1
+    }
 }
 
 /// adapter_config.json.
@@ -262,16 +327,34 @@ impl<'a> Pattern<'a> {
     fn list(config: &'a Map<String, Value>, name: &str) -> Vec<Self> {
         let mut read = 0;
         let mut form = |key: &str| {
-            if key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
+            if key
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+            {
                 return Key::Names;
             }
             read += 1;
             let whole = format!(r"^(?:.*\.)?(?:{key})$");
-            let expression = RegexBuilder::new(&whole).size_limit(LARGEST_EXPRESSION).build();
-            expression.ok().filter(|_| read <= MOST_EXPRESSIONS).map_or(Key::Unread, Key::Expression)
+            let expression = RegexBuilder::new(&whole)
+                .size_limit(LARGEST_EXPRESSION)
+                .build();
+            expression
+                .ok()
+                .filter(|_| read <= MOST_EXPRESSIONS)
+                .map_or(Key::Unread, Key::Expression)
         };
-        let listed = config.get(name).and_then(Value::as_object).into_iter().flatten();
-        listed.map(|(key, number)| Self { key, form: form(key), number: number.as_f64() }).collect()
+        let listed = config
+            .get(name)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        listed
+            .map(|(key, number)| Self {
+                key,
+                form: form(key),
+                number: number.as_f64(),
+            })
+            .collect()
     }
 
     fn fits(&self, path: &str) -> bool {
@@ -285,8 +368,13 @@ impl<'a> Pattern<'a> {
 
 impl<'a> Settings<'a> {
     fn new(config: &'a Map<String, Value>) -> Self {
-        let [ranks, alphas] = ["rank_pattern", "alpha_pattern"].map(|name| Pattern::list(config, name));
-        Self { config, ranks, alphas }
+        let [ranks, alphas] =
+            ["rank_pattern", "alpha_pattern"].map(|name| Pattern::list(config, name));
+        Self {
+            config,
+            ranks,
+            alphas,
+        }
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -294,22 +382,32 @@ impl<'a> Settings<'a> {
     }
 
     fn flag(&self, key: &str) -> bool {
-        self.config.get(key).and_then(Value::as_bool).unwrap_or(false)
+        self.config
+            .get(key)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
     }
 
     /// The number for a module: of the first pattern that fits its path, else the general one.
     fn of_module(&self, path: &str, patterns: &[Pattern<'_>], general: &str) -> Option<f64> {
-        let own = patterns.iter().find(|pattern| pattern.fits(path)).map(|pattern| pattern.number);
+        let own = patterns
+            .iter()
+            .find(|pattern| pattern.fits(path))
+            .map(|pattern| pattern.number);
         let number = own.unwrap_or_else(|| self.config.get(general).and_then(Value::as_f64));
         number.filter(|number| number.is_finite() && *number > 0.0)
     }
 
-    /// The parameters of `module` that `target_parameters` lists, the likeliest first: PEFT wraps the module once for
-    /// each, the first listed innermost, and every wrapper adds ".base_layer" to the path of what it wraps.
+    /// The parameters of `module` that `target_parameters` lists, the likeliest first: PEFT wraps
+    /// the module once for each, the first listed innermost, and every wrapper adds ".base_layer"
+    /// to the path of what it wraps.
     fn parameters(&self, module: &str) -> Vec<String> {
         let path = module.trim_end_matches(".base_layer");
         let depth = (module.len() - path.len()) / ".base_layer".len();
-        let listed = self.config.get("target_parameters").and_then(Value::as_array);
+        let listed = self
+            .config
+            .get("target_parameters")
+            .and_then(Value::as_array);
         let listed = listed.into_iter().flatten().filter_map(Value::as_str);
         let mut own: Vec<String> = listed
             .filter_map(|name| name.rsplit_once('.'))
@@ -326,13 +424,25 @@ impl<'a> Settings<'a> {
 
 /// Whether `end` is the end of `path`, of whole names.
 fn is_end(path: &str, end: &str) -> bool {
-    path == end || path.strip_suffix(end).is_some_and(|front| front.ends_with('.'))
+    path == end
+        || path
+            .strip_suffix(end)
+            .is_some_and(|front| front.ends_with('.'))
 }
 
 /// Says what of the config the tensors do not bear out, and what is not undone.
 fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
-    let mut warn = |message: String| adapter.warnings.push(Warning::new("adapter_config", message));
-    if settings.flag("use_dora") && adapter.modules.iter().all(|module| module.magnitude.is_none()) {
+    let mut warn = |message: String| {
+        adapter
+            .warnings
+            .push(Warning::new("adapter_config", message))
+    };
+    if settings.flag("use_dora")
+        && adapter
+            .modules
+            .iter()
+            .all(|module| module.magnitude.is_none())
+    {
         warn("use_dora is set, and no module has a magnitude".to_owned());
     }
     if let Some(Value::Array(replication)) = settings.config.get("layer_replication")
@@ -341,23 +451,41 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
         warn("layer_replication: the adapter belongs to a model with repeated layers".to_owned());
     }
     if let Some(Value::String(start)) = settings.config.get("init_lora_weights")
-        && ["pissa", "olora", "loftq", "corda"].iter().any(|changes| start.starts_with(changes))
+        && ["pissa", "olora", "loftq", "corda"]
+            .iter()
+            .any(|changes| start.starts_with(changes))
     {
         warn(format!(
             "init_lora_weights is {}: training began by changing the base too, which is not undone",
             quoted(start)
         ));
     }
-    for (name, patterns) in [("rank_pattern", &settings.ranks), ("alpha_pattern", &settings.alphas)] {
-        for pattern in patterns.iter().filter(|pattern| matches!(pattern.form, Key::Unread)) {
-            warn(format!("{name}: {} is a regular expression that is not applied", quoted(pattern.key)));
+    for (name, patterns) in [
+        ("rank_pattern", &settings.ranks),
+        ("alpha_pattern", &settings.alphas),
+    ] {
+        for pattern in patterns
+            .iter()
+            .filter(|pattern| matches!(pattern.form, Key::Unread))
+        {
+            warn(format!(
+                "{name}: {} is a regular expression that is not applied",
+                quoted(pattern.key)
+            ));
         }
     }
     let patterned = !settings.ranks.is_empty();
     if let Some(r) = settings.config.get("r").and_then(Value::as_u64)
         && !patterned
-        && let Some(module) = adapter.modules.iter().find(|module| module.form != Form::Experts && module.rank != r)
+        && let Some(module) = adapter
+            .modules
+            .iter()
+            .find(|module| module.form != Form::Experts && module.rank != r)
     {
-        warn(format!("r is {r}, and {} has the rank {}", quoted(&module.module), module.rank));
+        warn(format!(
+            "r is {r}, and {} has the rank {}",
+            quoted(&module.module),
+            module.rank
+        ));
     }
 }

@@ -30,7 +30,9 @@ words! {
 
 /// What a file that got shorter while it was open is told.
 pub(super) fn shrank(expected: u64) -> String {
-    format!("shrank while it was read (expected {expected} bytes; --io read tolerates changing files better)")
+    format!(
+        "shrank while it was read (expected {expected} bytes; --io read tolerates changing files better)"
+    )
 }
 
 /// Opens `path` if it is a regular file: a FIFO would block, a device or a socket has no length.
@@ -48,9 +50,10 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, Metadata)> {
 /// What `path` is, links followed; a link to nothing is told apart from nothing.
 pub(super) fn metadata(path: &Path) -> Result<Metadata> {
     fs::metadata(path).map_err(|e| match fs::read_link(path) {
-        Ok(_) if e.kind() == io::ErrorKind::NotFound => {
-            Error::malformed(path, "a symbolic link to nothing: not downloaded (expected the file it names)")
-        }
+        Ok(_) if e.kind() == io::ErrorKind::NotFound => Error::malformed(
+            path,
+            "a symbolic link to nothing: not downloaded (expected the file it names)",
+        ),
         _ => Error::io(path, e),
     })
 }
@@ -58,7 +61,10 @@ pub(super) fn metadata(path: &Path) -> Result<Metadata> {
 fn require_regular(path: &Path, metadata: &Metadata) -> Result<()> {
     match metadata.is_file() {
         true => Ok(()),
-        false => Err(Error::unsupported(path, format!("{} (expected a regular file)", kind_of(metadata)))),
+        false => Err(Error::unsupported(
+            path,
+            format!("{} (expected a regular file)", kind_of(metadata)),
+        )),
     }
 }
 
@@ -76,7 +82,11 @@ fn kind_of(metadata: &Metadata) -> &'static str {
             return "a device";
         }
     }
-    if metadata.is_dir() { "a directory" } else { "not a regular file" }
+    if metadata.is_dir() {
+        "a directory"
+    } else {
+        "not a regular file"
+    }
 }
 
 /// The bytes of one regular file. Shared between threads; nothing in it changes.
@@ -85,8 +95,8 @@ pub struct ByteSource {
     len: u64,
     opened: Metadata,
     backing: Backing,
-    /// Views whose elements are scattered over the file, each with the offset that stands for its first byte: one behind
-    /// the other, behind the end of the file.
+    /// Views whose elements are scattered over the file, each with the offset that stands for its
+    /// first byte: one behind the other, behind the end of the file.
     scattered: Vec<(u64, Scattered)>,
 }
 
@@ -100,25 +110,28 @@ struct Mapped {
     #[cfg(unix)]
     _watch: fault::Watch,
     map: Mmap,
-    /// The same file, for scattered reads: a touch of a page maps its neighbours too, so that scattered touches would
-    /// keep most of the file in memory.
+    /// The same file, for scattered reads: a touch of a page maps its neighbours too, so that
+    /// scattered touches would keep most of the file in memory.
     file: File,
-    /// Scattered reads that were too short for a system call each, since the pages were last given back.
+    /// Scattered reads that were too short for a system call each, since the pages were last given
+    /// back.
     short_reads: AtomicU64,
     /// The window that was last done with and is still mapped, by number; [`NO_WINDOW`] at first.
     #[cfg(unix)]
     last_done: AtomicU64,
 }
 
-/// Pages are given back by windows of addresses. One fault may map as much as one page table holds (2 MiB on common
-/// systems) where the page cache has large folios, so that whatever is read near a range would map all of it again.
+/// Pages are given back by windows of addresses. One fault may map as much as one page table holds
+/// (2 MiB on common systems) where the page cache has large folios, so that whatever is read near a
+/// range would map all of it again.
 #[cfg(unix)]
 const WINDOW: u64 = 1 << 21;
 
 /// A scattered read below this many bytes costs less as a touch of the map than as a system call.
 const SHORT: usize = 1 << 10;
 
-/// After so many short reads all pages are given back: 64 MiB where a touch maps 16 pages, as Linux does by default.
+/// After so many short reads all pages are given back: 64 MiB where a touch maps 16 pages, as Linux
+/// does by default.
 const SHORT_READS: u64 = 1 << 10;
 
 /// No window has this number: the last address is never mapped.
@@ -137,11 +150,17 @@ impl ByteSource {
             Io::Mmap => Mapped::new(path, file, len).map_or_else(Backing::File, Backing::Map),
             Io::Read => Backing::File(file),
         };
-        Ok(Self { path: path.to_path_buf(), len, opened: metadata, backing, scattered: Vec::new() })
+        Ok(Self {
+            path: path.to_path_buf(),
+            len,
+            opened: metadata,
+            backing,
+            scattered: Vec::new(),
+        })
     }
 
-    /// Makes the bytes of `view`, in row-major order, readable at the offset that is returned; `None` where there is no
-    /// such offset.
+    /// Makes the bytes of `view`, in row-major order, readable at the offset that is returned;
+    /// `None` where there is no such offset.
     pub(super) fn add_scattered(&mut self, view: Scattered) -> Option<u64> {
         let offset = match self.scattered.last() {
             Some((offset, last)) => offset.checked_add(last.len())?,
@@ -174,14 +193,21 @@ impl ByteSource {
     /// # Errors
     /// The range is not in the file (any more), or the system refuses the read.
     #[inline]
-    pub fn bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+    pub fn bytes<'a>(
+        &'a self,
+        offset: u64,
+        len: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
         match &self.backing {
             _ if self.is_scattered(offset) => self.gather(offset, len, scratch),
             Backing::Map(mapped) if len < SHORT => {
                 mapped.count_short_read();
                 slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len))
             }
-            Backing::Map(Mapped { file, .. }) | Backing::File(file) => self.read(file, offset, len, scratch),
+            Backing::Map(Mapped { file, .. }) | Backing::File(file) => {
+                self.read(file, offset, len, scratch)
+            }
         }
     }
 
@@ -192,13 +218,17 @@ impl ByteSource {
 
     /// Bytes of scattered views, for both ways.
     fn gather<'a>(&self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        let at = self.scattered.partition_point(|(begin, _)| *begin <= offset);
+        let at = self
+            .scattered
+            .partition_point(|(begin, _)| *begin <= offset);
         let view = at.checked_sub(1).and_then(|at| self.scattered.get(at));
         let range = view.and_then(|(begin, view)| {
             let range = offset - begin..(offset - begin).checked_add(len as u64)?;
             (range.end <= view.len()).then_some((view, range))
         });
-        let Some((view, range)) = range else { return Err(self.outside(offset, len)) };
+        let Some((view, range)) = range else {
+            return Err(self.outside(offset, len));
+        };
         if scratch.len() < len {
             scratch.resize(len, 0);
         }
@@ -207,24 +237,40 @@ impl ByteSource {
         Ok(target)
     }
 
-    /// `len` bytes from `offset` in a run that is read once and in order: a slice of the map, or `scratch` filled by
-    /// positioned reads. Pages stay mapped until [`ByteSource::done`].
+    /// `len` bytes from `offset` in a run that is read once and in order: a slice of the map, or
+    /// `scratch` filled by positioned reads. Pages stay mapped until [`ByteSource::done`].
     ///
     /// `scratch` grows to the longest range asked for and is not cleared between calls.
     ///
     /// # Errors
     /// The range is not in the file (any more), or the system refuses the read.
     #[inline]
-    pub fn run_of_bytes<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+    pub fn run_of_bytes<'a>(
+        &'a self,
+        offset: u64,
+        len: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
         match &self.backing {
             _ if self.is_scattered(offset) => self.gather(offset, len, scratch),
-            Backing::Map(mapped) => slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len)),
+            Backing::Map(mapped) => {
+                slice(&mapped.map, offset, len).ok_or_else(|| self.outside(offset, len))
+            }
             Backing::File(file) => self.read(file, offset, len, scratch),
         }
     }
 
-    fn read<'a>(&self, file: &File, offset: u64, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        if offset.checked_add(len as u64).is_none_or(|end| end > self.len) {
+    fn read<'a>(
+        &self,
+        file: &File,
+        offset: u64,
+        len: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
+        if offset
+            .checked_add(len as u64)
+            .is_none_or(|end| end > self.len)
+        {
             return Err(self.outside(offset, len));
         }
         if scratch.len() < len {
@@ -240,7 +286,10 @@ impl ByteSource {
 
     #[cold]
     fn outside(&self, offset: u64, len: usize) -> Error {
-        let what = format!("{len} bytes at {offset} are not in the file (expected at most {} bytes)", self.len);
+        let what = format!(
+            "{len} bytes at {offset} are not in the file (expected at most {} bytes)",
+            self.len
+        );
         Error::malformed(&self.path, what)
     }
 
@@ -251,8 +300,8 @@ impl ByteSource {
         }
     }
 
-    /// Gives the pages of the range back: they are not needed again soon. Bytes of it that are read again are read
-    /// again from the file.
+    /// Gives the pages of the range back: they are not needed again soon. Bytes of it that are read
+    /// again are read again from the file.
     #[inline]
     pub fn done(&self, offset: u64, len: u64) {
         if let Backing::Map(mapped) = &self.backing {
@@ -260,8 +309,8 @@ impl ByteSource {
         }
     }
 
-    /// That the file is still the one that was opened, to be asked after the last byte was read: a map shows a file
-    /// that was cut inside its last page as zeros.
+    /// That the file is still the one that was opened, to be asked after the last byte was read: a
+    /// map shows a file that was cut inside its last page as zeros.
     ///
     /// # Errors
     /// The length or the time of the last change differs.
@@ -271,7 +320,10 @@ impl ByteSource {
         if now.len() < self.len {
             Err(Error::malformed(&self.path, shrank(self.len)))
         } else if now.len() != self.len || now.modified().ok() != self.opened.modified().ok() {
-            Err(Error::malformed(&self.path, "changed while it was read (expected a file at rest)"))
+            Err(Error::malformed(
+                &self.path,
+                "changed while it was read (expected a file at rest)",
+            ))
         } else {
             Ok(())
         }
@@ -279,13 +331,19 @@ impl ByteSource {
 }
 
 impl Mapped {
-    /// Gives the file back where it cannot be mapped: a file system without maps, an address space that is too small.
+    /// Gives the file back where it cannot be mapped: a file system without maps, an address space
+    /// that is too small.
     fn new(path: &Path, file: File, len: u64) -> std::result::Result<Self, File> {
-        let Ok(mapped_len) = usize::try_from(len) else { return Err(file) };
-        // SAFETY: the map is read only and private to this value; bytes are handed out as shared slices that live no
-        // longer than it. That nobody writes to the file meanwhile cannot be ensured: values may then be any bytes,
-        // which every reader must bear anyway, and a file that shrinks ends in the fault handler.
-        let Ok(map) = (unsafe { memmap2::MmapOptions::new().len(mapped_len).map(&file) }) else { return Err(file) };
+        let Ok(mapped_len) = usize::try_from(len) else {
+            return Err(file);
+        };
+        // SAFETY: the map is read only and private to this value; bytes are handed out as shared
+        // slices that live no longer than it. That nobody writes to the file meanwhile cannot be
+        // ensured: values may then be any bytes, which every reader must bear anyway, and a file
+        // that shrinks ends in the fault handler.
+        let Ok(map) = (unsafe { memmap2::MmapOptions::new().len(mapped_len).map(&file) }) else {
+            return Err(file);
+        };
         #[cfg(unix)]
         let _watch = fault::watch(map.as_ptr() as usize, mapped_len, path, len);
         #[cfg(not(unix))]
@@ -317,9 +375,9 @@ impl Mapped {
         }
     }
 
-    /// Gives back the windows of the range but the last, and the last of the range before: neighbouring ranges share a
-    /// window, which is given back once. At most one window a file stays behind. Whoever still reads in a window gets it
-    /// back with a fault.
+    /// Gives back the windows of the range but the last, and the last of the range before:
+    /// neighbouring ranges share a window, which is given back once. At most one window a file
+    /// stays behind. Whoever still reads in a window gets it back with a fault.
     #[cfg(unix)]
     fn done(&self, offset: u64, len: u64) {
         let size = self.map.len() as u64;
@@ -345,9 +403,12 @@ impl Mapped {
     #[cfg(unix)]
     fn give_back(&self, offset: u64, len: u64) {
         if let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) {
-            // SAFETY: the map is a read-only file map, never written through: pages that are dropped come back from the
-            // file with the same bytes, so slices of them stay valid.
-            let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len) };
+            // SAFETY: the map is a read-only file map, never written through: pages that are
+            // dropped come back from the file with the same bytes, so slices of them stay valid.
+            let _ = unsafe {
+                self.map
+                    .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len)
+            };
         }
     }
 
@@ -407,17 +468,39 @@ mod tests {
             let source = ByteSource::open(file.path(), io).unwrap();
             assert_eq!(source.len(), 300_000);
             let mut scratch = Vec::new();
-            for (offset, len) in [(0u64, 300_000usize), (299_999, 1), (300_000, 0), (4097, 70_000), (1, 3)] {
+            for (offset, len) in [
+                (0u64, 300_000usize),
+                (299_999, 1),
+                (300_000, 0),
+                (4097, 70_000),
+                (1, 3),
+            ] {
                 let begin = offset as usize;
-                assert_eq!(source.bytes(offset, len, &mut scratch).unwrap(), &content[begin..begin + len]);
-                assert_eq!(source.run_of_bytes(offset, len, &mut scratch).unwrap(), &content[begin..begin + len]);
+                assert_eq!(
+                    source.bytes(offset, len, &mut scratch).unwrap(),
+                    &content[begin..begin + len]
+                );
+                assert_eq!(
+                    source.run_of_bytes(offset, len, &mut scratch).unwrap(),
+                    &content[begin..begin + len]
+                );
                 source.will_need(offset, len as u64);
                 source.done(offset, len as u64);
             }
-            for (offset, len) in [(300_000u64, 1usize), (u64::MAX, 1), (1, usize::MAX), (0, 300_001)] {
+            for (offset, len) in [
+                (300_000u64, 1usize),
+                (u64::MAX, 1),
+                (1, usize::MAX),
+                (0, 300_001),
+            ] {
                 for read in [ByteSource::bytes, ByteSource::run_of_bytes] {
-                    let error = read(&source, offset, len, &mut scratch).unwrap_err().to_string();
-                    assert!(error.contains("are not in the file (expected at most 300000 bytes)"), "{error}");
+                    let error = read(&source, offset, len, &mut scratch)
+                        .unwrap_err()
+                        .to_string();
+                    assert!(
+                        error.contains("are not in the file (expected at most 300000 bytes)"),
+                        "{error}"
+                    );
                 }
             }
             source.check_unchanged().unwrap();
@@ -430,18 +513,46 @@ mod tests {
         let file = file_of(&content);
         for io in [Io::Mmap, Io::Read] {
             let mut source = ByteSource::open(file.path(), io).unwrap();
-            let turned = Scattered { start: 16, width: 1, shape: vec![3, 2], strides: vec![1, 3] };
-            let expanded = Scattered { start: 7, width: 2, shape: vec![2, 1], strides: vec![0, 1] };
-            assert_eq!([turned, expanded].map(|view| source.add_scattered(view)), [Some(256), Some(262)]);
+            let turned = Scattered {
+                start: 16,
+                width: 1,
+                shape: vec![3, 2],
+                strides: vec![1, 3],
+            };
+            let expanded = Scattered {
+                start: 7,
+                width: 2,
+                shape: vec![2, 1],
+                strides: vec![0, 1],
+            };
+            assert_eq!(
+                [turned, expanded].map(|view| source.add_scattered(view)),
+                [Some(256), Some(262)]
+            );
             let mut scratch = Vec::new();
-            assert_eq!(source.bytes(256, 6, &mut scratch).unwrap(), [16, 19, 17, 20, 18, 21]);
-            assert_eq!(source.run_of_bytes(258, 3, &mut scratch).unwrap(), [17, 20, 18]);
+            assert_eq!(
+                source.bytes(256, 6, &mut scratch).unwrap(),
+                [16, 19, 17, 20, 18, 21]
+            );
+            assert_eq!(
+                source.run_of_bytes(258, 3, &mut scratch).unwrap(),
+                [17, 20, 18]
+            );
             assert_eq!(source.bytes(262, 4, &mut scratch).unwrap(), [7, 8, 7, 8]);
             assert_eq!(source.bytes(255, 1, &mut scratch).unwrap(), [255]);
             source.will_need(256, 10);
             source.done(256, 10);
-            for (offset, len) in [(261u64, 2usize), (262, 5), (266, 1), (255, 2), (u64::MAX, 1)] {
-                assert!(source.bytes(offset, len, &mut scratch).is_err(), "{offset}, {len}");
+            for (offset, len) in [
+                (261u64, 2usize),
+                (262, 5),
+                (266, 1),
+                (255, 2),
+                (u64::MAX, 1),
+            ] {
+                assert!(
+                    source.bytes(offset, len, &mut scratch).is_err(),
+                    "{offset}, {len}"
+                );
             }
         }
     }
@@ -451,9 +562,19 @@ mod tests {
         let content: Vec<u8> = (0..5_000_000u32).map(|i| (i % 253) as u8).collect();
         let file = file_of(&content);
         let source = ByteSource::open(file.path(), Io::Mmap).unwrap();
-        for (offset, len) in [(0, 0), (0, 17), (4_999_999, 1), (123, 3_000_000), (0, u64::MAX), (u64::MAX, u64::MAX)] {
+        for (offset, len) in [
+            (0, 0),
+            (0, 17),
+            (4_999_999, 1),
+            (123, 3_000_000),
+            (0, u64::MAX),
+            (u64::MAX, u64::MAX),
+        ] {
             source.done(offset, len);
-            assert_eq!(source.run_of_bytes(0, 5_000_000, &mut Vec::new()).unwrap(), content);
+            assert_eq!(
+                source.run_of_bytes(0, 5_000_000, &mut Vec::new()).unwrap(),
+                content
+            );
         }
     }
 
@@ -461,7 +582,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn resident(path: &Path) -> u64 {
         let maps = fs::read_to_string("/proc/self/smaps").unwrap();
-        let mut lines = maps.lines().skip_while(|line| !line.ends_with(path.to_str().unwrap()));
+        let mut lines = maps
+            .lines()
+            .skip_while(|line| !line.ends_with(path.to_str().unwrap()));
         let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
         rss.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
@@ -477,12 +600,18 @@ mod tests {
             let (mut offset, mut scratch) = (777, Vec::new());
             while offset < size {
                 let len = piece.min(size - offset);
-                let bytes = source.run_of_bytes(offset, len as usize, &mut scratch).unwrap();
+                let bytes = source
+                    .run_of_bytes(offset, len as usize, &mut scratch)
+                    .unwrap();
                 assert!(bytes.iter().all(|&byte| byte == 0));
                 source.done(offset, len);
                 offset += len;
             }
-            assert!(resident(file.path()) <= 2048, "{} kB after pieces of {piece}", resident(file.path()));
+            assert!(
+                resident(file.path()) <= 2048,
+                "{} kB after pieces of {piece}",
+                resident(file.path())
+            );
         }
     }
 
@@ -511,12 +640,21 @@ mod tests {
         let file = file_of(&[1; 9000]);
         let source = ByteSource::open(file.path(), Io::Read).unwrap();
         file.as_file().set_len(100).unwrap();
-        let error = source.bytes(0, 9000, &mut Vec::new()).unwrap_err().to_string();
+        let error = source
+            .bytes(0, 9000, &mut Vec::new())
+            .unwrap_err()
+            .to_string();
         assert!(
             error
                 .ends_with("shrank while it was read (expected 9000 bytes; --io read tolerates changing files better)")
         );
-        assert!(source.check_unchanged().unwrap_err().to_string().contains("shrank while it was read"));
+        assert!(
+            source
+                .check_unchanged()
+                .unwrap_err()
+                .to_string()
+                .contains("shrank while it was read")
+        );
     }
 
     #[test]
@@ -527,8 +665,15 @@ mod tests {
             fs::write(&path, [1; 9000]).unwrap();
             let source = ByteSource::open(&path, io).unwrap();
             let file = File::options().append(true).open(&path).unwrap();
-            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-            assert!(source.check_unchanged().unwrap_err().to_string().contains("changed while it was read"));
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+                .unwrap();
+            assert!(
+                source
+                    .check_unchanged()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("changed while it was read")
+            );
         }
         let source = ByteSource::open(&path, Io::Mmap).unwrap();
         let other = folder.path().join("other");
@@ -545,7 +690,10 @@ mod tests {
         let socket = folder.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let fifo = folder.path().join("fifo");
-        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap();
         assert!(made.success());
         for (path, kind) in [
             (socket.as_path(), "a socket"),
@@ -554,11 +702,17 @@ mod tests {
             (folder.path(), "a directory"),
         ] {
             let error = ByteSource::open(path, Io::Mmap).err().unwrap().to_string();
-            assert!(error.ends_with(&format!(": {kind} (expected a regular file)")), "{error}");
+            assert!(
+                error.ends_with(&format!(": {kind} (expected a regular file)")),
+                "{error}"
+            );
         }
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
         let error = ByteSource::open(&link, Io::Read).err().unwrap().to_string();
-        assert!(error.contains("a symbolic link to nothing: not downloaded"), "{error}");
+        assert!(
+            error.contains("a symbolic link to nothing: not downloaded"),
+            "{error}"
+        );
     }
 }

@@ -1,14 +1,23 @@
-//! What a model card declares: `base_model` in the front matter of README.md, and nothing else of it.
+//! What a model card declares: `base_model` in the front matter of README.md, and nothing else of
+//! it.
 
-/// The declared bases, in the order of the card. The few forms of YAML that model cards use for one name or a list of
-/// names are read; anything else declares nothing.
+/// The declared bases, in the order of the card. The few forms of YAML that model cards use for one
+/// name or a list of names are read; anything else declares nothing.
 pub(super) fn declared_base(card: &str) -> Vec<String> {
-    let mut lines = card.trim_start_matches('\u{feff}').lines().map(str::trim_end);
+    let mut lines = card
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map(str::trim_end);
     if lines.next() != Some("---") {
         return Vec::new();
     }
     let front: Vec<&str> = lines.take_while(|line| *line != "---").collect();
-    let Some(at) = front.iter().position(|line| line.starts_with("base_model:")) else { return Vec::new() };
+    let Some(at) = front
+        .iter()
+        .position(|line| line.starts_with("base_model:"))
+    else {
+        return Vec::new();
+    };
     let mut rest = front.into_iter().skip(at);
     let value = rest
         .next()
@@ -16,7 +25,12 @@ pub(super) fn declared_base(card: &str) -> Vec<String> {
         .map_or("", |value| without_comment(value).trim_start());
     let items = rest.map(without_comment).take_while(|line| !is_key(line));
     match value.strip_prefix('[') {
-        Some(first) => flow_list(&std::iter::once(first).chain(items).collect::<Vec<_>>().join(" ")),
+        Some(first) => flow_list(
+            &std::iter::once(first)
+                .chain(items)
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         None if value.is_empty() => block_list(items),
         None => name(value).into_iter().collect(),
     }
@@ -29,7 +43,10 @@ fn is_key(line: &str) -> bool {
 
 fn block_list<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let lines = lines.map(str::trim).filter(|line| !line.is_empty());
-    lines.map_while(|line| line.strip_prefix("- ")).filter_map(name).collect()
+    lines
+        .map_while(|line| line.strip_prefix("- "))
+        .filter_map(name)
+        .collect()
 }
 
 fn flow_list(text: &str) -> Vec<String> {
@@ -40,16 +57,25 @@ fn flow_list(text: &str) -> Vec<String> {
 /// A name without its quotes; none where nothing or null is left.
 fn name(text: &str) -> Option<String> {
     let text = text.trim();
-    let unquoted = ['"', '\''].iter().find_map(|&quote| text.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(text);
+    let unquoted = ['"', '\'']
+        .iter()
+        .find_map(|&quote| text.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(text);
     (!matches!(unquoted, "" | "null" | "~")).then(|| unquoted.to_string())
 }
 
 /// The line up to a comment, which begins with `#` behind white space.
 fn without_comment(line: &str) -> &str {
     let begin = line.match_indices('#').map(|(at, _)| at);
-    let mut begin =
-        begin.filter(|&at| line.get(..at).is_none_or(|before| before.is_empty() || before.ends_with([' ', '\t'])));
-    begin.next().and_then(|at| line.get(..at)).unwrap_or(line).trim_end()
+    let mut begin = begin.filter(|&at| {
+        line.get(..at)
+            .is_none_or(|before| before.is_empty() || before.ends_with([' ', '\t']))
+    });
+    begin
+        .next()
+        .and_then(|at| line.get(..at))
+        .unwrap_or(line)
+        .trim_end()
 }
 
 #[cfg(test)]
@@ -57,7 +83,9 @@ mod tests {
     use super::declared_base;
 
     fn of(front: &str) -> Vec<String> {
-        declared_base(&format!("---\nlicense: mit\n{front}\n---\n# Card\nbase_model: no/body\n"))
+        declared_base(&format!(
+            "---\nlicense: mit\n{front}\n---\n# Card\nbase_model: no/body\n"
+        ))
     }
 
     #[test]
@@ -92,12 +120,18 @@ mod tests {
         assert_eq!(of("base_model:"), [""; 0]);
         assert_eq!(of("base_model: null"), [""; 0]);
         assert_eq!(of("model:\n  base_model: a/b"), [""; 0]);
-        assert_eq!(declared_base("# Card\n---\nbase_model: a/b\n---\n"), [""; 0]);
+        assert_eq!(
+            declared_base("# Card\n---\nbase_model: a/b\n---\n"),
+            [""; 0]
+        );
         assert_eq!(declared_base(""), [""; 0]);
     }
 
     #[test]
     fn a_byte_order_mark_before_the_card_is_passed_over() {
-        assert_eq!(declared_base("\u{feff}---\r\nbase_model: a/b\r\n---\r\n"), ["a/b"]);
+        assert_eq!(
+            declared_base("\u{feff}---\r\nbase_model: a/b\r\n---\r\n"),
+            ["a/b"]
+        );
     }
 }

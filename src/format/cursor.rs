@@ -22,9 +22,22 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// Reads `part` of the file; `bound` says in errors what ends there.
-    pub(super) fn new(path: &'a Path, source: &'a dyn ReadAt, part: Range<u64>, bound: &'static str) -> Self {
+    pub(super) fn new(
+        path: &'a Path,
+        source: &'a dyn ReadAt,
+        part: Range<u64>,
+        bound: &'static str,
+    ) -> Self {
         let (position, end) = (part.start, part.end.min(source.len()));
-        Self { path, source, position, end, bound, window: Vec::new(), window_start: position }
+        Self {
+            path,
+            source,
+            position,
+            end,
+            bound,
+            window: Vec::new(),
+            window_start: position,
+        }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -50,7 +63,9 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         let (at, end, bound) = (self.position, self.end, self.bound);
-        Err(self.malformed(format!("{of} of {len} bytes at byte {at} runs past {bound} (byte {end})")))
+        Err(self.malformed(format!(
+            "{of} of {len} bytes at byte {at} runs past {bound} (byte {end})"
+        )))
     }
 
     /// The next `len` bytes.

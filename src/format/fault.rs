@@ -1,7 +1,9 @@
-//! A mapped file that shrinks: the system answers the next touch with SIGBUS, and this turns it into an error line.
+//! A mapped file that shrinks: the system answers the next touch with SIGBUS, and this turns it
+//! into an error line.
 //!
-//! The handler runs in the thread that touched the page. It may not allocate, lock or unwind: it looks the address up in
-//! a table that only grows, writes a line made beforehand, and ends the process with exit code 2.
+//! The handler runs in the thread that touched the page. It may not allocate, lock or unwind: it
+//! looks the address up in a table that only grows, writes a line made beforehand, and ends the
+//! process with exit code 2.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -21,8 +23,8 @@ use crate::error::Error;
 /// Exit code of a run without an answer (contract.md, section 1).
 const EXIT: i32 = 2;
 
-/// A mapped range and the line for a fault in it. Entries stay in the list for good, a few hundred bytes for each file
-/// ever mapped: freeing one could pull it from under a handler.
+/// A mapped range and the line for a fault in it. Entries stay in the list for good, a few hundred
+/// bytes for each file ever mapped: freeing one could pull it from under a handler.
 struct Entry {
     begin: usize,
     /// One past the last byte; 0 once the range is unmapped.
@@ -48,18 +50,33 @@ impl Drop for Watch {
     }
 }
 
-/// Enters the map of `len` bytes at address `begin`, of the file `path` that had `bytes` bytes when it was mapped.
+/// Enters the map of `len` bytes at address `begin`, of the file `path` that had `bytes` bytes when
+/// it was mapped.
 pub(super) fn watch(begin: usize, len: usize, path: &Path, bytes: u64) -> Watch {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        // SAFETY: `on_fault` does only what a signal handler may: atomic loads, write(2), sigaction(2), _exit(2). Where
-        // registering fails, a fault ends the process as it does without a handler.
-        let _ = unsafe { signal_hook_registry::register_sigaction(SIGBUS, |info| on_fault(info.si_addr() as usize)) };
+        // SAFETY: `on_fault` does only what a signal handler may: atomic loads, write(2),
+        // sigaction(2), _exit(2). Where registering fails, a fault ends the process as it does
+        // without a handler.
+        let _ = unsafe {
+            signal_hook_registry::register_sigaction(SIGBUS, |info| {
+                on_fault(info.si_addr() as usize)
+            })
+        };
     });
-    let line = format!("wcmp: error: {}\n", Error::malformed(path, shrank(bytes))).into_bytes().into_boxed_slice();
+    let line = format!("wcmp: error: {}\n", Error::malformed(path, shrank(bytes)))
+        .into_bytes()
+        .into_boxed_slice();
     let end = AtomicUsize::new(begin.saturating_add(len));
     let mut tail = TAIL.lock().unwrap_or_else(PoisonError::into_inner);
-    let entry: &'static Entry = tail.get_or_init(|| Box::new(Entry { begin, end, line, next: OnceLock::new() }));
+    let entry: &'static Entry = tail.get_or_init(|| {
+        Box::new(Entry {
+            begin,
+            end,
+            line,
+            next: OnceLock::new(),
+        })
+    });
     *tail = &entry.next;
     Watch(entry)
 }
@@ -79,7 +96,8 @@ fn line_for(address: usize) -> Option<&'static [u8]> {
 fn on_fault(address: usize) {
     match line_for(address) {
         Some(line) => {
-            // SAFETY: descriptor 2 is only borrowed, as `ManuallyDrop` never closes it; `File` writes unbuffered.
+            // SAFETY: descriptor 2 is only borrowed, as `ManuallyDrop` never closes it; `File`
+            // writes unbuffered.
             let mut stderr = ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
             let _ = stderr.write_all(line);
             exit(EXIT)
@@ -105,7 +123,8 @@ mod tests {
         let base = usize::MAX / 2 + 1;
         let first = watch(base, 100, Path::new("a\u{1b}.safetensors"), 100);
         let second = watch(base + 100, 50, Path::new("b.safetensors"), 50);
-        let line = |address| line_for(address).map(|line| String::from_utf8(line.to_vec()).unwrap());
+        let line =
+            |address| line_for(address).map(|line| String::from_utf8(line.to_vec()).unwrap());
         assert_eq!(
             line(base + 99).unwrap(),
             "wcmp: error: a\\u001B.safetensors: shrank while it was read (expected 100 bytes; --io read tolerates \
@@ -129,9 +148,18 @@ mod tests {
     fn child_that_reads_a_shrinking_file() {
         let path = std::env::var_os(CHILD).unwrap();
         let source = ByteSource::open(Path::new(&path), Io::Mmap).unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
-        let sum: u64 =
-            source.run_of_bytes(0, 1 << 20, &mut Vec::new()).unwrap().iter().map(|&byte| u64::from(byte)).sum();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(0)
+            .unwrap();
+        let sum: u64 = source
+            .run_of_bytes(0, 1 << 20, &mut Vec::new())
+            .unwrap()
+            .iter()
+            .map(|&byte| u64::from(byte))
+            .sum();
         unreachable!("read {sum} from a file that is gone");
     }
 
@@ -142,10 +170,20 @@ mod tests {
         std::fs::write(&path, vec![1; 1 << 20]).unwrap();
         let name = "format::fault::tests::child_that_reads_a_shrinking_file";
         let mut child = Command::new(std::env::current_exe().unwrap());
-        let output = child.args(["--exact", name, "--ignored", "--nocapture"]).env(CHILD, &path).output().unwrap();
-        let expected = format!("wcmp: error: {}: shrank while it was read (expected 1048576 bytes;", path.display());
+        let output = child
+            .args(["--exact", name, "--ignored", "--nocapture"])
+            .env(CHILD, &path)
+            .output()
+            .unwrap();
+        let expected = format!(
+            "wcmp: error: {}: shrank while it was read (expected 1048576 bytes;",
+            path.display()
+        );
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(stderr.starts_with(&expected) && stderr.lines().count() == 1, "{stderr}");
+        assert!(
+            stderr.starts_with(&expected) && stderr.lines().count() == 1,
+            "{stderr}"
+        );
         assert_eq!(output.status.code(), Some(2));
     }
 }

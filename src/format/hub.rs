@@ -16,26 +16,36 @@ pub(super) struct Repository {
 
 /// The cache folder that `path`, links resolved, is or lies in.
 pub(super) fn repository(path: &Path) -> Option<Repository> {
-    let is_root = |path: &Path| is_cache_folder(path).then(|| Repository { root: path.to_path_buf() });
+    let is_root = |path: &Path| {
+        is_cache_folder(path).then(|| Repository {
+            root: path.to_path_buf(),
+        })
+    };
     is_root(path).or_else(|| {
-        let snapshots = path.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("snapshots")))?;
+        let snapshots = path
+            .ancestors()
+            .find(|folder| folder.file_name() == Some(OsStr::new("snapshots")))?;
         is_root(snapshots.parent()?)
     })
 }
 
 fn is_cache_folder(path: &Path) -> bool {
-    let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+    let named = path
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
     path.join("snapshots").is_dir() && (named || path.join("blobs").is_dir())
 }
 
 impl Repository {
-    /// `ORG/NAME`, or `NAME` for a model without an organisation; none where the folder was renamed.
+    /// `ORG/NAME`, or `NAME` for a model without an organisation; none where the folder was
+    /// renamed.
     pub(super) fn name(&self) -> Option<String> {
         let folder = self.root.file_name()?.to_string_lossy().into_owned();
         Some(folder.strip_prefix(PREFIX)?.replacen("--", "/", 1))
     }
 
-    /// Where links of a snapshot may lead: the model's own folder, and the store that a cache shares between models.
+    /// Where links of a snapshot may lead: the model's own folder, and the store that a cache
+    /// shares between models.
     pub(super) fn link_roots(&self) -> Vec<PathBuf> {
         let shared = self.root.parent().map(|cache| cache.join("blobs"));
         let shared = shared.and_then(|store| fs::canonicalize(store).ok());
@@ -43,11 +53,12 @@ impl Repository {
     }
 }
 
-/// The snapshot to read of the cache folder `path`: what refs/main names, else the only one. `None` where `path` is no
-/// cache folder.
+/// The snapshot to read of the cache folder `path`: what refs/main names, else the only one. `None`
+/// where `path` is no cache folder.
 ///
 /// # Errors
-/// refs/main names no snapshot that is there; or there is no refs/main and not exactly one snapshot.
+/// refs/main names no snapshot that is there; or there is no refs/main and not exactly one
+/// snapshot.
 pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
     let resolved = fs::canonicalize(path).map_err(|e| Error::io(path, e))?;
     if !is_cache_folder(&resolved) {
@@ -60,7 +71,10 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
         let commit = String::from_utf8_lossy(&content).trim().to_string();
         let plain = !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !plain {
-            return Err(Error::malformed(&main, "not the name of a snapshot (expected a commit)"));
+            return Err(Error::malformed(
+                &main,
+                "not the name of a snapshot (expected a commit)",
+            ));
         }
         let snapshot = snapshots.join(&commit);
         return match snapshot.is_dir() {
@@ -71,13 +85,25 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
             )),
         };
     }
-    let entries = fs::read_dir(&snapshots).map_err(|e| Error::io(&snapshots, e))?.take(limits::DIRECTORY_ENTRIES);
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let entries = fs::read_dir(&snapshots)
+        .map_err(|e| Error::io(&snapshots, e))?
+        .take(limits::DIRECTORY_ENTRIES);
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
     match (found.pop(), found.len()) {
         (Some(only), 0) => Ok(Some(only)),
-        (None, _) => Err(Error::malformed(path, "a hub cache folder without a snapshot: not downloaded")),
+        (None, _) => Err(Error::malformed(
+            path,
+            "a hub cache folder without a snapshot: not downloaded",
+        )),
         (Some(_), more) => {
-            let what = format!("{} snapshots and no refs/main (expected the path of one)", more + 1);
+            let what = format!(
+                "{} snapshots and no refs/main (expected the path of one)",
+                more + 1
+            );
             Err(Error::malformed(path, what))
         }
     }

@@ -16,13 +16,20 @@ pub(super) struct Index {
 impl Index {
     /// The file of a tensor.
     pub(super) fn file_of(&self, tensor: &str) -> Option<&str> {
-        let at = self.weight_map.binary_search_by(|(name, _)| name.as_str().cmp(tensor)).ok()?;
+        let at = self
+            .weight_map
+            .binary_search_by(|(name, _)| name.as_str().cmp(tensor))
+            .ok()?;
         self.weight_map.get(at).map(|(_, file)| file.as_str())
     }
 
     /// The files it names, sorted.
     pub(super) fn files(&self) -> Vec<&str> {
-        let mut files: Vec<&str> = self.weight_map.iter().map(|(_, file)| file.as_str()).collect();
+        let mut files: Vec<&str> = self
+            .weight_map
+            .iter()
+            .map(|(_, file)| file.as_str())
+            .collect();
         files.sort_unstable();
         files.dedup();
         files
@@ -46,8 +53,11 @@ fn parse(text: &str) -> Scan<Index> {
             ("weight_map", None) => {
                 let mut map = Vec::new();
                 let read = scanner.object(|scanner, tensor| {
-                    let file = scanner.string().map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
-                    check_plain(&file).map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
+                    let file = scanner
+                        .string()
+                        .map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
+                    check_plain(&file)
+                        .map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
                     map.push((tensor.into_owned(), file.into_owned()));
                     Ok(())
                 });
@@ -84,7 +94,10 @@ fn check_plain(file: &str) -> Scan<()> {
     let plain = !matches!(file, "" | "." | "..") && !file.contains(['/', '\\', '\0', ':']);
     match plain {
         true => Ok(()),
-        false => Err(format!("file {} (expected a plain file name in the index's directory)", quoted(file))),
+        false => Err(format!(
+            "file {} (expected a plain file name in the index's directory)",
+            quoted(file)
+        )),
     }
 }
 
@@ -100,7 +113,13 @@ mod tests {
         assert_eq!(index.files(), ["1.safetensors", "2.safetensors"]);
         assert_eq!(index.file_of("c"), Some("2.safetensors"));
         assert_eq!(index.file_of("d"), None);
-        assert_eq!(parse(r#"{"weight_map":{"a":"x","a":"x"}}"#).unwrap().weight_map.len(), 1);
+        assert_eq!(
+            parse(r#"{"weight_map":{"a":"x","a":"x"}}"#)
+                .unwrap()
+                .weight_map
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -108,15 +127,30 @@ mod tests {
         for (text, what) in [
             ("", "the end at byte 0 (expected an object)"),
             ("{}", "no weight_map (expected an index of shards)"),
-            (r#"{"weight_map":{}}"#, "weight_map names no tensor (expected an index of shards)"),
-            (r#"{"weight_map":[]}"#, "weight_map: '[' at byte 14 (expected an object)"),
-            (r#"{"weight_map":{"a":"x"},"weight_map":{"a":"x"}}"#, "weight_map twice (expected once)"),
-            (r#"{"weight_map":{"a":7}}"#, "weight_map: tensor \"a\": \"7\" at byte 19 (expected a string)"),
+            (
+                r#"{"weight_map":{}}"#,
+                "weight_map names no tensor (expected an index of shards)",
+            ),
+            (
+                r#"{"weight_map":[]}"#,
+                "weight_map: '[' at byte 14 (expected an object)",
+            ),
+            (
+                r#"{"weight_map":{"a":"x"},"weight_map":{"a":"x"}}"#,
+                "weight_map twice (expected once)",
+            ),
+            (
+                r#"{"weight_map":{"a":7}}"#,
+                "weight_map: tensor \"a\": \"7\" at byte 19 (expected a string)",
+            ),
             (
                 r#"{"weight_map":{"a":"x","\u0061":"y"}}"#,
                 "tensor \"a\" is mapped to \"x\" and to \"y\" (expected one file)",
             ),
-            (r#"{"weight_map":{"a":"x"}} x"#, "\"x\" at byte 25 (expected the end)"),
+            (
+                r#"{"weight_map":{"a":"x"}} x"#,
+                "\"x\" at byte 25 (expected the end)",
+            ),
             ("\u{feff}{}", "'\\u{feff}' at byte 0 (expected an object)"),
         ] {
             assert_eq!(parse(text).unwrap_err(), what, "{text}");
@@ -125,9 +159,22 @@ mod tests {
 
     #[test]
     fn files_must_be_plain_names() {
-        for file in ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\\\b", "x\\u0000", "C:x"] {
+        for file in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "/etc/passwd",
+            "a/b",
+            "a\\\\b",
+            "x\\u0000",
+            "C:x",
+        ] {
             let error = parse(&format!(r#"{{"weight_map":{{"t":"{file}"}}}}"#)).unwrap_err();
-            assert!(error.ends_with("(expected a plain file name in the index's directory)"), "{error}");
+            assert!(
+                error.ends_with("(expected a plain file name in the index's directory)"),
+                "{error}"
+            );
         }
     }
 }

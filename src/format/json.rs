@@ -1,4 +1,5 @@
-//! A strict JSON scanner that sees what a deserialiser hides: repeated keys, in any spelling, and where things stand.
+//! A strict JSON scanner that sees what a deserialiser hides: repeated keys, in any spelling, and
+//! where things stand.
 //!
 //! It walks the text once and builds nothing; values that do not matter are checked and skipped.
 
@@ -36,7 +37,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads an object and calls `field` behind each colon; it must read the value.
-    pub(super) fn object(&mut self, mut field: impl FnMut(&mut Self, Cow<'a, str>) -> Scan<()>) -> Scan<()> {
+    pub(super) fn object(
+        &mut self,
+        mut field: impl FnMut(&mut Self, Cow<'a, str>) -> Scan<()>,
+    ) -> Scan<()> {
         self.take(b'{', "an object")?;
         if self.next_is(b'}') {
             return Ok(());
@@ -74,7 +78,10 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         loop {
             let bytes = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let plain = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len());
+            let plain = bytes
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
+                .unwrap_or(bytes.len());
             self.at += plain;
             match bytes.get(plain) {
                 Some(b'"') => break,
@@ -94,7 +101,9 @@ impl<'a> Scanner<'a> {
         let quoted = self.text.get(begin - 1..self.at).unwrap_or_default();
         match serde_json::from_str(quoted) {
             Ok(text) => Ok(Cow::Owned(text)),
-            Err(_) => Err(format!("a string with an escape that is none, at byte {begin} (expected JSON escapes)")),
+            Err(_) => Err(format!(
+                "a string with an escape that is none, at byte {begin} (expected JSON escapes)"
+            )),
         }
     }
 
@@ -102,7 +111,8 @@ impl<'a> Scanner<'a> {
     pub(super) fn whole_number(&mut self) -> Scan<u64> {
         self.space();
         let token = self.token();
-        let plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
+        let plain = token.bytes().all(|byte| byte.is_ascii_digit())
+            && (token == "0" || !token.starts_with('0'));
         match token.parse() {
             Ok(number) if plain => {
                 self.at += token.len();
@@ -174,8 +184,13 @@ impl<'a> Scanner<'a> {
     /// The number or word that begins here, which may be no JSON; empty at anything else.
     fn token(&self) -> &'a str {
         let rest = self.rest();
-        let in_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_');
-        let len = rest.as_bytes().iter().position(|byte| !in_token(byte)).unwrap_or(rest.len());
+        let in_token =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_');
+        let len = rest
+            .as_bytes()
+            .iter()
+            .position(|byte| !in_token(byte))
+            .unwrap_or(rest.len());
         rest.get(..len).unwrap_or_default()
     }
 }
@@ -188,7 +203,8 @@ mod tests {
     #[test]
     fn keys_are_seen_in_order_and_decoded() {
         let mut keys = Vec::new();
-        let mut scanner = Scanner::new(r#" { "a" : 1, "\u0061":[2,{"x":null}] , "层\n":"\ud83d\ude00" } "#);
+        let mut scanner =
+            Scanner::new(r#" { "a" : 1, "\u0061":[2,{"x":null}] , "层\n":"\ud83d\ude00" } "#);
         let read = scanner.object(|scanner, key| {
             keys.push(key.into_owned());
             scanner.skip()
@@ -219,16 +235,34 @@ mod tests {
             "18446744073709551616",
         ] {
             let error = Scanner::new(text).whole_number().unwrap_err();
-            assert!(error.ends_with("at byte 0 (expected a whole number from 0 to 2^64 - 1)"), "{error}");
+            assert!(
+                error.ends_with("at byte 0 (expected a whole number from 0 to 2^64 - 1)"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn strings_follow_json() {
-        assert!(matches!(Scanner::new("\"plain\"").string(), Ok(Cow::Borrowed("plain"))));
-        assert_eq!(Scanner::new(r#""\u0000\/\\\"""#).string().unwrap(), "\0/\\\"");
-        for text in ["\"a", "\"a\\", "\"a\\\"", "\"\n\"", "\"\u{1f}\"", r#""\ud800""#, r#""\x41""#, r#""\u00g0""#, "a"]
-        {
+        assert!(matches!(
+            Scanner::new("\"plain\"").string(),
+            Ok(Cow::Borrowed("plain"))
+        ));
+        assert_eq!(
+            Scanner::new(r#""\u0000\/\\\"""#).string().unwrap(),
+            "\0/\\\""
+        );
+        for text in [
+            "\"a",
+            "\"a\\",
+            "\"a\\\"",
+            "\"\n\"",
+            "\"\u{1f}\"",
+            r#""\ud800""#,
+            r#""\x41""#,
+            r#""\u00g0""#,
+            "a",
+        ] {
             Scanner::new(text).string().unwrap_err();
         }
     }
@@ -239,7 +273,9 @@ mod tests {
             let mut scanner = Scanner::new(text);
             scanner.skip().and_then(|()| scanner.end()).unwrap();
         }
-        for text in ["", "[1,]", "{\"a\":}", "{a:1}", "01", "nul", "[1 2]", "'x'", "NaN"] {
+        for text in [
+            "", "[1,]", "{\"a\":}", "{a:1}", "01", "nul", "[1 2]", "'x'", "NaN",
+        ] {
             let mut scanner = Scanner::new(text);
             scanner.skip().and_then(|()| scanner.end()).unwrap_err();
         }
@@ -253,6 +289,13 @@ mod tests {
             Scanner::new("\u{1b}[31m").array(|_| Ok(())).unwrap_err(),
             "'\\u{1b}' at byte 0 (expected an array)"
         );
-        assert!(Scanner::new(&"9".repeat(5000)).whole_number().unwrap_err().chars().count() < 200);
+        assert!(
+            Scanner::new(&"9".repeat(5000))
+                .whole_number()
+                .unwrap_err()
+                .chars()
+                .count()
+                < 200
+        );
     }
 }

@@ -6,12 +6,12 @@ pub(super) const HEADER_BYTES: u64 = 100_000_000;
 /// Longest index.json. Models of 140,000 tensors have about 10 MB; the header's cap leaves room.
 pub(super) const INDEX_BYTES: u64 = 100_000_000;
 
-/// Longest config.json. Released ones stay below 100 kB; long lists of label names or of quantised modules reach a few
-/// megabytes.
+/// Longest config.json. Released ones stay below 100 kB; long lists of label names or of quantised
+/// modules reach a few megabytes.
 pub(super) const CONFIG_BYTES: u64 = 16_000_000;
 
-/// Longest tokenizer.json, vocab.json, merges.txt or tokenizer.model. Vocabularies of 262,144 tokens with their merges have
-/// about 35 MB.
+/// Longest tokenizer.json, vocab.json, merges.txt or tokenizer.model. Vocabularies of 262,144
+/// tokens with their merges have about 35 MB.
 pub(super) const TOKENIZER_BYTES: u64 = 200_000_000;
 
 /// How much of a model card is looked at. Front matter with evaluation results reaches about 1 MB.
@@ -23,10 +23,12 @@ pub(super) const REF_BYTES: u64 = 1_000;
 /// Entries of one directory that are listed.
 pub(super) const DIRECTORY_ENTRIES: usize = 100_000;
 
-/// Axes of one tensor. The format names no bound; frameworks stop at 64, and a shape costs four times its text.
+/// Axes of one tensor. The format names no bound; frameworks stop at 64, and a shape costs four
+/// times its text.
 pub(super) const AXES: usize = 1_024;
 
-/// Unknown fields of one header entry; files with one or two are known, and each is compared with the others.
+/// Unknown fields of one header entry; files with one or two are known, and each is compared with
+/// the others.
 pub(super) const EXTRA_FIELDS: usize = 64;
 
 /// Pieces in which two stored copies of a tensor are compared.

@@ -23,14 +23,23 @@ pub(super) struct Shard {
 /// Joins `shards`; their tensors are taken out and come back sorted by name bytes, each name once.
 ///
 /// # Errors
-/// A tensor that the index puts into a file that lacks it; a name in two files with different contents.
+/// A tensor that the index puts into a file that lacks it; a name in two files with different
+/// contents.
 pub(super) fn join(
     shards: &mut [Shard],
     index: Option<&(PathBuf, Index)>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<TensorInfo>> {
-    let mut tensors: Vec<TensorInfo> = shards.iter_mut().flat_map(|shard| shard.contents.tensors.drain(..)).collect();
-    tensors.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()).then(a.file.cmp(&b.file)));
+    let mut tensors: Vec<TensorInfo> = shards
+        .iter_mut()
+        .flat_map(|shard| shard.contents.tensors.drain(..))
+        .collect();
+    tensors.sort_unstable_by(|a, b| {
+        a.name
+            .as_bytes()
+            .cmp(b.name.as_bytes())
+            .then(a.file.cmp(&b.file))
+    });
     if let Some((path, index)) = index {
         check_index(path, index, shards, &tensors, warnings)?;
     }
@@ -45,17 +54,32 @@ fn check_index(
     tensors: &[TensorInfo],
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
-    let number: HashMap<&str, usize> = shards.iter().enumerate().map(|(i, shard)| (shard.name.as_str(), i)).collect();
+    let number: HashMap<&str, usize> = shards
+        .iter()
+        .enumerate()
+        .map(|(i, shard)| (shard.name.as_str(), i))
+        .collect();
     for (tensor, file) in &index.weight_map {
-        let place = number.get(file.as_str()).map(|&file| (tensor.as_bytes(), file));
-        let found =
-            place.is_some_and(|place| tensors.binary_search_by(|t| (t.name.as_bytes(), t.file).cmp(&place)).is_ok());
+        let place = number
+            .get(file.as_str())
+            .map(|&file| (tensor.as_bytes(), file));
+        let found = place.is_some_and(|place| {
+            tensors
+                .binary_search_by(|t| (t.name.as_bytes(), t.file).cmp(&place))
+                .is_ok()
+        });
         if !found {
-            let what = format!("tensor {} is mapped to {}, which does not hold it", quoted(tensor), quoted(file));
+            let what = format!(
+                "tensor {} is mapped to {}, which does not hold it",
+                quoted(tensor),
+                quoted(file)
+            );
             return Err(Error::malformed(path, what));
         }
     }
-    let mut unnamed = tensors.iter().filter(|tensor| index.file_of(&tensor.name).is_none());
+    let mut unnamed = tensors
+        .iter()
+        .filter(|tensor| index.file_of(&tensor.name).is_none());
     if let Some(first) = unnamed.next() {
         let what = format!(
             "{} tensor(s) that the index does not name, the first {}; they are read like the others",
@@ -67,7 +91,8 @@ fn check_index(
     Ok(())
 }
 
-/// Keeps one of the copies of a name, that of the index where it names one, and tells of the others.
+/// Keeps one of the copies of a name, that of the index where it names one, and tells of the
+/// others.
 fn drop_copies(
     tensors: Vec<TensorInfo>,
     shards: &[Shard],
@@ -91,18 +116,25 @@ fn drop_copies(
         }
     }
     if let Some(name) = first_copy {
-        let what =
-            format!("{copies} tensor(s) stand in two files with equal bytes, the first {}; one is read", quoted(&name));
+        let what = format!(
+            "{copies} tensor(s) stand in two files with equal bytes, the first {}; one is read",
+            quoted(&name)
+        );
         warnings.push(Warning::about("tensor_twice", name, what));
     }
     Ok(kept)
 }
 
 fn require_equal(a: &TensorInfo, b: &TensorInfo, shards: &[Shard]) -> Result<()> {
-    let (Some(first), Some(second)) = (shards.get(a.file), shards.get(b.file)) else { return Ok(()) };
+    let (Some(first), Some(second)) = (shards.get(a.file), shards.get(b.file)) else {
+        return Ok(());
+    };
     let differ = |how: &str| {
-        let what =
-            format!("tensor {} stands in {} too, with {how} (expected one)", quoted(&a.name), quoted(&first.name));
+        let what = format!(
+            "tensor {} stands in {} too, with {how} (expected one)",
+            quoted(&a.name),
+            quoted(&first.name)
+        );
         Error::malformed(second.source.path(), what)
     };
     if a.dtype != b.dtype || a.shape != b.shape || a.bytes != b.bytes {
@@ -114,12 +146,19 @@ fn require_equal(a: &TensorInfo, b: &TensorInfo, shards: &[Shard]) -> Result<()>
     }
 }
 
-fn equal_bytes(a: &TensorInfo, first: &ByteSource, b: &TensorInfo, second: &ByteSource) -> Result<bool> {
+fn equal_bytes(
+    a: &TensorInfo,
+    first: &ByteSource,
+    b: &TensorInfo,
+    second: &ByteSource,
+) -> Result<bool> {
     let (mut scratch, mut other_scratch) = (Vec::new(), Vec::new());
     let mut done = 0u64;
     while done < a.bytes {
         let left = a.bytes - done;
-        let len = usize::try_from(left).map_or(limits::COMPARE_BYTES, |left| left.min(limits::COMPARE_BYTES));
+        let len = usize::try_from(left).map_or(limits::COMPARE_BYTES, |left| {
+            left.min(limits::COMPARE_BYTES)
+        });
         let one = first.bytes(a.offset + done, len, &mut scratch)?;
         let other = second.bytes(b.offset + done, len, &mut other_scratch)?;
         if one != other {

@@ -1,7 +1,8 @@
 //! Files to checkpoints: layouts on disk, headers, bytes. Nothing here knows a role or an analysis.
 //!
-//! [`open`] finds the weight files of a path and joins what they hold; `reader` tells formats apart by their first bytes
-//! and hands each file to its reader, which answers with names, dtypes, shapes and places.
+//! [`open`] finds the weight files of a path and joins what they hold; `reader` tells formats apart
+//! by their first bytes and hands each file to its reader, which answers with names, dtypes, shapes
+//! and places.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod adapter;

@@ -41,7 +41,9 @@ impl ReadAt for &[u8] {
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(out.len())?));
+        let range = usize::try_from(offset)
+            .ok()
+            .and_then(|start| Some(start..start.checked_add(out.len())?));
         match range.and_then(|range| self.get(range)) {
             Some(bytes) => out.copy_from_slice(bytes),
             None => return Err(Error::malformed(Path::new("memory"), "read past the end")),

@@ -1,4 +1,5 @@
-//! Which format a weight file has, told by its first bytes, and the one place where a reader is chosen.
+//! Which format a weight file has, told by its first bytes, and the one place where a reader is
+//! chosen.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +14,8 @@ use crate::model::config::Config;
 /// What one weight file holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    /// Stored tensors in any order, names unique in the file; offsets count from the beginning of the file.
+    /// Stored tensors in any order, names unique in the file; offsets count from the beginning of
+    /// the file.
     pub(super) tensors: Vec<TensorInfo>,
     /// What the file itself says in place of a config.json.
     pub(super) config: Option<Config>,
@@ -27,50 +29,89 @@ pub(super) struct Contents {
 ///
 /// # Errors
 /// No format that is read, or a file that breaks its format.
-pub(super) fn read(path: &Path, source: &mut ByteSource, file: usize) -> Result<(Format, Contents)> {
+pub(super) fn read(
+    path: &Path,
+    source: &mut ByteSource,
+    file: usize,
+) -> Result<(Format, Contents)> {
     let mut scratch = Vec::new();
-    let head = source.bytes(0, usize::try_from(source.len().min(64)).unwrap_or(64), &mut scratch)?;
+    let head = source.bytes(
+        0,
+        usize::try_from(source.len().min(64)).unwrap_or(64),
+        &mut scratch,
+    )?;
     match sniff(head, path) {
-        Kind::Safetensors => safetensors::read(path, source, file).map(|contents| (Format::Safetensors, contents)),
+        Kind::Safetensors => {
+            safetensors::read(path, source, file).map(|contents| (Format::Safetensors, contents))
+        }
         Kind::Gguf => {
             let file = gguf::parse_gguf(path, source, file)?;
-            Ok((Format::Gguf, Contents { gguf: Some(file), ..Contents::default() }))
+            Ok((
+                Format::Gguf,
+                Contents {
+                    gguf: Some(file),
+                    ..Contents::default()
+                },
+            ))
         }
         Kind::Torch => {
             let file = torch::parse_torch(path, source, file)?;
             Ok((Format::Torch, torch_contents(file, source)?))
         }
-        Kind::LfsPointer => {
-            Err(Error::unsupported(path, "a Git LFS pointer: not downloaded (expected the file it stands for)"))
-        }
-        Kind::WebPage => Err(Error::unsupported(path, "a web page (expected a weight file)")),
-        Kind::Unknown => {
-            Err(Error::unsupported(path, "no weight file of a known format (expected safetensors, GGUF or PyTorch)"))
-        }
+        Kind::LfsPointer => Err(Error::unsupported(
+            path,
+            "a Git LFS pointer: not downloaded (expected the file it stands for)",
+        )),
+        Kind::WebPage => Err(Error::unsupported(
+            path,
+            "a web page (expected a weight file)",
+        )),
+        Kind::Unknown => Err(Error::unsupported(
+            path,
+            "no weight file of a known format (expected safetensors, GGUF or PyTorch)",
+        )),
     }
 }
 
-/// Tensors of a PyTorch file. A tied tensor is taken once, under its first name; views whose elements are scattered are
-/// made readable in row-major order.
+/// Tensors of a PyTorch file. A tied tensor is taken once, under its first name; views whose
+/// elements are scattered are made readable in row-major order.
 fn torch_contents(file: torch::TorchFile, source: &mut ByteSource) -> Result<Contents> {
-    let aliases: BTreeSet<String> = file.tied().into_iter().map(|(alias, _)| alias.to_owned()).collect();
+    let aliases: BTreeSet<String> = file
+        .tied()
+        .into_iter()
+        .map(|(alias, _)| alias.to_owned())
+        .collect();
     let mut warnings = file.warnings;
     let mut tensors = Vec::new();
     for tensor in file.tensors {
         let name = tensor.info.name.clone();
         if aliases.contains(&name) {
-            warnings.push(Warning::about("tied_tensor", name, "the same storage as another tensor: counted once"));
+            warnings.push(Warning::about(
+                "tied_tensor",
+                name,
+                "the same storage as another tensor: counted once",
+            ));
             continue;
         }
         let offset = match tensor.scattered() {
             Some(view) => source.add_scattered(view).ok_or_else(|| {
-                Error::malformed(source.path(), format!("tensor {} is too long a view", quoted(&name)))
+                Error::malformed(
+                    source.path(),
+                    format!("tensor {} is too long a view", quoted(&name)),
+                )
             })?,
             None => tensor.info.offset,
         };
-        tensors.push(TensorInfo { offset, ..tensor.info });
+        tensors.push(TensorInfo {
+            offset,
+            ..tensor.info
+        });
     }
-    Ok(Contents { tensors, warnings, ..Contents::default() })
+    Ok(Contents {
+        tensors,
+        warnings,
+        ..Contents::default()
+    })
 }
 
 /// What a file is.
@@ -87,8 +128,8 @@ enum Kind {
     Unknown,
 }
 
-/// Content first: names lie. A file named .safetensors of no other kind is left to the strict reader, which says what is
-/// wrong with it.
+/// Content first: names lie. A file named .safetensors of no other kind is left to the strict
+/// reader, which says what is wrong with it.
 fn sniff(head: &[u8], path: &Path) -> Kind {
     let begins = |magic: &[u8]| head.starts_with(magic);
     let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
@@ -102,7 +143,10 @@ fn sniff(head: &[u8], path: &Path) -> Kind {
         Kind::LfsPointer
     } else if begins(b"<!DOCTYPE") || begins(b"<!doctype") || begins(b"<html") {
         Kind::WebPage
-    } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors")) {
+    } else if path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+    {
         Kind::Safetensors
     } else {
         Kind::Unknown
@@ -118,10 +162,22 @@ mod tests {
         let named = |head: &[u8], name: &str| sniff(head, Path::new(name));
         assert_eq!(named(b"\x02\0\0\0\0\0\0\0{}", "weights"), Kind::Safetensors);
         assert_eq!(named(b"GGUF\x03\0\0\0", "model.safetensors"), Kind::Gguf);
-        assert_eq!(named(b"PK\x03\x04\0\0\x08\x08\0\0", "pytorch_model.bin"), Kind::Torch);
+        assert_eq!(
+            named(b"PK\x03\x04\0\0\x08\x08\0\0", "pytorch_model.bin"),
+            Kind::Torch
+        );
         assert_eq!(named(b"\x80\x02\x8a\x0al\xfc", "old.pt"), Kind::Torch);
-        assert_eq!(named(b"version https://git-lfs.github.com/spec/v1\n", "model.safetensors"), Kind::LfsPointer);
-        assert_eq!(named(b"<!DOCTYPE html>", "model.safetensors"), Kind::WebPage);
+        assert_eq!(
+            named(
+                b"version https://git-lfs.github.com/spec/v1\n",
+                "model.safetensors"
+            ),
+            Kind::LfsPointer
+        );
+        assert_eq!(
+            named(b"<!DOCTYPE html>", "model.safetensors"),
+            Kind::WebPage
+        );
         assert_eq!(named(b"", "model.safetensors"), Kind::Safetensors);
         assert_eq!(named(b"anything", "model.SafeTensors"), Kind::Safetensors);
         assert_eq!(named(b"anything", "notes.txt"), Kind::Unknown);

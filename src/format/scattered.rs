@@ -1,4 +1,5 @@
-//! Tensors whose elements do not lie one behind the other in row-major order: transposed, sliced and expanded views.
+//! Tensors whose elements do not lie one behind the other in row-major order: transposed, sliced
+//! and expanded views.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -42,7 +43,10 @@ impl Scattered {
         assert!(bytes.end <= self.len(), "bytes out of range");
         let elements = bytes.start / self.width..bytes.end.div_ceil(self.width);
         let lead = (bytes.start - elements.start * self.width) as usize;
-        let (len, whole) = ((bytes.end - bytes.start) as usize, (elements.end - elements.start) * self.width);
+        let (len, whole) = (
+            (bytes.end - bytes.start) as usize,
+            (elements.end - elements.start) * self.width,
+        );
         let out = out.split_at_mut(len).0;
         if whole as usize == len {
             return self.read_elements(source, elements, out);
@@ -53,7 +57,12 @@ impl Scattered {
         Ok(())
     }
 
-    fn read_elements(&self, source: &dyn ReadAt, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
+    fn read_elements(
+        &self,
+        source: &dyn ReadAt,
+        elements: Range<u64>,
+        out: &mut [u8],
+    ) -> Result<()> {
         let (Some(&columns), Some(&step)) = (self.shape.last(), self.strides.last()) else {
             return source.read_at(self.start, out);
         };
@@ -75,7 +84,8 @@ impl Scattered {
         Ok(())
     }
 
-    /// Distance of the first element of row `row`, counted over all axes but the last, from the first of all.
+    /// Distance of the first element of row `row`, counted over all axes but the last, from the
+    /// first of all.
     fn row(&self, mut row: u64) -> u64 {
         let mut at = 0;
         for (&axis, &stride) in self.shape.iter().zip(&self.strides).rev().skip(1) {
@@ -92,7 +102,8 @@ const PAGE: u64 = 1 << 12;
 /// Most pages that are kept, 16 MiB: the columns of a transposed matrix are a page each.
 const PAGES: usize = 1 << 12;
 
-/// Keeps the pages that were read last: elements that lie near one another are asked for one at a time.
+/// Keeps the pages that were read last: elements that lie near one another are asked for one at a
+/// time.
 pub(super) struct Paged<'a> {
     source: &'a dyn ReadAt,
     pages: RefCell<HashMap<u64, Vec<u8>>>,
@@ -100,7 +111,10 @@ pub(super) struct Paged<'a> {
 
 impl<'a> Paged<'a> {
     pub(super) fn new(source: &'a dyn ReadAt) -> Self {
-        Self { source, pages: RefCell::default() }
+        Self {
+            source,
+            pages: RefCell::default(),
+        }
     }
 
     fn page(&self, number: u64) -> Result<()> {
@@ -129,7 +143,10 @@ impl ReadAt for Paged<'_> {
         if within + out.len() <= PAGE as usize {
             self.page(number)?;
             let pages = self.pages.borrow();
-            if let Some(bytes) = pages.get(&number).and_then(|page| page.get(within..within + out.len())) {
+            if let Some(bytes) = pages
+                .get(&number)
+                .and_then(|page| page.get(within..within + out.len()))
+            {
                 out.copy_from_slice(bytes);
                 return Ok(());
             }
@@ -146,7 +163,10 @@ mod tests {
     #[test]
     fn any_range_of_a_view_is_read_in_row_major_order() {
         // 16-bit elements 0, 1, 2, … from byte 10 on.
-        let file: Vec<u8> = [0; 10].into_iter().chain((0..9000u16).flat_map(u16::to_le_bytes)).collect();
+        let file: Vec<u8> = [0; 10]
+            .into_iter()
+            .chain((0..9000u16).flat_map(u16::to_le_bytes))
+            .collect();
         for (shape, strides) in [
             (vec![70, 60], vec![1, 70]),
             (vec![3, 4, 5], vec![100, 7, 1]),
@@ -154,10 +174,19 @@ mod tests {
             (vec![5], vec![0]),
             (vec![], vec![]),
         ] {
-            let view = Scattered { start: 10, width: 2, shape: shape.clone(), strides: strides.clone() };
+            let view = Scattered {
+                start: 10,
+                width: 2,
+                shape: shape.clone(),
+                strides: strides.clone(),
+            };
             let mut expected: Vec<u16> = vec![0];
             for (&axis, &stride) in shape.iter().zip(&strides) {
-                let along = |first: &u16| (0..axis).map(|i| *first + (i * stride) as u16).collect::<Vec<_>>();
+                let along = |first: &u16| {
+                    (0..axis)
+                        .map(|i| *first + (i * stride) as u16)
+                        .collect::<Vec<_>>()
+                };
                 expected = expected.iter().flat_map(along).collect();
             }
             let expected: Vec<u8> = expected.into_iter().flat_map(u16::to_le_bytes).collect();
@@ -167,7 +196,8 @@ mod tests {
             let len = expected.len();
             for range in [0..len, 0..1, len - 1..len, len / 3..len / 2 + 1, len..len] {
                 let mut out = vec![0; range.len()];
-                view.read(&paged, range.start as u64..range.end as u64, &mut out).unwrap();
+                view.read(&paged, range.start as u64..range.end as u64, &mut out)
+                    .unwrap();
                 assert_eq!(out, expected[range.clone()], "{shape:?} {range:?}");
             }
         }

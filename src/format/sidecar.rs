@@ -21,13 +21,18 @@ pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let content = read_start(path, file, limit + 1)?;
     match content.len() as u64 <= limit {
         true => Ok(content),
-        false => Err(Error::malformed(path, format!("too large (expected at most {limit} bytes)"))),
+        false => Err(Error::malformed(
+            path,
+            format!("too large (expected at most {limit} bytes)"),
+        )),
     }
 }
 
 fn read_start(path: &Path, file: File, limit: u64) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    file.take(limit).read_to_end(&mut content).map_err(|e| Error::io(path, e))?;
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(|e| Error::io(path, e))?;
     Ok(content)
 }
 
@@ -37,11 +42,18 @@ fn read_start(path: &Path, file: File, limit: u64) -> Result<Vec<u8>> {
 /// Not readable, too large, or not UTF-8.
 pub(super) fn read_json_text(path: &Path, limit: u64) -> Result<String> {
     String::from_utf8(read_small(path, limit)?).map_err(|e| {
-        Error::malformed(path, format!("not UTF-8 at byte {} (expected JSON)", e.utf8_error().valid_up_to()))
+        Error::malformed(
+            path,
+            format!(
+                "not UTF-8 at byte {} (expected JSON)",
+                e.utf8_error().valid_up_to()
+            ),
+        )
     })
 }
 
-/// Reads a config.json. `NaN` and `Infinity`, which Python writes and JSON does not have, become null with a warning.
+/// Reads a config.json. `NaN` and `Infinity`, which Python writes and JSON does not have, become
+/// null with a warning.
 ///
 /// # Errors
 /// Not readable, too large, nested too deeply, no JSON, or no object.
@@ -49,14 +61,23 @@ pub(super) fn read_config(path: &Path, warnings: &mut Vec<Warning>) -> Result<Co
     let text = read_json_text(path, limits::CONFIG_BYTES)?;
     let parsed = serde_json::from_str(&text).or_else(|strict| {
         let value = serde_json::from_str(&without_bare_floats(&text).ok_or(strict)?)?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let what = format!("{} has NaN or Infinity, which is no JSON; read as null", escape_controls(&name));
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        let what = format!(
+            "{} has NaN or Infinity, which is no JSON; read as null",
+            escape_controls(&name)
+        );
         warnings.push(Warning::about("config_not_json", name, what));
         Ok(value)
     });
     match parsed {
         Ok(Value::Object(raw)) => Ok(Config { raw }),
-        Ok(_) => Err(Error::malformed(path, "not a JSON object (expected a model's configuration)")),
+        Ok(_) => Err(Error::malformed(
+            path,
+            "not a JSON object (expected a model's configuration)",
+        )),
         Err(e) => Err(Error::malformed(path, not_json(&e))),
     }
 }
@@ -69,16 +90,20 @@ fn not_json(e: &serde_json::Error) -> String {
     }
 }
 
-/// `text` with `NaN`, `Infinity` and `-Infinity` outside of strings replaced by null; none where there are none.
+/// `text` with `NaN`, `Infinity` and `-Infinity` outside of strings replaced by null; none where
+/// there are none.
 fn without_bare_floats(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut replaced = false;
-    // Quotes split the text into what is outside and inside of strings, by turns, but for escaped quotes inside.
+    // Quotes split the text into what is outside and inside of strings, by turns, but for escaped
+    // quotes inside.
     let mut inside = false;
     let mut escaped = false;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let bare = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !inside && rest.starts_with(word));
+        let bare = ["-Infinity", "Infinity", "NaN"]
+            .into_iter()
+            .find(|word| !inside && rest.starts_with(word));
         if let Some(word) = bare {
             out.push_str("null");
             replaced = true;
@@ -96,7 +121,9 @@ fn without_bare_floats(text: &str) -> Option<String> {
 /// `base_model` of a model card; nothing where the card cannot be read, as a claim is never needed.
 pub(super) fn read_declared_base(path: &Path) -> Vec<String> {
     let start = open_regular(path).and_then(|(file, _)| read_start(path, file, limits::CARD_BYTES));
-    start.map(|start| card::declared_base(&String::from_utf8_lossy(&start))).unwrap_or_default()
+    start
+        .map(|start| card::declared_base(&String::from_utf8_lossy(&start)))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -124,15 +151,20 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_an_error_in_one_line() {
-        assert!(
-            error_of(b"").ends_with("not JSON: EOF while parsing a value at line 1 column 0 (expected a JSON object)")
-        );
+        assert!(error_of(b"").ends_with(
+            "not JSON: EOF while parsing a value at line 1 column 0 (expected a JSON object)"
+        ));
         assert!(error_of(b"\xef\xbb\xbf{}").contains(": not JSON: expected value"));
-        assert!(error_of(b"[1]").ends_with(": not a JSON object (expected a model's configuration)"));
+        assert!(
+            error_of(b"[1]").ends_with(": not a JSON object (expected a model's configuration)")
+        );
         assert!(error_of(b"{\"a\": \"\xff\"}").ends_with(": not UTF-8 at byte 7 (expected JSON)"));
         assert!(error_of(b"{\"a\": 1}}").contains(": not JSON: trailing characters"));
         let deep = format!("{{\"a\":{}", "[".repeat(1_000_000));
-        assert!(error_of(deep.as_bytes()).ends_with(": nested too deeply (expected at most 128 levels)"));
+        assert!(
+            error_of(deep.as_bytes())
+                .ends_with(": nested too deeply (expected at most 128 levels)")
+        );
         let large = vec![b' '; 16_000_001];
         assert!(error_of(&large).ends_with(": too large (expected at most 16000000 bytes)"));
     }

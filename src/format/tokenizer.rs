@@ -11,11 +11,16 @@ use crate::error::Result;
 use crate::model::checkpoint::{Format, Warning};
 use crate::model::tokenizer::Tokenizer;
 
-/// The tokenizer of a checkpoint: of its GGUF file, else tokenizer.json, else vocab.json with merges.txt, else
-/// tokenizer.model. A tokenizer is a witness and never needed: one that cannot be read is a warning of the checkpoint.
+/// The tokenizer of a checkpoint: of its GGUF file, else tokenizer.json, else vocab.json with
+/// merges.txt, else tokenizer.model. A tokenizer is a witness and never needed: one that cannot be
+/// read is a warning of the checkpoint.
 pub fn read(opened: &mut Opened) -> Option<Tokenizer> {
     let mut warnings = Vec::new();
-    let inside = if opened.checkpoint.format == Format::Gguf { opened.sources.first() } else { None };
+    let inside = if opened.checkpoint.format == Format::Gguf {
+        opened.sources.first()
+    } else {
+        None
+    };
     let found = inside
         .and_then(|source| in_gguf(source, &mut warnings))
         .or_else(|| beside(&opened.checkpoint.path, &mut warnings));
@@ -32,7 +37,8 @@ fn in_gguf(source: &ByteSource, warnings: &mut Vec<Warning>) -> Option<Tokenizer
         _ => None,
     };
     let read = Tokenizer::from_lists(strings(tokens), merges);
-    read.map_err(|what| warnings.push(unreadable("tokenizer.ggml.tokens", &what))).ok()
+    read.map_err(|what| warnings.push(unreadable("tokenizer.ggml.tokens", &what)))
+        .ok()
 }
 
 fn strings(list: &TextList) -> impl Iterator<Item = &[u8]> {
@@ -41,42 +47,60 @@ fn strings(list: &TextList) -> impl Iterator<Item = &[u8]> {
 
 fn beside(path: &Path, warnings: &mut Vec<Warning>) -> Option<Tokenizer> {
     let folder = Folder::open(&folder_of(path)?).ok()?;
-    let mut try_one = |name: &str, parse: &dyn Fn(&[u8]) -> std::result::Result<Tokenizer, String>| {
-        let bytes = match file(&folder, name) {
-            Ok(bytes) => bytes?,
-            Err(error) => {
-                warnings.push(unreadable(name, &error.to_string()));
-                return None;
-            }
+    let mut try_one =
+        |name: &str, parse: &dyn Fn(&[u8]) -> std::result::Result<Tokenizer, String>| {
+            let bytes = match file(&folder, name) {
+                Ok(bytes) => bytes?,
+                Err(error) => {
+                    warnings.push(unreadable(name, &error.to_string()));
+                    return None;
+                }
+            };
+            parse(&bytes)
+                .map_err(|what| warnings.push(unreadable(name, &what)))
+                .ok()
         };
-        parse(&bytes).map_err(|what| warnings.push(unreadable(name, &what))).ok()
-    };
     try_one("tokenizer.json", &Tokenizer::from_json)
         .or_else(|| {
             let merges = file(&folder, "merges.txt").ok().flatten();
-            try_one("vocab.json", &|bytes| Tokenizer::from_vocabulary(bytes, merges.as_deref()))
+            try_one("vocab.json", &|bytes| {
+                Tokenizer::from_vocabulary(bytes, merges.as_deref())
+            })
         })
         .or_else(|| try_one("tokenizer.model", &Tokenizer::from_sentencepiece))
 }
 
-/// The directory whose files are the checkpoint's own; none where `path` is one weight file among others.
+/// The directory whose files are the checkpoint's own; none where `path` is one weight file among
+/// others.
 fn folder_of(path: &Path) -> Option<PathBuf> {
     if bytes::metadata(path).ok()?.is_dir() {
-        return hub::snapshot(path).ok()?.or_else(|| Some(path.to_path_buf()));
+        return hub::snapshot(path)
+            .ok()?
+            .or_else(|| Some(path.to_path_buf()));
     }
     let name = path.file_name()?.to_string_lossy();
-    let is_own = name == "config.json" || name.ends_with("index.json") || weights::has_model_stem(&name);
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let is_own =
+        name == "config.json" || name.ends_with("index.json") || weights::has_model_stem(&name);
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     is_own.then(|| parent.unwrap_or(Path::new(".")).to_path_buf())
 }
 
 fn file(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>> {
-    folder.file(name)?.map(|path| sidecar::read_small(&path, limits::TOKENIZER_BYTES)).transpose()
+    folder
+        .file(name)?
+        .map(|path| sidecar::read_small(&path, limits::TOKENIZER_BYTES))
+        .transpose()
 }
 
 fn unreadable(name: &str, what: &str) -> Warning {
     let what = crate::error::escape_controls(what);
-    Warning::about("tokenizer_unreadable", name, format!("{name} is passed over: {what}"))
+    Warning::about(
+        "tokenizer_unreadable",
+        name,
+        format!("{name} is passed over: {what}"),
+    )
 }
 
 #[cfg(test)]
@@ -94,7 +118,10 @@ mod tests {
         std::fs::write(folder.path().join("config.json"), "{}").unwrap();
         let mut opened = open_described(&folder.path().join(path), Io::Read).unwrap();
         let tokenizer = read(&mut opened);
-        (tokenizer.map(|t| t.len()), opened.checkpoint.warnings.iter().map(|w| w.code).collect())
+        (
+            tokenizer.map(|t| t.len()),
+            opened.checkpoint.warnings.iter().map(|w| w.code).collect(),
+        )
     }
 
     #[test]
@@ -113,6 +140,9 @@ mod tests {
             tokens_of(&[broken, ("tokenizer.model", b"\x0a\x03\x0a\x01a")], ""),
             (Some(1), vec!["tokenizer_unreadable"])
         );
-        assert_eq!(tokens_of(&[broken], ""), (None, vec!["tokenizer_unreadable"]));
+        assert_eq!(
+            tokens_of(&[broken], ""),
+            (None, vec!["tokenizer_unreadable"])
+        );
     }
 }

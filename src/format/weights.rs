@@ -1,5 +1,6 @@
-//! Which files of a directory are the model. A release often holds it more than once: under Mistral's names
-//! (`consolidated`), as a variant (`model.fp16`), for another framework. One set is read, the rest is named.
+//! Which files of a directory are the model. A release often holds it more than once: under
+//! Mistral's names (`consolidated`), as a variant (`model.fp16`), for another framework. One set is
+//! read, the rest is named.
 
 use super::json::Scan;
 use crate::error::quoted;
@@ -16,13 +17,34 @@ pub(super) enum Choice<'a> {
 }
 
 /// Extensions of weight files of all frameworks, for the list of what was left aside.
-const WEIGHT_EXTENSIONS: [&str; 9] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt", "msgpack", "h5", "onnx"];
+const WEIGHT_EXTENSIONS: [&str; 9] = [
+    "safetensors",
+    "gguf",
+    "bin",
+    "pt",
+    "pth",
+    "ckpt",
+    "msgpack",
+    "h5",
+    "onnx",
+];
 
 /// What training leaves beside a model, and what is no weight for all its extension.
-const LEFTOVERS: [&str; 5] = ["training_args", "optimizer", "scheduler", "rng_state", "random_states"];
+const LEFTOVERS: [&str; 5] = [
+    "training_args",
+    "optimizer",
+    "scheduler",
+    "rng_state",
+    "random_states",
+];
 
 /// Stems that loaders look for, the preferred first; only these have variants.
-const STEMS: [&str; 4] = ["model", "diffusion_pytorch_model", "pytorch_model", "consolidated"];
+const STEMS: [&str; 4] = [
+    "model",
+    "diffusion_pytorch_model",
+    "pytorch_model",
+    "consolidated",
+];
 
 /// Variants by how much of the model they keep; others come behind, by name.
 const VARIANTS: [&str; 4] = ["fp32", "bf16", "fp16", "ema"];
@@ -54,7 +76,8 @@ struct Named<'a> {
 /// True for a name that a weight file would have, chosen or not.
 pub(super) fn is_weight_file(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    WEIGHT_EXTENSIONS.contains(&extension) && !LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
+    WEIGHT_EXTENSIONS.contains(&extension)
+        && !LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
 }
 
 /// True for a name that loaders look for, so that the files beside it are its own.
@@ -73,13 +96,20 @@ pub(super) fn is_adapter(name: &str) -> bool {
 /// Several sets of equal standing.
 pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Choice<'a>>> {
     let names: Vec<&str> = names.collect();
-    let (adapters, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| is_adapter(name));
+    let (adapters, others): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| is_adapter(name));
     let mut models: Vec<Named<'_>> = others.iter().filter_map(|name| parse(name)).collect();
-    if models.iter().any(|named| named.family == Family::Gguf && !is_gguf_sidecar(named.file)) {
+    if models
+        .iter()
+        .any(|named| named.family == Family::Gguf && !is_gguf_sidecar(named.file))
+    {
         models.retain(|named| !is_gguf_sidecar(named.file));
     }
     for family in [Family::Safetensors, Family::Torch, Family::Gguf] {
-        let of_family: Vec<&Named<'_>> = models.iter().filter(|named| named.family == family).collect();
+        let of_family: Vec<&Named<'_>> = models
+            .iter()
+            .filter(|named| named.family == family)
+            .collect();
         if !of_family.is_empty() {
             return choose_in(family, &one_copy(&of_family)).map(Some);
         }
@@ -88,10 +118,15 @@ pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Ch
     Ok(safe.or(adapters.first()).map(|name| Choice::Adapter(name)))
 }
 
-/// Leaves one of the copies that a directory holds: the default one, else Mistral's, else the fullest variant.
+/// Leaves one of the copies that a directory holds: the default one, else Mistral's, else the
+/// fullest variant.
 fn one_copy<'a, 'b>(found: &[&'b Named<'a>]) -> Vec<&'b Named<'a>> {
     let best = found.iter().map(|named| rank(named)).min();
-    found.iter().filter(|named| Some(rank(named)) == best).copied().collect()
+    found
+        .iter()
+        .filter(|named| Some(rank(named)) == best)
+        .copied()
+        .collect()
 }
 
 /// Orders copies, the preferred first.
@@ -99,7 +134,14 @@ fn rank<'a>(named: &Named<'a>) -> (u8, usize, &'a str) {
     match named.variant {
         None if named.stem != "consolidated" => (0, 0, ""),
         None => (1, 0, ""),
-        Some(variant) => (2, VARIANTS.iter().position(|known| *known == variant).unwrap_or(VARIANTS.len()), variant),
+        Some(variant) => (
+            2,
+            VARIANTS
+                .iter()
+                .position(|known| *known == variant)
+                .unwrap_or(VARIANTS.len()),
+            variant,
+        ),
     }
 }
 
@@ -107,7 +149,10 @@ fn rank<'a>(named: &Named<'a>) -> (u8, usize, &'a str) {
 fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
     for stem in STEMS {
         let mut of_stem = copy.iter().filter(|named| named.stem == stem);
-        if let Some(whole) = of_stem.clone().find(|named| !named.is_index && named.shards.is_none()) {
+        if let Some(whole) = of_stem
+            .clone()
+            .find(|named| !named.is_index && named.shards.is_none())
+        {
             return Ok(Choice::Files(vec![whole.file]));
         }
         if let Some(index) = of_stem.find(|named| named.is_index) {
@@ -117,7 +162,10 @@ fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
     if let Some(index) = copy.iter().find(|named| named.is_index) {
         return Ok(Choice::Index(index.file));
     }
-    let mut sets: Vec<(&str, Option<u32>)> = copy.iter().map(|named| (named.stem, named.shards)).collect();
+    let mut sets: Vec<(&str, Option<u32>)> = copy
+        .iter()
+        .map(|named| (named.stem, named.shards))
+        .collect();
     sets.sort_unstable();
     sets.dedup();
     let generations = sets.windows(2).find_map(|pair| match pair {
@@ -125,33 +173,59 @@ fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
         _ => None,
     });
     if let Some((a, b)) = generations {
-        let shown =
-            |shards: Option<u32>| shards.map_or("a whole file".to_string(), |shards| format!("shards of {shards}"));
-        return Err(format!("{} beside {} of one name (expected one set, or an index)", shown(a), shown(b)));
+        let shown = |shards: Option<u32>| {
+            shards.map_or("a whole file".to_string(), |shards| {
+                format!("shards of {shards}")
+            })
+        };
+        return Err(format!(
+            "{} beside {} of one name (expected one set, or an index)",
+            shown(a),
+            shown(b)
+        ));
     }
     // Files of these formats are whole models, unless they are numbered.
     if let (Family::Torch | Family::Gguf, [_, _, ..]) = (family, sets.as_slice()) {
-        let mut shown: Vec<String> = sets.iter().take(MODELS_SHOWN).map(|(stem, _)| quoted(stem)).collect();
-        if let Some(more) = sets.len().checked_sub(MODELS_SHOWN).filter(|&more| more > 0) {
+        let mut shown: Vec<String> = sets
+            .iter()
+            .take(MODELS_SHOWN)
+            .map(|(stem, _)| quoted(stem))
+            .collect();
+        if let Some(more) = sets
+            .len()
+            .checked_sub(MODELS_SHOWN)
+            .filter(|&more| more > 0)
+        {
             shown.push(format!("{more} more"));
         }
-        return Err(format!("several models: {} (expected one: name its file)", shown.join(", ")));
+        return Err(format!(
+            "several models: {} (expected one: name its file)",
+            shown.join(", ")
+        ));
     }
     Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
 }
 
-/// The GGUF file of `names` that holds the vision or audio tower of the GGUF model `chosen`. Of several, which are one
-/// tower in several number formats, the one that keeps the most.
+/// The GGUF file of `names` that holds the vision or audio tower of the GGUF model `chosen`. Of
+/// several, which are one tower in several number formats, the one that keeps the most.
 pub(super) fn tower<'a>(chosen: &[&str], names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if !chosen.iter().all(|name| name.ends_with(".gguf") && !is_gguf_sidecar(name)) {
+    if !chosen
+        .iter()
+        .all(|name| name.ends_with(".gguf") && !is_gguf_sidecar(name))
+    {
         return None;
     }
     let rank = |name: &str| {
         let lower = name.to_ascii_lowercase();
         // "bf16" ends in "f16".
-        ["f32", "bf16", "f16", "q8_0"].iter().position(|format| lower.contains(format)).unwrap_or(usize::MAX)
+        ["f32", "bf16", "f16", "q8_0"]
+            .iter()
+            .position(|format| lower.contains(format))
+            .unwrap_or(usize::MAX)
     };
-    names.filter(|name| name.ends_with(".gguf") && is_tower(name)).min_by_key(|name| (rank(name), *name))
+    names
+        .filter(|name| name.ends_with(".gguf") && is_tower(name))
+        .min_by_key(|name| (rank(name), *name))
 }
 
 /// A vision or audio tower, as llama.cpp names its file.
@@ -164,7 +238,8 @@ fn is_gguf_sidecar(name: &str) -> bool {
     name.ends_with(".gguf") && (is_tower(name) || name.starts_with("mtp-"))
 }
 
-/// The files of `names` that are one model with `name`: a GGUF model is split so that any of its parts stands for all.
+/// The files of `names` that are one model with `name`: a GGUF model is split so that any of its
+/// parts stands for all.
 pub(super) fn parts<'a>(name: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let split = |name: &'a str| numbered(name.strip_suffix(".gguf")?);
     match split(name) {
@@ -176,7 +251,10 @@ pub(super) fn parts<'a>(name: &'a str, names: impl Iterator<Item = &'a str>) -> 
 /// The number of shards that the file names count to, where there are fewer.
 pub(super) fn expected_shards<'a>(files: impl ExactSizeIterator<Item = &'a str>) -> Option<u32> {
     let count = files.len();
-    let shards = files.map(|file| numbered(file.rsplit_once('.')?.0).map(|(_, shards)| shards)).max().flatten()?;
+    let shards = files
+        .map(|file| numbered(file.rsplit_once('.')?.0).map(|(_, shards)| shards))
+        .max()
+        .flatten()?;
     (usize::try_from(shards).is_ok_and(|shards| shards > count)).then_some(shards)
 }
 
@@ -208,16 +286,26 @@ fn parse(file: &str) -> Option<Named<'_>> {
         None => (stem, None),
     };
     let (stem, variant) = match stem.split_once('.') {
-        Some((known, variant)) if STEMS.contains(&known) && is_variant(variant) => (known, Some(variant)),
+        Some((known, variant)) if STEMS.contains(&known) && is_variant(variant) => {
+            (known, Some(variant))
+        }
         _ => (stem, None),
     };
     let is_index = index_variant.is_some();
-    Some(Named { file, family, is_index, stem, variant: index_variant.flatten().or(variant), shards })
+    Some(Named {
+        file,
+        family,
+        is_index,
+        stem,
+        variant: index_variant.flatten().or(variant),
+        shards,
+    })
 }
 
 /// `fp16` is a variant; `0` and `layer.7` are numbers of a training dump.
 fn is_variant(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Splits `STEM-00001-of-00003` into its stem and the number of shards.
@@ -244,37 +332,98 @@ mod tests {
     #[test]
     fn one_set_is_chosen_in_the_order_of_the_loaders() {
         let index = "model.safetensors.index.json";
-        let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        let shards = [
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+        ];
         for (names, choice) in [
-            (vec!["model.safetensors"], Choice::Files(vec!["model.safetensors"])),
-            (vec![index, shards[0], shards[1]], Choice::Index(index)),
-            (vec!["model.safetensors", index, shards[0]], Choice::Files(vec!["model.safetensors"])),
-            (vec![shards[1], shards[0]], Choice::Files(shards.to_vec())),
-            (vec!["b.safetensors", "a.safetensors"], Choice::Files(vec!["a.safetensors", "b.safetensors"])),
-            (vec!["consolidated.safetensors", shards[0], shards[1]], Choice::Files(shards.to_vec())),
-            (vec!["consolidated.safetensors", "params.json"], Choice::Files(vec!["consolidated.safetensors"])),
-            (vec!["model.safetensors", "model.fp16.safetensors"], Choice::Files(vec!["model.safetensors"])),
-            (vec!["model.fp16.safetensors", "model.bf16.safetensors"], Choice::Files(vec!["model.bf16.safetensors"])),
             (
-                vec!["model.safetensors.index.fp16.json", "model.fp16-00001-of-00002.safetensors"],
+                vec!["model.safetensors"],
+                Choice::Files(vec!["model.safetensors"]),
+            ),
+            (vec![index, shards[0], shards[1]], Choice::Index(index)),
+            (
+                vec!["model.safetensors", index, shards[0]],
+                Choice::Files(vec!["model.safetensors"]),
+            ),
+            (vec![shards[1], shards[0]], Choice::Files(shards.to_vec())),
+            (
+                vec!["b.safetensors", "a.safetensors"],
+                Choice::Files(vec!["a.safetensors", "b.safetensors"]),
+            ),
+            (
+                vec!["consolidated.safetensors", shards[0], shards[1]],
+                Choice::Files(shards.to_vec()),
+            ),
+            (
+                vec!["consolidated.safetensors", "params.json"],
+                Choice::Files(vec!["consolidated.safetensors"]),
+            ),
+            (
+                vec!["model.safetensors", "model.fp16.safetensors"],
+                Choice::Files(vec!["model.safetensors"]),
+            ),
+            (
+                vec!["model.fp16.safetensors", "model.bf16.safetensors"],
+                Choice::Files(vec!["model.bf16.safetensors"]),
+            ),
+            (
+                vec![
+                    "model.safetensors.index.fp16.json",
+                    "model.fp16-00001-of-00002.safetensors",
+                ],
                 Choice::Index("model.safetensors.index.fp16.json"),
             ),
-            (vec![index, "model.safetensors.index.fp16.json"], Choice::Index(index)),
-            (vec!["model.safetensors", "pytorch_model.bin", "x.gguf"], Choice::Files(vec!["model.safetensors"])),
-            (vec!["pytorch_model.bin", "training_args.bin"], Choice::Files(vec!["pytorch_model.bin"])),
-            (vec!["pytorch_model.bin.index.json", "x.gguf"], Choice::Index("pytorch_model.bin.index.json")),
-            (vec!["x-Q4_K_M.gguf", "training_args.bin"], Choice::Files(vec!["x-Q4_K_M.gguf"])),
+            (
+                vec![index, "model.safetensors.index.fp16.json"],
+                Choice::Index(index),
+            ),
+            (
+                vec!["model.safetensors", "pytorch_model.bin", "x.gguf"],
+                Choice::Files(vec!["model.safetensors"]),
+            ),
+            (
+                vec!["pytorch_model.bin", "training_args.bin"],
+                Choice::Files(vec!["pytorch_model.bin"]),
+            ),
+            (
+                vec!["pytorch_model.bin.index.json", "x.gguf"],
+                Choice::Index("pytorch_model.bin.index.json"),
+            ),
+            (
+                vec!["x-Q4_K_M.gguf", "training_args.bin"],
+                Choice::Files(vec!["x-Q4_K_M.gguf"]),
+            ),
             (
                 vec!["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"],
                 Choice::Files(vec!["x-00001-of-00002.gguf", "x-00002-of-00002.gguf"]),
             ),
-            (vec!["adapter_model.safetensors", "adapter_config.json"], Choice::Adapter("adapter_model.safetensors")),
-            (vec!["adapter_model.bin"], Choice::Adapter("adapter_model.bin")),
-            (vec!["adapter_model.bin", "adapter_model.safetensors"], Choice::Adapter("adapter_model.safetensors")),
-            (vec!["adapter_model.safetensors", "model.safetensors"], Choice::Files(vec!["model.safetensors"])),
             (
-                vec!["model.layer.7.safetensors", "model.layer.8.safetensors", "optimizer.pt"],
-                Choice::Files(vec!["model.layer.7.safetensors", "model.layer.8.safetensors"]),
+                vec!["adapter_model.safetensors", "adapter_config.json"],
+                Choice::Adapter("adapter_model.safetensors"),
+            ),
+            (
+                vec!["adapter_model.bin"],
+                Choice::Adapter("adapter_model.bin"),
+            ),
+            (
+                vec!["adapter_model.bin", "adapter_model.safetensors"],
+                Choice::Adapter("adapter_model.safetensors"),
+            ),
+            (
+                vec!["adapter_model.safetensors", "model.safetensors"],
+                Choice::Files(vec!["model.safetensors"]),
+            ),
+            (
+                vec![
+                    "model.layer.7.safetensors",
+                    "model.layer.8.safetensors",
+                    "optimizer.pt",
+                ],
+                Choice::Files(vec![
+                    "model.layer.7.safetensors",
+                    "model.layer.8.safetensors",
+                ]),
             ),
         ] {
             assert_eq!(chosen(&names), Ok(Some(choice)), "{names:?}");
@@ -283,20 +432,33 @@ mod tests {
 
     #[test]
     fn no_weight_file_is_no_choice() {
-        for names in [vec![], vec!["config.json", "README.md"], vec!["training_args.bin", "optimizer.safetensors"]] {
+        for names in [
+            vec![],
+            vec!["config.json", "README.md"],
+            vec!["training_args.bin", "optimizer.safetensors"],
+        ] {
             assert_eq!(chosen(&names), Ok(None), "{names:?}");
         }
     }
 
     #[test]
     fn sets_of_equal_standing_are_an_error() {
-        let two = ["model-00001-of-00002.safetensors", "model-00001-of-00003.safetensors"];
+        let two = [
+            "model-00001-of-00002.safetensors",
+            "model-00001-of-00003.safetensors",
+        ];
         assert!(chosen(&two).is_err_and(|what| what.starts_with("shards of 2 beside shards of 3")));
         let several = |names: &[&str]| chosen(names).expect_err("several models");
-        assert_eq!(several(&["a.gguf", "b.gguf"]), "several models: \"a\", \"b\" (expected one: name its file)");
+        assert_eq!(
+            several(&["a.gguf", "b.gguf"]),
+            "several models: \"a\", \"b\" (expected one: name its file)"
+        );
         let many: Vec<String> = (10..30).map(|i| format!("m-{i}.gguf")).collect();
         let what = several(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(what.ends_with("\"m-21\", 8 more (expected one: name its file)"), "{what}");
+        assert!(
+            what.ends_with("\"m-21\", 8 more (expected one: name its file)"),
+            "{what}"
+        );
     }
 
     #[test]
@@ -304,17 +466,39 @@ mod tests {
         let towers = ["mmproj-F16.gguf", "mmproj-BF16.gguf", "mtp-x.gguf"];
         let names = |model: &'static str| towers.into_iter().chain([model]).collect::<Vec<_>>();
         let with = names("x-Q4_K_M.gguf");
-        assert_eq!(chosen(&with), Ok(Some(Choice::Files(vec!["x-Q4_K_M.gguf"]))));
-        assert_eq!(tower(&["x-Q4_K_M.gguf"], with.iter().copied()), Some("mmproj-BF16.gguf"));
-        assert_eq!(tower(&["model.safetensors"], names("model.safetensors").into_iter()), None);
-        assert_eq!(chosen(&["mmproj-F16.gguf"]), Ok(Some(Choice::Files(vec!["mmproj-F16.gguf"]))));
-        assert_eq!(tower(&["mmproj-F16.gguf"], ["mmproj-F16.gguf"].into_iter()), None);
+        assert_eq!(
+            chosen(&with),
+            Ok(Some(Choice::Files(vec!["x-Q4_K_M.gguf"])))
+        );
+        assert_eq!(
+            tower(&["x-Q4_K_M.gguf"], with.iter().copied()),
+            Some("mmproj-BF16.gguf")
+        );
+        assert_eq!(
+            tower(
+                &["model.safetensors"],
+                names("model.safetensors").into_iter()
+            ),
+            None
+        );
+        assert_eq!(
+            chosen(&["mmproj-F16.gguf"]),
+            Ok(Some(Choice::Files(vec!["mmproj-F16.gguf"])))
+        );
+        assert_eq!(
+            tower(&["mmproj-F16.gguf"], ["mmproj-F16.gguf"].into_iter()),
+            None
+        );
     }
 
     #[test]
     fn a_part_of_a_split_model_stands_for_all() {
-        let names =
-            ["a-00001-of-00002.gguf", "a-00001-of-00003.gguf", "a-00002-of-00002.gguf", "b-00001-of-00002.gguf"];
+        let names = [
+            "a-00001-of-00002.gguf",
+            "a-00001-of-00003.gguf",
+            "a-00002-of-00002.gguf",
+            "b-00001-of-00002.gguf",
+        ];
         assert_eq!(parts(names[2], names.into_iter()), [names[0], names[2]]);
         assert_eq!(parts("a.gguf", names.into_iter()), ["a.gguf"]);
         let shards = ["m-1-of-2.safetensors", "m-2-of-2.safetensors"];
@@ -323,16 +507,31 @@ mod tests {
 
     #[test]
     fn missing_shards_are_counted() {
-        assert_eq!(expected_shards(["m-1-of-3.safetensors", "m-3-of-3.safetensors"].into_iter()), Some(3));
-        assert_eq!(expected_shards(["m-0-of-2.safetensors", "m-1-of-2.safetensors"].into_iter()), None);
-        assert_eq!(expected_shards(["a.safetensors", "b.safetensors"].into_iter()), None);
+        assert_eq!(
+            expected_shards(["m-1-of-3.safetensors", "m-3-of-3.safetensors"].into_iter()),
+            Some(3)
+        );
+        assert_eq!(
+            expected_shards(["m-0-of-2.safetensors", "m-1-of-2.safetensors"].into_iter()),
+            None
+        );
+        assert_eq!(
+            expected_shards(["a.safetensors", "b.safetensors"].into_iter()),
+            None
+        );
     }
 
     #[test]
     fn shard_numbers_have_any_width() {
         assert_eq!(numbered("model-1-of-61"), Some(("model", 61)));
         assert_eq!(numbered("a-b-00001-of-000163"), Some(("a-b", 163)));
-        for stem in ["model", "model-of-3", "model-x-of-3", "model-1-of-", "model-1-of-99999999999"] {
+        for stem in [
+            "model",
+            "model-of-3",
+            "model-x-of-3",
+            "model-1-of-",
+            "model-1-of-99999999999",
+        ] {
             assert_eq!(numbered(stem), None, "{stem}");
         }
     }

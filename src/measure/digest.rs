@@ -18,8 +18,9 @@ const CHUNK: usize = 1 << 18;
 
 /// SHA-256 of the stored bytes of each of [`Checkpoint::tensors`], in that order.
 ///
-/// A tensor is the work of one thread, as its digest cannot be cut; the largest come first so that no thread is left
-/// alone with one at the end. The result does not depend on the number of threads.
+/// A tensor is the work of one thread, as its digest cannot be cut; the largest come first so that
+/// no thread is left alone with one at the end. The result does not depend on the number of
+/// threads.
 ///
 /// [`Checkpoint::tensors`]: crate::model::checkpoint::Checkpoint::tensors
 ///
@@ -30,19 +31,28 @@ pub fn digests(opened: &Opened, pool: &ThreadPool, monitor: &dyn Monitor) -> Res
     let mut order: Vec<usize> = (0..tensors.len()).collect();
     order.sort_by_key(|&index| Reverse(tensors[index].bytes));
 
-    monitor.begin("hashing", tensors.iter().fold(0, |sum: u64, tensor| sum.saturating_add(tensor.bytes)));
+    monitor.begin(
+        "hashing",
+        tensors
+            .iter()
+            .fold(0, |sum: u64, tensor| sum.saturating_add(tensor.bytes)),
+    );
     let digest = |index: usize| {
         let tensor = &tensors[index];
         digest(tensor, &opened.sources[tensor.file], monitor).map(|digest| (index, digest))
     };
-    let found: Result<Vec<_>> = pool.install(|| order.into_iter().par_bridge().map(digest).collect());
+    let found: Result<Vec<_>> =
+        pool.install(|| order.into_iter().par_bridge().map(digest).collect());
     monitor.end();
 
     let mut digests = vec![[0; 32]; tensors.len()];
     for (index, digest) in found? {
         digests[index] = digest;
     }
-    opened.sources.iter().try_for_each(ByteSource::check_unchanged)?;
+    opened
+        .sources
+        .iter()
+        .try_for_each(ByteSource::check_unchanged)?;
     Ok(digests)
 }
 
@@ -76,8 +86,8 @@ pub(super) fn digest_run(
     Ok(hasher.finalize().into())
 }
 
-/// SHA-256 of several runs of bytes that are read side by side: the first one's hasher serves all whose bytes have been
-/// equal to its own.
+/// SHA-256 of several runs of bytes that are read side by side: the first one's hasher serves all
+/// whose bytes have been equal to its own.
 pub(super) struct Hashers {
     first: Sha256,
     others: Vec<Option<Sha256>>,
@@ -85,7 +95,10 @@ pub(super) struct Hashers {
 
 impl Hashers {
     pub(super) fn new(members: usize) -> Self {
-        Self { first: Sha256::new(), others: vec![None; members.saturating_sub(1)] }
+        Self {
+            first: Sha256::new(),
+            others: vec![None; members.saturating_sub(1)],
+        }
     }
 
     /// The next bytes of every member.
@@ -104,7 +117,10 @@ impl Hashers {
 
     pub(super) fn finish(self) -> Vec<[u8; 32]> {
         let first: [u8; 32] = self.first.finalize().into();
-        let others = self.others.into_iter().map(|own| own.map_or(first, |hasher| hasher.finalize().into()));
+        let others = self
+            .others
+            .into_iter()
+            .map(|own| own.map_or(first, |hasher| hasher.finalize().into()));
         std::iter::once(first).chain(others).collect()
     }
 }
@@ -127,19 +143,36 @@ mod tests {
         let entry = |(index, bytes): (usize, &Vec<u8>)| {
             let begin = at;
             at += bytes.len();
-            format!(r#""t{index}":{{"dtype":"U8","shape":[{}],"data_offsets":[{begin},{at}]}}"#, bytes.len())
+            format!(
+                r#""t{index}":{{"dtype":"U8","shape":[{}],"data_offsets":[{begin},{at}]}}"#,
+                bytes.len()
+            )
         };
-        let header = format!("{{{}}}", tensors.iter().enumerate().map(entry).collect::<Vec<_>>().join(","));
+        let header = format!(
+            "{{{}}}",
+            tensors
+                .iter()
+                .enumerate()
+                .map(entry)
+                .collect::<Vec<_>>()
+                .join(",")
+        );
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend(header.as_bytes());
         tensors.iter().for_each(|tensor| bytes.extend(tensor));
-        let file = tempfile::Builder::new().suffix(".safetensors").tempfile().unwrap();
+        let file = tempfile::Builder::new()
+            .suffix(".safetensors")
+            .tempfile()
+            .unwrap();
         std::fs::write(file.path(), bytes).unwrap();
         file
     }
 
     fn pool(threads: usize) -> ThreadPool {
-        ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+        ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
     }
 
     struct Counter {
@@ -150,7 +183,11 @@ mod tests {
 
     impl Counter {
         fn stopping_at(stop_at: u64) -> Self {
-            Self { total: AtomicU64::new(0), done: AtomicU64::new(0), stop_at }
+            Self {
+                total: AtomicU64::new(0),
+                done: AtomicU64::new(0),
+                stop_at,
+            }
         }
     }
 
@@ -173,20 +210,34 @@ mod tests {
     #[test]
     fn digests_are_those_of_the_bytes_for_any_threads_and_io() {
         let lengths = [0, 1, 63, CHUNK - 1, CHUNK, 3 * CHUNK + 17];
-        let tensors: Vec<Vec<u8>> =
-            lengths.iter().map(|len| (0..*len).map(|i| (i * i % 251) as u8).collect()).collect();
+        let tensors: Vec<Vec<u8>> = lengths
+            .iter()
+            .map(|len| (0..*len).map(|i| (i * i % 251) as u8).collect())
+            .collect();
         let file = file(&tensors);
-        let expected: Vec<[u8; 32]> = tensors.iter().map(|bytes| Sha256::digest(bytes).into()).collect();
+        let expected: Vec<[u8; 32]> = tensors
+            .iter()
+            .map(|bytes| Sha256::digest(bytes).into())
+            .collect();
         for io in [Io::Mmap, Io::Read] {
             for threads in [1, 3] {
                 let opened = open_checkpoint(file.path(), io).unwrap();
                 let counter = Counter::stopping_at(u64::MAX);
-                assert_eq!(digests(&opened, &pool(threads), &counter).unwrap(), expected);
+                assert_eq!(
+                    digests(&opened, &pool(threads), &counter).unwrap(),
+                    expected
+                );
                 let bytes = lengths.iter().sum::<usize>() as u64;
-                assert_eq!((counter.total.into_inner(), counter.done.into_inner()), (bytes, bytes));
+                assert_eq!(
+                    (counter.total.into_inner(), counter.done.into_inner()),
+                    (bytes, bytes)
+                );
             }
         }
-        assert_eq!(hex::encode(expected[0]), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            hex::encode(expected[0]),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
     }
 
     #[test]
@@ -194,14 +245,21 @@ mod tests {
         let file = file(&[vec![1; 4 * CHUNK]]);
         let opened = open_checkpoint(file.path(), Io::Mmap).unwrap();
         let counter = Counter::stopping_at(1);
-        assert!(matches!(digests(&opened, &pool(1), &counter), Err(Error::Interrupted)));
+        assert!(matches!(
+            digests(&opened, &pool(1), &counter),
+            Err(Error::Interrupted)
+        ));
         assert_eq!(counter.done.into_inner(), CHUNK as u64);
     }
 
     #[test]
     fn digests_are_those_of_each_member_alone() {
-        let members: [[&[u8]; 3]; 4] =
-            [[b"one", b"two", b"three"], [b"one", b"two", b"three"], [b"one", b"too", b"three"], [b"nil", b"two", b""]];
+        let members: [[&[u8]; 3]; 4] = [
+            [b"one", b"two", b"three"],
+            [b"one", b"two", b"three"],
+            [b"one", b"too", b"three"],
+            [b"nil", b"two", b""],
+        ];
         let mut hashers = Hashers::new(members.len());
         for at in 0..3 {
             hashers.update(members.iter().map(|m| m[at]));

@@ -1,4 +1,5 @@
-//! The passes over the bytes, and what they measure: sums and digests of every pair, in bounded memory.
+//! The passes over the bytes, and what they measure: sums and digests of every pair, in bounded
+//! memory.
 
 pub mod digest;
 pub mod many;

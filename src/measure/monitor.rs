@@ -21,7 +21,11 @@ pub trait Monitor: Sync {
     /// # Errors
     /// The work is to be given up.
     fn check(&self) -> Result<()> {
-        if self.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+        if self.interrupted() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 }
 

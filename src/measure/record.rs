@@ -1,4 +1,5 @@
-//! What the pass measured of one pair, and the figures that follow from it (contract.md, section 3).
+//! What the pass measured of one pair, and the figures that follow from it (contract.md, section
+//! 3).
 
 use crate::numeric::sums::Sums;
 
@@ -64,10 +65,19 @@ impl Record {
     pub fn figures(&self) -> Figures {
         let s = &self.sums;
         if let Some(reason) = self.undefined() {
-            return Figures { reason: Some(reason), ..Figures::default() };
+            return Figures {
+                reason: Some(reason),
+                ..Figures::default()
+            };
         }
         let change = Figures {
-            relative_change: (s.aa > 0.0).then(|| if self.is_equal() { 0.0 } else { (s.dd / s.aa).sqrt() }),
+            relative_change: (s.aa > 0.0).then(|| {
+                if self.is_equal() {
+                    0.0
+                } else {
+                    (s.dd / s.aa).sqrt()
+                }
+            }),
             max_abs_diff: Some(s.max_abs_diff),
             ..Figures::default()
         };
@@ -78,10 +88,17 @@ impl Record {
             (false, false) => Some("all zero on both sides"),
         };
         if let Some(reason) = zero {
-            return Figures { reason: Some(reason.to_owned()), ..change };
+            return Figures {
+                reason: Some(reason.to_owned()),
+                ..change
+            };
         }
         let norms = s.aa.sqrt() * s.bb.sqrt();
-        let cosine = if self.is_equal() { 1.0 } else { bounded(s.ab / norms) };
+        let cosine = if self.is_equal() {
+            1.0
+        } else {
+            bounded(s.ab / norms)
+        };
         let expected = bounded(self.row_products / self.columns as f64 / norms);
         Figures {
             cosine: Some(cosine),
@@ -92,15 +109,25 @@ impl Record {
         }
     }
 
-    /// Excess of the pair as a part of a verdict: after the mean row is taken off where it was measured.
+    /// Excess of the pair as a part of a verdict: after the mean row is taken off where it was
+    /// measured.
     pub fn part_excess(&self) -> Option<f64> {
-        let Some(c) = &self.row_centered else { return self.figures().excess };
+        let Some(c) = &self.row_centered else {
+            return self.figures().excess;
+        };
         if self.undefined().is_some() || c.aa <= 0.0 || c.bb <= 0.0 {
             return None;
         }
         let norms = c.aa.sqrt() * c.bb.sqrt();
-        let cosine = if self.is_equal() { 1.0 } else { bounded(c.ab / norms) };
-        excess(cosine, bounded(c.row_products / self.columns as f64 / norms))
+        let cosine = if self.is_equal() {
+            1.0
+        } else {
+            bounded(c.ab / norms)
+        };
+        excess(
+            cosine,
+            bounded(c.row_products / self.columns as f64 / norms),
+        )
     }
 
     /// Whether all values are equal, however they are stored.
@@ -121,7 +148,9 @@ impl Record {
             [0, 0] => None,
             [base, 0] => Some(format!("{base} NaN or infinite in base")),
             [0, target] => Some(format!("{target} NaN or infinite in target")),
-            [base, target] => Some(format!("{base} NaN or infinite in base, {target} in target")),
+            [base, target] => Some(format!(
+                "{base} NaN or infinite in base, {target} in target"
+            )),
         }
     }
 
@@ -158,7 +187,8 @@ mod tests {
     use super::*;
 
     fn record(a: &[f64], b: &[f64], columns: usize) -> Record {
-        let sum = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(&x, &y)| f(x, y)).sum::<f64>();
+        let sum =
+            |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(&x, &y)| f(x, y)).sum::<f64>();
         let sums = Sums {
             n: a.len() as u64,
             ab: sum(&|x, y| x * y),
@@ -170,14 +200,31 @@ mod tests {
             ..Sums::default()
         };
         let rows = a.chunks(columns).zip(b.chunks(columns));
-        let row_products = rows.map(|(x, y)| x.iter().sum::<f64>() * y.iter().sum::<f64>()).sum();
-        Record { sums, row_products, columns: columns as u64, ..Record::default() }
+        let row_products = rows
+            .map(|(x, y)| x.iter().sum::<f64>() * y.iter().sum::<f64>())
+            .sum();
+        Record {
+            sums,
+            row_products,
+            columns: columns as u64,
+            ..Record::default()
+        }
     }
 
     #[test]
     fn expected_cosine_is_the_mean_over_all_orders_of_the_last_axis() {
-        let (a, b) = ([1.0, 2.0, 4.0, -1.0, 0.5, 3.0], [2.0, 1.0, 0.0, 1.5, 1.0, -2.0]);
-        let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        let (a, b) = (
+            [1.0, 2.0, 4.0, -1.0, 0.5, 3.0],
+            [2.0, 1.0, 0.0, 1.5, 1.0, -2.0],
+        );
+        let orders = [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ];
         let mut mean = 0.0;
         for order in orders {
             let turned: Vec<f64> = (0..6).map(|i| b[i / 3 * 3 + order[i % 3]]).collect();

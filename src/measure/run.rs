@@ -1,11 +1,14 @@
-//! A run of bytes of one file that is read once and in order: fetched ahead of the reader, given back behind it.
+//! A run of bytes of one file that is read once and in order: fetched ahead of the reader, given
+//! back behind it.
 
 use crate::format::bytes::ByteSource;
 
-/// Bytes that the system is asked to fetch ahead of the reader: while a worker hashes them, the disk reads the next.
+/// Bytes that the system is asked to fetch ahead of the reader: while a worker hashes them, the
+/// disk reads the next.
 const AHEAD: u64 = 8 << 20;
 
-/// Shorter runs are left to the system's own reading ahead: announcing each of many small tensors costs more.
+/// Shorter runs are left to the system's own reading ahead: announcing each of many small tensors
+/// costs more.
 const SHORT: u64 = 1 << 17;
 
 /// Bytes that are given back at a time.
@@ -25,7 +28,13 @@ impl<'a> Run<'a> {
     pub(super) fn new(source: &'a ByteSource, offset: u64, len: u64) -> Self {
         let end = offset.saturating_add(len);
         let fetched = if len < SHORT { end } else { offset };
-        let mut run = Self { source, kept: offset, at: offset, fetched, end };
+        let mut run = Self {
+            source,
+            kept: offset,
+            at: offset,
+            fetched,
+            end,
+        };
         run.fetch();
         run
     }
@@ -44,7 +53,8 @@ impl<'a> Run<'a> {
     fn fetch(&mut self) {
         if self.fetched < self.end && self.fetched.saturating_sub(self.at) <= AHEAD / 2 {
             let until = self.at.saturating_add(AHEAD).min(self.end);
-            self.source.will_need(self.fetched, until.saturating_sub(self.fetched));
+            self.source
+                .will_need(self.fetched, until.saturating_sub(self.fetched));
             self.fetched = until;
         }
     }

@@ -1,7 +1,8 @@
 //! Sums over one segment of a pair, chunk by chunk.
 //!
-//! A pair is cut into segments of whole rows, or of pieces where a row is longer than a segment. The cut depends on
-//! the shape alone and segments are folded in order, hence the same bits for any number of threads.
+//! A pair is cut into segments of whole rows, or of pieces where a row is longer than a segment.
+//! The cut depends on the shape alone and segments are folded in order, hence the same bits for any
+//! number of threads.
 
 use std::ops::Range;
 
@@ -112,22 +113,38 @@ impl Constant {
         if self == Self::No || bytes.is_empty() {
             return self;
         }
-        let one = bytes.get(width..).zip(bytes.get(..bytes.len() - width)).is_some_and(|(a, b)| a == b);
-        let first = bytes.iter().take(width).fold(0, |bits, &byte| bits << 8 | u64::from(byte));
+        let one = bytes
+            .get(width..)
+            .zip(bytes.get(..bytes.len() - width))
+            .is_some_and(|(a, b)| a == b);
+        let first = bytes
+            .iter()
+            .take(width)
+            .fold(0, |bits, &byte| bits << 8 | u64::from(byte));
         self.join(if one { Self::Of(first) } else { Self::No })
     }
 
     fn look_at_values(self, values: &[f32]) -> Self {
-        let Some((first, rest)) = values.split_first() else { return self };
+        let Some((first, rest)) = values.split_first() else {
+            return self;
+        };
         let one = rest.iter().all(|v| v == first);
-        self.join(if one { Self::Of(u64::from((first + 0.0).to_bits())) } else { Self::No })
+        self.join(if one {
+            Self::Of(u64::from((first + 0.0).to_bits()))
+        } else {
+            Self::No
+        })
     }
 }
 
 impl Tally {
     /// An empty tally; with column sums of that many columns where asked for.
     pub(super) fn new(columns: Option<usize>) -> Self {
-        Self { columns: columns.map(|n| [vec![0.0; n], vec![0.0; n]]), equal_bytes: true, ..Self::default() }
+        Self {
+            columns: columns.map(|n| [vec![0.0; n], vec![0.0; n]]),
+            equal_bytes: true,
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, span: Span<'_>, geometry: Geometry, row: &mut [f64; 2], ends_row: bool) {
@@ -141,7 +158,12 @@ impl Tally {
                 *row = [0.0; 2];
             }
         } else {
-            sums::rows(span, geometry.columns as usize, &mut self.sums, &mut self.row_products);
+            sums::rows(
+                span,
+                geometry.columns as usize,
+                &mut self.sums,
+                &mut self.row_products,
+            );
         }
     }
 
@@ -170,7 +192,11 @@ pub(super) struct Summing {
 impl Summing {
     pub(super) fn new(geometry: Geometry, with_columns: bool) -> Self {
         let columns = (with_columns && !geometry.in_pieces()).then_some(geometry.columns as usize);
-        Self { tally: Tally::new(columns), geometry, row: [0.0; 2] }
+        Self {
+            tally: Tally::new(columns),
+            geometry,
+            row: [0.0; 2],
+        }
     }
 
     /// The sums of `rows` of both sides, chunk by chunk; `step` hears of each and may end the work.
@@ -194,7 +220,13 @@ impl Summing {
     }
 
     /// Adds the stored bytes of one chunk.
-    pub(super) fn stored(&mut self, chunk: &Range<u64>, dtypes: [Dtype; 2], bytes: [&[u8]; 2], buffers: &mut Buffers) {
+    pub(super) fn stored(
+        &mut self,
+        chunk: &Range<u64>,
+        dtypes: [Dtype; 2],
+        bytes: [&[u8]; 2],
+        buffers: &mut Buffers,
+    ) {
         let count = (chunk.end - chunk.start) as usize;
         let ends_row = chunk.end.is_multiple_of(self.geometry.columns);
         for side in 0..2 {
@@ -211,27 +243,40 @@ impl Summing {
         }
         let [a, b] = bytes;
         match dtypes {
-            [Dtype::Bf16, Dtype::Bf16] => self.tally.add(Span::Bf16(a, b), self.geometry, &mut self.row, ends_row),
-            [Dtype::F16, Dtype::F16] => self.tally.add(Span::F16(a, b), self.geometry, &mut self.row, ends_row),
+            [Dtype::Bf16, Dtype::Bf16] => {
+                self.tally
+                    .add(Span::Bf16(a, b), self.geometry, &mut self.row, ends_row)
+            }
+            [Dtype::F16, Dtype::F16] => {
+                self.tally
+                    .add(Span::F16(a, b), self.geometry, &mut self.row, ends_row)
+            }
             [x, y] if is_exact_in_f32(x) && is_exact_in_f32(y) => {
                 let [u, v] = &mut buffers.f32;
                 let (u, v) = (sized(u, count), sized(v, count));
                 decode_f32(x, a, u);
                 decode_f32(y, b, v);
-                self.tally.add(Span::F32(u, v), self.geometry, &mut self.row, ends_row);
+                self.tally
+                    .add(Span::F32(u, v), self.geometry, &mut self.row, ends_row);
             }
             [x, y] => {
                 let [u, v] = &mut buffers.f64;
                 let (u, v) = (sized(u, count), sized(v, count));
                 decode_f64(x, a, u);
                 decode_f64(y, b, v);
-                self.tally.add(Span::F64(u, v), self.geometry, &mut self.row, ends_row);
+                self.tally
+                    .add(Span::F64(u, v), self.geometry, &mut self.row, ends_row);
             }
         }
     }
 
     /// Adds whole rows of two views.
-    fn views(&mut self, rows: Range<usize>, views: [&dyn RowSource; 2], buffers: &mut Buffers) -> Result<()> {
+    fn views(
+        &mut self,
+        rows: Range<usize>,
+        views: [&dyn RowSource; 2],
+        buffers: &mut Buffers,
+    ) -> Result<()> {
         let count = rows.len() * self.geometry.columns as usize;
         for (side, view) in views.into_iter().enumerate() {
             let values = sized(&mut buffers.f32[side], count);
@@ -241,7 +286,12 @@ impl Summing {
         }
         self.tally.equal_bytes = false;
         let [u, v] = &buffers.f32;
-        self.tally.add(Span::F32(&u[..count], &v[..count]), self.geometry, &mut self.row, true);
+        self.tally.add(
+            Span::F32(&u[..count], &v[..count]),
+            self.geometry,
+            &mut self.row,
+            true,
+        );
         Ok(())
     }
 }
@@ -267,7 +317,15 @@ mod tests {
 
     #[test]
     fn segments_and_chunks_tile_the_values() {
-        for (rows, columns) in [(1, 1), (3, 7), (5, CHUNK + 3), (2, SEGMENT + 5), (100_000, 64), (0, 4), (4, 0)] {
+        for (rows, columns) in [
+            (1, 1),
+            (3, 7),
+            (5, CHUNK + 3),
+            (2, SEGMENT + 5),
+            (100_000, 64),
+            (0, 4),
+            (4, 0),
+        ] {
             let geometry = Geometry { rows, columns };
             let mut at = 0;
             for segment in geometry.segments() {

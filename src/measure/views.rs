@@ -1,4 +1,5 @@
-//! Pairs of matrices that no stored tensor holds as they are: sums over their rows, without digests.
+//! Pairs of matrices that no stored tensor holds as they are: sums over their rows, without
+//! digests.
 
 use std::ops::Range;
 
@@ -11,8 +12,8 @@ use super::pass::{record, run};
 use super::record::Record;
 use super::segment::{Geometry, SEGMENT, Summing};
 
-/// Measures each of `pairs`, whose sides are read from `views`, base and target, of equal shape. Runs on the current
-/// rayon pool.
+/// Measures each of `pairs`, whose sides are read from `views`, base and target, of equal shape.
+/// Runs on the current rayon pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -22,7 +23,10 @@ pub fn measure_views(
     what: &'static str,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Record>> {
-    let geometry = |of: usize| Geometry { rows: views[of][0].rows() as u64, columns: views[of][0].columns() as u64 };
+    let geometry = |of: usize| Geometry {
+        rows: views[of][0].rows() as u64,
+        columns: views[of][0].columns() as u64,
+    };
     let mut jobs: Vec<(usize, Range<usize>)> = Vec::new();
     for (at, [view, _]) in views.iter().enumerate() {
         let step = (SEGMENT as usize / view.columns().max(1)).max(1);
@@ -44,5 +48,7 @@ pub fn measure_views(
         of_pair[*at].push(tally);
     }
     let records = pairs.iter().zip(of_pair).enumerate();
-    Ok(records.map(|(at, (pair, tallies))| record(pair, geometry(at), tallies.into_iter())).collect())
+    Ok(records
+        .map(|(at, (pair, tallies))| record(pair, geometry(at), tallies.into_iter()))
+        .collect())
 }

@@ -74,12 +74,20 @@ pub const NOT_READ: &str = "tensor_not_read";
 impl Warning {
     /// A warning about the checkpoint as a whole.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), name: None }
+        Self {
+            code,
+            message: message.into(),
+            name: None,
+        }
     }
 
     /// A warning about one tensor or file.
     pub fn about(code: &'static str, name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), name: Some(name.into()) }
+        Self {
+            code,
+            message: message.into(),
+            name: Some(name.into()),
+        }
     }
 }
 
@@ -109,14 +117,18 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Whether every tensor of the files stands in [`Self::tensors`]; a warning names each of those that do not.
+    /// Whether every tensor of the files stands in [`Self::tensors`]; a warning names each of those
+    /// that do not.
     pub fn is_whole(&self) -> bool {
         !self.warnings.iter().any(|warning| warning.code == NOT_READ)
     }
 
     /// The stored tensor of that name.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo> {
-        let at = self.tensors.binary_search_by(|t| t.name.as_bytes().cmp(name.as_bytes())).ok()?;
+        let at = self
+            .tensors
+            .binary_search_by(|t| t.name.as_bytes().cmp(name.as_bytes()))
+            .ok()?;
         self.tensors.get(at)
     }
 }

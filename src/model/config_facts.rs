@@ -94,7 +94,17 @@ const TOP: &[&str] = &["architectures", "_name_or_path"];
 const NESTED: &[(&str, &[&str])] = &[
     ("vision_config", &TOWER),
     ("audio_config", &TOWER),
-    ("quantization_config", &["quant_method", "bits", "group_size", "fmt", "weight_block_size", "load_in_4bit"]),
+    (
+        "quantization_config",
+        &[
+            "quant_method",
+            "bits",
+            "group_size",
+            "fmt",
+            "weight_block_size",
+            "load_in_4bit",
+        ],
+    ),
 ];
 
 const TOWER: [&str; 14] = [
@@ -114,16 +124,28 @@ const TOWER: [&str; 14] = [
     "out_hidden_size",
 ];
 
-/// The facts that are there, by name. Null counts as absent, and nothing is filled in from a default.
+/// The facts that are there, by name. Null counts as absent, and nothing is filled in from a
+/// default.
 pub fn of(config: &Config) -> BTreeMap<String, Value> {
-    let top = TOP.iter().map(|key| ((*key).to_owned(), config.raw.get(*key)));
-    let text = TEXT.iter().map(|key| ((*key).to_owned(), config.text_value(key)));
+    let top = TOP
+        .iter()
+        .map(|key| ((*key).to_owned(), config.raw.get(*key)));
+    let text = TEXT
+        .iter()
+        .map(|key| ((*key).to_owned(), config.text_value(key)));
     let nested = NESTED.iter().flat_map(|(object, keys)| {
         let object_value = config.raw.get(*object);
-        keys.iter().map(move |key| (format!("{object}.{key}"), object_value.and_then(|value| value.get(key))))
+        keys.iter().map(move |key| {
+            (
+                format!("{object}.{key}"),
+                object_value.and_then(|value| value.get(key)),
+            )
+        })
     });
     let facts = top.chain(text).chain(nested);
-    facts.filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_null())?.clone()))).collect()
+    facts
+        .filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_null())?.clone())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -140,7 +162,9 @@ mod tests {
             "vision_config": {"hidden_size": 32, "depth": 2},
             "quantization_config": {"quant_method": "gptq", "bits": 4},
         });
-        let facts = of(&Config { raw: raw.as_object().unwrap().clone() });
+        let facts = of(&Config {
+            raw: raw.as_object().unwrap().clone(),
+        });
         let expected = json!({
             "architectures": ["X"], "hidden_size": 64, "num_hidden_layers": 4,
             "vision_config.hidden_size": 32, "vision_config.depth": 2,

@@ -5,8 +5,8 @@
 use super::words::words;
 
 words! {
-    /// Number format of a stored tensor, named as its file format names it: safetensors 0.8 first, then the block
-    /// types of ggml that are no plain number.
+    /// Number format of a stored tensor, named as its file format names it: safetensors 0.8 first,
+    /// then the block types of ggml that are no plain number.
     Dtype {
         /// 8-bit boolean; any byte but 0 is true.
         Bool = "BOOL",
@@ -84,7 +84,8 @@ words! {
         Tq1_0 = "TQ1_0",
         /// ggml: super-blocks of 256, ternary.
         Tq2_0 = "TQ2_0",
-        /// ggml: super-blocks of 256, 1.6-bit grid codes; compared by bytes only, as all grid types.
+        /// ggml: super-blocks of 256, 1.6-bit grid codes; compared by bytes only, as all grid
+        /// types.
         Iq1S = "IQ1_S",
         /// ggml: super-blocks of 256, 1.75-bit grid codes.
         Iq1M = "IQ1_M",
@@ -112,7 +113,8 @@ pub enum Kind {
     Integer,
     /// Truth values.
     Boolean,
-    /// Values that are not decoded: their place inside the bytes is undefined, or needs the tables of the format.
+    /// Values that are not decoded: their place inside the bytes is undefined, or needs the tables
+    /// of the format.
     Opaque,
     /// Blocks of codes with scales (ggml).
     Block,
@@ -124,7 +126,10 @@ impl Dtype {
 
     /// The safetensors dtype of that exact, case-sensitive name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::SAFETENSORS.iter().copied().find(|dtype| dtype.word() == name)
+        Self::SAFETENSORS
+            .iter()
+            .copied()
+            .find(|dtype| dtype.word() == name)
     }
 
     /// The smallest run of elements that fills whole bytes: (elements, bytes).
@@ -166,16 +171,22 @@ impl Dtype {
             Self::Bool => Kind::Boolean,
             Self::F6E2M3 | Self::F6E3M2 | Self::Iq1S | Self::Iq1M => Kind::Opaque,
             Self::Iq2Xxs | Self::Iq2Xs | Self::Iq2S | Self::Iq3Xxs | Self::Iq3S => Kind::Opaque,
-            Self::U8 | Self::I8 | Self::I16 | Self::U16 | Self::I32 | Self::U32 | Self::I64 | Self::U64 => {
-                Kind::Integer
-            }
+            Self::U8
+            | Self::I8
+            | Self::I16
+            | Self::U16
+            | Self::I32
+            | Self::U32
+            | Self::I64
+            | Self::U64 => Kind::Integer,
             Self::C64 => Kind::Complex,
             dtype if dtype.block().0 >= 32 => Kind::Block,
             _ => Kind::Float,
         }
     }
 
-    /// Bytes of `elements` elements; `None` where they do not fill whole blocks or the product overflows.
+    /// Bytes of `elements` elements; `None` where they do not fill whole blocks or the product
+    /// overflows.
     pub fn byte_len(self, elements: u64) -> Option<u64> {
         let (block, bytes) = self.block();
         if !elements.is_multiple_of(block) {
@@ -185,12 +196,15 @@ impl Dtype {
     }
 }
 
-/// Number of elements of a shape; `None` where the product overflows. A shape with a 0 has none, whatever the rest.
+/// Number of elements of a shape; `None` where the product overflows. A shape with a 0 has none,
+/// whatever the rest.
 pub fn element_count(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
     }
-    shape.iter().try_fold(1u64, |product, &axis| product.checked_mul(axis))
+    shape
+        .iter()
+        .try_fold(1u64, |product, &axis| product.checked_mul(axis))
 }
 
 #[cfg(test)]

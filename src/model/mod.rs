@@ -1,4 +1,5 @@
-//! What a checkpoint is, apart from any file format: dtypes, tensors, the words of the contract, name patterns, config facts.
+//! What a checkpoint is, apart from any file format: dtypes, tensors, the words of the contract,
+//! name patterns, config facts.
 //!
 //! Nothing here does input or output, and nothing here knows an analysis.
 

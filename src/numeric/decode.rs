@@ -1,14 +1,16 @@
-//! Stored bytes to numbers: every dtype of safetensors 0.8 whose bit order is defined, from little-endian bytes at any
-//! alignment.
+//! Stored bytes to numbers: every dtype of safetensors 0.8 whose bit order is defined, from
+//! little-endian bytes at any alignment.
 //!
-//! What the codes mean is the table of the safetensors format (formats.md 1.1): with sign s, exponent e and mantissa m
-//! of M bits, ±(m/2^M)·2^(1−bias) where e = 0 and ±(1+m/2^M)·2^(e−bias) elsewhere.
+//! What the codes mean is the table of the safetensors format (formats.md 1.1): with sign s,
+//! exponent e and mantissa m of M bits, ±(m/2^M)·2^(1−bias) where e = 0 and ±(1+m/2^M)·2^(e−bias)
+//! elsewhere.
 
 use half::slice::HalfFloatSliceExt;
 
 use crate::model::dtype::{Dtype, Kind};
 
-/// Whether the values of `dtype` are decoded here: all plain numbers, not F6 (bit order undefined) nor ggml's blocks.
+/// Whether the values of `dtype` are decoded here: all plain numbers, not F6 (bit order undefined)
+/// nor ggml's blocks.
 pub const fn decodes(dtype: Dtype) -> bool {
     !matches!(dtype.kind(), Kind::Opaque | Kind::Block)
 }
@@ -24,7 +26,8 @@ pub const fn values_per_element(dtype: Dtype) -> usize {
     if matches!(dtype, Dtype::C64) { 2 } else { 1 }
 }
 
-/// Decodes `bytes` to f32: exact where [`is_exact_in_f32`], else rounded to nearest (an F64 beyond f32 gives infinity).
+/// Decodes `bytes` to f32: exact where [`is_exact_in_f32`], else rounded to nearest (an F64 beyond
+/// f32 gives infinity).
 ///
 /// # Panics
 /// When `dtype` is not decoded here, or `out` does not hold exactly the values of `bytes`.
@@ -41,13 +44,16 @@ pub fn decode_f32(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
         Dtype::I64 => each(bytes, out, |code| i64::from_le_bytes(code) as f32),
         Dtype::F32 | Dtype::C64 => each(bytes, out, f32::from_le_bytes),
         Dtype::F64 => each(bytes, out, |code| f64::from_le_bytes(code) as f32),
-        Dtype::Bf16 => each(bytes, out, |code| f32::from_bits(u32::from(u16::from_le_bytes(code)) << 16)),
+        Dtype::Bf16 => each(bytes, out, |code| {
+            f32::from_bits(u32::from(u16::from_le_bytes(code)) << 16)
+        }),
         Dtype::F16 => decode_f16(bytes, out),
         _ => decode_small(dtype, bytes, out, |value| value),
     }
 }
 
-/// Decodes `bytes` to f64: exact for all but 64-bit integers beyond 2^53, which go to the nearest f64.
+/// Decodes `bytes` to f64: exact for all but 64-bit integers beyond 2^53, which go to the nearest
+/// f64.
 ///
 /// # Panics
 /// As [`decode_f32`].
@@ -64,29 +70,38 @@ pub fn decode_f64(dtype: Dtype, bytes: &[u8], out: &mut [f64]) {
         Dtype::I8 => each(bytes, out, |code| f64::from(i8::from_le_bytes(code))),
         Dtype::U16 => each(bytes, out, |code| f64::from(u16::from_le_bytes(code))),
         Dtype::I16 => each(bytes, out, |code| f64::from(i16::from_le_bytes(code))),
-        Dtype::Bf16 => each(bytes, out, |code| f64::from(f32::from_bits(u32::from(u16::from_le_bytes(code)) << 16))),
+        Dtype::Bf16 => each(bytes, out, |code| {
+            f64::from(f32::from_bits(u32::from(u16::from_le_bytes(code)) << 16))
+        }),
         Dtype::F16 => each(bytes, out, |code| half::f16::from_le_bytes(code).to_f64()),
         _ => decode_small(dtype, bytes, out, f64::from),
     }
 }
 
-/// Distance from |`value`| to the next larger number on the grid of `dtype` (methods.md section 6), subnormals
-/// included; beyond the largest number of the format, the distance below it. 1 for integers and truth values. NaN for a
-/// non-finite value and for formats whose grid hangs on a scale.
+/// Distance from |`value`| to the next larger number on the grid of `dtype` (methods.md section 6),
+/// subnormals included; beyond the largest number of the format, the distance below it. 1 for
+/// integers and truth values. NaN for a non-finite value and for formats whose grid hangs on a
+/// scale.
 pub fn step(dtype: Dtype, value: f32) -> f32 {
     let Some(grid) = Grid::of(dtype) else {
-        return if matches!(dtype.kind(), Kind::Integer | Kind::Boolean) { 1.0 } else { f32::NAN };
+        return if matches!(dtype.kind(), Kind::Integer | Kind::Boolean) {
+            1.0
+        } else {
+            f32::NAN
+        };
     };
     if !value.is_finite() {
         return f32::NAN;
     }
     let value = f64::from(value).abs();
     // The exponent field of a normal f64, and every finite f32 but 0 is one: the floor of log2.
-    let exponent = ((value.to_bits() >> 52) as i32 - 1023).clamp(grid.least_exponent, grid.greatest_exponent);
+    let exponent =
+        ((value.to_bits() >> 52) as i32 - 1023).clamp(grid.least_exponent, grid.greatest_exponent);
     2f64.powi(exponent - grid.mantissa_bits) as f32
 }
 
-/// The spacing of a floating-point format: 2^(exponent − mantissa bits), the exponent held between two bounds.
+/// The spacing of a floating-point format: 2^(exponent − mantissa bits), the exponent held between
+/// two bounds.
 struct Grid {
     mantissa_bits: i32,
     least_exponent: i32,
@@ -110,22 +125,38 @@ impl Grid {
             Dtype::F64 => (52, -1022, 1023),
             _ => return None,
         };
-        Some(Self { mantissa_bits, least_exponent, greatest_exponent })
+        Some(Self {
+            mantissa_bits,
+            least_exponent,
+            greatest_exponent,
+        })
     }
 }
 
-/// Decodes fixed-width codes one by one; the compiler vectorises the loop where the conversion allows.
+/// Decodes fixed-width codes one by one; the compiler vectorises the loop where the conversion
+/// allows.
 fn each<T, const N: usize>(bytes: &[u8], out: &mut [T], convert: impl Fn([u8; N]) -> T) {
     let (codes, rest) = bytes.as_chunks::<N>();
-    assert!(codes.len() == out.len() && rest.is_empty(), "{} values in {} bytes of {N}", out.len(), bytes.len());
+    assert!(
+        codes.len() == out.len() && rest.is_empty(),
+        "{} values in {} bytes of {N}",
+        out.len(),
+        bytes.len()
+    );
     for (value, &code) in out.iter_mut().zip(codes) {
         *value = convert(code);
     }
 }
 
-/// F16 by `half`'s vector conversion, which wants aligned codes: copied through a buffer that stays in cache.
+/// F16 by `half`'s vector conversion, which wants aligned codes: copied through a buffer that stays
+/// in cache.
 fn decode_f16(bytes: &[u8], out: &mut [f32]) {
-    assert!(bytes.len() == 2 * out.len(), "{} values in {} bytes of 2", out.len(), bytes.len());
+    assert!(
+        bytes.len() == 2 * out.len(),
+        "{} values in {} bytes of 2",
+        out.len(),
+        bytes.len()
+    );
     const RUN: usize = 256;
     let mut codes = [half::f16::ZERO; RUN];
     for (bytes, out) in bytes.chunks(2 * RUN).zip(out.chunks_mut(RUN)) {
@@ -139,7 +170,12 @@ fn decode_f16(bytes: &[u8], out: &mut [f32]) {
 fn decode_small<T>(dtype: Dtype, bytes: &[u8], out: &mut [T], convert: impl Fn(f32) -> T) {
     let table = match dtype {
         Dtype::F4 => {
-            assert!(2 * bytes.len() == out.len(), "{} values in {} bytes of 2 codes", out.len(), bytes.len());
+            assert!(
+                2 * bytes.len() == out.len(),
+                "{} values in {} bytes of 2 codes",
+                out.len(),
+                bytes.len()
+            );
             for (pair, &byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
                 *pair = [byte & 15, byte >> 4].map(|code| convert(E2M1[usize::from(code)]));
             }
@@ -164,8 +200,13 @@ static E8M0: [f32; 256] = {
     let mut values = [f32::NAN; 256];
     let mut code = 0;
     while code < 255 {
-        // 2^(code − 127): a plain f32 exponent field, but for code 0, whose value is subnormal in f32.
-        values[code] = f32::from_bits(if code == 0 { 1 << 22 } else { (code as u32) << 23 });
+        // 2^(code − 127): a plain f32 exponent field, but for code 0, whose value is subnormal in
+        // f32.
+        values[code] = f32::from_bits(if code == 0 {
+            1 << 22
+        } else {
+            (code as u32) << 23
+        });
         code += 1;
     }
     values
@@ -185,12 +226,20 @@ enum Special {
 }
 
 /// Values of all `N` codes of a sign, `exponent_bits` and `mantissa_bits`.
-const fn table<const N: usize>(exponent_bits: u32, mantissa_bits: u32, bias: i32, special: Special) -> [f32; N] {
+const fn table<const N: usize>(
+    exponent_bits: u32,
+    mantissa_bits: u32,
+    bias: i32,
+    special: Special,
+) -> [f32; N] {
     let mut values = [0.0; N];
     let mut code = 0;
     while code < N {
         let magnitude = code as u32 & ((1 << (exponent_bits + mantissa_bits)) - 1);
-        let (exponent, mantissa) = (magnitude >> mantissa_bits, magnitude & ((1 << mantissa_bits) - 1));
+        let (exponent, mantissa) = (
+            magnitude >> mantissa_bits,
+            magnitude & ((1 << mantissa_bits) - 1),
+        );
         let negative = code as u32 != magnitude;
         let greatest = exponent == (1 << exponent_bits) - 1;
         let not_a_number = match special {
@@ -206,7 +255,8 @@ const fn table<const N: usize>(exponent_bits: u32, mantissa_bits: u32, bias: i32
         } else if exponent == 0 {
             mantissa as f32 * power_of_two(1 - bias - mantissa_bits as i32)
         } else {
-            (mantissa + (1 << mantissa_bits)) as f32 * power_of_two(exponent as i32 - bias - mantissa_bits as i32)
+            (mantissa + (1 << mantissa_bits)) as f32
+                * power_of_two(exponent as i32 - bias - mantissa_bits as i32)
         };
         values[code] = if negative { -absolute } else { absolute };
         code += 1;
@@ -242,8 +292,16 @@ mod tests {
     fn by_formula(code: u32, exponent_bits: u32, mantissa_bits: u32, bias: i32) -> f64 {
         let m = f64::from(code % 2u32.pow(mantissa_bits)) / f64::from(2u32.pow(mantissa_bits));
         let e = (code / 2u32.pow(mantissa_bits) % 2u32.pow(exponent_bits)) as i32;
-        let sign = if code / 2u32.pow(mantissa_bits + exponent_bits) == 1 { -1.0 } else { 1.0 };
-        let (significand, power) = if e == 0 { (m, 1 - bias) } else { (1.0 + m, e - bias) };
+        let sign = if code / 2u32.pow(mantissa_bits + exponent_bits) == 1 {
+            -1.0
+        } else {
+            1.0
+        };
+        let (significand, power) = if e == 0 {
+            (m, 1 - bias)
+        } else {
+            (1.0 + m, e - bias)
+        };
         let mut value = sign * significand;
         for _ in 0..power.abs() {
             value *= if power > 0 { 2.0 } else { 0.5 };
@@ -251,7 +309,8 @@ mod tests {
         value
     }
 
-    /// Every code of a format of up to 16 bits against the formula; `special` gives the codes that are no plain number.
+    /// Every code of a format of up to 16 bits against the formula; `special` gives the codes that
+    /// are no plain number.
     fn check_codes(dtype: Dtype, bits: [u32; 2], bias: i32, special: impl Fn(u32) -> Option<f64>) {
         let total = 1 + bits[0] + bits[1];
         for code in 0..2u32.pow(total) {
@@ -266,7 +325,8 @@ mod tests {
 
     #[test]
     fn every_code_of_the_small_floats_means_what_the_table_says() {
-        let at = |codes: &'static [u32], value: f64| move |code| codes.contains(&code).then_some(value);
+        let at =
+            |codes: &'static [u32], value: f64| move |code| codes.contains(&code).then_some(value);
         check_codes(Dtype::F8E4M3, [4, 3], 7, at(&[0x7f, 0xff], f64::NAN));
         check_codes(Dtype::F8E4M3Fnuz, [4, 3], 8, at(&[0x80], f64::NAN));
         check_codes(Dtype::F8E5M2Fnuz, [5, 2], 16, at(&[0x80], f64::NAN));
@@ -292,9 +352,21 @@ mod tests {
         let codes: Vec<u8> = (0..=255).collect();
         let values = f32s(Dtype::F8E8M0, &codes);
         assert!(values[255].is_nan());
-        assert_eq!((values[127], values[0], values[254]), (1.0, 2f32.powi(-127), 2f32.powi(127)));
-        assert!(values[..255].windows(2).all(|pair| pair[1] == 2.0 * pair[0]));
-        assert!(f64s(Dtype::F8E8M0, &codes)[..255].iter().zip(&values).all(|(&wide, &value)| wide == f64::from(value)));
+        assert_eq!(
+            (values[127], values[0], values[254]),
+            (1.0, 2f32.powi(-127), 2f32.powi(127))
+        );
+        assert!(
+            values[..255]
+                .windows(2)
+                .all(|pair| pair[1] == 2.0 * pair[0])
+        );
+        assert!(
+            f64s(Dtype::F8E8M0, &codes)[..255]
+                .iter()
+                .zip(&values)
+                .all(|(&wide, &value)| wide == f64::from(value))
+        );
     }
 
     #[test]
@@ -306,7 +378,10 @@ mod tests {
                 if code >= 8 { -magnitude } else { magnitude }
             });
             let got = f32s(Dtype::F4, &[byte]);
-            assert_eq!(got.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), want.map(f32::to_bits));
+            assert_eq!(
+                got.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+                want.map(f32::to_bits)
+            );
             assert_eq!(f64s(Dtype::F4, &[byte]), want.map(f64::from));
         }
     }
@@ -314,21 +389,50 @@ mod tests {
     #[test]
     fn integers_and_truth_values() {
         let all: Vec<u8> = (0..=255).collect();
-        assert!(f32s(Dtype::Bool, &all).iter().enumerate().all(|(code, &x)| x == if code == 0 { 0.0 } else { 1.0 }));
-        assert!(f32s(Dtype::U8, &all).iter().enumerate().all(|(code, &x)| x == code as f32));
+        assert!(
+            f32s(Dtype::Bool, &all)
+                .iter()
+                .enumerate()
+                .all(|(code, &x)| x == if code == 0 { 0.0 } else { 1.0 })
+        );
+        assert!(
+            f32s(Dtype::U8, &all)
+                .iter()
+                .enumerate()
+                .all(|(code, &x)| x == code as f32)
+        );
         for (code, x) in f32s(Dtype::I8, &all).into_iter().enumerate() {
-            assert_eq!(x, if code < 128 { code as f32 } else { code as f32 - 256.0 });
+            assert_eq!(
+                x,
+                if code < 128 {
+                    code as f32
+                } else {
+                    code as f32 - 256.0
+                }
+            );
         }
         assert_eq!(f32s(Dtype::U16, &[0xff, 0xff, 1, 2]), [65535.0, 513.0]);
         assert_eq!(f32s(Dtype::I16, &[0xff, 0xff, 0, 0x80]), [-1.0, -32768.0]);
         assert_eq!(f64s(Dtype::I32, &i32::MIN.to_le_bytes()), [-2147483648.0]);
         assert_eq!(f64s(Dtype::U32, &u32::MAX.to_le_bytes()), [4294967295.0]);
         assert_eq!(f64s(Dtype::I64, &(-3i64).to_le_bytes()), [-3.0]);
-        assert_eq!(f64s(Dtype::U64, &u64::MAX.to_le_bytes()), [18446744073709551616.0]);
+        assert_eq!(
+            f64s(Dtype::U64, &u64::MAX.to_le_bytes()),
+            [18446744073709551616.0]
+        );
         assert_eq!(f32s(Dtype::U32, &16777217u32.to_le_bytes()), [16777216.0]);
-        assert_eq!(f32s(Dtype::I32, &(-16777219i32).to_le_bytes()), [-16777220.0]);
-        assert_eq!(f32s(Dtype::I64, &i64::MIN.to_le_bytes()), [-9223372036854775808.0]);
-        assert_eq!(f32s(Dtype::U64, &((1u64 << 40) + 1).to_le_bytes()), [1099511627776.0]);
+        assert_eq!(
+            f32s(Dtype::I32, &(-16777219i32).to_le_bytes()),
+            [-16777220.0]
+        );
+        assert_eq!(
+            f32s(Dtype::I64, &i64::MIN.to_le_bytes()),
+            [-9223372036854775808.0]
+        );
+        assert_eq!(
+            f32s(Dtype::U64, &((1u64 << 40) + 1).to_le_bytes()),
+            [1099511627776.0]
+        );
     }
 
     #[test]
@@ -339,16 +443,34 @@ mod tests {
         let complex = [1.5f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat();
         assert_eq!(f32s(Dtype::C64, &complex), [1.5, -2.0]);
         assert_eq!(f64s(Dtype::C64, &complex), [1.5, -2.0]);
-        assert_eq!(f64s(Dtype::F32, &1e-45f32.to_le_bytes()), [f64::from(1e-45f32)]);
+        assert_eq!(
+            f64s(Dtype::F32, &1e-45f32.to_le_bytes()),
+            [f64::from(1e-45f32)]
+        );
     }
 
     #[test]
     fn what_is_decoded_is_what_has_a_defined_bit_order() {
-        let refused: Vec<_> = Dtype::SAFETENSORS.iter().filter(|&&dtype| !decodes(dtype)).collect();
+        let refused: Vec<_> = Dtype::SAFETENSORS
+            .iter()
+            .filter(|&&dtype| !decodes(dtype))
+            .collect();
         assert_eq!(refused, [&Dtype::F6E2M3, &Dtype::F6E3M2]);
         assert!(!decodes(Dtype::Q4_0) && !decodes(Dtype::Mxfp4));
-        let rounded: Vec<_> = Dtype::SAFETENSORS.iter().filter(|&&d| decodes(d) && !is_exact_in_f32(d)).collect();
-        assert_eq!(rounded, [&Dtype::I32, &Dtype::U32, &Dtype::F64, &Dtype::I64, &Dtype::U64]);
+        let rounded: Vec<_> = Dtype::SAFETENSORS
+            .iter()
+            .filter(|&&d| decodes(d) && !is_exact_in_f32(d))
+            .collect();
+        assert_eq!(
+            rounded,
+            [
+                &Dtype::I32,
+                &Dtype::U32,
+                &Dtype::F64,
+                &Dtype::I64,
+                &Dtype::U64
+            ]
+        );
         assert!(!is_exact_in_f32(Dtype::F6E2M3));
     }
 
@@ -363,10 +485,22 @@ mod tests {
         ] {
             let values: Vec<f32> = (0..codes).map(|code| f32s(dtype, &[code])[0]).collect();
             for pair in values.windows(2) {
-                assert_eq!(step(dtype, pair[0]), pair[1] - pair[0], "{dtype} at {}", pair[0]);
-                assert_eq!(step(dtype, -(pair[0] + pair[1]) / 2.0), pair[1] - pair[0], "{dtype} above {}", pair[0]);
+                assert_eq!(
+                    step(dtype, pair[0]),
+                    pair[1] - pair[0],
+                    "{dtype} at {}",
+                    pair[0]
+                );
+                assert_eq!(
+                    step(dtype, -(pair[0] + pair[1]) / 2.0),
+                    pair[1] - pair[0],
+                    "{dtype} above {}",
+                    pair[0]
+                );
             }
-            let [.., below, last] = values[..] else { unreachable!() };
+            let [.., below, last] = values[..] else {
+                unreachable!()
+            };
             assert_eq!(step(dtype, 1e30), last - below, "{dtype} clips");
         }
         for value in [0.0f32, 1e-45, 1e-39, 1.0, 1.5, 3e38] {

@@ -1,12 +1,14 @@
 //! Linear algebra: the only file that names the algebra crate.
 //!
-//! Everything is serial, so no result depends on the number of threads. Kernels are chosen by CPU at run time: between
-//! machines figures agree to 6 digits, and [`round6`] takes off what lies behind them.
+//! Everything is serial, so no result depends on the number of threads. Kernels are chosen by CPU
+//! at run time: between machines figures agree to 6 digits, and [`round6`] takes off what lies
+//! behind them.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par, Side};
 
-/// `out = A · Bᵀ` with A of shape (m, k), B of shape (n, k), out of shape (m, n), all row-major. Serial.
+/// `out = A · Bᵀ` with A of shape (m, k), B of shape (n, k), out of shape (m, n), all row-major.
+/// Serial.
 ///
 /// # Panics
 /// When a slice does not have the length that its shape names.
@@ -18,7 +20,14 @@ pub fn products(a: &[f32], b: &[f32], k: usize, out: &mut [f32]) {
     let (m, n) = (a.len() / k, b.len() / k);
     let a = MatRef::from_row_major_slice(a, m, k);
     let b = MatRef::from_row_major_slice(b, n, k);
-    matmul(MatMut::from_row_major_slice_mut(out, m, n), Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+    matmul(
+        MatMut::from_row_major_slice_mut(out, m, n),
+        Accum::Replace,
+        a,
+        b.transpose(),
+        1.0,
+        Par::Seq,
+    );
 }
 
 /// A matrix of shape (rows, columns) in double precision, row-major, held in memory.
@@ -35,7 +44,11 @@ pub struct Dense {
 impl Dense {
     /// All zero.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, values: vec![0.0; rows * columns] }
+        Self {
+            rows,
+            columns,
+            values: vec![0.0; rows * columns],
+        }
     }
 
     /// Row `i`.
@@ -81,7 +94,14 @@ impl Dense {
     /// When the shapes do not fit.
     pub fn times(&self, other: &Dense) -> Dense {
         let mut out = Dense::zeros(self.rows, other.columns);
-        matmul(out.view_mut(), Accum::Replace, self.view(), other.view(), 1.0, Par::Seq);
+        matmul(
+            out.view_mut(),
+            Accum::Replace,
+            self.view(),
+            other.view(),
+            1.0,
+            Par::Seq,
+        );
         out
     }
 
@@ -91,7 +111,14 @@ impl Dense {
     /// When the numbers of columns differ.
     pub fn times_transposed(&self, other: &Dense) -> Dense {
         let mut out = Dense::zeros(self.rows, other.rows);
-        matmul(out.view_mut(), Accum::Replace, self.view(), other.view().transpose(), 1.0, Par::Seq);
+        matmul(
+            out.view_mut(),
+            Accum::Replace,
+            self.view(),
+            other.view().transpose(),
+            1.0,
+            Par::Seq,
+        );
         out
     }
 
@@ -100,7 +127,14 @@ impl Dense {
     /// # Panics
     /// When the shapes do not fit.
     pub fn add_transposed_times(&mut self, a: &Dense, b: &Dense, factor: f64) {
-        matmul(self.view_mut(), Accum::Add, a.view().transpose(), b.view(), factor, Par::Seq);
+        matmul(
+            self.view_mut(),
+            Accum::Add,
+            a.view().transpose(),
+            b.view(),
+            factor,
+            Par::Seq,
+        );
     }
 
     /// Sum of the squares of all values.
@@ -132,8 +166,8 @@ pub struct Eigen {
     pub vectors: Dense,
 }
 
-/// Eigenvalues and eigenvectors of the symmetric matrix whose lower triangle `matrix` has; `None` where a value is not
-/// finite or the iteration does not converge.
+/// Eigenvalues and eigenvectors of the symmetric matrix whose lower triangle `matrix` has; `None`
+/// where a value is not finite or the iteration does not converge.
 ///
 /// # Panics
 /// When the matrix is not square.
@@ -152,9 +186,10 @@ pub fn symmetric_eigen(matrix: &Dense) -> Option<Eigen> {
     Some(Eigen { values, vectors })
 }
 
-/// The orthogonal matrix nearest to the square `matrix` in the Frobenius norm, U·Vᵀ of its singular value decomposition
-/// U·S·Vᵀ (Schönemann 1966). Directions whose singular value is below 1e-6 of the largest are left out: there it gives 0.
-/// `None` where a value is not finite or the iteration does not converge.
+/// The orthogonal matrix nearest to the square `matrix` in the Frobenius norm, U·Vᵀ of its singular
+/// value decomposition U·S·Vᵀ (Schönemann 1966). Directions whose singular value is below 1e-6 of
+/// the largest are left out: there it gives 0. `None` where a value is not finite or the iteration
+/// does not converge.
 ///
 /// # Panics
 /// When the matrix is not square.
@@ -166,21 +201,38 @@ pub fn polar_factor(matrix: &Dense) -> Option<Dense> {
     let eigen = symmetric_eigen(&gram)?;
     let largest = eigen.values.first().copied().unwrap_or(0.0);
     let mut right = eigen.vectors;
-    right.truncate(eigen.values.iter().filter(|&&v| v > 1e-12 * largest).count());
+    right.truncate(
+        eigen
+            .values
+            .iter()
+            .filter(|&&v| v > 1e-12 * largest)
+            .count(),
+    );
     let mut left = right.times_transposed(matrix);
     for i in 0..left.rows {
-        left.row_mut(i).iter_mut().for_each(|v| *v /= eigen.values[i].sqrt());
+        left.row_mut(i)
+            .iter_mut()
+            .for_each(|v| *v /= eigen.values[i].sqrt());
     }
     let mut out = Dense::zeros(n, n);
     out.add_transposed_times(&left, &right, 1.0);
-    // The Gram matrix squares the condition number: where that cost digits, Newton and Schulz's iteration, which takes
-    // every singular value between 0 and √3 to 1, gets them back. Several times faster than a decomposition of `matrix`.
+    // The Gram matrix squares the condition number: where that cost digits, Newton and Schulz's
+    // iteration, which takes every singular value between 0 and √3 to 1, gets them back. Several
+    // times faster than a decomposition of `matrix`.
     for _ in 0..8 {
         let mut lengths = Dense::zeros(n, n);
         lengths.add_transposed_times(&out, &out, -0.5);
         let correction = out.times(&lengths);
-        let change = out.values.iter().zip(&correction.values).map(|(o, c)| (0.5 * o + c).abs()).fold(0.0, f64::max);
-        out.values.iter_mut().zip(&correction.values).for_each(|(o, c)| *o = 1.5 * *o + c);
+        let change = out
+            .values
+            .iter()
+            .zip(&correction.values)
+            .map(|(o, c)| (0.5 * o + c).abs())
+            .fold(0.0, f64::max);
+        out.values
+            .iter_mut()
+            .zip(&correction.values)
+            .for_each(|(o, c)| *o = 1.5 * *o + c);
         if change < 1e-12 {
             break;
         }
@@ -188,8 +240,9 @@ pub fn polar_factor(matrix: &Dense) -> Option<Dense> {
     Some(out)
 }
 
-/// An orthonormal basis of the span of the rows, one vector a row, by Householder reflections with pivoting, which
-/// leaves rows that depend on the others (less than 1e-10 of their length is outside their span) to the end, cut off.
+/// An orthonormal basis of the span of the rows, one vector a row, by Householder reflections with
+/// pivoting, which leaves rows that depend on the others (less than 1e-10 of their length is
+/// outside their span) to the end, cut off.
 pub fn orthonormal_rows(rows: &Dense) -> Dense {
     let mut scaled = rows.clone();
     for i in 0..scaled.rows {
@@ -208,8 +261,8 @@ pub fn orthonormal_rows(rows: &Dense) -> Dense {
     out
 }
 
-/// Turns a vector so that its largest component is positive, the first of those within 1e-6 of the largest: so that
-/// the sign does not hang on the last bits.
+/// Turns a vector so that its largest component is positive, the first of those within 1e-6 of the
+/// largest: so that the sign does not hang on the last bits.
 pub fn fix_sign(vector: &mut [f64]) {
     let largest = vector.iter().fold(0.0f64, |most, v| most.max(v.abs()));
     let decides = vector.iter().find(|v| v.abs() >= largest * (1.0 - 1e-6));
@@ -237,12 +290,20 @@ mod tests {
 
     fn random(rows: usize, columns: usize, seed: u64) -> Dense {
         let mut draws = Draws::new(seed, "linalg");
-        Dense { rows, columns, values: (0..rows * columns).map(|_| draws.normal()).collect() }
+        Dense {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal()).collect(),
+        }
     }
 
     fn distance(a: &Dense, b: &Dense) -> f64 {
         assert_eq!((a.rows, a.columns), (b.rows, b.columns));
-        a.values.iter().zip(&b.values).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+        a.values
+            .iter()
+            .zip(&b.values)
+            .map(|(x, y)| (x - y).abs())
+            .fold(0.0, f64::max)
     }
 
     fn identity(n: usize) -> Dense {
@@ -254,7 +315,12 @@ mod tests {
     #[test]
     fn products_are_the_inner_products_of_rows() {
         let mut out = [0.0; 6];
-        products(&[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0, 0.0, 1.0, 2.0, 2.0], 2, &mut out);
+        products(
+            &[1.0, 2.0, 3.0, 4.0],
+            &[1.0, 0.0, 0.0, 1.0, 2.0, 2.0],
+            2,
+            &mut out,
+        );
         assert_eq!(out, [1.0, 2.0, 6.0, 3.0, 4.0, 14.0]);
     }
 
@@ -279,7 +345,12 @@ mod tests {
         let eigen = symmetric_eigen(&gram).unwrap();
         assert!(eigen.values.windows(2).all(|w| w[0] >= w[1]));
         let mut scaled = eigen.vectors.clone();
-        (0..20).for_each(|i| scaled.row_mut(i).iter_mut().for_each(|v| *v *= eigen.values[i]));
+        (0..20).for_each(|i| {
+            scaled
+                .row_mut(i)
+                .iter_mut()
+                .for_each(|v| *v *= eigen.values[i])
+        });
         assert!(distance(&gram, &eigen.vectors.transposed().times(&scaled)) < 1e-10);
     }
 
@@ -301,9 +372,17 @@ mod tests {
 
     #[test]
     fn the_polar_factor_of_an_ill_conditioned_matrix_is_orthogonal() {
-        let (left, right) = (orthonormal_rows(&random(20, 20, 8)), orthonormal_rows(&random(20, 20, 9)));
+        let (left, right) = (
+            orthonormal_rows(&random(20, 20, 8)),
+            orthonormal_rows(&random(20, 20, 9)),
+        );
         let mut scaled = right.clone();
-        (0..20).for_each(|i| scaled.row_mut(i).iter_mut().for_each(|v| *v *= 10f64.powf(-0.25 * i as f64)));
+        (0..20).for_each(|i| {
+            scaled
+                .row_mut(i)
+                .iter_mut()
+                .for_each(|v| *v *= 10f64.powf(-0.25 * i as f64))
+        });
         let mut matrix = Dense::zeros(20, 20);
         matrix.add_transposed_times(&left, &scaled, 1e20);
         let mut expected = Dense::zeros(20, 20);
@@ -326,7 +405,10 @@ mod tests {
         assert_eq!(basis.rows, 4);
         assert!(distance(&identity(4), &basis.times_transposed(&basis)) < 1e-12);
         let inside = rows.times_transposed(&basis);
-        assert!((inside.energy() - rows.energy()).abs() < 1e-10, "the basis spans every row");
+        assert!(
+            (inside.energy() - rows.energy()).abs() < 1e-10,
+            "the basis spans every row"
+        );
         assert_eq!(orthonormal_rows(&random(9, 4, 7)).rows, 4);
     }
 

@@ -10,7 +10,11 @@ pub struct Draws(ChaCha12Rng);
 impl Draws {
     /// The stream of `seed` for `purpose`: ChaCha12 keyed with SHA-256 of both.
     pub fn new(seed: u64, purpose: &str) -> Self {
-        let key = Sha256::new().chain_update(b"wcmp").chain_update(seed.to_le_bytes()).chain_update(purpose).finalize();
+        let key = Sha256::new()
+            .chain_update(b"wcmp")
+            .chain_update(seed.to_le_bytes())
+            .chain_update(purpose)
+            .finalize();
         Self(ChaCha12Rng::from_seed(key.into()))
     }
 
@@ -40,7 +44,8 @@ impl Draws {
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// `count` distinct numbers below `bound`, ascending; all of them where `count >= bound` (Floyd's sampling).
+    /// `count` distinct numbers below `bound`, ascending; all of them where `count >= bound`
+    /// (Floyd's sampling).
     pub fn distinct(&mut self, count: usize, bound: usize) -> Vec<usize> {
         if count >= bound {
             return (0..bound).collect();
@@ -96,6 +101,9 @@ mod tests {
             *counts.entry(draws.permutation(3)).or_insert(0u32) += 1;
         }
         assert_eq!(counts.len(), 6);
-        assert!(counts.values().all(|&c| (850..1150).contains(&c)), "{counts:?}");
+        assert!(
+            counts.values().all(|&c| (850..1150).contains(&c)),
+            "{counts:?}"
+        );
     }
 }

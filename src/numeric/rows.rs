@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::error::Result;
 
-/// A matrix of shape (rows, columns), row-major, whose values are read a few rows at a time and never held whole.
+/// A matrix of shape (rows, columns), row-major, whose values are read a few rows at a time and
+/// never held whole.
 ///
 /// A vector is one row; axes beyond the second are folded into the columns.
 pub trait RowSource: Sync {

@@ -1,17 +1,18 @@
-//! The sums of one pair of tensors: everything that cosine, expected cosine, relative change and equality need, in one
-//! pass over the values.
+//! The sums of one pair of tensors: everything that cosine, expected cosine, relative change and
+//! equality need, in one pass over the values.
 //!
-//! Same bits on every machine and kernel: which terms an addition takes is fixed by the element's place in the run
-//! alone (see `kernels`). Accuracy, against exact sums: 16-bit inputs are summed in f32 over 16 terms at most and in
-//! f64 from there, which leaves each sum within 1e-6 of the sum of its terms' magnitudes (1e-8 is usual, and BF16 values of like
-//! size sum exactly); f32 inputs are summed in f64 throughout.
+//! Same bits on every machine and kernel: which terms an addition takes is fixed by the element's
+//! place in the run alone (see `kernels`). Accuracy, against exact sums: 16-bit inputs are summed
+//! in f32 over 16 terms at most and in f64 from there, which leaves each sum within 1e-6 of the sum
+//! of its terms' magnitudes (1e-8 is usual, and BF16 values of like size sum exactly); f32 inputs
+//! are summed in f64 throughout.
 
 use super::decode::decode_f32;
 use super::kernels::{BLOCK, Kernel, Lanes, Narrow, STEP};
 use crate::model::dtype::Dtype;
 
-/// Sums over n pairs of values (a, b). A pair in which either value is not finite is counted in `n`, and left out of
-/// every sum and of `max_abs_diff`.
+/// Sums over n pairs of values (a, b). A pair in which either value is not finite is counted in
+/// `n`, and left out of every sum and of `max_abs_diff`.
 #[derive(Default, Clone, Copy, Debug, PartialEq)]
 pub struct Sums {
     /// Number of pairs.
@@ -30,7 +31,8 @@ pub struct Sums {
     pub dd: f64,
     /// max |a−b|.
     pub max_abs_diff: f64,
-    /// Pairs whose two codes or values have the same bits, so that 0 and −0 differ and a NaN equals itself.
+    /// Pairs whose two codes or values have the same bits, so that 0 and −0 differ and a NaN equals
+    /// itself.
     pub equal: u64,
     /// Zeros on each side, −0 among them.
     pub zeros: [u64; 2],
@@ -57,7 +59,8 @@ impl Sums {
     }
 }
 
-/// Two runs of equally many values: little-endian codes at any alignment, or numbers already decoded.
+/// Two runs of equally many values: little-endian codes at any alignment, or numbers already
+/// decoded.
 #[derive(Debug, Clone, Copy)]
 pub enum Span<'a> {
     /// BF16 codes.
@@ -81,7 +84,10 @@ impl<'a> Span<'a> {
             Span::F32(a, b) => (a.len(), b.len(), 1),
             Span::F64(a, b) => (a.len(), b.len(), 1),
         };
-        assert!(a == b && a.is_multiple_of(width), "runs of unequal length: {a} and {b}");
+        assert!(
+            a == b && a.is_multiple_of(width),
+            "runs of unequal length: {a} and {b}"
+        );
         a / width
     }
 
@@ -102,8 +108,11 @@ impl<'a> Span<'a> {
 
     /// The pairs as f64, at most a block of them.
     fn decode(&self, out: &mut [[f64; BLOCK]; 2]) {
-        let widen =
-            |run: &[f32], out: &mut [f64]| run.iter().zip(out).for_each(|(&value, out)| *out = f64::from(value));
+        let widen = |run: &[f32], out: &mut [f64]| {
+            run.iter()
+                .zip(out)
+                .for_each(|(&value, out)| *out = f64::from(value))
+        };
         let n = self.len();
         let [out_a, out_b] = out;
         let mut values = [[0.0; BLOCK]; 2];
@@ -117,7 +126,11 @@ impl<'a> Span<'a> {
                 widen(b, out_b);
             }
             Span::Bf16(a, b) | Span::F16(a, b) => {
-                let dtype = if matches!(self, Span::F16(..)) { Dtype::F16 } else { Dtype::Bf16 };
+                let dtype = if matches!(self, Span::F16(..)) {
+                    Dtype::F16
+                } else {
+                    Dtype::Bf16
+                };
                 for (side, run) in [a, b].into_iter().enumerate() {
                     decode_f32(dtype, run, &mut values[side][..n]);
                 }
@@ -143,16 +156,26 @@ pub fn span(s: Span<'_>) -> Sums {
 pub fn span_on(kernel: Kernel, s: Span<'_>) -> Sums {
     let n = s.len();
     let whole = n - n % STEP;
-    let mut run = Run { kernel, lanes: Lanes::default(), nonfinite: [0; 2] };
+    let mut run = Run {
+        kernel,
+        lanes: Lanes::default(),
+        nonfinite: [0; 2],
+    };
     match s {
         Span::Bf16(a, b) => run.narrow(Narrow::Bf16, a, b, whole),
         Span::F16(a, b) => run.narrow(Narrow::F16, a, b, whole),
         Span::F32(a, b) => run.wide(a, b, whole, Kernel::wide),
         Span::F64(a, b) => run.wide(a, b, whole, Kernel::double),
     }
-    let Run { lanes, nonfinite, .. } = run;
+    let Run {
+        lanes, nonfinite, ..
+    } = run;
     // The zeros that filled the last step are equal pairs of zeros.
-    let padding = if whole == n { 0 } else { (whole + STEP - n) as u64 };
+    let padding = if whole == n {
+        0
+    } else {
+        (whole + STEP - n) as u64
+    };
     Sums {
         n: n as u64,
         ab: reduce(lanes.ab),
@@ -217,7 +240,13 @@ impl Run {
         decode_f32(dtype, b, &mut values_b[..n]);
         // Conversion may give two NaNs the same bits: equality is that of the codes.
         let same = |(a, b): &(&[u8; 2], &[u8; 2])| a == b;
-        let equal = self.lanes.equal + a.as_chunks().0.iter().zip(b.as_chunks().0).filter(same).count() as u64;
+        let equal = self.lanes.equal
+            + a.as_chunks()
+                .0
+                .iter()
+                .zip(b.as_chunks().0)
+                .filter(same)
+                .count() as u64;
         self.wide_steps(&values_a[..n], &values_b[..n], Kernel::wide);
         self.lanes.equal = equal;
     }
@@ -261,7 +290,12 @@ impl Run {
                 (finite_a[k], finite_b[k]) = (a, b);
             }
         }
-        kernel(self.kernel, &finite_a[..a.len()], &finite_b[..b.len()], &mut self.lanes);
+        kernel(
+            self.kernel,
+            &finite_a[..a.len()],
+            &finite_b[..b.len()],
+            &mut self.lanes,
+        );
         (self.lanes.equal, self.lanes.zeros) = (equal, zeros);
     }
 }
@@ -286,15 +320,16 @@ impl Real for f64 {
     }
 }
 
-/// Rows of fewer elements are not summed one by one: the cost of starting a run would exceed that of its terms.
+/// Rows of fewer elements are not summed one by one: the cost of starting a run would exceed that
+/// of its terms.
 const SHORT_ROW: usize = 64;
 
-/// Rows of `columns` elements each, row-major: adds their sums to `total` in order, and to `row_products`
-/// Σ over rows of (row sum of a)·(row sum of b), which is the expected cosine's numerator times `columns`
-/// (methods.md section 3).
+/// Rows of `columns` elements each, row-major: adds their sums to `total` in order, and to
+/// `row_products` Σ over rows of (row sum of a)·(row sum of b), which is the expected cosine's
+/// numerator times `columns` (methods.md section 3).
 ///
-/// Rows of at least 64 elements are added one by one, so that the result does not depend on how a tensor is cut
-/// between rows; shorter ones are one run for every sum but `row_products`.
+/// Rows of at least 64 elements are added one by one, so that the result does not depend on how a
+/// tensor is cut between rows; shorter ones are one run for every sum but `row_products`.
 ///
 /// # Panics
 /// When the sides differ in length or are no whole number of rows.
@@ -306,12 +341,21 @@ pub fn rows(s: Span<'_>, columns: usize, total: &mut Sums, row_products: &mut f6
 ///
 /// # Panics
 /// As [`rows`].
-pub fn rows_on(kernel: Kernel, s: Span<'_>, columns: usize, total: &mut Sums, row_products: &mut f64) {
+pub fn rows_on(
+    kernel: Kernel,
+    s: Span<'_>,
+    columns: usize,
+    total: &mut Sums,
+    row_products: &mut f64,
+) {
     let n = s.len();
     if n == 0 {
         return;
     }
-    assert!(columns > 0 && n.is_multiple_of(columns), "{n} elements in rows of {columns}");
+    assert!(
+        columns > 0 && n.is_multiple_of(columns),
+        "{n} elements in rows of {columns}"
+    );
     if columns < SHORT_ROW {
         let run = span_on(kernel, s);
         total.add(&run);
@@ -325,8 +369,8 @@ pub fn rows_on(kernel: Kernel, s: Span<'_>, columns: usize, total: &mut Sums, ro
     }
 }
 
-/// Row sums of rows that fit in a block, each added from its first element to its last; with `holes` the non-finite
-/// values and their partners are left out.
+/// Row sums of rows that fit in a block, each added from its first element to its last; with
+/// `holes` the non-finite values and their partners are left out.
 fn short_row_products(s: Span<'_>, columns: usize, holes: bool, row_products: &mut f64) {
     let n = s.len();
     let run = BLOCK - BLOCK % columns;
@@ -352,11 +396,19 @@ fn short_row_products(s: Span<'_>, columns: usize, holes: bool, row_products: &m
 /// # Panics
 /// When `sums` has not `columns` elements or the values are no whole number of rows.
 pub fn add_columns(values: &[f32], columns: usize, sums: &mut [f64]) {
-    assert!(sums.len() == columns, "{} column sums for {columns} columns", sums.len());
+    assert!(
+        sums.len() == columns,
+        "{} column sums for {columns} columns",
+        sums.len()
+    );
     if values.is_empty() {
         return;
     }
-    assert!(columns > 0 && values.len().is_multiple_of(columns), "{} values in rows of {columns}", values.len());
+    assert!(
+        columns > 0 && values.len().is_multiple_of(columns),
+        "{} values in rows of {columns}",
+        values.len()
+    );
     for row in values.chunks_exact(columns) {
         for (sum, &value) in sums.iter_mut().zip(row) {
             *sum += f64::from(value);
@@ -369,7 +421,10 @@ mod tests {
     use super::*;
 
     fn bf16(values: &[f32]) -> Vec<u8> {
-        values.iter().flat_map(|&value| half::bf16::from_f32(value).to_le_bytes()).collect()
+        values
+            .iter()
+            .flat_map(|&value| half::bf16::from_f32(value).to_le_bytes())
+            .collect()
     }
 
     #[test]
@@ -396,16 +451,31 @@ mod tests {
 
     #[test]
     fn non_finite_values_are_counted_and_left_out_with_their_partner() {
-        let (a, b) = ([1.0f32, f32::NAN, 3.0, 5.0], [2.0f32, 9.0, f32::INFINITY, 7.0]);
-        for sums in [span(Span::F32(&a, &b)), span(Span::Bf16(&bf16(&a), &bf16(&b)))] {
-            assert_eq!((sums.n, sums.nonfinite, sums.ab, sums.a, sums.b), (4, [1, 1], 37.0, 6.0, 9.0));
-            assert_eq!((sums.dd, sums.max_abs_diff, sums.equal, sums.zeros), (5.0, 2.0, 0, [0, 0]));
+        let (a, b) = (
+            [1.0f32, f32::NAN, 3.0, 5.0],
+            [2.0f32, 9.0, f32::INFINITY, 7.0],
+        );
+        for sums in [
+            span(Span::F32(&a, &b)),
+            span(Span::Bf16(&bf16(&a), &bf16(&b))),
+        ] {
+            assert_eq!(
+                (sums.n, sums.nonfinite, sums.ab, sums.a, sums.b),
+                (4, [1, 1], 37.0, 6.0, 9.0)
+            );
+            assert_eq!(
+                (sums.dd, sums.max_abs_diff, sums.equal, sums.zeros),
+                (5.0, 2.0, 0, [0, 0])
+            );
         }
         let nan = [f32::NAN; 3];
         assert_eq!(span(Span::F32(&nan, &nan)).equal, 3);
         // A signalling NaN and the quiet one that conversion makes of it.
         let (a, b) = (0x7c01u16.to_le_bytes(), 0x7e01u16.to_le_bytes());
-        assert_eq!((span(Span::F16(&a, &b)).equal, span(Span::F16(&a, &a)).equal), (0, 1));
+        assert_eq!(
+            (span(Span::F16(&a, &b)).equal, span(Span::F16(&a, &a)).equal),
+            (0, 1)
+        );
     }
 
     #[test]
@@ -423,7 +493,10 @@ mod tests {
     #[test]
     fn bf16_values_of_like_size_are_summed_exactly() {
         let a: Vec<f32> = (0..4096).map(|k| 0.75 + (k % 97) as f32 / 256.0).collect();
-        let exact: f64 = a.iter().map(|&x| f64::from(half::bf16::from_f32(x).to_f32()).powi(2)).sum();
+        let exact: f64 = a
+            .iter()
+            .map(|&x| f64::from(half::bf16::from_f32(x).to_f32()).powi(2))
+            .sum();
         assert_eq!(span(Span::Bf16(&bf16(&a), &bf16(&a))).aa, exact);
     }
 
@@ -433,7 +506,11 @@ mod tests {
             let a: Vec<f32> = (0..columns * 7).map(|k| (k % 11) as f32 - 4.0).collect();
             let b: Vec<f32> = (0..columns * 7).map(|k| (k % 13) as f32 - 7.0).collect();
             let sum = |row: &[f32]| row.iter().map(|&x| f64::from(x)).sum::<f64>();
-            let want: f64 = a.chunks(columns).zip(b.chunks(columns)).map(|(a, b)| sum(a) * sum(b)).sum();
+            let want: f64 = a
+                .chunks(columns)
+                .zip(b.chunks(columns))
+                .map(|(a, b)| sum(a) * sum(b))
+                .sum();
             for s in [Span::F32(&a, &b), Span::Bf16(&bf16(&a), &bf16(&b))] {
                 let (mut total, mut products) = (Sums::default(), 0.0);
                 rows(s, columns, &mut total, &mut products);

@@ -1,7 +1,8 @@
 //! A target that is a PEFT adapter: what it changes, and what of it can be held against the base.
 //!
-//! W' = W + s · B·A is made of the base at hand, so nothing of it is evidence. Evidence is what the adapter holds of the
-//! base it was trained on: tensors saved along, trained copies of whole tensors, DoRA's magnitudes.
+//! W' = W + s · B·A is made of the base at hand, so nothing of it is evidence. Evidence is what the
+//! adapter holds of the base it was trained on: tensors saved along, trained copies of whole
+//! tensors, DoRA's magnitudes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,23 +48,45 @@ impl<'a> Adaptation<'a> {
     ///
     /// # Errors
     /// A read that fails, or an interrupt.
-    pub(super) fn find(models: [&'a Model; 2], options: &Options, monitor: &dyn Monitor) -> Result<Option<Self>> {
+    pub(super) fn find(
+        models: [&'a Model; 2],
+        options: &Options,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Self>> {
         let [base, target] = models;
-        let Some(adapter) = adapted::adapter(target) else { return Ok(None) };
+        let Some(adapter) = adapted::adapter(target) else {
+            return Ok(None);
+        };
         let (mut changes, unfit) = adapted::find(base, target);
         changes.retain(|change| options.filter.keeps(&change.base.name));
-        let pairs: Vec<Pair> = changes.iter().map(|change| pair(&change.base, change.dtype)).collect();
+        let pairs: Vec<Pair> = changes
+            .iter()
+            .map(|change| pair(&change.base, change.dtype))
+            .collect();
         let views = changes.iter().map(|change| {
-            let sides: [Box<dyn RowSource + '_>; 2] =
-                [Box::new(base.view(&change.base)?), Box::new(Adapted::new(base, target, change)?)];
+            let sides: [Box<dyn RowSource + '_>; 2] = [
+                Box::new(base.view(&change.base)?),
+                Box::new(Adapted::new(base, target, change)?),
+            ];
             Ok(sides)
         });
         let views: Vec<_> = views.collect::<Result<_>>()?;
-        let views: Vec<_> = views.iter().map(|sides| sides.each_ref().map(AsRef::as_ref)).collect();
+        let views: Vec<_> = views
+            .iter()
+            .map(|sides| sides.each_ref().map(AsRef::as_ref))
+            .collect();
         let records = measure_views(&pairs, &views, "measuring the changes", monitor)?;
         let magnitudes = magnitudes::run(models, &changes, monitor)?;
         let modules = changes.iter().map(|change| change.module).collect();
-        Ok(Some(Self { base, adapter, pairs, records, modules, unfit, magnitudes }))
+        Ok(Some(Self {
+            base,
+            adapter,
+            pairs,
+            records,
+            modules,
+            unfit,
+            magnitudes,
+        }))
     }
 
     /// The changes with their figures.
@@ -98,18 +121,32 @@ impl<'a> Adaptation<'a> {
         })
     }
 
-    /// Takes back the grade of independent parts that the adapter was free to begin anew, such as an output head, where
-    /// nothing is shared: only copies of what it did not train, and magnitudes, speak against the base.
+    /// Takes back the grade of independent parts that the adapter was free to begin anew, such as
+    /// an output head, where nothing is shared: only copies of what it did not train, and
+    /// magnitudes, speak against the base.
     pub(super) fn doubt(&self, target: &Model, parts: &mut [Part]) {
         if parts.iter().any(|part| part.state == State::Reused) {
             return;
         }
-        let copies = self.adapter.base_layers.iter().filter_map(|(_, at)| target.checkpoint().tensors.get(*at));
+        let copies = self
+            .adapter
+            .base_layers
+            .iter()
+            .filter_map(|(_, at)| target.checkpoint().tensors.get(*at));
         let mut kept: BTreeSet<&str> = copies.map(|tensor| tensor.name.as_str()).collect();
         kept.extend(self.magnitudes.iter().map(|tested| tested.name.as_str()));
-        let may_be_new = |part: &&mut Part| part.key.name.as_deref().is_none_or(|name| !kept.contains(name));
-        let independent = parts.iter_mut().filter(|part| part.state == State::Independent);
-        independent.filter(may_be_new).for_each(|part| part.state = State::Unclear);
+        let may_be_new = |part: &&mut Part| {
+            part.key
+                .name
+                .as_deref()
+                .is_none_or(|name| !kept.contains(name))
+        };
+        let independent = parts
+            .iter_mut()
+            .filter(|part| part.state == State::Independent);
+        independent
+            .filter(may_be_new)
+            .for_each(|part| part.state = State::Unclear);
     }
 
     /// What the magnitudes say.
@@ -122,14 +159,27 @@ impl<'a> Adaptation<'a> {
         (self.unfit.is_empty() && !self.pairs.is_empty()).then_some(Relation::Adapter)
     }
 
-    /// Names of what belongs to a change: matrices of the base (side 0), stored tensors of the adapter (side 1).
+    /// Names of what belongs to a change: matrices of the base (side 0), stored tensors of the
+    /// adapter (side 1).
     pub(super) fn explained<'b>(&'b self, target: &'b Model, side: usize) -> BTreeSet<&'b str> {
         if side == 0 {
-            return self.pairs.iter().map(|pair| pair.base.name.as_str()).collect();
+            return self
+                .pairs
+                .iter()
+                .map(|pair| pair.base.name.as_str())
+                .collect();
         }
-        let modules = self.modules.iter().filter_map(|&at| self.adapter.modules.get(at));
-        let tensors = modules.flat_map(|m| [Some(m.a), Some(m.b), m.magnitude, m.bias]).flatten();
-        tensors.filter_map(|at| target.checkpoint().tensors.get(at)).map(|tensor| tensor.name.as_str()).collect()
+        let modules = self
+            .modules
+            .iter()
+            .filter_map(|&at| self.adapter.modules.get(at));
+        let tensors = modules
+            .flat_map(|m| [Some(m.a), Some(m.b), m.magnitude, m.bias])
+            .flatten();
+        tensors
+            .filter_map(|at| target.checkpoint().tensors.get(at))
+            .map(|tensor| tensor.name.as_str())
+            .collect()
     }
 
     /// What the adapter changes, how it fits, and what its claim is worth, in sentences.
@@ -182,7 +232,9 @@ impl<'a> Adaptation<'a> {
     fn size(&self) -> Option<String> {
         let changes = self.pairs.iter().zip(&self.records);
         let mut sizes: Vec<(f64, &str)> = changes
-            .filter_map(|(pair, record)| Some((record.figures().relative_change?, pair.base.name.as_str())))
+            .filter_map(|(pair, record)| {
+                Some((record.figures().relative_change?, pair.base.name.as_str()))
+            })
             .collect();
         sizes.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
         let (largest, name) = sizes.last()?;
@@ -216,10 +268,22 @@ impl<'a> Adaptation<'a> {
     fn claim(&self) -> Option<String> {
         let declared = self.adapter.declared_base.as_deref()?;
         let revision = self.adapter.declared_revision.as_deref();
-        let revision = revision.map(|revision| format!(", revision {}", quoted(revision))).unwrap_or_default();
-        let short = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or(name).to_lowercase();
+        let revision = revision
+            .map(|revision| format!(", revision {}", quoted(revision)))
+            .unwrap_or_default();
+        let short = |name: &str| {
+            name.trim_end_matches('/')
+                .rsplit('/')
+                .next()
+                .unwrap_or(name)
+                .to_lowercase()
+        };
         let base = &self.base.checkpoint().name;
-        let same = if short(declared) == short(base) { "which is" } else { "which is not" };
+        let same = if short(declared) == short(base) {
+            "which is"
+        } else {
+            "which is not"
+        };
         Some(format!(
             "it names {}{revision} as its base, {same} what the base at hand is called: a claim, and no evidence",
             quoted(declared)
@@ -256,10 +320,20 @@ impl<'a> Adaptation<'a> {
                 reason: Some(unfit.why.clone()),
             })
         };
-        let changes = self.modules.iter().zip(self.measurements()).filter_map(change);
-        let mut changes: Vec<AdapterChange> = changes.chain(self.unfit.iter().filter_map(unfit)).collect();
+        let changes = self
+            .modules
+            .iter()
+            .zip(self.measurements())
+            .filter_map(change);
+        let mut changes: Vec<AdapterChange> =
+            changes.chain(self.unfit.iter().filter_map(unfit)).collect();
         changes.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-        let mut replaced: Vec<String> = self.adapter.replaced.iter().map(|(name, _)| name.clone()).collect();
+        let mut replaced: Vec<String> = self
+            .adapter
+            .replaced
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
         replaced.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
         AdapterRow {
             declared_base: self.adapter.declared_base.clone(),
@@ -272,15 +346,30 @@ impl<'a> Adaptation<'a> {
 
     fn name_of(&self, module: usize) -> &str {
         let module = self.adapter.modules.get(module);
-        module.and_then(|module| module.parameters.first()).map_or("", String::as_str)
+        module
+            .and_then(|module| module.parameters.first())
+            .map_or("", String::as_str)
     }
 }
 
 /// W with W'.
 fn pair(base: &Logical, dtype: Dtype) -> Pair {
-    let source = Source { origin: Origin::Adapted, ..base.source.clone() };
-    let target = Logical { dtype, stored_shape: base.shape.clone(), source, ..base.clone() };
-    Pair { base: Arc::new(base.clone()), target: Arc::new(target), via: Via::Mapped, by_name: false }
+    let source = Source {
+        origin: Origin::Adapted,
+        ..base.source.clone()
+    };
+    let target = Logical {
+        dtype,
+        stored_shape: base.shape.clone(),
+        source,
+        ..base.clone()
+    };
+    Pair {
+        base: Arc::new(base.clone()),
+        target: Arc::new(target),
+        via: Via::Mapped,
+        by_name: false,
+    }
 }
 
 /// The first few of some words.
@@ -296,7 +385,8 @@ fn number(value: f64) -> String {
     report::number::value(Some(value))
 }
 
-/// Figures by layer, of pairs that are compared and of changes: what is shown, not what a pattern is read from.
+/// Figures by layer, of pairs that are compared and of changes: what is shown, not what a pattern
+/// is read from.
 pub(super) fn layers<'a>(
     measurements: &[Measurement<'a>],
     adaptation: Option<&'a Adaptation<'_>>,

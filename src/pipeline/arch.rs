@@ -1,4 +1,5 @@
-//! `wcmp arch`: can the weights be compared at all, part by part? From headers and config.json alone.
+//! `wcmp arch`: can the weights be compared at all, part by part? From headers and config.json
+//! alone.
 
 use serde_json::json;
 
@@ -19,7 +20,10 @@ pub fn arch(target: Opened, bases: Vec<Opened>) -> Arch {
     let (target, own) = described(target, &mut warnings);
     let bases = bases.into_iter().map(|base| {
         let (base, its) = described(base, &mut warnings);
-        let overlap = its.as_ref().zip(own.as_ref()).map(|(base, target)| Overlap::of(base, target));
+        let overlap = its
+            .as_ref()
+            .zip(own.as_ref())
+            .map(|(base, target)| Overlap::of(base, target));
         (base, overlap)
     });
     let bases: Vec<_> = bases.collect();
@@ -32,21 +36,41 @@ fn described(mut opened: Opened, warnings: &mut Vec<WarningRow>) -> (Described, 
     let c = model.checkpoint();
     let of_model = c.warnings.iter().map(|warning| {
         let row = summary::warning(warning);
-        WarningRow { message: format!("{}: {}", c.name, row.message), ..row }
+        WarningRow {
+            message: format!("{}: {}", c.name, row.message),
+            ..row
+        }
     });
     warnings.extend(of_model);
-    let tensors: Vec<_> = model.logicals.iter().map(|l| (l.meaning.clone(), l.shape.clone())).collect();
+    let tensors: Vec<_> = model
+        .logicals
+        .iter()
+        .map(|l| (l.meaning.clone(), l.shape.clone()))
+        .collect();
     let mut architecture = describe(c.config.as_ref(), &tensors);
     observe_dtype(&model, &mut architecture);
-    (Described { checkpoint: summary::checkpoint(&model, None), architecture }, tokenizer)
+    (
+        Described {
+            checkpoint: summary::checkpoint(&model, None),
+            architecture,
+        },
+        tokenizer,
+    )
 }
 
-/// The number format that most parameters are stored in, where no quantisation stands between it and the model's.
+/// The number format that most parameters are stored in, where no quantisation stands between it
+/// and the model's.
 fn observe_dtype(model: &Model, architecture: &mut Architecture) {
     if architecture.fact("quantization").is_some() {
         return;
     }
-    let mut words = [("float32", 0u64), ("float16", 0), ("bfloat16", 0), ("float64", 0), ("", 0)];
+    let mut words = [
+        ("float32", 0u64),
+        ("float16", 0),
+        ("bfloat16", 0),
+        ("float64", 0),
+        ("", 0),
+    ];
     for logical in &model.logicals {
         let at = match logical.dtype {
             Dtype::F32 => 0,

@@ -24,7 +24,8 @@ use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
 use crate::report::schema::VerdictRow;
 use crate::report::schema::{
-    Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow, UnmatchedRow,
+    Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow,
+    UnmatchedRow,
 };
 use crate::report::summary;
 use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, Relation, decide};
@@ -43,15 +44,28 @@ use super::structure::Structure;
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn compare(base: Opened, target: Opened, options: &Options, monitor: &dyn Monitor) -> Result<Compare> {
-    let (mut base, mut target) = rayon::join(|| Model::with_tokenizer(base), || Model::with_tokenizer(target));
+pub fn compare(
+    base: Opened,
+    target: Opened,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> Result<Compare> {
+    let (mut base, mut target) = rayon::join(
+        || Model::with_tokenizer(base),
+        || Model::with_tokenizer(target),
+    );
     let alignment = aligned([&base, &target], options)?;
     for pair in &alignment.pairs {
         base.adopt(&pair.base);
         target.adopt(&pair.target);
     }
     let models = [&base, &target];
-    let measured = measure(models, &alignment.pairs, options.hash == Hashing::Sha256, monitor)?;
+    let measured = measure(
+        models,
+        &alignment.pairs,
+        options.hash == Hashing::Sha256,
+        monitor,
+    )?;
     analyse(models, &alignment, &measured, options, monitor)
 }
 
@@ -83,7 +97,10 @@ pub(super) fn analyse(
         alignment,
         records: &measured.records,
         tokenizers: models.map(|m| m.tokenizer.as_ref()),
-        sampling: Sampling { seed: options.seed, thorough: options.deep == Deep::On },
+        sampling: Sampling {
+            seed: options.seed,
+            thorough: options.deep == Deep::On,
+        },
         monitor,
     };
     let mut permutation = match options.permutation {
@@ -99,11 +116,21 @@ pub(super) fn analyse(
         None => Structure::default(),
     };
     let adaptation = Adaptation::find(models, options, monitor)?;
-    models.iter().flat_map(|m| &m.opened.sources).try_for_each(ByteSource::check_unchanged)?;
+    models
+        .iter()
+        .flat_map(|m| &m.opened.sources)
+        .try_for_each(ByteSource::check_unchanged)?;
     let noise_floor = noise_floor::run(models, alignment, &measured.records, monitor)?;
     let pca = match options.pca {
         Pca::Off => None,
-        mode => pca::run(models, alignment, &measured.records, mode == Pca::Full, options.seed, monitor)?,
+        mode => pca::run(
+            models,
+            alignment,
+            &measured.records,
+            mode == Pca::Full,
+            options.seed,
+            monitor,
+        )?,
     };
     let overlap = match models.map(|m| m.tokenizer.as_ref()) {
         [Some(base), Some(target)] => Some(Overlap::of(base, target)),
@@ -148,20 +175,27 @@ impl Comparison<'_> {
         let parts = self.parts();
         let pattern = |component: Component| {
             let of = layers.iter().filter(|l| l.component == component);
-            Pattern::of(&of.filter_map(|l| l.similarity.matrix_cosine).collect::<Vec<_>>())
+            Pattern::of(
+                &of.filter_map(|l| l.similarity.matrix_cosine)
+                    .collect::<Vec<_>>(),
+            )
         };
         let components = components(self.models[1]);
         let leading = leading_component(self.models[1]);
         let everything = |_: &Logical| true;
         let whole = self.findings(&similarity, &parts, None);
         let decision = decide(&whole);
-        let (labels, component_rows): (Vec<_>, Vec<_>) =
-            components.iter().map(|&c| self.component(c, &measurements, &parts, pattern(c))).unzip();
+        let (labels, component_rows): (Vec<_>, Vec<_>) = components
+            .iter()
+            .map(|&c| self.component(c, &measurements, &parts, pattern(c)))
+            .unzip();
         let mut verdict = self.verdict(&whole);
         verdict.reasons.splice(0..0, by_component(&labels));
         if let Some(adaptation) = &self.adaptation {
             verdict.reasons.retain(|reason| reason != NO_MATRIX);
-            verdict.reasons.splice(0..0, adaptation.reasons(decision.label, self.alignment));
+            verdict
+                .reasons
+                .splice(0..0, adaptation.reasons(decision.label, self.alignment));
         }
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
         let own = |side: usize| {
@@ -191,32 +225,66 @@ impl Comparison<'_> {
             components: component_rows,
             parts: parts.iter().map(summary::part).collect(),
             layer_map: self.structure.layer_map_rows(leading),
-            permutation: self.permutation.as_ref().map(|p| summary::permutation(p, &self.further_tests())),
-            pca: self.pca.as_ref().map(|pca| summary::pca(pca, self.options.pca.word())),
+            permutation: self
+                .permutation
+                .as_ref()
+                .map(|p| summary::permutation(p, &self.further_tests())),
+            pca: self
+                .pca
+                .as_ref()
+                .map(|pca| summary::pca(pca, self.options.pca.word())),
             experts: self.structure.experts_rows(),
             transformations: self.transformations(),
             tokenizer: self.tokenizer.as_ref().map(summary::tokenizer),
-            evidence: self.evidence(&similarity).iter().map(summary::finding).collect(),
+            evidence: self
+                .evidence(&similarity)
+                .iter()
+                .map(summary::finding)
+                .collect(),
             verdict,
-            unmatched: Sides { base: self.unmatched(0), target: self.unmatched(1) },
+            unmatched: Sides {
+                base: self.unmatched(0),
+                target: self.unmatched(1),
+            },
             tensors: self.tensor_rows(&measurements),
-            warnings: self.warnings(decision.label).iter().map(summary::warning).collect(),
+            warnings: self
+                .warnings(decision.label)
+                .iter()
+                .map(summary::warning)
+                .collect(),
             adapter: self.adaptation.as_ref().map(Adaptation::row),
         }
     }
 
     /// What is left of a side, without what belongs to a change of an adapter.
     fn unmatched(&self, side: usize) -> Vec<UnmatchedRow> {
-        let left = if side == 0 { &self.alignment.base_left } else { &self.alignment.target_left };
-        let explained = self.adaptation.as_ref().map(|a| a.explained(self.models[1], side)).unwrap_or_default();
-        left.iter().filter(|u| !explained.contains(u.tensor.name.as_str())).map(summary::unmatched).collect()
+        let left = if side == 0 {
+            &self.alignment.base_left
+        } else {
+            &self.alignment.target_left
+        };
+        let explained = self
+            .adaptation
+            .as_ref()
+            .map(|a| a.explained(self.models[1], side))
+            .unwrap_or_default();
+        left.iter()
+            .filter(|u| !explained.contains(u.tensor.name.as_str()))
+            .map(summary::unmatched)
+            .collect()
     }
 
     /// One finding a family, the strongest first.
     fn evidence(&self, similarity: &figures::Similarity) -> Vec<Finding> {
         let mut out = figures::findings(similarity);
-        self.noise_floor.iter().for_each(|floor| floor.tell(&mut out));
-        out.extend(self.permutation.as_ref().and_then(permutation::Permutation::finding));
+        self.noise_floor
+            .iter()
+            .for_each(|floor| floor.tell(&mut out));
+        out.extend(
+            self.permutation
+                .as_ref()
+                .and_then(permutation::Permutation::finding),
+        );
         out.extend(self.disguises.as_ref().and_then(Disguises::finding));
         out.extend(self.adaptation.as_ref().and_then(Adaptation::finding));
         out.extend(self.structure.findings());
@@ -229,7 +297,11 @@ impl Comparison<'_> {
     /// Tests beyond the direct ones: of layers that moved, and of disguises.
     fn further_tests(&self) -> Vec<Test> {
         let disguised = self.disguises.iter().flat_map(|d| &d.tests).cloned();
-        self.structure.tests().into_iter().chain(disguised).collect()
+        self.structure
+            .tests()
+            .into_iter()
+            .chain(disguised)
+            .collect()
     }
 
     fn transformations(&self) -> Vec<TransformationRow> {
@@ -247,7 +319,8 @@ impl Comparison<'_> {
             found_in: layers.clone(),
             units_kept: None,
             units_of: None,
-            check: "matrices that read the norms, multiplied by the quotient of the gains".to_owned(),
+            check: "matrices that read the norms, multiplied by the quotient of the gains"
+                .to_owned(),
             check_cosine: rescaled.check_cosine,
         };
         rescaled.layers.values().map(row).collect()
@@ -270,30 +343,52 @@ impl Comparison<'_> {
     fn parts(&self) -> Vec<Part> {
         let mut parts = parts::gather(self.models[1], self.alignment, &self.measured.records);
         for part in &mut parts {
-            part.test = self.permutation.as_ref().and_then(|p| p.parts.get(&part.key)).copied();
+            part.test = self
+                .permutation
+                .as_ref()
+                .and_then(|p| p.parts.get(&part.key))
+                .copied();
         }
         self.structure.place(&mut parts);
         if self.permutation.is_some() {
             parts.extend(self.adaptation.iter().flat_map(Adaptation::parts));
         }
         let tested = parts.iter().filter(|p| p.test.is_some()).count();
-        self.disguises.iter().for_each(|found| found.mark(&mut parts));
+        self.disguises
+            .iter()
+            .for_each(|found| found.mark(&mut parts));
         for part in &mut parts {
             part.state = grade(part, tested, self.permutation.is_some());
         }
         if self.permutation.is_some() {
             distrust_formulas(&mut parts);
         }
-        self.adaptation.iter().for_each(|adaptation| adaptation.doubt(self.models[1], &mut parts));
+        self.adaptation
+            .iter()
+            .for_each(|adaptation| adaptation.doubt(self.models[1], &mut parts));
         parts
     }
 
     /// What the verdict on the model, or on one component of it, rests on.
-    fn findings(&self, similarity: &figures::Similarity, parts: &[Part], component: Option<Component>) -> Findings {
+    fn findings(
+        &self,
+        similarity: &figures::Similarity,
+        parts: &[Part],
+        component: Option<Component>,
+    ) -> Findings {
         let of = |l: &Logical| component.is_none_or(|c| l.meaning.component == c);
         let coverage = figures::coverage(self.alignment, &of);
-        let pairs = self.alignment.pairs.iter().zip(&self.measured.records).filter(|(p, _)| of(&p.target));
-        let mut left = self.alignment.base_left.iter().chain(&self.alignment.target_left);
+        let pairs = self
+            .alignment
+            .pairs
+            .iter()
+            .zip(&self.measured.records)
+            .filter(|(p, _)| of(&p.target));
+        let mut left = self
+            .alignment
+            .base_left
+            .iter()
+            .chain(&self.alignment.target_left);
         let nothing_left = !left.any(|u| u.why != Why::Filtered && of(&u.tensor));
         let mut all_identical = nothing_left && self.is_whole();
         let mut tensors = 0;
@@ -302,10 +397,15 @@ impl Comparison<'_> {
             all_identical &= record.identical;
         }
         let stored = |m: &Model| m.logicals.iter().filter(|l| of(l)).count() as u64;
-        let parts: Vec<Part> =
-            parts.iter().filter(|p| component.is_none_or(|c| p.key.component == c)).cloned().collect();
+        let parts: Vec<Part> = parts
+            .iter()
+            .filter(|p| component.is_none_or(|c| p.key.component == c))
+            .cloned()
+            .collect();
         let shared = parts.iter().any(|p| p.state == State::Reused);
-        let mut structure = self.structure.relations(self.models, self.tests(), &parts, component);
+        let mut structure = self
+            .structure
+            .relations(self.models, self.tests(), &parts, component);
         structure.extend(self.stored_relation());
         structure.extend(self.adaptation.as_ref().and_then(Adaptation::relation));
         let mut findings = Findings {
@@ -316,9 +416,16 @@ impl Comparison<'_> {
             parts,
             coverage: coverage[1].matrices.share(),
             matrix_excess: similarity.matrix_excess,
-            identical_matrices: if shared { similarity.identical_matrices } else { 0 },
+            identical_matrices: if shared {
+                similarity.identical_matrices
+            } else {
+                0
+            },
             direct: self.direct(component),
-            share_seen_95: self.permutation.as_ref().and_then(|p| p.share_seen_95(component)),
+            share_seen_95: self
+                .permutation
+                .as_ref()
+                .and_then(|p| p.share_seen_95(component)),
             least_log10_p: self.least_log10_p(similarity),
             upcycling: self.structure.upcycling(component),
             structure,
@@ -330,19 +437,27 @@ impl Comparison<'_> {
 
     /// Whether every tensor of both sides was read.
     fn is_whole(&self) -> bool {
-        self.models.iter().all(|model| model.checkpoint().is_whole())
+        self.models
+            .iter()
+            .all(|model| model.checkpoint().is_whole())
     }
 
     fn re_encoding(&self) -> Option<ReEncoding> {
-        let floor = self.noise_floor.as_ref().filter(|floor| floor.passed && self.is_whole())?;
-        Some(ReEncoding { calibrated: floor.calibrated })
+        let floor = self
+            .noise_floor
+            .as_ref()
+            .filter(|floor| floor.passed && self.is_whole())?;
+        Some(ReEncoding {
+            calibrated: floor.calibrated,
+        })
     }
 
     /// The relation that the storage shows.
     fn stored_relation(&self) -> Option<Relation> {
         let beyond = self.noise_floor.as_ref().is_none_or(|floor| !floor.passed);
-        let quantised =
-            self.adaptation.is_none() && beyond && figures::is_quantised_on_one_side(self.alignment, self.models);
+        let quantised = self.adaptation.is_none()
+            && beyond
+            && figures::is_quantised_on_one_side(self.alignment, self.models);
         quantised.then_some(Relation::QuantizedFineTune)
     }
 
@@ -350,35 +465,58 @@ impl Comparison<'_> {
     fn direct(&self, component: Option<Component>) -> Option<Direct> {
         let permutation = self.permutation.as_ref()?;
         let combined = permutation.blocks_of(component);
-        let direct = combined.map(|c| Direct { log10_p: c.log10_p, layers: c.layers, layers_hit: c.layers_hit });
+        let direct = combined.map(|c| Direct {
+            log10_p: c.log10_p,
+            layers: c.layers,
+            layers_hit: c.layers_hit,
+        });
         self.structure.direct(direct, component, permutation)
     }
 
     /// Least bound among the findings that speak for a likeness.
     fn least_log10_p(&self, similarity: &figures::Similarity) -> Option<f64> {
         let evidence = self.evidence(similarity);
-        let supporting = evidence.iter().filter(|f| matches!(f.supports, Supports::Derived | Supports::PartialReuse));
+        let supporting = evidence
+            .iter()
+            .filter(|f| matches!(f.supports, Supports::Derived | Supports::PartialReuse));
         supporting.filter_map(|f| f.log10_p).min_by(f64::total_cmp)
     }
 
     /// A layer by its number, with the bound of its blocks.
     fn layer_row(&self, layer: &figures::Layer) -> LayerRow {
-        let log10_p = self.permutation.as_ref().and_then(|p| p.layer_log10_p(layer.component, layer.layer));
-        LayerRow { log10_p, ..summary::layer(layer) }
+        let log10_p = self
+            .permutation
+            .as_ref()
+            .and_then(|p| p.layer_log10_p(layer.component, layer.layer));
+        LayerRow {
+            log10_p,
+            ..summary::layer(layer)
+        }
     }
 
     /// Single tests of units.
     fn tests(&self) -> &[permutation::Test] {
-        self.permutation.as_ref().map_or(&[], |p| p.tests.as_slice())
+        self.permutation
+            .as_ref()
+            .map_or(&[], |p| p.tests.as_slice())
     }
 
-    /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target and base.
+    /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target
+    /// and base.
     fn tensor_rows(&self, measurements: &[Measurement<'_>]) -> Vec<TensorRow> {
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
         let mapped = Measurement::of(&self.structure.mapped, &self.structure.records);
-        let changes = self.adaptation.as_ref().map(Adaptation::measurements).unwrap_or_default();
-        let mut rows: Vec<TensorRow> =
-            measurements.iter().chain(&mapped).chain(&changes).map(|m| summary::tensor(m, digests)).collect();
+        let changes = self
+            .adaptation
+            .as_ref()
+            .map(Adaptation::measurements)
+            .unwrap_or_default();
+        let mut rows: Vec<TensorRow> = measurements
+            .iter()
+            .chain(&mapped)
+            .chain(&changes)
+            .map(|m| summary::tensor(m, digests))
+            .collect();
         rows.sort_by(|a, b| (&a.name.target, &a.name.base).cmp(&(&b.name.target, &b.name.base)));
         rows
     }
@@ -396,7 +534,10 @@ impl Comparison<'_> {
     fn not_testable(&self) -> Vec<NotTestable> {
         let mut out = Vec::new();
         let skipped = self.permutation.iter().flat_map(|p| &p.skipped);
-        out.extend(skipped.map(|s| NotTestable { what: s.what.clone(), why: s.why.clone() }));
+        out.extend(skipped.map(|s| NotTestable {
+            what: s.what.clone(),
+            why: s.why.clone(),
+        }));
         if self.options.permutation == Switch::Off {
             out.push(NotTestable {
                 what: "re-ordered units".to_owned(),
@@ -406,17 +547,23 @@ impl Comparison<'_> {
         out.extend(disguise::not_testable(self.options.deep));
         for (pair, record) in self.alignment.pairs.iter().zip(&self.measured.records) {
             if let Some(why) = &record.unreadable {
-                out.push(NotTestable { what: pair.target.name.clone(), why: why.clone() });
+                out.push(NotTestable {
+                    what: pair.target.name.clone(),
+                    why: why.clone(),
+                });
             }
         }
         let left = [&self.alignment.base_left, &self.alignment.target_left];
         for (model, left) in self.models.into_iter().zip(left) {
-            let unread = left.iter().filter(|u| u.why == Why::Unsupported && u.tensor.is_unsupported());
-            out.extend(
-                unread.filter_map(|u| {
-                    Some(NotTestable { what: u.tensor.name.clone(), why: model.unreadable(&u.tensor)? })
-                }),
-            );
+            let unread = left
+                .iter()
+                .filter(|u| u.why == Why::Unsupported && u.tensor.is_unsupported());
+            out.extend(unread.filter_map(|u| {
+                Some(NotTestable {
+                    what: u.tensor.name.clone(),
+                    why: model.unreadable(&u.tensor)?,
+                })
+            }));
         }
         out
     }
@@ -429,17 +576,25 @@ impl Comparison<'_> {
         parts: &[Part],
         pattern: Pattern,
     ) -> ((Component, Label, bool), ComponentRow) {
-        let similarity =
-            figures::similarity(measurements.iter().filter(|m| m.pair.target.meaning.component == component));
+        let similarity = figures::similarity(
+            measurements
+                .iter()
+                .filter(|m| m.pair.target.meaning.component == component),
+        );
         let findings = self.findings(&similarity, parts, Some(component));
-        let in_base = self.models[0].logicals.iter().any(|l| l.meaning.component == component);
+        let in_base = self.models[0]
+            .logicals
+            .iter()
+            .any(|l| l.meaning.component == component);
         let mut verdict = self.verdict(&findings);
         if !in_base {
             verdict.reasons = vec!["the base has no such component".to_owned()];
         }
         let row = ComponentRow {
             component: component.to_string(),
-            coverage: summary::coverage(figures::coverage(self.alignment, &|l| l.meaning.component == component)),
+            coverage: summary::coverage(figures::coverage(self.alignment, &|l| {
+                l.meaning.component == component
+            })),
             similarity: summary::similarity(&similarity),
             layer_pattern: pattern.word(),
             verdict,
@@ -458,10 +613,15 @@ impl Comparison<'_> {
         }
         out.extend(self.alignment.warnings.iter().cloned());
         out.extend(self.contradicted_claims(label));
-        out.extend(self.permutation.iter().flat_map(|p| &p.formula).map(|name| {
-            let message = "identical, perhaps computed by a formula: no evidence by itself";
-            Warning::about("identical_perhaps_formula", name.clone(), message)
-        }));
+        out.extend(
+            self.permutation
+                .iter()
+                .flat_map(|p| &p.formula)
+                .map(|name| {
+                    let message = "identical, perhaps computed by a formula: no evidence by itself";
+                    Warning::about("identical_perhaps_formula", name.clone(), message)
+                }),
+        );
         out
     }
 
@@ -470,7 +630,9 @@ impl Comparison<'_> {
         let [base, target] = self.models;
         let claims = &target.checkpoint().declared_base;
         let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
-        let declared = claims.iter().find(|c| short(c) == short(&base.checkpoint().name));
+        let declared = claims
+            .iter()
+            .find(|c| short(c) == short(&base.checkpoint().name));
         let mut out = Vec::new();
         if let (Some(claim), Label::FromScratch) = (declared, label) {
             out.push(Warning::about(
@@ -479,7 +641,10 @@ impl Comparison<'_> {
                 "the target declares this base, and no test found its weights in it",
             ));
         }
-        let found = matches!(label, Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse);
+        let found = matches!(
+            label,
+            Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse
+        );
         if declared.is_none() && found && !claims.is_empty() {
             out.push(Warning::about(
                 "declared_base_differs",
@@ -491,12 +656,19 @@ impl Comparison<'_> {
     }
 }
 
-/// Takes back the grade of byte-identical matrices of no known role where nothing else is shared: filter banks, windows and
-/// tables of positions are identical in unrelated models, since a formula computes them (methods.md, section 4).
+/// Takes back the grade of byte-identical matrices of no known role where nothing else is shared:
+/// filter banks, windows and tables of positions are identical in unrelated models, since a formula
+/// computes them (methods.md, section 4).
 fn distrust_formulas(parts: &mut [Part]) {
     let suspect = |p: &Part| p.key.kind == Kind::Other && p.identical && p.test.is_none();
-    let all_suspect = parts.iter().filter(|p| p.state == State::Reused).all(suspect);
-    for part in parts.iter_mut().filter(|p| all_suspect && p.state == State::Reused) {
+    let all_suspect = parts
+        .iter()
+        .filter(|p| p.state == State::Reused)
+        .all(suspect);
+    for part in parts
+        .iter_mut()
+        .filter(|p| all_suspect && p.state == State::Reused)
+    {
         part.state = State::Unclear;
     }
 }

@@ -13,7 +13,11 @@ use super::options::Deep;
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub(super) fn look(setting: &Setting<'_>, direct: &mut Permutation, deep: Deep) -> Result<Option<Disguises>> {
+pub(super) fn look(
+    setting: &Setting<'_>,
+    direct: &mut Permutation,
+    deep: Deep,
+) -> Result<Option<Disguises>> {
     match deep {
         Deep::Off => Ok(None),
         Deep::Auto | Deep::On => disguise::run(setting, direct).map(Some),
@@ -21,24 +25,40 @@ pub(super) fn look(setting: &Setting<'_>, direct: &mut Permutation, deep: Deep) 
 }
 
 /// Adds what was found to what the verdict on the model, or on one component of it, rests on.
-pub(super) fn add(findings: &mut Findings, disguises: Option<&Disguises>, component: Option<Component>) {
+pub(super) fn add(
+    findings: &mut Findings,
+    disguises: Option<&Disguises>,
+    component: Option<Component>,
+) {
     findings.disguise_looked_for = disguises.is_some();
     let Some(disguises) = disguises else { return };
     let of = |c: Component| component.is_none_or(|wanted| wanted == c);
     if let Some(seen) = disguises.seen(component) {
-        findings.disguise =
-            Some(Disguise { tried: seen.tried, found: seen.found, log10_p: seen.log10_p, exact: seen.exact });
+        findings.disguise = Some(Disguise {
+            tried: seen.tried,
+            found: seen.found,
+            log10_p: seen.log10_p,
+            exact: seen.exact,
+        });
         if seen.found > 0 {
-            findings.least_log10_p = Some(findings.least_log10_p.map_or(seen.log10_p, |p| p.min(seen.log10_p)));
+            findings.least_log10_p = Some(
+                findings
+                    .least_log10_p
+                    .map_or(seen.log10_p, |p| p.min(seen.log10_p)),
+            );
         }
     }
     let changes = disguises.transformations.iter().filter(|t| of(t.component));
-    findings.structure.extend(changes.map(|t| relation(t.change)));
+    findings
+        .structure
+        .extend(changes.map(|t| relation(t.change)));
 }
 
 fn relation(change: Change) -> Relation {
     match change {
-        Change::FfnPermuted | Change::HeadsPermuted | Change::ResidualPermuted => Relation::Permuted,
+        Change::FfnPermuted | Change::HeadsPermuted | Change::ResidualPermuted => {
+            Relation::Permuted
+        }
         Change::ResidualRotated => Relation::Rotated,
     }
 }

@@ -17,13 +17,23 @@ impl Filter {
     /// # Errors
     /// A glob that does not parse.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
-        let include = if include.is_empty() { None } else { Some(set(include)?) };
-        Ok(Self { include, exclude: set(exclude)? })
+        let include = if include.is_empty() {
+            None
+        } else {
+            Some(set(include)?)
+        };
+        Ok(Self {
+            include,
+            exclude: set(exclude)?,
+        })
     }
 
     /// Whether the tensor of that name counts.
     pub fn keeps(&self, name: &str) -> bool {
-        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.exclude.is_match(name)
+        self.include
+            .as_ref()
+            .is_none_or(|globs| globs.is_match(name))
+            && !self.exclude.is_match(name)
     }
 
     /// Whether every tensor counts, whatever its name.
@@ -35,14 +45,20 @@ impl Filter {
 fn set(globs: &[String]) -> Result<GlobSet> {
     let mut builder = GlobSetBuilder::new();
     for glob in globs {
-        builder.add(parsed(glob).map_err(|what| Error::Usage(format!("glob {}: {what}", quoted(glob))))?);
+        builder.add(
+            parsed(glob).map_err(|what| Error::Usage(format!("glob {}: {what}", quoted(glob))))?,
+        );
     }
-    builder.build().map_err(|error| Error::Usage(format!("the globs together: {}", error.kind())))
+    builder
+        .build()
+        .map_err(|error| Error::Usage(format!("the globs together: {}", error.kind())))
 }
 
 fn parsed(glob: &str) -> std::result::Result<Glob, String> {
     // The same on every system: a backslash quotes the character behind it.
-    let glob = globset::GlobBuilder::new(glob).backslash_escape(true).build();
+    let glob = globset::GlobBuilder::new(glob)
+        .backslash_escape(true)
+        .build();
     glob.map_err(|error| error.kind().to_string())
 }
 
@@ -57,7 +73,9 @@ mod tests {
     use super::*;
 
     fn filter(include: &[&str], exclude: &[&str]) -> Filter {
-        let owned = |globs: &[&str]| -> Vec<String> { globs.iter().map(|glob| (*glob).to_owned()).collect() };
+        let owned = |globs: &[&str]| -> Vec<String> {
+            globs.iter().map(|glob| (*glob).to_owned()).collect()
+        };
         Filter::new(&owned(include), &owned(exclude)).unwrap()
     }
 

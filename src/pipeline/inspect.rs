@@ -21,7 +21,11 @@ pub fn inspect(model: &Model) -> Inspect {
         config: c.config.as_ref().map(config_facts::of).unwrap_or_default(),
         components: components(model),
         blocks: blocks(model),
-        tensors: model.logicals.iter().map(|logical| tensor(model, logical)).collect(),
+        tensors: model
+            .logicals
+            .iter()
+            .map(|logical| tensor(model, logical))
+            .collect(),
         warnings: c.warnings.iter().map(summary::warning).collect(),
     }
 }
@@ -35,11 +39,12 @@ fn components(model: &Model) -> Vec<InspectComponent> {
             layers.extend(logical.meaning.layer);
         }
     }
-    let row = |(component, (parameters, layers)): (Component, (u64, BTreeSet<u32>))| InspectComponent {
-        component: component.to_string(),
-        parameters,
-        layers: layers.len() as u64,
-    };
+    let row =
+        |(component, (parameters, layers)): (Component, (u64, BTreeSet<u32>))| InspectComponent {
+            component: component.to_string(),
+            parameters,
+            layers: layers.len() as u64,
+        };
     found.into_iter().map(row).collect()
 }
 
@@ -51,12 +56,23 @@ fn blocks(model: &Model) -> Vec<InspectBlock> {
             *parameters = parameters.saturating_add(logical.elements());
         }
     }
-    found.into_iter().map(|(block, parameters)| InspectBlock { block: block.to_string(), parameters }).collect()
+    found
+        .into_iter()
+        .map(|(block, parameters)| InspectBlock {
+            block: block.to_string(),
+            parameters,
+        })
+        .collect()
 }
 
 fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
     let c = model.checkpoint();
-    let tensors: Vec<_> = model.stored_tensors(logical).unwrap_or_default().iter().map(|&at| &c.tensors[at]).collect();
+    let tensors: Vec<_> = model
+        .stored_tensors(logical)
+        .unwrap_or_default()
+        .iter()
+        .map(|&at| &c.tensors[at])
+        .collect();
     let stored = tensors.iter().max_by_key(|t| t.bytes);
     let m = &logical.meaning;
     InspectTensor {
@@ -74,7 +90,9 @@ fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
         logical_shape: logical.shape.clone(),
         dtype: logical.dtype.to_string(),
         storage: model.storage(logical).to_owned(),
-        file: stored.map(|t| c.files[t.file].name.clone()).unwrap_or_default(),
+        file: stored
+            .map(|t| c.files[t.file].name.clone())
+            .unwrap_or_default(),
         offset: stored.map_or(0, |t| t.offset),
         bytes: tensors.iter().map(|t| t.bytes).sum(),
     }

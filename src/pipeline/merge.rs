@@ -9,15 +9,17 @@ use super::family::{Family, Mixtures};
 pub(super) enum Merge {
     /// It is none.
     No,
-    /// A weighted sum: bases in the order of the ranking with their weights, and what is unexplained.
+    /// A weighted sum: bases in the order of the ranking with their weights, and what is
+    /// unexplained.
     Sum(Vec<(usize, f64)>, f64),
     /// Layers taken from several bases: bases in the order of the ranking with their layers.
     Layers(Vec<(usize, Vec<u32>)>),
 }
 
 impl Merge {
-    /// What the mixtures come to. `ranking` holds the numbers of all bases; `is_related` tells whether the verdict on a
-    /// base is that it shares weights: a merge is claimed of such bases alone.
+    /// What the mixtures come to. `ranking` holds the numbers of all bases; `is_related` tells
+    /// whether the verdict on a base is that it shares weights: a merge is claimed of such bases
+    /// alone.
     pub(super) fn of(
         mixtures: &Mixtures,
         family: &Family<'_>,
@@ -26,8 +28,16 @@ impl Merge {
     ) -> Self {
         let ranked = family.ranked(ranking);
         let related = |at: &usize| is_related(family.bases[*at]);
-        let ingredients = mixtures.overall.as_ref().map(Mixture::ingredients).unwrap_or_default();
-        if let Some(mixture) = mixtures.overall.as_ref().filter(|_| !ingredients.is_empty()) {
+        let ingredients = mixtures
+            .overall
+            .as_ref()
+            .map(Mixture::ingredients)
+            .unwrap_or_default();
+        if let Some(mixture) = mixtures
+            .overall
+            .as_ref()
+            .filter(|_| !ingredients.is_empty())
+        {
             if !ingredients.iter().all(related) {
                 return Self::No;
             }
@@ -39,7 +49,12 @@ impl Merge {
             return Self::No;
         }
         let layers = |at: &usize| -> Vec<u32> {
-            mixtures.sources.iter().filter(|(_, source)| source == at).map(|(layer, _)| *layer).collect()
+            mixtures
+                .sources
+                .iter()
+                .filter(|(_, source)| source == at)
+                .map(|(layer, _)| *layer)
+                .collect()
         };
         let taken = ranked.iter().map(|at| (family.bases[*at], layers(at)));
         Self::Layers(taken.filter(|(_, layers)| !layers.is_empty()).collect())
@@ -59,13 +74,22 @@ impl Merge {
         match self {
             Self::No => None,
             Self::Sum(weights, unexplained) => {
-                let terms = weights.iter().map(|(base, weight)| format!("{weight:.2} x {}", names[*base]));
+                let terms = weights
+                    .iter()
+                    .map(|(base, weight)| format!("{weight:.2} x {}", names[*base]));
                 let sum = terms.collect::<Vec<_>>().join(" + ");
-                Some(format!(" It is a weighted sum of bases: {sum}, with {} unexplained.", percent(*unexplained)))
+                Some(format!(
+                    " It is a weighted sum of bases: {sum}, with {} unexplained.",
+                    percent(*unexplained)
+                ))
             }
             Self::Layers(taken) => {
                 let one = |(base, layers): &(usize, Vec<u32>)| {
-                    format!("{} of {}", number::ranges(layers.iter().copied()), names[*base])
+                    format!(
+                        "{} of {}",
+                        number::ranges(layers.iter().copied()),
+                        names[*base]
+                    )
                 };
                 let words = taken.iter().map(one).collect::<Vec<_>>().join(", ");
                 Some(format!(" Its layers are those of several bases: {words}."))

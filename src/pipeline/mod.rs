@@ -1,4 +1,5 @@
-//! The data's way through the program: open, align, measure, analyse, decide, report. One file a question.
+//! The data's way through the program: open, align, measure, analyse, decide, report. One file a
+//! question.
 
 mod adapter;
 pub mod arch;

@@ -16,7 +16,8 @@ use crate::measure::pass::Measured;
 use crate::measure::record::Record;
 use crate::model::words::{Class, Component};
 use crate::report::schema::{
-    Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow, TensorRow, WarningRow,
+    Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow,
+    TensorRow, WarningRow,
 };
 use crate::verdict::decide::{Label, Relation};
 use crate::verdict::ranking::{Criterion, Standing, conclusion, criteria};
@@ -33,38 +34,71 @@ use super::options::{Hashing, Options};
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn rank(target: Opened, bases: Vec<Opened>, options: &Options, monitor: &dyn Monitor) -> Result<Rank> {
+pub fn rank(
+    target: Opened,
+    bases: Vec<Opened>,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> Result<Rank> {
     let mut target = Model::with_tokenizer(target);
     let mut bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
-    let alignments: Vec<Alignment> =
-        bases.iter().map(|base| aligned([base, &target], options)).collect::<Result<_>>()?;
+    let alignments: Vec<Alignment> = bases
+        .iter()
+        .map(|base| aligned([base, &target], options))
+        .collect::<Result<_>>()?;
     for (base, alignment) in bases.iter_mut().zip(&alignments) {
-        alignment.pairs.iter().for_each(|pair| base.adopt(&pair.base));
+        alignment
+            .pairs
+            .iter()
+            .for_each(|pair| base.adopt(&pair.base));
     }
     adopt_layout(&mut target, &alignments);
     let plan = Plan::new(&alignments);
     let models: Vec<&Model> = bases.iter().chain([&target]).collect();
-    let measured = many::measure(&models, &plan.groups, options.hash == Hashing::Sha256, monitor)?;
+    let measured = many::measure(
+        &models,
+        &plan.groups,
+        options.hash == Hashing::Sha256,
+        monitor,
+    )?;
     let family = plan.family(&alignments, &measured);
     let names = names(&models);
     let mut rows = Vec::new();
     for (index, base) in bases.iter().enumerate() {
         let of_pair = plan.of_pair(&measured, index);
-        let compared = analyse([base, &target], &alignments[index], &of_pair, options, monitor)?;
-        rows.push(Row { index, standing: standing(&compared, &target), compared });
+        let compared = analyse(
+            [base, &target],
+            &alignments[index],
+            &of_pair,
+            options,
+            monitor,
+        )?;
+        rows.push(Row {
+            index,
+            standing: standing(&compared, &target),
+            compared,
+        });
     }
     rows.sort_by(|a, b| {
         let name = |row: &Row| &names[row.index];
-        a.standing.order(&b.standing).then_with(|| name(a).cmp(name(b))).then(a.index.cmp(&b.index))
+        a.standing
+            .order(&b.standing)
+            .then_with(|| name(a).cmp(name(b)))
+            .then(a.index.cmp(&b.index))
     });
     Ok(report(rows, &family, &names, leading_component(&target)))
 }
 
-/// Takes over how the target is read: from the first base that shows an order of its own, for that is a base it is like,
-/// and from the others what it does not tell.
+/// Takes over how the target is read: from the first base that shows an order of its own, for that
+/// is a base it is like, and from the others what it does not tell.
 fn adopt_layout(target: &mut Model, alignments: &[Alignment]) {
-    let shows = alignments.iter().find(|alignment| !alignment.warnings.is_empty());
-    shows.iter().flat_map(|alignment| &alignment.pairs).for_each(|pair| target.adopt(&pair.target));
+    let shows = alignments
+        .iter()
+        .find(|alignment| !alignment.warnings.is_empty());
+    shows
+        .iter()
+        .flat_map(|alignment| &alignment.pairs)
+        .for_each(|pair| target.adopt(&pair.target));
     for pair in alignments.iter().flat_map(|alignment| &alignment.pairs) {
         if target.at(&pair.target.place()).is_none() {
             target.adopt(&pair.target);
@@ -74,7 +108,8 @@ fn adopt_layout(target: &mut Model, alignments: &[Alignment]) {
 
 /// What is measured, and where it is found again.
 struct Plan<'a> {
-    /// Duos of one tensor of the target each; model numbers are those of the bases, then the target.
+    /// Duos of one tensor of the target each; model numbers are those of the bases, then the
+    /// target.
     groups: Vec<Vec<Duo<'a>>>,
     /// Group and place in it of each pair of each base.
     pairs: Vec<Vec<(usize, usize)>>,
@@ -98,33 +133,57 @@ impl<'a> Plan<'a> {
                     groups.len() - 1
                 });
                 places.push((group, groups[group].len()));
-                groups[group].push(Duo { models: [base, target], pair: Cow::Borrowed(pair) });
+                groups[group].push(Duo {
+                    models: [base, target],
+                    pair: Cow::Borrowed(pair),
+                });
             }
             pairs.push(places);
         }
         let shared = shared(alignments);
         let mut between = Vec::new();
         for tensor in &shared.tensors {
-            let sides: Vec<(usize, &Arc<Logical>)> =
-                shared.bases.iter().zip(tensor).map(|(&base, &at)| (base, &alignments[base].pairs[at].base)).collect();
+            let sides: Vec<(usize, &Arc<Logical>)> = shared
+                .bases
+                .iter()
+                .zip(tensor)
+                .map(|(&base, &at)| (base, &alignments[base].pairs[at].base))
+                .collect();
             let group = pairs[shared.bases[0]][tensor[0]].0;
             between.push((group, groups[group].len()));
             for (i, (first, base)) in sides.iter().enumerate() {
                 for (second, other) in &sides[i + 1..] {
-                    let pair =
-                        Pair { base: Arc::clone(base), target: Arc::clone(other), via: Via::Stored, by_name: false };
-                    groups[group].push(Duo { models: [*first, *second], pair: Cow::Owned(pair) });
+                    let pair = Pair {
+                        base: Arc::clone(base),
+                        target: Arc::clone(other),
+                        via: Via::Stored,
+                        by_name: false,
+                    };
+                    groups[group].push(Duo {
+                        models: [*first, *second],
+                        pair: Cow::Owned(pair),
+                    });
                 }
             }
         }
-        Self { groups, pairs, shared, between }
+        Self {
+            groups,
+            pairs,
+            shared,
+            between,
+        }
     }
 
     /// What was measured of one base and the target.
     fn of_pair(&self, measured: &many::Measured, base: usize) -> Measured {
-        let records = self.pairs[base].iter().map(|&(group, at)| measured.records[group][at].clone());
+        let records = self.pairs[base]
+            .iter()
+            .map(|&(group, at)| measured.records[group][at].clone());
         let digests = [base, self.pairs.len()].map(|model| measured.digests[model].clone());
-        Measured { records: records.collect(), digests }
+        Measured {
+            records: records.collect(),
+            digests,
+        }
     }
 
     /// The matrices that count as evidence for every base that shares them.
@@ -132,18 +191,43 @@ impl<'a> Plan<'a> {
         let bases = &self.shared.bases;
         let mut tensors = Vec::new();
         for (tensor, &(group, first)) in self.shared.tensors.iter().zip(&self.between) {
-            let pairs: Vec<&Pair> = bases.iter().zip(tensor).map(|(&base, &at)| &alignments[base].pairs[at]).collect();
-            let places = bases.iter().zip(tensor).map(|(&base, &at)| self.pairs[base][at]);
-            let with_target: Vec<&Record> = places.map(|(group, at)| &measured.records[group][at]).collect();
-            if pairs.iter().zip(&with_target).any(|(pair, record)| class_of(pair, record) != Class::Matrix) {
+            let pairs: Vec<&Pair> = bases
+                .iter()
+                .zip(tensor)
+                .map(|(&base, &at)| &alignments[base].pairs[at])
+                .collect();
+            let places = bases
+                .iter()
+                .zip(tensor)
+                .map(|(&base, &at)| self.pairs[base][at]);
+            let with_target: Vec<&Record> = places
+                .map(|(group, at)| &measured.records[group][at])
+                .collect();
+            if pairs
+                .iter()
+                .zip(&with_target)
+                .any(|(pair, record)| class_of(pair, record) != Class::Matrix)
+            {
                 continue;
             }
             let count = bases.len() * bases.len().saturating_sub(1) / 2;
-            let between: Vec<&Record> = measured.records[group][first..first + count].iter().collect();
+            let between: Vec<&Record> = measured.records[group][first..first + count]
+                .iter()
+                .collect();
             let target: &Logical = &pairs[0].target;
-            tensors.push((target, FamilyTensor { with_target, between, elements: target.elements() }));
+            tensors.push((
+                target,
+                FamilyTensor {
+                    with_target,
+                    between,
+                    elements: target.elements(),
+                },
+            ));
         }
-        Family { bases: bases.clone(), tensors }
+        Family {
+            bases: bases.clone(),
+            tensors,
+        }
     }
 }
 
@@ -156,27 +240,53 @@ struct Row {
 
 /// Names for people, the bases' and then the target's; where two models have one, their paths.
 fn names(models: &[&Model]) -> Vec<String> {
-    let all: Vec<&str> = models.iter().map(|m| m.checkpoint().name.as_str()).collect();
+    let all: Vec<&str> = models
+        .iter()
+        .map(|m| m.checkpoint().name.as_str())
+        .collect();
     let name = |model: &&Model| {
         let checkpoint = model.checkpoint();
         let alone = all.iter().filter(|name| **name == checkpoint.name).count() == 1;
-        if alone { checkpoint.name.clone() } else { checkpoint.path.to_string_lossy().into_owned() }
+        if alone {
+            checkpoint.name.clone()
+        } else {
+            checkpoint.path.to_string_lossy().into_owned()
+        }
     };
     models.iter().map(name).collect()
 }
 
 fn standing(compared: &Compare, target: &Model) -> Standing {
     let leading = leading_component(target).map(|component| component.word());
-    let layers = compared.layers.iter().filter(|l| Some(l.component.as_str()) == leading);
-    let label = Label::ALL.iter().copied().find(|label| label.word() == compared.verdict.label);
-    // Matrices that an adapter changes are made of the base itself, and so are the figures of their layers.
-    let changed: BTreeSet<&str> =
-        compared.adapter.iter().flat_map(|a| &a.changes).map(|change| change.name.as_str()).collect();
+    let layers = compared
+        .layers
+        .iter()
+        .filter(|l| Some(l.component.as_str()) == leading);
+    let label = Label::ALL
+        .iter()
+        .copied()
+        .find(|label| label.word() == compared.verdict.label);
+    // Matrices that an adapter changes are made of the base itself, and so are the figures of their
+    // layers.
+    let changed: BTreeSet<&str> = compared
+        .adapter
+        .iter()
+        .flat_map(|a| &a.changes)
+        .map(|change| change.name.as_str())
+        .collect();
     let is_own = |t: &&TensorRow| t.informative && !changed.contains(t.name.base.as_str());
     let informative = compared.tensors.iter().filter(is_own).count();
-    let left = target.logicals.iter().filter(|l| l.meaning.class != Class::Uninformative);
-    let unmatched: BTreeSet<&str> =
-        compared.unmatched.target.iter().filter(|u| u.why != "filtered").map(|u| u.name.as_str()).collect();
+    let left = target
+        .logicals
+        .iter()
+        .filter(|l| l.meaning.class != Class::Uninformative);
+    let unmatched: BTreeSet<&str> = compared
+        .unmatched
+        .target
+        .iter()
+        .filter(|u| u.why != "filtered")
+        .map(|u| u.name.as_str())
+        .collect();
     let alone = left.filter(|l| unmatched.contains(l.name.as_str())).count();
     Standing {
         label: label.unwrap_or(Label::Inconclusive),
@@ -185,22 +295,43 @@ fn standing(compared: &Compare, target: &Model) -> Standing {
         mean_cosine: compared.similarity.mean_cosine,
         identical: compared.similarity.identical_informative,
         informative: (informative + alone) as u64,
-        subspaces: compared.pca.as_ref().and_then(|p| Some((p.summary == "orthogonal", p.median_excess?))),
-        layers: if changed.is_empty() { layers.filter_map(|l| l.matrix_cosine).collect() } else { Vec::new() },
+        subspaces: compared
+            .pca
+            .as_ref()
+            .and_then(|p| Some((p.summary == "orthogonal", p.median_excess?))),
+        layers: if changed.is_empty() {
+            layers.filter_map(|l| l.matrix_cosine).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
-fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Option<Component>) -> Rank {
+fn report(
+    mut rows: Vec<Row>,
+    family: &Family<'_>,
+    names: &[String],
+    leading: Option<Component>,
+) -> Rank {
     let mixtures = family.mixtures(leading);
     let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
-    let related = |base: usize| rows.iter().any(|row| row.index == base && is_related(row.standing.label));
+    let related = |base: usize| {
+        rows.iter()
+            .any(|row| row.index == base && is_related(row.standing.label))
+    };
     let merge = Merge::of(&mixtures, family, &order, &related);
     for row in &mut rows {
-        row.compared.verdict.reasons.retain(|reason| reason != NO_DIRECTION);
+        row.compared
+            .verdict
+            .reasons
+            .retain(|reason| reason != NO_DIRECTION);
         if merge.bases().contains(&row.index) {
             let relations = &mut row.compared.verdict.relations;
             let before = |word: &&str| *word != Relation::SharedInitializationPossible.word();
-            relations.insert(relations.iter().take_while(|w| before(w)).count(), Relation::Merged.word());
+            relations.insert(
+                relations.iter().take_while(|w| before(w)).count(),
+                Relation::Merged.word(),
+            );
         }
     }
     let standings: Vec<Standing> = rows.iter().map(|row| row.standing.clone()).collect();
@@ -210,7 +341,9 @@ fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Op
     if mixtures.overall.as_ref().is_some_and(|m| !m.identifiable) {
         warnings.push(WarningRow {
             code: "mixture_not_unique".to_owned(),
-            message: "some bases cannot be told apart: the weights of the mixture are one choice of many".to_owned(),
+            message:
+                "some bases cannot be told apart: the weights of the mixture are one choice of many"
+                    .to_owned(),
             name: None,
         });
     }
@@ -231,11 +364,19 @@ fn report(mut rows: Vec<Row>, family: &Family<'_>, names: &[String], leading: Op
 }
 
 const fn is_related(label: Label) -> bool {
-    matches!(label, Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse)
+    matches!(
+        label,
+        Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse
+    )
 }
 
 fn criterion(c: &Criterion) -> CriterionRow {
-    CriterionRow { id: c.id.word(), statement: c.id.statement().to_owned(), holds: c.holds, value: c.value }
+    CriterionRow {
+        id: c.id.word(),
+        statement: c.id.statement().to_owned(),
+        holds: c.holds,
+        value: c.value,
+    }
 }
 
 fn ranking_row(row: Row) -> RankingRow {
@@ -245,28 +386,52 @@ fn ranking_row(row: Row) -> RankingRow {
         coverage: c.coverage,
         similarity: c.similarity,
         origin_reading: c.origin_reading,
-        permutation: c.permutation.map(|p| RankPermutation { log10_p: p.log10_p, probes: p.probes, hits: p.hits }),
-        pca: c.pca.map(|p| RankPca { summary: p.summary, median_excess: p.median_excess }),
+        permutation: c.permutation.map(|p| RankPermutation {
+            log10_p: p.log10_p,
+            probes: p.probes,
+            hits: p.hits,
+        }),
+        pca: c.pca.map(|p| RankPca {
+            summary: p.summary,
+            median_excess: p.median_excess,
+        }),
         verdict: c.verdict,
     }
 }
 
 fn conclude(label: Label, rows: &[Row], names: &[String], merge: &Merge) -> ConclusionRow {
-    let related: Vec<&Row> = rows.iter().filter(|row| is_related(row.standing.label)).collect();
-    let best = rows.iter().find(|row| is_related(label) && row.standing.label == label);
-    let name = best.map(|row| names[row.index].as_str()).unwrap_or_default();
+    let related: Vec<&Row> = rows
+        .iter()
+        .filter(|row| is_related(row.standing.label))
+        .collect();
+    let best = rows
+        .iter()
+        .find(|row| is_related(label) && row.standing.label == label);
+    let name = best
+        .map(|row| names[row.index].as_str())
+        .unwrap_or_default();
     let mut sentence = match label {
         Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
         Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
         Label::Derived => format!("The target shares its weights with {name}."),
-        Label::PartialReuse => format!("The target shares a part of its weights with {name}, and not the rest."),
+        Label::PartialReuse => {
+            format!("The target shares a part of its weights with {name}, and not the rest.")
+        }
         Label::FromScratch => match rows {
-            [_] => format!("The target shares no weights with {}, the one base given.", names[rows[0].index]),
-            _ => format!("The target shares no weights with any of the {} bases given.", rows.len()),
+            [_] => format!(
+                "The target shares no weights with {}, the one base given.",
+                names[rows[0].index]
+            ),
+            _ => format!(
+                "The target shares no weights with any of the {} bases given.",
+                rows.len()
+            ),
         },
-        Label::Inconclusive => "No base is shown to share weights with the target, and not every base is shown to \
+        Label::Inconclusive => {
+            "No base is shown to share weights with the target, and not every base is shown to \
                                 share none."
-            .to_owned(),
+                .to_owned()
+        }
     };
     if let Some(words) = merge.sentence(names) {
         sentence.push_str(&words);
@@ -276,12 +441,19 @@ fn conclude(label: Label, rows: &[Row], names: &[String], merge: &Merge) -> Conc
         sentence.push_str(&format!(" {others} more {bases} related to it."));
     }
     if matches!(label, Label::Derived | Label::PartialReuse) {
-        sentence.push_str(" A likeness has no direction in time: it does not tell which model came first.");
+        sentence.push_str(
+            " A likeness has no direction in time: it does not tell which model came first.",
+        );
     }
-    ConclusionRow { label: label.word(), base: best.map(|_| name.to_owned()), sentence }
+    ConclusionRow {
+        label: label.word(),
+        base: best.map(|_| name.to_owned()),
+        sentence,
+    }
 }
 
-/// What is odd about the target once, about each base by its name, and claims about the origin where they matter.
+/// What is odd about the target once, about each base by its name, and claims about the origin
+/// where they matter.
 fn warnings(rows: &[Row], names: &[String], label: Label) -> Vec<WarningRow> {
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
@@ -298,7 +470,11 @@ fn warnings(rows: &[Row], names: &[String], label: Label) -> Vec<WarningRow> {
             if warning.code == "declared_base_differs" && !about_best {
                 continue;
             }
-            if seen.insert((warning.code.clone(), warning.message.clone(), warning.name.clone())) {
+            if seen.insert((
+                warning.code.clone(),
+                warning.message.clone(),
+                warning.name.clone(),
+            )) {
                 out.push(warning);
             }
         }
@@ -310,7 +486,11 @@ fn control_rows(family: &Family<'_>, order: &[usize], names: &[String]) -> Optio
     if family.bases.len() < 2 || family.tensors.is_empty() {
         return None;
     }
-    let tensors: Vec<FamilyTensor<'_>> = family.tensors.iter().map(|(_, tensor)| tensor.clone()).collect();
+    let tensors: Vec<FamilyTensor<'_>> = family
+        .tensors
+        .iter()
+        .map(|(_, tensor)| tensor.clone())
+        .collect();
     let found = controls(&tensors, family.bases.len());
     let row = |base: &usize| {
         let at = family.bases.iter().position(|b| b == base)?;

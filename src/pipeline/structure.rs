@@ -1,4 +1,5 @@
-//! What of the base stands elsewhere in the target: layers, experts, dense feed-forwards in experts.
+//! What of the base stands elsewhere in the target: layers, experts, dense feed-forwards in
+//! experts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +53,10 @@ impl Structure {
         options: &Options,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let sampling = Sampling { seed: options.seed, thorough: options.deep == Deep::On };
+        let sampling = Sampling {
+            seed: options.seed,
+            thorough: options.deep == Deep::On,
+        };
         let in_place = |_: Component, layer: u32| Some(layer);
         let mut out = Self::default();
         monitor.begin("looking for what moved", 0);
@@ -69,22 +73,29 @@ impl Structure {
                 map.map_or(Some(layer), |map| map.counterpart(layer))
             };
             out.upcycling = upcycling::run(models, &counterpart, &sampling, monitor)?;
-            out.experts = experts::run(models, &counterpart, &permutation.tests, &sampling, monitor)?;
+            out.experts =
+                experts::run(models, &counterpart, &permutation.tests, &sampling, monitor)?;
             out.maps = maps;
         }
         monitor.end();
         let keep = |name: &str| options.filter.keeps(name);
-        out.mapped = out.maps.iter().flat_map(|map| map.pairs(models, &keep)).collect();
+        out.mapped = out
+            .maps
+            .iter()
+            .flat_map(|map| map.pairs(models, &keep))
+            .collect();
         if !out.mapped.is_empty() {
             out.records = measure(models, &out.mapped, false, monitor)?.records;
         }
         // A test of the part itself goes before what the map says of its layer.
         for map in &out.maps {
-            out.parts.extend(map.parts(models[1], (&out.mapped, &out.records)));
+            out.parts
+                .extend(map.parts(models[1], (&out.mapped, &out.records)));
         }
         for (key, found) in out.experts.parts.iter().chain(&out.upcycling.parts) {
             let excess = out.parts.get(key).and_then(|known| known.excess);
-            out.parts.insert(key.clone(), Elsewhere { excess, ..*found });
+            out.parts
+                .insert(key.clone(), Elsewhere { excess, ..*found });
         }
         Ok(out)
     }
@@ -96,7 +107,11 @@ impl Structure {
         sampling: &Sampling,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let components: BTreeSet<Component> = models[1].logicals.iter().map(|l| l.meaning.component).collect();
+        let components: BTreeSet<Component> = models[1]
+            .logicals
+            .iter()
+            .map(|l| l.meaning.component)
+            .collect();
         for component in components {
             let [base, target] = models.map(|model| depth(model, component));
             let known = permutation.layers_hit(Some(component));
@@ -131,16 +146,22 @@ impl Structure {
         component: Option<Component>,
         permutation: &Permutation,
     ) -> Option<Direct> {
-        let maps = || self.maps.iter().filter(|map| component.is_none_or(|c| c == map.component));
-        let moved: BTreeSet<(Component, u32)> =
-            maps().flat_map(|map| map.moved().map(|(_, target)| (map.component, target))).collect();
+        let maps = || {
+            self.maps
+                .iter()
+                .filter(|map| component.is_none_or(|c| c == map.component))
+        };
+        let moved: BTreeSet<(Component, u32)> = maps()
+            .flat_map(|map| map.moved().map(|(_, target)| (map.component, target)))
+            .collect();
         if moved.is_empty() {
             return direct;
         }
         let least = maps().map(LayerMap::log10_p).fold(0.0, f64::min);
         let in_place = direct.map_or(0.0, |direct| direct.log10_p);
-        let layers: BTreeSet<(Component, u32)> =
-            maps().flat_map(|map| map.layers.iter().map(|layer| (map.component, layer.target))).collect();
+        let layers: BTreeSet<(Component, u32)> = maps()
+            .flat_map(|map| map.layers.iter().map(|layer| (map.component, layer.target)))
+            .collect();
         Some(Direct {
             // Both are bounds; the choice of the smaller is paid for.
             log10_p: crate::evidence::chance::bonferroni(least.min(in_place), 2),
@@ -157,7 +178,9 @@ impl Structure {
     /// What was found, in sentences.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let maps = self.maps.iter().filter_map(LayerMap::finding);
-        maps.chain(self.experts.finding()).chain(self.upcycling.finding()).collect()
+        maps.chain(self.experts.finding())
+            .chain(self.upcycling.finding())
+            .collect()
     }
 
     /// Relations that the structure of the model, or of one component, shows.
@@ -196,7 +219,12 @@ impl Structure {
     /// Transformations of the units that were found.
     pub(super) fn transformations(&self, tests: &[Test]) -> Vec<TransformationRow> {
         let mut out = pruned_rows(tests);
-        let permuted: Vec<&experts::Layer> = self.experts.layers.iter().filter(|layer| layer.permuted()).collect();
+        let permuted: Vec<&experts::Layer> = self
+            .experts
+            .layers
+            .iter()
+            .filter(|layer| layer.permuted())
+            .collect();
         if !permuted.is_empty() {
             let routers: Vec<f64> = permuted.iter().filter_map(|layer| layer.router).collect();
             let mean = routers.iter().sum::<f64>() / routers.len().max(1) as f64;
@@ -214,7 +242,11 @@ impl Structure {
 
     /// The layer map of the report: that of `leading`, else the first.
     pub(super) fn layer_map_rows(&self, leading: Option<Component>) -> Option<Vec<LayerMapRow>> {
-        let map = self.maps.iter().find(|map| Some(map.component) == leading).or(self.maps.first())?;
+        let map = self
+            .maps
+            .iter()
+            .find(|map| Some(map.component) == leading)
+            .or(self.maps.first())?;
         let row = |layer: &layer_map::Placed| LayerMapRow {
             target: layer.target,
             base: layer.base,
@@ -228,13 +260,22 @@ impl Structure {
         let measurements = Measurement::of(&self.mapped, &self.records);
         let mut out = Vec::new();
         for map in &self.maps {
-            for (layer, base_layer) in map.layers.iter().filter_map(|l| Some((l, l.base.filter(|b| *b != l.target)?))) {
+            for (layer, base_layer) in map
+                .layers
+                .iter()
+                .filter_map(|l| Some((l, l.base.filter(|b| *b != l.target)?)))
+            {
                 let of_layer = measurements.iter().filter(|m| {
-                    let (component, number) = (m.pair.target.meaning.component, m.pair.target.meaning.layer);
+                    let (component, number) =
+                        (m.pair.target.meaning.component, m.pair.target.meaning.layer);
                     (component, number) == (map.component, Some(layer.target))
                 });
                 let similarity = figures::over(of_layer);
-                let row = figures::Layer { component: map.component, layer: layer.target, similarity };
+                let row = figures::Layer {
+                    component: map.component,
+                    layer: layer.target,
+                    similarity,
+                };
                 out.push(LayerRow {
                     base_layer: Some(base_layer),
                     log10_p: layer.test.as_ref().map(|test| test.log10_p),
@@ -247,7 +288,11 @@ impl Structure {
 
     /// Tests of layers that moved.
     pub(super) fn tests(&self) -> Vec<Test> {
-        let moved = self.maps.iter().flat_map(|map| &map.layers).filter(|layer| layer.base != Some(layer.target));
+        let moved = self
+            .maps
+            .iter()
+            .flat_map(|map| &map.layers)
+            .filter(|layer| layer.base != Some(layer.target));
         moved.filter_map(|layer| layer.test.clone()).collect()
     }
 
@@ -257,7 +302,11 @@ impl Structure {
             layer: layer.layer,
             base_experts: layer.base_experts as u64,
             target_experts: layer.map.len() as u64,
-            map: layer.map.iter().map(|(_, base)| base.map(u64::from)).collect(),
+            map: layer
+                .map
+                .iter()
+                .map(|(_, base)| base.map(u64::from))
+                .collect(),
             permuted: layer.permuted(),
         };
         let rows: Vec<ExpertsRow> = self.experts.layers.iter().map(row).collect();
@@ -267,8 +316,14 @@ impl Structure {
 
 /// Numbers of a component's layers.
 fn depth(model: &Model, component: Component) -> BTreeSet<u32> {
-    let layers = model.logicals.iter().filter(|l| l.meaning.component == component);
-    layers.filter(|l| matches!(l.meaning.block, Some(Block::Layer(_)))).filter_map(|l| l.meaning.layer).collect()
+    let layers = model
+        .logicals
+        .iter()
+        .filter(|l| l.meaning.component == component);
+    layers
+        .filter(|l| matches!(l.meaning.block, Some(Block::Layer(_))))
+        .filter_map(|l| l.meaning.layer)
+        .collect()
 }
 
 /// Bound at which units count as kept in order.
@@ -277,7 +332,9 @@ const IN_ORDER: f64 = -6.0;
 /// Blocks of which one side has more units than the other, in one order.
 fn pruned(tests: &[Test]) -> Vec<&Test> {
     let by_order = || {
-        let units = tests.iter().filter(|test| matches!(test.kind, Kind::Ffn | Kind::Expert));
+        let units = tests
+            .iter()
+            .filter(|test| matches!(test.kind, Kind::Ffn | Kind::Expert));
         units.filter(|test| test.form == Form::Order && test.units[0] != test.units[1])
     };
     let level = IN_ORDER - (by_order().count().max(1) as f64).log10();
@@ -290,15 +347,26 @@ fn pruned_rows(tests: &[Test]) -> Vec<TransformationRow> {
     let mut by_units: BTreeMap<(bool, [usize; 2]), Vec<&Test>> = BTreeMap::new();
     for test in pruned(tests) {
         let are_experts = test.kind == Kind::Expert && test.expert.is_none();
-        by_units.entry((are_experts, test.units)).or_default().push(test);
+        by_units
+            .entry((are_experts, test.units))
+            .or_default()
+            .push(test);
     }
     let row = |((are_experts, units), tests): ((bool, [usize; 2]), Vec<&Test>)| {
         let layers: BTreeSet<u32> = tests.iter().filter_map(|test| test.layer).collect();
-        let [in_order, probes] =
-            [|t: &Test| t.hits, |t: &Test| t.probes].map(|of| tests.iter().map(|t| of(t)).sum::<usize>());
-        let fewer = if units[1] < units[0] { "target" } else { "base" };
+        let [in_order, probes] = [|t: &Test| t.hits, |t: &Test| t.probes]
+            .map(|of| tests.iter().map(|t| of(t)).sum::<usize>());
+        let fewer = if units[1] < units[0] {
+            "target"
+        } else {
+            "base"
+        };
         TransformationRow {
-            kind: if are_experts { "experts_pruned" } else { "pruned" },
+            kind: if are_experts {
+                "experts_pruned"
+            } else {
+                "pruned"
+            },
             found_in: layers.into_iter().collect(),
             units_kept: Some(units[0].min(units[1]) as u64),
             units_of: Some(units[0].max(units[1]) as u64),
@@ -313,7 +381,9 @@ fn pruned_rows(tests: &[Test]) -> Vec<TransformationRow> {
 
 /// Whether the embedding was reused while its number of rows changed.
 fn vocabulary_extended(models: [&Model; 2], parts: &[Part]) -> bool {
-    let reused = |part: &&Part| (part.key.kind, part.key.component) == (PartKind::Embedding, Component::Text);
+    let reused = |part: &&Part| {
+        (part.key.kind, part.key.component) == (PartKind::Embedding, Component::Text)
+    };
     let rows = |model: &Model| {
         let mut embeddings = model.logicals.iter().filter(|l| {
             (l.meaning.role, l.meaning.component, l.meaning.block)
@@ -325,5 +395,8 @@ fn vocabulary_extended(models: [&Model; 2], parts: &[Part]) -> bool {
     base.is_some()
         && target.is_some()
         && base != target
-        && parts.iter().filter(reused).any(|p| p.state == State::Reused)
+        && parts
+            .iter()
+            .filter(reused)
+            .any(|p| p.state == State::Reused)
 }

@@ -1,7 +1,8 @@
-//! CSV by RFC 4180: a header line, then one row a tensor (rank: a base, arch: a role of a base). Absent values are empty.
+//! CSV by RFC 4180: a header line, then one row a tensor (rank: a base, arch: a role of a base).
+//! Absent values are empty.
 //!
-//! Names are escaped as in the other formats for people; a name that a spreadsheet would take for a formula stays as it
-//! is, for the file is read by scripts.
+//! Names are escaped as in the other formats for people; a name that a spreadsheet would take for a
+//! formula stays as it is, for the file is read by scripts.
 
 use super::escape;
 use super::number;
@@ -16,14 +17,18 @@ struct Rows {
 
 impl Rows {
     fn new(header: &[&str]) -> Self {
-        let writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        let writer = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .from_writer(Vec::new());
         let mut rows = Self { writer };
         rows.row(header);
         rows
     }
 
     fn row<T: AsRef<str>>(&mut self, cells: &[T]) {
-        self.writer.write_record(cells.iter().map(AsRef::as_ref)).expect("rows of one length go into memory");
+        self.writer
+            .write_record(cells.iter().map(AsRef::as_ref))
+            .expect("rows of one length go into memory");
     }
 
     fn finish(self) -> String {
@@ -88,15 +93,41 @@ pub fn compare(report: &Compare) -> String {
     for row in &report.tensors {
         let figures = &row.figures;
         let mut cells = sides(&row.name, |n| name(n)).to_vec();
-        cells.extend([row.component.to_string(), whole(row.layer), whole(row.block), row.role.to_string()]);
-        cells.extend([whole(row.expert), row.shared_expert.to_string(), row.class.to_owned()]);
-        cells.extend([row.informative.to_string(), number::shape(&row.logical_shape)]);
+        cells.extend([
+            row.component.to_string(),
+            whole(row.layer),
+            whole(row.block),
+            row.role.to_string(),
+        ]);
+        cells.extend([
+            whole(row.expert),
+            row.shared_expert.to_string(),
+            row.class.to_owned(),
+        ]);
+        cells.extend([
+            row.informative.to_string(),
+            number::shape(&row.logical_shape),
+        ]);
         cells.extend(sides(&row.shape, |shape| number::shape(shape)));
         cells.extend(sides(&row.dtype, Dtype::to_string));
         cells.push(row.compared_via.to_owned());
-        cells.extend([figures.cosine, figures.centered_cosine, figures.expected_cosine, figures.excess].map(real));
+        cells.extend(
+            [
+                figures.cosine,
+                figures.centered_cosine,
+                figures.expected_cosine,
+                figures.excess,
+            ]
+            .map(real),
+        );
         cells.extend([figures.relative_change, figures.max_abs_diff].map(real));
-        cells.push(figures.reason.as_deref().map(escape::sentence).unwrap_or_default());
+        cells.push(
+            figures
+                .reason
+                .as_deref()
+                .map(escape::sentence)
+                .unwrap_or_default(),
+        );
         cells.extend(sides(&row.nonfinite, u64::to_string));
         cells.extend(sides(&row.sha256, |digest| whole(*digest)));
         cells.push(row.identical.to_string());
@@ -140,25 +171,70 @@ pub fn rank(report: &Rank) -> String {
         "confidence",
     ]);
     for (at, row) in report.ranking.iter().enumerate() {
-        let CheckpointRow { path, name: base, architecture, parameters, model_digest, .. } = &row.base;
+        let CheckpointRow {
+            path,
+            name: base,
+            architecture,
+            parameters,
+            model_digest,
+            ..
+        } = &row.base;
         let (coverage, similarity) = (&row.coverage, &row.similarity);
-        let (permutation, pca, verdict) = (row.permutation.as_ref(), row.pca.as_ref(), &row.verdict);
-        let mut cells = vec![(at + 1).to_string(), name(path), name(base), optional(architecture)];
-        cells.extend([parameters.to_string(), model_digest.clone().unwrap_or_default()]);
+        let (permutation, pca, verdict) =
+            (row.permutation.as_ref(), row.pca.as_ref(), &row.verdict);
+        let mut cells = vec![
+            (at + 1).to_string(),
+            name(path),
+            name(base),
+            optional(architecture),
+        ];
+        cells.extend([
+            parameters.to_string(),
+            model_digest.clone().unwrap_or_default(),
+        ]);
         for shares in [coverage.parameters, coverage.matrices] {
             cells.extend([shares.target, shares.base].map(real));
         }
-        cells.extend([similarity.mean_cosine, similarity.matrix_cosine, similarity.matrix_excess].map(real));
-        let norms = [similarity.norm_cosine, similarity.norm_expected_cosine, similarity.norm_centered_cosine];
+        cells.extend(
+            [
+                similarity.mean_cosine,
+                similarity.matrix_cosine,
+                similarity.matrix_excess,
+            ]
+            .map(real),
+        );
+        let norms = [
+            similarity.norm_cosine,
+            similarity.norm_expected_cosine,
+            similarity.norm_centered_cosine,
+        ];
         cells.extend(norms.map(real));
         cells.extend(
-            [similarity.aligned, similarity.identical, similarity.identical_informative].map(|n| n.to_string()),
+            [
+                similarity.aligned,
+                similarity.identical,
+                similarity.identical_informative,
+            ]
+            .map(|n| n.to_string()),
         );
-        cells.extend([whole(row.origin_reading.band), row.origin_reading.layer_pattern.to_owned()]);
+        cells.extend([
+            whole(row.origin_reading.band),
+            row.origin_reading.layer_pattern.to_owned(),
+        ]);
         cells.push(real(permutation.and_then(|p| p.log10_p)));
-        cells.extend([whole(permutation.map(|p| p.probes)), whole(permutation.map(|p| p.hits))]);
-        cells.extend([whole(pca.map(|p| p.summary)), real(pca.and_then(|p| p.median_excess))]);
-        cells.extend([verdict.label.to_owned(), whole(verdict.relation), verdict.relations.join(" ")]);
+        cells.extend([
+            whole(permutation.map(|p| p.probes)),
+            whole(permutation.map(|p| p.hits)),
+        ]);
+        cells.extend([
+            whole(pca.map(|p| p.summary)),
+            real(pca.and_then(|p| p.median_excess)),
+        ]);
+        cells.extend([
+            verdict.label.to_owned(),
+            whole(verdict.relation),
+            verdict.relations.join(" "),
+        ]);
         cells.push(whole(verdict.confidence));
         rows.row(&cells);
     }
@@ -184,8 +260,17 @@ pub fn arch(report: &Arch) -> String {
     ]);
     for base in &report.bases {
         for row in &base.roles {
-            let mut cells = vec![name(&base.base.path), name(&base.base.name), base.comparability.to_owned()];
-            cells.extend([real(base.share), row.component.to_owned(), row.role.to_string(), whole(row.kind)]);
+            let mut cells = vec![
+                name(&base.base.path),
+                name(&base.base.name),
+                base.comparability.to_owned(),
+            ];
+            cells.extend([
+                real(base.share),
+                row.component.to_owned(),
+                row.role.to_string(),
+                whole(row.kind),
+            ]);
             cells.push(optional(&row.name));
             for side in [&row.target, &row.base] {
                 let side = side.as_ref();
@@ -246,7 +331,12 @@ pub fn inspect(report: &Inspect) -> String {
 pub fn hash(report: &Hash) -> String {
     let mut rows = Rows::new(&["name", "dtype", "shape", "sha256"]);
     for row in &report.tensors {
-        rows.row(&[name(&row.name), name(&row.dtype), number::shape(&row.shape), row.sha256.clone()]);
+        rows.row(&[
+            name(&row.name),
+            name(&row.dtype),
+            number::shape(&row.shape),
+            row.sha256.clone(),
+        ]);
     }
     rows.finish()
 }
@@ -256,7 +346,12 @@ pub fn check(report: &Check) -> String {
     let mut rows = Rows::new(&["name", "state", "expected", "found"]);
     let empty = String::new;
     for row in &report.different {
-        rows.row(&[name(&row.name), "different".to_owned(), name(&row.expected), name(&row.found)]);
+        rows.row(&[
+            name(&row.name),
+            "different".to_owned(),
+            name(&row.expected),
+            name(&row.found),
+        ]);
     }
     for (state, names) in [("missing", &report.missing), ("new", &report.new)] {
         for tensor in names {

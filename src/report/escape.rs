@@ -1,13 +1,14 @@
 //! Names and sentences made safe for where they are printed: a terminal, a Markdown page, a shell.
 //!
-//! Whatever stands in a file may hold escape codes, line ends and controls that turn the text around; nothing of that
-//! reaches a terminal or a page.
+//! Whatever stands in a file may hold escape codes, line ends and controls that turn the text
+//! around; nothing of that reaches a terminal or a page.
 
 use unicode_width::UnicodeWidthChar;
 
 use crate::error::{escape_controls, is_bidirectional};
 
-/// A tensor, model or file name: `\`, control codes and bidirectional controls as escapes (contract, section 6).
+/// A tensor, model or file name: `\`, control codes and bidirectional controls as escapes
+/// (contract, section 6).
 pub fn name(text: &str) -> String {
     escape_controls(text)
 }
@@ -16,13 +17,17 @@ pub fn name(text: &str) -> String {
 pub fn sentence(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c == '\\' { out.push(c) } else { out.push_str(&escape_controls(c.encode_utf8(&mut [0; 4]))) }
+        if c == '\\' {
+            out.push(c)
+        } else {
+            out.push_str(&escape_controls(c.encode_utf8(&mut [0; 4])))
+        }
     }
     out
 }
 
-/// Columns that `text` takes in a terminal. A character of no width counts as one, so that no number of combining
-/// marks passes for a short name.
+/// Columns that `text` takes in a terminal. A character of no width counts as one, so that no
+/// number of combining marks passes for a short name.
 pub fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
@@ -31,15 +36,20 @@ fn char_width(c: char) -> usize {
     c.width().unwrap_or(1).max(1)
 }
 
-/// `text` in at most `columns` columns, its middle replaced by `…` where it is longer. The end of a tensor name tells
-/// more than its middle, so both ends are kept.
+/// `text` in at most `columns` columns, its middle replaced by `…` where it is longer. The end of a
+/// tensor name tells more than its middle, so both ends are kept.
 pub fn elide(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
-    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let Some(room) = columns.checked_sub(1) else {
+        return String::new();
+    };
     let head = take(text.chars(), room / 2);
-    let tail: String = take(text.chars().rev(), room - room / 2).chars().rev().collect();
+    let tail: String = take(text.chars().rev(), room - room / 2)
+        .chars()
+        .rev()
+        .collect();
     format!("{head}…{tail}")
 }
 
@@ -94,8 +104,13 @@ pub fn markdown_code(text: &str) -> String {
     }
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    // A span that begins or ends with a backtick needs a space there; one that is all spaces is kept by the fence.
-    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    // A span that begins or ends with a backtick needs a space there; one that is all spaces is
+    // kept by the fence.
+    let pad = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
@@ -111,9 +126,15 @@ pub fn markdown(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '@' => out.push_str("&#64;"),
             ':' if text[at..].starts_with("://") => out.push_str("&#58;"),
-            '_' if before.is_alphanumeric() && text[at + 1..].starts_with(char::is_alphanumeric) => out.push(c),
+            '_' if before.is_alphanumeric()
+                && text[at + 1..].starts_with(char::is_alphanumeric) =>
+            {
+                out.push(c)
+            }
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '$' => out.extend(['\\', c]),
-            '-' | '+' if at == 0 && !text[1..].starts_with(|d: char| d.is_ascii_digit()) => out.extend(['\\', c]),
+            '-' | '+' if at == 0 && !text[1..].starts_with(|d: char| d.is_ascii_digit()) => {
+                out.extend(['\\', c])
+            }
             '.' | ')'
                 if text[..at].chars().all(|d| d.is_ascii_digit())
                     && !text[at + 1..].starts_with(char::is_alphanumeric) =>
@@ -127,13 +148,14 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// `word` as one word of a POSIX shell: as it is where it is plain, else quoted; control codes in `$'…'`.
+/// `word` as one word of a POSIX shell: as it is where it is plain, else quoted; control codes in
+/// `$'…'`.
 pub fn shell_word(word: &str) -> String {
     shell_pieces(word, usize::MAX).concat()
 }
 
-/// Pieces of one shell word, none of them much longer than `columns`: together they are the word, and each may stand
-/// at the end of a line with `\` behind it.
+/// Pieces of one shell word, none of them much longer than `columns`: together they are the word,
+/// and each may stand at the end of a line with `\` behind it.
 pub fn shell_pieces(word: &str, columns: usize) -> Vec<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
     if word.is_empty() {
@@ -155,7 +177,11 @@ pub fn shell_pieces(word: &str, columns: usize) -> Vec<String> {
             pieces.push("\\'".to_owned());
         } else if c.is_control() || is_bidirectional(c) {
             close(&mut quoted, &mut pieces);
-            let escape: String = c.encode_utf8(&mut [0; 4]).bytes().map(|b| format!("\\x{b:02x}")).collect();
+            let escape: String = c
+                .encode_utf8(&mut [0; 4])
+                .bytes()
+                .map(|b| format!("\\x{b:02x}"))
+                .collect();
             pieces.push(format!("$'{escape}'"));
         } else {
             quoted.push(c);
@@ -177,16 +203,27 @@ mod tests {
 
     #[test]
     fn a_sentence_keeps_the_backslash_of_a_name_that_was_escaped_before() {
-        assert_eq!(sentence("tensor \"a\\nb\"\u{1b}[2J\u{202e}"), "tensor \"a\\nb\"\\u001B[2J\\u202E");
+        assert_eq!(
+            sentence("tensor \"a\\nb\"\u{1b}[2J\u{202e}"),
+            "tensor \"a\\nb\"\\u001B[2J\\u202E"
+        );
     }
 
     #[test]
     fn elision_keeps_both_ends_and_counts_columns() {
-        assert_eq!(elide("model.layers.17.mlp.down_proj.weight", 20), "model.lay…roj.weight");
+        assert_eq!(
+            elide("model.layers.17.mlp.down_proj.weight", 20),
+            "model.lay…roj.weight"
+        );
         assert_eq!(elide("層層層層層", 6), "層…層");
         assert_eq!(elide("short", 5), "short");
         assert_eq!(elide("anything", 0), "");
-        assert!(elide(&format!("a{}", "\u{301}".repeat(1000)), 12).chars().count() <= 12);
+        assert!(
+            elide(&format!("a{}", "\u{301}".repeat(1000)), 12)
+                .chars()
+                .count()
+                <= 12
+        );
     }
 
     #[test]
@@ -206,7 +243,10 @@ mod tests {
 
     #[test]
     fn markdown_text_holds_no_markup() {
-        assert_eq!(markdown("<img> *x* @me #1 a_b _c_"), "&lt;img&gt; \\*x\\* &#64;me \\#1 a_b \\_c\\_");
+        assert_eq!(
+            markdown("<img> *x* @me #1 a_b _c_"),
+            "&lt;img&gt; \\*x\\* &#64;me \\#1 a_b \\_c\\_"
+        );
         assert_eq!(markdown("- item"), "\\- item");
         assert_eq!(markdown("12. item"), "12\\. item");
         assert_eq!(markdown("0.50 and -0.5"), "0.50 and -0.5");

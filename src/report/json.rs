@@ -1,4 +1,5 @@
-//! JSON: numbers in shortest round-trip form, finite, no minus zero; indented, keys in the order of the schema.
+//! JSON: numbers in shortest round-trip form, finite, no minus zero; indented, keys in the order of
+//! the schema.
 
 use std::io::{self, BufWriter, Write};
 
@@ -11,21 +12,24 @@ use crate::error::is_bidirectional;
 /// Bytes that are written at a time.
 const BUFFER: usize = 1 << 16;
 
-/// `value` as a report, written as it is made: that of a model of many tensors is longer than the headers it tells of.
+/// `value` as a report, written as it is made: that of a model of many tensors is longer than the
+/// headers it tells of.
 pub fn report(value: impl Serialize + 'static) -> Report {
     Report::new(move |out| write(&value, out))
 }
 
 /// Writes `value` as indented JSON with a line end behind it.
 ///
-/// Strings are carried as they are, by JSON's own escapes; control codes beyond ASCII and bidirectional controls are
-/// escaped too, so that a printed report cannot drive a terminal.
+/// Strings are carried as they are, by JSON's own escapes; control codes beyond ASCII and
+/// bidirectional controls are escaped too, so that a printed report cannot drive a terminal.
 ///
 /// # Errors
 /// Those of `out`; a map key that is not a string, which no type of [`super::schema`] has.
 pub fn write(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(BUFFER, out);
-    let formatter = Canonical { pretty: PrettyFormatter::with_indent(b"  ") };
+    let formatter = Canonical {
+        pretty: PrettyFormatter::with_indent(b"  "),
+    };
     value.serialize(&mut Serializer::with_formatter(&mut out, formatter))?;
     out.write_all(b"\n")?;
     out.flush()
@@ -47,7 +51,11 @@ impl Formatter for Canonical<'_> {
         self.pretty.write_f64(writer, value + 0.0)
     }
 
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return writer.write_all(fragment.as_bytes());
         }
@@ -70,7 +78,11 @@ impl Formatter for Canonical<'_> {
         self.pretty.end_array(writer)
     }
 
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         self.pretty.begin_array_value(writer, first)
     }
 
@@ -86,7 +98,11 @@ impl Formatter for Canonical<'_> {
         self.pretty.end_object(writer)
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         self.pretty.begin_object_key(writer, first)
     }
 
@@ -118,7 +134,10 @@ mod tests {
     #[test]
     fn numbers_are_shortest_finite_and_without_minus_zero() {
         let shown = to_string(&[0.1 + 0.2, -0.0, 1.0, 1e-300, f64::NAN, f64::INFINITY]);
-        assert_eq!(shown, "[\n  0.30000000000000004,\n  0.0,\n  1.0,\n  1e-300,\n  null,\n  null\n]\n");
+        assert_eq!(
+            shown,
+            "[\n  0.30000000000000004,\n  0.0,\n  1.0,\n  1e-300,\n  null,\n  null\n]\n"
+        );
     }
 
     #[test]

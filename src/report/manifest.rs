@@ -1,12 +1,13 @@
 //! The hash manifest: written, read in both its forms, and held against what a checkpoint has.
 //!
-//! One line a tensor, sorted by name bytes, then the model digest, which is the SHA-256 of the lines above it:
+//! One line a tensor, sorted by name bytes, then the model digest, which is the SHA-256 of the
+//! lines above it:
 //! ```text
 //! DIGEST  DTYPE  [2,3]  NAME
 //! DIGEST  -  -  model
 //! ```
-//! A check may fail too often and never pass wrongly: what is cut short, repeated, out of order or changed by hand is
-//! an error that names the line.
+//! A check may fail too often and never pass wrongly: what is cut short, repeated, out of order or
+//! changed by hand is an error that names the line.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -19,7 +20,8 @@ use super::number;
 use super::schema::{Check, CheckpointRow, Hash, HashDifference, HashTensor};
 use crate::error::{Error, Result, quoted};
 
-/// A manifest that was read: every digest in it is well formed, and the model digest is that of its lines.
+/// A manifest that was read: every digest in it is well formed, and the model digest is that of its
+/// lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// Tensors, sorted by name bytes.
@@ -28,14 +30,21 @@ pub struct Manifest {
     pub model_digest: String,
 }
 
-/// The manifest line of one tensor, without its line end. A name that needs escapes makes the line begin with `\`.
+/// The manifest line of one tensor, without its line end. A name that needs escapes makes the line
+/// begin with `\`.
 pub fn line(tensor: &HashTensor) -> String {
     let name = escape::name(&tensor.name);
     let mark = if name == tensor.name { "" } else { "\\" };
-    format!("{mark}{}  {}  {}  {name}", tensor.sha256, tensor.dtype, number::shape(&tensor.shape))
+    format!(
+        "{mark}{}  {}  {}  {name}",
+        tensor.sha256,
+        tensor.dtype,
+        number::shape(&tensor.shape)
+    )
 }
 
-/// SHA-256 over the manifest lines of `tensors`, each with its LF; the order in which they are given does not matter.
+/// SHA-256 over the manifest lines of `tensors`, each with its LF; the order in which they are
+/// given does not matter.
 pub fn model_digest<'a>(tensors: impl IntoIterator<Item = &'a HashTensor>) -> String {
     let mut sorted: Vec<&HashTensor> = tensors.into_iter().collect();
     sorted.sort_by(|a, b| by_name(a, b));
@@ -71,10 +80,16 @@ fn by_name(a: &HashTensor, b: &HashTensor) -> Ordering {
 pub fn parse(bytes: &[u8], source: &Path) -> Result<Manifest> {
     let malformed = |what: String| Error::malformed(source, what);
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        let line = 1 + bytes[..error.valid_up_to()]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
         malformed(format!("line {line} of the manifest is not UTF-8"))
     })?;
-    if text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+    if text
+        .trim_start_matches([' ', '\t', '\r', '\n'])
+        .starts_with('{')
+    {
         parse_json(text).map_err(malformed)
     } else {
         parse_lines(text).map_err(malformed)
@@ -86,14 +101,18 @@ fn parse_lines(text: &str) -> std::result::Result<Manifest, String> {
         return Err("the manifest is empty (expected the output of wcmp hash)".to_owned());
     }
     let Some(text) = text.strip_suffix('\n') else {
-        return Err("the manifest's last line has no line end; it seems to be cut short".to_owned());
+        return Err(
+            "the manifest's last line has no line end; it seems to be cut short".to_owned(),
+        );
     };
     let mut tensors: Vec<HashTensor> = Vec::new();
     let mut model: Option<String> = None;
     for (index, line) in text.split('\n').enumerate() {
         let at = |what: String| format!("line {} of the manifest {what}", index + 1);
         if model.is_some() {
-            return Err(at("stands behind the model digest (expected nothing there)".to_owned()));
+            return Err(at(
+                "stands behind the model digest (expected nothing there)".to_owned(),
+            ));
         }
         match parse_line(line).map_err(at)? {
             Line::Model(digest) => model = Some(digest),
@@ -104,7 +123,10 @@ fn parse_lines(text: &str) -> std::result::Result<Manifest, String> {
         }
     }
     let Some(model_digest) = model else {
-        return Err("the manifest has no model digest (expected `DIGEST  -  -  model` as its last line)".to_owned());
+        return Err(
+            "the manifest has no model digest (expected `DIGEST  -  -  model` as its last line)"
+                .to_owned(),
+        );
     };
     finish(tensors, model_digest)
 }
@@ -123,19 +145,34 @@ fn parse_line(line: &str) -> std::result::Result<Line, String> {
     let (Some(digest), Some(dtype), Some(shape), Some(name)) =
         (fields.next(), fields.next(), fields.next(), fields.next())
     else {
-        return Err("has too few fields (expected `DIGEST  DTYPE  SHAPE  NAME`, two spaces between)".to_owned());
+        return Err(
+            "has too few fields (expected `DIGEST  DTYPE  SHAPE  NAME`, two spaces between)"
+                .to_owned(),
+        );
     };
     let sha256 = checked_digest(digest)?;
     if dtype == "-" && shape == "-" && name == "model" && !escaped {
         return Ok(Line::Model(sha256));
     }
     let dtype = checked_dtype(dtype)?;
-    let shape =
-        parse_shape(shape).ok_or_else(|| format!("has shape {} (expected as in [2,3] or [])", quoted(shape)))?;
-    let plain = if escaped { unescape(name)? } else { name.to_owned() };
-    let tensor = HashTensor { name: plain, dtype, shape, sha256 };
+    let shape = parse_shape(shape)
+        .ok_or_else(|| format!("has shape {} (expected as in [2,3] or [])", quoted(shape)))?;
+    let plain = if escaped {
+        unescape(name)?
+    } else {
+        name.to_owned()
+    };
+    let tensor = HashTensor {
+        name: plain,
+        dtype,
+        shape,
+        sha256,
+    };
     if self::line(&tensor) != line {
-        return Err(format!("writes the name {} otherwise than wcmp hash does", quoted(&tensor.name)));
+        return Err(format!(
+            "writes the name {} otherwise than wcmp hash does",
+            quoted(&tensor.name)
+        ));
     }
     Ok(Line::Tensor(tensor))
 }
@@ -144,14 +181,20 @@ fn checked_digest(text: &str) -> std::result::Result<String, String> {
     if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(text.to_owned());
     }
-    Err(format!("has digest {} (expected 64 hexadecimal digits, lower case)", quoted(text)))
+    Err(format!(
+        "has digest {} (expected 64 hexadecimal digits, lower case)",
+        quoted(text)
+    ))
 }
 
 fn checked_dtype(text: &str) -> std::result::Result<String, String> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(text.to_owned());
     }
-    Err(format!("has dtype {} (expected a name as BF16)", quoted(text)))
+    Err(format!(
+        "has dtype {} (expected a name as BF16)",
+        quoted(text)
+    ))
 }
 
 fn parse_shape(text: &str) -> Option<Vec<u64>> {
@@ -159,7 +202,11 @@ fn parse_shape(text: &str) -> Option<Vec<u64>> {
     if inner.is_empty() {
         return Some(Vec::new());
     }
-    let axis = |axis: &str| axis.parse::<u64>().ok().filter(|value| value.to_string() == axis);
+    let axis = |axis: &str| {
+        axis.parse::<u64>()
+            .ok()
+            .filter(|value| value.to_string() == axis)
+    };
     inner.split(',').map(axis).collect()
 }
 
@@ -174,10 +221,23 @@ fn unescape(text: &str) -> std::result::Result<String, String> {
             [b'r', ..] => ('\r', 1),
             [b'0', ..] => ('\0', 1),
             [b'u', ..] => {
-                let code = after.get(1..5).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
-                (code.ok_or_else(|| format!("has a broken escape in the name {}", quoted(text)))?, 5)
+                let code = after
+                    .get(1..5)
+                    .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+                    .and_then(char::from_u32);
+                (
+                    code.ok_or_else(|| {
+                        format!("has a broken escape in the name {}", quoted(text))
+                    })?,
+                    5,
+                )
             }
-            _ => return Err(format!("has an unknown escape in the name {}", quoted(text))),
+            _ => {
+                return Err(format!(
+                    "has an unknown escape in the name {}",
+                    quoted(text)
+                ));
+            }
         };
         out.push(c);
         rest = &after[used..];
@@ -204,20 +264,41 @@ struct JsonTensor {
 
 fn parse_json(text: &str) -> std::result::Result<Manifest, String> {
     let json: Json = serde_json::from_str(text).map_err(|error| {
-        format!("the manifest is not the JSON of wcmp hash: {}", escape::sentence(&error.to_string()))
+        format!(
+            "the manifest is not the JSON of wcmp hash: {}",
+            escape::sentence(&error.to_string())
+        )
     })?;
     if json.schema != "wcmp.hash/1" {
-        return Err(format!("the manifest has schema {} (expected \"wcmp.hash/1\")", quoted(&json.schema)));
+        return Err(format!(
+            "the manifest has schema {} (expected \"wcmp.hash/1\")",
+            quoted(&json.schema)
+        ));
     }
     let mut tensors: Vec<HashTensor> = Vec::new();
-    for JsonTensor { name, dtype, shape, sha256 } in json.tensors {
+    for JsonTensor {
+        name,
+        dtype,
+        shape,
+        sha256,
+    } in json.tensors
+    {
         let at = |what: String| format!("tensor {} of the manifest {what}", quoted(&name));
-        let (dtype, sha256) = (checked_dtype(&dtype).map_err(at)?, checked_digest(&sha256).map_err(at)?);
-        let tensor = HashTensor { name: name.clone(), dtype, shape, sha256 };
+        let (dtype, sha256) = (
+            checked_dtype(&dtype).map_err(at)?,
+            checked_digest(&sha256).map_err(at)?,
+        );
+        let tensor = HashTensor {
+            name: name.clone(),
+            dtype,
+            shape,
+            sha256,
+        };
         in_order(tensors.last(), &tensor).map_err(at)?;
         tensors.push(tensor);
     }
-    let model_digest = checked_digest(&json.model_digest).map_err(|what| format!("the model {what}"))?;
+    let model_digest =
+        checked_digest(&json.model_digest).map_err(|what| format!("the model {what}"))?;
     finish(tensors, model_digest)
 }
 
@@ -225,9 +306,10 @@ fn in_order(last: Option<&HashTensor>, next: &HashTensor) -> std::result::Result
     match last.map(|last| by_name(last, next)) {
         None | Some(Ordering::Less) => Ok(()),
         Some(Ordering::Equal) => Err(format!("repeats the name {}", quoted(&next.name))),
-        Some(Ordering::Greater) => {
-            Err(format!("has {} out of order (expected names sorted by bytes)", quoted(&next.name)))
-        }
+        Some(Ordering::Greater) => Err(format!(
+            "has {} out of order (expected names sorted by bytes)",
+            quoted(&next.name)
+        )),
     }
 }
 
@@ -238,18 +320,25 @@ fn finish(tensors: Vec<HashTensor>, model_digest: String) -> std::result::Result
             "the manifest's model digest is {model_digest}, but its lines give {found}; a line was changed, added or lost"
         ));
     }
-    Ok(Manifest { tensors, model_digest })
+    Ok(Manifest {
+        tensors,
+        model_digest,
+    })
 }
 
 /// Holds what was found in a checkpoint against a manifest.
 ///
-/// A tensor whose dtype and shape agree differs by its digest alone, and `expected` and `found` are the digests; else
-/// they are the first three fields of the manifest line.
+/// A tensor whose dtype and shape agree differs by its digest alone, and `expected` and `found` are
+/// the digests; else they are the first three fields of the manifest line.
 pub fn check(manifest: &Manifest, checkpoint: CheckpointRow, found: &[HashTensor]) -> Check {
     let mut sorted: Vec<&HashTensor> = found.iter().collect();
     sorted.sort_by(|a, b| by_name(a, b));
-    let (mut expected, mut found) = (manifest.tensors.iter().peekable(), sorted.into_iter().peekable());
-    let (mut matching, mut different, mut missing, mut new) = (0, Vec::new(), Vec::new(), Vec::new());
+    let (mut expected, mut found) = (
+        manifest.tensors.iter().peekable(),
+        sorted.into_iter().peekable(),
+    );
+    let (mut matching, mut different, mut missing, mut new) =
+        (0, Vec::new(), Vec::new(), Vec::new());
     loop {
         let order = match (expected.peek(), found.peek()) {
             (Some(e), Some(f)) => by_name(e, f),
@@ -282,9 +371,17 @@ pub fn check(manifest: &Manifest, checkpoint: CheckpointRow, found: &[HashTensor
 fn difference(expected: &HashTensor, found: &HashTensor) -> HashDifference {
     let alike = expected.dtype == found.dtype && expected.shape == found.shape;
     let shown = |t: &HashTensor| {
-        if alike { t.sha256.clone() } else { format!("{}  {}  {}", t.sha256, t.dtype, number::shape(&t.shape)) }
+        if alike {
+            t.sha256.clone()
+        } else {
+            format!("{}  {}  {}", t.sha256, t.dtype, number::shape(&t.shape))
+        }
     };
-    HashDifference { name: expected.name.clone(), expected: shown(expected), found: shown(found) }
+    HashDifference {
+        name: expected.name.clone(),
+        expected: shown(expected),
+        found: shown(found),
+    }
 }
 
 #[cfg(test)]
@@ -299,7 +396,12 @@ mod tests {
 
     fn tensor(name: &str, dtype: &str, shape: &[u64], bytes: &[u8]) -> HashTensor {
         let sha256 = hex::encode(Sha256::digest(bytes));
-        HashTensor { name: name.to_owned(), dtype: dtype.to_owned(), shape: shape.to_vec(), sha256 }
+        HashTensor {
+            name: name.to_owned(),
+            dtype: dtype.to_owned(),
+            shape: shape.to_vec(),
+            sha256,
+        }
     }
 
     fn checkpoint() -> CheckpointRow {
@@ -319,15 +421,26 @@ mod tests {
 
     fn hash(tensors: Vec<HashTensor>) -> Hash {
         let model_digest = model_digest(&tensors);
-        Hash { schema: "wcmp.hash/1", wcmp: "0", checkpoint: checkpoint(), tensors, model_digest }
+        Hash {
+            schema: "wcmp.hash/1",
+            wcmp: "0",
+            checkpoint: checkpoint(),
+            tensors,
+            model_digest,
+        }
     }
 
     fn sample() -> Hash {
-        hash(vec![tensor("a.weight", "BF16", &[2, 3], b"abc"), tensor("b", "F32", &[], b"")])
+        hash(vec![
+            tensor("a.weight", "BF16", &[2, 3], b"abc"),
+            tensor("b", "F32", &[], b""),
+        ])
     }
 
     fn error(text: &str) -> String {
-        parse(text.as_bytes(), Path::new("MANIFEST")).unwrap_err().to_string()
+        parse(text.as_bytes(), Path::new("MANIFEST"))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -359,48 +472,122 @@ mod tests {
     #[test]
     fn a_tensor_named_model_is_not_the_model() {
         let hash = hash(vec![tensor("model", "F32", &[1], b"x")]);
-        assert_eq!(parse(to_string(&hash).as_bytes(), Path::new("-")).unwrap().tensors, hash.tensors);
+        assert_eq!(
+            parse(to_string(&hash).as_bytes(), Path::new("-"))
+                .unwrap()
+                .tensors,
+            hash.tensors
+        );
     }
 
     #[test]
     fn every_fault_names_its_line() {
         let good = to_string(&sample());
         let lines: Vec<&str> = good.lines().collect();
-        let [first, second, model] = lines[..] else { panic!("three lines") };
-        let join = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let [first, second, model] = lines[..] else {
+            panic!("three lines")
+        };
+        let join = |lines: &[&str]| {
+            lines
+                .iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+        };
         let cases = [
             (String::new(), "the manifest is empty"),
             (good.trim_end().to_owned(), "cut short"),
             (join(&[first, second]), "no model digest"),
             (join(&[first, model]), "a line was changed, added or lost"),
-            (join(&[second, first, model]), "line 2 of the manifest has \"a.weight\" out of order"),
-            (join(&[first, first, model]), "line 2 of the manifest repeats the name \"a.weight\""),
-            (join(&[first, second, model, model]), "line 4 of the manifest stands behind the model digest"),
-            (join(&[&first.replace("  BF16", " BF16"), second, model]), "line 1 of the manifest has"),
-            (join(&[&first.to_uppercase(), second, model]), "line 1 of the manifest has digest"),
-            (join(&[&first[1..], second, model]), "line 1 of the manifest has digest"),
-            (join(&[&first.replace("[2,3]", "[2, 3]"), second, model]), "line 1 of the manifest has shape \"[2, 3]\""),
-            (join(&[&first.replace("[2,3]", "[+2,3]"), second, model]), "line 1 of the manifest has shape"),
-            (join(&[&first.replace("[2,3]", "[2,,3]"), second, model]), "line 1 of the manifest has shape"),
-            (join(&[&first.replace("BF16", "B-16"), second, model]), "line 1 of the manifest has dtype"),
-            (join(&[&format!("\\{first}"), second, model]), "line 1 of the manifest writes the name"),
-            (join(&[&format!("\\{first}\\x"), second, model]), "line 1 of the manifest has an unknown escape"),
-            (join(&[&format!("\\{first}\\u00"), second, model]), "line 1 of the manifest has a broken escape"),
-            (join(&[&format!("{first}\t"), second, model]), "line 1 of the manifest writes the name"),
-            (good.replace('\n', "\r\n"), "line 1 of the manifest writes the name"),
+            (
+                join(&[second, first, model]),
+                "line 2 of the manifest has \"a.weight\" out of order",
+            ),
+            (
+                join(&[first, first, model]),
+                "line 2 of the manifest repeats the name \"a.weight\"",
+            ),
+            (
+                join(&[first, second, model, model]),
+                "line 4 of the manifest stands behind the model digest",
+            ),
+            (
+                join(&[&first.replace("  BF16", " BF16"), second, model]),
+                "line 1 of the manifest has",
+            ),
+            (
+                join(&[&first.to_uppercase(), second, model]),
+                "line 1 of the manifest has digest",
+            ),
+            (
+                join(&[&first[1..], second, model]),
+                "line 1 of the manifest has digest",
+            ),
+            (
+                join(&[&first.replace("[2,3]", "[2, 3]"), second, model]),
+                "line 1 of the manifest has shape \"[2, 3]\"",
+            ),
+            (
+                join(&[&first.replace("[2,3]", "[+2,3]"), second, model]),
+                "line 1 of the manifest has shape",
+            ),
+            (
+                join(&[&first.replace("[2,3]", "[2,,3]"), second, model]),
+                "line 1 of the manifest has shape",
+            ),
+            (
+                join(&[&first.replace("BF16", "B-16"), second, model]),
+                "line 1 of the manifest has dtype",
+            ),
+            (
+                join(&[&format!("\\{first}"), second, model]),
+                "line 1 of the manifest writes the name",
+            ),
+            (
+                join(&[&format!("\\{first}\\x"), second, model]),
+                "line 1 of the manifest has an unknown escape",
+            ),
+            (
+                join(&[&format!("\\{first}\\u00"), second, model]),
+                "line 1 of the manifest has a broken escape",
+            ),
+            (
+                join(&[&format!("{first}\t"), second, model]),
+                "line 1 of the manifest writes the name",
+            ),
+            (
+                good.replace('\n', "\r\n"),
+                "line 1 of the manifest writes the name",
+            ),
             ("\n".to_owned(), "line 1 of the manifest has too few fields"),
             ("{".to_owned(), "not the JSON of wcmp hash"),
-            ("{\"schema\":\"wcmp.compare/1\",\"tensors\":[],\"model_digest\":\"\"}".to_owned(), "has schema"),
-            ("{\"schema\":\"wcmp.hash/1\",\"tensors\":[],\"model_digest\":\"0\"}".to_owned(), "has digest \"0\""),
-            (json::to_string(&sample()).replace("\"BF16\"", "\"F16\""), "a line was changed, added or lost"),
-            (json::to_string(&sample()).replace("\"b\"", "\"a.weight\""), "repeats the name"),
+            (
+                "{\"schema\":\"wcmp.compare/1\",\"tensors\":[],\"model_digest\":\"\"}".to_owned(),
+                "has schema",
+            ),
+            (
+                "{\"schema\":\"wcmp.hash/1\",\"tensors\":[],\"model_digest\":\"0\"}".to_owned(),
+                "has digest \"0\"",
+            ),
+            (
+                json::to_string(&sample()).replace("\"BF16\"", "\"F16\""),
+                "a line was changed, added or lost",
+            ),
+            (
+                json::to_string(&sample()).replace("\"b\"", "\"a.weight\""),
+                "repeats the name",
+            ),
         ];
         for (text, expected) in cases {
             let message = error(&text);
-            assert!(message.starts_with("MANIFEST: ") && message.contains(expected), "{message}\nfor {text:?}");
+            assert!(
+                message.starts_with("MANIFEST: ") && message.contains(expected),
+                "{message}\nfor {text:?}"
+            );
             assert!(!message.contains('\n'));
         }
-        let message = parse(b"ab\n\xff", Path::new("MANIFEST")).unwrap_err().to_string();
+        let message = parse(b"ab\n\xff", Path::new("MANIFEST"))
+            .unwrap_err()
+            .to_string();
         assert_eq!(message, "MANIFEST: line 2 of the manifest is not UTF-8");
     }
 
@@ -425,9 +612,15 @@ mod tests {
         assert!(!changed.equal && changed.matching == 1);
         let names: Vec<&str> = changed.different.iter().map(|d| d.name.as_str()).collect();
         assert_eq!(names, ["b", "d"]);
-        assert_eq!(changed.different[0].found, hex::encode(Sha256::digest(b"x")));
+        assert_eq!(
+            changed.different[0].found,
+            hex::encode(Sha256::digest(b"x"))
+        );
         assert!(changed.different[1].found.ends_with("  F16  [1]"));
-        assert_eq!((changed.missing, changed.new), (vec!["c".to_owned()], vec!["e".to_owned()]));
+        assert_eq!(
+            (changed.missing, changed.new),
+            (vec!["c".to_owned()], vec!["e".to_owned()])
+        );
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! The report: schema types, and one file an output format.
 //!
-//! Renderers are pure functions from the types of [`schema`] to text. They read no files and no settings, and every
-//! number they print stands in the JSON, or is a count or share of what stands there.
+//! Renderers are pure functions from the types of [`schema`] to text. They read no files and no
+//! settings, and every number they print stands in the JSON, or is a count or share of what stands
+//! there.
 
 pub mod arch;
 pub mod csv;

@@ -27,7 +27,8 @@ pub fn log10(value: Option<f64>) -> String {
     fixed(value, 1)
 }
 
-/// The number in a finding: whole numbers whole, others as figures; large and tiny ones in powers of ten.
+/// The number in a finding: whole numbers whole, others as figures; large and tiny ones in powers
+/// of ten.
 pub fn value(value: Option<f64>) -> String {
     match value {
         Some(v) if v.is_finite() && v == v.trunc() && v.abs() < 1e15 => signed_grouped(v),
@@ -104,7 +105,13 @@ fn scaled(value: u64, step: f64, units: &[&str]) -> [String; 2] {
 
 /// A shape as `[2,3]`, a scalar's as `[]`.
 pub fn shape(axes: &[u64]) -> String {
-    format!("[{}]", axes.iter().map(u64::to_string).collect::<Vec<_>>().join(","))
+    format!(
+        "[{}]",
+        axes.iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    )
 }
 
 /// Whole numbers in ascending order as `0-5, 7, 9-10`.
@@ -117,7 +124,13 @@ pub fn ranges(values: impl IntoIterator<Item = u32>) -> String {
             _ => runs.push((value, value)),
         }
     }
-    let run = |(first, last): (u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let run = |(first, last): (u32, u32)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    };
     runs.into_iter().map(run).collect::<Vec<_>>().join(", ")
 }
 

@@ -3,9 +3,15 @@
 use super::escape::{shell_pieces, shell_word, width};
 use super::schema::SettingsRow;
 
-/// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed. Words are quoted for
-/// a POSIX shell; longer than `columns`, the line goes on behind a `\` at its end and can still be pasted.
-pub(super) fn command(subcommand: &str, paths: &[&str], settings: &SettingsRow, columns: usize) -> String {
+/// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed.
+/// Words are quoted for a POSIX shell; longer than `columns`, the line goes on behind a `\` at its
+/// end and can still be pasted.
+pub(super) fn command(
+    subcommand: &str,
+    paths: &[&str],
+    settings: &SettingsRow,
+    columns: usize,
+) -> String {
     let mut words = words(subcommand, paths);
     let options = [
         ("--hash", settings.hash, "sha256"),
@@ -18,8 +24,15 @@ pub(super) fn command(subcommand: &str, paths: &[&str], settings: &SettingsRow, 
             words.extend([option.to_owned(), value.to_owned()]);
         }
     }
-    for (option, globs) in [("--include", &settings.include), ("--exclude", &settings.exclude)] {
-        words.extend(globs.iter().flat_map(|glob| [option.to_owned(), glob.clone()]));
+    for (option, globs) in [
+        ("--include", &settings.include),
+        ("--exclude", &settings.exclude),
+    ] {
+        words.extend(
+            globs
+                .iter()
+                .flat_map(|glob| [option.to_owned(), glob.clone()]),
+        );
     }
     words.extend(["--seed".to_owned(), settings.seed.to_string()]);
     broken(&words, columns)
@@ -32,8 +45,18 @@ pub(super) fn plain(subcommand: &str, paths: &[&str], columns: usize) -> String 
 
 fn words(subcommand: &str, paths: &[&str]) -> Vec<String> {
     // A path that begins with a dash would be read as an option.
-    let path = |p: &&str| if p.starts_with('-') { format!("./{p}") } else { (*p).to_owned() };
-    ["wcmp", subcommand].map(str::to_owned).into_iter().chain(paths.iter().map(path)).collect()
+    let path = |p: &&str| {
+        if p.starts_with('-') {
+            format!("./{p}")
+        } else {
+            (*p).to_owned()
+        }
+    };
+    ["wcmp", subcommand]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(paths.iter().map(path))
+        .collect()
 }
 
 /// Columns of the pieces in which a quoted word is broken.
@@ -93,8 +116,16 @@ mod tests {
 
     #[test]
     fn defaults_are_left_out_and_the_seed_is_not() {
-        assert_eq!(command("compare", &["a", "b c"], &settings(), 80), "wcmp compare a 'b c' --seed 7");
-        let other = SettingsRow { hash: "none", deep: "on", include: vec!["*.q".to_owned()], ..settings() };
+        assert_eq!(
+            command("compare", &["a", "b c"], &settings(), 80),
+            "wcmp compare a 'b c' --seed 7"
+        );
+        let other = SettingsRow {
+            hash: "none",
+            deep: "on",
+            include: vec!["*.q".to_owned()],
+            ..settings()
+        };
         assert_eq!(
             command("compare", &["-a", "b"], &other, 80),
             "wcmp compare ./-a b --hash none --deep on --include '*.q' --seed 7"
@@ -103,10 +134,16 @@ mod tests {
 
     /// What a shell makes of the line, for the quoting that is used here.
     fn shell_words(line: &str) -> Vec<String> {
-        let output =
-            std::process::Command::new("bash").arg("-c").arg(format!("printf '%s\\0' {line}")).output().unwrap();
+        let output = std::process::Command::new("bash")
+            .arg("-c")
+            .arg(format!("printf '%s\\0' {line}"))
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        text.trim_end_matches('\0').split('\0').map(str::to_owned).collect()
+        text.trim_end_matches('\0')
+            .split('\0')
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
@@ -119,7 +156,10 @@ mod tests {
             let line = command("rank", &paths, &settings(), columns);
             assert!(line.lines().all(|l| width(l) <= columns), "{line}");
             if cfg!(unix) {
-                assert_eq!(shell_words(&line), ["wcmp", "rank", paths[0], paths[1], "--seed", "7"]);
+                assert_eq!(
+                    shell_words(&line),
+                    ["wcmp", "rank", paths[0], paths[1], "--seed", "7"]
+                );
             }
         }
     }

@@ -11,9 +11,9 @@ use super::escape;
 use super::number;
 use super::schema::arch::{ArchBase, RoleRow, ShapeRow};
 use super::schema::{
-    AdapterChange, AdapterRow, CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock, LayerMapRow,
-    LayerRow, OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, RankingRow, SettingsRow, TokenizerRow,
-    TransformationRow, UnmatchedRow, VerdictRow, WarningRow, WeightRow,
+    AdapterChange, AdapterRow, CheckpointRow, CriterionRow, ExpertsRow, FindingRow, InspectBlock,
+    LayerMapRow, LayerRow, OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, RankingRow,
+    SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow, WarningRow, WeightRow,
 };
 use super::words::{self, spaced};
 
@@ -24,7 +24,11 @@ const LONGEST_FACT: usize = 60;
 pub(super) fn norm_gains(cosine: Option<f64>, expected: Option<f64>) -> Option<String> {
     expected?;
     cosine.map(|_| {
-        format!("norm gains {}; unrelated models of this shape: {}", number::figure(cosine), number::figure(expected))
+        format!(
+            "norm gains {}; unrelated models of this shape: {}",
+            number::figure(cosine),
+            number::figure(expected)
+        )
     })
 }
 
@@ -39,7 +43,11 @@ pub(super) fn power(row: &PowerRow) -> String {
             number::count(row.probes),
         ),
         None => {
-            format!("{}: too few probes ({}) for any reuse to be seen", spaced(&row.kind), number::count(row.probes))
+            format!(
+                "{}: too few probes ({}) for any reuse to be seen",
+                spaced(&row.kind),
+                number::count(row.probes)
+            )
         }
     }
 }
@@ -50,15 +58,26 @@ pub(super) fn filter(settings: &SettingsRow) -> Option<String> {
         return None;
     }
     let globs = |option: &str, globs: &[String]| -> String {
-        globs.iter().map(|glob| format!(" {option} {}", escape::shell_word(glob))).collect()
+        globs
+            .iter()
+            .map(|glob| format!(" {option} {}", escape::shell_word(glob)))
+            .collect()
     };
-    let (include, exclude) = (globs("--include", &settings.include), globs("--exclude", &settings.exclude));
-    Some(format!("Filtered by{include}{exclude}: every other tensor counts as absent on both sides"))
+    let (include, exclude) = (
+        globs("--include", &settings.include),
+        globs("--exclude", &settings.exclude),
+    );
+    Some(format!(
+        "Filtered by{include}{exclude}: every other tensor counts as absent on both sides"
+    ))
 }
 
 /// A finding with its scope, where the statement does not name it.
 pub(super) fn finding(row: &FindingRow) -> String {
-    let (statement, scope) = (escape::sentence(&row.statement), escape::sentence(&row.scope));
+    let (statement, scope) = (
+        escape::sentence(&row.statement),
+        escape::sentence(&row.scope),
+    );
     if ["", "model", "text"].contains(&scope.as_str()) || statement.contains(&scope) {
         statement
     } else {
@@ -74,8 +93,8 @@ pub(super) fn finding_value(row: &FindingRow) -> String {
     }
 }
 
-/// Findings with the strongest first: byte identity, then the least chance, then the rest as they stand; what
-/// supports nothing comes last.
+/// Findings with the strongest first: byte identity, then the least chance, then the rest as they
+/// stand; what supports nothing comes last.
 pub(super) fn strongest_first(evidence: &[FindingRow]) -> Vec<&FindingRow> {
     let strength = |finding: &FindingRow| match (finding.supports, finding.log10_p) {
         ("nothing", _) => 1.0,
@@ -92,17 +111,36 @@ pub(super) fn strongest_first(evidence: &[FindingRow]) -> Vec<&FindingRow> {
 pub(super) fn transformation(row: &TransformationRow) -> String {
     let mut out = row.kind.to_owned();
     if !row.found_in.is_empty() {
-        let noun = if row.found_in.len() == 1 { "layer" } else { "layers" };
-        out.push_str(&format!(" in {noun} {}", number::ranges(row.found_in.iter().copied())));
+        let noun = if row.found_in.len() == 1 {
+            "layer"
+        } else {
+            "layers"
+        };
+        out.push_str(&format!(
+            " in {noun} {}",
+            number::ranges(row.found_in.iter().copied())
+        ));
     }
-    let done = if row.kind.ends_with("pruned") { "kept" } else { "found again" };
+    let done = if row.kind.ends_with("pruned") {
+        "kept"
+    } else {
+        "found again"
+    };
     if let Some(kept) = row.units_kept {
-        let of = row.units_of.map(|of| format!(" of {}", number::count(of))).unwrap_or_default();
+        let of = row
+            .units_of
+            .map(|of| format!(" of {}", number::count(of)))
+            .unwrap_or_default();
         out.push_str(&format!(", {}{of} units {done}", number::count(kept)));
     }
-    let cosine =
-        row.check_cosine.map(|cosine| format!(": cosine {}", number::figure(Some(cosine)))).unwrap_or_default();
-    out.push_str(&format!("; checked on {}{cosine}", escape::sentence(&row.check)));
+    let cosine = row
+        .check_cosine
+        .map(|cosine| format!(": cosine {}", number::figure(Some(cosine))))
+        .unwrap_or_default();
+    out.push_str(&format!(
+        "; checked on {}{cosine}",
+        escape::sentence(&row.check)
+    ));
     out
 }
 
@@ -128,16 +166,36 @@ pub(super) struct ChangeGroup {
 pub(super) fn adapter(row: &AdapterRow, all: bool) -> Vec<ChangeGroup> {
     let mut groups: BTreeMap<&str, Vec<&AdapterChange>> = BTreeMap::new();
     for change in row.changes.iter().filter(|change| change.reason.is_none()) {
-        groups.entry(if all { &change.name } else { change.role.word() }).or_default().push(change);
+        groups
+            .entry(if all {
+                &change.name
+            } else {
+                change.role.word()
+            })
+            .or_default()
+            .push(change);
     }
     let group = |(what, changes): (&str, Vec<&AdapterChange>)| {
         let span = |of: &dyn Fn(&AdapterChange) -> f64| {
-            let least = changes.iter().map(|change| of(change)).fold(f64::INFINITY, f64::min);
-            let greatest = changes.iter().map(|change| of(change)).fold(f64::NEG_INFINITY, f64::max);
+            let least = changes
+                .iter()
+                .map(|change| of(change))
+                .fold(f64::INFINITY, f64::min);
+            let greatest = changes
+                .iter()
+                .map(|change| of(change))
+                .fold(f64::NEG_INFINITY, f64::max);
             let [least, greatest] = [least, greatest].map(|value| number::value(Some(value)));
-            if least == greatest { least } else { format!("{least} to {greatest}") }
+            if least == greatest {
+                least
+            } else {
+                format!("{least} to {greatest}")
+            }
         };
-        let mut sizes: Vec<f64> = changes.iter().filter_map(|change| change.relative_change).collect();
+        let mut sizes: Vec<f64> = changes
+            .iter()
+            .filter_map(|change| change.relative_change)
+            .collect();
         sizes.sort_by(f64::total_cmp);
         ChangeGroup {
             what: what.to_owned(),
@@ -158,19 +216,36 @@ pub(super) fn adapter_details(row: &AdapterRow) -> Vec<String> {
     let mut out = Vec::new();
     let dora = row.changes.iter().filter(|change| change.dora).count() as u64;
     if dora > 0 {
-        out.push(format!("{} of them by direction and stored magnitudes (DoRA)", number::count(dora)));
+        out.push(format!(
+            "{} of them by direction and stored magnitudes (DoRA)",
+            number::count(dora)
+        ));
     }
     let listed = |names: Vec<String>| {
         let more = names.len().saturating_sub(SHOWN);
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{rest}", names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", "))
+        let rest = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        format!(
+            "{}{rest}",
+            names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ")
+        )
     };
     if !row.replaced.is_empty() {
-        out.push(format!("replaced whole: {}", listed(row.replaced.iter().map(|name| escape::name(name)).collect())));
+        out.push(format!(
+            "replaced whole: {}",
+            listed(row.replaced.iter().map(|name| escape::name(name)).collect())
+        ));
     }
-    let unfit = row.changes.iter().filter_map(|change| Some((change, change.reason.as_ref()?)));
-    let unfit: Vec<String> =
-        unfit.map(|(change, why)| format!("{} ({})", escape::name(&change.name), escape::sentence(why))).collect();
+    let unfit = row
+        .changes
+        .iter()
+        .filter_map(|change| Some((change, change.reason.as_ref()?)));
+    let unfit: Vec<String> = unfit
+        .map(|(change, why)| format!("{} ({})", escape::name(&change.name), escape::sentence(why)))
+        .collect();
     if !unfit.is_empty() {
         out.push(format!("not measured: {}", listed(unfit)));
     }
@@ -193,11 +268,20 @@ pub(super) struct PartSummary {
 
 /// The parts by state.
 pub(super) fn parts(rows: &[PartRow]) -> [PartSummary; 4] {
-    let sum = |rows: &[&PartRow]| rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.parameters));
+    let sum = |rows: &[&PartRow]| {
+        rows.iter()
+            .fold(0u64, |sum, row| sum.saturating_add(row.parameters))
+    };
     let total = sum(&rows.iter().collect::<Vec<_>>());
     ["reused", "independent", "unclear", "new"].map(|state| {
         let of: Vec<&PartRow> = rows.iter().filter(|row| row.state == state).collect();
-        PartSummary { state, parts: of.len() as u64, parameters: sum(&of), of: total, which: part_names(&of) }
+        PartSummary {
+            state,
+            parts: of.len() as u64,
+            parameters: sum(&of),
+            of: total,
+            which: part_names(&of),
+        }
     })
 }
 
@@ -276,14 +360,19 @@ pub(super) fn experts(rows: &[ExpertsRow]) -> Vec<String> {
     let mut groups: Vec<(&ExpertsRow, Vec<u32>)> = Vec::new();
     for row in rows {
         let alike = |known: &ExpertsRow| {
-            known.map == row.map && known.base_experts == row.base_experts && known.permuted == row.permuted
+            known.map == row.map
+                && known.base_experts == row.base_experts
+                && known.permuted == row.permuted
         };
         match groups.iter_mut().find(|(known, _)| alike(known)) {
             Some((_, layers)) => layers.push(row.layer),
             None => groups.push((row, vec![row.layer])),
         }
     }
-    groups.iter().map(|(row, layers)| experts_line(row, layers)).collect()
+    groups
+        .iter()
+        .map(|(row, layers)| experts_line(row, layers))
+        .collect()
 }
 
 fn experts_line(row: &ExpertsRow, layers: &[u32]) -> String {
@@ -298,10 +387,14 @@ fn experts_line(row: &ExpertsRow, layers: &[u32]) -> String {
         number::count(row.base_experts),
     );
     if row.permuted {
-        let moved =
-            (0u64..).zip(&row.map).filter_map(|(at, base)| base.filter(|base| *base != at).map(|base| (at, base)));
+        let moved = (0u64..)
+            .zip(&row.map)
+            .filter_map(|(at, base)| base.filter(|base| *base != at).map(|base| (at, base)));
         let moved: Vec<String> = moved.map(|(at, base)| format!("{at} ← {base}")).collect();
-        out.push_str(&format!("; re-ordered: {}", moved[..moved.len().min(MOVED_SHOWN)].join(", ")));
+        out.push_str(&format!(
+            "; re-ordered: {}",
+            moved[..moved.len().min(MOVED_SHOWN)].join(", ")
+        ));
         if moved.len() > MOVED_SHOWN {
             out.push_str(&format!(" and {} more", moved.len() - MOVED_SHOWN));
         }
@@ -313,7 +406,10 @@ fn experts_line(row: &ExpertsRow, layers: &[u32]) -> String {
 
 /// The tokenizers as a sentence; a circumstance, no evidence.
 pub(super) fn tokenizer_summary(row: &TokenizerRow) -> String {
-    let merges = row.merges_common.map(|n| format!("; {} merges in common", number::count(n))).unwrap_or_default();
+    let merges = row
+        .merges_common
+        .map(|n| format!("; {} merges in common", number::count(n)))
+        .unwrap_or_default();
     format!(
         "{} tokens in common, {} of them with the same id (vocabulary of the base {}, of the target {}){merges}. \
          Circumstantial: a shared tokenizer does not show that weights were shared.",
@@ -339,7 +435,8 @@ pub(super) fn layer_map(rows: &[LayerMapRow]) -> String {
     for row in rows {
         if let Some((first, last, base)) = runs.last_mut() {
             let follows = last.checked_add(1) == Some(row.target);
-            let expected = base.and_then(|base| base.checked_add(row.target.saturating_sub(*first)));
+            let expected =
+                base.and_then(|base| base.checked_add(row.target.saturating_sub(*first)));
             if follows && expected == row.base {
                 *last = row.target;
                 continue;
@@ -347,17 +444,33 @@ pub(super) fn layer_map(rows: &[LayerMapRow]) -> String {
         }
         runs.push((row.target, row.target, row.base));
     }
-    let span = |first: u32, last: u32| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let span = |first: u32, last: u32| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    };
     let run = |(first, last, base): &(u32, u32, Option<u32>)| match base {
-        Some(base) => format!("{} ← {}", span(*first, *last), span(*base, base.saturating_add(last - first))),
+        Some(base) => format!(
+            "{} ← {}",
+            span(*first, *last),
+            span(*base, base.saturating_add(last - first))
+        ),
         None => format!("{} ← {}", span(*first, *last), number::ABSENT),
     };
     runs.iter().map(run).collect::<Vec<_>>().join(", ")
 }
 
 /// `target: 3 tensors, 1.10M parameters (0.4 %) have no counterpart`.
-pub(super) fn unmatched_summary(side: &str, checkpoint: &CheckpointRow, rows: &[UnmatchedRow]) -> String {
-    let parameters = rows.iter().fold(0u64, |sum, row| sum.saturating_add(row.parameters));
+pub(super) fn unmatched_summary(
+    side: &str,
+    checkpoint: &CheckpointRow,
+    rows: &[UnmatchedRow],
+) -> String {
+    let parameters = rows
+        .iter()
+        .fold(0u64, |sum, row| sum.saturating_add(row.parameters));
     match rows.len() as u64 {
         0 => format!("{side}: every tensor has a counterpart"),
         n => format!(
@@ -388,9 +501,20 @@ pub(super) fn unmatched_reason(why: &str) -> &str {
 
 /// The relation and what else the evidence shows.
 pub(super) fn relations(verdict: &VerdictRow) -> String {
-    let Some(relation) = verdict.relation else { return number::ABSENT.to_owned() };
-    let others: Vec<&str> = verdict.relations.iter().copied().filter(|other| *other != relation).collect();
-    if others.is_empty() { relation.to_owned() } else { format!("{relation}; also {}", others.join(", ")) }
+    let Some(relation) = verdict.relation else {
+        return number::ABSENT.to_owned();
+    };
+    let others: Vec<&str> = verdict
+        .relations
+        .iter()
+        .copied()
+        .filter(|other| *other != relation)
+        .collect();
+    if others.is_empty() {
+        relation.to_owned()
+    } else {
+        format!("{relation}; also {}", others.join(", "))
+    }
 }
 
 /// A verdict as `derived (fine_tuned, vocabulary_extended), conclusive`.
@@ -415,7 +539,11 @@ pub(super) fn confidence(verdict: &VerdictRow) -> String {
 
 /// The layer pattern and its meaning.
 pub(super) fn pattern(reading: &OriginReading) -> String {
-    format!("{}: {}", words::spaced(reading.layer_pattern), escape::sentence(reading.pattern_meaning))
+    format!(
+        "{}: {}",
+        words::spaced(reading.layer_pattern),
+        escape::sentence(reading.pattern_meaning)
+    )
 }
 
 /// Whether the document's reading and the verdict agree, and why not.
@@ -423,7 +551,9 @@ pub(super) fn agreement(reading: &OriginReading) -> String {
     let why = reading.why.as_deref().map(escape::sentence);
     match (reading.agrees, why) {
         (Some(true), _) => "the document's reading and the verdict agree".to_owned(),
-        (Some(false), Some(why)) => format!("the document's reading and the verdict disagree: {why}"),
+        (Some(false), Some(why)) => {
+            format!("the document's reading and the verdict disagree: {why}")
+        }
         (Some(false), None) => "the document's reading and the verdict disagree".to_owned(),
         (None, Some(why)) => why,
         (None, None) => "not judged".to_owned(),
@@ -455,8 +585,12 @@ pub(super) fn dtypes(checkpoint: &CheckpointRow) -> String {
         [] => number::ABSENT.to_owned(),
         [(dtype, _)] => escape::name(dtype),
         _ => {
-            let total = sorted.iter().fold(0u64, |sum, (_, n)| sum.saturating_add(**n));
-            let one = |(dtype, n): &(&String, &u64)| format!("{} {}", escape::name(dtype), number::share(**n, total));
+            let total = sorted
+                .iter()
+                .fold(0u64, |sum, (_, n)| sum.saturating_add(**n));
+            let one = |(dtype, n): &(&String, &u64)| {
+                format!("{} {}", escape::name(dtype), number::share(**n, total))
+            };
             sorted.iter().map(one).collect::<Vec<_>>().join(", ")
         }
     }
@@ -464,12 +598,20 @@ pub(super) fn dtypes(checkpoint: &CheckpointRow) -> String {
 
 /// Number of parameters; none is known of a config.json alone.
 pub(super) fn parameters(checkpoint: &CheckpointRow) -> String {
-    if has_weights(checkpoint) { number::parameters(checkpoint.parameters) } else { number::ABSENT.to_owned() }
+    if has_weights(checkpoint) {
+        number::parameters(checkpoint.parameters)
+    } else {
+        number::ABSENT.to_owned()
+    }
 }
 
 /// Bytes of the tensors.
 pub(super) fn size(checkpoint: &CheckpointRow) -> String {
-    if has_weights(checkpoint) { number::bytes(checkpoint.bytes) } else { number::ABSENT.to_owned() }
+    if has_weights(checkpoint) {
+        number::bytes(checkpoint.bytes)
+    } else {
+        number::ABSENT.to_owned()
+    }
 }
 
 fn has_weights(checkpoint: &CheckpointRow) -> bool {
@@ -481,7 +623,11 @@ pub(super) fn files(checkpoint: &CheckpointRow) -> String {
     if !has_weights(checkpoint) {
         return "config.json alone".to_owned();
     }
-    format!("{}, {}", number::plural(checkpoint.files.len() as u64, "file"), checkpoint.format)
+    format!(
+        "{}, {}",
+        number::plural(checkpoint.files.len() as u64, "file"),
+        checkpoint.format
+    )
 }
 
 /// A run of blocks of equal size.
@@ -496,7 +642,11 @@ pub(super) struct BlockRun {
 
 /// Blocks, runs of layers of equal size as one.
 pub(super) fn blocks(rows: &[InspectBlock]) -> Vec<BlockRun> {
-    let layer = |block: &str| block.strip_prefix("layer ").and_then(|index| index.parse::<u32>().ok());
+    let layer = |block: &str| {
+        block
+            .strip_prefix("layer ")
+            .and_then(|index| index.parse::<u32>().ok())
+    };
     let mut runs: Vec<(&InspectBlock, Vec<u32>)> = Vec::new();
     for row in rows {
         let index = layer(&row.block);
@@ -513,8 +663,16 @@ pub(super) fn blocks(rows: &[InspectBlock]) -> Vec<BlockRun> {
     }
     let run = |(first, layers): (&InspectBlock, Vec<u32>)| {
         let count = layers.len().max(1) as u64;
-        let name = if count > 1 { format!("layers {}", number::ranges(layers)) } else { escape::name(&first.block) };
-        BlockRun { name, count, each: first.parameters }
+        let name = if count > 1 {
+            format!("layers {}", number::ranges(layers))
+        } else {
+            escape::name(&first.block)
+        };
+        BlockRun {
+            name,
+            count,
+            each: first.parameters,
+        }
     };
     runs.into_iter().map(run).collect()
 }
@@ -551,13 +709,22 @@ pub(super) fn copies(row: Option<&ShapeRow>) -> String {
 
 /// A role by its name, behind the component where a report has several.
 pub(super) fn role(row: &RoleRow, several: bool) -> String {
-    let name = row.name.as_deref().map_or_else(|| row.role.to_string(), escape::name);
-    if several { format!("{} {name}", row.component) } else { name }
+    let name = row
+        .name
+        .as_deref()
+        .map_or_else(|| row.role.to_string(), escape::name);
+    if several {
+        format!("{} {name}", row.component)
+    } else {
+        name
+    }
 }
 
 /// Whether the roles of a base are of several components.
 pub(super) fn has_components(base: &ArchBase) -> bool {
-    base.roles.iter().any(|role| role.component != base.roles[0].component)
+    base.roles
+        .iter()
+        .any(|role| role.component != base.roles[0].component)
 }
 
 /// How far a base can be compared, in words.
@@ -576,14 +743,28 @@ pub(super) fn comparability(base: &ArchBase) -> String {
 
 /// Matrix excess of a base of the ranking, which is named by its name or its path.
 pub(super) fn excess_of(base: &str, ranking: &[RankingRow]) -> Option<f64> {
-    ranking.iter().find(|row| row.base.name == base || row.base.path == base)?.similarity.matrix_excess
+    ranking
+        .iter()
+        .find(|row| row.base.name == base || row.base.path == base)?
+        .similarity
+        .matrix_excess
 }
 
 /// A mixture as `0.50 × A + 0.50 × B, 0.3 % unexplained`.
 pub(super) fn mixture(weights: &[WeightRow], residual: Option<f64>) -> String {
-    let one = |row: &WeightRow| format!("{} × {}", number::fixed(row.weight, 2), escape::name(&row.base));
+    let one = |row: &WeightRow| {
+        format!(
+            "{} × {}",
+            number::fixed(row.weight, 2),
+            escape::name(&row.base)
+        )
+    };
     let sum = weights.iter().map(one).collect::<Vec<_>>().join(" + ");
-    let sum = if sum.is_empty() { "no weights".to_owned() } else { sum };
+    let sum = if sum.is_empty() {
+        "no weights".to_owned()
+    } else {
+        sum
+    };
     format!("{sum}, {} unexplained", number::percent(residual))
 }
 
@@ -593,10 +774,27 @@ mod tests {
 
     #[test]
     fn runs_of_the_map_are_joined() {
-        let row = |(target, base): (u32, Option<u32>)| LayerMapRow { target, base, log10_p: None };
-        let map = |bases: &[Option<u32>]| layer_map(&(0..).zip(bases.iter().copied()).map(row).collect::<Vec<_>>());
-        assert_eq!(map(&[0, 1, 2, 3, 4, 2, 3, 4, 5].map(Some)), "0-4 ← 0-4, 5-8 ← 2-5");
-        assert_eq!(map(&[Some(0), None, None, Some(5)]), "0 ← 0, 1-2 ← –, 3 ← 5");
+        let row = |(target, base): (u32, Option<u32>)| LayerMapRow {
+            target,
+            base,
+            log10_p: None,
+        };
+        let map = |bases: &[Option<u32>]| {
+            layer_map(
+                &(0..)
+                    .zip(bases.iter().copied())
+                    .map(row)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(
+            map(&[0, 1, 2, 3, 4, 2, 3, 4, 5].map(Some)),
+            "0-4 ← 0-4, 5-8 ← 2-5"
+        );
+        assert_eq!(
+            map(&[Some(0), None, None, Some(5)]),
+            "0 ← 0, 1-2 ← –, 3 ← 5"
+        );
         assert_eq!(map(&[]), "");
     }
 }

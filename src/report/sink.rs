@@ -1,8 +1,8 @@
 //! Where a report goes: standard output, or a file that is there whole or not at all.
 //!
-//! A regular file is written beside its place, flushed to the disk and renamed into it, so that nobody ever sees half
-//! a report. What is no regular file (a pipe, /dev/null) is written directly. A reader that has gone away
-//! is no error: the answer was given.
+//! A regular file is written beside its place, flushed to the disk and renamed into it, so that
+//! nobody ever sees half a report. What is no regular file (a pipe, /dev/null) is written directly.
+//! A reader that has gone away is no error: the answer was given.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -25,17 +25,17 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// `-` is standard output, and so are the names that the system has for it: opened anew they would be written
-    /// from the front, over what a shell has put there.
+    /// `-` is standard output, and so are the names that the system has for it: opened anew they
+    /// would be written from the front, over what a shell has put there.
     ///
     /// # Errors
     /// An empty path.
     pub fn from_path(path: &Path) -> Result<Self> {
         match path.as_os_str() {
             name if name == "-" => Ok(Self::Stdout),
-            name if name.is_empty() => {
-                Err(Error::Usage("--output needs a file name (or - for standard output)".into()))
-            }
+            name if name.is_empty() => Err(Error::Usage(
+                "--output needs a file name (or - for standard output)".into(),
+            )),
             _ => Ok(Self::File(path.to_path_buf())),
         }
     }
@@ -43,9 +43,12 @@ impl Destination {
     /// Tells before the work begins whether a report could be written there; nothing is changed.
     ///
     /// # Errors
-    /// A directory, a file that may not be written, a directory that is missing or may not be written.
+    /// A directory, a file that may not be written, a directory that is missing or may not be
+    /// written.
     pub fn check(&self) -> Result<()> {
-        let Self::File(path) = self else { return Ok(()) };
+        let Self::File(path) = self else {
+            return Ok(());
+        };
         place(path).map_err(|source| Error::output(path, source))?;
         Ok(())
     }
@@ -65,11 +68,16 @@ impl Destination {
     /// The system refuses it; a file then keeps what it held before. A closed pipe is no error.
     pub fn write(&self, report: Report) -> Result<()> {
         let (path, written) = match self {
-            Self::Stdout => (Path::new("standard output"), deliver(&mut io::stdout().lock(), report)),
+            Self::Stdout => (
+                Path::new("standard output"),
+                deliver(&mut io::stdout().lock(), report),
+            ),
             Self::File(path) => (path.as_path(), write_file(path, report)),
         };
         match written {
-            Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::output(path, source)),
+            Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::output(path, source))
+            }
             _ => Ok(()),
         }
     }
@@ -97,10 +105,14 @@ enum Place {
 
 fn place(path: &Path) -> io::Result<Place> {
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(io::Error::new(ErrorKind::IsADirectory, "a directory (expected a file)")),
+        Ok(found) if found.is_dir() => Err(io::Error::new(
+            ErrorKind::IsADirectory,
+            "a directory (expected a file)",
+        )),
         Ok(found) if !found.is_file() => Ok(Place::Special(path.to_path_buf())),
         Ok(_) => {
-            // A rename needs no right to write the file it replaces; whoever took that right away meant it.
+            // A rename needs no right to write the file it replaces; whoever took that right away
+            // meant it.
             OpenOptions::new().append(true).open(path)?;
             let path = fs::canonicalize(path)?;
             try_directory(&path)?;
@@ -130,14 +142,19 @@ fn dangling_target(path: &Path) -> PathBuf {
 }
 
 fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Whether a file can be created beside `path`, tried with one that has no name.
 fn try_directory(path: &Path) -> io::Result<()> {
     let parent = directory(path);
     if path.file_name().is_none() || !fs::metadata(parent).is_ok_and(|found| found.is_dir()) {
-        return Err(io::Error::new(ErrorKind::NotFound, format!("no directory \"{}\"", parent.display())));
+        return Err(io::Error::new(
+            ErrorKind::NotFound,
+            format!("no directory \"{}\"", parent.display()),
+        ));
     }
     tempfile::tempfile_in(parent).map(drop)
 }
@@ -158,7 +175,8 @@ fn replace(path: &Path, report: Report) -> io::Result<()> {
 
     let written = deliver(&mut beside, report).and_then(|()| finish(beside.as_file(), path));
     let mut pending = self::pending();
-    let persisted = written.and_then(|()| beside.persist(path).map(drop).map_err(|error| error.error));
+    let persisted =
+        written.and_then(|()| beside.persist(path).map(drop).map_err(|error| error.error));
     *pending = None;
     persisted
 }
@@ -174,10 +192,13 @@ fn finish(file: &File, path: &Path) -> io::Result<()> {
 }
 
 fn pending() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
-    PENDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    PENDING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Removes the file that is being written; from here on no report appears. For a process that is about to end.
+/// Removes the file that is being written; from here on no report appears. For a process that is
+/// about to end.
 pub fn abandon() {
     let mut pending = pending();
     remove(&mut pending);
@@ -212,7 +233,9 @@ mod tests {
 
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap();
-        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -222,7 +245,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         written(directory.path(), "report", "first, and longer\n").unwrap();
         written(directory.path(), "report", "second\n").unwrap();
-        assert_eq!(fs::read_to_string(directory.path().join("report")).unwrap(), "second\n");
+        assert_eq!(
+            fs::read_to_string(directory.path().join("report")).unwrap(),
+            "second\n"
+        );
         assert_eq!(names(directory.path()), ["report"]);
     }
 
@@ -242,11 +268,23 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let inside = Destination::File(directory.path().join("missing/report"));
         let message = inside.check().unwrap_err().to_string();
-        assert!(message.contains("missing/report") && message.contains("no directory"), "{message}");
+        assert!(
+            message.contains("missing/report") && message.contains("no directory"),
+            "{message}"
+        );
         let itself = Destination::File(directory.path().to_path_buf());
-        assert!(itself.check().unwrap_err().to_string().contains("a directory (expected a file)"));
+        assert!(
+            itself
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("a directory (expected a file)")
+        );
         assert!(Destination::from_path(Path::new("")).is_err());
-        assert_eq!(Destination::from_path(Path::new("-")).unwrap(), Destination::Stdout);
+        assert_eq!(
+            Destination::from_path(Path::new("-")).unwrap(),
+            Destination::Stdout
+        );
     }
 
     #[cfg(unix)]
@@ -258,7 +296,10 @@ mod tests {
         written(directory.path(), "link", "through a link to nothing").unwrap();
         written(directory.path(), "link", "through a link to a file").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read_to_string(directory.path().join("report")).unwrap(), "through a link to a file");
+        assert_eq!(
+            fs::read_to_string(directory.path().join("report")).unwrap(),
+            "through a link to a file"
+        );
         written(Path::new("/dev"), "null", "gone").unwrap();
         assert!(Destination::File(link).is_file(&directory.path().join("report")));
     }
@@ -268,11 +309,21 @@ mod tests {
     fn permissions_are_those_of_the_file_that_is_replaced_or_of_any_new_file() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let mode = |name: &str| fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
+        let mode = |name: &str| {
+            fs::metadata(directory.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
         fs::write(directory.path().join("plain"), "").unwrap();
         written(directory.path(), "report", "x").unwrap();
         assert_eq!(mode("report"), mode("plain"));
-        fs::set_permissions(directory.path().join("report"), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(
+            directory.path().join("report"),
+            fs::Permissions::from_mode(0o640),
+        )
+        .unwrap();
         written(directory.path(), "report", "y").unwrap();
         assert_eq!(mode("report"), 0o640);
     }
@@ -280,7 +331,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error() {
-        let message = Destination::File("/dev/full".into()).write("x".to_owned().into()).unwrap_err().to_string();
-        assert!(message.starts_with("/dev/full: ") && message.contains("No space left"), "{message}");
+        let message = Destination::File("/dev/full".into())
+            .write("x".to_owned().into())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.starts_with("/dev/full: ") && message.contains("No space left"),
+            "{message}"
+        );
     }
 }

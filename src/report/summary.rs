@@ -19,9 +19,9 @@ use crate::view::model::Model;
 
 use super::manifest;
 use super::schema::{
-    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable, OriginReading,
-    PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity, SubspaceRow, TensorRow, TestRow,
-    TokenizerRow, UnmatchedRow, VerdictRow, WarningRow,
+    CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable,
+    OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity,
+    SubspaceRow, TensorRow, TestRow, TokenizerRow, UnmatchedRow, VerdictRow, WarningRow,
 };
 
 /// Version of the program, as every report carries it.
@@ -50,12 +50,27 @@ pub fn checkpoint(model: &Model, digests: Option<&[Digest]>) -> CheckpointRow {
         path: c.path.to_string_lossy().into_owned(),
         name: c.name.clone(),
         format: c.format.word(),
-        files: c.files.iter().map(|f| FileRow { name: f.name.clone(), bytes: f.bytes }).collect(),
-        architecture: c.config.as_ref().and_then(|config| config.architecture()).map(str::to_owned),
+        files: c
+            .files
+            .iter()
+            .map(|f| FileRow {
+                name: f.name.clone(),
+                bytes: f.bytes,
+            })
+            .collect(),
+        architecture: c
+            .config
+            .as_ref()
+            .and_then(|config| config.architecture())
+            .map(str::to_owned),
         parameters: model.parameters(),
         bytes: c.tensors.iter().map(|t| t.bytes).sum(),
         dtypes,
-        quantization: c.config.as_ref().and_then(|config| config.quantization()).map(str::to_owned),
+        quantization: c
+            .config
+            .as_ref()
+            .and_then(|config| config.quantization())
+            .map(str::to_owned),
         model_digest: digests.map(|d| manifest::model_digest(&hash_tensors(model, d))),
     }
 }
@@ -77,7 +92,10 @@ pub fn similarity(s: &figures::Similarity) -> Similarity {
 
 /// `COV`, from the coverage of the base and of the target.
 pub fn coverage([base, target]: [figures::Coverage; 2]) -> Coverage {
-    let shares = |b: Covered, t: Covered| Shares { target: t.share(), base: b.share() };
+    let shares = |b: Covered, t: Covered| Shares {
+        target: t.share(),
+        base: b.share(),
+    };
     Coverage {
         parameters: shares(base.parameters, target.parameters),
         matrices: shares(base.matrices, target.matrices),
@@ -103,20 +121,29 @@ pub fn layer(l: &figures::Layer) -> LayerRow {
 pub fn origin_reading(s: &figures::Similarity, pattern: Pattern, label: Label) -> OriginReading {
     let band = s.mean_cosine.map(Band::of);
     let high = band.map(|b| b != Band::LikelyFromScratch);
-    let why = s.mean_cosine.zip(high).and_then(|(m, h)| disagreement(label, h, m, s.matrix_cosine, s.norm_cosine));
+    let why = s
+        .mean_cosine
+        .zip(high)
+        .and_then(|(m, h)| disagreement(label, h, m, s.matrix_cosine, s.norm_cosine));
     OriginReading {
         mean_cosine: s.mean_cosine,
         band: band.map(Band::word),
         band_meaning: band.map(Band::meaning),
         layer_pattern: pattern.word(),
         pattern_meaning: pattern.meaning(),
-        agrees: high.filter(|_| label != Label::Inconclusive).map(|_| why.is_none()),
+        agrees: high
+            .filter(|_| label != Label::Inconclusive)
+            .map(|_| why.is_none()),
         why,
     }
 }
 
 /// `VERDICT`.
-pub fn verdict(decision: &Decision, reasons: Vec<String>, not_testable: Vec<NotTestable>) -> VerdictRow {
+pub fn verdict(
+    decision: &Decision,
+    reasons: Vec<String>,
+    not_testable: Vec<NotTestable>,
+) -> VerdictRow {
     let relations: Vec<&'static str> = decision.relations.iter().map(|r| r.word()).collect();
     VerdictRow {
         label: decision.label.word(),
@@ -158,10 +185,16 @@ pub fn finding(f: &Finding) -> FindingRow {
 
 /// `TENSOR`: digests of the pair's stored tensors, where taken.
 pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
-    let Pair { base, target, via, .. } = m.pair;
-    let digest = |side: usize, at: Option<usize>| at.and_then(|i| digests[side].get(i)).copied().map(Hex);
+    let Pair {
+        base, target, via, ..
+    } = m.pair;
+    let digest =
+        |side: usize, at: Option<usize>| at.and_then(|i| digests[side].get(i)).copied().map(Hex);
     TensorRow {
-        name: Sides { base: base.name.clone(), target: target.name.clone() },
+        name: Sides {
+            base: base.name.clone(),
+            target: target.name.clone(),
+        },
         component: target.meaning.component,
         layer: target.meaning.layer,
         block: target.meaning.block,
@@ -171,12 +204,24 @@ pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
         class: m.class.word(),
         informative: m.class != Class::Uninformative,
         logical_shape: target.shape.clone(),
-        shape: Sides { base: base.stored_shape.clone(), target: target.stored_shape.clone() },
-        dtype: Sides { base: base.dtype, target: target.dtype },
+        shape: Sides {
+            base: base.stored_shape.clone(),
+            target: target.stored_shape.clone(),
+        },
+        dtype: Sides {
+            base: base.dtype,
+            target: target.dtype,
+        },
         compared_via: via.word(),
         figures: figures_row(&m.figures),
-        nonfinite: Sides { base: m.record.sums.nonfinite[0], target: m.record.sums.nonfinite[1] },
-        sha256: Sides { base: digest(0, base.whole_tensor()), target: digest(1, target.whole_tensor()) },
+        nonfinite: Sides {
+            base: m.record.sums.nonfinite[0],
+            target: m.record.sums.nonfinite[1],
+        },
+        sha256: Sides {
+            base: digest(0, base.whole_tensor()),
+            target: digest(1, target.whole_tensor()),
+        },
         identical: m.record.identical,
     }
 }
@@ -207,7 +252,11 @@ pub fn unmatched(u: &Unmatched) -> UnmatchedRow {
 
 /// A warning.
 pub fn warning(w: &Warning) -> WarningRow {
-    WarningRow { code: w.code.to_owned(), message: w.message.clone(), name: w.name.clone() }
+    WarningRow {
+        code: w.code.to_owned(),
+        message: w.message.clone(),
+        name: w.name.clone(),
+    }
 }
 
 /// Tokenizers compared.
@@ -221,11 +270,19 @@ pub fn tokenizer(overlap: &Overlap) -> TokenizerRow {
     }
 }
 
-/// `permutation`; `further` are the tests of layers that moved and of disguises, which count for themselves.
+/// `permutation`; `further` are the tests of layers that moved and of disguises, which count for
+/// themselves.
 pub fn permutation(p: &Permutation, further: &[Test]) -> PermutationRow {
     let blocks = p.blocks.unwrap_or_default();
-    let next_group = p.tests.iter().map(|t| t.group as u64 + 1).max().unwrap_or(0);
-    let further = (next_group..).zip(further).map(|(group, t)| TestRow { group, ..test(t) });
+    let next_group = p
+        .tests
+        .iter()
+        .map(|t| t.group as u64 + 1)
+        .max()
+        .unwrap_or(0);
+    let further = (next_group..)
+        .zip(further)
+        .map(|(group, t)| TestRow { group, ..test(t) });
     PermutationRow {
         log10_p: p.log10_p(),
         probes: blocks.probes as u64,
@@ -233,7 +290,14 @@ pub fn permutation(p: &Permutation, further: &[Test]) -> PermutationRow {
         groups: blocks.groups as u64,
         tests: p.tests.iter().map(test).chain(further).collect(),
         power: p.power.iter().map(power).collect(),
-        skipped: p.skipped.iter().map(|s| NotTestable { what: s.what.clone(), why: s.why.clone() }).collect(),
+        skipped: p
+            .skipped
+            .iter()
+            .map(|s| NotTestable {
+                what: s.what.clone(),
+                why: s.why.clone(),
+            })
+            .collect(),
     }
 }
 
@@ -245,7 +309,10 @@ fn test(t: &Test) -> TestRow {
         base_layer: t.base_layer,
         expert: t.expert,
         name: t.name.clone(),
-        units: Sides { base: t.units[0] as u64, target: t.units[1] as u64 },
+        units: Sides {
+            base: t.units[0] as u64,
+            target: t.units[1] as u64,
+        },
         probes: t.probes as u64,
         hits: t.hits as u64,
         log10_p: Some(t.log10_p),

@@ -167,16 +167,23 @@ pub struct Decision {
 
 /// Parameters of the parts in one state.
 pub fn parameters_in(parts: &[Part], state: State) -> u64 {
-    parts.iter().filter(|p| p.state == state).map(|p| p.parameters).sum()
+    parts
+        .iter()
+        .filter(|p| p.state == state)
+        .map(|p| p.parameters)
+        .sum()
 }
 
-/// Independent parameters that a partial reuse may rest on: of parts whose own test has power, or, where no test was
-/// run at all, of all parts graded independent.
+/// Independent parameters that a partial reuse may rest on: of parts whose own test has power, or,
+/// where no test was run at all, of all parts graded independent.
 fn shown_independent(parts: &[Part]) -> u64 {
     let untested = parts.iter().all(|p| p.test.is_none());
     let sure = |p: &&Part| {
         p.state == State::Independent
-            && (untested || p.test.and_then(|t| t.share_seen_95).is_some_and(|s| s <= PART_POWER))
+            && (untested
+                || p.test
+                    .and_then(|t| t.share_seen_95)
+                    .is_some_and(|s| s <= PART_POWER))
     };
     parts.iter().filter(sure).map(|p| p.parameters).sum()
 }
@@ -184,7 +191,12 @@ fn shown_independent(parts: &[Part]) -> u64 {
 /// Decides: the first rule that holds.
 pub fn decide(findings: &Findings) -> Decision {
     let (label, rule) = label(findings);
-    Decision { label, rule, relations: relations(findings, label), confidence: confidence(findings, label, rule) }
+    Decision {
+        label,
+        rule,
+        relations: relations(findings, label),
+        confidence: confidence(findings, label, rule),
+    }
 }
 
 fn label(f: &Findings) -> (Label, u8) {
@@ -199,13 +211,22 @@ fn label(f: &Findings) -> (Label, u8) {
         () if f.re_encoding.is_some() => (Label::ReEncoded, 2),
         () if f.disguise.as_ref().is_some_and(Disguise::decides) => (Label::Derived, 3),
         () if f.upcycling.is_some_and(|p| p <= -6.0) => (Label::Derived, 3),
-        () if reused == 0.0 && total > 0.0 && independent >= 0.5 * total && unclear <= 0.2 * total => {
+        () if reused == 0.0
+            && total > 0.0
+            && independent >= 0.5 * total
+            && unclear <= 0.2 * total =>
+        {
             (Label::FromScratch, 4)
         }
         () if reused == 0.0 => (Label::Inconclusive, 4),
         () if shown_independent(&f.parts) as f64 > 0.02 * comparable => (Label::PartialReuse, 5),
         () if reused >= 2.0 / 3.0 * comparable => (Label::Derived, 6),
-        () if f.direct.is_some_and(|d| d.log10_p <= -6.0 && 2 * d.layers_hit > d.layers) => (Label::Derived, 7),
+        () if f
+            .direct
+            .is_some_and(|d| d.log10_p <= -6.0 && 2 * d.layers_hit > d.layers) =>
+        {
+            (Label::Derived, 7)
+        }
         () => (Label::Inconclusive, 8),
     }
 }
@@ -216,7 +237,10 @@ const SHARED_START_EXCESS: f64 = 0.4;
 const FINE_TUNED_EXCESS: f64 = 0.8;
 
 fn relations(f: &Findings, label: Label) -> Vec<Relation> {
-    if !matches!(label, Label::Derived | Label::PartialReuse | Label::ReEncoded) {
+    if !matches!(
+        label,
+        Label::Derived | Label::PartialReuse | Label::ReEncoded
+    ) {
         // That an adapter fits the base shows without any likeness.
         return f
             .structure
@@ -257,11 +281,17 @@ fn confidence(f: &Findings, label: Label, rule: u8) -> Option<Confidence> {
         Label::Identical => Some(Confidence::Conclusive),
         Label::ReEncoded => {
             let calibrated = f.re_encoding.is_some_and(|r| r.calibrated);
-            Some(if calibrated { Confidence::Moderate } else { Confidence::Strong })
+            Some(if calibrated {
+                Confidence::Moderate
+            } else {
+                Confidence::Strong
+            })
         }
         Label::Derived => Some(derived_confidence(f, rule)),
         Label::FromScratch => Some(independent_confidence(f)),
-        Label::PartialReuse => Some(derived_confidence(f, rule).min(independent_side_confidence(f))),
+        Label::PartialReuse => {
+            Some(derived_confidence(f, rule).min(independent_side_confidence(f)))
+        }
         Label::Inconclusive => None,
     }
 }
@@ -278,41 +308,67 @@ fn derived_confidence(f: &Findings, rule: u8) -> Confidence {
         Some(p) if p <= -3.0 => Confidence::Moderate,
         _ => Confidence::Weak,
     };
-    let approximate = rule == 3 && f.disguise.as_ref().is_some_and(|d| !d.exact) && f.upcycling.is_none();
+    let approximate =
+        rule == 3 && f.disguise.as_ref().is_some_and(|d| !d.exact) && f.upcycling.is_none();
     let word = match (by_bytes, approximate) {
         (true, _) => Confidence::Conclusive,
         (false, true) => by_test.min(Confidence::Strong),
         (false, false) => by_test,
     };
-    if f.coverage.is_some_and(|c| c >= 0.5) { word } else { word.lower() }
+    if f.coverage.is_some_and(|c| c >= 0.5) {
+        word
+    } else {
+        word.lower()
+    }
 }
 
 /// Share of the target's matrix parameters in parts whose own test could have seen a reuse.
 fn tested_share(f: &Findings) -> f64 {
-    let tested = f.parts.iter().filter(|p| p.test.is_some_and(|t| t.has_power())).map(|p| p.parameters).sum::<u64>();
+    let tested = f
+        .parts
+        .iter()
+        .filter(|p| p.test.is_some_and(|t| t.has_power()))
+        .map(|p| p.parameters)
+        .sum::<u64>();
     tested as f64 / f.matrix_parameters.max(1) as f64
 }
 
 fn independent_confidence(f: &Findings) -> Confidence {
     let least_part = || {
-        let shares = f.parts.iter().filter_map(|p| p.test.and_then(|t| t.share_seen_95));
+        let shares = f
+            .parts
+            .iter()
+            .filter_map(|p| p.test.and_then(|t| t.share_seen_95));
         shares.min_by(f64::total_cmp)
     };
-    let Some(share) = f.share_seen_95.or_else(least_part) else { return Confidence::Weak };
+    let Some(share) = f.share_seen_95.or_else(least_part) else {
+        return Confidence::Weak;
+    };
     match (tested_share(f), share) {
-        (tested, s) if tested >= 0.9 && s <= 0.05 && f.disguise_looked_for => Confidence::Conclusive,
+        (tested, s) if tested >= 0.9 && s <= 0.05 && f.disguise_looked_for => {
+            Confidence::Conclusive
+        }
         (tested, s) if tested >= 0.75 && s <= 0.10 => Confidence::Strong,
         (tested, s) if tested >= 0.5 && s <= 0.25 => Confidence::Moderate,
         _ => Confidence::Weak,
     }
 }
 
-/// How sure it is that the independent parts of a partial reuse are independent: the share tested is that of these
-/// parts alone.
+/// How sure it is that the independent parts of a partial reuse are independent: the share tested
+/// is that of these parts alone.
 fn independent_side_confidence(f: &Findings) -> Confidence {
-    let parts: Vec<Part> = f.parts.iter().filter(|p| p.state == State::Independent).cloned().collect();
+    let parts: Vec<Part> = f
+        .parts
+        .iter()
+        .filter(|p| p.state == State::Independent)
+        .cloned()
+        .collect();
     let matrix_parameters = parts.iter().map(|p| p.parameters).sum();
-    independent_confidence(&Findings { parts, matrix_parameters, ..f.clone() })
+    independent_confidence(&Findings {
+        parts,
+        matrix_parameters,
+        ..f.clone()
+    })
 }
 
 #[cfg(test)]
@@ -338,7 +394,10 @@ mod tests {
             new: false,
             found: false,
             excess: None,
-            test: share.map(|s| PartTest { log10_p: 0.0, share_seen_95: Some(s) }),
+            test: share.map(|s| PartTest {
+                log10_p: 0.0,
+                share_seen_95: Some(s),
+            }),
             state,
         }
     }
@@ -368,14 +427,31 @@ mod tests {
     fn the_rules_hold_in_their_order() {
         let f = findings(0, 100, 0, 0);
         assert_eq!(label_of(&f), (Label::FromScratch, 4));
-        let hidden = Disguise { tried: 4, found: 2, log10_p: -30.0, exact: true };
-        let f = Findings { disguise: Some(hidden), ..f };
+        let hidden = Disguise {
+            tried: 4,
+            found: 2,
+            log10_p: -30.0,
+            exact: true,
+        };
+        let f = Findings {
+            disguise: Some(hidden),
+            ..f
+        };
         assert_eq!(label_of(&f), (Label::Derived, 3));
-        let f = Findings { re_encoding: Some(ReEncoding { calibrated: false }), ..f };
+        let f = Findings {
+            re_encoding: Some(ReEncoding { calibrated: false }),
+            ..f
+        };
         assert_eq!(label_of(&f), (Label::ReEncoded, 2));
-        let f = Findings { all_identical: true, ..f };
+        let f = Findings {
+            all_identical: true,
+            ..f
+        };
         assert_eq!(label_of(&f), (Label::Identical, 1));
-        assert_eq!(label_of(&Findings { tensors: 0, ..f }), (Label::Inconclusive, 8));
+        assert_eq!(
+            label_of(&Findings { tensors: 0, ..f }),
+            (Label::Inconclusive, 8)
+        );
     }
 
     #[test]
@@ -390,7 +466,10 @@ mod tests {
         assert_eq!(label_of(&findings(98, 2, 0, 0)), (Label::Derived, 6));
         assert_eq!(label_of(&findings(97, 3, 0, 0)), (Label::PartialReuse, 5));
         let mut f = findings(97, 3, 0, 0);
-        f.parts[1].test = Some(PartTest { log10_p: 0.0, share_seen_95: Some(0.36) });
+        f.parts[1].test = Some(PartTest {
+            log10_p: 0.0,
+            share_seen_95: Some(0.36),
+        });
         assert_eq!(label_of(&f), (Label::Derived, 6));
     }
 
@@ -399,10 +478,34 @@ mod tests {
         assert_eq!(label_of(&findings(2, 0, 1, 0)), (Label::Derived, 6));
         let f = findings(199, 0, 101, 0);
         assert_eq!(label_of(&f), (Label::Inconclusive, 8));
-        let direct = |log10_p, layers_hit| Some(Direct { log10_p, layers: 6, layers_hit });
-        assert_eq!(label_of(&Findings { direct: direct(-6.0, 4), ..f.clone() }), (Label::Derived, 7));
-        assert_eq!(label_of(&Findings { direct: direct(-6.0, 3), ..f.clone() }), (Label::Inconclusive, 8));
-        assert_eq!(label_of(&Findings { direct: direct(-5.9, 4), ..f }), (Label::Inconclusive, 8));
+        let direct = |log10_p, layers_hit| {
+            Some(Direct {
+                log10_p,
+                layers: 6,
+                layers_hit,
+            })
+        };
+        assert_eq!(
+            label_of(&Findings {
+                direct: direct(-6.0, 4),
+                ..f.clone()
+            }),
+            (Label::Derived, 7)
+        );
+        assert_eq!(
+            label_of(&Findings {
+                direct: direct(-6.0, 3),
+                ..f.clone()
+            }),
+            (Label::Inconclusive, 8)
+        );
+        assert_eq!(
+            label_of(&Findings {
+                direct: direct(-5.9, 4),
+                ..f
+            }),
+            (Label::Inconclusive, 8)
+        );
     }
 
     #[test]
@@ -412,14 +515,26 @@ mod tests {
 
     #[test]
     fn a_disguise_needs_half_of_the_layers_and_two_or_all() {
-        let d = |tried, found| Disguise { tried, found, log10_p: -10.0, exact: true }.decides();
+        let d = |tried, found| {
+            Disguise {
+                tried,
+                found,
+                log10_p: -10.0,
+                exact: true,
+            }
+            .decides()
+        };
         assert!(d(4, 2) && d(1, 1) && d(2, 2) && !d(2, 1) && !d(4, 1) && !d(0, 0));
     }
 
     #[test]
     fn derived_confidence_follows_the_bound_and_the_coverage() {
         let with = |p, coverage| {
-            let f = Findings { least_log10_p: Some(p), coverage: Some(coverage), ..findings(100, 0, 0, 0) };
+            let f = Findings {
+                least_log10_p: Some(p),
+                coverage: Some(coverage),
+                ..findings(100, 0, 0, 0)
+            };
             decide(&f).confidence
         };
         assert_eq!(with(-20.0, 0.5), Some(Confidence::Conclusive));
@@ -434,7 +549,11 @@ mod tests {
     #[test]
     fn from_scratch_confidence_follows_share_tested_and_power() {
         let with = |s, looked| {
-            let f = Findings { share_seen_95: Some(s), disguise_looked_for: looked, ..findings(0, 100, 0, 0) };
+            let f = Findings {
+                share_seen_95: Some(s),
+                disguise_looked_for: looked,
+                ..findings(0, 100, 0, 0)
+            };
             decide(&f).confidence
         };
         assert_eq!(with(0.05, true), Some(Confidence::Conclusive));
@@ -442,17 +561,38 @@ mod tests {
         assert_eq!(with(0.10, true), Some(Confidence::Strong));
         assert_eq!(with(0.25, true), Some(Confidence::Moderate));
         assert_eq!(with(0.26, true), Some(Confidence::Weak));
-        let half = Findings { share_seen_95: Some(0.05), disguise_looked_for: true, ..findings(0, 60, 0, 40) };
+        let half = Findings {
+            share_seen_95: Some(0.05),
+            disguise_looked_for: true,
+            ..findings(0, 60, 0, 40)
+        };
         assert_eq!(decide(&half).confidence, Some(Confidence::Moderate));
     }
 
     #[test]
     fn a_low_excess_with_hits_mentions_a_shared_initialisation() {
-        let f = Findings { matrix_excess: Some(0.39), ..findings(100, 0, 0, 0) };
-        assert!(decide(&f).relations.contains(&Relation::SharedInitializationPossible));
-        let f = Findings { identical_matrices: 1, ..f };
-        assert!(!decide(&f).relations.contains(&Relation::SharedInitializationPossible));
-        let f = Findings { matrix_excess: Some(0.8), ..f };
+        let f = Findings {
+            matrix_excess: Some(0.39),
+            ..findings(100, 0, 0, 0)
+        };
+        assert!(
+            decide(&f)
+                .relations
+                .contains(&Relation::SharedInitializationPossible)
+        );
+        let f = Findings {
+            identical_matrices: 1,
+            ..f
+        };
+        assert!(
+            !decide(&f)
+                .relations
+                .contains(&Relation::SharedInitializationPossible)
+        );
+        let f = Findings {
+            matrix_excess: Some(0.8),
+            ..f
+        };
         assert_eq!(decide(&f).relations, [Relation::FineTuned]);
     }
 }

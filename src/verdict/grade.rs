@@ -24,7 +24,9 @@ pub fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
     let floor = REUSED_EXCESS.max(6.0 / (part.compared.max(1) as f64).sqrt());
     match (powerful, part.excess) {
         (None, Some(excess)) if excess >= floor => State::Reused,
-        (Some(test), excess) if test.log10_p > -2.0 && excess.is_none_or(|e| e.abs() < REUSED_EXCESS) => {
+        (Some(test), excess)
+            if test.log10_p > -2.0 && excess.is_none_or(|e| e.abs() < REUSED_EXCESS) =>
+        {
             State::Independent
         }
         (None, Some(excess)) if !tests_on && excess < INDEPENDENT_EXCESS => State::Independent,
@@ -61,19 +63,64 @@ mod tests {
     }
 
     fn tested(log10_p: f64, share: f64) -> Option<PartTest> {
-        Some(PartTest { log10_p, share_seen_95: Some(share) })
+        Some(PartTest {
+            log10_p,
+            share_seen_95: Some(share),
+        })
     }
 
     #[test]
     fn bytes_and_exact_finds_come_first() {
-        assert_eq!(grade(&Part { identical: true, test: tested(0.0, 0.1), ..part() }, 1, true), State::Reused);
-        assert_eq!(grade(&Part { found: true, test: tested(0.0, 0.1), ..part() }, 1, true), State::Reused);
-        assert_eq!(grade(&Part { new: true, identical: true, ..part() }, 1, true), State::New);
+        assert_eq!(
+            grade(
+                &Part {
+                    identical: true,
+                    test: tested(0.0, 0.1),
+                    ..part()
+                },
+                1,
+                true
+            ),
+            State::Reused
+        );
+        assert_eq!(
+            grade(
+                &Part {
+                    found: true,
+                    test: tested(0.0, 0.1),
+                    ..part()
+                },
+                1,
+                true
+            ),
+            State::Reused
+        );
+        assert_eq!(
+            grade(
+                &Part {
+                    new: true,
+                    identical: true,
+                    ..part()
+                },
+                1,
+                true
+            ),
+            State::New
+        );
     }
 
     #[test]
     fn a_test_must_pass_the_level_of_all_parts() {
-        let at = |p, count| grade(&Part { test: tested(p, 0.1), ..part() }, count, true);
+        let at = |p, count| {
+            grade(
+                &Part {
+                    test: tested(p, 0.1),
+                    ..part()
+                },
+                count,
+                true,
+            )
+        };
         assert_eq!(at(-6.0, 1), State::Reused);
         assert_eq!(at(-6.5, 10), State::Unclear);
         assert_eq!(at(-7.0, 10), State::Reused);
@@ -83,7 +130,17 @@ mod tests {
 
     #[test]
     fn excess_alone_never_accuses_where_a_test_with_power_saw_nothing() {
-        let with = |excess, test| grade(&Part { excess, test, ..part() }, 1, true);
+        let with = |excess, test| {
+            grade(
+                &Part {
+                    excess,
+                    test,
+                    ..part()
+                },
+                1,
+                true,
+            )
+        };
         assert_eq!(with(Some(0.43), tested(-0.5, 0.1)), State::Unclear);
         assert_eq!(with(Some(0.29), tested(-0.5, 0.1)), State::Independent);
         assert_eq!(with(None, tested(-0.5, 0.1)), State::Independent);
@@ -94,15 +151,59 @@ mod tests {
 
     #[test]
     fn small_parts_need_more_excess() {
-        let small = Part { compared: 100, excess: Some(0.5), ..part() };
+        let small = Part {
+            compared: 100,
+            excess: Some(0.5),
+            ..part()
+        };
         assert_eq!(grade(&small, 1, true), State::Unclear);
-        assert_eq!(grade(&Part { excess: Some(0.6), ..small }, 1, true), State::Reused);
+        assert_eq!(
+            grade(
+                &Part {
+                    excess: Some(0.6),
+                    ..small
+                },
+                1,
+                true
+            ),
+            State::Reused
+        );
     }
 
     #[test]
     fn without_tests_a_low_excess_has_to_do() {
-        assert_eq!(grade(&Part { excess: Some(0.099), ..part() }, 0, false), State::Independent);
-        assert_eq!(grade(&Part { excess: Some(0.1), ..part() }, 0, false), State::Unclear);
-        assert_eq!(grade(&Part { excess: Some(0.099), ..part() }, 0, true), State::Unclear);
+        assert_eq!(
+            grade(
+                &Part {
+                    excess: Some(0.099),
+                    ..part()
+                },
+                0,
+                false
+            ),
+            State::Independent
+        );
+        assert_eq!(
+            grade(
+                &Part {
+                    excess: Some(0.1),
+                    ..part()
+                },
+                0,
+                false
+            ),
+            State::Unclear
+        );
+        assert_eq!(
+            grade(
+                &Part {
+                    excess: Some(0.099),
+                    ..part()
+                },
+                0,
+                true
+            ),
+            State::Unclear
+        );
     }
 }

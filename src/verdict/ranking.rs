@@ -1,4 +1,5 @@
-//! Several bases held against one target: their order, the origin document's criteria, the conclusion.
+//! Several bases held against one target: their order, the origin document's criteria, the
+//! conclusion.
 
 use std::cmp::Ordering;
 
@@ -40,8 +41,12 @@ impl CriterionId {
             Self::NoIdentical => "no informative tensor is identical to a base's",
             Self::IndependentInPca => "principal subspaces are orthogonal to every base's",
             Self::ABaseAt09 => "a base has a mean cosine of 0.9 or more",
-            Self::ManyIdentical => "a quarter or more of the informative tensors are identical to one base's",
-            Self::EarlyLayersHigh => "early layers are nearer to a base than late ones, or at 0.9 and more",
+            Self::ManyIdentical => {
+                "a quarter or more of the informative tensors are identical to one base's"
+            }
+            Self::EarlyLayersHigh => {
+                "early layers are nearer to a base than late ones, or at 0.9 and more"
+            }
         }
     }
 }
@@ -110,14 +115,21 @@ pub struct Criterion {
 /// The criteria over all bases.
 pub fn criteria(standings: &[Standing]) -> Vec<Criterion> {
     let one = |id: &CriterionId| {
-        let figures: Vec<(Option<bool>, Option<f64>)> = standings.iter().map(|s| figure(*id, s)).collect();
+        let figures: Vec<(Option<bool>, Option<f64>)> =
+            standings.iter().map(|s| figure(*id, s)).collect();
         let held = figures.iter().map(|f| f.0);
         let holds = match id {
-            CriterionId::AllMeansBelowHalf | CriterionId::NoIdentical | CriterionId::IndependentInPca => every(held),
+            CriterionId::AllMeansBelowHalf
+            | CriterionId::NoIdentical
+            | CriterionId::IndependentInPca => every(held),
             _ => every(held.map(|h| h.map(|h| !h))).map(|none| !none),
         };
         let value = figures.iter().filter_map(|f| f.1).reduce(f64::max);
-        Criterion { id: *id, holds, value }
+        Criterion {
+            id: *id,
+            holds,
+            value,
+        }
     };
     CriterionId::ALL.iter().map(one).collect()
 }
@@ -154,12 +166,22 @@ fn every(held: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all
 }
 
-/// The label over all bases (contract.md, section 4): the first relation that any base has; from scratch where all are.
+/// The label over all bases (contract.md, section 4): the first relation that any base has; from
+/// scratch where all are.
 pub fn conclusion(labels: &[Label]) -> Label {
-    let related = [Label::Identical, Label::ReEncoded, Label::Derived, Label::PartialReuse];
+    let related = [
+        Label::Identical,
+        Label::ReEncoded,
+        Label::Derived,
+        Label::PartialReuse,
+    ];
     let found = related.into_iter().find(|label| labels.contains(label));
     let scratch = !labels.is_empty() && labels.iter().all(|label| *label == Label::FromScratch);
-    found.unwrap_or(if scratch { Label::FromScratch } else { Label::Inconclusive })
+    found.unwrap_or(if scratch {
+        Label::FromScratch
+    } else {
+        Label::Inconclusive
+    })
 }
 
 #[cfg(test)]
@@ -197,7 +219,11 @@ mod tests {
 
     #[test]
     fn the_order_is_label_then_chance_then_excess() {
-        let with = |label, log10_p, excess| Standing { log10_p, excess, ..standing(label) };
+        let with = |label, log10_p, excess| Standing {
+            log10_p,
+            excess,
+            ..standing(label)
+        };
         let order = [
             with(Label::Identical, None, None),
             with(Label::Derived, Some(-300.0), Some(0.2)),
@@ -214,7 +240,10 @@ mod tests {
     #[test]
     fn unrelated_bases_meet_the_criteria_for_from_scratch() {
         let bases = [standing(Label::FromScratch), standing(Label::FromScratch)];
-        assert_eq!(held(&bases), [true, true, true, false, false, false].map(Some));
+        assert_eq!(
+            held(&bases),
+            [true, true, true, false, false, false].map(Some)
+        );
     }
 
     #[test]
@@ -226,29 +255,53 @@ mod tests {
             layers: vec![0.9, 0.89, 0.89, 0.89],
             ..standing(Label::Derived)
         };
-        assert_eq!(held(&[standing(Label::FromScratch), near]), [false, false, false, true, true, true].map(Some));
+        assert_eq!(
+            held(&[standing(Label::FromScratch), near]),
+            [false, false, false, true, true, true].map(Some)
+        );
     }
 
     #[test]
     fn edges_are_those_of_the_document() {
         let with = |mean, identical, layers: &[f64]| {
-            let s =
-                Standing { mean_cosine: Some(mean), identical, layers: layers.to_vec(), ..standing(Label::Derived) };
+            let s = Standing {
+                mean_cosine: Some(mean),
+                identical,
+                layers: layers.to_vec(),
+                ..standing(Label::Derived)
+            };
             held(&[s])
         };
         let holds = with(0.5, 9, &[0.5, 0.49]);
-        assert_eq!((holds[0], holds[3], holds[4], holds[5]), (Some(false), Some(false), Some(false), Some(false)));
+        assert_eq!(
+            (holds[0], holds[3], holds[4], holds[5]),
+            (Some(false), Some(false), Some(false), Some(false))
+        );
         let holds = with(0.499, 10, &[0.7, 0.67]);
-        assert_eq!((holds[0], holds[4], holds[5]), (Some(true), Some(true), Some(true)));
+        assert_eq!(
+            (holds[0], holds[4], holds[5]),
+            (Some(true), Some(true), Some(true))
+        );
         assert_eq!(with(0.1, 0, &[0.95, 0.95])[5], Some(true));
     }
 
     #[test]
     fn a_base_without_the_figure_leaves_it_open_unless_another_decides() {
-        let unknown = Standing { mean_cosine: None, subspaces: None, layers: vec![], ..standing(Label::Inconclusive) };
+        let unknown = Standing {
+            mean_cosine: None,
+            subspaces: None,
+            layers: vec![],
+            ..standing(Label::Inconclusive)
+        };
         let low = standing(Label::FromScratch);
-        assert_eq!(held(&[unknown.clone(), low])[..4], [None, Some(true), None, None]);
-        let near = Standing { mean_cosine: Some(0.95), ..standing(Label::Derived) };
+        assert_eq!(
+            held(&[unknown.clone(), low])[..4],
+            [None, Some(true), None, None]
+        );
+        let near = Standing {
+            mean_cosine: Some(0.95),
+            ..standing(Label::Derived)
+        };
         let holds = held(&[unknown, near]);
         assert_eq!((holds[0], holds[3]), (Some(false), Some(true)));
     }

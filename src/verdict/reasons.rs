@@ -26,9 +26,14 @@ pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<String> {
             out.extend(hidden(findings));
             out.extend(states(findings));
             if decision.rule == 7 {
-                out.push("the units of more than half of the layers sit in the base's places".to_owned());
+                out.push(
+                    "the units of more than half of the layers sit in the base's places".to_owned(),
+                );
             }
-            if decision.relations.contains(&Relation::SharedInitializationPossible) {
+            if decision
+                .relations
+                .contains(&Relation::SharedInitializationPossible)
+            {
                 out.push(
                     "matrices are little alike while many units sit in their places: two trainings from one \
                      initialisation would explain this as well as descent"
@@ -50,8 +55,8 @@ pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<String> {
     out
 }
 
-/// What is concluded on each component, in one sentence; `None` where there is only one. The flag says whether the base
-/// has such a component.
+/// What is concluded on each component, in one sentence; `None` where there is only one. The flag
+/// says whether the base has such a component.
 pub fn by_component(components: &[(Component, Label, bool)]) -> Option<String> {
     let one = |&(component, label, in_base): &(Component, Label, bool)| {
         let name = match component {
@@ -78,34 +83,49 @@ pub fn by_component(components: &[(Component, Label, bool)]) -> Option<String> {
 
 fn re_encoded(findings: &Findings) -> String {
     let calibrated = findings.re_encoding.is_some_and(|r| r.calibrated);
-    let within = if calibrated { "what calibrated quantisation does" } else { "rounding to the two number formats" };
+    let within = if calibrated {
+        "what calibrated quantisation does"
+    } else {
+        "rounding to the two number formats"
+    };
     format!("every informative tensor is paired, and all differences are within {within}")
 }
 
 fn hidden(findings: &Findings) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(d) = findings.disguise.as_ref().filter(|d| d.decides()) {
-        let bound = if d.exact { "exact bound" } else { "approximate bound" };
+        let bound = if d.exact {
+            "exact bound"
+        } else {
+            "approximate bound"
+        };
         out.push(format!(
             "{} of {} layers tried were found under re-ordered or rotated dimensions (least log10 p {:.0}, {bound})",
             d.found, d.tried, d.log10_p
         ));
     }
     if let Some(p) = findings.upcycling.filter(|p| *p <= -6.0) {
-        out.push(format!("experts and dense feed-forward share their units (median log10 p {p:.0} a layer)"));
+        out.push(format!(
+            "experts and dense feed-forward share their units (median log10 p {p:.0} a layer)"
+        ));
     }
     out
 }
 
 /// One sentence for each state that occurs.
 fn states(findings: &Findings) -> Vec<String> {
-    let comparable: u64 =
-        [State::Reused, State::Independent, State::Unclear].iter().map(|s| parameters_in(&findings.parts, *s)).sum();
+    let comparable: u64 = [State::Reused, State::Independent, State::Unclear]
+        .iter()
+        .map(|s| parameters_in(&findings.parts, *s))
+        .sum();
     let mut out = Vec::new();
     for (state, word) in [
         (State::Reused, "shared with the base"),
         (State::Independent, "shown to be independent"),
-        (State::Unclear, "neither shown to be shared nor to be independent"),
+        (
+            State::Unclear,
+            "neither shown to be shared nor to be independent",
+        ),
     ] {
         let parameters = parameters_in(&findings.parts, state);
         if parameters > 0 {
@@ -143,7 +163,11 @@ fn missing(findings: &Findings) -> Vec<String> {
     if findings.tensors == 0 {
         return vec!["no tensors".to_owned()];
     }
-    if findings.parts.iter().all(|p| p.compared == 0 && p.test.is_none()) {
+    if findings
+        .parts
+        .iter()
+        .all(|p| p.compared == 0 && p.test.is_none())
+    {
         return vec![NO_MATRIX.to_owned()];
     }
     let mut out = states(findings);
@@ -162,13 +186,20 @@ fn missing(findings: &Findings) -> Vec<String> {
 fn named<'a>(parts: impl Iterator<Item = &'a Part>) -> String {
     let mut groups: BTreeMap<(Component, Kind), Vec<&Part>> = BTreeMap::new();
     for part in parts {
-        groups.entry((part.key.component, part.key.kind)).or_default().push(part);
+        groups
+            .entry((part.key.component, part.key.kind))
+            .or_default()
+            .push(part);
     }
     let words = groups.into_iter().map(|((component, kind), parts)| {
         let count = parts.len();
         let name = parts.iter().find_map(|p| p.key.name.as_deref());
         let mut layers: Vec<u32> = parts.iter().filter_map(|p| p.key.layer).collect();
-        let component = if component == Component::Text { String::new() } else { format!("{component} ") };
+        let component = if component == Component::Text {
+            String::new()
+        } else {
+            format!("{component} ")
+        };
         layers.sort_unstable();
         layers.dedup();
         match kind {
@@ -176,8 +207,12 @@ fn named<'a>(parts: impl Iterator<Item = &'a Part>) -> String {
             Kind::Other if count == 1 => crate::error::escape_controls(name.unwrap_or("matrix")),
             Kind::Other => format!("{count} other {component}matrices"),
             Kind::Experts => format!("{component}{count} experts of layers {}", ranges(&layers)),
-            Kind::Attention | Kind::Ffn if layers.len() == 1 => format!("{component}{kind} of layer {}", layers[0]),
-            Kind::Attention | Kind::Ffn => format!("{component}{kind} of layers {}", ranges(&layers)),
+            Kind::Attention | Kind::Ffn if layers.len() == 1 => {
+                format!("{component}{kind} of layer {}", layers[0])
+            }
+            Kind::Attention | Kind::Ffn => {
+                format!("{component}{kind} of layers {}", ranges(&layers))
+            }
         }
     });
     words.collect::<Vec<_>>().join(", ")
@@ -192,12 +227,18 @@ pub fn ranges(sorted: &[u32]) -> String {
             _ => out.push((n, n)),
         }
     }
-    let words = out.iter().map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") });
+    let words = out.iter().map(|(a, b)| {
+        if a == b {
+            a.to_string()
+        } else {
+            format!("{a}-{b}")
+        }
+    });
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Why the origin document's band and the label disagree, in a sentence; `None` where they agree or nothing is
-/// concluded.
+/// Why the origin document's band and the label disagree, in a sentence; `None` where they agree or
+/// nothing is concluded.
 pub fn disagreement(
     label: Label,
     high_band: bool,
@@ -206,7 +247,9 @@ pub fn disagreement(
     norm: Option<f64>,
 ) -> Option<String> {
     let matrix = matrix.map_or("undefined".to_owned(), |m| format!("{m:.4}"));
-    let norms = norm.map(|n| format!(" and norms {n:.4}")).unwrap_or_default();
+    let norms = norm
+        .map(|n| format!(" and norms {n:.4}"))
+        .unwrap_or_default();
     match (label, high_band) {
         (Label::Inconclusive, _) => None,
         (Label::FromScratch, true) => Some(format!(
@@ -232,8 +275,11 @@ mod tests {
     #[test]
     fn components_are_named_with_what_became_of_them() {
         let text = (Component::Text, Label::FromScratch, true);
-        let all =
-            [text, (Component::Vision, Label::Identical, true), (Component::Projector, Label::Inconclusive, false)];
+        let all = [
+            text,
+            (Component::Vision, Label::Identical, true),
+            (Component::Projector, Label::Inconclusive, false),
+        ];
         assert_eq!(
             by_component(&all).as_deref(),
             Some(

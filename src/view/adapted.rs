@@ -1,7 +1,8 @@
-//! What a PEFT adapter makes of the base's matrices: W' = W + s · B·A, a few rows at a time (formats.md, section 1.6).
+//! What a PEFT adapter makes of the base's matrices: W' = W + s · B·A, a few rows at a time
+//! (formats.md, section 1.6).
 //!
-//! W' holds W because it is put together from it here: how much the two differ tells the size of the change, and how
-//! much they agree tells nothing of where the adapter comes from.
+//! W' holds W because it is put together from it here: how much the two differ tells the size of
+//! the change, and how much they agree tells nothing of where the adapter comes from.
 
 mod find;
 #[cfg(test)]
@@ -45,7 +46,11 @@ enum Rows {
     /// All experts one after the other, so many rows each; a single matrix is one expert.
     Stacked(usize),
     /// Every `step`-th row of one expert from `first` on.
-    OfExpert { expert: usize, first: usize, step: usize },
+    OfExpert {
+        expert: usize,
+        first: usize,
+        step: usize,
+    },
 }
 
 impl Rows {
@@ -53,7 +58,11 @@ impl Rows {
     fn locate(self, row: usize) -> (usize, usize) {
         match self {
             Self::Stacked(each) => (row / each, row % each),
-            Self::OfExpert { expert, first, step } => (expert, first + row * step),
+            Self::OfExpert {
+                expert,
+                first,
+                step,
+            } => (expert, first + row * step),
         }
     }
 }
@@ -90,9 +99,16 @@ impl<'a> Adapted<'a> {
         let factor = |at: usize, turned: bool| match stored(target, at) {
             Some(logical) if turned => target.view(&transposed(logical)),
             Some(logical) => target.view(logical),
-            None => Err(Error::unsupported(&target.checkpoint().path, "a factor that is no tensor")),
+            None => Err(Error::unsupported(
+                &target.checkpoint().path,
+                "a factor that is no tensor",
+            )),
         };
-        let (left, right) = if change.turned { (module.a, module.b) } else { (module.b, module.a) };
+        let (left, right) = if change.turned {
+            (module.a, module.b)
+        } else {
+            (module.b, module.a)
+        };
         let mut out = Self {
             base: base.view(&change.base)?,
             left: factor(left, change.turned)?,
@@ -120,7 +136,11 @@ impl<'a> Adapted<'a> {
         let left = self.coefficients(expert, first, step, count)?;
         let mut delta = vec![0.0; values.len()];
         // Rows of right lie together unless experts alternate.
-        let together = if self.experts == 1 || !self.turned { (HELD / columns).clamp(1, self.rank) } else { 1 };
+        let together = if self.experts == 1 || !self.turned {
+            (HELD / columns).clamp(1, self.rank)
+        } else {
+            1
+        };
         let mut right = vec![0.0; together * columns];
         for begin in (0..self.rank).step_by(together) {
             let here = together.min(self.rank - begin);
@@ -129,19 +149,35 @@ impl<'a> Adapted<'a> {
             for (row, delta) in delta.chunks_exact_mut(columns).enumerate() {
                 let coefficients = &left[row * self.rank + begin..][..here];
                 for (coefficient, right) in coefficients.iter().zip(right.chunks_exact(columns)) {
-                    delta.iter_mut().zip(right).for_each(|(sum, value)| *sum += coefficient * value);
+                    delta
+                        .iter_mut()
+                        .zip(right)
+                        .for_each(|(sum, value)| *sum += coefficient * value);
                 }
             }
         }
-        values.iter_mut().zip(&delta).for_each(|(value, delta)| *value += self.scale * delta);
+        values
+            .iter_mut()
+            .zip(&delta)
+            .for_each(|(value, delta)| *value += self.scale * delta);
         Ok(())
     }
 
     /// Rows of left, `rank` values each.
-    fn coefficients(&self, expert: usize, first: usize, step: usize, count: usize) -> Result<Vec<f32>> {
+    fn coefficients(
+        &self,
+        expert: usize,
+        first: usize,
+        step: usize,
+        count: usize,
+    ) -> Result<Vec<f32>> {
         let width = self.left.columns();
         let mut out = Vec::with_capacity(count * self.rank);
-        let together = if step == 1 { (HELD / width.max(1)).clamp(1, count.max(1)) } else { 1 };
+        let together = if step == 1 {
+            (HELD / width.max(1)).clamp(1, count.max(1))
+        } else {
+            1
+        };
         let mut values = vec![0.0; together * width];
         for begin in (0..count).step_by(together) {
             let here = together.min(count - begin);
@@ -154,10 +190,14 @@ impl<'a> Adapted<'a> {
         Ok(out)
     }
 
-    /// Place of component `k` of an expert's change on the long axis of A, which holds expert after expert, or of B,
-    /// where they alternate.
+    /// Place of component `k` of an expert's change on the long axis of A, which holds expert after
+    /// expert, or of B, where they alternate.
     fn place(&self, in_a: bool, expert: usize, k: usize) -> usize {
-        if in_a { expert * self.rank + k } else { k * self.experts + expert }
+        if in_a {
+            expert * self.rank + k
+        } else {
+            k * self.experts + expert
+        }
     }
 
     /// W + ΔW.
@@ -190,10 +230,17 @@ impl<'a> Adapted<'a> {
             let end = (begin + together).min(self.base.rows());
             self.read_sum(begin..end, &mut values)?;
             for row in values.chunks_exact(columns).take(end - begin) {
-                squares.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value) * f64::from(*value));
+                squares
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, value)| *sum += f64::from(*value) * f64::from(*value));
             }
         }
-        Ok(magnitude.iter().zip(squares).map(|(m, square)| (f64::from(*m) / square.sqrt()) as f32).collect())
+        Ok(magnitude
+            .iter()
+            .zip(squares)
+            .map(|(m, square)| (f64::from(*m) / square.sqrt()) as f32)
+            .collect())
     }
 }
 
@@ -214,14 +261,21 @@ impl RowSource for Adapted<'_> {
             None => {}
             Some(Magnitude::OfRows(magnitude)) => {
                 for (row, values) in rows.zip(out.chunks_exact_mut(columns)) {
-                    let norm = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+                    let norm = values
+                        .iter()
+                        .map(|v| f64::from(*v) * f64::from(*v))
+                        .sum::<f64>()
+                        .sqrt();
                     let factor = (f64::from(magnitude[self.rows.locate(row).1]) / norm) as f32;
                     values.iter_mut().for_each(|value| *value *= factor);
                 }
             }
             Some(Magnitude::OfColumns(factors)) => {
                 for values in out.chunks_exact_mut(columns) {
-                    values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+                    values
+                        .iter_mut()
+                        .zip(factors)
+                        .for_each(|(value, factor)| *value *= factor);
                 }
             }
         }
@@ -239,7 +293,9 @@ pub fn adapter(model: &Model) -> Option<&Adapter> {
 /// # Errors
 /// Values that cannot be read.
 pub fn magnitudes(target: &Model, module: &LoraModule) -> Result<Option<Vec<f32>>> {
-    let Some(logical) = module.magnitude.and_then(|at| stored(target, at)) else { return Ok(None) };
+    let Some(logical) = module.magnitude.and_then(|at| stored(target, at)) else {
+        return Ok(None);
+    };
     let view = target.view(logical)?;
     let mut values = vec![0.0; view.rows() * view.columns()];
     view.read_rows(0..view.rows(), &mut values)?;
@@ -249,7 +305,9 @@ pub fn magnitudes(target: &Model, module: &LoraModule) -> Result<Option<Vec<f32>
 /// The tensor at `at` of a checkpoint, as it is stored.
 fn stored(model: &Model, at: usize) -> Option<&Logical> {
     let name = &model.checkpoint().tensors.get(at)?.name;
-    model.named(name).filter(|logical| logical.source.origin == Origin::Tensor(at))
+    model
+        .named(name)
+        .filter(|logical| logical.source.origin == Origin::Tensor(at))
 }
 
 /// A stored matrix read the other way round.

@@ -6,14 +6,18 @@ use crate::format::gguf::{self, Metadata, Tiles};
 
 use super::logical::{Logical, RowOrder, Run, Undo};
 
-/// The shape that a tensor of a GGUF file had before: converters join the heads of low-rank keys and values to rows,
-/// drop the middle axis of a convolution over time, and give a vector of heads a second axis.
+/// The shape that a tensor of a GGUF file had before: converters join the heads of low-rank keys
+/// and values to rows, drop the middle axis of a convolution over time, and give a vector of heads
+/// a second axis.
 pub(super) fn original_shape(name: &str, shape: &[u64]) -> Vec<u64> {
     let stem = name.strip_suffix(".weight").unwrap_or(name);
     let role = stem.rsplit_once('.').map_or(stem, |(_, role)| role);
-    let joined = |heads: u64, rows: u64, columns: u64| Some(vec![heads.checked_mul(rows)?, columns]);
+    let joined =
+        |heads: u64, rows: u64, columns: u64| Some(vec![heads.checked_mul(rows)?, columns]);
     let original = match (role, shape) {
-        ("attn_k_b", &[heads, rank, rows]) | ("attn_v_b", &[heads, rows, rank]) => joined(heads, rows, rank),
+        ("attn_k_b", &[heads, rank, rows]) | ("attn_v_b", &[heads, rows, rank]) => {
+            joined(heads, rows, rank)
+        }
         ("ssm_conv1d" | "conv", &[channels, width]) => Some(vec![channels, 1, width]),
         ("ssm_a" | "ssm_d", &[heads, 1]) => Some(vec![heads]),
         ("ssm_norm", &[groups, size]) => groups.checked_mul(size).map(|size| vec![size]),
@@ -26,14 +30,21 @@ pub(super) fn original_shape(name: &str, shape: &[u64]) -> Vec<u64> {
 pub(super) fn undo(logical: &mut Logical, metadata: &Metadata) {
     let (rows, columns) = logical.source.stored;
     let is_vector = logical.shape.len() == 1;
-    let as_rows = if is_vector { (columns, 1) } else { (rows, columns) };
+    let as_rows = if is_vector {
+        (columns, 1)
+    } else {
+        (rows, columns)
+    };
     if let Some(order) = gguf::row_order(metadata, &logical.name)
         && order.stored_row(0, as_rows.0).is_some()
     {
         logical.source.rows = RowOrder::HalfSplit { heads: order.heads };
         logical.source.stored = as_rows;
     }
-    if let (true, &[_, rank, rows]) = (logical.name.ends_with(".attn_k_b.weight"), &logical.stored_shape[..]) {
+    if let (true, &[_, rank, rows]) = (
+        logical.name.ends_with(".attn_k_b.weight"),
+        &logical.stored_shape[..],
+    ) {
         logical.source.stored = (rank, rows);
         logical.source.transposed = true;
     }
@@ -54,14 +65,31 @@ pub(super) fn undo(logical: &mut Logical, metadata: &Metadata) {
     }
 }
 
-/// Stored runs in the order of the original: heads that share a key head stand together there, and one behind the heads
-/// of all other key heads here.
+/// Stored runs in the order of the original: heads that share a key head stand together there, and
+/// one behind the heads of all other key heads here.
 fn grouped(tiles: &Tiles) -> Vec<Run> {
-    let Tiles { first, keys, per_key, size, .. } = *tiles;
-    let lead = Run { start: 0, count: first, step: 1 };
+    let Tiles {
+        first,
+        keys,
+        per_key,
+        size,
+        ..
+    } = *tiles;
+    let lead = Run {
+        start: 0,
+        count: first,
+        step: 1,
+    };
     let heads = (0..keys).flat_map(|key| (0..per_key).map(move |value| value * keys + key));
-    let heads = heads.map(|head| Run { start: first + head * size, count: size, step: 1 });
-    std::iter::once(lead).filter(|lead| lead.count > 0).chain(heads).collect()
+    let heads = heads.map(|head| Run {
+        start: first + head * size,
+        count: size,
+        step: 1,
+    });
+    std::iter::once(lead)
+        .filter(|lead| lead.count > 0)
+        .chain(heads)
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,7 +107,11 @@ mod tests {
             ("blk.0.ssm_a", &[512, 16], &[512, 16]),
             ("blk.0.ssm_norm.weight", &[2, 256], &[512]),
             ("blk.0.attn_k.weight", &[32, 64], &[32, 64]),
-            ("blk.0.attn_k_b.weight", &[u64::MAX, 2, 2], &[u64::MAX, 2, 2]),
+            (
+                "blk.0.attn_k_b.weight",
+                &[u64::MAX, 2, 2],
+                &[u64::MAX, 2, 2],
+            ),
         ] {
             assert_eq!(original_shape(name, stored), original, "{name}");
         }
@@ -87,7 +119,13 @@ mod tests {
 
     #[test]
     fn tiled_heads_come_back_to_their_key_head() {
-        let tiles = Tiles { of_columns: false, first: 10, keys: 2, per_key: 3, size: 4 };
+        let tiles = Tiles {
+            of_columns: false,
+            first: 10,
+            keys: 2,
+            per_key: 3,
+            size: 4,
+        };
         let starts: Vec<u64> = grouped(&tiles).iter().map(|run| run.start).collect();
         // Stored: values 0 of keys 0 and 1, values 1 of both, values 2 of both.
         assert_eq!(starts, [0, 10, 18, 26, 14, 22, 30]);

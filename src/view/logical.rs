@@ -63,11 +63,13 @@ pub enum Origin {
     Quantised(usize),
     /// A matrix whose layout is not read, by its index in the model's list of those.
     Unsupported(usize),
-    /// A matrix of the base with an adapter's change ([`super::adapted`]): there are no values without the base.
+    /// A matrix of the base with an adapter's change ([`super::adapted`]): there are no values
+    /// without the base.
     Adapted,
 }
 
-/// What the writer of the file did to each value, to be undone on reading (formats.md, section 1.4).
+/// What the writer of the file did to each value, to be undone on reading (formats.md, section
+/// 1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undo {
     /// Nothing.
@@ -87,13 +89,14 @@ pub struct Scale {
     pub uncertainty: Arc<[f32]>,
 }
 
-/// Storage of a logical tensor: its origin as a matrix, turned if `transposed`, of which `rows` are taken.
+/// Storage of a logical tensor: its origin as a matrix, turned if `transposed`, of which `rows` are
+/// taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// Where the values come from.
     pub origin: Origin,
-    /// Rows and columns of the matrix in the origin, before turning. Turned matrices may lie one behind the other: the
-    /// rows that they have after turning are then those of one matrix.
+    /// Rows and columns of the matrix in the origin, before turning. Turned matrices may lie one
+    /// behind the other: the rows that they have after turning are then those of one matrix.
     pub stored: (u64, u64),
     /// First element of the matrix in the origin: not 0 for one expert of a stack.
     pub start: u64,
@@ -101,7 +104,8 @@ pub struct Source {
     pub transposed: bool,
     /// Rows taken of the matrix after turning.
     pub rows: RowOrder,
-    /// Stored columns in the order of the logical matrix, where that is another; never of a turned matrix.
+    /// Stored columns in the order of the logical matrix, where that is another; never of a turned
+    /// matrix.
     pub columns: Option<Arc<[Run]>>,
     /// What is undone on each value.
     pub undo: Undo,
@@ -157,12 +161,14 @@ impl Logical {
         self.elements().div_ceil(block).saturating_mul(bytes)
     }
 
-    /// The shape as a matrix (rows, columns): the last axis is the columns; kernels are flattened to (out, rest).
+    /// The shape as a matrix (rows, columns): the last axis is the columns; kernels are flattened
+    /// to (out, rest).
     pub fn matrix_shape(&self) -> (u64, u64) {
         fold(&self.shape, self.meaning.role)
     }
 
-    /// Whether it is one whole matrix that is stored (in, out), not some rows of one and not several behind one another.
+    /// Whether it is one whole matrix that is stored (in, out), not some rows of one and not
+    /// several behind one another.
     pub fn is_turned(&self) -> bool {
         self.source.transposed && self.source.stored.1 == self.matrix_shape().0
     }
@@ -184,7 +190,8 @@ impl Logical {
 
     /// Whether it is a choice among the rows of a table of tokens.
     pub fn is_cut_by_token(&self) -> bool {
-        matches!(self.meaning.role, Role::Embed | Role::LmHead) && matches!(self.source.rows, RowOrder::Runs(_))
+        matches!(self.meaning.role, Role::Embed | Role::LmHead)
+            && matches!(self.source.rows, RowOrder::Runs(_))
     }
 
     /// Whether it is read in another scale than its own.
@@ -203,14 +210,16 @@ impl Logical {
     }
 }
 
-/// A shape as (rows, columns). The last axis is the columns, but for convolutions and patch embeddings, which are
-/// (out, rest); a vector is one row, a scalar one element.
+/// A shape as (rows, columns). The last axis is the columns, but for convolutions and patch
+/// embeddings, which are (out, rest); a vector is one row, a scalar one element.
 pub fn fold(shape: &[u64], role: Role) -> (u64, u64) {
     let product = |axes: &[u64]| crate::model::dtype::element_count(axes).unwrap_or(0);
     match shape {
         [] => (1, 1),
         [n] => (1, *n),
-        [out, rest @ ..] if shape.len() >= 4 || matches!(role, Role::Conv | Role::PatchEmbed) => (*out, product(rest)),
+        [out, rest @ ..] if shape.len() >= 4 || matches!(role, Role::Conv | Role::PatchEmbed) => {
+            (*out, product(rest))
+        }
         [lead @ .., last] => (product(lead), *last),
     }
 }

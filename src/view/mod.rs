@@ -1,7 +1,7 @@
 //! Between file and analysis: logical tensors, whatever their storage.
 //!
-//! A stored tensor, a slice of a fused one, a transposed or a quantised one all look alike from here up: a shape, a
-//! meaning and rows of values.
+//! A stored tensor, a slice of a fused one, a transposed or a quantised one all look alike from
+//! here up: a shape, a meaning and rows of values.
 
 pub mod adapted;
 mod converted;

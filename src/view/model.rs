@@ -43,11 +43,16 @@ impl Model {
     /// Gives every stored tensor, and every matrix that several make up, its meaning.
     pub fn new(mut opened: Opened) -> Self {
         let quantised = find_quantised(&opened);
-        opened.checkpoint.warnings.extend(unsupported_warnings(&quantised.unsupported));
+        opened
+            .checkpoint
+            .warnings
+            .extend(unsupported_warnings(&quantised.unsupported));
         let wrapped = wrapped_zeros_warning(&opened, &quantised);
         opened.checkpoint.warnings.extend(wrapped);
         let mut logicals = logicals(&opened, &quantised);
-        let embed = logicals.iter().find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
+        let embed = logicals
+            .iter()
+            .find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
         let width = embed.and_then(|l| l.shape.get(1).copied());
         turn_conv1d(&mut logicals, width);
         let mut facts = Facts::new(opened.checkpoint.config.as_ref(), width);
@@ -56,15 +61,31 @@ impl Model {
         facts.zero_centred_gains &= opened.checkpoint.format != Format::Gguf;
         facts.interleaved_experts &= opened.checkpoint.format != Format::Gguf;
         let logicals: Vec<Arc<Logical>> = logicals.into_iter().map(Arc::new).collect();
-        let cut = logicals.iter().flat_map(|l| pieces(l, &facts)).map(Arc::new);
-        let places = cut.chain(logicals.iter().cloned()).map(|l| (l.place(), l)).collect();
-        Self { opened, logicals, facts, tokenizer: None, quantised, places }
+        let cut = logicals
+            .iter()
+            .flat_map(|l| pieces(l, &facts))
+            .map(Arc::new);
+        let places = cut
+            .chain(logicals.iter().cloned())
+            .map(|l| (l.place(), l))
+            .collect();
+        Self {
+            opened,
+            logicals,
+            facts,
+            tokenizer: None,
+            quantised,
+            places,
+        }
     }
 
     /// The same, with its tokenizer.
     pub fn with_tokenizer(mut opened: Opened) -> Self {
         let tokenizer = tokenizer::read(&mut opened);
-        Self { tokenizer, ..Self::new(opened) }
+        Self {
+            tokenizer,
+            ..Self::new(opened)
+        }
     }
 
     /// The tensor at a place, as it is stored or cut out of a fused one.
@@ -74,17 +95,23 @@ impl Model {
 
     /// The logical tensor of that name.
     pub fn named(&self, name: &str) -> Option<&Logical> {
-        let at = self.logicals.binary_search_by(|logical| logical.name.as_bytes().cmp(name.as_bytes())).ok()?;
+        let at = self
+            .logicals
+            .binary_search_by(|logical| logical.name.as_bytes().cmp(name.as_bytes()))
+            .ok()?;
         self.logicals.get(at).map(Arc::as_ref)
     }
 
-    /// Takes over how a tensor turned out to be read when it was held against the other side; not that some tokens were
-    /// left out.
+    /// Takes over how a tensor turned out to be read when it was held against the other side; not
+    /// that some tokens were left out.
     pub fn adopt(&mut self, logical: &Arc<Logical>) {
         if logical.is_cut_by_token() {
             return;
         }
-        let own = self.places.entry(logical.place()).or_insert_with(|| logical.clone());
+        let own = self
+            .places
+            .entry(logical.place())
+            .or_insert_with(|| logical.clone());
         if own.name == logical.name {
             own.clone_from(logical);
         }
@@ -92,7 +119,9 @@ impl Model {
 
     /// All places that hold a tensor, cut out of fused ones or not.
     pub fn places(&self) -> impl Iterator<Item = (&Place, &Logical)> {
-        self.places.iter().map(|(place, logical)| (place, &**logical))
+        self.places
+            .iter()
+            .map(|(place, logical)| (place, &**logical))
     }
 
     /// What was found on disk.
@@ -113,8 +142,8 @@ impl Model {
         View::new(self, logical).err()
     }
 
-    /// The stored tensors that hold exactly this logical one, whatever the order of its elements; `None` for a part
-    /// of a tensor.
+    /// The stored tensors that hold exactly this logical one, whatever the order of its elements;
+    /// `None` for a part of a tensor.
     pub fn stored_tensors(&self, logical: &Logical) -> Option<Vec<usize>> {
         match logical.source.origin {
             Origin::Tensor(_) => logical.whole_tensor().map(|at| vec![at]),
@@ -123,25 +152,44 @@ impl Model {
                 let whole = matrix.shape == logical.shape && logical.source.rows == RowOrder::All;
                 whole.then(|| matrix.members.values().copied().collect())
             }
-            Origin::Unsupported(at) => self.quantised.unsupported.get(at).map(|matrix| matrix.members.clone()),
+            Origin::Unsupported(at) => self
+                .quantised
+                .unsupported
+                .get(at)
+                .map(|matrix| matrix.members.clone()),
             Origin::Adapted => None,
         }
     }
 
-    /// Whether the codes of a logical tensor may come from a quantiser that minimises the error of the layer's output
-    /// (GPTQ, AWQ), or weighs the elements (the super-blocks of ggml; with an importance matrix all its formats).
+    /// Whether the codes of a logical tensor may come from a quantiser that minimises the error of
+    /// the layer's output (GPTQ, AWQ), or weighs the elements (the super-blocks of ggml; with an
+    /// importance matrix all its formats).
     pub fn is_calibrated(&self, logical: &Logical) -> bool {
-        let weighed = self.opened.gguf.iter().any(|part| part.metadata.contains_key("quantize.imatrix.file"));
+        let weighed = self
+            .opened
+            .gguf
+            .iter()
+            .any(|part| part.metadata.contains_key("quantize.imatrix.file"));
         match logical.source.origin {
-            Origin::Quantised(at) => self.quantised.matrices.get(at).is_some_and(|m| m.scheme.is_calibrated()),
-            _ => logical.dtype.kind() == Kind::Block && (weighed || ggml::is_searched(logical.dtype)),
+            Origin::Quantised(at) => self
+                .quantised
+                .matrices
+                .get(at)
+                .is_some_and(|m| m.scheme.is_calibrated()),
+            _ => {
+                logical.dtype.kind() == Kind::Block && (weighed || ggml::is_searched(logical.dtype))
+            }
         }
     }
 
     /// Whether a logical tensor's columns carry scales that the norm before it takes back (AWQ).
     pub fn rescales_inputs(&self, logical: &Logical) -> bool {
         match logical.source.origin {
-            Origin::Quantised(at) => self.quantised.matrices.get(at).is_some_and(|m| m.scheme.rescales_inputs()),
+            Origin::Quantised(at) => self
+                .quantised
+                .matrices
+                .get(at)
+                .is_some_and(|m| m.scheme.rescales_inputs()),
             _ => false,
         }
     }
@@ -149,7 +197,11 @@ impl Model {
     /// How the values of a logical tensor are stored, in a word for people.
     pub fn storage(&self, logical: &Logical) -> &str {
         match logical.source.origin {
-            Origin::Quantised(at) => self.quantised.matrices.get(at).map_or("quantised", |m| m.scheme.word()),
+            Origin::Quantised(at) => self
+                .quantised
+                .matrices
+                .get(at)
+                .map_or("quantised", |m| m.scheme.word()),
             Origin::Unsupported(_) => "unsupported",
             Origin::Adapted => "adapted",
             Origin::Tensor(_) if logical.source.transposed => "transposed",
@@ -163,17 +215,29 @@ impl Model {
     }
 }
 
-/// Turns the matrices that GPT-2 stores (in, out) (formats.md, section 1.7: Conv1D). Other models use the same names
-/// for ordinary matrices, so the first matrix of the feed-forward must read the residual stream on its first axis.
+/// Turns the matrices that GPT-2 stores (in, out) (formats.md, section 1.7: Conv1D). Other models
+/// use the same names for ordinary matrices, so the first matrix of the feed-forward must read the
+/// residual stream on its first axis.
 fn turn_conv1d(logicals: &mut [Logical], width: Option<u64>) {
     let is_conv1d = |l: &Logical| {
-        let parts = [".c_attn.weight", ".c_proj.weight", ".c_fc.weight", ".q_attn.weight"];
+        let parts = [
+            ".c_attn.weight",
+            ".c_proj.weight",
+            ".c_fc.weight",
+            ".q_attn.weight",
+        ];
         l.shape.len() == 2 && parts.iter().any(|part| l.name.ends_with(part))
     };
     let stored_in_out = logicals.iter().any(|l| {
-        l.name.ends_with(".c_fc.weight") && l.shape.len() == 2 && Some(l.shape[0]) == width && l.shape[0] < l.shape[1]
+        l.name.ends_with(".c_fc.weight")
+            && l.shape.len() == 2
+            && Some(l.shape[0]) == width
+            && l.shape[0] < l.shape[1]
     });
-    for logical in logicals.iter_mut().filter(|l| stored_in_out && is_conv1d(l)) {
+    for logical in logicals
+        .iter_mut()
+        .filter(|l| stored_in_out && is_conv1d(l))
+    {
         logical.shape.reverse();
         logical.source.transposed = true;
     }
@@ -186,10 +250,19 @@ fn find_quantised(opened: &Opened) -> Quantised {
         return Quantised::default();
     }
     let small = |at: usize| {
-        let tensor = checkpoint.tensors.get(at).filter(|tensor| tensor.bytes <= SMALL)?;
-        let (source, len) = (opened.sources.get(tensor.file)?, usize::try_from(tensor.bytes).ok()?);
+        let tensor = checkpoint
+            .tensors
+            .get(at)
+            .filter(|tensor| tensor.bytes <= SMALL)?;
+        let (source, len) = (
+            opened.sources.get(tensor.file)?,
+            usize::try_from(tensor.bytes).ok()?,
+        );
         let mut scratch = Vec::new();
-        source.bytes(tensor.offset, len, &mut scratch).ok().map(<[u8]>::to_vec)
+        source
+            .bytes(tensor.offset, len, &mut scratch)
+            .ok()
+            .map(<[u8]>::to_vec)
     };
     quantised(&checkpoint.tensors, checkpoint.config.as_ref(), &small)
 }
@@ -220,41 +293,87 @@ fn wrapped_zeros_warning(opened: &Opened, quantised: &Quantised) -> Option<Warni
 fn unsupported_warnings(unsupported: &[Unsupported]) -> Vec<Warning> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for matrix in unsupported {
-        by_reason.entry(&matrix.reason).or_default().push(&matrix.name);
+        by_reason
+            .entry(&matrix.reason)
+            .or_default()
+            .push(&matrix.name);
     }
     let warning = |(reason, names): (&str, Vec<&str>)| {
         let first = names.first().copied().unwrap_or_default();
-        let what = format!("{} matrices, the first {}, are not compared: {reason}", names.len(), quoted(first));
+        let what = format!(
+            "{} matrices, the first {}, are not compared: {reason}",
+            names.len(),
+            quoted(first)
+        );
         Warning::about("unsupported_quantization", first, what)
     };
     by_reason.into_iter().map(warning).collect()
 }
 
-/// All logical tensors, sorted by name bytes. Tensors that belong to a quantised matrix are none of their own.
+/// All logical tensors, sorted by name bytes. Tensors that belong to a quantised matrix are none of
+/// their own.
 fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     let checkpoint = &opened.checkpoint;
-    let read = quantised.matrices.iter().flat_map(|matrix| matrix.members.values());
-    let unread = quantised.unsupported.iter().flat_map(|matrix| &matrix.members);
-    let taken: BTreeSet<usize> = read.chain(unread).chain(&quantised.aside).copied().collect();
-    let plain = || checkpoint.tensors.iter().enumerate().filter(|(at, _)| !taken.contains(at));
+    let read = quantised
+        .matrices
+        .iter()
+        .flat_map(|matrix| matrix.members.values());
+    let unread = quantised
+        .unsupported
+        .iter()
+        .flat_map(|matrix| &matrix.members);
+    let taken: BTreeSet<usize> = read
+        .chain(unread)
+        .chain(&quantised.aside)
+        .copied()
+        .collect();
+    let plain = || {
+        checkpoint
+            .tensors
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !taken.contains(at))
+    };
     // What an adapter stores of the base means what it means there.
-    let in_base = opened.adapter.as_ref().map(Adapter::names_in_base).unwrap_or_default();
+    let in_base = opened
+        .adapter
+        .as_ref()
+        .map(Adapter::names_in_base)
+        .unwrap_or_default();
     let names = plain().map(|(at, tensor)| in_base.get(&at).copied().unwrap_or(&tensor.name));
     let names = names.chain(quantised.matrices.iter().map(|matrix| matrix.name.as_str()));
-    let names = names.chain(quantised.unsupported.iter().map(|matrix| matrix.name.as_str()));
+    let names = names.chain(
+        quantised
+            .unsupported
+            .iter()
+            .map(|matrix| matrix.name.as_str()),
+    );
     let namer = Namer::new(names, checkpoint.config.as_ref());
     let meaning = |at: usize, tensor: &TensorInfo, shape: &[u64]| {
         let name = in_base.get(&at).copied().unwrap_or(&tensor.name);
         let meaning = namer.meaning(name, shape, tensor.dtype);
         // A factor of a change is not the matrix of its module.
         let is_factor = opened.adapter.is_some() && !in_base.contains_key(&at);
-        if is_factor { Meaning { role: Role::Other, slot: name.into(), ..meaning } } else { meaning }
+        if is_factor {
+            Meaning {
+                role: Role::Other,
+                slot: name.into(),
+                ..meaning
+            }
+        } else {
+            meaning
+        }
     };
     let mut out: Vec<Logical> = plain()
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|(at, tensor)| match opened.gguf_header(tensor.file) {
-            None => stored(meaning(at, tensor, &tensor.shape), at, tensor, &tensor.shape),
+            None => stored(
+                meaning(at, tensor, &tensor.shape),
+                at,
+                tensor,
+                &tensor.shape,
+            ),
             Some(metadata) => {
                 let shape = original_shape(&tensor.name, &tensor.shape);
                 let mut logical = stored(meaning(at, tensor, &shape), at, tensor, &shape);
@@ -275,7 +394,12 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
 /// Integers hold the codes, but the values are those of a float tensor.
 const VALUES: Dtype = Dtype::F32;
 
-fn dequantised(namer: &Namer, at: usize, matrix: &QuantisedMatrix, tensors: &[TensorInfo]) -> Logical {
+fn dequantised(
+    namer: &Namer,
+    at: usize,
+    matrix: &QuantisedMatrix,
+    tensors: &[TensorInfo],
+) -> Logical {
     let codes = matrix.codes().and_then(|at| tensors.get(at));
     let meaning = namer.meaning(&matrix.name, &matrix.shape, VALUES);
     Logical {
@@ -288,9 +412,18 @@ fn dequantised(namer: &Namer, at: usize, matrix: &QuantisedMatrix, tensors: &[Te
     }
 }
 
-/// A matrix of a layout that is not read has the shape of its largest tensor, for want of a better one.
-fn undecoded(namer: &Namer, at: usize, matrix: &Unsupported, tensors: &[TensorInfo]) -> Option<Logical> {
-    let members = matrix.members.iter().filter_map(|&member| tensors.get(member));
+/// A matrix of a layout that is not read has the shape of its largest tensor, for want of a better
+/// one.
+fn undecoded(
+    namer: &Namer,
+    at: usize,
+    matrix: &Unsupported,
+    tensors: &[TensorInfo],
+) -> Option<Logical> {
+    let members = matrix
+        .members
+        .iter()
+        .filter_map(|&member| tensors.get(member));
     let largest = members.max_by_key(|tensor| tensor.bytes)?;
     let meaning = namer.meaning(&matrix.name, &largest.shape, VALUES);
     Some(Logical {

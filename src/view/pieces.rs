@@ -1,4 +1,5 @@
-//! Fused and stacked tensors cut into what other layouts store apart (formats.md, sections 1.3 and 1.7).
+//! Fused and stacked tensors cut into what other layouts store apart (formats.md, sections 1.3 and
+//! 1.7).
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub struct Facts {
     pub kv_heads: Option<u64>,
     /// Size of a head.
     pub head_dim: Option<u64>,
-    /// Rows of the low-rank key and of the value of a head: without its rotary part, `qk_nope_head_dim`, and `v_head_dim`.
+    /// Rows of the low-rank key and of the value of a head: without its rotary part,
+    /// `qk_nope_head_dim`, and `v_head_dim`.
     pub low_rank_head: Option<(u64, u64)>,
     /// Whether gate and up rows alternate in stacked experts (gpt-oss).
     pub interleaved_experts: bool,
@@ -48,7 +50,8 @@ pub struct LinearHeads {
 /// Most heads of a layer; what a file claims beyond is no count of heads.
 const MOST_HEADS: u64 = 1 << 16;
 
-/// Model types that store norm gains less 1; a type followed by `*` stands for all that begin with it.
+/// Model types that store norm gains less 1; a type followed by `*` stands for all that begin with
+/// it.
 const ZERO_CENTRED_GAINS: [&str; 12] = [
     "gemma",
     "gemma2",
@@ -70,13 +73,27 @@ impl Facts {
         let value = |keys: &[&str]| config.and_then(|c| c.text_integer(keys));
         let hidden = embedding_width.or_else(|| value(&["hidden_size", "n_embd", "d_model"]));
         let heads = value(&["num_attention_heads", "n_head", "n_heads", "num_heads"]);
-        let multi_query = config.and_then(|c| c.text_value("multi_query")).and_then(serde_json::Value::as_bool);
+        let multi_query = config
+            .and_then(|c| c.text_value("multi_query"))
+            .and_then(serde_json::Value::as_bool);
         let new_decoder = config.and_then(|c| c.text_value("new_decoder_architecture"));
-        let one = multi_query == Some(true) && new_decoder.and_then(serde_json::Value::as_bool) != Some(true);
-        let kv_heads =
-            if one { Some(1) } else { value(&["num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv"]) };
-        let head_dim = value(&["head_dim", "kv_channels", "attention_head_size"])
-            .or_else(|| hidden.zip(heads).and_then(|(width, heads)| width.checked_div(heads)));
+        let one = multi_query == Some(true)
+            && new_decoder.and_then(serde_json::Value::as_bool) != Some(true);
+        let kv_heads = if one {
+            Some(1)
+        } else {
+            value(&[
+                "num_key_value_heads",
+                "n_kv_heads",
+                "num_kv_heads",
+                "n_head_kv",
+            ])
+        };
+        let head_dim = value(&["head_dim", "kv_channels", "attention_head_size"]).or_else(|| {
+            hidden
+                .zip(heads)
+                .and_then(|(width, heads)| width.checked_div(heads))
+        });
         let model_type = config.and_then(Config::model_type);
         let linear = || {
             Some(LinearHeads {
@@ -96,8 +113,10 @@ impl Facts {
             turned_experts: None,
             linear: linear(),
             zero_centred_gains: model_type.is_some_and(|model_type| {
-                let is =
-                    |name: &&str| name.strip_suffix('*').map_or(model_type == *name, |n| model_type.starts_with(n));
+                let is = |name: &&str| {
+                    name.strip_suffix('*')
+                        .map_or(model_type == *name, |n| model_type.starts_with(n))
+                };
                 ZERO_CENTRED_GAINS.iter().any(is)
             }),
         }
@@ -118,22 +137,30 @@ pub fn pieces(logical: &Logical, facts: &Facts) -> Vec<Logical> {
         return halves(logical, GateUp::Halves);
     }
     if qkv::is_fused(logical) {
-        let Some(sizes) = qkv::usual_sizes(logical, facts) else { return Vec::new() };
+        let Some(sizes) = qkv::usual_sizes(logical, facts) else {
+            return Vec::new();
+        };
         let cut = qkv::cut(logical, sizes, qkv::usual_order(logical, facts.head_dim));
-        return if cut.is_empty() { qkv::cut(logical, sizes, qkv::Order::Blocks) } else { cut };
+        return if cut.is_empty() {
+            qkv::cut(logical, sizes, qkv::Order::Blocks)
+        } else {
+            cut
+        };
     }
     let by_heads = low_rank_key_value(logical, facts).or_else(|| linear_attention(logical, facts));
     by_heads.unwrap_or_default()
 }
 
-/// Whether two tensors of one place and shape hold their rows in different orders, so that only their pieces can be
-/// compared: llama.cpp puts the rows of `query_key_value` in the order of its own `attn_qkv`, and turns gpt-oss's experts.
+/// Whether two tensors of one place and shape hold their rows in different orders, so that only
+/// their pieces can be compared: llama.cpp puts the rows of `query_key_value` in the order of its
+/// own `attn_qkv`, and turns gpt-oss's experts.
 pub fn differ_in_layout(sides: [&Logical; 2], facts: [&Facts; 2]) -> bool {
     let of = |side: usize| (sides[side], facts[side]);
     if sides.iter().all(|side| is_stacked(side)) {
         let turned = |(stack, facts): (&Logical, &Facts)| stored_in_out(stack, facts);
         let alternate = facts[0].interleaved_experts != facts[1].interleaved_experts;
-        return turned(of(0)) != turned(of(1)) || alternate && sides.iter().any(|side| holds(side, "gate_up"));
+        return turned(of(0)) != turned(of(1))
+            || alternate && sides.iter().any(|side| holds(side, "gate_up"));
     }
     // By the name alone, so that a side that says nothing of its heads is taken as the other.
     let [base, target] = sides.map(|side| qkv::usual_order(side, Some(1)));
@@ -150,22 +177,40 @@ pub(super) fn holds(logical: &Logical, several: &str) -> bool {
 fn is_stacked(logical: &Logical) -> bool {
     let axes = match logical.meaning.role {
         Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2 => 3,
-        Role::Bias if logical.meaning.slot.split('.').any(|word| word == "experts") => 2,
+        Role::Bias
+            if logical
+                .meaning
+                .slot
+                .split('.')
+                .any(|word| word == "experts") =>
+        {
+            2
+        }
         _ => return false,
     };
     logical.shape.len() == axes && logical.meaning.expert.is_none()
 }
 
-/// Whether stacked experts are stored (in, out): the side that reads the residual stream, `hidden` wide, is the last
-/// axis when they are stored (out, in). `None` where no stack of matrices shows it.
+/// Whether stacked experts are stored (in, out): the side that reads the residual stream, `hidden`
+/// wide, is the last axis when they are stored (out, in). `None` where no stack of matrices shows
+/// it.
 pub fn turned_experts(logicals: &[Logical], hidden: Option<u64>) -> Option<bool> {
-    logicals.iter().filter(|l| is_stacked(l)).find_map(|l| turned_by_shape(l, hidden?))
+    logicals
+        .iter()
+        .filter(|l| is_stacked(l))
+        .find_map(|l| turned_by_shape(l, hidden?))
 }
 
 fn turned_by_shape(stack: &Logical, hidden: u64) -> Option<bool> {
-    let &[_, rows, columns] = stack.shape.as_slice() else { return None };
+    let &[_, rows, columns] = stack.shape.as_slice() else {
+        return None;
+    };
     let reads_stream = !matches!(stack.meaning.role, Role::Down | Role::Fc2);
-    let [read, written] = if reads_stream { [columns, rows] } else { [rows, columns] };
+    let [read, written] = if reads_stream {
+        [columns, rows]
+    } else {
+        [rows, columns]
+    };
     match (read == hidden, written == hidden) {
         (true, false) => Some(false),
         (false, true) => Some(true),
@@ -181,7 +226,10 @@ fn stored_in_out(stack: &Logical, facts: &Facts) -> bool {
     // The quantised form is (out, in) in any case.
     let by_others = matches!(stack.source.origin, Origin::Tensor(_))
         && (facts.interleaved_experts || facts.turned_experts == Some(true));
-    facts.hidden.and_then(|hidden| turned_by_shape(stack, hidden)).unwrap_or(by_others)
+    facts
+        .hidden
+        .and_then(|hidden| turned_by_shape(stack, hidden))
+        .unwrap_or(by_others)
 }
 
 /// One matrix for each expert of a stack, turned to (out, in), or one bias.
@@ -199,12 +247,21 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
         (_, false) => vec![rows, columns],
     };
     let slot: Arc<str> = logical.meaning.slot.replacen("experts.", "", 1).into();
-    let class = if is_bias { Class::Vector } else { logical.meaning.class };
+    let class = if is_bias {
+        Class::Vector
+    } else {
+        logical.meaning.class
+    };
     let piece = |expert: u64| {
         let index = u32::try_from(expert).ok()?;
         Some(Logical {
             name: format!("{}[{expert}]", logical.name),
-            meaning: Meaning { expert: Some(index), slot: slot.clone(), class, ..logical.meaning.clone() },
+            meaning: Meaning {
+                expert: Some(index),
+                slot: slot.clone(),
+                class,
+                ..logical.meaning.clone()
+            },
             shape: shape.clone(),
             stored_shape: logical.stored_shape.clone(),
             dtype: logical.dtype,
@@ -236,9 +293,21 @@ impl GateUp {
     fn run(self, role: Role, half: u64) -> Run {
         let second = u64::from(role == Role::Up);
         match self {
-            Self::Halves => Run { start: second * half, count: half, step: 1 },
-            Self::Swapped => Run { start: (1 - second) * half, count: half, step: 1 },
-            Self::Interleaved => Run { start: second, count: half, step: 2 },
+            Self::Halves => Run {
+                start: second * half,
+                count: half,
+                step: 1,
+            },
+            Self::Swapped => Run {
+                start: (1 - second) * half,
+                count: half,
+                step: 1,
+            },
+            Self::Interleaved => Run {
+                start: second,
+                count: half,
+                step: 2,
+            },
         }
     }
 }
@@ -249,39 +318,72 @@ fn halves(logical: &Logical, order: GateUp) -> Vec<Logical> {
     if rows % 2 != 0 || logical.source.rows != RowOrder::All {
         return Vec::new();
     }
-    let cut = |role: Role| piece(logical, "gate_up", role.word(), role, vec![order.run(role, rows / 2)]);
+    let cut = |role: Role| {
+        piece(
+            logical,
+            "gate_up",
+            role.word(),
+            role,
+            vec![order.run(role, rows / 2)],
+        )
+    };
     vec![cut(Role::Gate), cut(Role::Up)]
 }
 
-/// The same half of the same fused tensor, if that held its rows in another order; none for what is no such half.
+/// The same half of the same fused tensor, if that held its rows in another order; none for what is
+/// no such half.
 pub fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
-    let RowOrder::Runs(runs) = &piece.source.rows else { return None };
+    let RowOrder::Runs(runs) = &piece.source.rows else {
+        return None;
+    };
     let [run] = runs.as_ref() else { return None };
-    let is = |role: &Role| piece.meaning.slot.split('.').any(|word| word == role.word());
+    let is = |role: &Role| {
+        piece
+            .meaning
+            .slot
+            .split('.')
+            .any(|word| word == role.word())
+    };
     let role = [Role::Gate, Role::Up].into_iter().find(is)?;
     let mut out = piece.clone();
     out.source.rows = RowOrder::Runs(Arc::from([order.run(role, run.count)]));
     Some(out)
 }
 
-/// Keys and values of low-rank attention: the rows of each head are [key; value] (formats.md, section 1.7: MLA).
+/// Keys and values of low-rank attention: the rows of each head are [key; value] (formats.md,
+/// section 1.7: MLA).
 fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     let (heads, (key, value)) = (facts.heads?, facts.low_rank_head?);
     let head = key.checked_add(value)?;
-    let is_whole = &*logical.meaning.slot == "kv_b.weight" && heads.checked_mul(head)? == split_shape(logical).0;
+    let is_whole = &*logical.meaning.slot == "kv_b.weight"
+        && heads.checked_mul(head)? == split_shape(logical).0;
     if !is_whole || heads > MOST_HEADS {
         return None;
     }
-    let runs = |offset: u64, count: u64| (0..heads).map(|h| Run { start: h * head + offset, count, step: 1 }).collect();
+    let runs = |offset: u64, count: u64| {
+        (0..heads)
+            .map(|h| Run {
+                start: h * head + offset,
+                count,
+                step: 1,
+            })
+            .collect()
+    };
     let cut = |slot: &str, runs| piece(logical, "kv_b", slot, Role::KvB, runs);
     Some(vec![cut("k_b", runs(0, key)), cut("v_b", runs(key, value))])
 }
 
-/// The projections in front of a gated delta rule: Qwen3-Next stores for each key head its query, its key, and the values
-/// and gates of its value heads; in a second matrix the two scalars of each of these (modeling_qwen3_next.py:
-/// `fix_query_key_value_ordering`). Qwen3.5 stores queries, keys and values of all heads, and the others apart.
+/// The projections in front of a gated delta rule: Qwen3-Next stores for each key head its query,
+/// its key, and the values and gates of its value heads; in a second matrix the two scalars of each
+/// of these (modeling_qwen3_next.py: `fix_query_key_value_ordering`). Qwen3.5 stores queries, keys
+/// and values of all heads, and the others apart.
 fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
-    let LinearHeads { keys, values, key_dim, value_dim } = facts.linear?;
+    let LinearHeads {
+        keys,
+        values,
+        key_dim,
+        value_dim,
+    } = facts.linear?;
     if logical.shape.len() != 2
         || logical.source.rows != RowOrder::All
         || keys == 0
@@ -294,21 +396,38 @@ fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     let fused = logical.meaning.slot.strip_suffix(".weight")?;
     // Rows of a key head, by what they are.
     let counts: &[u64] = match fused {
-        "ssm.in_proj" => &[key_dim, key_dim, each.checked_mul(value_dim)?, each.checked_mul(value_dim)?],
+        "ssm.in_proj" => &[
+            key_dim,
+            key_dim,
+            each.checked_mul(value_dim)?,
+            each.checked_mul(value_dim)?,
+        ],
         "ssm.in_proj_ba" => &[each, each],
         _ => return None,
     };
-    let block = counts.iter().try_fold(0u64, |sum, count| sum.checked_add(*count))?;
+    let block = counts
+        .iter()
+        .try_fold(0u64, |sum, count| sum.checked_add(*count))?;
     if block.checked_mul(keys)? != split_shape(logical).0 || keys > MOST_HEADS {
         return None;
     }
     let runs = |part: usize| {
         let offset: u64 = counts[..part].iter().sum();
-        (0..keys).map(move |head| Run { start: head * block + offset, count: counts[part], step: 1 })
+        (0..keys).map(move |head| Run {
+            start: head * block + offset,
+            count: counts[part],
+            step: 1,
+        })
     };
     let word = fused.strip_prefix("ssm.")?;
     let cut = |name: &str, parts: std::ops::Range<usize>| {
-        piece(logical, word, &format!("in_proj_{name}"), Role::Ssm, parts.flat_map(runs).collect())
+        piece(
+            logical,
+            word,
+            &format!("in_proj_{name}"),
+            Role::Ssm,
+            parts.flat_map(runs).collect(),
+        )
     };
     Some(match word {
         "in_proj" => vec![cut("qkv", 0..3), cut("z", 3..4)],
@@ -324,8 +443,15 @@ fn split_shape(logical: &Logical) -> (u64, u64) {
     }
 }
 
-/// The rows `runs` of `whole`, with `word` in the place of `fused` in its slot; a piece of a bias is a bias.
-pub(super) fn piece(whole: &Logical, fused: &str, word: &str, role: Role, runs: Vec<Run>) -> Logical {
+/// The rows `runs` of `whole`, with `word` in the place of `fused` in its slot; a piece of a bias
+/// is a bias.
+pub(super) fn piece(
+    whole: &Logical,
+    fused: &str,
+    word: &str,
+    role: Role,
+    runs: Vec<Run>,
+) -> Logical {
     let slot = whole.meaning.slot.replacen(fused, word, 1).into();
     let rows: u64 = runs.iter().map(|r| r.count).sum();
     let is_vector = whole.shape.len() == 1;
@@ -333,12 +459,24 @@ pub(super) fn piece(whole: &Logical, fused: &str, word: &str, role: Role, runs: 
     let is_bias = whole.meaning.role == Role::Bias;
     Logical {
         name: format!("{}[{word}]", whole.name),
-        meaning: Meaning { role: if is_bias { Role::Bias } else { role }, slot, ..whole.meaning.clone() },
-        shape: if is_vector { vec![rows] } else { vec![rows, columns] },
+        meaning: Meaning {
+            role: if is_bias { Role::Bias } else { role },
+            slot,
+            ..whole.meaning.clone()
+        },
+        shape: if is_vector {
+            vec![rows]
+        } else {
+            vec![rows, columns]
+        },
         stored_shape: whole.stored_shape.clone(),
         dtype: whole.dtype,
         source: Source {
-            stored: if is_vector { (rows_of(whole), 1) } else { whole.source.stored },
+            stored: if is_vector {
+                (rows_of(whole), 1)
+            } else {
+                whole.source.stored
+            },
             rows: RowOrder::Runs(Arc::from(runs)),
             ..whole.source.clone()
         },
@@ -357,15 +495,26 @@ mod tests {
     use crate::model::name::Namer;
 
     fn logical(name: &str, shape: &[u64]) -> Logical {
-        let meaning = Namer::new([name, "model.embed_tokens.weight"], None).meaning(name, shape, Dtype::F32);
+        let meaning =
+            Namer::new([name, "model.embed_tokens.weight"], None).meaning(name, shape, Dtype::F32);
         let source = Source::whole(Origin::Tensor(0), fold(shape, meaning.role));
         let (name, shape, stored_shape) = (name.to_owned(), shape.to_vec(), shape.to_vec());
-        Logical { name, meaning, shape, stored_shape, dtype: Dtype::F32, source }
+        Logical {
+            name,
+            meaning,
+            shape,
+            stored_shape,
+            dtype: Dtype::F32,
+            source,
+        }
     }
 
     /// Slots and shapes of the pieces.
     fn slots(pieces: &[Logical]) -> Vec<(&str, &[u64])> {
-        pieces.iter().map(|piece| (&*piece.meaning.slot, piece.shape.as_slice())).collect()
+        pieces
+            .iter()
+            .map(|piece| (&*piece.meaning.slot, piece.shape.as_slice()))
+            .collect()
     }
 
     fn starts(piece: &Logical) -> Vec<u64> {
@@ -377,21 +526,41 @@ mod tests {
 
     #[test]
     fn an_expert_of_a_stack_has_the_slot_of_one_that_is_stored_apart() {
-        let facts = Facts { hidden: Some(6), ..Facts::default() };
+        let facts = Facts {
+            hidden: Some(6),
+            ..Facts::default()
+        };
         let stack = pieces(&logical("blk.0.ffn_down_exps.weight", &[2, 6, 4]), &facts);
         let apart = logical("model.layers.0.mlp.experts.1.down_proj.weight", &[6, 4]);
         assert_eq!(stack[1].place(), apart.place());
-        assert_eq!((stack[1].source.start, stack[1].shape.as_slice()), (24, &[6, 4][..]));
+        assert_eq!(
+            (stack[1].source.start, stack[1].shape.as_slice()),
+            (24, &[6, 4][..])
+        );
         let bias = pieces(&logical("blk.0.ffn_gate_exps.bias", &[2, 4]), &facts);
         assert_eq!(slots(&bias), [("gate.bias", &[4][..]), ("gate.bias", &[4])]);
-        assert_eq!((bias[1].source.start, bias[1].meaning.class), (4, Class::Vector));
+        assert_eq!(
+            (bias[1].source.start, bias[1].meaning.class),
+            (4, Class::Vector)
+        );
     }
 
     #[test]
     fn fused_attention_is_cut_with_its_bias() {
-        let facts = Facts { heads: Some(2), kv_heads: Some(2), head_dim: Some(3), ..Facts::default() };
+        let facts = Facts {
+            heads: Some(2),
+            kv_heads: Some(2),
+            head_dim: Some(3),
+            ..Facts::default()
+        };
         for (name, shape, leaf) in [("weight", &[18, 5][..], 5), ("bias", &[18], 1)] {
-            let grouped = pieces(&logical(&format!("transformer.h.0.attention.query_key_value.{name}"), shape), &facts);
+            let grouped = pieces(
+                &logical(
+                    &format!("transformer.h.0.attention.query_key_value.{name}"),
+                    shape,
+                ),
+                &facts,
+            );
             assert_eq!(starts(&grouped[1]), [3, 12], "{name}");
             assert_eq!(*grouped[2].meaning.slot, *format!("v.{name}"));
             assert_eq!(grouped[0].elements(), 6 * leaf);
@@ -402,28 +571,80 @@ mod tests {
 
     #[test]
     fn low_rank_keys_and_values_are_cut_by_heads() {
-        let facts = Facts { heads: Some(2), low_rank_head: Some((3, 2)), ..Facts::default() };
-        let cut = pieces(&logical("model.layers.0.self_attn.kv_b_proj.weight", &[10, 4]), &facts);
-        assert_eq!(slots(&cut), [("k_b.weight", &[6, 4][..]), ("v_b.weight", &[4, 4])]);
+        let facts = Facts {
+            heads: Some(2),
+            low_rank_head: Some((3, 2)),
+            ..Facts::default()
+        };
+        let cut = pieces(
+            &logical("model.layers.0.self_attn.kv_b_proj.weight", &[10, 4]),
+            &facts,
+        );
+        assert_eq!(
+            slots(&cut),
+            [("k_b.weight", &[6, 4][..]), ("v_b.weight", &[4, 4])]
+        );
         assert_eq!([starts(&cut[0]), starts(&cut[1])], [[0, 5], [3, 8]]);
-        assert!(pieces(&logical("model.layers.0.self_attn.kv_b_proj.weight", &[11, 4]), &facts).is_empty());
+        assert!(
+            pieces(
+                &logical("model.layers.0.self_attn.kv_b_proj.weight", &[11, 4]),
+                &facts
+            )
+            .is_empty()
+        );
     }
 
     #[test]
     fn linear_attention_is_cut_by_key_heads() {
-        let linear = Some(LinearHeads { keys: 2, values: 4, key_dim: 1, value_dim: 3 });
-        let facts = Facts { linear, ..Facts::default() };
-        let cut = pieces(&logical("model.layers.0.linear_attn.in_proj_qkvz.weight", &[28, 4]), &facts);
-        assert_eq!(slots(&cut), [("ssm.in_proj_qkv.weight", &[16, 4][..]), ("ssm.in_proj_z.weight", &[12, 4])]);
-        assert_eq!([starts(&cut[0]), starts(&cut[1])], [vec![0, 14, 1, 15, 2, 16], vec![8, 22]]);
+        let linear = Some(LinearHeads {
+            keys: 2,
+            values: 4,
+            key_dim: 1,
+            value_dim: 3,
+        });
+        let facts = Facts {
+            linear,
+            ..Facts::default()
+        };
+        let cut = pieces(
+            &logical("model.layers.0.linear_attn.in_proj_qkvz.weight", &[28, 4]),
+            &facts,
+        );
+        assert_eq!(
+            slots(&cut),
+            [
+                ("ssm.in_proj_qkv.weight", &[16, 4][..]),
+                ("ssm.in_proj_z.weight", &[12, 4])
+            ]
+        );
+        assert_eq!(
+            [starts(&cut[0]), starts(&cut[1])],
+            [vec![0, 14, 1, 15, 2, 16], vec![8, 22]]
+        );
     }
 
     #[test]
     fn counts_that_no_model_has_cut_nothing() {
-        let linear = Some(LinearHeads { keys: u64::MAX, values: u64::MAX, key_dim: 2, value_dim: u64::MAX });
-        let facts = Facts { heads: Some(u64::MAX), low_rank_head: Some((1, u64::MAX)), linear, ..Facts::default() };
+        let linear = Some(LinearHeads {
+            keys: u64::MAX,
+            values: u64::MAX,
+            key_dim: 2,
+            value_dim: u64::MAX,
+        });
+        let facts = Facts {
+            heads: Some(u64::MAX),
+            low_rank_head: Some((1, u64::MAX)),
+            linear,
+            ..Facts::default()
+        };
         for name in ["self_attn.kv_b_proj", "linear_attn.in_proj_qkvz"] {
-            assert!(pieces(&logical(&format!("model.layers.0.{name}.weight"), &[8, 4]), &facts).is_empty());
+            assert!(
+                pieces(
+                    &logical(&format!("model.layers.0.{name}.weight"), &[8, 4]),
+                    &facts
+                )
+                .is_empty()
+            );
         }
     }
 }

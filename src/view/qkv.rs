@@ -13,8 +13,8 @@ use super::place::Place;
 pub enum Order {
     /// All query rows, all key rows, all value rows.
     Blocks,
-    /// For each key/value head: its query heads, its key, its value. With as many key heads as query heads this is the
-    /// interleave (heads, 3, head) of GPT-NeoX and BLOOM.
+    /// For each key/value head: its query heads, its key, its value. With as many key heads as
+    /// query heads this is the interleave (heads, 3, head) of GPT-NeoX and BLOOM.
     Groups {
         /// Rows of a head.
         head: u64,
@@ -39,42 +39,75 @@ pub fn usual_sizes(logical: &Logical, facts: &Facts) -> Option<Sizes> {
     let rows = rows(logical);
     let by_heads = || {
         let (heads, kv_heads, head) = (facts.heads?, facts.kv_heads?, facts.head_dim?);
-        let fits = heads.checked_add(kv_heads.checked_mul(2)?)?.checked_mul(head)? == rows;
+        let fits = heads
+            .checked_add(kv_heads.checked_mul(2)?)?
+            .checked_mul(head)?
+            == rows;
         (fits && is_text(logical)).then_some([heads * head, kv_heads * head])
     };
     by_heads().or_else(|| rows.is_multiple_of(3).then_some([rows / 3; 2]))
 }
 
-/// The order that the name stands for: GPT-NeoX, BLOOM and Falcon name the tensor `query_key_value`, InternLM2 `wqkv`;
-/// they store it by groups.
+/// The order that the name stands for: GPT-NeoX, BLOOM and Falcon name the tensor
+/// `query_key_value`, InternLM2 `wqkv`; they store it by groups.
 pub fn usual_order(logical: &Logical, head: Option<u64>) -> Order {
     let grouped = ["query_key_value", "attention.wqkv"];
     let by_groups = is_text(logical) && grouped.iter().any(|part| logical.name.contains(part));
-    head.filter(|_| by_groups).map_or(Order::Blocks, |head| Order::Groups { head })
+    head.filter(|_| by_groups)
+        .map_or(Order::Blocks, |head| Order::Groups { head })
 }
 
-/// Query, key and value of a fused tensor; empty where the order does not fit the sizes, or these the tensor.
+/// Query, key and value of a fused tensor; empty where the order does not fit the sizes, or these
+/// the tensor.
 pub fn cut(logical: &Logical, sizes: Sizes, order: Order) -> Vec<Logical> {
     if total(sizes) != Some(rows(logical)) {
         return Vec::new();
     }
-    let piece =
-        |(place, role): (usize, Role)| Some(piece(logical, "qkv", role.word(), role, runs(sizes, order, place)?));
-    ROLES.into_iter().enumerate().map(piece).collect::<Option<Vec<_>>>().unwrap_or_default()
+    let piece = |(place, role): (usize, Role)| {
+        Some(piece(
+            logical,
+            "qkv",
+            role.word(),
+            role,
+            runs(sizes, order, place)?,
+        ))
+    };
+    ROLES
+        .into_iter()
+        .enumerate()
+        .map(piece)
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default()
 }
 
-/// The same piece of the same fused tensor, if that held its rows in another order; none for what is no such piece, or
-/// where the order does not fit.
+/// The same piece of the same fused tensor, if that held its rows in another order; none for what
+/// is no such piece, or where the order does not fit.
 pub fn reordered(piece: &Logical, order: Order) -> Option<Logical> {
     if !matches!(piece.source.rows, RowOrder::Runs(_)) {
         return None;
     }
-    let place = ROLES.iter().position(|role| piece.meaning.slot.split('.').any(|word| word == role.word()))?;
+    let place = ROLES.iter().position(|role| {
+        piece
+            .meaning
+            .slot
+            .split('.')
+            .any(|word| word == role.word())
+    })?;
     let source = &piece.source;
-    let whole = if source.transposed { source.stored.1 } else { source.stored.0 };
+    let whole = if source.transposed {
+        source.stored.1
+    } else {
+        source.stored.0
+    };
     let own = *piece.shape.first()?;
     let sizes = match place {
-        0 => [own, whole.checked_sub(own).filter(|both| both.is_multiple_of(2))? / 2],
+        0 => [
+            own,
+            whole
+                .checked_sub(own)
+                .filter(|both| both.is_multiple_of(2))?
+                / 2,
+        ],
         _ => [whole.checked_sub(own.checked_mul(2)?)?, own],
     };
     let mut out = piece.clone();
@@ -84,7 +117,10 @@ pub fn reordered(piece: &Logical, order: Order) -> Option<Logical> {
 
 /// The place of a piece of a fused tensor.
 pub fn place_of(logical: &Logical, role: Role) -> Place {
-    Place { slot: logical.meaning.slot.replacen("qkv", role.word(), 1).into(), ..logical.place() }
+    Place {
+        slot: logical.meaning.slot.replacen("qkv", role.word(), 1).into(),
+        ..logical.place()
+    }
 }
 
 fn total([query, key]: Sizes) -> Option<u64> {
@@ -101,7 +137,11 @@ fn runs([query, key]: Sizes, order: Order, place: usize) -> Option<Vec<Run>> {
     let head = match order {
         Order::Blocks => {
             let (start, count) = parts(query, key);
-            return Some(vec![Run { start, count, step: 1 }]);
+            return Some(vec![Run {
+                start,
+                count,
+                step: 1,
+            }]);
         }
         Order::Groups { head } => head,
     };
@@ -114,7 +154,15 @@ fn runs([query, key]: Sizes, order: Order, place: usize) -> Option<Vec<Run>> {
     let (groups, queries) = fits.then(|| (key / head, query / key * head))?;
     let (offset, count) = parts(queries, head);
     let block = queries + 2 * head;
-    Some((0..groups).map(|group| Run { start: group * block + offset, count, step: 1 }).collect())
+    Some(
+        (0..groups)
+            .map(|group| Run {
+                start: group * block + offset,
+                count,
+                step: 1,
+            })
+            .collect(),
+    )
 }
 
 fn is_text(logical: &Logical) -> bool {
@@ -134,30 +182,53 @@ mod tests {
     use super::*;
 
     fn found(sizes: Sizes, order: Order, place: usize) -> Vec<(u64, u64)> {
-        runs(sizes, order, place).into_iter().flatten().map(|run| (run.start, run.count)).collect()
+        runs(sizes, order, place)
+            .into_iter()
+            .flatten()
+            .map(|run| (run.start, run.count))
+            .collect()
     }
 
     #[test]
     fn rows_lie_in_blocks_or_by_groups() {
         let sizes = [8, 4];
-        assert_eq!([0, 1, 2].map(|place| found(sizes, Order::Blocks, place)), [[(0, 8)], [(8, 4)], [(12, 4)]]);
+        assert_eq!(
+            [0, 1, 2].map(|place| found(sizes, Order::Blocks, place)),
+            [[(0, 8)], [(8, 4)], [(12, 4)]]
+        );
         let groups = Order::Groups { head: 2 };
         let expected = [[(0, 4), (8, 4)], [(4, 2), (12, 2)], [(6, 2), (14, 2)]];
         assert_eq!([0, 1, 2].map(|place| found(sizes, groups, place)), expected);
         let heads = [0, 1, 2].map(|place| found([4, 4], groups, place));
-        assert_eq!(heads, [[(0, 2), (6, 2)], [(2, 2), (8, 2)], [(4, 2), (10, 2)]]);
+        assert_eq!(
+            heads,
+            [[(0, 2), (6, 2)], [(2, 2), (8, 2)], [(4, 2), (10, 2)]]
+        );
     }
 
     #[test]
     fn one_key_head_is_a_single_group() {
         let one = [0, 1, 2].map(|place| found([8, 2], Order::Groups { head: 2 }, place));
-        assert_eq!(one, [0, 1, 2].map(|place| found([8, 2], Order::Blocks, place)));
+        assert_eq!(
+            one,
+            [0, 1, 2].map(|place| found([8, 2], Order::Blocks, place))
+        );
     }
 
     #[test]
     fn groups_that_do_not_fit_are_refused() {
-        for (sizes, head) in [([8, 4], 3), ([6, 4], 2), ([8, 0], 2), ([8, 4], 0), ([0, 4], 2)] {
-            assert_eq!(runs(sizes, Order::Groups { head }, 0), None, "{sizes:?} {head}");
+        for (sizes, head) in [
+            ([8, 4], 3),
+            ([6, 4], 2),
+            ([8, 0], 2),
+            ([8, 4], 0),
+            ([0, 4], 2),
+        ] {
+            assert_eq!(
+                runs(sizes, Order::Groups { head }, 0),
+                None,
+                "{sizes:?} {head}"
+            );
         }
         assert_eq!(total([1, u64::MAX]), None);
     }

@@ -68,7 +68,11 @@ impl<'a> View<'a> {
     pub(super) fn new(model: &'a Model, logical: &Logical) -> std::result::Result<Self, String> {
         let storage = Storage::new(model, logical.source.origin)?;
         let flat = logical.shape.len() == 1 && logical.source.rows != RowOrder::All;
-        let (rows, columns) = if flat { (logical.elements(), 1) } else { logical.matrix_shape() };
+        let (rows, columns) = if flat {
+            (logical.elements(), 1)
+        } else {
+            logical.matrix_shape()
+        };
         let parts = storage.values_per_element();
         Ok(Self {
             start: logical.source.start,
@@ -90,8 +94,9 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Writes for each element of `rows` the distance of neighbouring values of its number format to the front of
-    /// `out`; NaN where the value is not finite, negative at the ends of a grid of codes (see [`SteppedRows`]).
+    /// Writes for each element of `rows` the distance of neighbouring values of its number format
+    /// to the front of `out`; NaN where the value is not finite, negative at the ends of a grid of
+    /// codes (see [`SteppedRows`]).
     ///
     /// # Errors
     /// When the bytes behind the rows cannot be read.
@@ -114,7 +119,9 @@ impl<'a> View<'a> {
         // A factor that may be off moves a value like a coarser grid.
         let mut values = vec![0.0; rows.len() * self.columns()];
         self.read_unscaled(rows.clone(), &mut values, Wanted::Values)?;
-        self.each_scaled(rows.clone(), &mut values, |value, factor, off| *value = 2.0 * (*value * factor).abs() * off);
+        self.each_scaled(rows.clone(), &mut values, |value, factor, off| {
+            *value = 2.0 * (*value * factor).abs() * off
+        });
         self.each_scaled(rows, out, |step, factor, _| *step *= factor.abs());
         let widened = out.iter_mut().zip(&values);
         widened.for_each(|(step, off)| *step = (step.abs() + off).copysign(*step));
@@ -122,9 +129,16 @@ impl<'a> View<'a> {
     }
 
     /// Calls `change` with each element of `rows`, its factor, and how far that may be off.
-    fn each_scaled(&self, rows: Range<usize>, out: &mut [f32], change: impl Fn(&mut f32, f32, f32)) {
+    fn each_scaled(
+        &self,
+        rows: Range<usize>,
+        out: &mut [f32],
+        change: impl Fn(&mut f32, f32, f32),
+    ) {
         let of = |scale: &Option<Scale>, at: usize| {
-            let found = scale.as_ref().and_then(|s| Some((*s.factors.get(at)?, *s.uncertainty.get(at)?)));
+            let found = scale
+                .as_ref()
+                .and_then(|s| Some((*s.factors.get(at)?, *s.uncertainty.get(at)?)));
             found.unwrap_or((1.0, 0.0))
         };
         for (row, out) in rows.zip(out.chunks_exact_mut(self.columns().max(1))) {
@@ -151,11 +165,15 @@ impl<'a> View<'a> {
         match (self.undo, wanted) {
             (Undo::Nothing, _) | (Undo::AddedOne, Wanted::Steps) => {}
             (Undo::AddedOne, Wanted::Values) => out.iter_mut().for_each(|value| *value -= 1.0),
-            (Undo::NegatedExponential, Wanted::Values) => out.iter_mut().for_each(|value| *value = (-*value).ln()),
+            (Undo::NegatedExponential, Wanted::Values) => {
+                out.iter_mut().for_each(|value| *value = (-*value).ln())
+            }
             (Undo::NegatedExponential, Wanted::Steps) => {
                 let mut values = vec![0.0; out.len()];
                 self.storage.read(at, &mut values, Wanted::Values)?;
-                out.iter_mut().zip(&values).for_each(|(step, value)| *step /= value.abs());
+                out.iter_mut()
+                    .zip(&values)
+                    .for_each(|(step, value)| *step /= value.abs());
             }
         }
         Ok(())
@@ -176,8 +194,10 @@ impl<'a> View<'a> {
         let mut stripe = vec![0.0; count.min(self.stored_columns)];
         let mut done = 0;
         while done < count {
-            let (matrix, first) =
-                ((rows.start + done) / self.stored_columns, (rows.start + done) % self.stored_columns);
+            let (matrix, first) = (
+                (rows.start + done) / self.stored_columns,
+                (rows.start + done) % self.stored_columns,
+            );
             let stripe = &mut stripe[..(count - done).min(self.stored_columns - first)];
             for column in 0..self.columns {
                 let line = matrix * self.columns + column;
@@ -209,7 +229,11 @@ impl<'a> View<'a> {
                 let size_of_head = self.rows / size(*heads).max(1);
                 for (i, row) in rows.enumerate() {
                     let stored = interleaved_row(row, size_of_head);
-                    self.read_turned(stored..stored + 1, &mut out[i * columns..][..columns], wanted)?;
+                    self.read_turned(
+                        stored..stored + 1,
+                        &mut out[i * columns..][..columns],
+                        wanted,
+                    )?;
                 }
                 Ok(())
             }
@@ -236,7 +260,10 @@ impl<'a> Storage<'a> {
         let tensors = &model.checkpoint().tensors;
         let bytes = |at: usize| {
             let tensor: &'a TensorInfo = &tensors[at];
-            TensorBytes { tensor, source: &model.opened.sources[tensor.file] }
+            TensorBytes {
+                tensor,
+                source: &model.opened.sources[tensor.file],
+            }
         };
         match origin {
             Origin::Tensor(at) => {
@@ -248,8 +275,11 @@ impl<'a> Storage<'a> {
             }
             Origin::Quantised(at) => {
                 let matrix = &model.quantised.matrices[at];
-                let rows = matrix.open(tensors, &|at| Box::new(bytes(at)) as Box<dyn StoredBytes + 'a>);
-                rows.map(Self::Quantised).map_err(|what| format!("{}: {what}", matrix.scheme.word()))
+                let rows = matrix.open(tensors, &|at| {
+                    Box::new(bytes(at)) as Box<dyn StoredBytes + 'a>
+                });
+                rows.map(Self::Quantised)
+                    .map_err(|what| format!("{}: {what}", matrix.scheme.word()))
             }
             Origin::Unsupported(at) => Err(model.quantised.unsupported[at].reason.clone()),
             Origin::Adapted => Err("the change of an adapter, without its base".to_owned()),
@@ -298,7 +328,9 @@ impl TensorBytes<'_> {
         let begin = (at / parts - lead) / block * width;
         let end = ((at + out.len() as u64).div_ceil(parts)).div_ceil(block) * width;
         SCRATCH.with_borrow_mut(|scratch| {
-            let bytes = self.source.bytes(self.tensor.offset + begin, size(end - begin), scratch)?;
+            let bytes =
+                self.source
+                    .bytes(self.tensor.offset + begin, size(end - begin), scratch)?;
             if lead == 0 && (out.len() as u64).is_multiple_of(block * parts) {
                 decode(dtype, bytes, out, wanted);
             } else {
@@ -314,7 +346,10 @@ impl TensorBytes<'_> {
 /// The bytes of a stored tensor, as quantised layouts read them.
 pub(super) fn stored_bytes(opened: &Opened, at: usize) -> Box<dyn StoredBytes + '_> {
     let tensor = &opened.checkpoint.tensors[at];
-    Box::new(TensorBytes { tensor, source: &opened.sources[tensor.file] })
+    Box::new(TensorBytes {
+        tensor,
+        source: &opened.sources[tensor.file],
+    })
 }
 
 fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32], wanted: Wanted) {
@@ -324,7 +359,8 @@ fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32], wanted: Wanted) {
         (false, Wanted::Values) => decode_f32(dtype, bytes, out),
         (false, Wanted::Steps) => {
             decode_f32(dtype, bytes, out);
-            out.iter_mut().for_each(|value| *value = step(dtype, *value));
+            out.iter_mut()
+                .for_each(|value| *value = step(dtype, *value));
         }
     }
 }
@@ -335,20 +371,33 @@ impl StoredBytes for TensorBytes<'_> {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let end = offset.checked_add(out.len() as u64).filter(|&end| end <= self.tensor.bytes);
+        let end = offset
+            .checked_add(out.len() as u64)
+            .filter(|&end| end <= self.tensor.bytes);
         if end.is_none() {
-            let what = format!("{} bytes at {offset} of tensor {}", out.len(), crate::error::quoted(&self.tensor.name));
-            return Err(Error::malformed(self.source.path(), format!("{what} are past its end")));
+            let what = format!(
+                "{} bytes at {offset} of tensor {}",
+                out.len(),
+                crate::error::quoted(&self.tensor.name)
+            );
+            return Err(Error::malformed(
+                self.source.path(),
+                format!("{what} are past its end"),
+            ));
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            out.copy_from_slice(self.source.bytes(self.tensor.offset + offset, out.len(), scratch)?);
+            out.copy_from_slice(self.source.bytes(
+                self.tensor.offset + offset,
+                out.len(),
+                scratch,
+            )?);
             Ok(())
         })
     }
 }
 
-/// Stored row of logical row `row` where each head's rotary pairs are stored side by side: row h·d + p·d/2 + j of the
-/// half-split order is row h·d + 2j + p of the interleaved one.
+/// Stored row of logical row `row` where each head's rotary pairs are stored side by side: row h·d
+/// + p·d/2 + j of the half-split order is row h·d + 2j + p of the interleaved one.
 pub fn interleaved_row(row: usize, head: usize) -> usize {
     let (h, r) = (row / head, row % head);
     let half = head / 2;
@@ -379,10 +428,13 @@ fn firsts(runs: &[Run]) -> Vec<usize> {
     runs.iter().scan(0, first).collect()
 }
 
-/// The consecutive stored rows behind the logical rows `rows`, in order; `firsts` are the rows that the runs begin with.
+/// The consecutive stored rows behind the logical rows `rows`, in order; `firsts` are the rows that
+/// the runs begin with.
 fn stretches(runs: &[Run], firsts: &[usize], rows: Range<usize>) -> Vec<Range<usize>> {
     let mut out = Vec::new();
-    let touched = firsts.partition_point(|&first| first <= rows.start).saturating_sub(1);
+    let touched = firsts
+        .partition_point(|&first| first <= rows.start)
+        .saturating_sub(1);
     for (run, &first) in runs.iter().zip(firsts).skip(touched) {
         let (start, count, step) = (size(run.start), size(run.count), size(run.step));
         if first >= rows.end {
@@ -413,18 +465,45 @@ mod tests {
 
     #[test]
     fn runs_give_their_rows_in_order() {
-        let runs = [Run { start: 10, count: 3, step: 1 }, Run { start: 0, count: 2, step: 2 }];
+        let runs = [
+            Run {
+                start: 10,
+                count: 3,
+                step: 1,
+            },
+            Run {
+                start: 0,
+                count: 2,
+                step: 2,
+            },
+        ];
         let firsts = firsts(&runs);
         assert_eq!(firsts, [0, 3]);
         assert_eq!(stretches(&runs, &firsts, 1..5), [11..13, 0..1, 2..3]);
         assert_eq!(stretches(&runs, &firsts, 2..4), [12..13, 0..1]);
-        assert!(stretches(&runs, &firsts, 4..5).into_iter().flatten().eq([2]));
+        assert!(
+            stretches(&runs, &firsts, 4..5)
+                .into_iter()
+                .flatten()
+                .eq([2])
+        );
         assert!(stretches(&runs, &firsts, 3..3).is_empty());
     }
 
     #[test]
     fn columns_are_put_in_the_order_of_their_runs() {
-        let runs = [Run { start: 1, count: 2, step: 1 }, Run { start: 0, count: 1, step: 1 }];
+        let runs = [
+            Run {
+                start: 1,
+                count: 2,
+                step: 1,
+            },
+            Run {
+                start: 0,
+                count: 1,
+                step: 1,
+            },
+        ];
         let mut rows = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
         reorder_columns(&runs, 3, &mut rows);
         assert_eq!(rows, [1.0, 2.0, 0.0, 4.0, 5.0, 3.0]);

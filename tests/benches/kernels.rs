@@ -1,6 +1,6 @@
-//! Micro-benchmarks of what the streaming pass does to a chunk that lies in the core's L2 cache (decode, sums, digest),
-//! of one comparison of principal subspaces and of one test on the order of units.
-//! `cargo bench --bench kernels [FILTER]`; throughput counts the stored bytes of all inputs.
+//! Micro-benchmarks of what the streaming pass does to a chunk that lies in the core's L2 cache
+//! (decode, sums, digest), of one comparison of principal subspaces and of one test on the order of
+//! units. `cargo bench --bench kernels [FILTER]`; throughput counts the stored bytes of all inputs.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
@@ -50,7 +50,10 @@ fn codes(dtype: Dtype, side: u64) -> Vec<u8> {
 }
 
 fn plain_dtypes() -> impl Iterator<Item = Dtype> {
-    Dtype::SAFETENSORS.iter().copied().filter(|&dtype| decodes(dtype))
+    Dtype::SAFETENSORS
+        .iter()
+        .copied()
+        .filter(|&dtype| decodes(dtype))
 }
 
 #[divan::bench(args = plain_dtypes())]
@@ -58,14 +61,18 @@ fn decode_to_f32(bencher: Bencher<'_, '_>, dtype: Dtype) {
     let bytes = codes(dtype, 0);
     let elements = bytes.len() * dtype.block().0 as usize / dtype.block().1 as usize;
     let mut out = vec![0.0; elements * values_per_element(dtype)];
-    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| decode_f32(dtype, black_box(&bytes), &mut out));
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench_local(|| decode_f32(dtype, black_box(&bytes), &mut out));
 }
 
 #[divan::bench(args = [Dtype::F64, Dtype::I64, Dtype::I32])]
 fn decode_to_f64(bencher: Bencher<'_, '_>, dtype: Dtype) {
     let bytes = codes(dtype, 0);
     let mut out = vec![0.0; bytes.len() / dtype.block().1 as usize];
-    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| decode_f64(dtype, black_box(&bytes), &mut out));
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench_local(|| decode_f64(dtype, black_box(&bytes), &mut out));
 }
 
 /// A dtype's way to the sums, decoding included.
@@ -76,26 +83,28 @@ fn sum_rows(bencher: Bencher<'_, '_>, kernel: Kernel, dtype: Dtype, columns: usi
     let whole = n - n % columns;
     let (mut a32, mut b32) = (vec![0.0; n], vec![0.0; n]);
     let (mut a64, mut b64) = (vec![0.0; n], vec![0.0; n]);
-    bencher.counter(BytesCount::new(2 * a.len())).bench_local(|| {
-        let (mut total, mut products) = (Sums::default(), 0.0);
-        let (a, b) = (black_box(&a[..]), black_box(&b[..]));
-        let span = match dtype {
-            Dtype::Bf16 => Span::Bf16(&a[..2 * whole], &b[..2 * whole]),
-            Dtype::F16 => Span::F16(&a[..2 * whole], &b[..2 * whole]),
-            Dtype::F64 => {
-                decode_f64(dtype, a, &mut a64);
-                decode_f64(dtype, b, &mut b64);
-                Span::F64(&a64[..whole], &b64[..whole])
-            }
-            _ => {
-                decode_f32(dtype, a, &mut a32);
-                decode_f32(dtype, b, &mut b32);
-                Span::F32(&a32[..whole], &b32[..whole])
-            }
-        };
-        rows_on(kernel, span, columns, &mut total, &mut products);
-        (total, products)
-    });
+    bencher
+        .counter(BytesCount::new(2 * a.len()))
+        .bench_local(|| {
+            let (mut total, mut products) = (Sums::default(), 0.0);
+            let (a, b) = (black_box(&a[..]), black_box(&b[..]));
+            let span = match dtype {
+                Dtype::Bf16 => Span::Bf16(&a[..2 * whole], &b[..2 * whole]),
+                Dtype::F16 => Span::F16(&a[..2 * whole], &b[..2 * whole]),
+                Dtype::F64 => {
+                    decode_f64(dtype, a, &mut a64);
+                    decode_f64(dtype, b, &mut b64);
+                    Span::F64(&a64[..whole], &b64[..whole])
+                }
+                _ => {
+                    decode_f32(dtype, a, &mut a32);
+                    decode_f32(dtype, b, &mut b32);
+                    Span::F32(&a32[..whole], &b32[..whole])
+                }
+            };
+            rows_on(kernel, span, columns, &mut total, &mut products);
+            (total, products)
+        });
 }
 
 #[divan::bench(args = Kernel::available())]
@@ -127,25 +136,37 @@ fn rows_bf16_by_columns(bencher: Bencher<'_, '_>, columns: usize) {
 #[divan::bench(args = Kernel::available())]
 fn rows_bf16_tiny(bencher: Bencher<'_, '_>, kernel: Kernel) {
     let tiny: Vec<u8> = half::bf16::from_f32(1e-25).to_le_bytes().repeat(CHUNK / 2);
-    bencher.counter(BytesCount::new(2 * tiny.len())).bench_local(|| {
-        let (mut total, mut products) = (Sums::default(), 0.0);
-        rows_on(kernel, Span::Bf16(black_box(&tiny), black_box(&tiny)), COLUMNS, &mut total, &mut products);
-        total
-    });
+    bencher
+        .counter(BytesCount::new(2 * tiny.len()))
+        .bench_local(|| {
+            let (mut total, mut products) = (Sums::default(), 0.0);
+            rows_on(
+                kernel,
+                Span::Bf16(black_box(&tiny), black_box(&tiny)),
+                COLUMNS,
+                &mut total,
+                &mut products,
+            );
+            total
+        });
 }
 
 #[divan::bench]
 fn column_sums(bencher: Bencher<'_, '_>) {
     let values = vec![0.5f32; CHUNK / 4];
     let mut sums = vec![0.0; COLUMNS];
-    bencher.counter(BytesCount::new(CHUNK)).bench_local(|| add_columns(black_box(&values), COLUMNS, &mut sums));
+    bencher
+        .counter(BytesCount::new(CHUNK))
+        .bench_local(|| add_columns(black_box(&values), COLUMNS, &mut sums));
 }
 
 #[divan::bench]
 fn sha256(bencher: Bencher<'_, '_>) {
     let bytes = codes(Dtype::Bf16, 0);
     let mut digest = Sha256::new();
-    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| digest.update(black_box(&bytes)));
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench_local(|| digest.update(black_box(&bytes)));
 }
 
 /// A matrix of the usual size, decoded.
@@ -154,14 +175,25 @@ fn matrix(rows: usize, columns: usize, side: u64) -> Matrix {
     let mut values = vec![0.0; rows * columns];
     decode_f32(Dtype::Bf16, &bytes[..2 * rows * columns], &mut values);
     // Repeated codes would make rows alike.
-    values.iter_mut().enumerate().for_each(|(at, value)| *value += (at % 8191) as f32 * 1e-5);
-    Matrix { rows, columns, values }
+    values
+        .iter_mut()
+        .enumerate()
+        .for_each(|(at, value)| *value += (at % 8191) as f32 * 1e-5);
+    Matrix {
+        rows,
+        columns,
+        values,
+    }
 }
 
-/// Principal subspaces of one pair as `--pca fast` compares them; throughput counts the rows that are drawn.
+/// Principal subspaces of one pair as `--pca fast` compares them; throughput counts the rows that
+/// are drawn.
 #[divan::bench(args = [1024, 2048, 4096])]
 fn pca_sample(bencher: Bencher<'_, '_>, columns: usize) {
-    let sides = [matrix(SAMPLED_ROWS, columns, 0), matrix(SAMPLED_ROWS, columns, 1)];
+    let sides = [
+        matrix(SAMPLED_ROWS, columns, 0),
+        matrix(SAMPLED_ROWS, columns, 1),
+    ];
     let bytes = 2 * 4 * SAMPLED_ROWS * columns;
     bencher
         .counter(BytesCount::new(bytes))
@@ -173,19 +205,31 @@ fn pca_sample(bencher: Bencher<'_, '_>, columns: usize) {
 fn pca_sketch(bencher: Bencher<'_, '_>, columns: usize) {
     let sides = [matrix(2048, columns, 0), matrix(2048, columns, 1)];
     let bytes = 2 * 4 * 2048 * columns;
-    bencher
-        .counter(BytesCount::new(bytes))
-        .bench_local(|| overlap(black_box(&sides[0]), black_box(&sides[1]), Side::Columns, false));
+    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
+        overlap(
+            black_box(&sides[0]),
+            black_box(&sides[1]),
+            Side::Columns,
+            false,
+        )
+    });
 }
 
 /// The fixed-point test of one feed-forward block; throughput counts the values of both sides.
 #[divan::bench(args = [512, 5632, 14336], sample_count = 20)]
 fn permutation_probe(bencher: Bencher<'_, '_>, units: usize) {
     let sides = [matrix(units, COLUMNS, 0), matrix(units, COLUMNS, 1)];
-    let sampling = Sampling { seed: 0, thorough: false };
+    let sampling = Sampling {
+        seed: 0,
+        thorough: false,
+    };
     let (coordinates, probes) = (sampling.coordinates(COLUMNS), sampling.probes(units));
-    bencher.counter(BytesCount::new(2 * 4 * units * COLUMNS)).bench_local(|| {
-        let features = sides.each_ref().map(|side| RowFeatures::new(black_box(side)).cut(&coordinates));
-        fixed_point_test(&features[0], &features[1], &probes)
-    });
+    bencher
+        .counter(BytesCount::new(2 * 4 * units * COLUMNS))
+        .bench_local(|| {
+            let features = sides
+                .each_ref()
+                .map(|side| RowFeatures::new(black_box(side)).cut(&coordinates));
+            fixed_point_test(&features[0], &features[1], &probes)
+        });
 }

@@ -1,4 +1,5 @@
-//! The renderers: what each format says, that nothing overflows a terminal, and that no name can break out.
+//! The renderers: what each format says, that nothing overflows a terminal, and that no name can
+//! break out.
 #![allow(clippy::unwrap_used)]
 
 mod csv;

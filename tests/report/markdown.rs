@@ -4,10 +4,18 @@ use wcmp::report::{Style, markdown};
 
 use crate::samples;
 
-const STYLE: Style = Style { width: 80, color: false, all_tensors: false };
-const ALL: Style = Style { all_tensors: true, ..STYLE };
+const STYLE: Style = Style {
+    width: 80,
+    color: false,
+    all_tensors: false,
+};
+const ALL: Style = Style {
+    all_tensors: true,
+    ..STYLE
+};
 
-/// Prints a page to be looked at: `SAMPLE=partial cargo test --test report show_a_page -- --ignored --nocapture`.
+/// Prints a page to be looked at: `SAMPLE=partial cargo test --test report show_a_page -- --ignored
+/// --nocapture`.
 #[test]
 #[ignore = "prints a page for the eye"]
 #[allow(clippy::print_stdout)]
@@ -66,7 +74,12 @@ fn sound(page: &str) {
     let mut columns = None;
     let mut open = 0;
     for line in page.lines() {
-        assert!(!line.chars().any(|c| c.is_control() || wcmp::error::is_bidirectional(c)), "{line:?}");
+        assert!(
+            !line
+                .chars()
+                .any(|c| c.is_control() || wcmp::error::is_bidirectional(c)),
+            "{line:?}"
+        );
         open += i32::from(line.starts_with("<details>")) - i32::from(line == "</details>");
         if line.starts_with('|') {
             assert_eq!(*columns.get_or_insert(cells(line)), cells(line), "{line}");
@@ -74,7 +87,10 @@ fn sound(page: &str) {
             columns = None;
         }
         let text = without_code(line);
-        let html = text.replace("<details><summary>", "").replace("</summary>", "").replace("</details>", "");
+        let html = text
+            .replace("<details><summary>", "")
+            .replace("</summary>", "")
+            .replace("</details>", "");
         assert!(!html.contains("<s") && !html.contains("</"), "{line}");
         assert!(!text.contains("NaN") && !text.contains("-0.0000"), "{line}");
     }
@@ -104,10 +120,16 @@ fn every_page_is_sound_whatever_the_names() {
 #[test]
 fn a_pull_request_reads_the_verdict_first_and_the_layers_folded() {
     let page = markdown::compare(&samples::fine_tuned(), &STYLE);
-    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in\n{page}"));
+    let at = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("{text} is not in\n{page}"))
+    };
     assert!(at("**Verdict: `derived`**") < at("| matrix cosine | 0.9773 |"));
     assert!(at("### Evidence, the strongest first") < at("<details><summary>Layers: 22</summary>"));
-    assert!(at("| **above 0.95** | **almost certainly fine-tuned** | 0.9812 |") < at("wcmp compare models/TinyLlama"));
+    assert!(
+        at("| **above 0.95** | **almost certainly fine-tuned** | 0.9812 |")
+            < at("wcmp compare models/TinyLlama")
+    );
     assert!(page.ends_with("models/TinyLlama-1.1B-Chat-v1.0 --seed 20260105`\n"));
     assert!(page.contains("norm gains 0.9996; unrelated models of this shape: 0.9964"));
     assert!(page.contains("`3f0a7c1d9e5b28460f7f6ce1a2d4b8907e1c5a3b6d2f49880c7ae5d1b3f60942`"));

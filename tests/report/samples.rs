@@ -1,4 +1,5 @@
-//! Reports made in code: a fine-tune, an independent pair, a partial reuse, a hundred layers, hostile names, nothing.
+//! Reports made in code: a fine-tune, an independent pair, a partial reuse, a hundred layers,
+//! hostile names, nothing.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +16,18 @@ pub(crate) fn checkpoint(name: &str, parameters: u64) -> CheckpointRow {
         path: format!("models/{name}"),
         name: name.to_owned(),
         format: "safetensors",
-        files: vec![FileRow { name: "model.safetensors".to_owned(), bytes: 2 * parameters + 4096 }],
+        files: vec![FileRow {
+            name: "model.safetensors".to_owned(),
+            bytes: 2 * parameters + 4096,
+        }],
         architecture: Some("LlamaForCausalLM".to_owned()),
         parameters,
         bytes: 2 * parameters,
         dtypes: BTreeMap::from([("BF16".to_owned(), parameters)]),
         quantization: None,
-        model_digest: Some("3f0a7c1d9e5b28460f7f6ce1a2d4b8907e1c5a3b6d2f49880c7ae5d1b3f60942".to_owned()),
+        model_digest: Some(
+            "3f0a7c1d9e5b28460f7f6ce1a2d4b8907e1c5a3b6d2f49880c7ae5d1b3f60942".to_owned(),
+        ),
     }
 }
 
@@ -38,12 +44,21 @@ pub(crate) fn settings() -> SettingsRow {
 }
 
 fn both<T: Clone>(value: T) -> Sides<T> {
-    Sides { base: value.clone(), target: value }
+    Sides {
+        base: value.clone(),
+        target: value,
+    }
 }
 
 fn full() -> Coverage {
-    let all = Shares { target: Some(1.0), base: Some(1.0) };
-    Coverage { parameters: all, matrices: all }
+    let all = Shares {
+        target: Some(1.0),
+        base: Some(1.0),
+    };
+    Coverage {
+        parameters: all,
+        matrices: all,
+    }
 }
 
 pub(crate) fn tensor(
@@ -54,7 +69,11 @@ pub(crate) fn tensor(
     cosine: Option<f64>,
 ) -> TensorRow {
     let identical = cosine == Some(1.0);
-    let shape = if class == "matrix" { vec![2048, 2048] } else { vec![2048] };
+    let shape = if class == "matrix" {
+        vec![2048, 2048]
+    } else {
+        vec![2048]
+    };
     TensorRow {
         name: both(name.to_owned()),
         component: Component::Text,
@@ -76,10 +95,18 @@ pub(crate) fn tensor(
             excess: cosine,
             relative_change: cosine.map(|c| (2.0 - 2.0 * c).max(0.0).sqrt()),
             max_abs_diff: cosine.map(|c| (1.0 - c) / 8.0),
-            reason: cosine.is_none().then(|| "3 values of the target are not finite".to_owned()),
+            reason: cosine
+                .is_none()
+                .then(|| "3 values of the target are not finite".to_owned()),
         },
-        nonfinite: Sides { base: 0, target: if cosine.is_none() { 3 } else { 0 } },
-        sha256: Sides { base: Some(Hex([0; 32])), target: Some(Hex([if identical { 0 } else { 0x11 }; 32])) },
+        nonfinite: Sides {
+            base: 0,
+            target: if cosine.is_none() { 3 } else { 0 },
+        },
+        sha256: Sides {
+            base: Some(Hex([0; 32])),
+            target: Some(Hex([if identical { 0 } else { 0x11 }; 32])),
+        },
         identical,
     }
 }
@@ -130,11 +157,29 @@ fn test(layer: u32, hits: u64, log10_p: f64) -> TestRow {
     }
 }
 
-fn finding(kind: &'static str, text: &str, value: f64, log10_p: Option<f64>, supports: &'static str) -> FindingRow {
-    FindingRow { kind, statement: text.to_owned(), value: Some(value), log10_p, supports, scope: "text".to_owned() }
+fn finding(
+    kind: &'static str,
+    text: &str,
+    value: f64,
+    log10_p: Option<f64>,
+    supports: &'static str,
+) -> FindingRow {
+    FindingRow {
+        kind,
+        statement: text.to_owned(),
+        value: Some(value),
+        log10_p,
+        supports,
+        scope: "text".to_owned(),
+    }
 }
 
-fn verdict(label: &'static str, relations: &[&'static str], confidence: &'static str, reasons: &[&str]) -> VerdictRow {
+fn verdict(
+    label: &'static str,
+    relations: &[&'static str],
+    confidence: &'static str,
+    reasons: &[&str],
+) -> VerdictRow {
     VerdictRow {
         label,
         relation: relations.first().copied(),
@@ -157,7 +202,11 @@ fn unmatched(name: &str, role: Role, parameters: u64) -> UnmatchedRow {
 }
 
 pub(crate) fn warning(code: &str, message: &str, name: Option<&str>) -> WarningRow {
-    WarningRow { code: code.to_owned(), message: message.to_owned(), name: name.map(str::to_owned) }
+    WarningRow {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        name: name.map(str::to_owned),
+    }
 }
 
 /// A comparison that found nothing to compare: headers without a tensor.
@@ -221,11 +270,29 @@ pub(crate) fn fine_tuned() -> Compare {
     parts.extend((0..22).map(|i| part("attention", Some(i), "reused", 9_437_184)));
     parts.extend((0..22).map(|i| part("ffn", Some(i), "reused", 34_603_008)));
     parts.push(part("head", None, "unclear", 65_536_000));
-    let mut tensors = vec![tensor("model.embed_tokens.weight", None, Role::Embed, "matrix", Some(1.0))];
+    let mut tensors = vec![tensor(
+        "model.embed_tokens.weight",
+        None,
+        Role::Embed,
+        "matrix",
+        Some(1.0),
+    )];
     for index in 0..22 {
         let name = |part: &str| format!("model.layers.{index}.{part}.weight");
-        tensors.push(tensor(&name("self_attn.q_proj"), Some(index), Role::Q, "matrix", Some(cosine(index))));
-        tensors.push(tensor(&name("input_layernorm"), Some(index), Role::Norm, "norm", Some(0.9996)));
+        tensors.push(tensor(
+            &name("self_attn.q_proj"),
+            Some(index),
+            Role::Q,
+            "matrix",
+            Some(cosine(index)),
+        ));
+        tensors.push(tensor(
+            &name("input_layernorm"),
+            Some(index),
+            Role::Norm,
+            "norm",
+            Some(0.9996),
+        ));
     }
     Compare {
         base: checkpoint("TinyLlama-1.1B-intermediate-step-1431k-3T", 1_100_048_384),
@@ -266,7 +333,12 @@ pub(crate) fn fine_tuned() -> Compare {
             hits: 1408,
             groups: 22,
             tests: (0..22).map(|i| test(i, 64, -203.4)).collect(),
-            power: vec![PowerRow { kind: "ffn".to_owned(), probes: 1408, hits_needed: 27, share_seen_95: Some(0.026) }],
+            power: vec![PowerRow {
+                kind: "ffn".to_owned(),
+                probes: 1408,
+                hits_needed: 27,
+                share_seen_95: Some(0.026),
+            }],
             skipped: vec![NotTestable {
                 what: "key/value groups".to_owned(),
                 why: "4 groups cannot reach 10^-6 alone".to_owned(),
@@ -278,7 +350,9 @@ pub(crate) fn fine_tuned() -> Compare {
             median_excess: Some(0.941234),
             matrices: ["q_proj", "up_proj"]
                 .iter()
-                .flat_map(|role| [0, 7, 14, 21].map(|l| format!("model.layers.{l}.self_attn.{role}.weight")))
+                .flat_map(|role| {
+                    [0, 7, 14, 21].map(|l| format!("model.layers.{l}.self_attn.{role}.weight"))
+                })
                 .map(|name| SubspaceRow {
                     name,
                     side: "residual",
@@ -305,7 +379,13 @@ pub(crate) fn fine_tuned() -> Compare {
                 None,
                 "derived",
             ),
-            finding("norms", "norm gains 0.9996; unrelated models of this shape: 0.9964", 0.9996, None, "nothing"),
+            finding(
+                "norms",
+                "norm gains 0.9996; unrelated models of this shape: 0.9964",
+                0.9996,
+                None,
+                "nothing",
+            ),
             finding(
                 "permutation",
                 "1,408 of 1,408 probed hidden units are in their own place in all 22 layers; independently trained models agree like this with a chance of at most 10^-4474",
@@ -313,8 +393,20 @@ pub(crate) fn fine_tuned() -> Compare {
                 Some(-4474.8),
                 "derived",
             ),
-            finding("pca", "principal subspaces cluster with the base", 0.9412, None, "derived"),
-            finding("bytes", "1 informative tensor is byte-identical: model.embed_tokens.weight", 1.0, None, "derived"),
+            finding(
+                "pca",
+                "principal subspaces cluster with the base",
+                0.9412,
+                None,
+                "derived",
+            ),
+            finding(
+                "bytes",
+                "1 informative tensor is byte-identical: model.embed_tokens.weight",
+                1.0,
+                None,
+                "derived",
+            ),
         ],
         verdict: VerdictRow {
             not_testable: vec![NotTestable {
@@ -331,9 +423,16 @@ pub(crate) fn fine_tuned() -> Compare {
                 ],
             )
         },
-        unmatched: Sides { base: Vec::new(), target: vec![unmatched("model.extra_tokens.weight", Role::Embed, 6144)] },
+        unmatched: Sides {
+            base: Vec::new(),
+            target: vec![unmatched("model.extra_tokens.weight", Role::Embed, 6144)],
+        },
         tensors,
-        warnings: vec![warning("dtype", "the base stores F32 norms, the target BF16", None)],
+        warnings: vec![warning(
+            "dtype",
+            "the base stores F32 norms, the target BF16",
+            None,
+        )],
         ..empty()
     }
 }
@@ -413,17 +512,33 @@ pub(crate) fn independent() -> Compare {
     }
 }
 
-/// A model with a vision tower taken over and a decoder of its own; experts re-ordered, layers moved.
+/// A model with a vision tower taken over and a decoder of its own; experts re-ordered, layers
+/// moved.
 pub(crate) fn partial() -> Compare {
-    let mut parts: Vec<PartRow> = (0..4).map(|i| part("attention", Some(i), "independent", 26_214_400)).collect();
-    parts.extend(
-        (0..4).map(|i| PartRow { component: "vision".to_owned(), ..part("ffn", Some(i), "reused", 8_000_000) }),
-    );
-    parts.push(PartRow { expert: Some(3), ..part("experts", Some(2), "unclear", 4_000_000) });
-    parts.push(PartRow { block: None, ..part("other", None, "new", 10_000) });
+    let mut parts: Vec<PartRow> = (0..4)
+        .map(|i| part("attention", Some(i), "independent", 26_214_400))
+        .collect();
+    parts.extend((0..4).map(|i| PartRow {
+        component: "vision".to_owned(),
+        ..part("ffn", Some(i), "reused", 8_000_000)
+    }));
+    parts.push(PartRow {
+        expert: Some(3),
+        ..part("experts", Some(2), "unclear", 4_000_000)
+    });
+    parts.push(PartRow {
+        block: None,
+        ..part("other", None, "new", 10_000)
+    });
     let mut layers: Vec<LayerRow> = (0..4).map(|i| layer(i, 0.01, Some(-0.3))).collect();
-    layers.extend((0..4).map(|i| LayerRow { component: "vision".to_owned(), ..layer(i, 0.991, Some(-88.2)) }));
-    layers.push(LayerRow { base_layer: Some(2), ..layer(5, 0.88, Some(-120.0)) });
+    layers.extend((0..4).map(|i| LayerRow {
+        component: "vision".to_owned(),
+        ..layer(i, 0.991, Some(-88.2))
+    }));
+    layers.push(LayerRow {
+        base_layer: Some(2),
+        ..layer(5, 0.88, Some(-120.0))
+    });
     layers.push(LayerRow {
         base_layer: None,
         matrix_cosine: None,
@@ -432,13 +547,25 @@ pub(crate) fn partial() -> Compare {
         ..layer(6, 0.0, None)
     });
     let text = VerdictRow {
-        not_testable: vec![NotTestable { what: "embeddings".to_owned(), why: "the vocabularies differ".to_owned() }],
-        ..verdict("from_scratch", &[], "strong", &["no part of the decoder is shown to be reused"])
+        not_testable: vec![NotTestable {
+            what: "embeddings".to_owned(),
+            why: "the vocabularies differ".to_owned(),
+        }],
+        ..verdict(
+            "from_scratch",
+            &[],
+            "strong",
+            &["no part of the decoder is shown to be reused"],
+        )
     };
     let component = |name: &str, verdict: VerdictRow, cosine: f64| ComponentRow {
         component: name.to_owned(),
         coverage: full(),
-        similarity: Similarity { mean_cosine: Some(cosine), matrix_cosine: Some(cosine), ..Similarity::default() },
+        similarity: Similarity {
+            mean_cosine: Some(cosine),
+            matrix_cosine: Some(cosine),
+            ..Similarity::default()
+        },
         layer_pattern: "uniformly_high",
         verdict,
     };
@@ -460,8 +587,14 @@ pub(crate) fn partial() -> Compare {
             ..Similarity::default()
         },
         coverage: Coverage {
-            parameters: Shares { target: Some(0.42), base: Some(0.41) },
-            matrices: Shares { target: Some(0.41), base: Some(0.40) },
+            parameters: Shares {
+                target: Some(0.42),
+                base: Some(0.41),
+            },
+            matrices: Shares {
+                target: Some(0.41),
+                base: Some(0.40),
+            },
         },
         origin_reading: OriginReading {
             mean_cosine: Some(0.62),
@@ -477,7 +610,12 @@ pub(crate) fn partial() -> Compare {
             component("text", text, 0.01),
             component(
                 "vision",
-                verdict("derived", &["fine_tuned"], "conclusive", &["every layer of the tower hits"]),
+                verdict(
+                    "derived",
+                    &["fine_tuned"],
+                    "conclusive",
+                    &["every layer of the tower hits"],
+                ),
                 0.991,
             ),
         ],
@@ -486,7 +624,11 @@ pub(crate) fn partial() -> Compare {
             [0, 1, 2, 3, 4, 2, 3, 4, 5]
                 .iter()
                 .zip(0..)
-                .map(|(base, target)| LayerMapRow { target, base: Some(*base), log10_p: Some(-61.0) })
+                .map(|(base, target)| LayerMapRow {
+                    target,
+                    base: Some(*base),
+                    log10_p: Some(-61.0),
+                })
                 .collect(),
         ),
         experts: Some(
@@ -495,7 +637,16 @@ pub(crate) fn partial() -> Compare {
                     layer,
                     base_experts: 8,
                     target_experts: 8,
-                    map: vec![Some(3), Some(1), Some(0), Some(2), Some(4), Some(5), None, Some(7)],
+                    map: vec![
+                        Some(3),
+                        Some(1),
+                        Some(0),
+                        Some(2),
+                        Some(4),
+                        Some(5),
+                        None,
+                        Some(7),
+                    ],
                     permuted: layer % 2 == 0,
                 })
                 .collect(),
@@ -528,7 +679,10 @@ pub(crate) fn partial() -> Compare {
             "partial_reuse",
             &["fine_tuned"],
             "strong",
-            &["vision: attention and ffn of layers 0-3 are reused", "text: attention of layers 0-3 is independent"],
+            &[
+                "vision: attention and ffn of layers 0-3 are reused",
+                "text: attention of layers 0-3 is independent",
+            ],
         ),
         ..empty()
     }
@@ -537,7 +691,9 @@ pub(crate) fn partial() -> Compare {
 /// A hundred layers.
 pub(crate) fn hundred_layers() -> Compare {
     Compare {
-        layers: (0..100).map(|i| layer(i, (f64::from(i) / 9.0).sin(), Some(-f64::from(i)))).collect(),
+        layers: (0..100)
+            .map(|i| layer(i, (f64::from(i) / 9.0).sin(), Some(-f64::from(i))))
+            .collect(),
         ..fine_tuned()
     }
 }
@@ -552,7 +708,10 @@ pub(crate) fn hostile() -> Compare {
         checkpoint.architecture = Some(name());
         checkpoint.quantization = Some(name());
         checkpoint.dtypes = BTreeMap::from([(name(), 5)]);
-        checkpoint.files = vec![FileRow { name: name(), bytes: 5 }];
+        checkpoint.files = vec![FileRow {
+            name: name(),
+            bytes: 5,
+        }];
     }
     report.settings.include = vec![name()];
     report.name_mapping = Some(name());
@@ -562,7 +721,10 @@ pub(crate) fn hostile() -> Compare {
         tensor(&"層".repeat(300), None, Role::Other, "norm", None),
         tensor("", None, Role::Other, "vector", None),
     ];
-    report.unmatched.base = vec![unmatched(HOSTILE, Role::Other, 1), unmatched(&"y".repeat(5000), Role::Other, 4096)];
+    report.unmatched.base = vec![
+        unmatched(HOSTILE, Role::Other, 1),
+        unmatched(&"y".repeat(5000), Role::Other, 4096),
+    ];
     for row in &mut report.layers {
         row.component = name();
     }
@@ -579,10 +741,16 @@ pub(crate) fn hostile() -> Compare {
     }
     report.pca.as_mut().unwrap().matrices[0].name = name();
     report.verdict.reasons = vec![name(), "z".repeat(400)];
-    report.verdict.not_testable = vec![NotTestable { what: name(), why: name() }];
+    report.verdict.not_testable = vec![NotTestable {
+        what: name(),
+        why: name(),
+    }];
     report.origin_reading.agrees = Some(false);
     report.origin_reading.why = Some(name());
-    report.permutation.as_mut().unwrap().skipped = vec![NotTestable { what: name(), why: name() }];
+    report.permutation.as_mut().unwrap().skipped = vec![NotTestable {
+        what: name(),
+        why: name(),
+    }];
     let change = |relative_change: Option<f64>| AdapterChange {
         name: name(),
         layer: Some(3),
@@ -601,7 +769,10 @@ pub(crate) fn hostile() -> Compare {
         changes: vec![change(Some(0.01)), change(None)],
         replaced: vec![name(); 20],
     });
-    report.warnings = vec![warning("odd", HOSTILE, Some(HOSTILE)), warning("odd", "plain", Some(&"w".repeat(900)))];
+    report.warnings = vec![
+        warning("odd", HOSTILE, Some(HOSTILE)),
+        warning("odd", "plain", Some(&"w".repeat(900))),
+    ];
     report
 }
 
@@ -628,26 +799,45 @@ fn ranking(report: &Compare, summary: &'static str, excess: f64) -> RankingRow {
             probes: p.probes,
             hits: p.hits,
         }),
-        pca: Some(RankPca { summary, median_excess: Some(excess) }),
+        pca: Some(RankPca {
+            summary,
+            median_excess: Some(excess),
+        }),
         verdict: report.verdict.clone(),
     }
 }
 
 fn weights(names: &[&str], values: &[f64]) -> Vec<WeightRow> {
-    names.iter().zip(values).map(|(base, w)| WeightRow { base: (*base).to_owned(), weight: Some(*w) }).collect()
+    names
+        .iter()
+        .zip(values)
+        .map(|(base, w)| WeightRow {
+            base: (*base).to_owned(),
+            weight: Some(*w),
+        })
+        .collect()
 }
 
 /// A target that was merged from its first two bases, and a third that it has nothing to do with.
 pub(crate) fn ranked() -> Rank {
-    let names = ["Mistral-7B-Instruct-v0.2", "OpenHermes-2.5-Mistral-7B", "Solar-Open-100B"];
-    let mut ranking: Vec<RankingRow> =
-        [&fine_tuned(), &fine_tuned()].map(|report| self::ranking(report, "clustered_with_base", 0.9612)).to_vec();
+    let names = [
+        "Mistral-7B-Instruct-v0.2",
+        "OpenHermes-2.5-Mistral-7B",
+        "Solar-Open-100B",
+    ];
+    let mut ranking: Vec<RankingRow> = [&fine_tuned(), &fine_tuned()]
+        .map(|report| self::ranking(report, "clustered_with_base", 0.9612))
+        .to_vec();
     ranking.push(self::ranking(&independent(), "orthogonal", 0.0012));
     for (row, name) in ranking.iter_mut().zip(names) {
         row.base = checkpoint(name, 7_241_732_096);
     }
-    let criterion =
-        |id, statement: &str, holds, value| CriterionRow { id, statement: statement.to_owned(), holds, value };
+    let criterion = |id, statement: &str, holds, value| CriterionRow {
+        id,
+        statement: statement.to_owned(),
+        holds,
+        value,
+    };
     Rank {
         schema: "wcmp.rank/1",
         wcmp: "0.1.0",
@@ -717,7 +907,12 @@ pub(crate) fn hostile_rank() -> Rank {
 
 /// A target of two components against a base of its size and one of another.
 pub(crate) fn architectures() -> Arch {
-    let shape = |axes: [u64; 2], copies| Some(ShapeRow { shape: axes.to_vec(), copies });
+    let shape = |axes: [u64; 2], copies| {
+        Some(ShapeRow {
+            shape: axes.to_vec(),
+            copies,
+        })
+    };
     let role = |component, role, kind, name: &str, target, base: Option<ShapeRow>| RoleRow {
         component,
         role,
@@ -728,17 +923,28 @@ pub(crate) fn architectures() -> Arch {
         target,
         base,
     };
-    let component = |component, comparability, share| ArchComponent { component, comparability, share };
-    let field = |field: &str, target: serde_json::Value, bases: [Option<serde_json::Value>; 2]| FieldRow {
-        field: field.to_owned(),
-        equal: bases.iter().map(|base| base.as_ref().map(|base| *base == target)).collect(),
-        source: SourceRow {
-            target: "tensors",
-            bases: bases.iter().map(|base| if base.is_some() { "config" } else { "absent" }).collect(),
-        },
-        target: Some(target),
-        bases: bases.to_vec(),
+    let component = |component, comparability, share| ArchComponent {
+        component,
+        comparability,
+        share,
     };
+    let field =
+        |field: &str, target: serde_json::Value, bases: [Option<serde_json::Value>; 2]| FieldRow {
+            field: field.to_owned(),
+            equal: bases
+                .iter()
+                .map(|base| base.as_ref().map(|base| *base == target))
+                .collect(),
+            source: SourceRow {
+                target: "tensors",
+                bases: bases
+                    .iter()
+                    .map(|base| if base.is_some() { "config" } else { "absent" })
+                    .collect(),
+            },
+            target: Some(target),
+            bases: bases.to_vec(),
+        };
     let mut config_alone = checkpoint("Mixtral-8x7B-v0.1", 46_702_792_704);
     config_alone.format = "config";
     config_alone.model_digest = None;
@@ -816,14 +1022,19 @@ pub(crate) fn hostile_architectures() -> Arch {
     let name = || HOSTILE.to_owned();
     (report.target.name, report.target.path) = (name(), name());
     for base in &mut report.bases {
-        (base.base.name, base.base.path, base.base.architecture) = (name(), "p".repeat(600), Some(name()));
+        (base.base.name, base.base.path, base.base.architecture) =
+            (name(), "p".repeat(600), Some(name()));
         base.reasons.push(name());
         base.could_be.push(name());
-        base.roles.iter_mut().for_each(|role| role.name = Some(name()));
+        base.roles
+            .iter_mut()
+            .for_each(|role| role.name = Some(name()));
     }
     for field in &mut report.fields {
         (field.field, field.target) = (name(), Some(HOSTILE.into()));
-        field.bases.fill(Some(serde_json::json!({ HOSTILE: [HOSTILE] })));
+        field
+            .bases
+            .fill(Some(serde_json::json!({ HOSTILE: [HOSTILE] })));
     }
     report.conflicts[0].config = HOSTILE.into();
     report
@@ -863,12 +1074,23 @@ pub(crate) fn inspected() -> Inspect {
         config: BTreeMap::from([
             ("hidden_size".to_owned(), serde_json::json!(3072)),
             ("model_type".to_owned(), serde_json::json!("vaetki")),
-            ("rope_parameters".to_owned(), serde_json::json!({"rope_type": "default", "rope_theta": 10000.0})),
+            (
+                "rope_parameters".to_owned(),
+                serde_json::json!({"rope_type": "default", "rope_theta": 10000.0}),
+            ),
         ]),
-        components: vec![InspectComponent { component: "text".to_owned(), parameters: 102_600_000_000, layers: 48 }],
+        components: vec![InspectComponent {
+            component: "text".to_owned(),
+            parameters: 102_600_000_000,
+            layers: 48,
+        }],
         blocks,
         tensors: vec![
-            tensor("model.layers.0.mlp.experts.127.down_proj.weight", Role::Down, Some(127)),
+            tensor(
+                "model.layers.0.mlp.experts.127.down_proj.weight",
+                Role::Down,
+                Some(127),
+            ),
             tensor("model.layers.0.self_attn.q_a_proj.weight", Role::QA, None),
         ],
         warnings: vec![warning(
@@ -888,7 +1110,10 @@ pub(crate) fn hostile_inspect() -> Inspect {
     report.ignored_files = vec![name(); 3];
     report.config = BTreeMap::from([
         (name(), serde_json::json!(HOSTILE)),
-        ("k".repeat(400), serde_json::json!([HOSTILE, "v".repeat(900)])),
+        (
+            "k".repeat(400),
+            serde_json::json!([HOSTILE, "v".repeat(900)]),
+        ),
     ]);
     report.components[0].component = name();
     report.blocks[0].block = name();
@@ -907,9 +1132,19 @@ pub(crate) fn hashed() -> Hash {
         shape: vec![2, 3],
         sha256: digit.repeat(64),
     };
-    let tensors = vec![tensor(HOSTILE, "a"), tensor("model.embed_tokens.weight", "b"), tensor("z", "c")];
+    let tensors = vec![
+        tensor(HOSTILE, "a"),
+        tensor("model.embed_tokens.weight", "b"),
+        tensor("z", "c"),
+    ];
     let model_digest = wcmp::report::manifest::model_digest(&tensors);
-    Hash { schema: "wcmp.hash/1", wcmp: "0.1.0", checkpoint: checkpoint("tiny", 18), tensors, model_digest }
+    Hash {
+        schema: "wcmp.hash/1",
+        wcmp: "0.1.0",
+        checkpoint: checkpoint("tiny", 18),
+        tensors,
+        model_digest,
+    }
 }
 
 /// A copy that differs in every way.
@@ -923,7 +1158,11 @@ pub(crate) fn checked() -> Check {
         matching: 199,
         different: names("model.norm.weight")
             .into_iter()
-            .map(|name| HashDifference { name, expected: "a".repeat(64), found: "b".repeat(64) })
+            .map(|name| HashDifference {
+                name,
+                expected: "a".repeat(64),
+                found: "b".repeat(64),
+            })
             .collect(),
         missing: names("lm_head.weight"),
         new: names("model.extra.weight"),

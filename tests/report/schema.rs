@@ -1,5 +1,5 @@
-//! The JSON against the published schema: the lists in tests/schema are the keys in their order, one path a line,
-//! `[]` for the elements of a list and `*` for keys that the data names.
+//! The JSON against the published schema: the lists in tests/schema are the keys in their order,
+//! one path a line, `[]` for the elements of a list and `*` for keys that the data names.
 
 use std::fmt;
 
@@ -84,7 +84,10 @@ fn expected(list: &str) -> Vec<Expected<'_>> {
         let mut level = &mut root;
         for key in line.split('.') {
             if level.last().is_none_or(|last| last.key != key) {
-                level.push(Expected { key, under: Vec::new() });
+                level.push(Expected {
+                    key,
+                    under: Vec::new(),
+                });
             }
             level = &mut level.last_mut().unwrap().under;
         }
@@ -92,10 +95,14 @@ fn expected(list: &str) -> Vec<Expected<'_>> {
     root
 }
 
-/// Holds a value against a list; counts in `seen` which of its lines were met with a value under them.
+/// Holds a value against a list; counts in `seen` which of its lines were met with a value under
+/// them.
 fn hold(keys: &Keys, expected: &[Expected<'_>], path: &str, seen: &mut Vec<String>) {
     let Keys::Object(entries) = keys else {
-        assert!(matches!(keys, Keys::Leaf), "{path}: a list where an object or null was expected");
+        assert!(
+            matches!(keys, Keys::Leaf),
+            "{path}: a list where an object or null was expected"
+        );
         return;
     };
     if let [Expected { key: "*", .. }] = expected {
@@ -103,7 +110,10 @@ fn hold(keys: &Keys, expected: &[Expected<'_>], path: &str, seen: &mut Vec<Strin
         return;
     }
     let found: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
-    let wanted: Vec<&str> = expected.iter().map(|e| e.key.trim_end_matches("[]")).collect();
+    let wanted: Vec<&str> = expected
+        .iter()
+        .map(|e| e.key.trim_end_matches("[]"))
+        .collect();
     assert_eq!(found, wanted, "keys of {path:?}");
     for ((_, value), expected) in entries.iter().zip(expected) {
         let path = format!("{path}.{}", expected.key);
@@ -112,7 +122,9 @@ fn hold(keys: &Keys, expected: &[Expected<'_>], path: &str, seen: &mut Vec<Strin
             let nested = matches!(value, Keys::Object(o) if !o.is_empty());
             assert!(!nested, "{path}: an object where a value was expected");
         } else if let (true, Keys::List(items)) = (expected.key.ends_with("[]"), value) {
-            items.iter().for_each(|item| hold(item, &expected.under, &path, seen));
+            items
+                .iter()
+                .for_each(|item| hold(item, &expected.under, &path, seen));
         } else {
             hold(value, &expected.under, &path, seen);
         }
@@ -152,23 +164,35 @@ mod erased {
 #[test]
 fn compare_has_the_keys_of_the_schema_in_their_order() {
     let reports = samples::all_compares();
-    let reports: Vec<&dyn erased::Report> = reports.iter().map(|(_, r)| r as &dyn erased::Report).collect();
+    let reports: Vec<&dyn erased::Report> = reports
+        .iter()
+        .map(|(_, r)| r as &dyn erased::Report)
+        .collect();
     hold_all(include_str!("../schema/compare.txt"), &reports);
 }
 
 #[test]
 fn rank_has_the_keys_of_the_schema_in_their_order() {
-    hold_all(include_str!("../schema/rank.txt"), &[&samples::ranked(), &samples::hostile_rank()]);
+    hold_all(
+        include_str!("../schema/rank.txt"),
+        &[&samples::ranked(), &samples::hostile_rank()],
+    );
 }
 
 #[test]
 fn arch_has_the_keys_of_the_schema_in_their_order() {
-    hold_all(include_str!("../schema/arch.txt"), &[&samples::architectures()]);
+    hold_all(
+        include_str!("../schema/arch.txt"),
+        &[&samples::architectures()],
+    );
 }
 
 #[test]
 fn inspect_has_the_keys_of_the_schema_in_their_order() {
-    hold_all(include_str!("../schema/inspect.txt"), &[&samples::inspected(), &samples::hostile_inspect()]);
+    hold_all(
+        include_str!("../schema/inspect.txt"),
+        &[&samples::inspected(), &samples::hostile_inspect()],
+    );
 }
 
 #[test]
@@ -183,5 +207,9 @@ fn json_reads_back_with_hostile_names_as_they_were() {
     let _: IgnoredAny = serde_json::from_str(&text).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["tensors"][0]["name"]["target"], samples::HOSTILE);
-    assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || wcmp::error::is_bidirectional(c)));
+    assert!(
+        !text
+            .chars()
+            .any(|c| (c.is_control() && c != '\n') || wcmp::error::is_bidirectional(c))
+    );
 }

@@ -1,4 +1,5 @@
-//! Whole reports as they were last looked at: `UPDATE_SNAPSHOTS=1 cargo test --test report` writes them anew.
+//! Whole reports as they were last looked at: `UPDATE_SNAPSHOTS=1 cargo test --test report` writes
+//! them anew.
 
 use std::path::Path;
 
@@ -7,28 +8,68 @@ use wcmp::report::{Style, markdown, text};
 use crate::samples;
 
 fn hold(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/snapshots").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/report/snapshots")
+        .join(name);
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, found).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap();
-    assert!(expected == found, "{name} is not as it was; found:\n{found}");
+    assert!(
+        expected == found,
+        "{name} is not as it was; found:\n{found}"
+    );
 }
 
 #[test]
 fn reports_are_as_they_were_last_looked_at() {
-    let narrow = Style { width: 80, color: false, all_tensors: false };
-    let wide = Style { width: 140, all_tensors: true, ..narrow };
-    hold("compare-fine-tuned-80.txt", &text::compare(&samples::fine_tuned(), &narrow));
-    hold("compare-fine-tuned-140-tensors.txt", &text::compare(&samples::fine_tuned(), &wide));
-    hold("compare-independent-80.txt", &text::compare(&samples::independent(), &narrow));
-    hold("compare-partial-80.txt", &text::compare(&samples::partial(), &narrow));
-    hold("compare-empty-80.txt", &text::compare(&samples::empty(), &narrow));
-    hold("compare-partial.md", &markdown::compare(&samples::partial(), &narrow));
+    let narrow = Style {
+        width: 80,
+        color: false,
+        all_tensors: false,
+    };
+    let wide = Style {
+        width: 140,
+        all_tensors: true,
+        ..narrow
+    };
+    hold(
+        "compare-fine-tuned-80.txt",
+        &text::compare(&samples::fine_tuned(), &narrow),
+    );
+    hold(
+        "compare-fine-tuned-140-tensors.txt",
+        &text::compare(&samples::fine_tuned(), &wide),
+    );
+    hold(
+        "compare-independent-80.txt",
+        &text::compare(&samples::independent(), &narrow),
+    );
+    hold(
+        "compare-partial-80.txt",
+        &text::compare(&samples::partial(), &narrow),
+    );
+    hold(
+        "compare-empty-80.txt",
+        &text::compare(&samples::empty(), &narrow),
+    );
+    hold(
+        "compare-partial.md",
+        &markdown::compare(&samples::partial(), &narrow),
+    );
     hold("rank-80.txt", &text::rank(&samples::ranked(), &narrow));
     hold("rank.md", &markdown::rank(&samples::ranked(), &narrow));
-    hold("arch-80.txt", &text::arch(&samples::architectures(), &narrow));
-    hold("arch.md", &markdown::arch(&samples::architectures(), &narrow));
-    hold("inspect-80.txt", &text::inspect(&samples::inspected(), &narrow));
+    hold(
+        "arch-80.txt",
+        &text::arch(&samples::architectures(), &narrow),
+    );
+    hold(
+        "arch.md",
+        &markdown::arch(&samples::architectures(), &narrow),
+    );
+    hold(
+        "inspect-80.txt",
+        &text::inspect(&samples::inspected(), &narrow),
+    );
     hold("check-80.txt", &text::check(&samples::checked(), &narrow));
 }

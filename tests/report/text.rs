@@ -7,26 +7,37 @@ use wcmp::report::{Style, text};
 use crate::samples;
 
 fn style(width: usize) -> Style {
-    Style { width, color: false, all_tensors: false }
+    Style {
+        width,
+        color: false,
+        all_tensors: false,
+    }
 }
 
 fn fits(text: &str, columns: usize) {
     for line in text.lines() {
         assert!(width(line) <= columns, "{} columns: {line}", width(line));
         assert_eq!(line, line.trim_end(), "trailing space");
-        assert!(!line.chars().any(|c| c.is_control() || is_bidirectional(c)), "control in {line:?}");
+        assert!(
+            !line.chars().any(|c| c.is_control() || is_bidirectional(c)),
+            "control in {line:?}"
+        );
         assert!(!line.contains("NaN") && !line.contains("-0.0000"), "{line}");
     }
     assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
 }
 
-/// Prints a report to be looked at: `SAMPLE=fine_tuned COLUMNS=80 cargo test --test report show -- --ignored --nocapture`.
+/// Prints a report to be looked at: `SAMPLE=fine_tuned COLUMNS=80 cargo test --test report show --
+/// --ignored --nocapture`.
 #[test]
 #[ignore = "prints a report for the eye"]
 #[allow(clippy::print_stdout)]
 fn show_a_report() {
     let wanted = std::env::var("SAMPLE").unwrap_or_else(|_| "fine_tuned".to_owned());
-    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(80);
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|c| c.parse().ok())
+        .unwrap_or(80);
     let style = Style {
         width: columns,
         color: std::env::var_os("COLOR").is_some(),
@@ -51,7 +62,10 @@ fn show_a_report() {
 fn no_report_is_wider_than_the_terminal() {
     for columns in [80, 81, 100, 140, 250] {
         for all_tensors in [false, true] {
-            let style = Style { all_tensors, ..style(columns) };
+            let style = Style {
+                all_tensors,
+                ..style(columns)
+            };
             for (_, report) in samples::all_compares() {
                 fits(&text::compare(&report, &style), columns);
             }
@@ -86,26 +100,68 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 fn has_line(text: &str, line: &str) {
-    assert!(lines(text).contains(&line), "{line:?} is not a line of\n{text}");
+    assert!(
+        lines(text).contains(&line),
+        "{line:?} is not a line of\n{text}"
+    );
 }
 
 #[test]
 fn a_fine_tune_is_reported_with_figures_evidence_verdict_and_the_marked_row() {
     let text = text::compare(&samples::fine_tuned(), &style(80));
-    has_line(&text, "parameters    1.10B                            1.10B");
-    has_line(&text, "size          2.05 GiB                         2.05 GiB");
-    has_line(&text, "target  3f0a7c1d9e5b28460f7f6ce1a2d4b8907e1c5a3b6d2f49880c7ae5d1b3f60942");
-    has_line(&text, "norms      0.9996  norm gains 0.9996; unrelated models of this shape: 0.9964");
-    has_line(&text, "21    0.9554  ███████████████████████████▋   0.9553  0.9996    0/9   -203.4");
-    has_line(&text, "reused          45       1.03B  94.0 %  embedding; attention 0-21; ffn 0-21");
+    has_line(
+        &text,
+        "parameters    1.10B                            1.10B",
+    );
+    has_line(
+        &text,
+        "size          2.05 GiB                         2.05 GiB",
+    );
+    has_line(
+        &text,
+        "target  3f0a7c1d9e5b28460f7f6ce1a2d4b8907e1c5a3b6d2f49880c7ae5d1b3f60942",
+    );
+    has_line(
+        &text,
+        "norms      0.9996  norm gains 0.9996; unrelated models of this shape: 0.9964",
+    );
+    has_line(
+        &text,
+        "21    0.9554  ███████████████████████████▋   0.9553  0.9996    0/9   -203.4",
+    );
+    has_line(
+        &text,
+        "reused          45       1.03B  94.0 %  embedding; attention 0-21; ffn 0-21",
+    );
     has_line(&text, "label       derived");
-    has_line(&text, "▶  above 0.95   almost certainly fine-tuned               0.9812");
-    has_line(&text, "pattern     early high late low: typical of fine-tuning");
-    has_line(&text, "agreement   the document's reading and the verdict agree");
+    has_line(
+        &text,
+        "▶  above 0.95   almost certainly fine-tuned               0.9812",
+    );
+    has_line(
+        &text,
+        "pattern     early high late low: typical of fine-tuning",
+    );
+    has_line(
+        &text,
+        "agreement   the document's reading and the verdict agree",
+    );
     has_line(&text, "- the base stores F32 norms, the target BF16");
-    let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is missing"));
-    let order = ["byte-identical: ", "10^-4474", "matrices keep 97.7", "principal subspaces cluster", "Layers: text"];
-    assert!(order.is_sorted_by_key(|part| place(part)), "evidence is not in order of strength");
+    let place = |part: &str| {
+        text.find(part)
+            .unwrap_or_else(|| panic!("{part} is missing"))
+    };
+    let order = [
+        "byte-identical: ",
+        "10^-4474",
+        "matrices keep 97.7",
+        "principal subspaces cluster",
+        "Layers: text",
+    ];
+    assert!(
+        order.is_sorted_by_key(|part| place(part)),
+        "evidence is not in order of strength"
+    );
     assert!(place("Not testable") < place("\nVerdict\n"));
     assert!(place("\nVerdict\n") < place("The origin document's reading"));
 }
@@ -113,7 +169,10 @@ fn a_fine_tune_is_reported_with_figures_evidence_verdict_and_the_marked_row() {
 #[test]
 fn the_last_line_is_the_command_that_gives_the_report_again() {
     let text = text::compare(&samples::empty(), &style(80));
-    assert_eq!(text.lines().last(), Some("wcmp compare models/nothing models/tiny --seed 20260105"));
+    assert_eq!(
+        text.lines().last(),
+        Some("wcmp compare models/nothing models/tiny --seed 20260105")
+    );
     let text = text::rank(&samples::ranked(), &style(100));
     let last = "wcmp rank models/merged-7B-slerp models/Mistral-7B-Instruct-v0.2 models/OpenHermes-2.5-Mistral-7B \\\n\
                 models/Solar-Open-100B --seed 20260105\n";
@@ -125,7 +184,9 @@ fn a_filter_is_named_on_the_first_line() {
     let text = text::compare(&samples::partial(), &style(120));
     assert_eq!(
         text.lines().next(),
-        Some("Filtered by --include 'model.*' --exclude '*.bias': every other tensor counts as absent on both sides")
+        Some(
+            "Filtered by --include 'model.*' --exclude '*.bias': every other tensor counts as absent on both sides"
+        )
     );
     assert!(text::compare(&samples::fine_tuned(), &style(80)).starts_with("wcmp 0.1.0 compare"));
 }
@@ -134,25 +195,48 @@ fn a_filter_is_named_on_the_first_line() {
 fn a_disagreement_with_the_document_is_explained() {
     let text = text::compare(&samples::independent(), &style(100));
     has_line(&text, "label       from_scratch");
-    has_line(&text, "norms      0.9832  norm gains 0.9832; unrelated models of this shape: 0.9834");
-    assert!(lines(&text).join(" ").contains("the verdict disagree: the plain mean counts 97 norm gains"));
+    has_line(
+        &text,
+        "norms      0.9832  norm gains 0.9832; unrelated models of this shape: 0.9834",
+    );
+    assert!(
+        lines(&text)
+            .join(" ")
+            .contains("the verdict disagree: the plain mean counts 97 norm gains")
+    );
 }
 
 #[test]
 fn a_partial_reuse_names_components_layers_map_and_experts() {
     let text = text::compare(&samples::partial(), &style(80));
     has_line(&text, "0-4 ← 0-4, 5-8 ← 2-5");
-    has_line(&text, "vision              100.0 %  0.9910    0.9910  derived       conclusive");
-    has_line(&text, "5 ← 2    0.8800  █████████████████████████▌     0.8799  0.9996    0/9   -120.0");
-    has_line(&text, "names         model.language_model. in the target is model. in the base");
-    assert!(lines(&text).join(" ").contains("permuted in layers 0-2, 5, 128 of 176 units found again"));
+    has_line(
+        &text,
+        "vision              100.0 %  0.9910    0.9910  derived       conclusive",
+    );
+    has_line(
+        &text,
+        "5 ← 2    0.8800  █████████████████████████▌     0.8799  0.9996    0/9   -120.0",
+    );
+    has_line(
+        &text,
+        "names         model.language_model. in the target is model. in the base",
+    );
+    assert!(
+        lines(&text)
+            .join(" ")
+            .contains("permuted in layers 0-2, 5, 128 of 176 units found again")
+    );
 }
 
 #[test]
 fn a_hundred_layers_take_a_line_each() {
     let text = text::compare(&samples::hundred_layers(), &style(80));
     for layer in 0..100 {
-        let found = text.lines().filter(|line| line.starts_with(&format!("  {layer:>5}  "))).count();
+        let found = text
+            .lines()
+            .filter(|line| line.starts_with(&format!("  {layer:>5}  ")))
+            .count();
         assert_eq!(found, 1, "layer {layer}");
     }
 }
@@ -160,9 +244,21 @@ fn a_hundred_layers_take_a_line_each() {
 #[test]
 fn tensors_are_listed_in_short_or_all() {
     let report = samples::fine_tuned();
-    let listed = |text: &str| report.tensors.iter().filter(|t| text.contains(&t.name.target)).count();
+    let listed = |text: &str| {
+        report
+            .tensors
+            .iter()
+            .filter(|t| text.contains(&t.name.target))
+            .count()
+    };
     assert!(listed(&text::compare(&report, &style(140))) < 10);
-    let all = text::compare(&report, &Style { all_tensors: true, ..style(140) });
+    let all = text::compare(
+        &report,
+        &Style {
+            all_tensors: true,
+            ..style(140)
+        },
+    );
     assert_eq!(listed(&all), report.tensors.len());
     let text = text::compare(&samples::independent(), &style(100));
     assert!(text.contains("and 7 more; --tensors lists every tensor"));
@@ -172,7 +268,13 @@ fn tensors_are_listed_in_short_or_all() {
 fn colours_change_nothing_but_colours() {
     for (_, report) in samples::all_compares() {
         let plain = text::compare(&report, &style(80));
-        let painted = text::compare(&report, &Style { color: true, ..style(80) });
+        let painted = text::compare(
+            &report,
+            &Style {
+                color: true,
+                ..style(80)
+            },
+        );
         let mut stripped = String::new();
         let mut rest = painted.as_str();
         while let Some((before, after)) = rest.split_once("\u{1b}[") {
@@ -189,14 +291,24 @@ fn colours_change_nothing_but_colours() {
 #[test]
 fn rank_shows_ranking_criteria_plot_mixture_and_conclusion() {
     let text = text::rank(&samples::ranked(), &style(100));
+    assert!(lines(&text).iter().any(
+        |line| line.starts_with("3  Solar-Open-100B") && line.ends_with("from_scratch  strong")
+    ));
     assert!(
         lines(&text)
             .iter()
-            .any(|line| line.starts_with("3  Solar-Open-100B") && line.ends_with("from_scratch  strong"))
+            .any(|line| line.starts_with("│ T ") && line.ends_with(" 3 │"))
     );
-    assert!(lines(&text).iter().any(|line| line.starts_with("│ T ") && line.ends_with(" 3 │")));
-    assert!(lines(&text).join(" ").contains("0.50 × Mistral-7B-Instruct-v0.2 + 0.50 × OpenHermes-2.5-Mistral-7B"));
-    assert!(lines(&text).iter().any(|line| line.starts_with("yes") && line.ends_with("fine-tuning")));
+    assert!(
+        lines(&text)
+            .join(" ")
+            .contains("0.50 × Mistral-7B-Instruct-v0.2 + 0.50 × OpenHermes-2.5-Mistral-7B")
+    );
+    assert!(
+        lines(&text)
+            .iter()
+            .any(|line| line.starts_with("yes") && line.ends_with("fine-tuning"))
+    );
     has_line(&text, "label       derived");
 }
 
@@ -219,5 +331,8 @@ fn check_names_every_difference_in_full() {
 #[test]
 fn hash_prints_the_manifest_whatever_the_width() {
     let hash = samples::hashed();
-    assert_eq!(text::hash(&hash, &style(20)), wcmp::report::manifest::to_string(&hash));
+    assert_eq!(
+        text::hash(&hash, &style(20)),
+        wcmp::report::manifest::to_string(&hash)
+    );
 }

@@ -1,4 +1,5 @@
-//! Random numbers that are the same on every machine: no logarithm, no sine, only exact or correctly rounded steps.
+//! Random numbers that are the same on every machine: no logarithm, no sine, only exact or
+//! correctly rounded steps.
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 pub(crate) struct Draws(u64);

@@ -1,4 +1,5 @@
-//! A small model in the encodings that a checkpoint may have, and what `compare` says of two of them.
+//! A small model in the encodings that a checkpoint may have, and what `compare` says of two of
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,15 @@ use crate::weights::{Decoder, Model, Values};
 use crate::{awq, gptq, mlx, wcmp};
 
 /// Sizes of the model.
-pub(crate) const SIZE: Decoder =
-    Decoder { hidden: 64, ffn: 96, layers: 3, heads: 4, kv_heads: 2, vocab: 160, experts: 0 };
+pub(crate) const SIZE: Decoder = Decoder {
+    hidden: 64,
+    ffn: 96,
+    layers: 3,
+    heads: 4,
+    kv_heads: 2,
+    vocab: 160,
+    experts: 0,
+};
 
 /// A model whose values are exact in BF16.
 pub(crate) fn model(seed: &str) -> Model {
@@ -23,7 +31,10 @@ pub(crate) fn model(seed: &str) -> Model {
 pub(crate) fn rounded(model: &Model) -> Model {
     let mut model = model.clone();
     for tensor in model.0.values_mut() {
-        tensor.values.iter_mut().for_each(|value| *value = half::bf16::from_f64(*value).to_f64());
+        tensor
+            .values
+            .iter_mut()
+            .for_each(|value| *value = half::bf16::from_f64(*value).to_f64());
     }
     model
 }
@@ -37,7 +48,12 @@ impl Folder {
     }
 
     /// A safetensors checkpoint; `quantization` goes into its config.json.
-    pub(crate) fn safetensors(&self, name: &str, tensors: &[Tensor], quantization: Option<Value>) -> PathBuf {
+    pub(crate) fn safetensors(
+        &self,
+        name: &str,
+        tensors: &[Tensor],
+        quantization: Option<Value>,
+    ) -> PathBuf {
         let folder = self.0.path().join(name);
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("model.safetensors"), safetensors(tensors)).unwrap();
@@ -66,11 +82,20 @@ impl Folder {
     pub(crate) fn fp8(&self, name: &str, model: &Model) -> PathBuf {
         let (mut scaled, mut scales) = (model.clone(), Vec::new());
         for (name, tensor) in scaled.0.iter_mut().filter(|(name, _)| is_linear(name)) {
-            let scale = tensor.values.iter().fold(0.0, |most: f64, value| most.max(value.abs())) / 448.0;
+            let scale = tensor
+                .values
+                .iter()
+                .fold(0.0, |most: f64, value| most.max(value.abs()))
+                / 448.0;
             let scale = f64::from(scale as f32);
             tensor.values.iter_mut().for_each(|value| *value /= scale);
             let name = format!("{name}_scale");
-            scales.push(Tensor { name, dtype: "F32", shape: vec![1], bytes: (scale as f32).to_le_bytes().to_vec() });
+            scales.push(Tensor {
+                name,
+                dtype: "F32",
+                shape: vec![1],
+                bytes: (scale as f32).to_le_bytes().to_vec(),
+            });
         }
         let mut tensors = scaled.stored(|name| if is_linear(name) { "F8_E4M3" } else { "BF16" });
         tensors.extend(scales);
@@ -80,20 +105,33 @@ impl Folder {
     /// Matrices of the layers by GPTQ in 4 bits, the rest in halves.
     pub(crate) fn gptq(&self, name: &str, model: &Model) -> PathBuf {
         let linear = model.0.iter().filter(|(name, _)| is_linear(name));
-        let quantise = |(name, matrix): (&String, &Values)| gptq::gptq(name.strip_suffix(".weight").unwrap(), matrix);
+        let quantise = |(name, matrix): (&String, &Values)| {
+            gptq::gptq(name.strip_suffix(".weight").unwrap(), matrix)
+        };
         let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
-        tensors.extend(model.stored(|_| "F16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
-        let settings =
-            json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP, "checkpoint_format": "gptq" });
+        tensors.extend(
+            model
+                .stored(|_| "F16")
+                .into_iter()
+                .filter(|tensor| !is_linear(&tensor.name)),
+        );
+        let settings = json!({ "quant_method": "gptq", "bits": 4, "group_size": gptq::GROUP, "checkpoint_format": "gptq" });
         self.safetensors(name, &tensors, Some(settings))
     }
 
     /// Matrices of the layers by AWQ in 4 bits, the rest in halves.
     pub(crate) fn awq(&self, name: &str, model: &Model) -> PathBuf {
         let linear = model.0.iter().filter(|(name, _)| is_linear(name));
-        let quantise = |(name, matrix): (&String, &Values)| awq::awq(name.strip_suffix(".weight").unwrap(), matrix);
+        let quantise = |(name, matrix): (&String, &Values)| {
+            awq::awq(name.strip_suffix(".weight").unwrap(), matrix)
+        };
         let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
-        tensors.extend(model.stored(|_| "F16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
+        tensors.extend(
+            model
+                .stored(|_| "F16")
+                .into_iter()
+                .filter(|tensor| !is_linear(&tensor.name)),
+        );
         let settings = json!({ "quant_method": "awq", "bits": 4, "group_size": awq::GROUP, "version": "gemm" });
         self.safetensors(name, &tensors, Some(settings))
     }
@@ -101,10 +139,16 @@ impl Folder {
     /// Matrices of the layers by MLX, the rest in BF16.
     pub(crate) fn mlx(&self, name: &str, model: &Model, bits: usize) -> PathBuf {
         let linear = model.0.iter().filter(|(name, _)| is_linear(name));
-        let quantise =
-            |(name, matrix): (&String, &Values)| mlx::mlx(name.strip_suffix(".weight").unwrap(), matrix, bits);
+        let quantise = |(name, matrix): (&String, &Values)| {
+            mlx::mlx(name.strip_suffix(".weight").unwrap(), matrix, bits)
+        };
         let mut tensors: Vec<Tensor> = linear.flat_map(quantise).collect();
-        tensors.extend(model.stored(|_| "BF16").into_iter().filter(|tensor| !is_linear(&tensor.name)));
+        tensors.extend(
+            model
+                .stored(|_| "BF16")
+                .into_iter()
+                .filter(|tensor| !is_linear(&tensor.name)),
+        );
         let settings = json!({ "bits": bits, "group_size": mlx::GROUP });
         self.safetensors(name, &tensors, Some(settings))
     }
@@ -115,8 +159,14 @@ pub(crate) fn is_linear(name: &str) -> bool {
 }
 
 pub(crate) fn compare(base: &Path, target: &Path) -> Value {
-    let output = wcmp::run(&["compare".as_ref(), base.as_os_str(), target.as_os_str(), "--format=json".as_ref()]);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
+    let output = wcmp::run(&[
+        "compare".as_ref(),
+        base.as_os_str(),
+        target.as_os_str(),
+        "--format=json".as_ref(),
+    ]);
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
 }
 
 #[track_caller]
@@ -128,6 +178,15 @@ pub(crate) fn expect_label(report: &Value, label: &str) {
 /// All tensors are paired, and matrices are alike.
 #[track_caller]
 pub(crate) fn expect_covered(report: &Value) {
-    assert_eq!(report["coverage"]["parameters"], json!({ "target": 1.0, "base": 1.0 }), "{:#}", report["unmatched"]);
-    assert!(report["similarity"]["matrix_cosine"].as_f64() > Some(0.98), "{:#}", report["similarity"]);
+    assert_eq!(
+        report["coverage"]["parameters"],
+        json!({ "target": 1.0, "base": 1.0 }),
+        "{:#}",
+        report["unmatched"]
+    );
+    assert!(
+        report["similarity"]["matrix_cosine"].as_f64() > Some(0.98),
+        "{:#}",
+        report["similarity"]
+    );
 }

@@ -13,14 +13,21 @@ pub(crate) struct Tensor {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The bytes of a safetensors file with these tensors, in this order, its header padded with spaces to 8 bytes.
+/// The bytes of a safetensors file with these tensors, in this order, its header padded with spaces
+/// to 8 bytes.
 pub(crate) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     let mut entries = vec![r#""__metadata__":{"format":"pt"}"#.to_owned()];
     let mut at = 0;
     for tensor in tensors {
-        let (name, shape) = (serde_json::json!(tensor.name), serde_json::json!(tensor.shape));
+        let (name, shape) = (
+            serde_json::json!(tensor.name),
+            serde_json::json!(tensor.shape),
+        );
         let end = at + tensor.bytes.len();
-        entries.push(format!(r#"{name}:{{"dtype":"{}","shape":{shape},"data_offsets":[{at},{end}]}}"#, tensor.dtype));
+        entries.push(format!(
+            r#"{name}:{{"dtype":"{}","shape":{shape},"data_offsets":[{at},{end}]}}"#,
+            tensor.dtype
+        ));
         at = end;
     }
     let mut header = format!("{{{}}}", entries.join(","));

@@ -1,4 +1,5 @@
-//! A GGUF writer for Llama-like models: names, row order and block formats as llama.cpp's converter has them.
+//! A GGUF writer for Llama-like models: names, row order and block formats as llama.cpp's converter
+//! has them.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,8 @@ pub(crate) enum Kind {
     Q8_0,
 }
 
-/// The bytes of a GGUF file of architecture llama. `interleaved`: q and k rows in rotary pairs, as converted from the
-/// Hugging Face layout.
+/// The bytes of a GGUF file of architecture llama. `interleaved`: q and k rows in rotary pairs, as
+/// converted from the Hugging Face layout.
 pub(crate) fn gguf(model: &Model, size: Decoder, kind: Kind, interleaved: bool) -> Vec<u8> {
     let pairs = [
         text("general.architecture", "llama"),
@@ -36,14 +37,21 @@ pub(crate) fn gguf(model: &Model, size: Decoder, kind: Kind, interleaved: bool) 
         .iter()
         .map(|(name, tensor)| {
             let heads = heads(name);
-            (renamed(name), if interleaved && heads > 0 { in_pairs(tensor, heads) } else { tensor.clone() })
+            (
+                renamed(name),
+                if interleaved && heads > 0 {
+                    in_pairs(tensor, heads)
+                } else {
+                    tensor.clone()
+                },
+            )
         })
         .collect();
     file(&pairs, &tensors, kind)
 }
 
-/// The bytes of a GGUF file with these metadata and tensors, matrices in the format `kind` where their rows are whole
-/// blocks, else in halves.
+/// The bytes of a GGUF file with these metadata and tensors, matrices in the format `kind` where
+/// their rows are whole blocks, else in halves.
 pub(crate) fn file(pairs: &[Vec<u8>], tensors: &BTreeMap<String, Values>, kind: Kind) -> Vec<u8> {
     let mut file = b"GGUF".to_vec();
     file.extend(3u32.to_le_bytes());
@@ -52,12 +60,24 @@ pub(crate) fn file(pairs: &[Vec<u8>], tensors: &BTreeMap<String, Values>, kind: 
     file.extend(pairs.concat());
     let mut data: Vec<u8> = Vec::new();
     for (name, tensor) in tensors {
-        let kind = if tensor.shape.last().is_some_and(|row| row % 32 == 0) { kind } else { Kind::F16 };
+        let kind = if tensor.shape.last().is_some_and(|row| row % 32 == 0) {
+            kind
+        } else {
+            Kind::F16
+        };
         let in_floats = tensor.shape.len() < 2 || name.contains("ssm_conv1d");
-        let (number, bytes) = if in_floats { floats(&tensor.values) } else { encoded(kind, &tensor.values) };
+        let (number, bytes) = if in_floats {
+            floats(&tensor.values)
+        } else {
+            encoded(kind, &tensor.values)
+        };
         file.extend(string(name));
         file.extend((tensor.shape.len() as u32).to_le_bytes());
-        tensor.shape.iter().rev().for_each(|axis| file.extend((*axis as u64).to_le_bytes()));
+        tensor
+            .shape
+            .iter()
+            .rev()
+            .for_each(|axis| file.extend((*axis as u64).to_le_bytes()));
         file.extend(number.to_le_bytes());
         file.extend((data.len() as u64).to_le_bytes());
         data.extend(bytes);
@@ -79,7 +99,12 @@ pub(crate) fn text(key: &str, value: &str) -> Vec<u8> {
 
 /// A pair with a count.
 pub(crate) fn count(key: &str, value: usize) -> Vec<u8> {
-    [string(key), 4u32.to_le_bytes().to_vec(), (value as u32).to_le_bytes().to_vec()].concat()
+    [
+        string(key),
+        4u32.to_le_bytes().to_vec(),
+        (value as u32).to_le_bytes().to_vec(),
+    ]
+    .concat()
 }
 
 /// The name that llama.cpp gives a tensor of the Llama family.
@@ -110,12 +135,23 @@ pub(crate) fn in_pairs(tensor: &Values, heads: usize) -> Values {
     let (rows, columns) = (tensor.shape[0], tensor.shape[1]);
     let head = rows / heads;
     let from = |row: usize| row / head * head + row % 2 * (head / 2) + row % head / 2;
-    let values = (0..rows).flat_map(|row| tensor.values[from(row) * columns..][..columns].to_vec()).collect();
-    Values { shape: tensor.shape.clone(), values }
+    let values = (0..rows)
+        .flat_map(|row| tensor.values[from(row) * columns..][..columns].to_vec())
+        .collect();
+    Values {
+        shape: tensor.shape.clone(),
+        values,
+    }
 }
 
 fn floats(values: &[f64]) -> (u32, Vec<u8>) {
-    (0, values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect())
+    (
+        0,
+        values
+            .iter()
+            .flat_map(|value| (*value as f32).to_le_bytes())
+            .collect(),
+    )
 }
 
 fn encoded(kind: Kind, values: &[f64]) -> (u32, Vec<u8>) {
@@ -133,16 +169,27 @@ fn half(value: f64) -> (f64, [u8; 2]) {
 }
 
 fn q8_0(block: &[f64]) -> Vec<u8> {
-    let largest = block.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+    let largest = block
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()));
     let (scale, mut bytes) = (largest / 127.0, half(largest / 127.0).1.to_vec());
-    bytes.extend(block.iter().map(|value| (value / scale).round() as i8 as u8));
+    bytes.extend(
+        block
+            .iter()
+            .map(|value| (value / scale).round() as i8 as u8),
+    );
     bytes
 }
 
 /// The value of largest size becomes −8, and what would be 8 is clipped to 7.
 fn q4_0(block: &[f64]) -> Vec<u8> {
-    let largest =
-        block.iter().copied().fold(0.0, |most: f64, value| if value.abs() > most.abs() { value } else { most });
+    let largest = block.iter().copied().fold(0.0, |most: f64, value| {
+        if value.abs() > most.abs() {
+            value
+        } else {
+            most
+        }
+    });
     let (scale, mut bytes) = (largest / -8.0, half(largest / -8.0).1.to_vec());
     let code = |value: f64| ((value / scale + 8.5).floor() as i64).clamp(0, 15) as u8;
     bytes.extend((0..16).map(|i| code(block[i]) | code(block[i + 16]) << 4));

@@ -1,5 +1,5 @@
-//! GPTQ as its paper has it (Frantar et al. 2022): columns rounded one by one, each error passed on to the columns that
-//! are still to come, by the inverse Hessian of a layer's inputs.
+//! GPTQ as its paper has it (Frantar et al. 2022): columns rounded one by one, each error passed on
+//! to the columns that are still to come, by the inverse Hessian of a layer's inputs.
 
 use super::draws::Draws;
 use super::file::Tensor;
@@ -20,7 +20,9 @@ pub(crate) fn gptq(stem: &str, matrix: &Values) -> Vec<Tensor> {
         for column in 0..input {
             if column % GROUP == 0 {
                 let group = &weights[column..(column + GROUP).min(input)];
-                let largest = group.iter().fold(0.0, |most: f64, weight| most.max(weight.abs()));
+                let largest = group
+                    .iter()
+                    .fold(0.0, |most: f64, weight| most.max(weight.abs()));
                 scales[column / GROUP * out + row] = half::f16::from_f64(largest / 7.5).to_f64();
             }
             let scale = scales[column / GROUP * out + row];
@@ -33,17 +35,32 @@ pub(crate) fn gptq(stem: &str, matrix: &Values) -> Vec<Tensor> {
         }
     }
     let word = |block: usize, row: usize| {
-        (0..8).map(|i| codes[row * input + 8 * block + i] << (4 * i)).fold(0, |word, code| word | code)
+        (0..8)
+            .map(|i| codes[row * input + 8 * block + i] << (4 * i))
+            .fold(0, |word, code| word | code)
     };
     let qweight = (0..input / 8).flat_map(|block| (0..out).map(move |row| (block, row)));
-    let qweight = qweight.flat_map(|(block, row)| word(block, row).to_le_bytes()).collect();
-    let qzeros = std::iter::repeat_n(0x7777_7777u32.to_le_bytes(), groups * out / 8).flatten().collect();
-    let scales = scales.iter().flat_map(|scale| half::f16::from_f64(*scale).to_le_bytes()).collect();
-    let g_idx = (0..input).flat_map(|column| ((column / GROUP) as i32).to_le_bytes()).collect();
+    let qweight = qweight
+        .flat_map(|(block, row)| word(block, row).to_le_bytes())
+        .collect();
+    let qzeros = std::iter::repeat_n(0x7777_7777u32.to_le_bytes(), groups * out / 8)
+        .flatten()
+        .collect();
+    let scales = scales
+        .iter()
+        .flat_map(|scale| half::f16::from_f64(*scale).to_le_bytes())
+        .collect();
+    let g_idx = (0..input)
+        .flat_map(|column| ((column / GROUP) as i32).to_le_bytes())
+        .collect();
     let tensor = |name: &str, dtype, shape: [usize; 2], bytes| Tensor {
         name: format!("{stem}.{name}"),
         dtype,
-        shape: shape.iter().filter(|axis| **axis > 0).map(|axis| *axis as u64).collect(),
+        shape: shape
+            .iter()
+            .filter(|axis| **axis > 0)
+            .map(|axis| *axis as u64)
+            .collect(),
         bytes,
     };
     vec![
@@ -54,7 +71,8 @@ pub(crate) fn gptq(stem: &str, matrix: &Values) -> Vec<Tensor> {
     ]
 }
 
-/// Upper Cholesky factor of the inverse Hessian of correlated inputs, damped by a hundredth of its mean diagonal.
+/// Upper Cholesky factor of the inverse Hessian of correlated inputs, damped by a hundredth of its
+/// mean diagonal.
 fn inverse_factor(seed: &str, n: usize) -> Vec<f64> {
     let mut draws = Draws::new(&[seed, "inputs"]);
     let mut hessian = vec![0.0; n * n];
@@ -98,7 +116,11 @@ fn cholesky(matrix: &[f64], n: usize) -> Vec<f64> {
         for j in 0..=i {
             let dot: f64 = (0..j).map(|k| lower[i * n + k] * lower[j * n + k]).sum();
             let rest = matrix[i * n + j] - dot;
-            lower[i * n + j] = if i == j { rest.sqrt() } else { rest / lower[j * n + j] };
+            lower[i * n + j] = if i == j {
+                rest.sqrt()
+            } else {
+                rest / lower[j * n + j]
+            };
         }
     }
     lower

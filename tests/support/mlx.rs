@@ -1,5 +1,5 @@
-//! MLX's affine quantisation: the grid of a group is fitted so that it holds nought and the larger end exactly, and what
-//! lies beyond the other end is clipped (`affine_quantize` of mlx).
+//! MLX's affine quantisation: the grid of a group is fitted so that it holds nought and the larger
+//! end exactly, and what lies beyond the other end is clipped (`affine_quantize` of mlx).
 
 use super::file::Tensor;
 use super::weights::Values;
@@ -15,7 +15,11 @@ pub(crate) fn mlx(stem: &str, matrix: &Values, bits: usize) -> Vec<Tensor> {
         let mut codes = Vec::new();
         for group in row.chunks(GROUP) {
             let (scale, bias) = grid(group, f64::from((1u32 << bits) - 1));
-            let code = |value: &f64| ((value - bias) / scale).round().clamp(0.0, f64::from((1u32 << bits) - 1)) as u32;
+            let code = |value: &f64| {
+                ((value - bias) / scale)
+                    .round()
+                    .clamp(0.0, f64::from((1u32 << bits) - 1)) as u32
+            };
             codes.extend(group.iter().map(code));
             scales.extend(half::bf16::from_f64(scale).to_le_bytes());
             biases.extend(half::bf16::from_f64(bias).to_le_bytes());
@@ -41,9 +45,17 @@ fn grid(group: &[f64], most: f64) -> (f64, f64) {
     let least = group.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = group.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let step = (greatest - least) / most;
-    let (edge, step) = if least.abs() > greatest.abs() { (least, step) } else { (greatest, -step) };
+    let (edge, step) = if least.abs() > greatest.abs() {
+        (least, step)
+    } else {
+        (greatest, -step)
+    };
     let steps = (edge / step).round();
-    if steps == 0.0 { (bf16(step), 0.0) } else { (bf16(edge / steps), bf16(edge)) }
+    if steps == 0.0 {
+        (bf16(step), 0.0)
+    } else {
+        (bf16(edge / steps), bf16(edge))
+    }
 }
 
 /// Codes as a little-endian stream of bits.

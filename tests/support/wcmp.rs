@@ -24,7 +24,9 @@ pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
 
 /// A folder of fixtures/.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
 }
 
 /// What was written, as text.
@@ -46,6 +48,9 @@ pub(crate) fn error_line(output: &Output) -> &str {
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert_eq!(text(&output.stdout), "");
-    assert!(error.starts_with("wcmp: error: ") && error.ends_with('\n') && error.lines().count() == 1, "{error}");
+    assert!(
+        error.starts_with("wcmp: error: ") && error.ends_with('\n') && error.lines().count() == 1,
+        "{error}"
+    );
     error.trim_end()
 }

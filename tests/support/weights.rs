@@ -1,5 +1,5 @@
-//! Small models whose weights look trained: hidden dimensions and rows of unequal scale, heavy tails, a direction that
-//! all rows share, norm gains near 1.
+//! Small models whose weights look trained: hidden dimensions and rows of unequal scale, heavy
+//! tails, a direction that all rows share, norm gains near 1.
 
 use std::collections::BTreeMap;
 
@@ -42,12 +42,23 @@ impl Model {
     /// A decoder trained from scratch; `seed` names the run.
     pub(crate) fn decoder(seed: &str, size: Decoder) -> Self {
         let mut model = Self::default();
-        let Decoder { hidden, ffn, vocab, experts, .. } = size;
+        let Decoder {
+            hidden,
+            ffn,
+            vocab,
+            experts,
+            ..
+        } = size;
         let kv = hidden / size.heads * size.kv_heads;
         model.matrix(seed, "model.embed_tokens.weight", vocab, hidden);
         for layer in 0..size.layers {
             let mut named = |name: &str, rows, columns| {
-                model.matrix(seed, &format!("model.layers.{layer}.{name}.weight"), rows, columns);
+                model.matrix(
+                    seed,
+                    &format!("model.layers.{layer}.{name}.weight"),
+                    rows,
+                    columns,
+                );
             };
             named("self_attn.q_proj", hidden, hidden);
             named("self_attn.k_proj", kv, hidden);
@@ -62,24 +73,47 @@ impl Model {
             }
             for expert in 0..experts {
                 let mut named = |name: &str, rows, columns| {
-                    named(&format!("block_sparse_moe.experts.{expert}.{name}"), rows, columns);
+                    named(
+                        &format!("block_sparse_moe.experts.{expert}.{name}"),
+                        rows,
+                        columns,
+                    );
                 };
                 named("w1", ffn, hidden);
                 named("w2", hidden, ffn);
                 named("w3", ffn, hidden);
             }
-            model.gain(seed, &format!("model.layers.{layer}.input_layernorm.weight"), hidden);
-            model.gain(seed, &format!("model.layers.{layer}.post_attention_layernorm.weight"), hidden);
+            model.gain(
+                seed,
+                &format!("model.layers.{layer}.input_layernorm.weight"),
+                hidden,
+            );
+            model.gain(
+                seed,
+                &format!("model.layers.{layer}.post_attention_layernorm.weight"),
+                hidden,
+            );
         }
         model.gain(seed, "model.norm.weight", hidden);
         model.matrix(seed, "lm_head.weight", vocab, hidden);
         model
     }
 
-    /// A vision tower as Qwen2.5-VL names it: patches of 4 x 4 pixels and 2 frames, a merger to `output` dimensions.
-    pub(crate) fn vision_tower(seed: &str, hidden: usize, ffn: usize, layers: usize, output: usize) -> Self {
+    /// A vision tower as Qwen2.5-VL names it: patches of 4 x 4 pixels and 2 frames, a merger to
+    /// `output` dimensions.
+    pub(crate) fn vision_tower(
+        seed: &str,
+        hidden: usize,
+        ffn: usize,
+        layers: usize,
+        output: usize,
+    ) -> Self {
         let mut model = Self::default();
-        model.shaped(seed, "visual.patch_embed.proj.weight", &[hidden, 3, 2, 4, 4]);
+        model.shaped(
+            seed,
+            "visual.patch_embed.proj.weight",
+            &[hidden, 3, 2, 4, 4],
+        );
         for layer in 0..layers {
             let name = |name: &str| format!("visual.blocks.{layer}.{name}");
             for (module, rows, columns) in [
@@ -109,8 +143,8 @@ impl Model {
         self
     }
 
-    /// The model after more training: each tensor moved by `change(name)` times its own size, in a direction that
-    /// belongs to `seed`. A change of 0 leaves a tensor as it is.
+    /// The model after more training: each tensor moved by `change(name)` times its own size, in a
+    /// direction that belongs to `seed`. A change of 0 leaves a tensor as it is.
     pub(crate) fn trained(&self, seed: &str, change: impl Fn(&str) -> f64) -> Self {
         let mut model = self.clone();
         for (name, tensor) in &mut model.0 {
@@ -118,10 +152,14 @@ impl Model {
             if change == 0.0 {
                 continue;
             }
-            let size =
-                (tensor.values.iter().map(|value| value * value).sum::<f64>() / tensor.values.len() as f64).sqrt();
+            let size = (tensor.values.iter().map(|value| value * value).sum::<f64>()
+                / tensor.values.len() as f64)
+                .sqrt();
             let mut draws = Draws::new(&[seed, name]);
-            tensor.values.iter_mut().for_each(|value| *value += change * size * draws.normal());
+            tensor
+                .values
+                .iter_mut()
+                .for_each(|value| *value += change * size * draws.normal());
         }
         model
     }
@@ -143,7 +181,11 @@ impl Model {
                 name: name.clone(),
                 dtype,
                 shape: tensor.shape.iter().map(|axis| *axis as u64).collect(),
-                bytes: tensor.values.iter().flat_map(|value| encoded(dtype, *value)).collect(),
+                bytes: tensor
+                    .values
+                    .iter()
+                    .flat_map(|value| encoded(dtype, *value))
+                    .collect(),
             }
         };
         self.0.iter().map(store).collect()
@@ -155,8 +197,10 @@ impl Model {
 
     pub(crate) fn shaped(&mut self, seed: &str, name: &str, shape: &[usize]) {
         let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
-        // One residual stream, one set of scales: it belongs to the run and the width, not to the tensor.
-        let column_scales = Draws::new(&[seed, "columns", &columns.to_string()]).many(columns, Draws::factor);
+        // One residual stream, one set of scales: it belongs to the run and the width, not to the
+        // tensor.
+        let column_scales =
+            Draws::new(&[seed, "columns", &columns.to_string()]).many(columns, Draws::factor);
         let mut draws = Draws::new(&[seed, name]);
         let common = draws.many(columns, |draws| 0.15 + 0.3 * draws.normal());
         let scale = 1.0 / (columns as f64).sqrt();
@@ -166,20 +210,40 @@ impl Model {
             let row = column_scales
                 .iter()
                 .zip(&common)
-                .map(|(column_scale, common)| scale * (row_scale * column_scale * draws.normal() + common));
+                .map(|(column_scale, common)| {
+                    scale * (row_scale * column_scale * draws.normal() + common)
+                });
             values.extend(row);
         }
-        self.0.insert(name.to_owned(), Values { shape: shape.to_vec(), values });
+        self.0.insert(
+            name.to_owned(),
+            Values {
+                shape: shape.to_vec(),
+                values,
+            },
+        );
     }
 
     pub(crate) fn gain(&mut self, seed: &str, name: &str, len: usize) {
         let values = Draws::new(&[seed, name]).many(len, |draws| 1.0 + 0.04 * draws.heavy());
-        self.0.insert(name.to_owned(), Values { shape: vec![len], values });
+        self.0.insert(
+            name.to_owned(),
+            Values {
+                shape: vec![len],
+                values,
+            },
+        );
     }
 
     pub(crate) fn bias(&mut self, seed: &str, name: &str, len: usize) {
         let values = Draws::new(&[seed, name]).many(len, |draws| 0.02 * draws.heavy());
-        self.0.insert(name.to_owned(), Values { shape: vec![len], values });
+        self.0.insert(
+            name.to_owned(),
+            Values {
+                shape: vec![len],
+                values,
+            },
+        );
     }
 }
 
@@ -198,9 +262,15 @@ fn encoded(dtype: &str, value: f64) -> Vec<u8> {
 fn nearest_e4m3(value: f64) -> u8 {
     let decoded = |code: u8| {
         let (exponent, fraction) = (i32::from(code >> 3), f64::from(code & 7) / 8.0);
-        if exponent == 0 { fraction * 2f64.powi(-6) } else { (1.0 + fraction) * 2f64.powi(exponent - 7) }
+        if exponent == 0 {
+            fraction * 2f64.powi(-6)
+        } else {
+            (1.0 + fraction) * 2f64.powi(exponent - 7)
+        }
     };
     let distance = |code: &u8| (decoded(*code) - value.abs()).abs();
-    let code = (0..0x7f).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0);
+    let code = (0..0x7f)
+        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+        .unwrap_or(0);
     if value < 0.0 { code | 0x80 } else { code }
 }

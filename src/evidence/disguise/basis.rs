@@ -14,7 +14,8 @@ use crate::view::reader::View;
 pub(super) enum Basis {
     /// Drawn residual dimensions; means the same on both sides as long as nobody turned the stream.
     Residual(Vec<usize>),
-    /// What shared tokens look like in the stream; means the same on both sides however it was turned.
+    /// What shared tokens look like in the stream; means the same on both sides however it was
+    /// turned.
     Tokens {
         /// Rows of the embedding.
         embedding: TokenRows,
@@ -32,15 +33,21 @@ pub(super) enum Reading<'a> {
 }
 
 impl Basis {
-    /// The given `tokens` as the rows of `model`'s embedding and output head; none where it has no such tables, or they
-    /// cannot be read.
-    pub(super) fn tokens(model: &Model, component: Component, tokens: &[usize]) -> Result<Option<Self>> {
+    /// The given `tokens` as the rows of `model`'s embedding and output head; none where it has no
+    /// such tables, or they cannot be read.
+    pub(super) fn tokens(
+        model: &Model,
+        component: Component,
+        tokens: &[usize],
+    ) -> Result<Option<Self>> {
         let tables = embedding(model, component).zip(output_head(model, component));
         let Some((embedding, head)) = tables.filter(|(e, h)| {
             model.unreadable(e).is_none()
                 && model.unreadable(h).is_none()
                 && h.shape[1] == e.shape[1]
-                && tokens.iter().all(|&token| (token as u64) < e.shape[0].min(h.shape[0]))
+                && tokens
+                    .iter()
+                    .all(|&token| (token as u64) < e.shape[0].min(h.shape[0]))
         }) else {
             return Ok(None);
         };
@@ -68,8 +75,8 @@ impl Basis {
         }
     }
 
-    /// What the given `columns` of a matrix of shape (d, units) write to the stream, shape (columns, values in this
-    /// basis); none where the matrix writes another stream.
+    /// What the given `columns` of a matrix of shape (d, units) write to the stream, shape
+    /// (columns, values in this basis); none where the matrix writes another stream.
     pub(super) fn written(&self, source: &View<'_>, columns: &[usize]) -> Result<Option<Matrix>> {
         let (values, width) = match self {
             Self::Residual(rows) if rows.iter().all(|&row| row < source.rows()) => {
@@ -81,7 +88,11 @@ impl Basis {
             Self::Residual(_) => (None, 0),
             Self::Tokens { head, .. } => (project_columns(source, columns, head)?, head.tokens()),
         };
-        Ok(values.map(|values| Matrix { rows: columns.len(), columns: width, values }))
+        Ok(values.map(|values| Matrix {
+            rows: columns.len(),
+            columns: width,
+            values,
+        }))
     }
 }
 
@@ -91,31 +102,48 @@ impl Reading<'_> {
         match self {
             Self::Residual(coordinates) => {
                 let fits = coordinates.iter().all(|&at| at < source.columns());
-                fits.then(|| -> Box<dyn Features + 'a> { Box::new(RowFeatures::new(source).cut(coordinates)) })
+                fits.then(|| -> Box<dyn Features + 'a> {
+                    Box::new(RowFeatures::new(source).cut(coordinates))
+                })
             }
-            Self::Tokens(tokens) => {
-                Projected::new(source, tokens).map(|rows| -> Box<dyn Features + 'a> { Box::new(rows) })
-            }
+            Self::Tokens(tokens) => Projected::new(source, tokens)
+                .map(|rows| -> Box<dyn Features + 'a> { Box::new(rows) }),
         }
     }
 
     /// All rows of `source` in this basis, held in memory; none where they read another stream.
     pub(super) fn matrix(&self, source: &View<'_>) -> Result<Option<Matrix>> {
-        let Some(features) = self.features(source) else { return Ok(None) };
+        let Some(features) = self.features(source) else {
+            return Ok(None);
+        };
         let (rows, columns) = (features.units(), features.width());
         let mut values = vec![0.0; rows * columns];
         for start in (0..rows).step_by(TILE) {
             let end = rows.min(start + TILE);
             features.read(start..end, &mut values[start * columns..end * columns])?;
         }
-        Ok(Some(Matrix { rows, columns, values }))
+        Ok(Some(Matrix {
+            rows,
+            columns,
+            values,
+        }))
     }
 }
 
-/// The factors that a normalisation applies, by the first of `slots` that the model has; of models that store them
-/// less 1, with the 1 put back. None where there is no such norm or it cannot be read.
-pub(super) fn gain(model: &Model, component: Component, block: Block, slots: &[&str]) -> Result<Option<Vec<f32>>> {
-    let layer = if let Block::Layer(layer) = block { Some(layer) } else { None };
+/// The factors that a normalisation applies, by the first of `slots` that the model has; of models
+/// that store them less 1, with the 1 put back. None where there is no such norm or it cannot be
+/// read.
+pub(super) fn gain(
+    model: &Model,
+    component: Component,
+    block: Block,
+    slots: &[&str],
+) -> Result<Option<Vec<f32>>> {
+    let layer = if let Block::Layer(layer) = block {
+        Some(layer)
+    } else {
+        None
+    };
     let place = |slot: &str| Place {
         component,
         block: Some(block),
@@ -124,7 +152,9 @@ pub(super) fn gain(model: &Model, component: Component, block: Block, slots: &[&
         shared_expert: false,
         slot: slot.into(),
     };
-    let Some(found) = slots.iter().find_map(|slot| model.at(&place(slot))) else { return Ok(None) };
+    let Some(found) = slots.iter().find_map(|slot| model.at(&place(slot))) else {
+        return Ok(None);
+    };
     if found.shape.len() != 1 || model.unreadable(found).is_some() {
         return Ok(None);
     }

@@ -1,9 +1,10 @@
-//! Looks at one feed-forward that the direct form did not find: order of its units, fixed points of its units projected
-//! on shared tokens, and units matched by two projections.
+//! Looks at one feed-forward that the direct form did not find: order of its units, fixed points of
+//! its units projected on shared tokens, and units matched by two projections.
 //!
-//! The two projections are gate and up over shared tokens, the witness is down over the output head. A feed-forward
-//! without a gate has its first matrix over shared tokens and its second over the output head, and the first one's bias
-//! as the witness; where there is none or it disagrees, the heads of the layer are asked.
+//! The two projections are gate and up over shared tokens, the witness is down over the output
+//! head. A feed-forward without a gate has its first matrix over shared tokens and its second over
+//! the output head, and the first one's bias as the witness; where there is none or it disagrees,
+//! the heads of the layer are asked.
 
 use crate::error::{Error, Result};
 use crate::evidence::chance::bonferroni;
@@ -50,29 +51,51 @@ pub(super) struct Witness {
 }
 
 impl Look {
-    /// The form by which the feed-forward is found in disguise, and its log10 p; `level` is what an exact form needs.
+    /// The form by which the feed-forward is found in disguise, and its log10 p; `level` is what an
+    /// exact form needs.
     pub(super) fn found(&self, level: f64) -> Option<(Form, f64)> {
-        let projected = self.projected.as_ref().map(|found| found.log10_p).filter(|p| *p <= level);
+        let projected = self
+            .projected
+            .as_ref()
+            .map(|found| found.log10_p)
+            .filter(|p| *p <= level);
         let confirmed = self.heads_agree || self.witness.as_ref().is_some_and(Witness::agrees);
-        let matched = self.matched.as_ref().filter(|matched| matched.looks_copied() && confirmed);
-        projected.map(|p| (Form::Projected, p)).or(matched.map(|matched| (Form::Matched, matched.log10_p)))
+        let matched = self
+            .matched
+            .as_ref()
+            .filter(|matched| matched.looks_copied() && confirmed);
+        projected
+            .map(|p| (Form::Projected, p))
+            .or(matched.map(|matched| (Form::Matched, matched.log10_p)))
     }
 
     /// Whether a second witness is asked for and not there yet.
     pub(super) fn lacks_witness(&self) -> bool {
-        self.matched.as_ref().is_some_and(Matched::looks_copied) && !self.witness.as_ref().is_some_and(Witness::agrees)
+        self.matched.as_ref().is_some_and(Matched::looks_copied)
+            && !self.witness.as_ref().is_some_and(Witness::agrees)
     }
 
     /// Whether most of the matched units stand in other places.
     pub(super) fn moved(&self) -> bool {
-        let agreeing: &[(usize, usize)] = self.matched.as_ref().map_or(&[], |matched| &matched.agreeing);
-        2 * agreeing.iter().filter(|(base, target)| base != target).count() > agreeing.len()
+        let agreeing: &[(usize, usize)] = self
+            .matched
+            .as_ref()
+            .map_or(&[], |matched| &matched.agreeing);
+        2 * agreeing
+            .iter()
+            .filter(|(base, target)| base != target)
+            .count()
+            > agreeing.len()
     }
 
     /// The looks as tests of the report.
     pub(super) fn tests(&self) -> Vec<Test> {
         let test = |form, probes, hits, log10_p, exact| Test {
-            kind: if self.key.expert.is_some() { Kind::Expert } else { Kind::Ffn },
+            kind: if self.key.expert.is_some() {
+                Kind::Expert
+            } else {
+                Kind::Ffn
+            },
             form,
             component: self.key.component,
             layer: Some(self.key.layer),
@@ -88,9 +111,18 @@ impl Look {
         };
         // Fixed points and order are looks on one block.
         let paid = |p| bonferroni(p, LOOKS);
-        let order = self.order.iter().map(|o| test(Form::Order, o.kept.len(), o.in_order, paid(o.log10_p), true));
-        let projected = self.projected.iter().map(|f| test(Form::Projected, f.probes.len(), f.hits, f.log10_p, true));
-        let matched = self.matched.iter().map(|m| test(Form::Matched, m.in_both, m.agreeing.len(), m.log10_p, false));
+        let order = self
+            .order
+            .iter()
+            .map(|o| test(Form::Order, o.kept.len(), o.in_order, paid(o.log10_p), true));
+        let projected = self
+            .projected
+            .iter()
+            .map(|f| test(Form::Projected, f.probes.len(), f.hits, f.log10_p, true));
+        let matched = self
+            .matched
+            .iter()
+            .map(|m| test(Form::Matched, m.in_both, m.agreeing.len(), m.log10_p, false));
         order.chain(projected).chain(matched).collect()
     }
 }
@@ -119,7 +151,8 @@ pub(super) struct Look {
 /// Views of one matrix on both sides.
 type Both<'a> = [View<'a>; 2];
 
-/// Looks at `candidate` until one look gives log10 p at or below `level`. `bases` are those of base and target.
+/// Looks at `candidate` until one look gives log10 p at or below `level`. `bases` are those of base
+/// and target.
 ///
 /// `None` where its default feature cannot be read or does not correspond.
 ///
@@ -135,7 +168,9 @@ pub(super) fn look(
         return Err(Error::Interrupted);
     }
     let by_row = common_rows(setting.models, candidate)?;
-    let Some((first, target)) = by_row.first().map(|(pair, target)| (pair, *target)) else { return Ok(None) };
+    let Some((first, target)) = by_row.first().map(|(pair, target)| (pair, *target)) else {
+        return Ok(None);
+    };
     let units = [first[0].rows(), first[1].rows()];
     let mut out = Look {
         key: candidate.key.clone(),
@@ -148,34 +183,52 @@ pub(super) fn look(
         heads_agree: false,
     };
     if units[0] == units[1] && first[0].columns() == first[1].columns() {
-        let features = first.each_ref().map(|view| default_features(view, &setting.sampling));
+        let features = first
+            .each_ref()
+            .map(|view| default_features(view, &setting.sampling));
         out.order = order_test(&features[0], &features[1], &setting.sampling)?.ok();
-        if out.order.as_ref().is_some_and(|order| bonferroni(order.log10_p, LOOKS) <= level) {
+        if out
+            .order
+            .as_ref()
+            .is_some_and(|order| bonferroni(order.log10_p, LOOKS) <= level)
+        {
             return Ok(Some(out));
         }
     }
-    let Some(bases) = bases else { return Ok(Some(out)) };
+    let Some(bases) = bases else {
+        return Ok(Some(out));
+    };
     let mut gains = Vec::new();
     for model in setting.models {
         gains.push(feeding_gain(model, candidate.key)?);
     }
     let readings = [0, 1].map(|side| bases[side].reading(gains[side].as_deref()));
     let turned = matches!(readings[0], Reading::Tokens(_));
-    if let (true, true, Some([base, target])) = (turned, units[0] == units[1], features(&readings, first)) {
+    if let (true, true, Some([base, target])) =
+        (turned, units[0] == units[1], features(&readings, first))
+    {
         let probes = setting.sampling.probes(units[0]);
         out.projected = fixed_point_test(base.as_ref(), target.as_ref(), &probes)?.ok();
-        if out.projected.as_ref().is_some_and(|found| found.log10_p <= level) {
+        if out
+            .projected
+            .as_ref()
+            .is_some_and(|found| found.log10_p <= level)
+        {
             return Ok(Some(out));
         }
     }
     let down = downs(setting.models, candidate)?;
     match by_row.get(1) {
         Some((second, _)) => {
-            let (Some(one), Some(other)) = (features(&readings, first), features(&readings, second)) else {
+            let (Some(one), Some(other)) =
+                (features(&readings, first), features(&readings, second))
+            else {
                 return Ok(Some(out));
             };
             out.matched = matched_form(pair(&one), pair(&other))?.ok();
-            if let (Some(matched), Some(down)) = (out.matched.as_ref().filter(|m| m.looks_copied()), &down) {
+            if let (Some(matched), Some(down)) =
+                (out.matched.as_ref().filter(|m| m.looks_copied()), &down)
+            {
                 out.witness = written_alike(bases, down, matched)?;
             }
         }
@@ -184,8 +237,17 @@ pub(super) fn look(
                 Some(down) => all_written(bases, down)?,
                 None => None,
             };
-            let (Some(one), Some(other)) = (features(&readings, first), written) else { return Ok(Some(out)) };
-            out.matched = matched_form(pair(&one), Pair { base: &other[0], target: &other[1] })?.ok();
+            let (Some(one), Some(other)) = (features(&readings, first), written) else {
+                return Ok(Some(out));
+            };
+            out.matched = matched_form(
+                pair(&one),
+                Pair {
+                    base: &other[0],
+                    target: &other[1],
+                },
+            )?
+            .ok();
             if let Some(matched) = out.matched.as_ref().filter(|m| m.looks_copied()) {
                 out.witness = biases_alike(setting.models, target, matched)?;
             }
@@ -195,14 +257,23 @@ pub(super) fn look(
 }
 
 fn pair<'a>(sides: &'a [Box<dyn Features + 'a>; 2]) -> Pair<'a> {
-    Pair { base: sides[0].as_ref(), target: sides[1].as_ref() }
+    Pair {
+        base: sides[0].as_ref(),
+        target: sides[1].as_ref(),
+    }
 }
 
 /// The matrices whose rows are the units, of each role that both sides have; with the target's.
-fn common_rows<'a>(models: [&'a Model; 2], candidate: Candidate<'a>) -> Result<Vec<(Both<'a>, &'a Logical)>> {
+fn common_rows<'a>(
+    models: [&'a Model; 2],
+    candidate: Candidate<'a>,
+) -> Result<Vec<(Both<'a>, &'a Logical)>> {
     let mut out = Vec::new();
     for target in &candidate.sides[1].by_row {
-        let base = candidate.sides[0].by_row.iter().find(|base| base.meaning.role == target.meaning.role);
+        let base = candidate.sides[0]
+            .by_row
+            .iter()
+            .find(|base| base.meaning.role == target.meaning.role);
         let readable = |side: usize, logical: &Logical| models[side].unreadable(logical).is_none();
         if let Some(base) = base.filter(|base| readable(0, base) && readable(1, target)) {
             out.push(([models[0].view(base)?, models[1].view(target)?], *target));
@@ -213,7 +284,8 @@ fn common_rows<'a>(models: [&'a Model; 2], candidate: Candidate<'a>) -> Result<V
 }
 
 fn downs<'a>(models: [&'a Model; 2], candidate: Candidate<'a>) -> Result<Option<Both<'a>>> {
-    let (Some(base), Some(target)) = (candidate.sides[0].by_column, candidate.sides[1].by_column) else {
+    let (Some(base), Some(target)) = (candidate.sides[0].by_column, candidate.sides[1].by_column)
+    else {
         return Ok(None);
     };
     if models[0].unreadable(base).is_some() || models[1].unreadable(target).is_some() {
@@ -222,30 +294,59 @@ fn downs<'a>(models: [&'a Model; 2], candidate: Candidate<'a>) -> Result<Option<
     Ok(Some([models[0].view(base)?, models[1].view(target)?]))
 }
 
-fn features<'a>(readings: &'a [Reading<'_>; 2], views: &'a Both<'_>) -> Option<[Box<dyn Features + 'a>; 2]> {
-    Some([readings[0].features(&views[0])?, readings[1].features(&views[1])?])
+fn features<'a>(
+    readings: &'a [Reading<'_>; 2],
+    views: &'a Both<'_>,
+) -> Option<[Box<dyn Features + 'a>; 2]> {
+    Some([
+        readings[0].features(&views[0])?,
+        readings[1].features(&views[1])?,
+    ])
 }
 
-/// The gain of the norm that feeds the feed-forward; that of the attention where one norm feeds both.
+/// The gain of the norm that feeds the feed-forward; that of the attention where one norm feeds
+/// both.
 fn feeding_gain(model: &Model, key: &BlockKey) -> Result<Option<Vec<f32>>> {
     // The slot of a matrix of an encoder-decoder begins with the name of the stack.
-    let stack = key.stem.split_once("..").map_or(String::new(), |(stack, _)| format!("{stack}."));
+    let stack = key
+        .stem
+        .split_once("..")
+        .map_or(String::new(), |(stack, _)| format!("{stack}."));
     let own = format!("{stack}norm:pre_mlp.weight");
     let shared = format!("{stack}norm:pre_attn.weight");
-    let slots = [own.as_str(), "norm:pre_mlp.weight", shared.as_str(), "norm:pre_attn.weight"];
+    let slots = [
+        own.as_str(),
+        "norm:pre_mlp.weight",
+        shared.as_str(),
+        "norm:pre_attn.weight",
+    ];
     gain(model, key.component, Block::Layer(key.layer), &slots)
 }
 
 /// What the matched units write to the stream: as stored, and in the order found.
-fn written_alike(bases: &[Basis; 2], down: &Both<'_>, matched: &Matched) -> Result<Option<Witness>> {
+fn written_alike(
+    bases: &[Basis; 2],
+    down: &Both<'_>,
+    matched: &Matched,
+) -> Result<Option<Witness>> {
     let (of_base, of_target): (Vec<usize>, Vec<usize>) = matched.agreeing.iter().copied().unzip();
-    let fits = |view: &View<'_>, columns: &[usize]| columns.iter().all(|&column| column < view.columns());
+    let fits =
+        |view: &View<'_>, columns: &[usize]| columns.iter().all(|&column| column < view.columns());
     if !fits(&down[0], &of_base) || !fits(&down[1], &of_target) {
         return Ok(None);
     }
-    let (base, found) = (bases[0].written(&down[0], &of_base)?, bases[1].written(&down[1], &of_target)?);
-    let (Some(base), Some(found)) = (base, found) else { return Ok(None) };
-    let stored = if fits(&down[1], &of_base) { bases[1].written(&down[1], &of_base)? } else { None };
+    let (base, found) = (
+        bases[0].written(&down[0], &of_base)?,
+        bases[1].written(&down[1], &of_target)?,
+    );
+    let (Some(base), Some(found)) = (base, found) else {
+        return Ok(None);
+    };
+    let stored = if fits(&down[1], &of_base) {
+        bases[1].written(&down[1], &of_base)?
+    } else {
+        None
+    };
     Ok(Some(Witness {
         what: "down projections",
         as_stored: stored.and_then(|stored| cosine(&base.values, &stored.values)),
@@ -260,20 +361,33 @@ fn all_written(bases: &[Basis; 2], down: &Both<'_>) -> Result<Option<[Held; 2]>>
     for (basis, view) in bases.iter().zip(down) {
         let columns: Vec<usize> = (0..view.columns()).collect();
         match basis.written(view, &columns)? {
-            Some(Matrix { values, columns, .. }) if columns > 0 => out.push(Held::new(values, columns)),
+            Some(Matrix {
+                values, columns, ..
+            }) if columns > 0 => out.push(Held::new(values, columns)),
             _ => return Ok(None),
         }
     }
-    let Ok(sides) = <[Held; 2]>::try_from(out) else { return Ok(None) };
+    let Ok(sides) = <[Held; 2]>::try_from(out) else {
+        return Ok(None);
+    };
     Ok(Some(sides))
 }
 
 /// The biases of the matched units, of the matrix `first` that reads the stream.
-fn biases_alike(models: [&Model; 2], first: &Logical, matched: &Matched) -> Result<Option<Witness>> {
-    let place = Place { slot: first.meaning.slot.replace(".weight", ".bias").into(), ..first.place() };
+fn biases_alike(
+    models: [&Model; 2],
+    first: &Logical,
+    matched: &Matched,
+) -> Result<Option<Witness>> {
+    let place = Place {
+        slot: first.meaning.slot.replace(".weight", ".bias").into(),
+        ..first.place()
+    };
     let mut sides = Vec::new();
     for model in models {
-        let bias = model.at(&place).filter(|bias| bias.shape.len() == 1 && model.unreadable(bias).is_none());
+        let bias = model
+            .at(&place)
+            .filter(|bias| bias.shape.len() == 1 && model.unreadable(bias).is_none());
         let Some(bias) = bias else { return Ok(None) };
         let view = model.view(bias)?;
         let mut values = vec![0.0; view.columns()];
@@ -281,9 +395,15 @@ fn biases_alike(models: [&Model; 2], first: &Logical, matched: &Matched) -> Resu
         sides.push(values);
     }
     let taken = |side: usize, order: &dyn Fn(&(usize, usize)) -> usize| -> Option<Vec<f32>> {
-        matched.agreeing.iter().map(|unit| sides[side].get(order(unit)).copied()).collect()
+        matched
+            .agreeing
+            .iter()
+            .map(|unit| sides[side].get(order(unit)).copied())
+            .collect()
     };
-    let (Some(base), Some(found)) = (taken(0, &|unit| unit.0), taken(1, &|unit| unit.1)) else { return Ok(None) };
+    let (Some(base), Some(found)) = (taken(0, &|unit| unit.0), taken(1, &|unit| unit.1)) else {
+        return Ok(None);
+    };
     Ok(Some(Witness {
         what: "biases of the first matrix",
         as_stored: taken(1, &|unit| unit.0).and_then(|stored| cosine(&base, &stored)),
@@ -294,7 +414,12 @@ fn biases_alike(models: [&Model; 2], first: &Logical, matched: &Matched) -> Resu
 
 /// Cosine of two lists of equal length, to 6 digits; none where it is undefined.
 fn cosine(one: &[f32], other: &[f32]) -> Option<f64> {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(&a, &b)| f64::from(a) * f64::from(b))
+            .sum::<f64>()
+    };
     let norms = (dot(one, one) * dot(other, other)).sqrt();
     (norms > 0.0 && norms.is_finite()).then(|| round6((dot(one, other) / norms).clamp(-1.0, 1.0)))
 }

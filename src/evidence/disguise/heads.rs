@@ -1,11 +1,13 @@
-//! Looks at one attention whose residual dimensions were not found: are its key/value groups and heads the base's, in
-//! another order or in a turned stream?
+//! Looks at one attention whose residual dimensions were not found: are its key/value groups and
+//! heads the base's, in another order or in a turned stream?
 
 use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::evidence::permutation::Setting;
-use crate::evidence::recover::heads::{Check, Content, HeadOrder, Layout, check_units, match_heads};
+use crate::evidence::recover::heads::{
+    Check, Content, HeadOrder, Layout, check_units, match_heads,
+};
 use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::view::logical::Logical;
@@ -43,19 +45,27 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Whether at least half of the heads match by content, and queries and keys, which took no part, agree.
+    /// Whether at least half of the heads match by content, and queries and keys, which took no
+    /// part, agree.
     pub(super) fn found(&self) -> bool {
         let confirmed = |check: &Check| {
             // A single unit has nothing to be told from.
             check.units == 1
-                || 2 * check.hits >= check.units && check.cosine - check.others >= CHECK_EXCESS * (1.0 - check.others)
+                || 2 * check.hits >= check.units
+                    && check.cosine - check.others >= CHECK_EXCESS * (1.0 - check.others)
         };
-        2 * self.order.hits >= self.order.heads.len() && confirmed(&self.queries) && confirmed(&self.keys)
+        2 * self.order.hits >= self.order.heads.len()
+            && confirmed(&self.queries)
+            && confirmed(&self.keys)
     }
 
     /// Whether a head stands in another place.
     pub(super) fn moved(&self) -> bool {
-        self.order.heads.iter().enumerate().any(|(place, &from)| place != from)
+        self.order
+            .heads
+            .iter()
+            .enumerate()
+            .any(|(place, &from)| place != from)
     }
 
     /// Mean cosine of matched queries.
@@ -64,12 +74,17 @@ impl Heads {
     }
 }
 
-/// Matches the heads of one attention in the first of `bases` in which queries and keys confirm it, else in the last;
-/// `None` where the layout is not known, a matrix is missing, or there are fewer than 2 heads.
+/// Matches the heads of one attention in the first of `bases` in which queries and keys confirm it,
+/// else in the last; `None` where the layout is not known, a matrix is missing, or there are fewer
+/// than 2 heads.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub(super) fn look(setting: &Setting<'_>, attention: Attention, bases: &[&[Basis; 2]]) -> Result<Option<Heads>> {
+pub(super) fn look(
+    setting: &Setting<'_>,
+    attention: Attention,
+    bases: &[&[Basis; 2]],
+) -> Result<Option<Heads>> {
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
     }
@@ -80,21 +95,33 @@ pub(super) fn look(setting: &Setting<'_>, attention: Attention, bases: &[&[Basis
             None => return Ok(None),
         }
     }
-    let Ok([base, target]) = <[Opened<'_>; 2]>::try_from(views) else { return Ok(None) };
+    let Ok([base, target]) = <[Opened<'_>; 2]>::try_from(views) else {
+        return Ok(None);
+    };
     if base.layout != target.layout {
         return Ok(None);
     }
     let mut out = None;
     for bases in bases {
         let sides = [base.contents(&bases[0])?, target.contents(&bases[1])?];
-        let [Some(one), Some(other)] = sides else { continue };
+        let [Some(one), Some(other)] = sides else {
+            continue;
+        };
         out = matched(attention, &one, &other, base.layout).or(out);
         if out.as_ref().is_some_and(Heads::found) {
             break;
         }
     }
-    let of_target = tensor(setting.models[1], attention.component, attention.layer, SLOTS[0]);
-    Ok(out.map(|heads| Heads { part: of_target.and_then(part_of), ..heads }))
+    let of_target = tensor(
+        setting.models[1],
+        attention.component,
+        attention.layer,
+        SLOTS[0],
+    );
+    Ok(out.map(|heads| Heads {
+        part: of_target.and_then(part_of),
+        ..heads
+    }))
 }
 
 /// The matrices of one side.
@@ -113,7 +140,12 @@ struct Contents {
 }
 
 /// A matrix of an attention.
-pub(super) fn tensor<'a>(model: &'a Model, component: Component, layer: u32, slot: &str) -> Option<&'a Logical> {
+pub(super) fn tensor<'a>(
+    model: &'a Model,
+    component: Component,
+    layer: u32,
+    slot: &str,
+) -> Option<&'a Logical> {
     let place = Place {
         component,
         block: Some(Block::Layer(layer)),
@@ -122,12 +154,23 @@ pub(super) fn tensor<'a>(model: &'a Model, component: Component, layer: u32, slo
         shared_expert: false,
         slot: slot.into(),
     };
-    model.at(&place).filter(|found| found.shape.len() == 2 && model.unreadable(found).is_none())
+    model
+        .at(&place)
+        .filter(|found| found.shape.len() == 2 && model.unreadable(found).is_none())
 }
 
 /// The gain of the norm that feeds an attention.
-pub(super) fn feeding_gain(model: &Model, component: Component, layer: u32) -> Result<Option<Vec<f32>>> {
-    gain(model, component, Block::Layer(layer), &["norm:pre_attn.weight"])
+pub(super) fn feeding_gain(
+    model: &Model,
+    component: Component,
+    layer: u32,
+) -> Result<Option<Vec<f32>>> {
+    gain(
+        model,
+        component,
+        Block::Layer(layer),
+        &["norm:pre_attn.weight"],
+    )
 }
 
 fn open<'a>(model: &'a Model, attention: Attention) -> Result<Option<Opened<'a>>> {
@@ -139,10 +182,15 @@ fn open<'a>(model: &'a Model, attention: Attention) -> Result<Option<Opened<'a>>
             None => return Ok(None),
         }
     }
-    let Ok(views) = <[View<'_>; 4]>::try_from(views) else { return Ok(None) };
+    let Ok(views) = <[View<'_>; 4]>::try_from(views) else {
+        return Ok(None);
+    };
     let facts = &model.facts;
-    let numbers = [facts.heads, facts.kv_heads, facts.head_dim].map(|n| n.and_then(|n| usize::try_from(n).ok()));
-    let [Some(heads), Some(groups), Some(head_dimension)] = numbers else { return Ok(None) };
+    let numbers = [facts.heads, facts.kv_heads, facts.head_dim]
+        .map(|n| n.and_then(|n| usize::try_from(n).ok()));
+    let [Some(heads), Some(groups), Some(head_dimension)] = numbers else {
+        return Ok(None);
+    };
     let fits = heads >= 2
         && groups >= 1
         && heads.checked_mul(head_dimension) == Some(views[0].rows())
@@ -150,23 +198,45 @@ fn open<'a>(model: &'a Model, attention: Attention) -> Result<Option<Opened<'a>>
         && views[1].rows() == views[2].rows()
         && views[0].rows() == views[3].columns();
     let gain = feeding_gain(model, component, attention.layer)?;
-    Ok(fits.then_some(Opened { layout: Layout { heads, groups, head_dimension }, gain, views }))
+    Ok(fits.then_some(Opened {
+        layout: Layout {
+            heads,
+            groups,
+            head_dimension,
+        },
+        gain,
+        views,
+    }))
 }
 
 impl Opened<'_> {
     fn contents(&self, basis: &Basis) -> Result<Option<Contents>> {
         let reading: Reading<'_> = basis.reading(self.gain.as_deref());
         let columns: Vec<usize> = (0..self.views[3].columns()).collect();
-        let read = [reading.matrix(&self.views[0])?, reading.matrix(&self.views[1])?, reading.matrix(&self.views[2])?];
+        let read = [
+            reading.matrix(&self.views[0])?,
+            reading.matrix(&self.views[1])?,
+            reading.matrix(&self.views[2])?,
+        ];
         let o = basis.written(&self.views[3], &columns)?;
-        let ([Some(q), Some(k), Some(v)], Some(o)) = (read, o) else { return Ok(None) };
+        let ([Some(q), Some(k), Some(v)], Some(o)) = (read, o) else {
+            return Ok(None);
+        };
         Ok(Some(Contents { q, k, v, o }))
     }
 }
 
-fn matched(attention: Attention, base: &Contents, target: &Contents, layout: Layout) -> Option<Heads> {
+fn matched(
+    attention: Attention,
+    base: &Contents,
+    target: &Contents,
+    layout: Layout,
+) -> Option<Heads> {
     fn content(side: &Contents) -> Content<'_> {
-        Content { values: &side.v, outputs: &side.o }
+        Content {
+            values: &side.v,
+            outputs: &side.o,
+        }
     }
     let order = match_heads(content(base), content(target), layout)?;
     let queries = check_units(&base.q, &target.q, &order.heads, layout.head_dimension)?;
@@ -175,7 +245,15 @@ fn matched(attention: Attention, base: &Contents, target: &Contents, layout: Lay
     let stored = check_units(&base.q, &target.q, &in_place, layout.head_dimension);
     let as_stored = stored.map(|check| check.cosine);
     let Attention { component, layer } = attention;
-    Some(Heads { component, layer, part: None, order, queries, keys, as_stored })
+    Some(Heads {
+        component,
+        layer,
+        part: None,
+        order,
+        queries,
+        keys,
+        as_stored,
+    })
 }
 
 #[cfg(test)]
@@ -184,18 +262,35 @@ mod tests {
     use super::*;
     use crate::numeric::rng::Draws;
 
-    const LAYOUT: Layout = Layout { heads: 4, groups: 2, head_dimension: 16 };
+    const LAYOUT: Layout = Layout {
+        heads: 4,
+        groups: 2,
+        head_dimension: 16,
+    };
     const FEATURES: usize = 32;
-    const ATTENTION: Attention = Attention { component: Component::Text, layer: 0 };
+    const ATTENTION: Attention = Attention {
+        component: Component::Text,
+        layer: 0,
+    };
 
-    /// An attention whose rows all load on `common`, one direction a matrix, `loading` times their own size.
+    /// An attention whose rows all load on `common`, one direction a matrix, `loading` times their
+    /// own size.
     fn attention(common: &[Vec<f64>; 4], loading: f64, draws: &mut Draws) -> Contents {
         let mut matrix = |heads: usize, of: usize| {
             let rows = heads * LAYOUT.head_dimension;
             let value = |at: usize| (draws.normal() + loading * common[of][at % FEATURES]) as f32;
-            Matrix { rows, columns: FEATURES, values: (0..rows * FEATURES).map(value).collect() }
+            Matrix {
+                rows,
+                columns: FEATURES,
+                values: (0..rows * FEATURES).map(value).collect(),
+            }
         };
-        Contents { q: matrix(4, 0), k: matrix(2, 1), v: matrix(2, 2), o: matrix(4, 3) }
+        Contents {
+            q: matrix(4, 0),
+            k: matrix(2, 1),
+            v: matrix(2, 2),
+            o: matrix(4, 3),
+        }
     }
 
     fn directions(draws: &mut Draws) -> [Vec<f64>; 4] {
@@ -203,11 +298,24 @@ mod tests {
     }
 
     /// The heads of `source` in the given order, with noise of `noise` times their size.
-    fn moved(source: &Contents, groups: &[usize], heads: &[usize], noise: f64, draws: &mut Draws) -> Contents {
+    fn moved(
+        source: &Contents,
+        groups: &[usize],
+        heads: &[usize],
+        noise: f64,
+        draws: &mut Draws,
+    ) -> Contents {
         let mut moved = |matrix: &Matrix, order: &[usize]| {
             let length = LAYOUT.head_dimension * FEATURES;
-            let values = order.iter().flat_map(|&unit| &matrix.values[unit * length..(unit + 1) * length]);
-            Matrix { values: values.map(|x| (f64::from(*x) + noise * draws.normal()) as f32).collect(), ..*matrix }
+            let values = order
+                .iter()
+                .flat_map(|&unit| &matrix.values[unit * length..(unit + 1) * length]);
+            Matrix {
+                values: values
+                    .map(|x| (f64::from(*x) + noise * draws.normal()) as f32)
+                    .collect(),
+                ..*matrix
+            }
         };
         Contents {
             q: moved(&source.q, heads),
@@ -238,7 +346,10 @@ mod tests {
         for loading in [0.0, 0.5, 2.0] {
             for _ in 0..200 {
                 let common = directions(&mut draws);
-                let (base, target) = (attention(&common, loading, &mut draws), attention(&common, loading, &mut draws));
+                let (base, target) = (
+                    attention(&common, loading, &mut draws),
+                    attention(&common, loading, &mut draws),
+                );
                 let heads = matched(ATTENTION, &base, &target, LAYOUT).unwrap();
                 assert!(!heads.found(), "{loading}: {heads:?}");
             }

@@ -1,7 +1,9 @@
-//! Tests that see through a disguise: units re-ordered, the residual stream turned (methods.md, section 4).
+//! Tests that see through a disguise: units re-ordered, the residual stream turned (methods.md,
+//! section 4).
 //!
-//! They cost more than the direct form, so they run where it finds nothing, first on a few layers; on the others only
-//! once a disguise was found. Bounds are per layer and paid for by the number of layers tried.
+//! They cost more than the direct form, so they run where it finds nothing, first on a few layers;
+//! on the others only once a disguise was found. Bounds are per layer and paid for by the number of
+//! layers tried.
 
 mod basis;
 mod ffn;
@@ -106,9 +108,9 @@ pub struct Disguises {
     powerless: BTreeSet<PartKey>,
 }
 
-/// Looks at the layers in which the `direct` form found nothing, a few of each component first, all with `thorough`
-/// sampling; the order of units, taken as a further look on a block, is written to `direct`. Uses the current rayon
-/// pool.
+/// Looks at the layers in which the `direct` form found nothing, a few of each component first, all
+/// with `thorough` sampling; the order of units, taken as a further look on a block, is written to
+/// `direct`. Uses the current rayon pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -131,8 +133,16 @@ pub fn run(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises>
             tokens: token_bases(setting, component, &tokens)?,
             out: &mut out,
         };
-        let open: Vec<Candidate<'_>> = open.iter().copied().filter(|c| c.key.component == component).collect();
-        let attentions: Vec<Attention> = attentions.iter().copied().filter(|a| a.component == component).collect();
+        let open: Vec<Candidate<'_>> = open
+            .iter()
+            .copied()
+            .filter(|c| c.key.component == component)
+            .collect();
+        let attentions: Vec<Attention> = attentions
+            .iter()
+            .copied()
+            .filter(|a| a.component == component)
+            .collect();
         let layers = search.feed_forwards(direct, &open)?;
         search.heads(direct, &attentions)?;
         search.stream(direct, &layers)?;
@@ -141,35 +151,63 @@ pub fn run(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises>
     Ok(out)
 }
 
-/// Attentions that the residual form did not find; where some heads are in their places it may find a little.
+/// Attentions that the residual form did not find; where some heads are in their places it may find
+/// a little.
 fn open_attentions(direct: &Permutation) -> Vec<Attention> {
     let open = open_attention_parts(direct);
-    open.filter_map(|key| Some(Attention { component: key.component, layer: key.layer? })).collect()
+    open.filter_map(|key| {
+        Some(Attention {
+            component: key.component,
+            layer: key.layer?,
+        })
+    })
+    .collect()
 }
 
 fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> {
     let level = level(direct.parts.len());
-    let open = direct.parts.iter().filter(move |(key, test)| key.kind == part::Kind::Attention && test.log10_p > level);
+    let open = direct
+        .parts
+        .iter()
+        .filter(move |(key, test)| key.kind == part::Kind::Attention && test.log10_p > level);
     open.map(|(key, _)| key)
 }
 
-/// One block a layer in which the direct form found nothing: the dense feed-forward, else the shared expert, else the
-/// first expert.
-fn open_blocks<'a>(direct: &Permutation, of: &'a [BTreeMap<BlockKey, Matrices<'a>>; 2]) -> Vec<Candidate<'a>> {
+/// One block a layer in which the direct form found nothing: the dense feed-forward, else the
+/// shared expert, else the first expert.
+fn open_blocks<'a>(
+    direct: &Permutation,
+    of: &'a [BTreeMap<BlockKey, Matrices<'a>>; 2],
+) -> Vec<Candidate<'a>> {
     let mut of_layer: BTreeMap<(Component, u32), Candidate<'a>> = BTreeMap::new();
     let mut least: BTreeMap<(Component, Option<u32>, Option<u32>), f64> = BTreeMap::new();
-    for test in direct.tests.iter().filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert)) {
-        let log10_p = least.entry((test.component, test.layer, test.expert)).or_default();
+    for test in direct
+        .tests
+        .iter()
+        .filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert))
+    {
+        let log10_p = least
+            .entry((test.component, test.layer, test.expert))
+            .or_default();
         *log10_p = log10_p.min(test.log10_p);
     }
     let found_nothing = |key: &BlockKey| {
-        least.get(&(key.component, Some(key.layer), key.expert)).is_some_and(|&log10_p| log10_p > NOTHING)
+        least
+            .get(&(key.component, Some(key.layer), key.expert))
+            .is_some_and(|&log10_p| log10_p > NOTHING)
     };
     for (key, target) in &of[1] {
-        let Some(base) = of[0].get(key).filter(|_| found_nothing(key)) else { continue };
-        let candidate = Candidate { key, sides: [base, target] };
+        let Some(base) = of[0].get(key).filter(|_| found_nothing(key)) else {
+            continue;
+        };
+        let candidate = Candidate {
+            key,
+            sides: [base, target],
+        };
         let rank = |c: &Candidate<'_>| (c.key.expert, c.key.shared, c.key.stem.clone());
-        let kept = of_layer.entry((key.component, key.layer)).or_insert(candidate);
+        let kept = of_layer
+            .entry((key.component, key.layer))
+            .or_insert(candidate);
         if rank(&candidate) < rank(kept) {
             *kept = candidate;
         }
@@ -177,17 +215,25 @@ fn open_blocks<'a>(direct: &Permutation, of: &'a [BTreeMap<BlockKey, Matrices<'a
     of_layer.into_values().collect()
 }
 
-/// Fewest shared tokens that units are projected on: as many as a change of the stream is recovered from.
+/// Fewest shared tokens that units are projected on: as many as a change of the stream is recovered
+/// from.
 const LEAST_TOKENS: usize = 16;
 
-/// Tokens that units are projected on, as rows of both embeddings; none where there are too few, which is written to
-/// `direct`.
+/// Tokens that units are projected on, as rows of both embeddings; none where there are too few,
+/// which is written to `direct`.
 fn drawn_tokens(setting: &Setting<'_>, direct: &mut Permutation) -> [Vec<usize>; 2] {
     let shared = shared_tokens(setting);
     if shared.len() < LEAST_TOKENS {
-        if setting.models.iter().all(|model| embedding(model, Component::Text).is_some()) {
+        if setting
+            .models
+            .iter()
+            .all(|model| embedding(model, Component::Text).is_some())
+        {
             let what = "disguises that only shared tokens see through".to_owned();
-            let why = format!("the two sides have {} tokens in common, fewer than {LEAST_TOKENS}", shared.len());
+            let why = format!(
+                "the two sides have {} tokens in common, fewer than {LEAST_TOKENS}",
+                shared.len()
+            );
             direct.skipped.push(Skipped { what, why });
         }
         return [Vec::new(), Vec::new()];
@@ -197,7 +243,11 @@ fn drawn_tokens(setting: &Setting<'_>, direct: &mut Permutation) -> [Vec<usize>;
 }
 
 /// Token bases of both sides; tokens belong to the text part.
-fn token_bases(setting: &Setting<'_>, component: Component, tokens: &[Vec<usize>; 2]) -> Result<Option<[Basis; 2]>> {
+fn token_bases(
+    setting: &Setting<'_>,
+    component: Component,
+    tokens: &[Vec<usize>; 2],
+) -> Result<Option<[Basis; 2]>> {
     if component != Component::Text || tokens[0].is_empty() {
         return Ok(None);
     }
@@ -206,8 +256,8 @@ fn token_bases(setting: &Setting<'_>, component: Component, tokens: &[Vec<usize>
     Ok(base.zip(target).map(|(base, target)| [base, target]))
 }
 
-/// Residual dimensions of the width of both sides, by the first matrix that reads the stream: in them an order of units
-/// alone is seen.
+/// Residual dimensions of the width of both sides, by the first matrix that reads the stream: in
+/// them an order of units alone is seen.
 fn residual_bases(setting: &Setting<'_>, component: Component) -> Option<[Basis; 2]> {
     let width = |model: &Model| {
         let mut reads_stream = model.places().map(|(_, logical)| logical).filter(|l| {
@@ -219,7 +269,9 @@ fn residual_bases(setting: &Setting<'_>, component: Component) -> Option<[Basis;
         usize::try_from(reads_stream.next()?.shape[1]).ok()
     };
     let [base, target] = setting.models.map(width);
-    let coordinates = setting.sampling.coordinates(base.filter(|_| base == target)?);
+    let coordinates = setting
+        .sampling
+        .coordinates(base.filter(|_| base == target)?);
     Some([coordinates.clone(), coordinates].map(Basis::Residual))
 }
 
@@ -230,7 +282,11 @@ fn few<T: Copy>(items: &[T], setting: &Setting<'_>) -> (Vec<T>, Vec<T>) {
     }
     let places: Vec<usize> = (0..items.len()).collect();
     let first = evenly_spaced(&places, FEW_LAYERS);
-    let rest = places.iter().filter(|place| !first.contains(place)).map(|&place| items[place]).collect();
+    let rest = places
+        .iter()
+        .filter(|place| !first.contains(place))
+        .map(|&place| items[place])
+        .collect();
     (first.into_iter().map(|place| items[place]).collect(), rest)
 }
 
@@ -246,8 +302,13 @@ struct Search<'a, 'b> {
 }
 
 impl Search<'_, '_> {
-    /// Looks at feed-forwards: a few, and the others where a disguise is found in half of these. The layers found.
-    fn feed_forwards(&mut self, direct: &mut Permutation, open: &[Candidate<'_>]) -> Result<Vec<u32>> {
+    /// Looks at feed-forwards: a few, and the others where a disguise is found in half of these.
+    /// The layers found.
+    fn feed_forwards(
+        &mut self,
+        direct: &mut Permutation,
+        open: &[Candidate<'_>],
+    ) -> Result<Vec<u32>> {
         let (first, rest) = few(open, self.setting);
         let mut looks = self.looks_at(&first, level(first.len()))?;
         let tried = looks.iter().map(|look| Tried {
@@ -265,8 +326,13 @@ impl Search<'_, '_> {
             self.out.tests.extend(look.tests());
         }
         let level = level(looks.len());
-        let found: Vec<&Look> = looks.iter().filter(|look| look.found(level).is_some()).collect();
-        self.out.found_parts.extend(found.iter().filter_map(|look| look.part.clone()));
+        let found: Vec<&Look> = looks
+            .iter()
+            .filter(|look| look.found(level).is_some())
+            .collect();
+        self.out
+            .found_parts
+            .extend(found.iter().filter_map(|look| look.part.clone()));
         self.out.transformations.extend(re_ordered(&found));
         self.out.tried.extend(tried);
         Ok(found.iter().map(|look| look.key.layer).collect())
@@ -280,9 +346,15 @@ impl Search<'_, '_> {
             true => candidates.iter().map(one).collect(),
             false => candidates.par_iter().map(one).collect(),
         };
-        let mut looks: Vec<Look> = looks.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+        let mut looks: Vec<Look> = looks
+            .into_iter()
+            .filter_map(Result::transpose)
+            .collect::<Result<_>>()?;
         for look in looks.iter_mut().filter(|look| look.lacks_witness()) {
-            let attention = Attention { component: self.component, layer: look.key.layer };
+            let attention = Attention {
+                component: self.component,
+                layer: look.key.layer,
+            };
             look.heads_agree = self.heads_of(attention)?.is_some_and(|heads| heads.found());
         }
         Ok(looks)
@@ -301,7 +373,9 @@ impl Search<'_, '_> {
     fn heads(&mut self, direct: &Permutation, open: &[Attention]) -> Result<()> {
         let (first, rest) = few(open, self.setting);
         let look_at = |some: &[Attention]| -> Result<Vec<Option<Heads>>> {
-            some.par_iter().map(|&attention| self.heads_of(attention)).collect()
+            some.par_iter()
+                .map(|&attention| self.heads_of(attention))
+                .collect()
         };
         let mut looks = look_at(&first)?;
         let is_found = |heads: &Option<Heads>| heads.as_ref().is_some_and(Heads::found);
@@ -311,7 +385,9 @@ impl Search<'_, '_> {
         looks.extend(look_at(&rest)?);
         let mut found: Vec<Heads> = looks.into_iter().flatten().filter(Heads::found).collect();
         found.sort_by_key(|heads| heads.layer);
-        self.out.found_parts.extend(found.iter().filter_map(|heads| heads.part.clone()));
+        self.out
+            .found_parts
+            .extend(found.iter().filter_map(|heads| heads.part.clone()));
         // The residual form sees nothing in an attention whose heads may have been moved.
         let unseen = open_attention_parts(direct).filter(|key| key.component == self.component);
         self.out.powerless.extend(unseen.cloned());
@@ -329,27 +405,45 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// Recovers a change of the residual stream where feed-forwards were found in `layers` and the embedding was not.
+    /// Recovers a change of the residual stream where feed-forwards were found in `layers` and the
+    /// embedding was not.
     fn stream(&mut self, direct: &Permutation, layers: &[u32]) -> Result<()> {
         let of_stream = |key: &PartKey| {
             key.component == self.component
-                && matches!(key.kind, part::Kind::Embedding | part::Kind::Head | part::Kind::Attention)
+                && matches!(
+                    key.kind,
+                    part::Kind::Embedding | part::Kind::Head | part::Kind::Attention
+                )
         };
-        let unseen: Vec<&PartKey> =
-            direct.parts.iter().filter(|(key, test)| of_stream(key) && test.log10_p > NOTHING).map(|p| p.0).collect();
+        let unseen: Vec<&PartKey> = direct
+            .parts
+            .iter()
+            .filter(|(key, test)| of_stream(key) && test.log10_p > NOTHING)
+            .map(|p| p.0)
+            .collect();
         let embedding = unseen.iter().find(|key| key.kind == part::Kind::Embedding);
-        let (Some(embedding), false) = (embedding, layers.is_empty()) else { return Ok(()) };
-        let recovered = stream::recover(self.setting, self.component, &evenly_spaced(layers, FEW_LAYERS))?;
+        let (Some(embedding), false) = (embedding, layers.is_empty()) else {
+            return Ok(());
+        };
+        let recovered = stream::recover(
+            self.setting,
+            self.component,
+            &evenly_spaced(layers, FEW_LAYERS),
+        )?;
         let Some(recovered) = recovered else {
             self.out.powerless.extend(unseen.into_iter().cloned());
             return Ok(());
         };
         let is_found = |key: &PartKey| match key.kind {
             part::Kind::Head => recovered.head,
-            part::Kind::Attention => key.layer.is_some_and(|layer| recovered.attentions.contains(&layer)),
+            part::Kind::Attention => key
+                .layer
+                .is_some_and(|layer| recovered.attentions.contains(&layer)),
             _ => key == *embedding,
         };
-        self.out.found_parts.extend(unseen.iter().copied().filter(|key| is_found(key)).cloned());
+        self.out
+            .found_parts
+            .extend(unseen.iter().copied().filter(|key| is_found(key)).cloned());
         self.out.powerless.extend(unseen.into_iter().cloned());
         self.out.transformations.push(Transformation {
             change: recovered.change,
@@ -365,10 +459,20 @@ impl Search<'_, '_> {
 impl Disguises {
     /// What the layers tried say of one component, or of all; `None` where none was tried.
     pub fn seen(&self, component: Option<Component>) -> Option<Seen> {
-        let tried: Vec<&Tried> = self.tried.iter().filter(|t| component.is_none_or(|c| c == t.component)).collect();
+        let tried: Vec<&Tried> = self
+            .tried
+            .iter()
+            .filter(|t| component.is_none_or(|c| c == t.component))
+            .collect();
         let found: Vec<(Form, f64)> = tried.iter().filter_map(|t| t.found).collect();
         // An exact bound is worth more than a smaller one that is approximate.
-        let least = |form: Form| found.iter().filter(|f| f.0 == form).map(|f| f.1).min_by(f64::total_cmp);
+        let least = |form: Form| {
+            found
+                .iter()
+                .filter(|f| f.0 == form)
+                .map(|f| f.1)
+                .min_by(f64::total_cmp)
+        };
         let exact = least(Form::Projected);
         let log10_p = exact.or_else(|| least(Form::Matched)).unwrap_or(0.0);
         (!tried.is_empty()).then(|| Seen {
@@ -391,7 +495,11 @@ impl Disguises {
 
     /// What the looks say together; `None` where nothing was tried.
     pub fn finding(&self) -> Option<Finding> {
-        let mut changes: Vec<&str> = self.transformations.iter().map(|t| words_of(t.change)).collect();
+        let mut changes: Vec<&str> = self
+            .transformations
+            .iter()
+            .map(|t| words_of(t.change))
+            .collect();
         changes.dedup();
         let changes = match changes.is_empty() {
             true => "re-ordered or rotated dimensions".to_owned(),
@@ -407,14 +515,22 @@ impl Disguises {
         };
         let Some(seen) = self.seen(None) else {
             let first = self.transformations.first()?;
-            let statement =
-                format!("the base's weights were found under {changes}, checked on tensors that took no part");
-            return Some(finding(statement, first.check_cosine, None, Supports::Derived));
+            let statement = format!(
+                "the base's weights were found under {changes}, checked on tensors that took no part"
+            );
+            return Some(finding(
+                statement,
+                first.check_cosine,
+                None,
+                Supports::Derived,
+            ));
         };
         let tried = seen.tried;
         let (statement, supports) = match seen.found {
             0 if self.transformations.is_empty() => (
-                format!("looked through {changes} in {tried} layers: models trained independently agree as much"),
+                format!(
+                    "looked through {changes} in {tried} layers: models trained independently agree as much"
+                ),
                 Supports::Nothing,
             ),
             found => {
@@ -464,20 +580,33 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// What was compared, with its cosine as stored.
 fn checked_on(what: &str, as_stored: Option<f64>) -> String {
-    as_stored.map_or_else(|| what.to_owned(), |cosine| format!("{what} (as stored: {cosine:.4})"))
+    as_stored.map_or_else(
+        || what.to_owned(),
+        |cosine| format!("{what} (as stored: {cosine:.4})"),
+    )
 }
 
 /// Feed-forwards whose units were found in other places.
 fn re_ordered(found: &[&Look]) -> Option<Transformation> {
     let moved: Vec<&&Look> = found.iter().filter(|look| look.moved()).collect();
     let first = moved.first()?;
-    let witnesses: Vec<&ffn::Witness> = moved.iter().filter_map(|look| look.witness.as_ref()).collect();
-    let what = witnesses.first().map_or("nothing but the heads of its layers", |witness| witness.what);
+    let witnesses: Vec<&ffn::Witness> = moved
+        .iter()
+        .filter_map(|look| look.witness.as_ref())
+        .collect();
+    let what = witnesses
+        .first()
+        .map_or("nothing but the heads of its layers", |witness| {
+            witness.what
+        });
     Some(Transformation {
         change: Change::FfnPermuted,
         component: first.key.component,
         layers: moved.iter().map(|look| look.key.layer).collect(),
-        check: checked_on(&format!("{what} in the order found"), mean(witnesses.iter().filter_map(|w| w.as_stored))),
+        check: checked_on(
+            &format!("{what} in the order found"),
+            mean(witnesses.iter().filter_map(|w| w.as_stored)),
+        ),
         check_cosine: mean(witnesses.iter().filter_map(|w| w.cosine)),
     })
 }
@@ -487,7 +616,11 @@ mod tests {
     use super::*;
 
     fn tried(layer: u32, found: Option<(Form, f64)>) -> Tried {
-        Tried { component: Component::Text, layer, found }
+        Tried {
+            component: Component::Text,
+            layer,
+            found,
+        }
     }
 
     #[test]
@@ -500,9 +633,15 @@ mod tests {
     #[test]
     fn an_exact_bound_counts_before_a_smaller_one_that_is_approximate() {
         let matched = tried(0, Some((Form::Matched, -300.0)));
-        let mut disguises = Disguises { tried: vec![matched.clone(), tried(1, None)], ..Disguises::default() };
+        let mut disguises = Disguises {
+            tried: vec![matched.clone(), tried(1, None)],
+            ..Disguises::default()
+        };
         let seen = disguises.seen(None);
-        assert_eq!(seen.map(|s| (s.tried, s.found, s.exact)), Some((2, 1, false)));
+        assert_eq!(
+            seen.map(|s| (s.tried, s.found, s.exact)),
+            Some((2, 1, false))
+        );
         disguises.tried[1] = tried(1, Some((Form::Projected, -100.0)));
         let seen = disguises.seen(Some(Component::Text));
         assert_eq!(seen.map(|s| (s.found, s.exact)), Some((2, true)));
@@ -530,11 +669,17 @@ mod tests {
             new: false,
             found: false,
             excess: None,
-            test: Some(part::PartTest { log10_p: 0.0, share_seen_95: Some(0.1) }),
+            test: Some(part::PartTest {
+                log10_p: 0.0,
+                share_seen_95: Some(0.1),
+            }),
             state: part::State::Unclear,
         };
-        let disguises =
-            Disguises { found_parts: [key(0)].into(), powerless: [key(0), key(1)].into(), ..Disguises::default() };
+        let disguises = Disguises {
+            found_parts: [key(0)].into(),
+            powerless: [key(0), key(1)].into(),
+            ..Disguises::default()
+        };
         let mut parts = [part(0), part(1), part(2)];
         disguises.mark(&mut parts);
         assert_eq!(

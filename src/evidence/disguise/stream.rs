@@ -1,5 +1,5 @@
-//! Was the residual stream re-ordered or rotated? Recovered from the embeddings over shared tokens, checked on tensors
-//! that took no part.
+//! Was the residual stream re-ordered or rotated? Recovered from the embeddings over shared tokens,
+//! checked on tensors that took no part.
 
 use std::ops::Range;
 
@@ -27,8 +27,8 @@ const CHECK_EXCESS: f64 = 0.3;
 /// From this excess on a re-ordering explains the stream, and no rotation is looked for.
 const CLEAR_EXCESS: f64 = 0.7;
 
-/// By how much a rotation must do better: a re-ordering is a rotation too, and in a few dimensions the best re-ordering
-/// brings rotated streams a little together.
+/// By how much a rotation must do better: a re-ordering is a rotation too, and in a few dimensions
+/// the best re-ordering brings rotated streams a little together.
 const BETTER_EXCESS: f64 = 0.1;
 
 /// A recovered change of the residual stream.
@@ -63,44 +63,81 @@ impl RowSource for Picked<'_> {
 
     fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
         let columns = self.columns();
-        for (&row, out) in self.rows[rows].iter().zip(out.chunks_exact_mut(columns.max(1))) {
+        for (&row, out) in self.rows[rows]
+            .iter()
+            .zip(out.chunks_exact_mut(columns.max(1)))
+        {
             self.source.read_rows(row..row + 1, out)?;
         }
         Ok(())
     }
 }
 
-/// Recovers the change of the stream of `component`, checked on the attention of `layers` and on the output head.
+/// Recovers the change of the stream of `component`, checked on the attention of `layers` and on
+/// the output head.
 ///
-/// `None` where neither a re-ordering nor a rotation brings these together, or there are too few shared tokens.
+/// `None` where neither a re-ordering nor a rotation brings these together, or there are too few
+/// shared tokens.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub(super) fn recover(setting: &Setting<'_>, component: Component, layers: &[u32]) -> Result<Option<Stream>> {
+pub(super) fn recover(
+    setting: &Setting<'_>,
+    component: Component,
+    layers: &[u32],
+) -> Result<Option<Stream>> {
     let tokens = shared_tokens(setting);
     let mut sides = Vec::new();
     for (side, model) in setting.models.into_iter().enumerate() {
         let table = embedding(model, component).filter(|table| model.unreadable(table).is_none());
         let Some(table) = table else { return Ok(None) };
-        sides.push(Picked { source: model.view(table)?, rows: tokens.iter().map(|token| token[side]).collect() });
+        sides.push(Picked {
+            source: model.view(table)?,
+            rows: tokens.iter().map(|token| token[side]).collect(),
+        });
     }
-    let [base, target] = &sides[..] else { return Ok(None) };
+    let [base, target] = &sides[..] else {
+        return Ok(None);
+    };
     let mut re_ordered = None;
     if let Some(order) = recover_order(base, target, setting.sampling.seed)? {
         let turn = Turn::Order(&order.pairs);
-        re_ordered = check(setting, component, layers, Change::ResidualPermuted, turn, order.pairs.len())?;
+        re_ordered = check(
+            setting,
+            component,
+            layers,
+            Change::ResidualPermuted,
+            turn,
+            order.pairs.len(),
+        )?;
     }
-    if re_ordered.as_ref().is_some_and(|found| found.excess >= CLEAR_EXCESS) {
+    if re_ordered
+        .as_ref()
+        .is_some_and(|found| found.excess >= CLEAR_EXCESS)
+    {
         return Ok(re_ordered);
     }
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
     }
-    let Ok(rotation) = recover_rotation(base, target, setting.sampling.seed)? else { return Ok(re_ordered) };
+    let Ok(rotation) = recover_rotation(base, target, setting.sampling.seed)? else {
+        return Ok(re_ordered);
+    };
     let turn = Turn::Rotation(&rotation.matrix);
-    let rotated = check(setting, component, layers, Change::ResidualRotated, turn, rotation.matrix.rows)?;
-    let to_beat = re_ordered.as_ref().map_or(f64::NEG_INFINITY, |found| found.excess + BETTER_EXCESS);
-    Ok(rotated.filter(|found| found.excess > to_beat).or(re_ordered))
+    let rotated = check(
+        setting,
+        component,
+        layers,
+        Change::ResidualRotated,
+        turn,
+        rotation.matrix.rows,
+    )?;
+    let to_beat = re_ordered
+        .as_ref()
+        .map_or(f64::NEG_INFINITY, |found| found.excess + BETTER_EXCESS);
+    Ok(rotated
+        .filter(|found| found.excess > to_beat)
+        .or(re_ordered))
 }
 
 /// Undoes `turn` on tensors that took no part; `None` where they stay apart.
@@ -112,7 +149,13 @@ fn check(
     turn: Turn<'_>,
     width: usize,
 ) -> Result<Option<Stream>> {
-    let in_place: Vec<Pair> = (0..width).map(|at| Pair { base: at, target: at, negated: false }).collect();
+    let in_place: Vec<Pair> = (0..width)
+        .map(|at| Pair {
+            base: at,
+            target: at,
+            negated: false,
+        })
+        .collect();
     let stored = Turn::Order(&in_place);
     let (mut undone, mut as_stored, mut attentions) = (Vec::new(), Vec::new(), Vec::new());
     for &layer in layers {
@@ -124,34 +167,84 @@ fn check(
         as_stored.extend(attention(setting, component, layer, stored)?);
     }
     let head = head(setting, component, turn)?;
-    let head_found = head.as_ref().and_then(|u| u.excess).is_some_and(|excess| excess >= CHECK_EXCESS);
-    let found = Stream { change, check: "", as_stored: None, cosine: 0.0, excess: 0.0, attentions, head: head_found };
+    let head_found = head
+        .as_ref()
+        .and_then(|u| u.excess)
+        .is_some_and(|excess| excess >= CHECK_EXCESS);
+    let found = Stream {
+        change,
+        check: "",
+        as_stored: None,
+        cosine: 0.0,
+        excess: 0.0,
+        attentions,
+        head: head_found,
+    };
     if let Some(excess) = mean(&undone, |u| u.excess).filter(|excess| *excess >= CHECK_EXCESS) {
         let cosine = mean(&undone, |u| Some(u.cosine)).unwrap_or(0.0);
         let as_stored = mean(&as_stored, |u| Some(u.cosine));
-        return Ok(Some(Stream { check: "attention matrices", as_stored, cosine, excess, ..found }));
+        return Ok(Some(Stream {
+            check: "attention matrices",
+            as_stored,
+            cosine,
+            excess,
+            ..found
+        }));
     }
-    // Where heads were re-ordered too, rows of the attention do not correspond; those of the output head do.
-    let by_head = head.filter(|_| head_found).and_then(|u| Some((u.cosine, u.excess?)));
-    Ok(by_head.map(|(cosine, excess)| Stream { check: "the output head", cosine, excess, ..found }))
+    // Where heads were re-ordered too, rows of the attention do not correspond; those of the output
+    // head do.
+    let by_head = head
+        .filter(|_| head_found)
+        .and_then(|u| Some((u.cosine, u.excess?)));
+    Ok(by_head.map(|(cosine, excess)| Stream {
+        check: "the output head",
+        cosine,
+        excess,
+        ..found
+    }))
 }
 
 /// q, k and v by columns and o by rows, those that have one shape on both sides.
-fn attention(setting: &Setting<'_>, component: Component, layer: u32, turn: Turn<'_>) -> Result<Vec<Undone>> {
+fn attention(
+    setting: &Setting<'_>,
+    component: Component,
+    layer: u32,
+    turn: Turn<'_>,
+) -> Result<Vec<Undone>> {
     let mut out = Vec::new();
     for slot in ["q.weight", "k.weight", "v.weight", "o.weight"] {
-        let [base, target] = setting.models.map(|model| tensor(model, component, layer, slot));
-        let (Some(base), Some(target)) = (base, target) else { continue };
+        let [base, target] = setting
+            .models
+            .map(|model| tensor(model, component, layer, slot));
+        let (Some(base), Some(target)) = (base, target) else {
+            continue;
+        };
         if base.shape != target.shape {
             continue;
         }
-        let views = [setting.models[0].view(base)?, setting.models[1].view(target)?];
+        let views = [
+            setting.models[0].view(base)?,
+            setting.models[1].view(target)?,
+        ];
         if slot == "o.weight" {
-            out.extend(undo(&views[0], &views[1], Side::Rows, turn, setting.sampling.seed)?);
+            out.extend(undo(
+                &views[0],
+                &views[1],
+                Side::Rows,
+                turn,
+                setting.sampling.seed,
+            )?);
             continue;
         }
-        let [base, target] = setting.models.map(|model| feeding_gain(model, component, layer));
-        out.extend(gained(&views, [base?, target?], turn, setting.sampling.seed)?);
+        let [base, target] = setting
+            .models
+            .map(|model| feeding_gain(model, component, layer));
+        out.extend(gained(
+            &views,
+            [base?, target?],
+            turn,
+            setting.sampling.seed,
+        )?);
     }
     Ok(out)
 }
@@ -162,16 +255,34 @@ fn head(setting: &Setting<'_>, component: Component, turn: Turn<'_>) -> Result<O
         let head = output_head(model, component).filter(|head| model.unreadable(head).is_none());
         head.filter(|head| embedding(model, component).is_none_or(|table| table.name != head.name))
     });
-    let [Some(base), Some(target)] = heads else { return Ok(None) };
+    let [Some(base), Some(target)] = heads else {
+        return Ok(None);
+    };
     let stored = |row: usize, head: &Logical| (row as u64) < head.shape[0];
     let tokens = shared_tokens(setting);
-    let tokens: Vec<&[usize; 2]> = tokens.iter().filter(|t| stored(t[0], base) && stored(t[1], target)).collect();
+    let tokens: Vec<&[usize; 2]> = tokens
+        .iter()
+        .filter(|t| stored(t[0], base) && stored(t[1], target))
+        .collect();
     let rows = |side: usize| tokens.iter().map(|token| token[side]).collect();
     let [one, other] = setting.models;
-    let sides =
-        [Picked { source: one.view(base)?, rows: rows(0) }, Picked { source: other.view(target)?, rows: rows(1) }];
+    let sides = [
+        Picked {
+            source: one.view(base)?,
+            rows: rows(0),
+        },
+        Picked {
+            source: other.view(target)?,
+            rows: rows(1),
+        },
+    ];
     let of_final = |model| gain(model, component, Block::Final, &["norm:final.weight"]);
-    gained(&sides, [of_final(one)?, of_final(other)?], turn, setting.sampling.seed)
+    gained(
+        &sides,
+        [of_final(one)?, of_final(other)?],
+        turn,
+        setting.sampling.seed,
+    )
 }
 
 /// Undoes `turn` on the columns of two matrices, each with the gains before it.

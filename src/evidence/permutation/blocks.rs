@@ -64,10 +64,15 @@ pub fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
     let mut out: BTreeMap<BlockKey, Matrices<'_>> = BTreeMap::new();
     let mut places: Vec<&Logical> = model.places().map(|(_, logical)| logical).collect();
     // The default feature is up, else fc1, else gate.
-    places.sort_by_key(|l| [Role::Up, Role::Fc1, Role::Gate].iter().position(|r| *r == l.meaning.role));
+    places.sort_by_key(|l| {
+        [Role::Up, Role::Fc1, Role::Gate]
+            .iter()
+            .position(|r| *r == l.meaning.role)
+    });
     for logical in places {
         let m = &logical.meaning;
-        let (Some(layer), Some(Place::Layer(_)), Class::Matrix, 2) = (m.layer, m.block, m.class, logical.shape.len())
+        let (Some(layer), Some(Place::Layer(_)), Class::Matrix, 2) =
+            (m.layer, m.block, m.class, logical.shape.len())
         else {
             continue;
         };
@@ -93,12 +98,17 @@ pub fn default_features<'a>(view: &'a View<'_>, sampling: &Sampling) -> RowFeatu
     RowFeatures::new(view).cut(&sampling.coordinates(view.columns()))
 }
 
-/// An expert as one unit, by 16 seeded rows and 32 seeded columns of its default matrix; none where the matrix is empty.
+/// An expert as one unit, by 16 seeded rows and 32 seeded columns of its default matrix; none where
+/// the matrix is empty.
 pub fn as_unit<'a>(view: &'a View<'_>, sampling: &Sampling) -> Option<RowFeatures<'a>> {
     let draw = |purpose, count, bound| Draws::new(sampling.seed, purpose).distinct(count, bound);
     let rows = draw("rows of an expert", ROWS, view.rows());
     let columns = draw("columns of an expert", COLUMNS, view.columns());
-    let coordinates = rows.iter().flat_map(|row| columns.iter().map(move |column| row * view.columns() + column));
+    let coordinates = rows.iter().flat_map(|row| {
+        columns
+            .iter()
+            .map(move |column| row * view.columns() + column)
+    });
     let coordinates: Vec<usize> = coordinates.collect();
     let whole = RowFeatures::with_layout(view, Layout::Neighbours(view.rows()))?;
     (!coordinates.is_empty()).then(|| whole.cut(&coordinates))
@@ -121,7 +131,12 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
     let of = blocks_of_both(setting.models);
     let both: Vec<Both<'_>> = of[1]
         .iter()
-        .filter_map(|(key, target)| of[0].get(key).map(|base| Both { key, sides: [base, target] }))
+        .filter_map(|(key, target)| {
+            of[0].get(key).map(|base| Both {
+                key,
+                sides: [base, target],
+            })
+        })
         .collect();
     if both.is_empty() {
         skipped.push(Skipped {
@@ -140,7 +155,11 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
             match result? {
                 Err(why) => skipped.push(why),
                 Ok(found) => {
-                    layer.push((outcomes.len(), block.key.expert.map(|_| block.key.layer), found.probes));
+                    layer.push((
+                        outcomes.len(),
+                        block.key.expert.map(|_| block.key.layer),
+                        found.probes,
+                    ));
                     outcomes.push(found.outcome);
                 }
             }
@@ -168,8 +187,9 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
     Ok(outcomes)
 }
 
-/// The experts of a layer as units, where there are enough of them on both sides: one test a layer, in the group of the
-/// layer's first expert, so that layers that are clones of one another stay together.
+/// The experts of a layer as units, where there are enough of them on both sides: one test a layer,
+/// in the group of the layer's first expert, so that layers that are clones of one another stay
+/// together.
 fn experts_as_units<'a>(
     setting: &Setting<'a>,
     of: &[BTreeMap<BlockKey, Matrices<'a>>; 2],
@@ -177,7 +197,11 @@ fn experts_as_units<'a>(
     outcomes: &[Outcome],
 ) -> Result<Vec<Outcome>> {
     let mut groups: BTreeMap<(Component, u32), usize> = BTreeMap::new();
-    for test in outcomes.iter().map(|outcome| &outcome.test).filter(|test| test.expert.is_some()) {
+    for test in outcomes
+        .iter()
+        .map(|outcome| &outcome.test)
+        .filter(|test| test.expert.is_some())
+    {
         if let Some(layer) = test.layer {
             groups.entry((test.component, layer)).or_insert(test.group);
         }
@@ -185,27 +209,56 @@ fn experts_as_units<'a>(
     let of_layer = |(component, layer), group| {
         setting.monitor.check()?;
         let first = both.partition_point(|b| (b.key.layer, b.key.component) < (layer, component));
-        let of_layer = both[first..].iter().take_while(|b| (b.key.layer, b.key.component) == (layer, component));
+        let of_layer = both[first..]
+            .iter()
+            .take_while(|b| (b.key.layer, b.key.component) == (layer, component));
         let alike = of_layer.into_iter().find(|b| b.key.expert.is_some());
-        let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else { return Ok(None) };
-        let views = [0, 1].map(|side| experts_of(setting.models[side], &of[side], component, layer, alike));
-        let [base, target] = views;
-        let (base, target) = (base?, target?);
-        let (Some(base), Some(target)) = (stack(&base, &setting.sampling), stack(&target, &setting.sampling)) else {
+        let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else {
             return Ok(None);
         };
-        let pair = Pair { base: &base, target: &target };
-        let Ok(block) = block_test(pair, None, &setting.sampling, false)? else { return Ok(None) };
-        let test = test_of(&block, [base.units(), target.units()], Kind::Expert, component, [layer, layer]);
+        let views =
+            [0, 1].map(|side| experts_of(setting.models[side], &of[side], component, layer, alike));
+        let [base, target] = views;
+        let (base, target) = (base?, target?);
+        let (Some(base), Some(target)) = (
+            stack(&base, &setting.sampling),
+            stack(&target, &setting.sampling),
+        ) else {
+            return Ok(None);
+        };
+        let pair = Pair {
+            base: &base,
+            target: &target,
+        };
+        let Ok(block) = block_test(pair, None, &setting.sampling, false)? else {
+            return Ok(None);
+        };
+        let test = test_of(
+            &block,
+            [base.units(), target.units()],
+            Kind::Expert,
+            component,
+            [layer, layer],
+        );
         let name = Some(format!("experts of layer {layer}"));
-        Ok(Some(Outcome { test: Test { name, group, ..test }, part: None }))
+        Ok(Some(Outcome {
+            test: Test {
+                name,
+                group,
+                ..test
+            },
+            part: None,
+        }))
     };
-    let found: Vec<Result<Option<Outcome>>> =
-        groups.into_par_iter().map(|(place, group)| of_layer(place, group)).collect();
+    let found: Vec<Result<Option<Outcome>>> = groups
+        .into_par_iter()
+        .map(|(place, group)| of_layer(place, group))
+        .collect();
     found.into_iter().filter_map(Result::transpose).collect()
 }
 
-/// The matrices of the routed experts of a layer that are of the role and shape of `alike`, in the order of experts.
+/// The matrices of the routed experts of a layer that are of the role and shape of `alike`, in the
+/// order of experts.
 fn experts_of<'a>(
     model: &'a Model,
     blocks: &BTreeMap<BlockKey, Matrices<'a>>,
@@ -213,13 +266,23 @@ fn experts_of<'a>(
     layer: u32,
     alike: &Logical,
 ) -> Result<Vec<View<'a>>> {
-    let first = BlockKey { layer, component, expert: None, shared: false, stem: String::new() };
-    let of_layer = blocks.range(first..).take_while(|(key, _)| (key.layer, key.component) == (layer, component));
+    let first = BlockKey {
+        layer,
+        component,
+        expert: None,
+        shared: false,
+        stem: String::new(),
+    };
+    let of_layer = blocks
+        .range(first..)
+        .take_while(|(key, _)| (key.layer, key.component) == (layer, component));
     let experts = of_layer.filter(|(key, _)| key.expert.is_some() && !key.shared);
     let mut out: BTreeMap<u32, View<'_>> = BTreeMap::new();
     for (key, matrices) in experts {
         let fits = |l: &&&Logical| l.meaning.role == alike.meaning.role && l.shape == alike.shape;
-        let Some(logical) = matrices.by_row.iter().find(fits) else { continue };
+        let Some(logical) = matrices.by_row.iter().find(fits) else {
+            continue;
+        };
         if let (Some(expert), None) = (key.expert, model.unreadable(logical)) {
             out.insert(expert, model.view(logical)?);
         }
@@ -229,8 +292,9 @@ fn experts_of<'a>(
 
 /// Experts one after another, each a unit.
 fn stack<'a>(experts: &'a [View<'_>], sampling: &Sampling) -> Option<Stacked<'a>> {
-    let units =
-        experts.iter().map(|view| -> Option<Box<dyn Features + 'a>> { Some(Box::new(as_unit(view, sampling)?)) });
+    let units = experts
+        .iter()
+        .map(|view| -> Option<Box<dyn Features + 'a>> { Some(Box::new(as_unit(view, sampling)?)) });
     Stacked::new(units.collect::<Option<Vec<_>>>()?)
 }
 
@@ -260,14 +324,20 @@ fn clones_among_experts(layer: &[(usize, Option<u32>, [Held; 2])]) -> Vec<(usize
         let pairs = clones::expert_pairs(experts.len()).into_par_iter();
         let pairs = pairs.map(|(one, other)| (&layer[experts[one]], &layer[experts[other]]));
         let found = pairs.filter(|(one, other)| alike_on_a_side(&one.2, &other.2));
-        out.extend(found.map(|(one, other)| (one.0, other.0)).collect::<Vec<_>>());
+        out.extend(
+            found
+                .map(|(one, other)| (one.0, other.0))
+                .collect::<Vec<_>>(),
+        );
     }
     out
 }
 
 fn clones_among_layers(firsts: &[(usize, [Held; 2])]) -> Vec<(usize, usize)> {
     let pairs = clones::layer_pairs(firsts.len());
-    let found = pairs.into_par_iter().filter(|&(a, b)| alike_on_a_side(&firsts[a].1, &firsts[b].1));
+    let found = pairs
+        .into_par_iter()
+        .filter(|&(a, b)| alike_on_a_side(&firsts[a].1, &firsts[b].1));
     found.map(|(a, b)| (firsts[a].0, firsts[b].0)).collect()
 }
 
@@ -282,13 +352,33 @@ fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<T
     setting.monitor.check()?;
     let looked = match look(setting.models, block.sides, &setting.sampling)? {
         Ok(looked) => looked,
-        Err(why) => return Ok(Err(Skipped { what: describe(block.key), why })),
+        Err(why) => {
+            return Ok(Err(Skipped {
+                what: describe(block.key),
+                why,
+            }));
+        }
     };
-    let Looked { block: found, units, probes, part } = looked;
+    let Looked {
+        block: found,
+        units,
+        probes,
+        part,
+    } = looked;
     let key = block.key;
-    let kind = if key.expert.is_some() { Kind::Expert } else { Kind::Ffn };
-    let test = Test { expert: key.expert, ..test_of(&found, units, kind, key.component, [key.layer, key.layer]) };
-    Ok(Ok(Tested { outcome: Outcome { test, part }, probes }))
+    let kind = if key.expert.is_some() {
+        Kind::Expert
+    } else {
+        Kind::Ffn
+    };
+    let test = Test {
+        expert: key.expert,
+        ..test_of(&found, units, kind, key.component, [key.layer, key.layer])
+    };
+    Ok(Ok(Tested {
+        outcome: Outcome { test, part },
+        probes,
+    }))
 }
 
 /// A block looked at on both sides.
@@ -303,7 +393,8 @@ pub struct Looked {
     pub part: Option<PartKey>,
 }
 
-/// Compares the units of a block of the base with those of a block of the target; where it cannot, says why.
+/// Compares the units of a block of the base with those of a block of the target; where it cannot,
+/// says why.
 ///
 /// # Errors
 /// When values cannot be read.
@@ -314,10 +405,15 @@ pub fn look(
 ) -> Result<std::result::Result<Looked, String>> {
     let [base_matrices, target_matrices] = sides;
     let common = target_matrices.by_row.iter().find_map(|target| {
-        let base = base_matrices.by_row.iter().find(|base| base.meaning.role == target.meaning.role)?;
+        let base = base_matrices
+            .by_row
+            .iter()
+            .find(|base| base.meaning.role == target.meaning.role)?;
         Some([*base, *target])
     });
-    let Some(firsts) = common else { return Ok(Err("no matrix of one role on both sides".to_owned())) };
+    let Some(firsts) = common else {
+        return Ok(Err("no matrix of one role on both sides".to_owned()));
+    };
     let mut views = Vec::new();
     for (model, logical) in models.into_iter().zip(firsts) {
         match model.unreadable(logical) {
@@ -327,12 +423,31 @@ pub fn look(
     }
     let [base, target] = [&views[0], &views[1]].map(|view| default_features(view, sampling));
     if base.width() != target.width() || views[0].columns() != views[1].columns() {
-        return Ok(Err(Untestable::UnequalWidths(views[0].columns(), views[1].columns()).to_string()));
+        return Ok(Err(Untestable::UnequalWidths(
+            views[0].columns(),
+            views[1].columns(),
+        )
+        .to_string()));
     }
     let all = AllFeatures::open(models, sides)?;
-    let all = all.as_ref().map(|all| [0, 1].map(|side| all.features(side, sampling)));
-    let all = all.as_ref().and_then(|[b, t]| Some(Pair { base: b.as_ref()?, target: t.as_ref()? }));
-    let block = match block_test(Pair { base: &base, target: &target }, all, sampling, false)? {
+    let all = all
+        .as_ref()
+        .map(|all| [0, 1].map(|side| all.features(side, sampling)));
+    let all = all.as_ref().and_then(|[b, t]| {
+        Some(Pair {
+            base: b.as_ref()?,
+            target: t.as_ref()?,
+        })
+    });
+    let block = match block_test(
+        Pair {
+            base: &base,
+            target: &target,
+        },
+        all,
+        sampling,
+        false,
+    )? {
         Ok(block) => block,
         Err(why) => return Ok(Err(why.to_string())),
     };
@@ -354,7 +469,11 @@ pub fn test_of(
     component: Component,
     [base_layer, layer]: [u32; 2],
 ) -> Test {
-    let look = block.all_features.iter().chain(&block.direct).max_by_key(|look| look.hits);
+    let look = block
+        .all_features
+        .iter()
+        .chain(&block.direct)
+        .max_by_key(|look| look.hits);
     let (form, probes, hits) = match (look, &block.order) {
         (Some(look), _) => (Form::Direct, look.probes.len(), look.hits),
         (None, Some(order)) => (Form::Order, order.kept.len(), order.in_order),
@@ -384,14 +503,22 @@ struct AllFeatures<'a> {
 }
 
 impl<'a> AllFeatures<'a> {
-    /// Opens the matrices that both sides have in one shape; none where the default feature is the only one.
+    /// Opens the matrices that both sides have in one shape; none where the default feature is the
+    /// only one.
     fn open(models: [&'a Model; 2], sides: [&Matrices<'_>; 2]) -> Result<Option<Self>> {
-        let mut out = Self { by_row: [Vec::new(), Vec::new()], by_column: [None, None] };
+        let mut out = Self {
+            by_row: [Vec::new(), Vec::new()],
+            by_column: [None, None],
+        };
         let readable = |pair: [&Logical; 2]| {
-            pair[0].shape == pair[1].shape && (0..2).all(|side| models[side].unreadable(pair[side]).is_none())
+            pair[0].shape == pair[1].shape
+                && (0..2).all(|side| models[side].unreadable(pair[side]).is_none())
         };
         for target in &sides[1].by_row {
-            let base = sides[0].by_row.iter().find(|base| base.meaning.role == target.meaning.role);
+            let base = sides[0]
+                .by_row
+                .iter()
+                .find(|base| base.meaning.role == target.meaning.role);
             if let Some(base) = base.filter(|base| readable([base, target])) {
                 out.by_row[0].push(models[0].view(base)?);
                 out.by_row[1].push(models[1].view(target)?);
@@ -410,16 +537,22 @@ impl<'a> AllFeatures<'a> {
         let rows = self.by_row[side]
             .iter()
             .map(|view| -> Box<dyn Features + '_> { Box::new(default_features(view, sampling)) });
-        let columns = self.by_column[side].iter().map(|view| -> Box<dyn Features + '_> {
-            Box::new(ColumnFeatures::new(view, sampling.coordinates(view.rows())))
-        });
+        let columns = self.by_column[side]
+            .iter()
+            .map(|view| -> Box<dyn Features + '_> {
+                Box::new(ColumnFeatures::new(view, sampling.coordinates(view.rows())))
+            });
         Concat::new(rows.chain(columns).collect())
     }
 }
 
 /// A block in words.
 pub fn describe(key: &BlockKey) -> String {
-    let component = if key.component == Component::Text { String::new() } else { format!("{} ", key.component) };
+    let component = if key.component == Component::Text {
+        String::new()
+    } else {
+        format!("{} ", key.component)
+    };
     match key.expert {
         Some(expert) => format!("{component}expert {expert} of layer {}", key.layer),
         None => format!("{component}feed-forward of layer {}", key.layer),

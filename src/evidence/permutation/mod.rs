@@ -1,4 +1,5 @@
-//! Which tests on the order of units run on two models, and what they give together (methods.md, section 4).
+//! Which tests on the order of units run on two models, and what they give together (methods.md,
+//! section 4).
 
 pub mod blocks;
 pub mod residual;
@@ -142,16 +143,25 @@ const POOLED: &str = "pooled";
 impl Permutation {
     /// Bound of the whole family: the least of its kinds of tests, each paid for.
     pub fn log10_p(&self) -> Option<f64> {
-        let kinds: Vec<f64> = self.blocks.map(|b| b.log10_p).into_iter().chain(self.residual).collect();
+        let kinds: Vec<f64> = self
+            .blocks
+            .map(|b| b.log10_p)
+            .into_iter()
+            .chain(self.residual)
+            .collect();
         let least = kinds.iter().copied().min_by(f64::total_cmp)?;
         Some(chance::bonferroni(least, kinds.len()))
     }
 
-    /// Takes one more look on a block, whose bound is `log10_p`; every block has paid for it already.
+    /// Takes one more look on a block, whose bound is `log10_p`; every block has paid for it
+    /// already.
     pub fn look_again(&mut self, key: &blocks::BlockKey, log10_p: Option<f64>) {
-        let Some(log10_p) = log10_p.map(|p| chance::bonferroni(p, LOOKS)) else { return };
+        let Some(log10_p) = log10_p.map(|p| chance::bonferroni(p, LOOKS)) else {
+            return;
+        };
         let of_block = |t: &&mut Test| {
-            t.kind != Kind::Residual && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
+            t.kind != Kind::Residual
+                && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
         };
         for test in self.tests.iter_mut().filter(of_block) {
             test.log10_p = test.log10_p.min(log10_p);
@@ -159,7 +169,8 @@ impl Permutation {
         for (part, test) in &mut self.parts {
             let of_feed_forward = matches!(part.kind, part::Kind::Ffn | part::Kind::Experts);
             if of_feed_forward
-                && (part.component, part.layer, part.expert) == (key.component, Some(key.layer), key.expert)
+                && (part.component, part.layer, part.expert)
+                    == (key.component, Some(key.layer), key.expert)
             {
                 test.log10_p = test.log10_p.min(log10_p);
             }
@@ -169,34 +180,56 @@ impl Permutation {
 
     /// The block tests of one component, or of all, combined.
     pub fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
-        combine(self.tests.iter().filter(|t| t.kind != Kind::Residual && component.is_none_or(|c| c == t.component)))
+        combine(
+            self.tests
+                .iter()
+                .filter(|t| t.kind != Kind::Residual && component.is_none_or(|c| c == t.component)),
+        )
     }
 
     /// Layers of one component, or of all, with at least 3 hits in a block.
     pub fn layers_hit(&self, component: Option<Component>) -> BTreeSet<(Component, u32)> {
-        let units = self.tests.iter().filter(|t| t.kind != Kind::Residual && seen(t) >= HITS_OF_A_LAYER);
+        let units = self
+            .tests
+            .iter()
+            .filter(|t| t.kind != Kind::Residual && seen(t) >= HITS_OF_A_LAYER);
         let of = units.filter(|t| component.is_none_or(|c| c == t.component));
         of.filter_map(|t| Some((t.component, t.layer?))).collect()
     }
 
-    /// Bound of the blocks of one layer, whose tests may depend on one another; none where none was tested.
+    /// Bound of the blocks of one layer, whose tests may depend on one another; none where none was
+    /// tested.
     pub fn layer_log10_p(&self, component: Component, layer: u32) -> Option<f64> {
-        let of = self.tests.iter().filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert));
-        let bounds: Vec<f64> =
-            of.filter(|t| (t.component, t.layer) == (component, Some(layer))).map(|t| t.log10_p).collect();
+        let of = self
+            .tests
+            .iter()
+            .filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert));
+        let bounds: Vec<f64> = of
+            .filter(|t| (t.component, t.layer) == (component, Some(layer)))
+            .map(|t| t.log10_p)
+            .collect();
         (!bounds.is_empty()).then(|| chance::group(&bounds))
     }
 
-    /// Least share of the units of the blocks of one component, or of all, whose reuse would have been seen.
+    /// Least share of the units of the blocks of one component, or of all, whose reuse would have
+    /// been seen.
     pub fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
-        pooled(self.tests.iter().filter(|t| component.is_none_or(|c| c == t.component)))?.share_seen_95
+        pooled(
+            self.tests
+                .iter()
+                .filter(|t| component.is_none_or(|c| c == t.component)),
+        )?
+        .share_seen_95
     }
 
     /// What the tests say together.
     pub fn finding(&self) -> Option<Finding> {
         let log10_p = self.log10_p()?;
         let hits = match &self.blocks {
-            Some(b) => format!("{} of {} probe units are most like the unit in their own place; ", b.hits, b.probes),
+            Some(b) => format!(
+                "{} of {} probe units are most like the unit in their own place; ",
+                b.hits, b.probes
+            ),
             None => String::new(),
         };
         let (meaning, supports) = match log10_p {
@@ -207,7 +240,10 @@ impl Permutation {
                 ),
                 Supports::Derived,
             ),
-            _ => ("models trained independently agree as much".to_owned(), Supports::FromScratch),
+            _ => (
+                "models trained independently agree as much".to_owned(),
+                Supports::FromScratch,
+            ),
         };
         Some(Finding {
             kind: Family::Permutation,
@@ -276,7 +312,8 @@ fn direct(found: &FixedPoints, kind: Kind, component: Component, name: String) -
     }
 }
 
-/// Runs the direct form on feed-forward blocks, experts and rows, and the residual form. Uses the current rayon pool.
+/// Runs the direct form on feed-forward blocks, experts and rows, and the residual form. Uses the
+/// current rayon pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -286,34 +323,61 @@ pub fn run(setting: &Setting<'_>) -> Result<Permutation> {
     let mut outcomes = blocks::run(setting, &mut skipped)?;
     let first_rows_group = outcomes.iter().map(|o| o.test.group + 1).max().unwrap_or(0);
     let of_residual = residual::run(setting, &mut skipped)?;
-    let alike = outcomes.iter().chain(&of_residual).any(|o| o.test.log10_p <= rows::ALIKE);
+    let alike = outcomes
+        .iter()
+        .chain(&of_residual)
+        .any(|o| o.test.log10_p <= rows::ALIKE);
     let (of_rows, formula) = rows::run(setting, alike, first_rows_group, &mut skipped)?;
     outcomes.extend(of_rows);
     setting.monitor.end();
-    Ok(Permutation { formula, ..gather(outcomes, of_residual, skipped) })
+    Ok(Permutation {
+        formula,
+        ..gather(outcomes, of_residual, skipped)
+    })
 }
 
 fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>) -> Permutation {
     let combined = combine(blocks.iter().map(|o| &o.test));
-    let residual = of_residual.iter().map(|o| o.test.log10_p).min_by(f64::total_cmp);
+    let residual = of_residual
+        .iter()
+        .map(|o| o.test.log10_p)
+        .min_by(f64::total_cmp);
     let residual = residual.map(|least| chance::bonferroni(least, of_residual.len()));
     let all = blocks.len() + of_residual.len();
-    // Thousands of experts are probed alike, and the power of a test depends on how it is probed alone.
+    // Thousands of experts are probed alike, and the power of a test depends on how it is probed
+    // alone.
     let mut shares: BTreeMap<Probed, Option<f64>> = BTreeMap::new();
     let mut parts = BTreeMap::new();
     for outcome in blocks.iter().chain(&of_residual) {
         let Some(key) = &outcome.part else { continue };
         let probed = probed(&outcome.test);
-        let share_seen_95 = *shares.entry(probed).or_insert_with(|| Power::part(probed, all).share_seen_95);
-        let test = PartTest { log10_p: outcome.test.log10_p, share_seen_95 };
+        let share_seen_95 = *shares
+            .entry(probed)
+            .or_insert_with(|| Power::part(probed, all).share_seen_95);
+        let test = PartTest {
+            log10_p: outcome.test.log10_p,
+            share_seen_95,
+        };
         let kept: &mut PartTest = parts.entry(key.clone()).or_insert(test);
         if test.log10_p < kept.log10_p {
             *kept = test;
         }
     }
     let power = powers(&blocks, &of_residual);
-    let tests = blocks.into_iter().chain(of_residual).map(|o| o.test).collect();
-    Permutation { tests, skipped, blocks: combined, residual, power, parts, formula: Vec::new() }
+    let tests = blocks
+        .into_iter()
+        .chain(of_residual)
+        .map(|o| o.test)
+        .collect();
+    Permutation {
+        tests,
+        skipped,
+        blocks: combined,
+        residual,
+        power,
+        parts,
+        formula: Vec::new(),
+    }
 }
 
 /// Hits that make a layer hit.
@@ -324,11 +388,18 @@ const IN_ORDER: f64 = -6.0;
 
 /// Units of a test that were found.
 fn seen(test: &Test) -> usize {
-    if test.form == Form::Order && test.log10_p > IN_ORDER { 0 } else { test.hits }
+    if test.form == Form::Order && test.log10_p > IN_ORDER {
+        0
+    } else {
+        test.hits
+    }
 }
 
 fn probed(test: &Test) -> Probed {
-    Probed { probes: test.probes, units: test.units[0].max(test.units[1]) }
+    Probed {
+        probes: test.probes,
+        units: test.units[0].max(test.units[1]),
+    }
 }
 
 fn combine<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Combined> {
@@ -355,7 +426,10 @@ fn combine<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Combined> {
     out.log10_p = chance::combined(&groups, &log10_p);
     out.groups = groups.len();
     out.layers = layers.len();
-    out.layers_hit = layers.values().filter(|hits| **hits >= HITS_OF_A_LAYER).count();
+    out.layers_hit = layers
+        .values()
+        .filter(|hits| **hits >= HITS_OF_A_LAYER)
+        .count();
     Some(out)
 }
 
@@ -372,11 +446,22 @@ fn pooled<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Power> {
 /// Power of the blocks pooled, and of the best part of the residual form.
 fn powers(blocks: &[Outcome], of_residual: &[Outcome]) -> Vec<PowerOf> {
     let pooled = pooled(blocks.iter().map(|o| &o.test));
-    let parts = of_residual.iter().map(|o| Power::part(probed(&o.test), of_residual.len()));
+    let parts = of_residual
+        .iter()
+        .map(|o| Power::part(probed(&o.test), of_residual.len()));
     let best = parts.min_by(|a, b| {
         let share = |p: &Power| p.share_seen_95.unwrap_or(f64::INFINITY);
         share(a).total_cmp(&share(b))
     });
-    let pooled = pooled.map(|power| PowerOf { kind: POOLED.to_owned(), power });
-    pooled.into_iter().chain(best.map(|power| PowerOf { kind: Kind::Residual.word().to_owned(), power })).collect()
+    let pooled = pooled.map(|power| PowerOf {
+        kind: POOLED.to_owned(),
+        power,
+    });
+    pooled
+        .into_iter()
+        .chain(best.map(|power| PowerOf {
+            kind: Kind::Residual.word().to_owned(),
+            power,
+        }))
+        .collect()
 }

@@ -1,6 +1,8 @@
-//! Dimensions of the residual stream: one test for each attention, the embedding and the output head.
+//! Dimensions of the residual stream: one test for each attention, the embedding and the output
+//! head.
 //!
-//! All parts of a model share one order of the residual dimensions, so their bounds are read one by one.
+//! All parts of a model share one order of the residual dimensions, so their bounds are read one by
+//! one.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +11,9 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
-use crate::evidence::units::{ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test};
+use crate::evidence::units::{
+    ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test,
+};
 use crate::model::tokenizer::shared;
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
@@ -27,7 +31,14 @@ struct Part<'a> {
 /// Whether the residual stream is the rows (true) or the columns of a matrix of that role.
 fn residual_side(role: Role) -> Option<bool> {
     match role {
-        Role::Q | Role::K | Role::V | Role::Qkv | Role::QA | Role::KvA | Role::Embed | Role::LmHead => Some(false),
+        Role::Q
+        | Role::K
+        | Role::V
+        | Role::Qkv
+        | Role::QA
+        | Role::KvA
+        | Role::Embed
+        | Role::LmHead => Some(false),
         Role::O => Some(true),
         _ => None,
     }
@@ -39,18 +50,23 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
     for (place, logical) in target.places() {
         let side = residual_side(logical.meaning.role);
         let plain = logical.meaning.class == Class::Matrix && logical.shape.len() == 2;
-        let (Some(by_row), true, Some(key)) = (side, plain, part_of(logical)) else { continue };
+        let (Some(by_row), true, Some(key)) = (side, plain, part_of(logical)) else {
+            continue;
+        };
         if logical.meaning.block == Some(Block::Mtp) || logical.meaning.slot.contains("cross.") {
             continue;
         }
-        let Some(counterpart) = base.at(place).filter(|b| b.shape.len() == 2) else { continue };
+        let Some(counterpart) = base.at(place).filter(|b| b.shape.len() == 2) else {
+            continue;
+        };
         let over_tokens = matches!(logical.meaning.role, Role::Embed | Role::LmHead);
         let comparable = match (over_tokens, by_row) {
             (true, _) => counterpart.shape[1] == logical.shape[1],
             (false, _) => counterpart.shape == logical.shape,
         };
         // A fused tensor and its pieces are the same weights.
-        let fused = logical.meaning.role == Role::Qkv && out.get(&key).is_some_and(|m| !m.is_empty());
+        let fused =
+            logical.meaning.role == Role::Qkv && out.get(&key).is_some_and(|m| !m.is_empty());
         if comparable && !fused {
             out.entry(key).or_default().push([counterpart, logical]);
         }
@@ -60,7 +76,9 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
             matrices.retain(|m| m[1].meaning.role != Role::Qkv);
         }
     }
-    out.into_iter().map(|(key, matrices)| Part { key, matrices }).collect()
+    out.into_iter()
+        .map(|(key, matrices)| Part { key, matrices })
+        .collect()
 }
 
 pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<Vec<Outcome>> {
@@ -71,7 +89,10 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
             why: "no attention, embedding or output head of one width on both sides".to_owned(),
         });
     }
-    let mut out = outcomes(parts.par_iter().map(|part| test(setting, part)).collect(), skipped)?;
+    let mut out = outcomes(
+        parts.par_iter().map(|part| test(setting, part)).collect(),
+        skipped,
+    )?;
     for (group, outcome) in out.iter_mut().enumerate() {
         outcome.test.group = group;
     }
@@ -86,17 +107,27 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
         Some(name) => name.clone(),
         None => format!("{} of layer {}", part.key.kind, part.key.layer.unwrap_or(0)),
     };
-    let skip = |why: String| Ok(Err(Skipped { what: format!("residual dimensions, {name}"), why }));
+    let skip = |why: String| {
+        Ok(Err(Skipped {
+            what: format!("residual dimensions, {name}"),
+            why,
+        }))
+    };
     let mut views: [Vec<(Role, View<'_>)>; 2] = [Vec::new(), Vec::new()];
     for pair in &part.matrices {
         if (0..2).all(|side| setting.models[side].unreadable(pair[side]).is_none()) {
             for (side, views) in views.iter_mut().enumerate() {
-                views.push((pair[side].meaning.role, setting.models[side].view(pair[side])?));
+                views.push((
+                    pair[side].meaning.role,
+                    setting.models[side].view(pair[side])?,
+                ));
             }
         }
     }
     let rows = shared_rows(setting, &views);
-    let [Some(base), Some(target)] = [0, 1].map(|side| features(&views[side], &rows[side], &setting.sampling)) else {
+    let [Some(base), Some(target)] =
+        [0, 1].map(|side| features(&views[side], &rows[side], &setting.sampling))
+    else {
         return skip("its matrices have no common width".to_owned());
     };
     if base.width() == 0 {
@@ -104,19 +135,31 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
     }
     let probes = setting.sampling.probes(base.units().min(target.units()));
     if base.units() != target.units() {
-        return skip(format!("{} dimensions against {}", base.units(), target.units()));
+        return skip(format!(
+            "{} dimensions against {}",
+            base.units(),
+            target.units()
+        ));
     }
     match fixed_point_test(&base, &target, &probes)? {
         Err(why) => skip(why.to_string()),
         Ok(found) => {
             let layer = part.key.layer;
             let test = direct(&found, Kind::Residual, part.key.component, name);
-            Ok(Ok(Outcome { test: Test { layer, base_layer: layer, ..test }, part: Some(part.key.clone()) }))
+            Ok(Ok(Outcome {
+                test: Test {
+                    layer,
+                    base_layer: layer,
+                    ..test
+                },
+                part: Some(part.key.clone()),
+            }))
         }
     }
 }
 
-/// For each matrix, the rows on either side whose k-th belong to one token; none for a matrix without tokens.
+/// For each matrix, the rows on either side whose k-th belong to one token; none for a matrix
+/// without tokens.
 fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Role, View<'_>)>; 2]) -> [Vec<Vec<usize>>; 2] {
     let mut out = [Vec::new(), Vec::new()];
     for ((role, base), (_, target)) in views[0].iter().zip(&views[1]) {
@@ -125,7 +168,11 @@ fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Role, View<'_>)>; 2]) -> [Ve
             let [of_base, of_target] = setting.tokenizers;
             pairs = shared(of_base, of_target, [base.rows(), target.rows()]);
         }
-        let drawn = if pairs.is_empty() { Vec::new() } else { setting.sampling.shared_tokens(pairs.len()) };
+        let drawn = if pairs.is_empty() {
+            Vec::new()
+        } else {
+            setting.sampling.shared_tokens(pairs.len())
+        };
         for (side, rows) in out.iter_mut().enumerate() {
             rows.push(drawn.iter().map(|&at| pairs[at][side]).collect());
         }
@@ -133,16 +180,25 @@ fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Role, View<'_>)>; 2]) -> [Ve
     out
 }
 
-/// Features of the residual dimensions over the matrices of one side; `tokens` are the rows to take of embedding and
-/// head.
-fn features<'a>(views: &'a [(Role, View<'_>)], tokens: &[Vec<usize>], sampling: &Sampling) -> Option<Concat<'a>> {
+/// Features of the residual dimensions over the matrices of one side; `tokens` are the rows to take
+/// of embedding and head.
+fn features<'a>(
+    views: &'a [(Role, View<'_>)],
+    tokens: &[Vec<usize>],
+    sampling: &Sampling,
+) -> Option<Concat<'a>> {
     let each = |width: usize| sampling.part_coordinates(width);
-    let parts = views.iter().zip(tokens).map(|((role, view), tokens)| -> Box<dyn Features + 'a> {
-        match role {
-            Role::Embed | Role::LmHead => Box::new(ColumnFeatures::new(view, tokens.clone()).centred()),
-            Role::O => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
-            _ => Box::new(ColumnFeatures::new(view, each(view.rows()))),
-        }
-    });
+    let parts = views
+        .iter()
+        .zip(tokens)
+        .map(|((role, view), tokens)| -> Box<dyn Features + 'a> {
+            match role {
+                Role::Embed | Role::LmHead => {
+                    Box::new(ColumnFeatures::new(view, tokens.clone()).centred())
+                }
+                Role::O => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
+                _ => Box::new(ColumnFeatures::new(view, each(view.rows()))),
+            }
+        });
     Concat::new(parts.collect())
 }

@@ -1,4 +1,5 @@
-//! Rows of matrices in networks of any other kind: one test a tensor, tensors of equal row count in one group.
+//! Rows of matrices in networks of any other kind: one test a tensor, tensors of equal row count in
+//! one group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +17,26 @@ use crate::view::logical::Logical;
 use super::{Kind, Outcome, Setting, Skipped, direct, outcomes};
 
 /// Words in the last segments of a name whose rows are classes or tokens: they carry identities.
-const ROWS_WITH_IDENTITY: [&str; 6] = ["classifier", "score", "head", "decoder", "predictions", "codebook"];
+const ROWS_WITH_IDENTITY: [&str; 6] = [
+    "classifier",
+    "score",
+    "head",
+    "decoder",
+    "predictions",
+    "codebook",
+];
 
 /// Whether the rows of a matrix may stand in any order.
 fn rows_are_units(logical: &Logical) -> bool {
     let role = logical.meaning.role;
-    let known = matches!(role, Role::Conv | Role::Linear | Role::PatchEmbed | Role::Projector | Role::Other);
+    let known = matches!(
+        role,
+        Role::Conv | Role::Linear | Role::PatchEmbed | Role::Projector | Role::Other
+    );
     let name = logical.name.to_lowercase();
     let mut last = name.rsplit('.').skip(1).take(1);
-    let identified = last.any(|segment| ROWS_WITH_IDENTITY.iter().any(|word| segment.contains(word)));
+    let identified =
+        last.any(|segment| ROWS_WITH_IDENTITY.iter().any(|word| segment.contains(word)));
     let fused_heads = name.contains("in_proj_weight");
     known && !identified && !fused_heads && logical.meaning.block != Some(Block::Mtp)
 }
@@ -32,7 +44,9 @@ fn rows_are_units(logical: &Logical) -> bool {
 /// Rows that make up one unit: the gates of a recurrent cell are stacked.
 fn layout(logical: &Logical) -> Layout {
     let name = logical.name.to_lowercase();
-    let recurrent = ["weight_ih", "weight_hh", "lstm", "gru"].iter().any(|word| name.contains(word));
+    let recurrent = ["weight_ih", "weight_hh", "lstm", "gru"]
+        .iter()
+        .any(|word| name.contains(word));
     match (recurrent, name.contains("gru")) {
         (true, true) => Layout::Stacks(3),
         (true, false) => Layout::Stacks(4),
@@ -40,8 +54,8 @@ fn layout(logical: &Logical) -> Layout {
     }
 }
 
-/// Tests the rows of every such matrix, and tells which matrices were left out because they may be computed by a formula.
-/// `alike` says whether other tests have found a likeness.
+/// Tests the rows of every such matrix, and tells which matrices were left out because they may be
+/// computed by a formula. `alike` says whether other tests have found a likeness.
 pub(super) fn run(
     setting: &Setting<'_>,
     alike: bool,
@@ -58,7 +72,11 @@ pub(super) fn run(
     let alike = alike || out.iter().any(|outcome| outcome.test.log10_p <= ALIKE);
     let (mut kept, mut formula) = (Vec::new(), Vec::new());
     for (pair, _) in identical {
-        if alike || looks_random(setting, pair)? { kept.push(pair) } else { formula.push(pair.target.name.clone()) }
+        if alike || looks_random(setting, pair)? {
+            kept.push(pair)
+        } else {
+            formula.push(pair.target.name.clone())
+        }
     }
     if !alike && !are_large(setting, &kept) {
         formula.extend(kept.drain(..).map(|pair| pair.target.name.clone()));
@@ -77,21 +95,26 @@ pub(super) fn run(
     Ok((out, formula))
 }
 
-/// What changed and is this unlikely to be alike by chance shows that equal bytes may come from descent.
+/// What changed and is this unlikely to be alike by chance shows that equal bytes may come from
+/// descent.
 pub(super) const ALIKE: f64 = -6.0;
 
-/// Share of the target's matrix parameters from which on byte-identical matrices may speak for themselves.
+/// Share of the target's matrix parameters from which on byte-identical matrices may speak for
+/// themselves.
 const LARGE: f64 = 0.05;
 
 fn are_large(setting: &Setting<'_>, pairs: &[&Aligned]) -> bool {
-    let matrices = setting.models[1].logicals.iter().filter(|l| l.meaning.class == Class::Matrix);
+    let matrices = setting.models[1]
+        .logicals
+        .iter()
+        .filter(|l| l.meaning.class == Class::Matrix);
     let all: u64 = matrices.map(|l| l.elements()).sum();
     let these: u64 = pairs.iter().map(|pair| pair.target.elements()).sum();
     these as f64 >= LARGE * all as f64
 }
 
-/// Whether the first rows have many values, few zeros, and no smoothness: filter banks, windows and tables of positions
-/// fail one of these.
+/// Whether the first rows have many values, few zeros, and no smoothness: filter banks, windows and
+/// tables of positions fail one of these.
 fn looks_random(setting: &Setting<'_>, pair: &Aligned) -> Result<bool> {
     if setting.models[1].unreadable(&pair.target).is_some() {
         return Ok(false);
@@ -109,8 +132,14 @@ fn values_look_random(values: &[f32], columns: usize) -> bool {
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
     let (mut squares, mut neighbours) = (0.0, 0.0);
     for row in values.chunks_exact(columns.max(1)) {
-        squares += row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
-        neighbours += row.windows(2).map(|w| (f64::from(w[0]) - mean) * (f64::from(w[1]) - mean)).sum::<f64>();
+        squares += row
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>();
+        neighbours += row
+            .windows(2)
+            .map(|w| (f64::from(w[0]) - mean) * (f64::from(w[1]) - mean))
+            .sum::<f64>();
     }
     4 * zeros < values.len()
         && distinct.len() >= (values.len() / 8).min(64)
@@ -124,21 +153,32 @@ fn test_all<'a>(
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<Outcome>> {
     let pairs: Vec<&Aligned> = pairs.collect();
-    outcomes(pairs.par_iter().map(|pair| test(setting, pair)).collect(), skipped)
+    outcomes(
+        pairs.par_iter().map(|pair| test(setting, pair)).collect(),
+        skipped,
+    )
 }
 
 fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Outcome, Skipped>> {
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
     }
-    let skip = |why: String| Ok(Err(Skipped { what: format!("rows of {}", pair.target.name), why }));
+    let skip = |why: String| {
+        Ok(Err(Skipped {
+            what: format!("rows of {}", pair.target.name),
+            why,
+        }))
+    };
     let sides = [&pair.base, &pair.target];
     for (model, logical) in setting.models.into_iter().zip(sides) {
         if let Some(why) = model.unreadable(logical) {
             return skip(why);
         }
     }
-    let views = [setting.models[0].view(sides[0])?, setting.models[1].view(sides[1])?];
+    let views = [
+        setting.models[0].view(sides[0])?,
+        setting.models[1].view(sides[1])?,
+    ];
     let layout = layout(&pair.target);
     let [Some(base), Some(target)] = [&views[0], &views[1]].map(|view| {
         let features = RowFeatures::with_layout(view, layout)?;
@@ -154,8 +194,16 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
     match fixed_point_test(&base, &target, &probes)? {
         Err(why) => skip(why.to_string()),
         Ok(found) => {
-            let test = direct(&found, Kind::Rows, pair.target.meaning.component, pair.target.name.clone());
-            Ok(Ok(Outcome { test, part: part_of(&pair.target) }))
+            let test = direct(
+                &found,
+                Kind::Rows,
+                pair.target.meaning.component,
+                pair.target.name.clone(),
+            );
+            Ok(Ok(Outcome {
+                test,
+                part: part_of(&pair.target),
+            }))
         }
     }
 }
@@ -170,9 +218,15 @@ mod tests {
         let mut draws = Draws::new(0, "random rows");
         let random: Vec<f32> = (0..64 * 40).map(|_| draws.normal() as f32).collect();
         assert!(values_look_random(&random, 40));
-        let sine: Vec<f32> = (0..64 * 40).map(|i| (i as f32 % 40.0 * 0.1).sin()).collect();
+        let sine: Vec<f32> = (0..64 * 40)
+            .map(|i| (i as f32 % 40.0 * 0.1).sin())
+            .collect();
         assert!(!values_look_random(&sine, 40));
-        let bank: Vec<f32> = random.iter().enumerate().map(|(i, v)| if i % 4 == 0 { *v } else { 0.0 }).collect();
+        let bank: Vec<f32> = random
+            .iter()
+            .enumerate()
+            .map(|(i, v)| if i % 4 == 0 { *v } else { 0.0 })
+            .collect();
         assert!(!values_look_random(&bank, 40));
         assert!(!values_look_random(&[1.0, -1.0].repeat(64 * 20), 40));
     }

@@ -1,10 +1,11 @@
-//! Which change of basis turns one model into the other, and does undoing it bring the rest of the weights together?
-//! (methods.md, section 4.)
+//! Which change of basis turns one model into the other, and does undoing it bring the rest of the
+//! weights together? (methods.md, section 4.)
 //!
-//! A re-ordering or a rotation of the residual stream is recovered from the embeddings over shared tokens, an order of
-//! heads from their values and outputs. What is recovered always fits the data it came from, and embeddings of
-//! independent models trained on like text can be turned into one another to a surprising degree: so each answer
-//! carries its agreement on tokens held out, and only [`undo`](undo::undo) on tensors that took no part is evidence.
+//! A re-ordering or a rotation of the residual stream is recovered from the embeddings over shared
+//! tokens, an order of heads from their values and outputs. What is recovered always fits the data
+//! it came from, and embeddings of independent models trained on like text can be turned into one
+//! another to a surprising degree: so each answer carries its agreement on tokens held out, and
+//! only [`undo`](undo::undo) on tensors that took no part is evidence.
 
 pub mod heads;
 pub mod order;
@@ -41,7 +42,8 @@ impl Pair {
     }
 }
 
-/// Shared tokens in two parts, as rows of the embeddings of base and target; centred by the mean of the fitted rows.
+/// Shared tokens in two parts, as rows of the embeddings of base and target; centred by the mean of
+/// the fitted rows.
 struct Tokens<'a> {
     sources: [&'a dyn RowSource; 2],
     means: [Vec<f64>; 2],
@@ -52,7 +54,8 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// At most `fitted` tokens drawn from `seed`, and as many as [`HELD_OUT`] others; of few, a quarter is held out.
+    /// At most `fitted` tokens drawn from `seed`, and as many as [`HELD_OUT`] others; of few, a
+    /// quarter is held out.
     ///
     /// `None` with fewer than 16 tokens or a value that is not finite.
     fn draw(sources: [&'a dyn RowSource; 2], fitted: usize, seed: u64) -> Result<Option<Self>> {
@@ -66,12 +69,19 @@ impl<'a> Tokens<'a> {
         held_out.sort_unstable();
         rest.sort_unstable();
         let means = sources.map(|source| vec![0.0; source.columns()]);
-        let mut tokens = Self { sources, means, fitted: rest, held_out };
+        let mut tokens = Self {
+            sources,
+            means,
+            fitted: rest,
+            held_out,
+        };
         let mut means = tokens.means.clone();
         tokens.each(&tokens.fitted, |_, sides| {
             for (mean, side) in means.iter_mut().zip(sides) {
                 for i in 0..side.rows {
-                    mean.iter_mut().zip(side.row(i)).for_each(|(sum, v)| *sum += v);
+                    mean.iter_mut()
+                        .zip(side.row(i))
+                        .for_each(|(sum, v)| *sum += v);
                 }
             }
         })?;
@@ -83,13 +93,20 @@ impl<'a> Tokens<'a> {
         Ok(finite.then_some(tokens))
     }
 
-    /// Calls `visit` with the number of the first token and a few rows of base and target, in the order of `tokens`.
+    /// Calls `visit` with the number of the first token and a few rows of base and target, in the
+    /// order of `tokens`.
     fn each(&self, tokens: &[usize], mut visit: impl FnMut(usize, [&Dense; 2])) -> Result<()> {
         for (part, rows) in tokens.chunks(TOKENS_AT_ONCE).enumerate() {
-            let mut sides = [wide(&picked(self.sources[0], rows)?), wide(&picked(self.sources[1], rows)?)];
+            let mut sides = [
+                wide(&picked(self.sources[0], rows)?),
+                wide(&picked(self.sources[1], rows)?),
+            ];
             for (side, mean) in sides.iter_mut().zip(&self.means) {
                 for i in 0..side.rows {
-                    side.row_mut(i).iter_mut().zip(mean).for_each(|(v, m)| *v -= m);
+                    side.row_mut(i)
+                        .iter_mut()
+                        .zip(mean)
+                        .for_each(|(v, m)| *v -= m);
                 }
             }
             visit(part * TOKENS_AT_ONCE, [&sides[0], &sides[1]]);
@@ -100,5 +117,9 @@ impl<'a> Tokens<'a> {
 
 fn wide(matrix: &Matrix) -> Dense {
     let values = matrix.values.iter().map(|&v| f64::from(v)).collect();
-    Dense { rows: matrix.rows, columns: matrix.columns, values }
+    Dense {
+        rows: matrix.rows,
+        columns: matrix.columns,
+        values,
+    }
 }

@@ -6,8 +6,8 @@ use crate::numeric::assignment::assign;
 use crate::numeric::linalg::{Dense, products, round6};
 use crate::numeric::rows::RowSource;
 
-/// Tokens to recover from. A dimension is known by its values over tokens: over 1,024 of them the best of 8,192 unrelated
-/// dimensions correlates with 0.13, far below what any copy does.
+/// Tokens to recover from. A dimension is known by its values over tokens: over 1,024 of them the
+/// best of 8,192 unrelated dimensions correlates with 0.13, far below what any copy does.
 const TOKENS: usize = 1024;
 
 /// Dimensions that are assigned at once; of more, those that choose each other go first.
@@ -21,29 +21,42 @@ const TILE: usize = 256;
 pub struct Order {
     /// One pair a dimension, by index in the target.
     pub pairs: Vec<Pair>,
-    /// Mean over the dimensions of the correlation over tokens held out, signs undone; 6 digits. Without any relation
-    /// 0, of independent models on like text up to about 0.3, of a copy near 1.
+    /// Mean over the dimensions of the correlation over tokens held out, signs undone; 6 digits.
+    /// Without any relation 0, of independent models on like text up to about 0.3, of a copy near
+    /// 1.
     pub agreement: f64,
     /// Pairs with a sign or a place of their own: dimensions that are not simply where they were.
     pub moved: usize,
 }
 
-/// The order and signs of the target's dimensions, from embeddings of shape (shared tokens, d) whose rows are the same
-/// tokens in the same order.
+/// The order and signs of the target's dimensions, from embeddings of shape (shared tokens, d)
+/// whose rows are the same tokens in the same order.
 ///
-/// The pairs maximise the sum of absolute correlations over the tokens; of more than 1,024 dimensions, those that are
-/// each other's best match are paired first, round by round, so that memory stays at 256 x d correlations.
-/// `None` where the widths differ, with fewer than 16 tokens, or with a value that is not finite.
+/// The pairs maximise the sum of absolute correlations over the tokens; of more than 1,024
+/// dimensions, those that are each other's best match are paired first, round by round, so that
+/// memory stays at 256 x d correlations. `None` where the widths differ, with fewer than 16 tokens,
+/// or with a value that is not finite.
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn recover_order(base: &dyn RowSource, target: &dyn RowSource, seed: u64) -> Result<Option<Order>> {
+pub fn recover_order(
+    base: &dyn RowSource,
+    target: &dyn RowSource,
+    seed: u64,
+) -> Result<Option<Order>> {
     if base.columns() != target.columns() || base.columns() == 0 {
         return Ok(None);
     }
-    let Some(tokens) = Tokens::draw([base, target], TOKENS, seed)? else { return Ok(None) };
+    let Some(tokens) = Tokens::draw([base, target], TOKENS, seed)? else {
+        return Ok(None);
+    };
     let [left, right] = unit_columns(&tokens)?;
-    let mut open = Open { left, right, rows: Vec::new(), columns: Vec::new() };
+    let mut open = Open {
+        left,
+        right,
+        rows: Vec::new(),
+        columns: Vec::new(),
+    };
     open.rows = (0..base.columns()).collect();
     open.columns = open.rows.clone();
     let mut pairs = Vec::new();
@@ -62,14 +75,24 @@ pub fn recover_order(base: &dyn RowSource, target: &dyn RowSource, seed: u64) ->
     pairs.sort_unstable_by_key(|pair| pair.target);
 
     let agreement = agreement(&tokens, &pairs)?;
-    let moved = pairs.iter().filter(|pair| pair.base != pair.target || pair.negated).count();
-    Ok(Some(Order { pairs, agreement: round6(agreement), moved }))
+    let moved = pairs
+        .iter()
+        .filter(|pair| pair.base != pair.target || pair.negated)
+        .count();
+    Ok(Some(Order {
+        pairs,
+        agreement: round6(agreement),
+        moved,
+    }))
 }
 
-/// The columns over the fitted tokens as rows of length 1, in single precision; zero where a column is constant.
+/// The columns over the fitted tokens as rows of length 1, in single precision; zero where a column
+/// is constant.
 fn unit_columns(tokens: &Tokens) -> Result<[Vec<f32>; 2]> {
     let length = tokens.fitted.len();
-    let mut columns = tokens.sources.map(|source| vec![0.0f32; source.columns() * length]);
+    let mut columns = tokens
+        .sources
+        .map(|source| vec![0.0f32; source.columns() * length]);
     tokens.each(&tokens.fitted, |first, sides| {
         for (columns, side) in columns.iter_mut().zip(sides) {
             for i in 0..side.rows {
@@ -80,9 +103,15 @@ fn unit_columns(tokens: &Tokens) -> Result<[Vec<f32>; 2]> {
         }
     })?;
     for column in columns.iter_mut().flat_map(|side| side.chunks_mut(length)) {
-        let norm = column.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let norm = column
+            .iter()
+            .map(|&v| f64::from(v).powi(2))
+            .sum::<f64>()
+            .sqrt();
         let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-        column.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32);
+        column
+            .iter_mut()
+            .for_each(|v| *v = (f64::from(*v) * factor) as f32);
     }
     Ok(columns)
 }
@@ -93,7 +122,10 @@ fn agreement(tokens: &Tokens, pairs: &[Pair]) -> Result<f64> {
     tokens.each(&tokens.held_out, |_, [base, target]| {
         for i in 0..base.rows {
             for (sum, pair) in sums.iter_mut().zip(pairs) {
-                let (a, b) = (pair.sign() * base.row(i)[pair.base], target.row(i)[pair.target]);
+                let (a, b) = (
+                    pair.sign() * base.row(i)[pair.base],
+                    target.row(i)[pair.target],
+                );
                 sum[0] += a * b;
                 sum[1] += a * a;
                 sum[2] += b * b;
@@ -102,7 +134,11 @@ fn agreement(tokens: &Tokens, pairs: &[Pair]) -> Result<f64> {
     })?;
     let correlation = |[product, a, b]: &[f64; 3]| {
         let norms = (a * b).sqrt();
-        if norms > 0.0 && norms.is_finite() { product / norms } else { 0.0 }
+        if norms > 0.0 && norms.is_finite() {
+            product / norms
+        } else {
+            0.0
+        }
     };
     Ok(sums.iter().map(correlation).sum::<f64>() / pairs.len().max(1) as f64)
 }
@@ -124,16 +160,23 @@ impl Open {
             let out = &mut out[..rows.len() / length * self.columns.len()];
             products(rows, &self.right, length, out);
             for (i, line) in out.chunks(self.columns.len()).enumerate() {
-                line.iter().enumerate().for_each(|(j, &value)| visit(tile * TILE + i, j, value));
+                line.iter()
+                    .enumerate()
+                    .for_each(|(j, &value)| visit(tile * TILE + i, j, value));
             }
         }
     }
 
     fn pair(&self, row: usize, column: usize, correlation: f32) -> Pair {
-        Pair { base: self.rows[row], target: self.columns[column], negated: correlation < 0.0 }
+        Pair {
+            base: self.rows[row],
+            target: self.columns[column],
+            negated: correlation < 0.0,
+        }
     }
 
-    /// The pairs that are each other's best match by absolute correlation; of equals the first is best.
+    /// The pairs that are each other's best match by absolute correlation; of equals the first is
+    /// best.
     fn mutual(&self) -> Vec<Pair> {
         let mut by_row = vec![(0usize, 0.0f32); self.rows.len()];
         let mut by_column = vec![(0usize, 0.0f32); self.columns.len()];
@@ -145,8 +188,12 @@ impl Open {
                 by_column[j] = (i, value);
             }
         });
-        let best = by_row.iter().enumerate().filter(|(i, (j, value))| *value != 0.0 && by_column[*j].0 == *i);
-        best.map(|(i, &(j, value))| self.pair(i, j, value)).collect()
+        let best = by_row
+            .iter()
+            .enumerate()
+            .filter(|(i, (j, value))| *value != 0.0 && by_column[*j].0 == *i);
+        best.map(|(i, &(j, value))| self.pair(i, j, value))
+            .collect()
     }
 
     /// The best assignment of all that are open.
@@ -159,15 +206,22 @@ impl Open {
         let mut strengths = correlations.clone();
         strengths.values.iter_mut().for_each(|v| *v = v.abs());
         let columns = assign(&strengths).into_iter().enumerate();
-        columns.filter_map(|(i, j)| j.map(|j| self.pair(i, j, correlations.row(i)[j] as f32))).collect()
+        columns
+            .filter_map(|(i, j)| j.map(|j| self.pair(i, j, correlations.row(i)[j] as f32)))
+            .collect()
     }
 
     /// Takes the dimensions of `pairs` out.
     fn close(&mut self, pairs: &[Pair]) {
         let length = self.left.len() / self.rows.len();
         let keep = |numbers: &mut Vec<usize>, values: &mut Vec<f32>, taken: Vec<usize>| {
-            let kept: Vec<usize> = (0..numbers.len()).filter(|&i| taken.binary_search(&numbers[i]).is_err()).collect();
-            *values = kept.iter().flat_map(|&i| values[i * length..(i + 1) * length].iter().copied()).collect();
+            let kept: Vec<usize> = (0..numbers.len())
+                .filter(|&i| taken.binary_search(&numbers[i]).is_err())
+                .collect();
+            *values = kept
+                .iter()
+                .flat_map(|&i| values[i * length..(i + 1) * length].iter().copied())
+                .collect();
             *numbers = kept.iter().map(|&i| numbers[i]).collect();
         };
         let sorted = |of: fn(&Pair) -> usize| {
@@ -176,7 +230,11 @@ impl Open {
             out
         };
         keep(&mut self.rows, &mut self.left, sorted(|pair| pair.base));
-        keep(&mut self.columns, &mut self.right, sorted(|pair| pair.target));
+        keep(
+            &mut self.columns,
+            &mut self.right,
+            sorted(|pair| pair.target),
+        );
     }
 }
 
@@ -189,7 +247,11 @@ mod tests {
 
     fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
         let mut draws = Draws::new(seed, "embeddings");
-        Matrix { rows, columns, values: (0..rows * columns).map(|_| draws.normal() as f32).collect() }
+        Matrix {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal() as f32).collect(),
+        }
     }
 
     /// A copy with its columns in another order, some of them negated, under noise; and the truth.
@@ -197,7 +259,11 @@ mod tests {
         let mut draws = Draws::new(seed, "disguise");
         let order = draws.permutation(base.columns);
         let truth: Vec<Pair> = (0..base.columns)
-            .map(|target| Pair { base: order[target], target, negated: draws.below(2) == 1 })
+            .map(|target| Pair {
+                base: order[target],
+                target,
+                negated: draws.below(2) == 1,
+            })
             .collect();
         let mut out = random(base.rows, base.columns, seed + 1);
         for i in 0..base.rows {
@@ -241,13 +307,25 @@ mod tests {
         let mut taken: Vec<usize> = found.pairs.iter().map(|pair| pair.base).collect();
         taken.sort_unstable();
         assert_eq!(taken, (0..AT_ONCE + 60).collect::<Vec<_>>());
-        assert!(found.pairs.iter().enumerate().all(|(j, pair)| pair.target == j));
+        assert!(
+            found
+                .pairs
+                .iter()
+                .enumerate()
+                .all(|(j, pair)| pair.target == j)
+        );
     }
 
     #[test]
     fn independent_embeddings_agree_by_chance_only() {
         for seed in 0..20 {
-            let found = recover_order(&random(300, 64, 10 + seed), &random(300, 64, 50 + seed), seed).unwrap().unwrap();
+            let found = recover_order(
+                &random(300, 64, 10 + seed),
+                &random(300, 64, 50 + seed),
+                seed,
+            )
+            .unwrap()
+            .unwrap();
             assert!(found.agreement.abs() < 0.06, "{}", found.agreement);
         }
     }
@@ -263,9 +341,21 @@ mod tests {
     #[test]
     fn what_cannot_be_matched_gives_none() {
         let base = random(100, 20, 8);
-        assert!(recover_order(&base, &random(100, 21, 9), 0).unwrap().is_none());
-        assert!(recover_order(&random(15, 20, 9), &base, 0).unwrap().is_none());
-        assert!(recover_order(&random(100, 0, 9), &random(100, 0, 9), 0).unwrap().is_none());
+        assert!(
+            recover_order(&base, &random(100, 21, 9), 0)
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            recover_order(&random(15, 20, 9), &base, 0)
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            recover_order(&random(100, 0, 9), &random(100, 0, 9), 0)
+                .unwrap()
+                .is_none()
+        );
         let mut broken = base.clone();
         broken.values.fill(f32::INFINITY);
         assert!(recover_order(&base, &broken, 0).unwrap().is_none());

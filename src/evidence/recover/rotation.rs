@@ -8,17 +8,18 @@ use crate::numeric::rows::RowSource;
 /// Widest residual stream: at 4,096 the decomposition takes half a minute and 1 GB.
 pub const WIDEST: usize = 4096;
 
-/// Least and most tokens to recover from; twice the width where there are so many, since fewer than the width leave
-/// directions open.
+/// Least and most tokens to recover from; twice the width where there are so many, since fewer than
+/// the width leave directions open.
 const TOKENS: (usize, usize) = (2048, 2 * WIDEST);
 
 /// A rotation of the residual stream (an orthogonal matrix, mirrors included).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotation {
-    /// R of shape (d, d) with E_target ≈ E_base · R; less than orthogonal where the tokens do not span the stream.
+    /// R of shape (d, d) with E_target ≈ E_base · R; less than orthogonal where the tokens do not
+    /// span the stream.
     pub matrix: Dense,
-    /// Cosine of E_base · R and E_target over tokens held out, mean rows off; 6 digits. Embeddings of independent models
-    /// on like text reach high values here: it is no evidence by itself.
+    /// Cosine of E_base · R and E_target over tokens held out, mean rows off; 6 digits. Embeddings
+    /// of independent models on like text reach high values here: it is no evidence by itself.
     pub agreement: f64,
 }
 
@@ -33,8 +34,9 @@ pub enum NoRotation {
     Tokens,
 }
 
-/// The rotation that takes the base's embeddings to the target's, the polar factor of E_baseᵀ·E_target (Schönemann 1966);
-/// embeddings of shape (shared tokens, d) whose rows are the same tokens in the same order.
+/// The rotation that takes the base's embeddings to the target's, the polar factor of
+/// E_baseᵀ·E_target (Schönemann 1966); embeddings of shape (shared tokens, d) whose rows are the
+/// same tokens in the same order.
 ///
 /// # Errors
 /// When rows cannot be read.
@@ -55,17 +57,30 @@ pub fn recover_rotation(
         return Ok(Err(NoRotation::Tokens));
     };
     let mut crossed = Dense::zeros(width, width);
-    tokens.each(&tokens.fitted, |_, [base, target]| crossed.add_transposed_times(base, target, 1.0))?;
-    let Some(matrix) = polar_factor(&crossed) else { return Ok(Err(NoRotation::Tokens)) };
+    tokens.each(&tokens.fitted, |_, [base, target]| {
+        crossed.add_transposed_times(base, target, 1.0)
+    })?;
+    let Some(matrix) = polar_factor(&crossed) else {
+        return Ok(Err(NoRotation::Tokens));
+    };
     let mut sums = [0.0; 3];
     tokens.each(&tokens.held_out, |_, [base, target]| {
         let turned = base.times(&matrix);
-        sums[0] += turned.values.iter().zip(&target.values).map(|(a, b)| a * b).sum::<f64>();
+        sums[0] += turned
+            .values
+            .iter()
+            .zip(&target.values)
+            .map(|(a, b)| a * b)
+            .sum::<f64>();
         sums[1] += turned.energy();
         sums[2] += target.energy();
     })?;
     let norms = (sums[1] * sums[2]).sqrt();
-    let agreement = if norms > 0.0 && norms.is_finite() { round6((sums[0] / norms).clamp(-1.0, 1.0)) } else { 0.0 };
+    let agreement = if norms > 0.0 && norms.is_finite() {
+        round6((sums[0] / norms).clamp(-1.0, 1.0))
+    } else {
+        0.0
+    };
     Ok(Ok(Rotation { matrix, agreement }))
 }
 
@@ -79,12 +94,20 @@ mod tests {
 
     fn random(rows: usize, columns: usize, seed: u64) -> Dense {
         let mut draws = Draws::new(seed, "embeddings");
-        Dense { rows, columns, values: (0..rows * columns).map(|_| draws.normal()).collect() }
+        Dense {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal()).collect(),
+        }
     }
 
     fn stored(matrix: &Dense) -> Matrix {
         let values = matrix.values.iter().map(|&v| v as f32).collect();
-        Matrix { rows: matrix.rows, columns: matrix.columns, values }
+        Matrix {
+            rows: matrix.rows,
+            columns: matrix.columns,
+            values,
+        }
     }
 
     #[test]
@@ -92,11 +115,30 @@ mod tests {
         for noise in [0.0, 0.1, 0.5] {
             let (base, rotation) = (random(800, 48, 1), orthonormal_rows(&random(48, 48, 2)));
             let mut target = base.times(&rotation);
-            target.values.iter_mut().zip(random(800, 48, 3).values).for_each(|(v, n)| *v += noise * n + 0.3);
-            let found = recover_rotation(&stored(&base), &stored(&target), 0).unwrap().unwrap();
-            assert!((found.agreement - 1.0 / (1.0 + noise * noise).sqrt()).abs() < 0.02, "{}", found.agreement);
-            let overlap: f64 = found.matrix.values.iter().zip(&rotation.values).map(|(a, b)| a * b).sum();
-            assert!(overlap / 48.0 > 1.0 - 0.5 * noise * noise - 1e-5, "{overlap}");
+            target
+                .values
+                .iter_mut()
+                .zip(random(800, 48, 3).values)
+                .for_each(|(v, n)| *v += noise * n + 0.3);
+            let found = recover_rotation(&stored(&base), &stored(&target), 0)
+                .unwrap()
+                .unwrap();
+            assert!(
+                (found.agreement - 1.0 / (1.0 + noise * noise).sqrt()).abs() < 0.02,
+                "{}",
+                found.agreement
+            );
+            let overlap: f64 = found
+                .matrix
+                .values
+                .iter()
+                .zip(&rotation.values)
+                .map(|(a, b)| a * b)
+                .sum();
+            assert!(
+                overlap / 48.0 > 1.0 - 0.5 * noise * noise - 1e-5,
+                "{overlap}"
+            );
             let lengths = found.matrix.times_transposed(&found.matrix);
             assert!((0..48).all(|i| (lengths.row(i)[i] - 1.0).abs() < 1e-9));
         }
@@ -105,14 +147,19 @@ mod tests {
     #[test]
     fn fewer_tokens_than_dimensions_do_not_pass_for_agreement() {
         let (base, target) = (random(60, 48, 4), random(60, 48, 5));
-        let found = recover_rotation(&stored(&base), &stored(&target), 0).unwrap().unwrap();
+        let found = recover_rotation(&stored(&base), &stored(&target), 0)
+            .unwrap()
+            .unwrap();
         assert!(found.agreement.abs() < 0.15, "{}", found.agreement);
     }
 
     #[test]
     fn independent_embeddings_agree_by_chance_only() {
         for seed in 0..10 {
-            let (base, target) = (stored(&random(500, 40, 10 + seed)), stored(&random(500, 40, 30 + seed)));
+            let (base, target) = (
+                stored(&random(500, 40, 10 + seed)),
+                stored(&random(500, 40, 30 + seed)),
+            );
             let found = recover_rotation(&base, &target, seed).unwrap().unwrap();
             assert!(found.agreement.abs() < 0.06, "{}", found.agreement);
         }
@@ -123,10 +170,26 @@ mod tests {
         let base = stored(&random(100, 20, 6));
         let mut broken = base.clone();
         broken.values.fill(f32::NAN);
-        assert_eq!(recover_rotation(&base, &broken, 0).unwrap(), Err(NoRotation::Tokens));
-        assert_eq!(recover_rotation(&base, &stored(&random(100, 21, 7)), 0).unwrap(), Err(NoRotation::Widths));
-        assert_eq!(recover_rotation(&stored(&random(9, 20, 8)), &base, 0).unwrap(), Err(NoRotation::Tokens));
-        let wide = Matrix { rows: 1, columns: WIDEST + 1, values: vec![0.0; WIDEST + 1] };
-        assert_eq!(recover_rotation(&wide, &wide, 0).unwrap(), Err(NoRotation::TooWide));
+        assert_eq!(
+            recover_rotation(&base, &broken, 0).unwrap(),
+            Err(NoRotation::Tokens)
+        );
+        assert_eq!(
+            recover_rotation(&base, &stored(&random(100, 21, 7)), 0).unwrap(),
+            Err(NoRotation::Widths)
+        );
+        assert_eq!(
+            recover_rotation(&stored(&random(9, 20, 8)), &base, 0).unwrap(),
+            Err(NoRotation::Tokens)
+        );
+        let wide = Matrix {
+            rows: 1,
+            columns: WIDEST + 1,
+            values: vec![0.0; WIDEST + 1],
+        };
+        assert_eq!(
+            recover_rotation(&wide, &wide, 0).unwrap(),
+            Err(NoRotation::TooWide)
+        );
     }
 }

@@ -56,13 +56,20 @@ impl Sums {
         }
         let cosine = round6((self.product / norms).clamp(-1.0, 1.0));
         let expected = round6((self.line_sums / length as f64 / norms).clamp(-1.0, 1.0));
-        let excess = (expected <= 1.0 - 1e-9).then(|| round6((cosine - expected) / (1.0 - expected)));
-        Some(Undone { cosine, expected, excess, lines })
+        let excess =
+            (expected <= 1.0 - 1e-9).then(|| round6((cosine - expected) / (1.0 - expected)));
+        Some(Undone {
+            cosine,
+            expected,
+            excess,
+            lines,
+        })
     }
 }
 
-/// Cosine of `base` and `target` after `change` is undone on `axis` (`Side::Columns`: each row is turned;
-/// `Side::Rows`: each column). An order takes all values; a rotation 1,024 lines drawn from `seed`.
+/// Cosine of `base` and `target` after `change` is undone on `axis` (`Side::Columns`: each row is
+/// turned; `Side::Rows`: each column). An order takes all values; a rotation 1,024 lines drawn from
+/// `seed`.
 ///
 /// `None` where the shapes do not fit the change, a value is not finite, or one side is zero.
 ///
@@ -75,11 +82,20 @@ pub fn undo(
     change: Change,
     seed: u64,
 ) -> Result<Option<Undone>> {
-    let lines = |source: &dyn RowSource| if axis == Side::Columns { source.rows() } else { source.columns() };
+    let lines = |source: &dyn RowSource| {
+        if axis == Side::Columns {
+            source.rows()
+        } else {
+            source.columns()
+        }
+    };
     let (on_base, on_target) = (axis.dimension(base), axis.dimension(target));
     let fits = match change {
         Change::Order(pairs) => {
-            !pairs.is_empty() && pairs.iter().all(|pair| pair.base < on_base && pair.target < on_target)
+            !pairs.is_empty()
+                && pairs
+                    .iter()
+                    .all(|pair| pair.base < on_base && pair.target < on_target)
         }
         Change::Rotation(matrix) => matrix.rows == on_base && matrix.columns == on_target,
     };
@@ -93,7 +109,11 @@ pub fn undo(
     }
 }
 
-fn reordered_columns(base: &dyn RowSource, target: &dyn RowSource, pairs: &[Pair]) -> Result<Option<Undone>> {
+fn reordered_columns(
+    base: &dyn RowSource,
+    target: &dyn RowSource,
+    pairs: &[Pair],
+) -> Result<Option<Undone>> {
     let (wide_base, wide_target) = (base.columns(), target.columns());
     let height = (TILE_VALUES / wide_base.max(wide_target)).max(1);
     let mut sums = Sums::default();
@@ -107,7 +127,10 @@ fn reordered_columns(base: &dyn RowSource, target: &dyn RowSource, pairs: &[Pair
         for (a, b) in tiles[0].chunks(wide_base).zip(tiles[1].chunks(wide_target)) {
             let mut line = [0.0; 2];
             for pair in pairs {
-                let (a, b) = (pair.sign() * f64::from(a[pair.base]), f64::from(b[pair.target]));
+                let (a, b) = (
+                    pair.sign() * f64::from(a[pair.base]),
+                    f64::from(b[pair.target]),
+                );
                 sums.product += a * b;
                 sums.base += a * a;
                 sums.target += b * b;
@@ -120,7 +143,11 @@ fn reordered_columns(base: &dyn RowSource, target: &dyn RowSource, pairs: &[Pair
     Ok(sums.figures(pairs.len(), base.rows()))
 }
 
-fn reordered_rows(base: &dyn RowSource, target: &dyn RowSource, pairs: &[Pair]) -> Result<Option<Undone>> {
+fn reordered_rows(
+    base: &dyn RowSource,
+    target: &dyn RowSource,
+    pairs: &[Pair],
+) -> Result<Option<Undone>> {
     let columns = base.columns();
     let mut sums = Sums::default();
     let mut lines = [vec![0.0; columns], vec![0.0; columns]];
@@ -156,7 +183,10 @@ fn turned(
         }
         Side::Rows => {
             let columns = draws.distinct(TURNED_LINES, base.columns());
-            [picked_columns(base, &columns)?, picked_columns(target, &columns)?]
+            [
+                picked_columns(base, &columns)?,
+                picked_columns(target, &columns)?,
+            ]
         }
     };
     if !a.values.iter().chain(&b.values).all(|v| v.is_finite()) {
@@ -192,8 +222,9 @@ fn picked_columns(source: &dyn RowSource, columns: &[usize]) -> Result<Dense> {
     Ok(out)
 }
 
-/// A matrix whose columns are multiplied by the gains of the normalisation that feeds it: what a model computes with, and
-/// what stays comparable when the gains were folded into the weights, as a rotation requires.
+/// A matrix whose columns are multiplied by the gains of the normalisation that feeds it: what a
+/// model computes with, and what stays comparable when the gains were folded into the weights, as a
+/// rotation requires.
 pub struct Gained<'a> {
     source: &'a dyn RowSource,
     gain: &'a [f32],
@@ -233,7 +264,11 @@ mod tests {
 
     fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
         let mut draws = Draws::new(seed, "weights");
-        Matrix { rows, columns, values: (0..rows * columns).map(|_| draws.normal() as f32).collect() }
+        Matrix {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal() as f32).collect(),
+        }
     }
 
     fn transposed(matrix: &Matrix) -> Matrix {
@@ -243,18 +278,32 @@ mod tests {
 
     fn stored(matrix: &Dense) -> Matrix {
         let values = matrix.values.iter().map(|&v| v as f32).collect();
-        Matrix { rows: matrix.rows, columns: matrix.columns, values }
+        Matrix {
+            rows: matrix.rows,
+            columns: matrix.columns,
+            values,
+        }
     }
 
     fn order(kept: usize, of: usize, seed: u64) -> Vec<Pair> {
         let mut draws = Draws::new(seed, "order");
         let from = draws.permutation(of);
-        (0..kept).map(|target| Pair { base: from[target], target, negated: draws.below(2) == 1 }).collect()
+        (0..kept)
+            .map(|target| Pair {
+                base: from[target],
+                target,
+                negated: draws.below(2) == 1,
+            })
+            .collect()
     }
 
     /// The target of an order on the columns.
     fn moved(base: &Matrix, pairs: &[Pair]) -> Matrix {
-        let mut out = Matrix { rows: base.rows, columns: pairs.len(), values: vec![0.0; base.rows * pairs.len()] };
+        let mut out = Matrix {
+            rows: base.rows,
+            columns: pairs.len(),
+            values: vec![0.0; base.rows * pairs.len()],
+        };
         for i in 0..base.rows {
             for pair in pairs {
                 out.values[i * pairs.len() + pair.target] =
@@ -265,7 +314,11 @@ mod tests {
     }
 
     fn excess(base: &Matrix, target: &Matrix, axis: Side, change: Change) -> f64 {
-        undo(base, target, axis, change, 0).unwrap().unwrap().excess.unwrap()
+        undo(base, target, axis, change, 0)
+            .unwrap()
+            .unwrap()
+            .excess
+            .unwrap()
     }
 
     #[test]
@@ -276,7 +329,10 @@ mod tests {
             let target = moved(&base, &pairs);
             let change = Change::Order(&pairs);
             assert_eq!(excess(&base, &target, Side::Columns, change), 1.0);
-            assert_eq!(excess(&transposed(&base), &transposed(&target), Side::Rows, change), 1.0);
+            assert_eq!(
+                excess(&transposed(&base), &transposed(&target), Side::Rows, change),
+                1.0
+            );
             assert!(excess(&base, &random(30, kept, 3), Side::Columns, change).abs() < 0.1);
         }
     }
@@ -288,64 +344,129 @@ mod tests {
         let mut target = moved(&base, &pairs);
         let last = target.values.len() - 1000 * 100;
         target.values[last..].fill(0.0);
-        let found = undo(&base, &target, Side::Columns, Change::Order(&pairs), 0).unwrap().unwrap();
-        assert!((found.cosine - (2100.0f64 / 2200.0).sqrt()).abs() < 1e-3 && found.lines == 2200, "{found:?}");
+        let found = undo(&base, &target, Side::Columns, Change::Order(&pairs), 0)
+            .unwrap()
+            .unwrap();
+        assert!(
+            (found.cosine - (2100.0f64 / 2200.0).sqrt()).abs() < 1e-3 && found.lines == 2200,
+            "{found:?}"
+        );
     }
 
     #[test]
     fn a_rotation_is_undone_on_either_axis_from_some_lines() {
-        let (base, rotation) = (random(1300, 32, 6), orthonormal_rows(&wide(&random(32, 32, 7))));
+        let (base, rotation) = (
+            random(1300, 32, 6),
+            orthonormal_rows(&wide(&random(32, 32, 7))),
+        );
         let target = stored(&wide(&base).times(&rotation));
         let change = Change::Rotation(&rotation);
-        let found = undo(&base, &target, Side::Columns, change, 0).unwrap().unwrap();
+        let found = undo(&base, &target, Side::Columns, change, 0)
+            .unwrap()
+            .unwrap();
         assert_eq!((found.cosine, found.lines), (1.0, TURNED_LINES));
-        assert_eq!(excess(&transposed(&base), &transposed(&target), Side::Rows, change), 1.0);
+        assert_eq!(
+            excess(&transposed(&base), &transposed(&target), Side::Rows, change),
+            1.0
+        );
         assert!(excess(&base, &random(1300, 32, 8), Side::Columns, change).abs() < 0.02);
-        assert!(excess(&base, &base, Side::Columns, change).abs() < 0.2, "not where it is not");
+        assert!(
+            excess(&base, &base, Side::Columns, change).abs() < 0.2,
+            "not where it is not"
+        );
     }
 
     #[test]
     fn the_expectation_is_the_mean_over_all_orders() {
         let (mut base, mut target) = (random(3, 4, 9), random(3, 4, 10));
-        base.values.iter_mut().chain(&mut target.values).for_each(|v| *v += 0.7);
+        base.values
+            .iter_mut()
+            .chain(&mut target.values)
+            .for_each(|v| *v += 0.7);
         let mut cosines = Vec::new();
         for code in 0..256usize {
             let from = [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6];
             let mut seen = from;
             seen.sort_unstable();
             if seen == [0, 1, 2, 3] {
-                let pairs: Vec<Pair> =
-                    (0..4).map(|target| Pair { base: from[target], target, negated: false }).collect();
-                let found = undo(&base, &target, Side::Columns, Change::Order(&pairs), 0).unwrap().unwrap();
+                let pairs: Vec<Pair> = (0..4)
+                    .map(|target| Pair {
+                        base: from[target],
+                        target,
+                        negated: false,
+                    })
+                    .collect();
+                let found = undo(&base, &target, Side::Columns, Change::Order(&pairs), 0)
+                    .unwrap()
+                    .unwrap();
                 cosines.push((found.cosine, found.expected));
             }
         }
         let mean = cosines.iter().map(|c| c.0).sum::<f64>() / 24.0;
         assert_eq!(cosines.len(), 24);
-        assert!(cosines.iter().all(|c| (c.1 - mean).abs() < 1e-5), "{mean} {cosines:?}");
+        assert!(
+            cosines.iter().all(|c| (c.1 - mean).abs() < 1e-5),
+            "{mean} {cosines:?}"
+        );
     }
 
     #[test]
     fn gains_folded_into_a_matrix_are_undone_with_them() {
         let (base, gain) = (random(20, 12, 11), random(1, 12, 12).values);
         let mut folded = base.clone();
-        folded.values.iter_mut().enumerate().for_each(|(i, v)| *v *= gain[i % 12]);
+        folded
+            .values
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, v)| *v *= gain[i % 12]);
         let gained = Gained::new(&base, &gain).unwrap();
         let pairs = order(12, 12, 13);
-        let found = undo(&gained, &moved(&folded, &pairs), Side::Columns, Change::Order(&pairs), 0).unwrap().unwrap();
+        let found = undo(
+            &gained,
+            &moved(&folded, &pairs),
+            Side::Columns,
+            Change::Order(&pairs),
+            0,
+        )
+        .unwrap()
+        .unwrap();
         assert_eq!(found.cosine, 1.0);
         assert!(Gained::new(&base, &gain[1..]).is_none());
     }
 
     #[test]
     fn what_does_not_fit_or_is_not_finite_gives_none() {
-        let (base, pairs, unit) = (random(10, 6, 14), order(6, 6, 15), orthonormal_rows(&wide(&random(6, 6, 16))));
-        let none = |target: &Matrix, axis, change| undo(&base, target, axis, change, 0).unwrap().is_none();
-        assert!(none(&random(11, 6, 1), Side::Columns, Change::Order(&pairs)));
-        assert!(none(&random(10, 5, 1), Side::Columns, Change::Order(&pairs)));
-        assert!(none(&random(10, 5, 1), Side::Columns, Change::Rotation(&unit)));
+        let (base, pairs, unit) = (
+            random(10, 6, 14),
+            order(6, 6, 15),
+            orthonormal_rows(&wide(&random(6, 6, 16))),
+        );
+        let none =
+            |target: &Matrix, axis, change| undo(&base, target, axis, change, 0).unwrap().is_none();
+        assert!(none(
+            &random(11, 6, 1),
+            Side::Columns,
+            Change::Order(&pairs)
+        ));
+        assert!(none(
+            &random(10, 5, 1),
+            Side::Columns,
+            Change::Order(&pairs)
+        ));
+        assert!(none(
+            &random(10, 5, 1),
+            Side::Columns,
+            Change::Rotation(&unit)
+        ));
         assert!(none(&base, Side::Columns, Change::Order(&[])));
-        assert!(none(&Matrix { values: vec![0.0; 60], ..base.clone() }, Side::Columns, Change::Order(&pairs)));
+        assert!(none(
+            &Matrix {
+                values: vec![0.0; 60],
+                ..base.clone()
+            },
+            Side::Columns,
+            Change::Order(&pairs)
+        ));
         let mut broken = base.clone();
         broken.values[7] = f32::NAN;
         assert!(none(&broken, Side::Columns, Change::Order(&pairs)));

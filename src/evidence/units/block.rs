@@ -4,8 +4,9 @@ use super::{Features, FixedPoints, Order, Sampling, Tested, fixed_point_test, or
 use crate::error::Result;
 use crate::evidence::chance;
 
-/// Looks possible on one block: its default feature, all its features, the order of its units. All share one order of
-/// units, so they are one test; paying for three always keeps the choice of further looks free.
+/// Looks possible on one block: its default feature, all its features, the order of its units. All
+/// share one order of units, so they are one test; paying for three always keeps the choice of
+/// further looks free.
 pub const LOOKS: usize = 3;
 
 /// Where the default feature leaves log10 p between these, all features are looked at too.
@@ -36,8 +37,9 @@ pub struct Block {
     pub log10_p: f64,
 }
 
-/// Tests a block by the features in `default`; by `all` of them where the first look leaves doubt or the sampling is
-/// thorough; by the order of units where their numbers differ or, with `order_if_nothing`, where no hit is found.
+/// Tests a block by the features in `default`; by `all` of them where the first look leaves doubt
+/// or the sampling is thorough; by the order of units where their numbers differ or, with
+/// `order_if_nothing`, where no hit is found.
 ///
 /// # Errors
 /// When features cannot be read.
@@ -49,7 +51,8 @@ pub fn block_test(
 ) -> Result<Tested<Block>> {
     let units = default.base.units();
     if units != default.target.units() {
-        return Ok(order_test(default.base, default.target, sampling)?.map(|order| Block::of(None, None, Some(order))));
+        return Ok(order_test(default.base, default.target, sampling)?
+            .map(|order| Block::of(None, None, Some(order))));
     }
     let probes = sampling.probes(units);
     let direct = match fixed_point_test(default.base, default.target, &probes)? {
@@ -63,7 +66,9 @@ pub fn block_test(
         }
         _ => None,
     };
-    least = all_features.iter().fold(least, |least, look| least.min(look.log10_p));
+    least = all_features
+        .iter()
+        .fold(least, |least, look| least.min(look.log10_p));
     let order = match order_if_nothing && least > NOTHING {
         true => order_test(default.base, default.target, sampling)?.ok(),
         false => None,
@@ -72,11 +77,23 @@ pub fn block_test(
 }
 
 impl Block {
-    fn of(direct: Option<FixedPoints>, all_features: Option<FixedPoints>, order: Option<Order>) -> Self {
-        let looks =
-            direct.iter().chain(&all_features).map(|look| look.log10_p).chain(order.iter().map(|look| look.log10_p));
+    fn of(
+        direct: Option<FixedPoints>,
+        all_features: Option<FixedPoints>,
+        order: Option<Order>,
+    ) -> Self {
+        let looks = direct
+            .iter()
+            .chain(&all_features)
+            .map(|look| look.log10_p)
+            .chain(order.iter().map(|look| look.log10_p));
         let log10_p = chance::bonferroni(looks.fold(0.0, f64::min), LOOKS);
-        Self { direct, all_features, order, log10_p }
+        Self {
+            direct,
+            all_features,
+            order,
+            log10_p,
+        }
     }
 }
 
@@ -87,12 +104,17 @@ mod tests {
     use super::*;
     use crate::numeric::rng::Draws;
 
-    const SAMPLING: Sampling = Sampling { seed: 0, thorough: false };
+    const SAMPLING: Sampling = Sampling {
+        seed: 0,
+        thorough: false,
+    };
 
     fn pair(units: (usize, usize), likeness: f64, shift: usize, purpose: &str) -> (Held, Held) {
         let width = 24;
         let mut draws = Draws::new(0, purpose);
-        let base: Vec<f32> = (0..units.0 * width).map(|_| draws.normal() as f32).collect();
+        let base: Vec<f32> = (0..units.0 * width)
+            .map(|_| draws.normal() as f32)
+            .collect();
         let rest = (1.0 - likeness * likeness).sqrt();
         let target = (0..units.1 * width).map(|at| {
             let of_base = base[(at + shift * width) % base.len()];
@@ -107,7 +129,17 @@ mod tests {
         let (base, target) = as_pair(default);
         let all = all.map(as_pair);
         let all = all.as_ref().map(|(base, target)| Pair { base, target });
-        block_test(Pair { base: &base, target: &target }, all, sampling, true).unwrap().unwrap()
+        block_test(
+            Pair {
+                base: &base,
+                target: &target,
+            },
+            all,
+            sampling,
+            true,
+        )
+        .unwrap()
+        .unwrap()
     }
 
     #[test]
@@ -117,7 +149,18 @@ mod tests {
         let direct = block.direct.unwrap();
         assert!(direct.hits > 60 && block.all_features.is_none() && block.order.is_none());
         assert_eq!(block.log10_p, direct.log10_p + 3f64.log10());
-        assert!(test(&near, Some(&near), &Sampling { seed: 0, thorough: true }).all_features.is_some());
+        assert!(
+            test(
+                &near,
+                Some(&near),
+                &Sampling {
+                    seed: 0,
+                    thorough: true
+                }
+            )
+            .all_features
+            .is_some()
+        );
     }
 
     #[test]
@@ -129,7 +172,11 @@ mod tests {
         assert!(block.log10_p < -20.0 && block.all_features.is_some() && block.order.is_none());
 
         let shifted = test(&pair((100, 100), 0.95, 7, "shifted"), None, &SAMPLING);
-        assert!(shifted.direct.unwrap().hits < 4 && shifted.order.unwrap().in_order > 85 && shifted.log10_p < -100.0);
+        assert!(
+            shifted.direct.unwrap().hits < 4
+                && shifted.order.unwrap().in_order > 85
+                && shifted.log10_p < -100.0
+        );
 
         let stranger = test(&pair((100, 100), 0.0, 0, "stranger"), None, &SAMPLING);
         assert_eq!(stranger.log10_p.to_bits(), 0f64.to_bits());
@@ -138,6 +185,8 @@ mod tests {
     #[test]
     fn different_numbers_of_units_are_compared_by_order() {
         let block = test(&pair((100, 80), 0.9, 0, "fewer"), None, &SAMPLING);
-        assert!(block.direct.is_none() && block.order.unwrap().in_order > 75 && block.log10_p < -80.0);
+        assert!(
+            block.direct.is_none() && block.order.unwrap().in_order > 75 && block.log10_p < -80.0
+        );
     }
 }

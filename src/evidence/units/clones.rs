@@ -1,5 +1,5 @@
-//! Blocks of one model that are copies of one another: layers duplicated in depth up-scaling, experts copied from one
-//! dense FFN. Their tests are one test (methods.md, section 4).
+//! Blocks of one model that are copies of one another: layers duplicated in depth up-scaling,
+//! experts copied from one dense FFN. Their tests are one test (methods.md, section 4).
 
 use super::features::{Features, Held};
 use crate::numeric::linalg::products;
@@ -7,17 +7,22 @@ use crate::numeric::linalg::products;
 /// Standard errors by which same-index units must be more alike than others.
 const STANDARD_ERRORS: f64 = 4.0;
 
-/// Whether two blocks of one model are clones, by the same probe units of each: the mean cosine of same-index units
-/// exceeds the mean over all pairs of units by 4 standard errors.
+/// Whether two blocks of one model are clones, by the same probe units of each: the mean cosine of
+/// same-index units exceeds the mean over all pairs of units by 4 standard errors.
 ///
-/// The standard error is that of the mean along a random order of one block's units: √(Σd²/(m−1))/m, d the cosines with
-/// their row and column means taken off (Hoeffding 1951); common directions and hubs are in those means.
+/// The standard error is that of the mean along a random order of one block's units:
+/// √(Σd²/(m−1))/m, d the cosines with their row and column means taken off (Hoeffding 1951); common
+/// directions and hubs are in those means.
 ///
 /// # Panics
 /// When the numbers of probes or the widths differ.
 pub fn are_clones(one: &Held, other: &Held) -> bool {
     let count = one.units();
-    assert_eq!((count, one.width()), (other.units(), other.width()), "probes of different shapes");
+    assert_eq!(
+        (count, one.width()),
+        (other.units(), other.width()),
+        "probes of different shapes"
+    );
     if count < 2 {
         return false;
     }
@@ -26,8 +31,12 @@ pub fn are_clones(one: &Held, other: &Held) -> bool {
     let at = |i: usize, j: usize| f64::from(cosines[i * count + j]);
     let m = count as f64;
     let mean = |sum: f64| sum / m;
-    let row_means: Vec<f64> = (0..count).map(|i| mean((0..count).map(|j| at(i, j)).sum())).collect();
-    let column_means: Vec<f64> = (0..count).map(|j| mean((0..count).map(|i| at(i, j)).sum())).collect();
+    let row_means: Vec<f64> = (0..count)
+        .map(|i| mean((0..count).map(|j| at(i, j)).sum()))
+        .collect();
+    let column_means: Vec<f64> = (0..count)
+        .map(|j| mean((0..count).map(|i| at(i, j)).sum()))
+        .collect();
     let grand_mean = mean(row_means.iter().sum());
     let same_index = mean((0..count).map(|i| at(i, i)).sum());
     let squares: f64 = (0..count)
@@ -40,16 +49,21 @@ pub fn are_clones(one: &Held, other: &Held) -> bool {
 
 /// Pairs of layers to be asked: all of `layers`, since up-scaling may repeat a run at any distance.
 pub fn layer_pairs(layers: usize) -> Vec<(usize, usize)> {
-    (0..layers).flat_map(|later| (0..later).map(move |earlier| (earlier, later))).collect()
+    (0..layers)
+        .flat_map(|later| (0..later).map(move |earlier| (earlier, later)))
+        .collect()
 }
 
 /// Pairs of experts of one layer to be asked: each with the first and with the one before it.
 pub fn expert_pairs(experts: usize) -> Vec<(usize, usize)> {
-    (1..experts).flat_map(|expert| [(0, expert), (expert - 1, expert)]).skip(1).collect()
+    (1..experts)
+        .flat_map(|expert| [(0, expert), (expert - 1, expert)])
+        .skip(1)
+        .collect()
 }
 
-/// Groups of `blocks` that are joined, directly or through others, by `clones`, pairs of either model; members and
-/// groups in ascending order.
+/// Groups of `blocks` that are joined, directly or through others, by `clones`, pairs of either
+/// model; members and groups in ascending order.
 ///
 /// # Panics
 /// When a pair names a block out of range.
@@ -57,7 +71,8 @@ pub fn groups(blocks: usize, clones: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let mut parents: Vec<usize> = (0..blocks).collect();
     for &(one, other) in clones {
         let (one, other) = (root(&parents, one), root(&parents, other));
-        // The smaller number is the root, so that groups come out in the order of their first members.
+        // The smaller number is the root, so that groups come out in the order of their first
+        // members.
         parents[one.max(other)] = one.min(other);
     }
     let mut members = vec![Vec::new(); blocks];
@@ -78,15 +93,28 @@ mod tests {
     use super::*;
     use crate::numeric::rng::Draws;
 
-    /// `blocks` of `units` × `width`, of likeness `likeness` to one another, with a share of `common` in one direction.
-    fn family(blocks: usize, units: usize, width: usize, likeness: f64, common: f64, draws: &mut Draws) -> Vec<Held> {
-        let mut normal = |count: usize| -> Vec<f64> { (0..count).map(|_| draws.normal()).collect() };
+    /// `blocks` of `units` × `width`, of likeness `likeness` to one another, with a share of
+    /// `common` in one direction.
+    fn family(
+        blocks: usize,
+        units: usize,
+        width: usize,
+        likeness: f64,
+        common: f64,
+        draws: &mut Draws,
+    ) -> Vec<Held> {
+        let mut normal =
+            |count: usize| -> Vec<f64> { (0..count).map(|_| draws.normal()).collect() };
         let (ancestor, direction) = (normal(units * width), normal(width));
         let (kept, own) = (likeness.sqrt(), (1.0 - likeness).sqrt());
         let block = |_| {
             let noise = normal(units * width);
-            let value = |at: usize| kept * ancestor[at] + own * noise[at] + common * direction[at % width];
-            Held::new((0..units * width).map(|at| value(at) as f32).collect(), width)
+            let value =
+                |at: usize| kept * ancestor[at] + own * noise[at] + common * direction[at % width];
+            Held::new(
+                (0..units * width).map(|at| value(at) as f32).collect(),
+                width,
+            )
         };
         (0..blocks).map(block).collect()
     }
@@ -117,7 +145,10 @@ mod tests {
 
     #[test]
     fn groups_join_through_others() {
-        assert_eq!(groups(6, &[(4, 1), (1, 3), (0, 2)]), [vec![0, 2], vec![1, 3, 4], vec![5]]);
+        assert_eq!(
+            groups(6, &[(4, 1), (1, 3), (0, 2)]),
+            [vec![0, 2], vec![1, 3, 4], vec![5]]
+        );
         assert_eq!(groups(3, &[]), [vec![0], vec![1], vec![2]]);
         assert_eq!(groups(4, &[(2, 3), (1, 2), (0, 3)]), [vec![0, 1, 2, 3]]);
         assert_eq!(layer_pairs(3), [(0, 1), (0, 2), (1, 2)]);

@@ -1,5 +1,5 @@
-//! Units that are the columns of a matrix: residual dimensions of projections and embeddings, hidden units of a down
-//! projection.
+//! Units that are the columns of a matrix: residual dimensions of projections and embeddings,
+//! hidden units of a down projection.
 
 use std::ops::Range;
 
@@ -8,7 +8,8 @@ use super::features::Features;
 use crate::error::Result;
 use crate::numeric::rows::RowSource;
 
-/// Values held at one time: the rows are read once for each tile of columns, so tiles are made large.
+/// Values held at one time: the rows are read once for each tile of columns, so tiles are made
+/// large.
 const TILE_VALUES: usize = 1 << 22;
 
 /// Rows read together, so that the scattered writes share cache lines.
@@ -24,13 +25,22 @@ pub struct ColumnFeatures<'a> {
 }
 
 impl<'a> ColumnFeatures<'a> {
-    /// The columns of `source` in `rows`, which need not be ascending: on both sides the k-th must mean the same.
+    /// The columns of `source` in `rows`, which need not be ascending: on both sides the k-th must
+    /// mean the same.
     ///
     /// # Panics
     /// When a row is out of range.
     pub fn new(source: &'a dyn RowSource, rows: Vec<usize>) -> Self {
-        assert!(rows.iter().all(|&row| row < source.rows()), "a row beyond {}", source.rows());
-        Self { source, rows, centred: false }
+        assert!(
+            rows.iter().all(|&row| row < source.rows()),
+            "a row beyond {}",
+            source.rows()
+        );
+        Self {
+            source,
+            rows,
+            centred: false,
+        }
     }
 
     /// Takes off the mean of the rows: what all tokens of an embedding have in common.
@@ -43,7 +53,9 @@ impl<'a> ColumnFeatures<'a> {
     fn centre(&self, feature: &mut [f32]) {
         if self.centred {
             let mean = feature.iter().map(|&x| f64::from(x)).sum::<f64>() / feature.len() as f64;
-            feature.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
+            feature
+                .iter_mut()
+                .for_each(|x| *x = (f64::from(*x) - mean) as f32);
         }
     }
 }
@@ -75,7 +87,8 @@ impl Features for ColumnFeatures<'_> {
                 }
             }
         }
-        out.chunks_exact_mut(width).for_each(|feature| self.centre(feature));
+        out.chunks_exact_mut(width)
+            .for_each(|feature| self.centre(feature));
         Ok(())
     }
 
@@ -85,9 +98,13 @@ impl Features for ColumnFeatures<'_> {
         let mut values = vec![0.0; self.source.columns()];
         for (at, &row) in self.rows.iter().enumerate() {
             self.source.read_rows(row..row + 1, &mut values)?;
-            units.iter().zip(out.chunks_exact_mut(width)).for_each(|(&unit, feature)| feature[at] = values[unit]);
+            units
+                .iter()
+                .zip(out.chunks_exact_mut(width))
+                .for_each(|(&unit, feature)| feature[at] = values[unit]);
         }
-        out.chunks_exact_mut(width.max(1)).for_each(|feature| self.centre(feature));
+        out.chunks_exact_mut(width.max(1))
+            .for_each(|feature| self.centre(feature));
         Ok(())
     }
 
@@ -106,13 +123,21 @@ mod tests {
 
     fn matrix(rows: usize, columns: usize) -> Matrix {
         let mut draws = Draws::new(0, "columns");
-        Matrix { rows, columns, values: (0..rows * columns).map(|_| draws.normal() as f32 + 0.5).collect() }
+        Matrix {
+            rows,
+            columns,
+            values: (0..rows * columns)
+                .map(|_| draws.normal() as f32 + 0.5)
+                .collect(),
+        }
     }
 
     #[test]
     fn a_feature_is_the_column_in_the_drawn_rows() {
         let source = matrix(60, 11);
-        let rows = [3, 59, 4, 0, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 40];
+        let rows = [
+            3, 59, 4, 0, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 40,
+        ];
         let features = ColumnFeatures::new(&source, rows.to_vec());
         let expected: Vec<f32> = rows.iter().map(|row| source.values[row * 11 + 6]).collect();
         let mut read = vec![0.0; 2 * rows.len()];
@@ -128,7 +153,11 @@ mod tests {
         let mut source = matrix(40, 5);
         let rows: Vec<usize> = (0..40).collect();
         let plain = Held::all(&ColumnFeatures::new(&source, rows.clone()).centred()).unwrap();
-        source.values.iter_mut().enumerate().for_each(|(at, x)| *x += (at % 5) as f32);
+        source
+            .values
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, x)| *x += (at % 5) as f32);
         (0..40).for_each(|row| source.values[row * 5 + 2] = 0.1);
         let shifted = Held::all(&ColumnFeatures::new(&source, rows).centred()).unwrap();
         for (unit, (a, b)) in plain.rows().zip(shifted.rows()).enumerate() {

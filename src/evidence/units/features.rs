@@ -8,8 +8,8 @@ use crate::numeric::rows::RowSource;
 
 /// The units of one block, a feature vector each, read a tile at a time.
 ///
-/// The tests compare directions: they scale each feature to length 1, and one that is zero or holds a value that is not
-/// finite is like no other. Its length tells whether the units are sorted.
+/// The tests compare directions: they scale each feature to length 1, and one that is zero or holds
+/// a value that is not finite is like no other. Its length tells whether the units are sorted.
 pub trait Features: Sync {
     /// Number of units.
     fn units(&self) -> usize;
@@ -46,13 +46,16 @@ pub trait Features: Sync {
     }
 }
 
-/// Scales `feature` to length 1, or to zeros where that is impossible; returns the length it had, 0 for the latter.
+/// Scales `feature` to length 1, or to zeros where that is impossible; returns the length it had, 0
+/// for the latter.
 pub(super) fn normalise(feature: &mut [f32]) -> f64 {
     let squares: f64 = feature.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     if squares > 0.0 && squares.is_finite() {
         let length = squares.sqrt();
         let scale = length.recip();
-        feature.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+        feature
+            .iter_mut()
+            .for_each(|x| *x = (f64::from(*x) * scale) as f32);
         length
     } else {
         feature.fill(0.0);
@@ -65,7 +68,10 @@ pub(super) fn normalise(feature: &mut [f32]) -> f64 {
 /// # Errors
 /// When they cannot be read.
 pub(super) fn lengths(features: &dyn Features) -> Result<Vec<f64>> {
-    let (width, tile) = (features.width(), features.tile().clamp(1, features.units().max(1)));
+    let (width, tile) = (
+        features.width(),
+        features.tile().clamp(1, features.units().max(1)),
+    );
     let mut lengths = Vec::with_capacity(features.units());
     let mut values = vec![0.0; tile * width];
     for start in (0..features.units()).step_by(tile) {
@@ -85,16 +91,25 @@ pub struct Held {
 }
 
 impl Held {
-    /// Scales each of `values`, shape (units, `width`), to length 1; to zeros where that is impossible.
+    /// Scales each of `values`, shape (units, `width`), to length 1; to zeros where that is
+    /// impossible.
     ///
     /// # Panics
     /// When the values do not fill whole rows.
     pub fn new(mut values: Vec<f32>, width: usize) -> Self {
-        assert!(width > 0 && values.len().is_multiple_of(width), "{} values in rows of {width}", values.len());
+        assert!(
+            width > 0 && values.len().is_multiple_of(width),
+            "{} values in rows of {width}",
+            values.len()
+        );
         values.chunks_exact_mut(width).for_each(|feature| {
             normalise(feature);
         });
-        Self { units: values.len() / width, width, values }
+        Self {
+            units: values.len() / width,
+            width,
+            values,
+        }
     }
 
     /// The features of a few `units`, in the order given.
@@ -140,7 +155,9 @@ impl Held {
     /// Whether at least two features are there and differ.
     pub(super) fn distinct(&self) -> bool {
         let mut usable = self.rows().filter(|feature| usable(feature));
-        usable.next().is_some_and(|first| usable.any(|other| other != first))
+        usable
+            .next()
+            .is_some_and(|first| usable.any(|other| other != first))
     }
 }
 
@@ -170,13 +187,15 @@ impl Features for Held {
 pub enum Layout {
     /// Each row is a unit.
     Rows,
-    /// So many stacks of rows, the gates of a recurrent cell or a fused gate and up: unit j has row j of each.
+    /// So many stacks of rows, the gates of a recurrent cell or a fused gate and up: unit j has row
+    /// j of each.
     Stacks(usize),
     /// So many neighbouring rows a unit: the dimensions of a head, or of a group of heads.
     Neighbours(usize),
 }
 
-/// Units that are rows of a matrix, or several rows each; the feature is their values, or drawn coordinates of them.
+/// Units that are rows of a matrix, or several rows each; the feature is their values, or drawn
+/// coordinates of them.
 pub struct RowFeatures<'a> {
     source: &'a dyn RowSource,
     units: usize,
@@ -190,7 +209,13 @@ pub struct RowFeatures<'a> {
 impl<'a> RowFeatures<'a> {
     /// Each row of `source` a unit.
     pub fn new(source: &'a dyn RowSource) -> Self {
-        Self { source, units: source.rows(), rows_per_unit: 1, strides: (1, 1), columns: None }
+        Self {
+            source,
+            units: source.rows(),
+            rows_per_unit: 1,
+            strides: (1, 1),
+            columns: None,
+        }
     }
 
     /// Units of several rows; none where the rows of `source` do not fill whole units.
@@ -208,7 +233,13 @@ impl<'a> RowFeatures<'a> {
             Layout::Rows | Layout::Neighbours(_) => (per_unit, 1),
             Layout::Stacks(_) => (1, units),
         };
-        Some(Self { source, units, rows_per_unit: per_unit, strides, columns: None })
+        Some(Self {
+            source,
+            units,
+            rows_per_unit: per_unit,
+            strides,
+            columns: None,
+        })
     }
 
     /// Values of a whole feature, before any cut.
@@ -225,7 +256,8 @@ impl<'a> RowFeatures<'a> {
         if coordinates.len() < self.full_width() {
             let mut columns = vec![Vec::new(); self.rows_per_unit];
             for &coordinate in coordinates {
-                columns[coordinate / self.source.columns()].push(coordinate % self.source.columns());
+                columns[coordinate / self.source.columns()]
+                    .push(coordinate % self.source.columns());
             }
             self.columns = Some(columns);
         }
@@ -233,7 +265,8 @@ impl<'a> RowFeatures<'a> {
     }
 }
 
-/// Values of neighbouring rows that are read together: fewer calls than row by row, and in the core's cache.
+/// Values of neighbouring rows that are read together: fewer calls than row by row, and in the
+/// core's cache.
 const ROWS_VALUES: usize = 1 << 15;
 
 impl RowFeatures<'_> {
@@ -242,12 +275,22 @@ impl RowFeatures<'_> {
         let width = self.source.columns();
         let together = (ROWS_VALUES / width).clamp(1, units.len().max(1));
         let mut values = vec![0.0; together * width];
-        for (first, features) in units.clone().step_by(together).zip(out.chunks_mut(together * columns.len())) {
+        for (first, features) in units
+            .clone()
+            .step_by(together)
+            .zip(out.chunks_mut(together * columns.len()))
+        {
             let rows = first..(first + together).min(units.end);
             let values = &mut values[..rows.len() * width];
             self.source.read_rows(rows, values)?;
-            for (row, feature) in values.chunks_exact(width).zip(features.chunks_exact_mut(columns.len())) {
-                feature.iter_mut().zip(columns).for_each(|(x, &column)| *x = row[column]);
+            for (row, feature) in values
+                .chunks_exact(width)
+                .zip(features.chunks_exact_mut(columns.len()))
+            {
+                feature
+                    .iter_mut()
+                    .zip(columns)
+                    .for_each(|(x, &column)| *x = row[column]);
             }
         }
         Ok(())
@@ -260,7 +303,9 @@ impl Features for RowFeatures<'_> {
     }
 
     fn width(&self) -> usize {
-        self.columns.as_ref().map_or(self.full_width(), |columns| columns.iter().map(Vec::len).sum())
+        self.columns.as_ref().map_or(self.full_width(), |columns| {
+            columns.iter().map(Vec::len).sum()
+        })
     }
 
     fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
@@ -269,7 +314,9 @@ impl Features for RowFeatures<'_> {
             return Ok(());
         }
         let out = &mut out[..units.len() * width];
-        if let (1, (1, _), Some([columns])) = (self.rows_per_unit, self.strides, self.columns.as_deref()) {
+        if let (1, (1, _), Some([columns])) =
+            (self.rows_per_unit, self.strides, self.columns.as_deref())
+        {
             return self.read_cut_rows(units, columns, out);
         }
         let mut values = vec![0.0; self.source.columns()];
@@ -285,7 +332,9 @@ impl Features for RowFeatures<'_> {
                     Some(columns) if columns[at].is_empty() => 0,
                     Some(columns) => {
                         self.source.read_rows(row..row + 1, &mut values)?;
-                        rest.iter_mut().zip(&columns[at]).for_each(|(x, &column)| *x = values[column]);
+                        rest.iter_mut()
+                            .zip(&columns[at])
+                            .for_each(|(x, &column)| *x = values[column]);
                         columns[at].len()
                     }
                 };
@@ -303,7 +352,11 @@ mod tests {
     use crate::numeric::rows::Matrix;
 
     fn matrix(rows: usize, columns: usize) -> Matrix {
-        Matrix { rows, columns, values: (0..rows * columns).map(|x| x as f32 + 1.0).collect() }
+        Matrix {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|x| x as f32 + 1.0).collect(),
+        }
     }
 
     fn normed(values: &[f32]) -> Vec<f32> {
@@ -321,7 +374,10 @@ mod tests {
         };
         assert_eq!(unit(Layout::Rows, 1), normed(&[3.0, 4.0]));
         assert_eq!(unit(Layout::Stacks(2), 1), normed(&[3.0, 4.0, 9.0, 10.0]));
-        assert_eq!(unit(Layout::Neighbours(2), 1), normed(&[5.0, 6.0, 7.0, 8.0]));
+        assert_eq!(
+            unit(Layout::Neighbours(2), 1),
+            normed(&[5.0, 6.0, 7.0, 8.0])
+        );
         assert!(RowFeatures::with_layout(&source, Layout::Stacks(4)).is_none());
         assert!(RowFeatures::with_layout(&source, Layout::Neighbours(0)).is_none());
     }
@@ -329,7 +385,9 @@ mod tests {
     #[test]
     fn a_cut_takes_the_coordinates_of_the_whole_feature() {
         let source = matrix(4, 3);
-        let features = RowFeatures::with_layout(&source, Layout::Stacks(2)).unwrap().cut(&[1, 3, 5]);
+        let features = RowFeatures::with_layout(&source, Layout::Stacks(2))
+            .unwrap()
+            .cut(&[1, 3, 5]);
         assert_eq!(features.width(), 3);
         assert_eq!(
             Held::all(&features).unwrap().values,
@@ -344,16 +402,37 @@ mod tests {
         let mut together = vec![0.0; 66 * 3];
         features.read(3..69, &mut together).unwrap();
         let mut one_by_one = vec![0.0; 66 * 3];
-        features.read_each(&(3..69).collect::<Vec<_>>(), &mut one_by_one).unwrap();
+        features
+            .read_each(&(3..69).collect::<Vec<_>>(), &mut one_by_one)
+            .unwrap();
         assert_eq!(together, one_by_one);
         assert_eq!(together[..3], [3072.0 + 1.0, 3072.0 + 6.0, 3072.0 + 1001.0]);
     }
 
     #[test]
     fn a_zero_or_non_finite_feature_is_read_as_zeros() {
-        let values = vec![0.0, 0.0, f32::NAN, 1.0, f32::INFINITY, 1.0, 3e38, 3e38, 1e-45, 0.0];
-        let held = Held::all(&RowFeatures::new(&Matrix { rows: 5, columns: 2, values })).unwrap();
+        let values = vec![
+            0.0,
+            0.0,
+            f32::NAN,
+            1.0,
+            f32::INFINITY,
+            1.0,
+            3e38,
+            3e38,
+            1e-45,
+            0.0,
+        ];
+        let held = Held::all(&RowFeatures::new(&Matrix {
+            rows: 5,
+            columns: 2,
+            values,
+        }))
+        .unwrap();
         let half = 0.5f32.sqrt();
-        assert_eq!(held.values, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, half, half, 1.0, 0.0]);
+        assert_eq!(
+            held.values,
+            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, half, half, 1.0, 0.0]
+        );
     }
 }

@@ -12,7 +12,8 @@ pub struct FixedPoints {
     pub units: usize,
     /// Probe units of the base.
     pub probes: Vec<usize>,
-    /// For each probe the unit of the target most like it; none for a tie or where a feature is missing.
+    /// For each probe the unit of the target most like it; none for a tie or where a feature is
+    /// missing.
     pub matches: Vec<Option<usize>>,
     /// Probes most like the unit in their own place.
     pub hits: usize,
@@ -22,15 +23,19 @@ pub struct FixedPoints {
 
 /// Looks for each of `probes`, units of `base`, among all units of `target`.
 ///
-/// If the target was trained independently, every order of its units was equally likely, and P(hits ≥ h) is at most
-/// C(m,h)·(n−h)!/n! whatever the features ([`chance::fixed_points`]).
+/// If the target was trained independently, every order of its units was equally likely, and P(hits
+/// ≥ h) is at most C(m,h)·(n−h)!/n! whatever the features ([`chance::fixed_points`]).
 ///
 /// # Errors
 /// When features cannot be read.
 ///
 /// # Panics
 /// When a probe is out of range.
-pub fn fixed_point_test(base: &dyn Features, target: &dyn Features, probes: &[usize]) -> Result<Tested<FixedPoints>> {
+pub fn fixed_point_test(
+    base: &dyn Features,
+    target: &dyn Features,
+    probes: &[usize],
+) -> Result<Tested<FixedPoints>> {
     let units = base.units();
     if units != target.units() {
         return Ok(Err(Untestable::UnequalUnits(units, target.units())));
@@ -46,7 +51,11 @@ pub fn fixed_point_test(base: &dyn Features, target: &dyn Features, probes: &[us
     if let Some(why) = sorted::both_sorted(&found.lengths, base)? {
         return Ok(Err(why));
     }
-    let hits = probes.iter().zip(&found.matches).filter(|&(&probe, &found)| found == Some(probe)).count();
+    let hits = probes
+        .iter()
+        .zip(&found.matches)
+        .filter(|&(&probe, &found)| found == Some(probe))
+        .count();
     Ok(Ok(FixedPoints {
         units,
         probes: probes.to_vec(),
@@ -63,7 +72,10 @@ mod tests {
     use super::*;
     use crate::numeric::rng::Draws;
 
-    const SAMPLING: Sampling = Sampling { seed: 0, thorough: false };
+    const SAMPLING: Sampling = Sampling {
+        seed: 0,
+        thorough: false,
+    };
 
     fn normal(units: usize, width: usize, purpose: &str) -> Vec<f32> {
         let mut draws = Draws::new(0, purpose);
@@ -78,14 +90,20 @@ mod tests {
         let copy = fixed_point_test(&base, &base, &probes).unwrap().unwrap();
         assert_eq!((copy.hits, copy.matches.iter().flatten().count()), (64, 64));
         assert_eq!(copy.log10_p, chance::fixed_points(64, 64, 300));
-        let none = fixed_point_test(&base, &stranger, &probes).unwrap().unwrap();
+        let none = fixed_point_test(&base, &stranger, &probes)
+            .unwrap()
+            .unwrap();
         assert!(none.hits <= 2 && none.log10_p > -1.5, "{none:?}");
     }
 
     #[test]
     fn what_cannot_be_tested_says_why() {
         let of = |units, width| Held::new(normal(units, width, "any"), width);
-        let test = |a: &Held, b: &Held| fixed_point_test(a, b, &SAMPLING.probes(a.units())).unwrap().unwrap_err();
+        let test = |a: &Held, b: &Held| {
+            fixed_point_test(a, b, &SAMPLING.probes(a.units()))
+                .unwrap()
+                .unwrap_err()
+        };
         assert_eq!(test(&of(9, 4), &of(10, 4)), Untestable::UnequalUnits(9, 10));
         assert_eq!(test(&of(7, 4), &of(7, 4)), Untestable::TooFewUnits(7));
         assert_eq!(test(&of(9, 4), &of(9, 5)), Untestable::UnequalWidths(4, 5));
@@ -93,6 +111,9 @@ mod tests {
         let alike = Held::new([1.0, 2.0].repeat(9), 2);
         assert_eq!(test(&of(9, 2), &alike), Untestable::Alike);
         assert_eq!(test(&alike, &of(9, 2)), Untestable::Alike);
-        assert_eq!(test(&Held::new(vec![0.0; 18], 2), &of(9, 2)), Untestable::Alike);
+        assert_eq!(
+            test(&Held::new(vec![0.0; 18], 2), &of(9, 2)),
+            Untestable::Alike
+        );
     }
 }

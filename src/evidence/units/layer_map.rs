@@ -1,4 +1,5 @@
-//! The layer map: which layer of the base each layer of the target comes from (methods.md, section 4).
+//! The layer map: which layer of the base each layer of the target comes from (methods.md, section
+//! 4).
 
 use super::{Features, Held};
 use crate::error::Result;
@@ -19,10 +20,10 @@ pub struct Origin {
 
 /// For each layer of the target the layer of the base that it comes from, or none.
 ///
-/// Units keep their index when a layer is moved. `target` and `base` hold the same probe units of each layer, all of one
-/// shape; the pair of layers whose same-index probes are most alike, against probes shifted by one, is given to `test`,
-/// which gives log10 p of the fixed-point test of (target layer, base layer), or none where it could not run.
-/// Cost: 2·L·L′·m·w products.
+/// Units keep their index when a layer is moved. `target` and `base` hold the same probe units of
+/// each layer, all of one shape; the pair of layers whose same-index probes are most alike, against
+/// probes shifted by one, is given to `test`, which gives log10 p of the fixed-point test of
+/// (target layer, base layer), or none where it could not run. Cost: 2·L·L′·m·w products.
 ///
 /// # Errors
 /// When `test` fails.
@@ -41,21 +42,26 @@ pub fn layer_map(
             Some(base) => test(layer, base)?,
             None => None,
         };
-        origins.push(candidate.zip(tested).and_then(|(base, log10_p)| Origin::accepted(base, log10_p, pairs)));
+        origins.push(
+            candidate
+                .zip(tested)
+                .and_then(|(base, log10_p)| Origin::accepted(base, log10_p, pairs)),
+        );
     }
     Ok(origins)
 }
 
 impl Origin {
-    /// A layer of the base as origin, where log10 p of the fixed-point test is small enough after the choice among
-    /// `pairs` pairs of layers is paid for.
+    /// A layer of the base as origin, where log10 p of the fixed-point test is small enough after
+    /// the choice among `pairs` pairs of layers is paid for.
     pub fn accepted(base: usize, log10_p: f64, pairs: usize) -> Option<Self> {
         let log10_p = bonferroni(log10_p, pairs);
         (log10_p <= ACCEPTED).then_some(Self { base, log10_p })
     }
 }
 
-/// For each layer of the target the layer of the base whose same-index probes are most like its own, if any are.
+/// For each layer of the target the layer of the base whose same-index probes are most like its
+/// own, if any are.
 ///
 /// # Panics
 /// When the probes of two layers differ in shape.
@@ -66,18 +72,23 @@ pub fn candidates(target: &[Held], base: &[Held]) -> Vec<Option<usize>> {
     let scores = likeness(target, base);
     let best = |scores: &[f32]| {
         // Of equal scores the first: it is tested like any other.
-        let best = (0..base.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let best = (0..base.len())
+            .rev()
+            .max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         best.filter(|&best| scores[best] > 0.0)
     };
     scores.chunks_exact(base.len()).map(best).collect()
 }
 
-/// Mean cosine of same-index probes less that of probes shifted by one, shape (target layers, base layers): a layer's
-/// probes end to end are one long vector, so both are products of matrices.
+/// Mean cosine of same-index probes less that of probes shifted by one, shape (target layers, base
+/// layers): a layer's probes end to end are one long vector, so both are products of matrices.
 fn likeness(target: &[Held], base: &[Held]) -> Vec<f32> {
     let (probes, width) = (base[0].units(), base[0].width());
     let same_shape = |layer: &Held| (layer.units(), layer.width()) == (probes, width);
-    assert!(target.iter().chain(base).all(same_shape), "probes of different shapes");
+    assert!(
+        target.iter().chain(base).all(same_shape),
+        "probes of different shapes"
+    );
     let end_to_end = |layers: &[Held], shift: usize| -> Vec<f32> {
         let turned = |layer: &Held| {
             let mut values = layer.values().to_vec();
@@ -89,9 +100,22 @@ fn likeness(target: &[Held], base: &[Held]) -> Vec<f32> {
     let base_values = end_to_end(base, 0);
     let mut same = vec![0.0; target.len() * base.len()];
     let mut shifted = same.clone();
-    products(&end_to_end(target, 0), &base_values, probes * width, &mut same);
-    products(&end_to_end(target, 1), &base_values, probes * width, &mut shifted);
-    same.iter().zip(&shifted).map(|(same, shifted)| same - shifted).collect()
+    products(
+        &end_to_end(target, 0),
+        &base_values,
+        probes * width,
+        &mut same,
+    );
+    products(
+        &end_to_end(target, 1),
+        &base_values,
+        probes * width,
+        &mut shifted,
+    );
+    same.iter()
+        .zip(&shifted)
+        .map(|(same, shifted)| same - shifted)
+        .collect()
 }
 
 #[cfg(test)]
@@ -102,14 +126,23 @@ mod tests {
     use crate::numeric::rng::Draws;
     use crate::numeric::rows::Matrix;
 
-    const SAMPLING: Sampling = Sampling { seed: 0, thorough: false };
+    const SAMPLING: Sampling = Sampling {
+        seed: 0,
+        thorough: false,
+    };
 
     fn layers(count: usize, draws: &mut Draws) -> Vec<Matrix> {
         // A direction that all layers and both models share.
         let common: Vec<f64> = (0..24).map(|at| f64::from(at % 5) - 2.0).collect();
         let mut layer = |_| {
-            let values = (0..80 * 24).map(|at| (draws.normal() + common[at % 24]) as f32).collect();
-            Matrix { rows: 80, columns: 24, values }
+            let values = (0..80 * 24)
+                .map(|at| (draws.normal() + common[at % 24]) as f32)
+                .collect();
+            Matrix {
+                rows: 80,
+                columns: 24,
+                values,
+            }
         };
         (0..count).map(&mut layer).collect()
     }
@@ -117,13 +150,25 @@ mod tests {
     fn map(target: &[Matrix], base: &[Matrix]) -> Vec<Option<usize>> {
         let probes = SAMPLING.probes(80);
         let held = |layers: &[Matrix]| -> Vec<Held> {
-            layers.iter().map(|layer| Held::some(&RowFeatures::new(layer), &probes).unwrap()).collect()
+            layers
+                .iter()
+                .map(|layer| Held::some(&RowFeatures::new(layer), &probes).unwrap())
+                .collect()
         };
         let origins = layer_map(&held(target), &held(base), |of_target, of_base| {
-            let (base, target) = (RowFeatures::new(&base[of_base]), RowFeatures::new(&target[of_target]));
-            Ok(fixed_point_test(&base, &target, &probes)?.ok().map(|test| test.log10_p))
+            let (base, target) = (
+                RowFeatures::new(&base[of_base]),
+                RowFeatures::new(&target[of_target]),
+            );
+            Ok(fixed_point_test(&base, &target, &probes)?
+                .ok()
+                .map(|test| test.log10_p))
         });
-        origins.unwrap().into_iter().map(|origin| origin.map(|origin| origin.base)).collect()
+        origins
+            .unwrap()
+            .into_iter()
+            .map(|origin| origin.map(|origin| origin.base))
+            .collect()
     }
 
     #[test]
@@ -131,11 +176,19 @@ mod tests {
         let mut draws = Draws::new(0, "layer map");
         let base = layers(6, &mut draws);
         let own = layers(1, &mut draws);
-        let of = |sources: &[usize]| -> Vec<Matrix> { sources.iter().map(|&layer| base[layer].clone()).collect() };
+        let of = |sources: &[usize]| -> Vec<Matrix> {
+            sources.iter().map(|&layer| base[layer].clone()).collect()
+        };
         let places = |layers: &[usize]| layers.iter().copied().map(Some).collect::<Vec<_>>();
-        assert_eq!(map(&of(&[0, 1, 2, 3, 4, 2, 3, 4, 5]), &base), places(&[0, 1, 2, 3, 4, 2, 3, 4, 5]));
+        assert_eq!(
+            map(&of(&[0, 1, 2, 3, 4, 2, 3, 4, 5]), &base),
+            places(&[0, 1, 2, 3, 4, 2, 3, 4, 5])
+        );
         assert_eq!(map(&of(&[0, 1, 3, 5]), &base), places(&[0, 1, 3, 5]));
-        assert_eq!(map(&of(&[5, 4, 3, 2, 1, 0]), &base), places(&[5, 4, 3, 2, 1, 0]));
+        assert_eq!(
+            map(&of(&[5, 4, 3, 2, 1, 0]), &base),
+            places(&[5, 4, 3, 2, 1, 0])
+        );
         assert_eq!(map(&[&of(&[4])[..], &own].concat(), &base), [Some(4), None]);
         assert_eq!(map(&layers(6, &mut draws), &base), [None; 6]);
         assert_eq!(map(&own, &[]), [None]);

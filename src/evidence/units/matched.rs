@@ -1,4 +1,5 @@
-//! The matched form: units that were re-ordered, recognised by two projections that agree (methods.md, section 4).
+//! The matched form: units that were re-ordered, recognised by two projections that agree
+//! (methods.md, section 4).
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +15,8 @@ use crate::numeric::linalg::products;
 /// Least share of agreeing matches in a copy.
 const LEAST_SHARE: f64 = 0.5;
 
-/// Least number of agreeing matches in a copy, and the least share of the units of the smaller side: a few "universal"
-/// units match by everything between independent models too.
+/// Least number of agreeing matches in a copy, and the least share of the units of the smaller
+/// side: a few "universal" units match by everything between independent models too.
 const LEAST_AGREEING: (usize, f64) = (8, 0.05);
 
 /// Outcome of the matched form.
@@ -29,8 +30,8 @@ pub struct Matched {
     pub in_both: usize,
     /// Pairs (base unit, target unit) that both name, by base unit.
     pub agreeing: Vec<(usize, usize)>,
-    /// log10 of the approximate chance of as many agreements. It has no exact null: a hub can be the best match by both
-    /// projections.
+    /// log10 of the approximate chance of as many agreements. It has no exact null: a hub can be
+    /// the best match by both projections.
     pub log10_p: f64,
 }
 
@@ -43,9 +44,9 @@ impl Matched {
     }
 }
 
-/// Matches the units of two sides by each of two projections, gate and up, and counts where they agree. Where that fails
-/// because a side holds its units several times over, as a widened model does (Net2Net, Chen and others 2016), the copies
-/// of a unit count once.
+/// Matches the units of two sides by each of two projections, gate and up, and counts where they
+/// agree. Where that fails because a side holds its units several times over, as a widened model
+/// does (Net2Net, Chen and others 2016), the copies of a unit count once.
 ///
 /// # Errors
 /// When features cannot be read.
@@ -73,24 +74,43 @@ pub fn matched_form(first: Pair<'_>, second: Pair<'_>) -> Result<Tested<Matched>
     let some = |features, units| Chosen { features, units };
     let (first_base, first_target) = (some(first.base, &base), some(first.target, &target));
     let (second_base, second_target) = (some(second.base, &base), some(second.target, &target));
-    let first = Pair { base: &first_base, target: &first_target };
-    let (mut found, _) = matched(first, Pair { base: &second_base, target: &second_target })?;
+    let first = Pair {
+        base: &first_base,
+        target: &first_target,
+    };
+    let (mut found, _) = matched(
+        first,
+        Pair {
+            base: &second_base,
+            target: &second_target,
+        },
+    )?;
     for (unit, other) in &mut found.agreeing {
         (*unit, *other) = (base[*unit], target[*other]);
     }
     Ok(Ok(found))
 }
 
-/// What the two projections agree on, and how many units have no best match because several are as good.
+/// What the two projections agree on, and how many units have no best match because several are as
+/// good.
 fn matched(first: Pair<'_>, second: Pair<'_>) -> Result<(Matched, usize)> {
     let (by_first, tied_by_first) = mutual_best(first)?;
     let (by_second, tied_by_second) = mutual_best(second)?;
     let by_second: BTreeMap<usize, usize> = by_second.into_iter().collect();
-    let both: Vec<(usize, usize, usize)> =
-        by_first.iter().filter_map(|&(unit, found)| Some((unit, found, *by_second.get(&unit)?))).collect();
-    let agreeing: Vec<(usize, usize)> =
-        both.iter().filter(|(_, one, other)| one == other).map(|&(unit, found, _)| (unit, found)).collect();
-    let log10_p = chance::fixed_points(agreeing.len(), both.len(), by_first.len().min(by_second.len()));
+    let both: Vec<(usize, usize, usize)> = by_first
+        .iter()
+        .filter_map(|&(unit, found)| Some((unit, found, *by_second.get(&unit)?)))
+        .collect();
+    let agreeing: Vec<(usize, usize)> = both
+        .iter()
+        .filter(|(_, one, other)| one == other)
+        .map(|&(unit, found, _)| (unit, found))
+        .collect();
+    let log10_p = chance::fixed_points(
+        agreeing.len(),
+        both.len(),
+        by_first.len().min(by_second.len()),
+    );
     let found = Matched {
         units: first.base.units().min(first.target.units()),
         mutual: (by_first.len(), by_second.len()),
@@ -121,8 +141,8 @@ impl Features for Chosen<'_> {
     }
 }
 
-/// The units of one side that differ from every unit before them in one of two projections, ascending; by the hashes of
-/// their directions.
+/// The units of one side that differ from every unit before them in one of two projections,
+/// ascending; by the hashes of their directions.
 fn distinct(first: &dyn Features, second: &dyn Features) -> Result<Vec<usize>> {
     let mut seen = HashSet::new();
     let mut out = Vec::new();
@@ -145,20 +165,26 @@ fn hashes(features: &dyn Features) -> Result<Vec<u64>> {
         for feature in values.chunks_exact_mut(width) {
             normalise(feature);
             let mut hasher = DefaultHasher::new();
-            feature.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+            feature
+                .iter()
+                .for_each(|value| value.to_bits().hash(&mut hasher));
             out.push(hasher.finish());
         }
     }
     Ok(out)
 }
 
-/// Pairs (base unit, target unit), by base unit, each of which is the other's best match without a tie, and how many units
-/// of the two sides have a tie.
+/// Pairs (base unit, target unit), by base unit, each of which is the other's best match without a
+/// tie, and how many units of the two sides have a tie.
 ///
 /// The smaller side is held whole, the other is read in tiles of 256.
 fn mutual_best(pair: Pair<'_>) -> Result<(Vec<(usize, usize)>, usize)> {
     let base_is_held = pair.base.units() <= pair.target.units();
-    let (held, streamed) = if base_is_held { (pair.base, pair.target) } else { (pair.target, pair.base) };
+    let (held, streamed) = if base_is_held {
+        (pair.base, pair.target)
+    } else {
+        (pair.target, pair.base)
+    };
     let held = Held::all(held)?;
     let width = held.width();
     let held_usable: Vec<bool> = held.rows().map(usable).collect();
@@ -170,12 +196,19 @@ fn mutual_best(pair: Pair<'_>) -> Result<(Vec<(usize, usize)>, usize)> {
         let count = TILE.min(streamed.units() - start);
         let features = &mut features[..count * width];
         streamed.read(start..start + count, features)?;
-        let tile_usable: Vec<bool> = features.chunks_exact_mut(width).map(|feature| normalise(feature) > 0.0).collect();
+        let tile_usable: Vec<bool> = features
+            .chunks_exact_mut(width)
+            .map(|feature| normalise(feature) > 0.0)
+            .collect();
         for (tile, values) in held.values().chunks(TILE * width).enumerate() {
             let held_count = values.len() / width;
             let cosines = &mut cosines[..count * held_count];
             products(features, values, width, cosines);
-            for (row, cosines) in cosines.chunks_exact(held_count).enumerate().filter(|(row, _)| tile_usable[*row]) {
+            for (row, cosines) in cosines
+                .chunks_exact(held_count)
+                .enumerate()
+                .filter(|(row, _)| tile_usable[*row])
+            {
                 let contest = &mut of_streamed[start + row];
                 for (column, &cosine) in cosines.iter().enumerate() {
                     let unit = tile * TILE + column;
@@ -189,11 +222,19 @@ fn mutual_best(pair: Pair<'_>) -> Result<(Vec<(usize, usize)>, usize)> {
     }
     let mutual = of_held.iter().enumerate().filter_map(|(unit, contest)| {
         let best = contest.winner(width)?;
-        (of_streamed[best].winner(width)? == unit).then_some(if base_is_held { (unit, best) } else { (best, unit) })
+        (of_streamed[best].winner(width)? == unit).then_some(if base_is_held {
+            (unit, best)
+        } else {
+            (best, unit)
+        })
     });
     let mut mutual: Vec<(usize, usize)> = mutual.collect();
     mutual.sort_unstable();
-    let tied = of_held.iter().chain(&of_streamed).filter(|contest| contest.is_tied(width)).count();
+    let tied = of_held
+        .iter()
+        .chain(&of_streamed)
+        .filter(|contest| contest.is_tied(width))
+        .count();
     Ok((mutual, tied))
 }
 
@@ -204,12 +245,25 @@ mod tests {
     use crate::numeric::rng::Draws;
 
     /// Features of `units` units of the given order, `noise` added.
-    fn features(units: usize, order: &[usize], noise: f64, purpose: &str, draws: &mut Draws) -> Held {
+    fn features(
+        units: usize,
+        order: &[usize],
+        noise: f64,
+        purpose: &str,
+        draws: &mut Draws,
+    ) -> Held {
         let width = 40;
         let mut own = Draws::new(0, purpose);
         let values: Vec<f64> = (0..units * width).map(|_| own.normal()).collect();
         let row = |unit: &usize| values[unit * width..(unit + 1) * width].to_vec();
-        Held::new(order.iter().flat_map(row).map(|x| (x + noise * draws.normal()) as f32).collect(), width)
+        Held::new(
+            order
+                .iter()
+                .flat_map(row)
+                .map(|x| (x + noise * draws.normal()) as f32)
+                .collect(),
+            width,
+        )
     }
 
     #[test]
@@ -218,19 +272,55 @@ mod tests {
         let straight: Vec<usize> = (0..600).collect();
         let mut order = draws.permutation(600);
         order.truncate(500);
-        let gate = (features(600, &straight, 0.0, "gate", &mut draws), features(600, &order, 0.3, "gate", &mut draws));
-        let up = (features(600, &straight, 0.0, "up", &mut draws), features(600, &order, 0.3, "up", &mut draws));
+        let gate = (
+            features(600, &straight, 0.0, "gate", &mut draws),
+            features(600, &order, 0.3, "gate", &mut draws),
+        );
+        let up = (
+            features(600, &straight, 0.0, "up", &mut draws),
+            features(600, &order, 0.3, "up", &mut draws),
+        );
         let pair = |sides: &(Held, Held)| (sides.0.clone(), sides.1.clone());
         let ((gate_base, gate_target), (up_base, up_target)) = (pair(&gate), pair(&up));
-        let matched =
-            matched_form(Pair { base: &gate_base, target: &gate_target }, Pair { base: &up_base, target: &up_target });
+        let matched = matched_form(
+            Pair {
+                base: &gate_base,
+                target: &gate_target,
+            },
+            Pair {
+                base: &up_base,
+                target: &up_target,
+            },
+        );
         let matched = matched.unwrap().unwrap();
-        assert_eq!((matched.units, matched.in_both, matched.agreeing.len()), (500, 500, 500));
-        assert!(matched.agreeing.iter().all(|&(base, target)| order[target] == base));
+        assert_eq!(
+            (matched.units, matched.in_both, matched.agreeing.len()),
+            (500, 500, 500)
+        );
+        assert!(
+            matched
+                .agreeing
+                .iter()
+                .all(|&(base, target)| order[target] == base)
+        );
         assert!(matched.looks_copied() && matched.log10_p < -1000.0);
-        let turned =
-            matched_form(Pair { base: &gate_target, target: &gate_base }, Pair { base: &up_target, target: &up_base });
-        let mut turned: Vec<_> = turned.unwrap().unwrap().agreeing.into_iter().map(|(a, b)| (b, a)).collect();
+        let turned = matched_form(
+            Pair {
+                base: &gate_target,
+                target: &gate_base,
+            },
+            Pair {
+                base: &up_target,
+                target: &up_base,
+            },
+        );
+        let mut turned: Vec<_> = turned
+            .unwrap()
+            .unwrap()
+            .agreeing
+            .into_iter()
+            .map(|(a, b)| (b, a))
+            .collect();
         turned.sort_unstable();
         assert_eq!(turned, matched.agreeing);
     }
@@ -240,17 +330,43 @@ mod tests {
         let mut draws = Draws::new(0, "widened");
         let straight: Vec<usize> = (0..300).collect();
         let twice: Vec<usize> = (0..600).map(|at| at % 300).collect();
-        let [gate, gate_twice] = [&straight, &twice].map(|order| features(300, order, 0.0, "gate", &mut draws));
-        let [up, up_twice] = [&straight, &twice].map(|order| features(300, order, 0.0, "up", &mut draws));
+        let [gate, gate_twice] =
+            [&straight, &twice].map(|order| features(300, order, 0.0, "gate", &mut draws));
+        let [up, up_twice] =
+            [&straight, &twice].map(|order| features(300, order, 0.0, "up", &mut draws));
         let sides = [[&gate, &up], [&gate_twice, &up_twice]];
-        for [[gate, up], [other_gate, other_up]] in [sides, [sides[1], sides[0]], [sides[1], sides[1]]] {
-            let found = matched_form(Pair { base: gate, target: other_gate }, Pair { base: up, target: other_up });
+        for [[gate, up], [other_gate, other_up]] in
+            [sides, [sides[1], sides[0]], [sides[1], sides[1]]]
+        {
+            let found = matched_form(
+                Pair {
+                    base: gate,
+                    target: other_gate,
+                },
+                Pair {
+                    base: up,
+                    target: other_up,
+                },
+            );
             let found = found.unwrap().unwrap();
-            assert_eq!((found.units, found.agreeing), (300, (0..300).map(|at| (at, at)).collect()));
+            assert_eq!(
+                (found.units, found.agreeing),
+                (300, (0..300).map(|at| (at, at)).collect())
+            );
         }
         // Units of strangers that are held twice are strangers all the same.
-        let [other_gate, other_up] = ["a", "b"].map(|purpose| features(300, &twice, 0.0, purpose, &mut draws));
-        let found = matched_form(Pair { base: &gate, target: &other_gate }, Pair { base: &up, target: &other_up });
+        let [other_gate, other_up] =
+            ["a", "b"].map(|purpose| features(300, &twice, 0.0, purpose, &mut draws));
+        let found = matched_form(
+            Pair {
+                base: &gate,
+                target: &other_gate,
+            },
+            Pair {
+                base: &up,
+                target: &other_up,
+            },
+        );
         assert!(!found.unwrap().unwrap().looks_copied());
     }
 
@@ -259,14 +375,32 @@ mod tests {
         let mut draws = Draws::new(0, "strangers");
         let order: Vec<usize> = (0..200).collect();
         let mut side = |purpose: &str| features(200, &order, 0.0, purpose, &mut draws);
-        let (gate_base, gate_target, up_base, up_target) = (side("a"), side("b"), side("c"), side("d"));
-        let matched =
-            matched_form(Pair { base: &gate_base, target: &gate_target }, Pair { base: &up_base, target: &up_target });
+        let (gate_base, gate_target, up_base, up_target) =
+            (side("a"), side("b"), side("c"), side("d"));
+        let matched = matched_form(
+            Pair {
+                base: &gate_base,
+                target: &gate_target,
+            },
+            Pair {
+                base: &up_base,
+                target: &up_target,
+            },
+        );
         let matched = matched.unwrap().unwrap();
-        assert!(matched.mutual.0 > 5 && matched.agreeing.len() <= 2 && !matched.looks_copied(), "{matched:?}");
+        assert!(
+            matched.mutual.0 > 5 && matched.agreeing.len() <= 2 && !matched.looks_copied(),
+            "{matched:?}"
+        );
         let refused = matched_form(
-            Pair { base: &gate_base, target: &gate_target },
-            Pair { base: &up_base, target: &features(200, &order[..9], 0.0, "d", &mut draws) },
+            Pair {
+                base: &gate_base,
+                target: &gate_target,
+            },
+            Pair {
+                base: &up_base,
+                target: &features(200, &order[..9], 0.0, "d", &mut draws),
+            },
         );
         assert_eq!(refused.unwrap(), Err(Untestable::UnequalUnits(200, 9)));
     }

@@ -1,9 +1,10 @@
-//! Tests on the order of units that carry no order (methods.md, section 4): is unit i of one model most like unit i of
-//! the other, more often than chance allows?
+//! Tests on the order of units that carry no order (methods.md, section 4): is unit i of one model
+//! most like unit i of the other, more often than chance allows?
 //!
-//! Units are the hidden units of an FFN, experts, groups of heads, residual dimensions or the rows of any other layer.
-//! In come their [`Features`], out come hits and an exact bound of the probability of as many between models trained
-//! independently. Nothing here knows a file, a tensor's name or a verdict.
+//! Units are the hidden units of an FFN, experts, groups of heads, residual dimensions or the rows
+//! of any other layer. In come their [`Features`], out come hits and an exact bound of the
+//! probability of as many between models trained independently. Nothing here knows a file, a
+//! tensor's name or a verdict.
 
 use std::fmt;
 
@@ -53,7 +54,8 @@ const SHARED_TOKENS: usize = 2048;
 /// Shared tokens that hidden units are projected on.
 const PROJECTION_TOKENS: usize = 128;
 
-/// What is drawn from the seed, and how much of it. The draws depend on the seed and on counts alone, never on values.
+/// What is drawn from the seed, and how much of it. The draws depend on the seed and on counts
+/// alone, never on values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
     /// The printed seed.
@@ -75,22 +77,46 @@ impl Sampling {
 
     /// Coordinates of a feature of `width` values, ascending.
     pub fn coordinates(&self, width: usize) -> Vec<usize> {
-        self.draw("feature coordinates", if self.thorough { width } else { COORDINATES }, width)
+        self.draw(
+            "feature coordinates",
+            if self.thorough { width } else { COORDINATES },
+            width,
+        )
     }
 
     /// Coordinates of one of four matrices that make up a feature together, ascending.
     pub fn part_coordinates(&self, width: usize) -> Vec<usize> {
-        self.draw("part coordinates", if self.thorough { width } else { COORDINATES / 4 }, width)
+        self.draw(
+            "part coordinates",
+            if self.thorough {
+                width
+            } else {
+                COORDINATES / 4
+            },
+            width,
+        )
     }
 
     /// Tokens, of `shared` ones, that the features of residual dimensions run over, ascending.
     pub fn shared_tokens(&self, shared: usize) -> Vec<usize> {
-        self.draw("shared tokens", if self.thorough { shared } else { SHARED_TOKENS }, shared)
+        self.draw(
+            "shared tokens",
+            if self.thorough { shared } else { SHARED_TOKENS },
+            shared,
+        )
     }
 
     /// Tokens, of `shared` ones, that hidden units are projected on, ascending.
     pub fn projection_tokens(&self, shared: usize) -> Vec<usize> {
-        self.draw("projection tokens", if self.thorough { SHARED_TOKENS } else { PROJECTION_TOKENS }, shared)
+        self.draw(
+            "projection tokens",
+            if self.thorough {
+                SHARED_TOKENS
+            } else {
+                PROJECTION_TOKENS
+            },
+            shared,
+        )
     }
 
     fn draw(&self, purpose: &str, count: usize, bound: usize) -> Vec<usize> {
@@ -127,7 +153,11 @@ impl fmt::Display for Untestable {
             Self::TooNarrow(width) => write!(f, "{width} values a unit, fewer than 2"),
             Self::Alike => write!(f, "fewer than 2 distinct units on a side"),
             Self::Sorted { rho } => {
-                write!(f, "units sorted by norm on both sides (rank correlations {:.2} and {:.2})", rho[0], rho[1])
+                write!(
+                    f,
+                    "units sorted by norm on both sides (rank correlations {:.2} and {:.2})",
+                    rho[0], rho[1]
+                )
             }
         }
     }

@@ -4,12 +4,14 @@ use super::features::{Features, Held, normalise, usable};
 use crate::error::Result;
 use crate::numeric::linalg::products;
 
-/// How near the second cosine may come before the largest counts as tied, for features of `width` values.
+/// How near the second cosine may come before the largest counts as tied, for features of `width`
+/// values.
 ///
-/// The tests need "the largest" to be a function of the units as a set, and the bits of a product may depend on the
-/// place of a unit in its tile. Let f₀ be the answer in exact arithmetic with ties answered by none; it knows no places.
-/// The rounding error of an inner product of unit vectors is of the order √width·u, u = ε/2 (Higham and Mary 2019); the
-/// margin is eight times that. Hence the answer given is f₀ or none, there are no more hits than f₀ has, and the bound
+/// The tests need "the largest" to be a function of the units as a set, and the bits of a product
+/// may depend on the place of a unit in its tile. Let f₀ be the answer in exact arithmetic with
+/// ties answered by none; it knows no places. The rounding error of an inner product of unit
+/// vectors is of the order √width·u, u = ε/2 (Higham and Mary 2019); the margin is eight times
+/// that. Hence the answer given is f₀ or none, there are no more hits than f₀ has, and the bound
 /// for f₀ holds: whatever the order of the tiles, the machine or the library.
 fn tie_margin(width: usize) -> f32 {
     (4.0 * (width as f32).sqrt() * f32::EPSILON).max(1e-6)
@@ -25,7 +27,11 @@ pub(super) struct Contest {
 
 impl Contest {
     pub(super) fn open() -> Self {
-        Self { best: f32::NEG_INFINITY, second: f32::NEG_INFINITY, holder: 0 }
+        Self {
+            best: f32::NEG_INFINITY,
+            second: f32::NEG_INFINITY,
+            holder: 0,
+        }
     }
 
     pub(super) fn offer(&mut self, unit: usize, cosine: f32) {
@@ -41,7 +47,8 @@ impl Contest {
         self.second.is_finite() && self.winner(width).is_none()
     }
 
-    /// The unit with the largest cosine; none where nothing was offered or the second comes too near.
+    /// The unit with the largest cosine; none where nothing was offered or the second comes too
+    /// near.
     pub(super) fn winner(&self, width: usize) -> Option<usize> {
         (self.best - self.second > tie_margin(width)).then_some(self.holder)
     }
@@ -78,7 +85,10 @@ pub(super) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
         lengths.extend(features.chunks_exact_mut(width).map(normalise));
         let cosines = &mut cosines[..probes.units() * count];
         products(probes.values(), features, width, cosines);
-        let usable: Vec<bool> = lengths[start..].iter().map(|&length| length > 0.0).collect();
+        let usable: Vec<bool> = lengths[start..]
+            .iter()
+            .map(|&length| length > 0.0)
+            .collect();
         for (contest, cosines) in contests.iter_mut().zip(cosines.chunks_exact(count)) {
             for (at, (&cosine, usable)) in cosines.iter().zip(&usable).enumerate() {
                 if *usable {
@@ -87,16 +97,28 @@ pub(super) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
             }
         }
         if !distinct {
-            let mut there = features.chunks_exact(width).zip(&usable).filter(|(_, usable)| **usable).map(|(f, _)| f);
+            let mut there = features
+                .chunks_exact(width)
+                .zip(&usable)
+                .filter(|(_, usable)| **usable)
+                .map(|(f, _)| f);
             if first.is_none() {
                 first = there.next().map(<[f32]>::to_vec);
             }
-            distinct = first.as_ref().is_some_and(|first| there.any(|other| other != first));
+            distinct = first
+                .as_ref()
+                .is_some_and(|first| there.any(|other| other != first));
         }
     }
     let matches = contests.iter().zip(probes.rows());
-    let matches = matches.map(|(contest, probe)| contest.winner(width).filter(|_| usable(probe))).collect();
-    Ok(Nearest { matches, distinct, lengths })
+    let matches = matches
+        .map(|(contest, probe)| contest.winner(width).filter(|_| usable(probe)))
+        .collect();
+    Ok(Nearest {
+        matches,
+        distinct,
+        lengths,
+    })
 }
 
 #[cfg(test)]
@@ -121,15 +143,23 @@ mod tests {
         values[5 * width..6 * width].fill(0.0);
         values[7 * width] = f32::NAN;
         let probes = Held::new(values[..64 * width].to_vec(), width);
-        let answer = nearest(&probes, &Held::new(values.clone(), width)).unwrap().matches;
+        let answer = nearest(&probes, &Held::new(values.clone(), width))
+            .unwrap()
+            .matches;
         let expected = |i: usize| (!i.is_multiple_of(3) && i != 5 && i != 7).then_some(i);
         assert_eq!(answer, (0..64).map(expected).collect::<Vec<_>>());
         for _ in 0..5 {
             let order = draws.permutation(units);
-            let moved: Vec<f32> =
-                order.iter().flat_map(|&from| &values[from * width..(from + 1) * width]).copied().collect();
+            let moved: Vec<f32> = order
+                .iter()
+                .flat_map(|&from| &values[from * width..(from + 1) * width])
+                .copied()
+                .collect();
             let matches = nearest(&probes, &Held::new(moved, width)).unwrap().matches;
-            let back: Vec<Option<usize>> = matches.iter().map(|found| found.map(|at| order[at])).collect();
+            let back: Vec<Option<usize>> = matches
+                .iter()
+                .map(|found| found.map(|at| order[at]))
+                .collect();
             assert_eq!(back, answer);
         }
     }
@@ -139,7 +169,11 @@ mod tests {
         let probes = Held::new(vec![1.0, 0.0, 0.0, 1.0], 2);
         let alike = nearest(&probes, &Held::new(vec![1.0, 1.0, 0.0, 0.0, 3.0, 3.0], 2)).unwrap();
         assert!(!alike.distinct && alike.matches == [None, None]);
-        assert!(nearest(&probes, &Held::new(vec![1.0, 1.0, 3.0, 2.0], 2)).unwrap().distinct);
+        assert!(
+            nearest(&probes, &Held::new(vec![1.0, 1.0, 3.0, 2.0], 2))
+                .unwrap()
+                .distinct
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Features that do not change when the residual stream is rotated or permuted: hidden units projected on what tokens
-//! look like in that stream.
+//! Features that do not change when the residual stream is rotated or permuted: hidden units
+//! projected on what tokens look like in that stream.
 
 use std::ops::Range;
 
@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::numeric::linalg::products;
 use crate::numeric::rows::RowSource;
 
-/// Embedding or output-head rows of tokens that both models share, shape (tokens, d), centred by their mean row.
+/// Embedding or output-head rows of tokens that both models share, shape (tokens, d), centred by
+/// their mean row.
 ///
 /// The k-th row must belong to the same token on both sides.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +20,8 @@ pub struct TokenRows {
 }
 
 impl TokenRows {
-    /// The rows `tokens` of `source`, less their mean. A row that holds a value that is not finite counts as 0: it says
-    /// nothing, and must not silence the others.
+    /// The rows `tokens` of `source`, less their mean. A row that holds a value that is not finite
+    /// counts as 0: it says nothing, and must not silence the others.
     ///
     /// # Errors
     /// When the rows cannot be read.
@@ -36,15 +37,21 @@ impl TokenRows {
             source.read_rows(token..token + 1, row)?;
             let finite = row.iter().all(|x| x.is_finite());
             if finite {
-                sums.iter_mut().zip(&*row).for_each(|(sum, &x)| *sum += f64::from(x));
+                sums.iter_mut()
+                    .zip(&*row)
+                    .for_each(|(sum, &x)| *sum += f64::from(x));
             }
             finite_rows.push(finite);
         }
         let count = finite_rows.iter().filter(|&&finite| finite).count().max(1) as f64;
         for (row, finite) in values.chunks_exact_mut(width.max(1)).zip(finite_rows) {
-            row.iter_mut()
-                .zip(&sums)
-                .for_each(|(x, sum)| *x = if finite { (f64::from(*x) - sum / count) as f32 } else { 0.0 });
+            row.iter_mut().zip(&sums).for_each(|(x, sum)| {
+                *x = if finite {
+                    (f64::from(*x) - sum / count) as f32
+                } else {
+                    0.0
+                }
+            });
         }
         Ok(Self { width, values })
     }
@@ -73,8 +80,8 @@ impl TokenRows {
     }
 }
 
-/// Rows of a matrix of shape (units, d), projected on tokens: W·Eᵀ. The token-projected form with E the embedding rows
-/// times the gain of the norm that feeds W.
+/// Rows of a matrix of shape (units, d), projected on tokens: W·Eᵀ. The token-projected form with E
+/// the embedding rows times the gain of the norm that feeds W.
 pub struct Projected<'a> {
     source: &'a dyn RowSource,
     tokens: &'a TokenRows,
@@ -109,16 +116,20 @@ impl Features for Projected<'_> {
     }
 }
 
-/// The given `columns` of a matrix of shape (d, units), projected on tokens: Wᵀ·Eᵀ, shape (columns, tokens), not scaled.
-/// With E the output-head rows times the final gain this is what a hidden unit of a down projection writes.
-/// None where the widths differ.
+/// The given `columns` of a matrix of shape (d, units), projected on tokens: Wᵀ·Eᵀ, shape (columns,
+/// tokens), not scaled. With E the output-head rows times the final gain this is what a hidden unit
+/// of a down projection writes. None where the widths differ.
 ///
 /// # Errors
 /// When the rows cannot be read.
 ///
 /// # Panics
 /// When a column is out of range.
-pub fn project_columns(source: &dyn RowSource, columns: &[usize], tokens: &TokenRows) -> Result<Option<Vec<f32>>> {
+pub fn project_columns(
+    source: &dyn RowSource,
+    columns: &[usize],
+    tokens: &TokenRows,
+) -> Result<Option<Vec<f32>>> {
     if source.rows() != tokens.width {
         return Ok(None);
     }
@@ -130,25 +141,39 @@ pub fn project_columns(source: &dyn RowSource, columns: &[usize], tokens: &Token
         let mut transposed = vec![0.0; columns.len() * count];
         for at in 0..count {
             source.read_rows(start + at..start + at + 1, &mut row)?;
-            columns.iter().enumerate().for_each(|(unit, &column)| transposed[unit * count + at] = row[column]);
+            columns
+                .iter()
+                .enumerate()
+                .for_each(|(unit, &column)| transposed[unit * count + at] = row[column]);
         }
         let rows = tokens.values.chunks_exact(tokens.width);
-        let piece: Vec<f32> = rows.flat_map(|row| &row[start..start + count]).copied().collect();
+        let piece: Vec<f32> = rows
+            .flat_map(|row| &row[start..start + count])
+            .copied()
+            .collect();
         products(&transposed, &piece, count, &mut part);
         sums.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
     }
     Ok(Some(sums))
 }
 
-/// How much more alike the same-index rows of two arrays of shape (units, `width`) are than their rows in random order:
-/// `excess` of methods.md section 3, with the units as the axis that is put in random order. None where it is undefined.
+/// How much more alike the same-index rows of two arrays of shape (units, `width`) are than their
+/// rows in random order: `excess` of methods.md section 3, with the units as the axis that is put
+/// in random order. None where it is undefined.
 pub fn excess_over_random_order(one: &[f32], other: &[f32], width: usize) -> Option<f64> {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(&a, &b)| f64::from(a) * f64::from(b))
+            .sum::<f64>()
+    };
     let column_sums = |values: &[f32]| {
         let mut sums = vec![0.0f64; width];
-        values
-            .chunks_exact(width.max(1))
-            .for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x)));
+        values.chunks_exact(width.max(1)).for_each(|row| {
+            sums.iter_mut()
+                .zip(row)
+                .for_each(|(sum, &x)| *sum += f64::from(x))
+        });
         sums
     };
     let units = one.len() / width.max(1);
@@ -157,7 +182,11 @@ pub fn excess_over_random_order(one: &[f32], other: &[f32], width: usize) -> Opt
         return None;
     }
     let cosine = dot(one, other) / norms;
-    let common: f64 = column_sums(one).iter().zip(column_sums(other)).map(|(a, b)| a * b).sum();
+    let common: f64 = column_sums(one)
+        .iter()
+        .zip(column_sums(other))
+        .map(|(a, b)| a * b)
+        .sum();
     let expected = common / units as f64 / norms;
     (expected <= 1.0 - 1e-9).then(|| (cosine - expected) / (1.0 - expected))
 }
@@ -172,12 +201,20 @@ mod tests {
 
     fn normal(rows: usize, columns: usize, purpose: &str) -> Matrix {
         let mut draws = Draws::new(0, purpose);
-        Matrix { rows, columns, values: (0..rows * columns).map(|_| draws.normal() as f32).collect() }
+        Matrix {
+            rows,
+            columns,
+            values: (0..rows * columns).map(|_| draws.normal() as f32).collect(),
+        }
     }
 
     fn transposed(matrix: &Matrix) -> Matrix {
         let at = |x: usize| matrix.values[x % matrix.rows * matrix.columns + x / matrix.rows];
-        Matrix { rows: matrix.columns, columns: matrix.rows, values: (0..matrix.values.len()).map(at).collect() }
+        Matrix {
+            rows: matrix.columns,
+            columns: matrix.rows,
+            values: (0..matrix.values.len()).map(at).collect(),
+        }
     }
 
     #[test]
@@ -189,20 +226,28 @@ mod tests {
         assert_eq!(rows.values[3..6], [0.0; 3]);
         for column in 0..3 {
             let half = (embedding.values[15 + column] - embedding.values[column]) / 2.0;
-            assert!((rows.values[column] - half).abs() < 1e-6 && (rows.values[6 + column] + half).abs() < 1e-6);
+            assert!(
+                (rows.values[column] - half).abs() < 1e-6
+                    && (rows.values[6 + column] + half).abs() < 1e-6
+            );
         }
     }
 
     #[test]
     fn a_projection_is_the_product_with_the_gained_rows() {
-        let (up, embedding, gain) = (normal(300, 7, "up"), normal(20, 7, "embedding"), normal(1, 7, "gain").values);
+        let (up, embedding, gain) = (
+            normal(300, 7, "up"),
+            normal(20, 7, "embedding"),
+            normal(1, 7, "gain").values,
+        );
         let tokens = TokenRows::read(&embedding, &[1, 2, 3, 9]).unwrap();
         let gained = tokens.clone().times(&gain);
         let projected = Projected::new(&up, &gained).unwrap();
         let mut read = vec![0.0; 2 * 4];
         projected.read(257..259, &mut read).unwrap();
         for (unit, token) in (0..2).flat_map(|unit| (0..4).map(move |token| (unit, token))) {
-            let terms = (0..7).map(|d| up.values[(257 + unit) * 7 + d] * gain[d] * tokens.values[token * 7 + d]);
+            let terms = (0..7)
+                .map(|d| up.values[(257 + unit) * 7 + d] * gain[d] * tokens.values[token * 7 + d]);
             assert!((read[unit * 4 + token] - terms.sum::<f32>()).abs() < 1e-4);
         }
         assert!(Projected::new(&normal(5, 8, "other"), &gained).is_none());
@@ -216,8 +261,18 @@ mod tests {
         let turned = transposed(&down);
         let expected = Held::some(&Projected::new(&turned, &tokens).unwrap(), &[8, 2]).unwrap();
         let found = Held::new(found, 4);
-        assert!(found.values().iter().zip(expected.values()).all(|(a, b)| (a - b).abs() < 1e-5));
-        assert!(project_columns(&normal(5, 9, "other"), &[0], &tokens).unwrap().is_none());
+        assert!(
+            found
+                .values()
+                .iter()
+                .zip(expected.values())
+                .all(|(a, b)| (a - b).abs() < 1e-5)
+        );
+        assert!(
+            project_columns(&normal(5, 9, "other"), &[0], &tokens)
+                .unwrap()
+                .is_none()
+        );
     }
 
     /// The mean over all orders of the units is taken in full.
@@ -225,12 +280,19 @@ mod tests {
     fn excess_is_what_is_above_the_mean_over_all_orders() {
         let (one, mut other) = (normal(4, 3, "one").values, normal(4, 3, "other").values);
         other.iter_mut().zip(&one).for_each(|(b, a)| *b += a + 1.0);
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
         let norms = (dot(&one, &one) * dot(&other, &other)).sqrt();
         let mut cosines = Vec::new();
-        for order in (0..256usize).map(|code| [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6 & 3]) {
+        for order in
+            (0..256usize).map(|code| [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6 & 3])
+        {
             if (0..4).all(|unit| order.contains(&unit)) {
-                let moved: Vec<f32> = order.iter().flat_map(|unit| &other[unit * 3..unit * 3 + 3]).copied().collect();
+                let moved: Vec<f32> = order
+                    .iter()
+                    .flat_map(|unit| &other[unit * 3..unit * 3 + 3])
+                    .copied()
+                    .collect();
                 cosines.push(dot(&one, &moved) / norms);
             }
         }

@@ -1,4 +1,5 @@
-//! Metadata of a GGUF file in the words of config.json (formats.md, section 1.4, "Metadata ↔ config").
+//! Metadata of a GGUF file in the words of config.json (formats.md, section 1.4, "Metadata ↔
+//! config").
 
 use serde_json::{Map, Value};
 
@@ -6,7 +7,9 @@ use super::{GgufFile, MetaValue, Metadata, TextList};
 
 /// `general.architecture`.
 pub fn architecture(metadata: &Metadata) -> Option<&str> {
-    metadata.get("general.architecture").and_then(MetaValue::as_text)
+    metadata
+        .get("general.architecture")
+        .and_then(MetaValue::as_text)
 }
 
 /// Tokens of the vocabulary in order of their numbers.
@@ -17,14 +20,26 @@ pub fn tokens(metadata: &Metadata) -> Option<&TextList> {
     }
 }
 
-/// Models that the file names as its ancestors (`general.base_model.N`): claims, as "organization/name".
+/// Models that the file names as its ancestors (`general.base_model.N`): claims, as
+/// "organization/name".
 pub fn declared_base(metadata: &Metadata) -> Vec<String> {
-    let text = |key: String| metadata.get(&key).and_then(MetaValue::as_text).filter(|text| !text.is_empty());
+    let text = |key: String| {
+        metadata
+            .get(&key)
+            .and_then(MetaValue::as_text)
+            .filter(|text| !text.is_empty())
+    };
     // A model merged from more than 64 others is not known; the count is the file's word.
-    let count = metadata.get("general.base_model.count").and_then(MetaValue::as_u64).unwrap_or(0).min(64);
+    let count = metadata
+        .get("general.base_model.count")
+        .and_then(MetaValue::as_u64)
+        .unwrap_or(0)
+        .min(64);
     let one = |at: u64| {
         let key = |part: &str| format!("general.base_model.{at}.{part}");
-        if let Some(path) = text(key("repo_url")).and_then(|url| url.strip_prefix("https://huggingface.co/")) {
+        if let Some(path) =
+            text(key("repo_url")).and_then(|url| url.strip_prefix("https://huggingface.co/"))
+        {
             return Some(path.trim_end_matches('/').to_owned());
         }
         let name = text(key("name"))?;
@@ -44,7 +59,10 @@ pub(super) struct Counts<'a> {
 
 impl<'a> Counts<'a> {
     pub(super) fn new(metadata: &'a Metadata) -> Option<Self> {
-        Some(Self { metadata, architecture: architecture(metadata)? })
+        Some(Self {
+            metadata,
+            architecture: architecture(metadata)?,
+        })
     }
 
     fn value(&self, key: &str) -> Option<&'a MetaValue> {
@@ -56,11 +74,15 @@ impl<'a> Counts<'a> {
         self.value(key).is_some()
     }
 
-    /// The count; of a count for each layer the one that all layers share, layers of 0 (of another kind) left out.
+    /// The count; of a count for each layer the one that all layers share, layers of 0 (of another
+    /// kind) left out.
     pub(super) fn count(&self, key: &str) -> Option<u64> {
         match self.value(key)? {
             MetaValue::Numbers(list) => {
-                let mut counts = list.iter().filter_map(|number| number.as_u64()).filter(|&count| count > 0);
+                let mut counts = list
+                    .iter()
+                    .filter_map(|number| number.as_u64())
+                    .filter(|&count| count > 0);
                 let first = counts.next()?;
                 counts.all(|count| count == first).then_some(first)
             }
@@ -121,7 +143,10 @@ const COUNTS: [(&str, &str); 24] = [
     ("expert_used_count", "num_experts_per_tok"),
     ("expert_feed_forward_length", "moe_intermediate_size"),
     ("expert_shared_count", "n_shared_experts"),
-    ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+    (
+        "expert_shared_feed_forward_length",
+        "shared_expert_intermediate_size",
+    ),
     ("leading_dense_block_count", "first_k_dense_replace"),
     ("nextn_predict_layers", "num_nextn_predict_layers"),
     ("attention.kv_lora_rank", "kv_lora_rank"),
@@ -140,12 +165,14 @@ const COUNTS: [(&str, &str); 24] = [
 
 /// The object that config.json would be: what the metadata states, and nothing filled in.
 ///
-/// `architectures` is absent, for several classes share one architecture of GGUF; `model_type` is the one that the
-/// architecture is usually written from.
+/// `architectures` is absent, for several classes share one architecture of GGUF; `model_type` is
+/// the one that the architecture is usually written from.
 pub fn to_config(file: &GgufFile) -> Map<String, Value> {
     let metadata = &file.metadata;
     let mut config = Map::new();
-    let Some(counts) = Counts::new(metadata) else { return config };
+    let Some(counts) = Counts::new(metadata) else {
+        return config;
+    };
     config.insert("model_type".into(), model_type(&counts).into());
     if let Some(name) = metadata.get("general.name").and_then(MetaValue::as_text) {
         config.insert("_name_or_path".into(), name.into());
@@ -157,7 +184,10 @@ pub fn to_config(file: &GgufFile) -> Map<String, Value> {
     }
     if let Some(layers) = counts.count("block_count") {
         let mtp = counts.count("nextn_predict_layers").unwrap_or(0);
-        config.insert("num_hidden_layers".into(), layers.saturating_sub(mtp).into());
+        config.insert(
+            "num_hidden_layers".into(),
+            layers.saturating_sub(mtp).into(),
+        );
     }
     insert_head_sizes(&counts, &mut config);
     if let Some(heads) = counts.linear_heads() {
@@ -179,40 +209,62 @@ pub fn to_config(file: &GgufFile) -> Map<String, Value> {
             config.insert(name.into(), value.into());
         }
     }
-    let rows = |name: &str| file.tensors.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied());
+    let rows = |name: &str| {
+        file.tensors
+            .iter()
+            .find(|t| t.name == name)
+            .and_then(|t| t.shape.first().copied())
+    };
     let embedding = rows("token_embd.weight");
     let listed = tokens(metadata).map(|tokens| tokens.len() as u64);
     if let Some(size) = embedding.or_else(|| counts.count("vocab_size")).or(listed) {
         config.insert("vocab_size".into(), size.into());
     }
     if embedding.is_some() {
-        config.insert("tie_word_embeddings".into(), rows("output.weight").is_none().into());
+        config.insert(
+            "tie_word_embeddings".into(),
+            rows("output.weight").is_none().into(),
+        );
     }
     config
 }
 
-/// Head sizes: plain attention has one; with low-rank keys and values, GGUF states those of its merged form.
+/// Head sizes: plain attention has one; with low-rank keys and values, GGUF states those of its
+/// merged form.
 fn insert_head_sizes(counts: &Counts<'_>, config: &mut Map<String, Value>) {
     let mut insert = |name: &str, value: Option<u64>| {
         if let Some(value) = value {
             config.insert(name.into(), value.into());
         }
     };
-    let (keys, values) = (counts.count("attention.key_length"), counts.count("attention.value_length"));
+    let (keys, values) = (
+        counts.count("attention.key_length"),
+        counts.count("attention.value_length"),
+    );
     if counts.count("attention.kv_lora_rank").is_none() {
-        insert("num_key_value_heads", counts.count("attention.head_count_kv"));
+        insert(
+            "num_key_value_heads",
+            counts.count("attention.head_count_kv"),
+        );
         insert("head_dim", keys);
         return;
     }
-    let (keys, values) =
-        (counts.count("attention.key_length_mla").or(keys), counts.count("attention.value_length_mla").or(values));
+    let (keys, values) = (
+        counts.count("attention.key_length_mla").or(keys),
+        counts.count("attention.value_length_mla").or(values),
+    );
     let rope = counts.count("rope.dimension_count");
     insert("qk_rope_head_dim", rope);
-    insert("qk_nope_head_dim", keys.zip(rope).and_then(|(keys, rope)| keys.checked_sub(rope)));
+    insert(
+        "qk_nope_head_dim",
+        keys.zip(rope)
+            .and_then(|(keys, rope)| keys.checked_sub(rope)),
+    );
     insert("v_head_dim", values);
 }
 
-/// `model_type` that an architecture of GGUF is written from, where the two differ by more than punctuation.
+/// `model_type` that an architecture of GGUF is written from, where the two differ by more than
+/// punctuation.
 fn model_type(counts: &Counts<'_>) -> String {
     let experts = counts.count("expert_count").is_some_and(|count| count > 0);
     let sigmoid_gate = counts.count("expert_gating_func") == Some(2);

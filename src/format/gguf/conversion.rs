@@ -1,12 +1,14 @@
-//! What llama.cpp's converter does to values, as data for the undoing (`conversion/*.py` of llama.cpp).
+//! What llama.cpp's converter does to values, as data for the undoing (`conversion/*.py` of
+//! llama.cpp).
 
 use super::config::{Counts, LinearHeads};
 use super::{MetaValue, Metadata, architecture};
 
-/// Architectures whose converter turns the q and k rows of half-split rotary heads into interleaved ones.
+/// Architectures whose converter turns the q and k rows of half-split rotary heads into interleaved
+/// ones.
 ///
-/// "llama" files that were made from Mistral's own consolidated format keep the order they had; nothing in the file
-/// tells, so that a reader in doubt tries both.
+/// "llama" files that were made from Mistral's own consolidated format keep the order they had;
+/// nothing in the file tells, so that a reader in doubt tries both.
 const INTERLEAVED: [&str; 19] = [
     "llama",
     "arcee",
@@ -30,11 +32,21 @@ const INTERLEAVED: [&str; 19] = [
 ];
 
 /// Architectures whose converter adds 1 to zero-centred norm gains.
-const SHIFTED_NORMS: [&str; 9] =
-    ["gemma", "gemma2", "gemma3", "gemma-embedding", "minimax-m3", "nemotron", "qwen35", "qwen35moe", "qwen3next"];
+const SHIFTED_NORMS: [&str; 9] = [
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma-embedding",
+    "minimax-m3",
+    "nemotron",
+    "qwen35",
+    "qwen35moe",
+    "qwen3next",
+];
 
-/// Rows that stand interleaved in the file, (first half, second half) pairwise, and belong half-split: for each of
-/// `heads` heads, row `h·d + p·d/2 + j` of the original is stored as row `h·d + 2j + p`.
+/// Rows that stand interleaved in the file, (first half, second half) pairwise, and belong
+/// half-split: for each of `heads` heads, row `h·d + p·d/2 + j` of the original is stored as row
+/// `h·d + 2j + p`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HalfSplit {
     /// Number of heads in the rows.
@@ -42,8 +54,8 @@ pub struct HalfSplit {
 }
 
 impl HalfSplit {
-    /// The stored row of row `row` of the original, of `rows` rows; `None` where the rows are not that many heads of
-    /// an even size.
+    /// The stored row of row `row` of the original, of `rows` rows; `None` where the rows are not
+    /// that many heads of an even size.
     pub fn stored_row(self, row: u64, rows: u64) -> Option<u64> {
         let size = rows.checked_div(self.heads)?;
         if size < 2 || !size.is_multiple_of(2) || !rows.is_multiple_of(self.heads) || row >= rows {
@@ -55,12 +67,13 @@ impl HalfSplit {
     }
 }
 
-/// Architectures whose converter puts the value heads of linear attention in the order that ggml repeats key heads in.
+/// Architectures whose converter puts the value heads of linear attention in the order that ggml
+/// repeats key heads in.
 const TILED: [&str; 2] = ["qwen35", "qwen35moe"];
 
-/// Rows or columns of value heads that stood together with those of the same key head, and stand in the file as the
-/// first value heads of all key heads, the second of all, and so on: value head `j` of key head `k` is stored as head
-/// `j·keys + k` instead of `k·per_key + j`.
+/// Rows or columns of value heads that stood together with those of the same key head, and stand in
+/// the file as the first value heads of all key heads, the second of all, and so on: value head `j`
+/// of key head `k` is stored as head `j·keys + k` instead of `k·per_key + j`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tiles {
     /// Whether columns were re-ordered, not rows.
@@ -78,7 +91,10 @@ pub struct Tiles {
 impl Tiles {
     /// Rows or columns in all.
     pub fn end(&self) -> Option<u64> {
-        self.keys.checked_mul(self.per_key)?.checked_mul(self.size)?.checked_add(self.first)
+        self.keys
+            .checked_mul(self.per_key)?
+            .checked_mul(self.size)?
+            .checked_add(self.first)
     }
 }
 
@@ -90,9 +106,17 @@ pub fn tiled(metadata: &Metadata, tensor: &str) -> Option<Tiles> {
     if !TILED.contains(&architecture(metadata)?) {
         return None;
     }
-    let LinearHeads { keys, values, key_dim, value_dim } = Counts::new(metadata)?.linear_heads()?;
+    let LinearHeads {
+        keys,
+        values,
+        key_dim,
+        value_dim,
+    } = Counts::new(metadata)?.linear_heads()?;
     let joined = 2u64.checked_mul(keys)?.checked_mul(key_dim)?;
-    let stem = tensor.strip_suffix(".weight").or_else(|| tensor.strip_suffix(".bias")).unwrap_or(tensor);
+    let stem = tensor
+        .strip_suffix(".weight")
+        .or_else(|| tensor.strip_suffix(".bias"))
+        .unwrap_or(tensor);
     let (of_columns, first, size) = match stem.rsplit_once('.')?.1 {
         "attn_qkv" | "ssm_conv1d" => (false, joined, value_dim),
         "attn_gate" => (false, 0, value_dim),
@@ -101,19 +125,31 @@ pub fn tiled(metadata: &Metadata, tensor: &str) -> Option<Tiles> {
         _ => return None,
     };
     let is_tiled = values.is_multiple_of(keys) && values > keys && values <= MOST_HEADS;
-    is_tiled.then_some(Tiles { of_columns, first, keys, per_key: values / keys, size })
+    is_tiled.then_some(Tiles {
+        of_columns,
+        first,
+        keys,
+        per_key: values / keys,
+        size,
+    })
 }
 
-/// How the rows of the tensor were re-ordered: set for q and k weights and biases of the architectures above.
+/// How the rows of the tensor were re-ordered: set for q and k weights and biases of the
+/// architectures above.
 pub fn row_order(metadata: &Metadata, tensor: &str) -> Option<HalfSplit> {
     let architecture = architecture(metadata)?;
     let counts = Counts::new(metadata)?;
-    let stem = tensor.strip_suffix(".weight").or_else(|| tensor.strip_suffix(".bias"))?;
+    let stem = tensor
+        .strip_suffix(".weight")
+        .or_else(|| tensor.strip_suffix(".bias"))?;
     let (block, role) = stem.rsplit_once('.')?;
     if architecture == "clip" {
-        let projector = ["clip.vision.projector_type", "clip.projector_type"].iter().find_map(|key| metadata.get(*key));
+        let projector = ["clip.vision.projector_type", "clip.projector_type"]
+            .iter()
+            .find_map(|key| metadata.get(*key));
         let pixtral = projector.and_then(MetaValue::as_text) == Some("pixtral");
-        let permuted = pixtral && block.starts_with("v.blk.") && matches!(role, "attn_q" | "attn_k");
+        let permuted =
+            pixtral && block.starts_with("v.blk.") && matches!(role, "attn_q" | "attn_k");
         let heads = counts.count("vision.attention.head_count")?;
         return permuted.then_some(HalfSplit { heads });
     }
@@ -123,7 +159,9 @@ pub fn row_order(metadata: &Metadata, tensor: &str) -> Option<HalfSplit> {
     let layer: usize = block.strip_prefix("blk.")?.parse().ok()?;
     let heads = match role {
         "attn_q" => counts.of_layer("attention.head_count", layer)?,
-        "attn_k" if counts.states("attention.head_count_kv") => counts.of_layer("attention.head_count_kv", layer)?,
+        "attn_k" if counts.states("attention.head_count_kv") => {
+            counts.of_layer("attention.head_count_kv", layer)?
+        }
         // Without a count of their own, keys have as many heads as queries.
         "attn_k" => counts.of_layer("attention.head_count", layer)?,
         _ => return None,
@@ -136,7 +174,9 @@ pub fn norm_offset(metadata: &Metadata, tensor: &str) -> f32 {
     let shifted = match architecture(metadata) {
         // Of a vision tower and its projector, only the norm that is the language model's.
         Some("clip") => tensor == "mm.soft_emb_norm.weight",
-        architecture => architecture.is_some_and(|architecture| SHIFTED_NORMS.contains(&architecture)),
+        architecture => {
+            architecture.is_some_and(|architecture| SHIFTED_NORMS.contains(&architecture))
+        }
     };
     // The gated norm of linear attention is an ordinary gain.
     let norm = tensor.ends_with("norm.weight") && !tensor.ends_with("ssm_norm.weight");

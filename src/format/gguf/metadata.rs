@@ -73,7 +73,11 @@ impl TextList {
     /// Bytes of string `at`; tokens need not be UTF-8.
     pub fn bytes(&self, at: usize) -> Option<&[u8]> {
         let end = *self.ends.get(at)? as usize;
-        let start = if at == 0 { 0 } else { *self.ends.get(at - 1)? as usize };
+        let start = if at == 0 {
+            0
+        } else {
+            *self.ends.get(at - 1)? as usize
+        };
         self.bytes.get(start..end)
     }
 
@@ -109,13 +113,17 @@ impl NumberList {
     /// Number `at`.
     pub fn get(&self, at: usize) -> Option<MetaValue> {
         let start = at.checked_mul(self.kind.size())?;
-        let bytes = self.bytes.get(start..start.checked_add(self.kind.size())?)?;
+        let bytes = self
+            .bytes
+            .get(start..start.checked_add(self.kind.size())?)?;
         Some(self.kind.value(bytes))
     }
 
     /// The numbers in order.
     pub fn iter(&self) -> impl Iterator<Item = MetaValue> + '_ {
-        self.bytes.chunks_exact(self.kind.size()).map(|bytes| self.kind.value(bytes))
+        self.bytes
+            .chunks_exact(self.kind.size())
+            .map(|bytes| self.kind.value(bytes))
     }
 }
 
@@ -169,7 +177,9 @@ impl Scalar {
     /// Value of `size()` little-endian bytes.
     fn value(self, bytes: &[u8]) -> MetaValue {
         let mut word = [0; 8];
-        word.iter_mut().zip(bytes).for_each(|(word, byte)| *word = *byte);
+        word.iter_mut()
+            .zip(bytes)
+            .for_each(|(word, byte)| *word = *byte);
         let unsigned = u64::from_le_bytes(word);
         let idle = 64 - 8 * bytes.len() as u32;
         let signed = (unsigned << idle).cast_signed() >> idle;
@@ -186,7 +196,9 @@ impl Scalar {
 /// Reads `count` pairs.
 pub(super) fn read_metadata(cursor: &mut Cursor<'_>, count: u64) -> Result<Metadata> {
     if count > PAIR_LIMIT {
-        return Err(cursor.malformed(format!("{count} metadata pairs, more than the {PAIR_LIMIT} that are read")));
+        return Err(cursor.malformed(format!(
+            "{count} metadata pairs, more than the {PAIR_LIMIT} that are read"
+        )));
     }
     let mut metadata = Metadata::new();
     for _ in 0..count {
@@ -203,7 +215,9 @@ pub(super) fn read_metadata(cursor: &mut Cursor<'_>, count: u64) -> Result<Metad
 fn read_value(cursor: &mut Cursor<'_>, key: &str) -> Result<MetaValue> {
     let of = format!("metadata {}", quoted(key));
     match cursor.u32(&of)? {
-        STRING => Ok(MetaValue::Text(String::from_utf8_lossy(&cursor.string(&of)?).into_owned())),
+        STRING => Ok(MetaValue::Text(
+            String::from_utf8_lossy(&cursor.string(&of)?).into_owned(),
+        )),
         ARRAY => read_array(cursor, &of),
         number => match Scalar::of(number) {
             Some(kind) => Ok(kind.value(&cursor.bytes(kind.size() as u64, &of)?)),
@@ -218,7 +232,10 @@ fn read_array(cursor: &mut Cursor<'_>, of: &str) -> Result<MetaValue> {
     match number {
         STRING => {
             cursor.expect(count.saturating_mul(8), of)?;
-            let mut list = TextList { bytes: Vec::new(), ends: Vec::with_capacity(count as usize) };
+            let mut list = TextList {
+                bytes: Vec::new(),
+                ends: Vec::with_capacity(count as usize),
+            };
             for _ in 0..count {
                 list.bytes.extend_from_slice(&cursor.string(of)?);
                 // The limit of the header keeps this far below 2^32.
@@ -259,7 +276,11 @@ fn skip_arrays(cursor: &mut Cursor<'_>, count: u64, of: &str, depth: u32) -> Res
             ARRAY => skip_arrays(cursor, inner, of, depth + 1)?,
             number => match Scalar::of(number) {
                 Some(kind) => cursor.skip(inner.saturating_mul(kind.size() as u64), of)?,
-                None => return Err(cursor.malformed(format!("{of} is an array of the unknown type {number}"))),
+                None => {
+                    return Err(
+                        cursor.malformed(format!("{of} is an array of the unknown type {number}"))
+                    );
+                }
             },
         }
     }

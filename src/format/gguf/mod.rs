@@ -1,4 +1,5 @@
-//! GGUF files: header, metadata, tensor infos, split files (`docs/gguf.md` of ggml; formats.md, section 1.4).
+//! GGUF files: header, metadata, tensor infos, split files (`docs/gguf.md` of ggml; formats.md,
+//! section 1.4).
 
 mod config;
 mod conversion;
@@ -25,10 +26,12 @@ use crate::model::dtype::{Dtype, element_count};
 /// First bytes of every file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
 
-/// Longest header that is read, in bytes. That of the largest models with a vocabulary of 260,000 takes about 20 MB.
+/// Longest header that is read, in bytes. That of the largest models with a vocabulary of 260,000
+/// takes about 20 MB.
 const HEADER_LIMIT: u64 = 256 << 20;
 
-/// Most tensors that are read from one file; a layer-wise mixture of 400 experts in 100 layers holds 120,000.
+/// Most tensors that are read from one file; a layer-wise mixture of 400 experts in 100 layers
+/// holds 120,000.
 const TENSOR_LIMIT: u64 = 1 << 20;
 
 /// Place of a file among the parts of a split model.
@@ -55,13 +58,18 @@ pub struct GgufFile {
     pub split: Option<Split>,
 }
 
-/// Reads and checks the header of the file at `path` (used in errors only); `file` becomes [`TensorInfo::file`].
+/// Reads and checks the header of the file at `path` (used in errors only); `file` becomes
+/// [`TensorInfo::file`].
 ///
 /// # Errors
-/// Not GGUF of version 2 or 3 in little-endian order, a header that contradicts itself or the length of the file, or
-/// a tensor of an unknown type.
+/// Not GGUF of version 2 or 3 in little-endian order, a header that contradicts itself or the
+/// length of the file, or a tensor of an unknown type.
 pub fn parse_gguf(path: &Path, source: &dyn ReadAt, file: usize) -> Result<GgufFile> {
-    let bound = if source.len() > HEADER_LIMIT { "the longest header that is read" } else { "the end of the file" };
+    let bound = if source.len() > HEADER_LIMIT {
+        "the longest header that is read"
+    } else {
+        "the end of the file"
+    };
     let mut cursor = Cursor::new(path, source, 0..HEADER_LIMIT, bound);
     if cursor.array::<4>("the magic number")? != MAGIC {
         return Err(cursor.malformed("no GGUF file: it does not begin with \"GGUF\""));
@@ -71,12 +79,16 @@ pub fn parse_gguf(path: &Path, source: &dyn ReadAt, file: usize) -> Result<GgufF
         return Err(cursor.unsupported("a big-endian GGUF file; little-endian files are read"));
     }
     if !(2..=3).contains(&version) {
-        return Err(cursor.unsupported(format!("GGUF version {version}; versions 2 and 3 are read")));
+        return Err(
+            cursor.unsupported(format!("GGUF version {version}; versions 2 and 3 are read"))
+        );
     }
     let tensor_count = cursor.u64("the tensor count")?;
     let pair_count = cursor.u64("the metadata count")?;
     if tensor_count > TENSOR_LIMIT {
-        return Err(cursor.malformed(format!("{tensor_count} tensors, more than the {TENSOR_LIMIT} that are read")));
+        return Err(cursor.malformed(format!(
+            "{tensor_count} tensors, more than the {TENSOR_LIMIT} that are read"
+        )));
     }
     let metadata = metadata::read_metadata(&mut cursor, pair_count)?;
     let alignment = alignment(&cursor, &metadata)?;
@@ -84,13 +96,25 @@ pub fn parse_gguf(path: &Path, source: &dyn ReadAt, file: usize) -> Result<GgufF
     for _ in 0..tensor_count {
         tensors.push(read_tensor(&mut cursor, alignment, file)?);
     }
-    place_tensors(&cursor, &mut tensors, cursor.position().next_multiple_of(alignment), source.len())?;
+    place_tensors(
+        &cursor,
+        &mut tensors,
+        cursor.position().next_multiple_of(alignment),
+        source.len(),
+    )?;
     let split = split_of(&cursor, &metadata)?;
-    Ok(GgufFile { version, metadata, tensors, split })
+    Ok(GgufFile {
+        version,
+        metadata,
+        tensors,
+        split,
+    })
 }
 
 fn alignment(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<u64> {
-    let Some(value) = metadata.get("general.alignment") else { return Ok(32) };
+    let Some(value) = metadata.get("general.alignment") else {
+        return Ok(32);
+    };
     match value.as_u64() {
         Some(alignment) if alignment.is_power_of_two() && alignment <= 1 << 31 => Ok(alignment),
         _ => Err(cursor.malformed("general.alignment is no power of two")),
@@ -112,33 +136,53 @@ fn read_tensor(cursor: &mut Cursor<'_>, alignment: u64, file: usize) -> Result<T
     let number = cursor.u32(&of)?;
     let offset = cursor.u64(&of)?;
     let Some(dtype) = tensor_type(number) else {
-        return Err(cursor.unsupported(format!("{of} has the tensor type {number}, which is not known")));
+        return Err(cursor.unsupported(format!(
+            "{of} has the tensor type {number}, which is not known"
+        )));
     };
     let (block, _) = dtype.block();
     let row = shape.first().copied().unwrap_or(1);
     if !row.is_multiple_of(block) {
-        return Err(
-            cursor.malformed(format!("{of} has rows of {row} elements, expected whole {dtype} blocks of {block}"))
-        );
+        return Err(cursor.malformed(format!(
+            "{of} has rows of {row} elements, expected whole {dtype} blocks of {block}"
+        )));
     }
     if !offset.is_multiple_of(alignment) {
-        return Err(cursor.malformed(format!("{of} begins at {offset}, expected a multiple of {alignment}")));
+        return Err(cursor.malformed(format!(
+            "{of} begins at {offset}, expected a multiple of {alignment}"
+        )));
     }
     shape.reverse();
     let bytes = element_count(&shape).and_then(|elements| dtype.byte_len(elements));
     let Some(bytes) = bytes else {
-        return Err(cursor.malformed(format!("{of} has the shape {shape:?}, more elements than can be counted")));
+        return Err(cursor.malformed(format!(
+            "{of} has the shape {shape:?}, more elements than can be counted"
+        )));
     };
-    Ok(TensorInfo { name, dtype, shape, file, offset, bytes })
+    Ok(TensorInfo {
+        name,
+        dtype,
+        shape,
+        file,
+        offset,
+        bytes,
+    })
 }
 
 /// Makes offsets absolute and checks names and ranges against one another and the file.
-fn place_tensors(cursor: &Cursor<'_>, tensors: &mut [TensorInfo], data: u64, file_len: u64) -> Result<()> {
+fn place_tensors(
+    cursor: &Cursor<'_>,
+    tensors: &mut [TensorInfo],
+    data: u64,
+    file_len: u64,
+) -> Result<()> {
     for tensor in tensors.iter_mut() {
         let offset = data.checked_add(tensor.offset);
         let end = offset.and_then(|offset| offset.checked_add(tensor.bytes));
         match (offset, end) {
-            (Some(offset), Some(end)) if end <= file_len || tensor.bytes == 0 => tensor.offset = offset,
+            (Some(offset), Some(end)) if end <= file_len || tensor.bytes == 0 => {
+                tensor.offset = offset
+            }
             _ => {
                 let (name, bytes) = (quoted(&tensor.name), tensor.bytes);
                 return Err(cursor.malformed(format!(
@@ -153,17 +197,25 @@ fn place_tensors(cursor: &Cursor<'_>, tensors: &mut [TensorInfo], data: u64, fil
     let mut ranges: Vec<&TensorInfo> = tensors.iter().filter(|tensor| tensor.bytes > 0).collect();
     ranges.sort_by_key(|tensor| tensor.offset);
     let overlap = ranges.windows(2).find_map(|pair| match pair {
-        [first, second] if first.offset + first.bytes > second.offset => Some((&first.name, &second.name)),
+        [first, second] if first.offset + first.bytes > second.offset => {
+            Some((&first.name, &second.name))
+        }
         _ => None,
     });
     if let Some((first, second)) = overlap {
-        return Err(cursor.malformed(format!("tensors {} and {} overlap", quoted(first), quoted(second))));
+        return Err(cursor.malformed(format!(
+            "tensors {} and {} overlap",
+            quoted(first),
+            quoted(second)
+        )));
     }
     Ok(())
 }
 
 fn split_of(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<Option<Split>> {
-    let Some(count) = metadata.get("split.count") else { return Ok(None) };
+    let Some(count) = metadata.get("split.count") else {
+        return Ok(None);
+    };
     let number = |key: &str| metadata.get(key).and_then(MetaValue::as_u64);
     let (Some(count), Some(index)) = (count.as_u64(), number("split.no")) else {
         return Err(cursor.malformed("split.no and split.count are no counts"));
@@ -173,9 +225,15 @@ fn split_of(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<Option<Split>> {
         return Ok(None);
     }
     if index >= count {
-        return Err(cursor.malformed(format!("split.no is {index}, expected less than split.count, {count}")));
+        return Err(cursor.malformed(format!(
+            "split.no is {index}, expected less than split.count, {count}"
+        )));
     }
-    Ok(Some(Split { index, count, tensors: number("split.tensors.count") }))
+    Ok(Some(Split {
+        index,
+        count,
+        tensors: number("split.tensors.count"),
+    }))
 }
 
 /// Dtype of a tensor type number (`ggml_type` of ggml.h).

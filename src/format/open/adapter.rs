@@ -16,8 +16,13 @@ const CONFIG: &str = "adapter_config.json";
 ///
 /// # Errors
 /// One that is no JSON object.
-pub(super) fn configuration(folder: &Folder, warnings: &mut Vec<Warning>) -> Result<Option<(PathBuf, Config)>> {
-    let Some(path) = folder.file(CONFIG)? else { return Ok(None) };
+pub(super) fn configuration(
+    folder: &Folder,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<(PathBuf, Config)>> {
+    let Some(path) = folder.file(CONFIG)? else {
+        return Ok(None);
+    };
     let config = sidecar::read_config(&path, warnings)?;
     Ok(Some((path, config)))
 }
@@ -26,7 +31,11 @@ pub(super) fn configuration(folder: &Folder, warnings: &mut Vec<Warning>) -> Res
 ///
 /// # Errors
 /// As [`parse_adapter`].
-pub(super) fn parse((path, config): (&Path, &Config), files: &[File], tensors: &[TensorInfo]) -> Result<Adapter> {
+pub(super) fn parse(
+    (path, config): (&Path, &Config),
+    files: &[File],
+    tensors: &[TensorInfo],
+) -> Result<Adapter> {
     let weights = files.first().map_or(path, |file| &file.path);
     parse_adapter((path, &config.raw), (weights, tensors))
 }

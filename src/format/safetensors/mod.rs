@@ -1,8 +1,9 @@
 //! safetensors: a strict header reader (formats.md, section 1.1).
 //!
-//! A file is the header's length (u64, little-endian), one JSON object, and the tensors' bytes to the end of the file. The
-//! reference crate lets some headers through that the format forbids, the worst a name that occurs twice (the last wins,
-//! silently); everything is checked here before anything is trusted.
+//! A file is the header's length (u64, little-endian), one JSON object, and the tensors' bytes to
+//! the end of the file. The reference crate lets some headers through that the format forbids, the
+//! worst a name that occurs twice (the last wins, silently); everything is checked here before
+//! anything is trusted.
 
 mod layout;
 #[cfg(test)]
@@ -30,9 +31,15 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Cont
     let mut scratch = Vec::new();
     let malformed = |what| Error::malformed(path, what);
     if source.len() < LENGTH_BYTES {
-        return Err(malformed(format!("{} bytes long (expected at least 10: a length and a header)", source.len())));
+        return Err(malformed(format!(
+            "{} bytes long (expected at least 10: a length and a header)",
+            source.len()
+        )));
     }
-    let length = source.bytes(0, 8, &mut scratch)?.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let length = source
+        .bytes(0, 8, &mut scratch)?
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let space = source.len() - LENGTH_BYTES;
     let header_bytes = header_bytes(length, space).map_err(malformed)?;
     let header = source.bytes(LENGTH_BYTES, header_bytes, &mut scratch)?;
@@ -49,7 +56,10 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Cont
         shape: entry.shape,
         file,
     };
-    let file_name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let file_name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
     Ok(Contents {
         tensors: header.entries.into_iter().map(tensor).collect(),
         config: None,
@@ -61,13 +71,20 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Cont
 /// The header's length, if the format allows it and the `space` bytes behind it hold it.
 fn header_bytes(length: u64, space: u64) -> Scan<usize> {
     if length < 2 {
-        return Err(format!("header length {length} (expected at least 2: an object)"));
+        return Err(format!(
+            "header length {length} (expected at least 2: an object)"
+        ));
     }
     if length > limits::HEADER_BYTES {
-        return Err(format!("header length {length} (expected at most {} bytes)", limits::HEADER_BYTES));
+        return Err(format!(
+            "header length {length} (expected at most {} bytes)",
+            limits::HEADER_BYTES
+        ));
     }
     if length > space {
-        return Err(format!("header length {length}, but {space} bytes follow (expected the whole header: cut off?)"));
+        return Err(format!(
+            "header length {length}, but {space} bytes follow (expected the whole header: cut off?)"
+        ));
     }
     usize::try_from(length).map_err(|_| "header too long for this machine".to_string())
 }
@@ -125,10 +142,16 @@ impl Oddities {
 fn parse(header: &[u8], buffer: u64) -> Scan<Header> {
     if header.first() != Some(&b'{') {
         let found = header.first().map_or(0, |&byte| byte);
-        return Err(format!("header begins with byte 0x{found:02X} (expected '{{')"));
+        return Err(format!(
+            "header begins with byte 0x{found:02X} (expected '{{')"
+        ));
     }
-    let text = std::str::from_utf8(header)
-        .map_err(|e| format!("header is not UTF-8 at byte {} (expected UTF-8)", e.valid_up_to()))?;
+    let text = std::str::from_utf8(header).map_err(|e| {
+        format!(
+            "header is not UTF-8 at byte {} (expected UTF-8)",
+            e.valid_up_to()
+        )
+    })?;
     let mut entries = Vec::new();
     let mut oddities = Oddities::default();
     let mut metadata_seen = false;
@@ -147,7 +170,9 @@ fn parse(header: &[u8], buffer: u64) -> Scan<Header> {
         .map_err(|what| format!("header: {what}"))?;
     if let Some(at) = scanner.rest().bytes().position(|byte| byte != b' ') {
         let at = text.len() - scanner.rest().len() + at;
-        return Err(format!("header: something at byte {at}, behind the object (expected spaces, 0x20, only)"));
+        return Err(format!(
+            "header: something at byte {at}, behind the object (expected spaces, 0x20, only)"
+        ));
     }
     layout::check(&mut entries, buffer)?;
     Ok(Header { entries, oddities })
@@ -158,15 +183,28 @@ fn entry(scanner: &mut Scanner<'_>, name: Cow<'_, str>, oddities: &mut Oddities)
     let (mut dtype, mut shape, mut offsets) = (None, None, None);
     let mut extra = Vec::new();
     let fields = scanner.object(|scanner, key| match &*key {
-        "dtype" => once(&mut dtype, "dtype", read_dtype(scanner).map_err(|what| format!("dtype: {what}"))?),
-        "shape" => once(&mut shape, "shape", read_shape(scanner).map_err(|what| format!("shape: {what}"))?),
-        "data_offsets" => {
-            once(&mut offsets, "data_offsets", read_offsets(scanner).map_err(|what| format!("data_offsets: {what}"))?)
+        "dtype" => once(
+            &mut dtype,
+            "dtype",
+            read_dtype(scanner).map_err(|what| format!("dtype: {what}"))?,
+        ),
+        "shape" => once(
+            &mut shape,
+            "shape",
+            read_shape(scanner).map_err(|what| format!("shape: {what}"))?,
+        ),
+        "data_offsets" => once(
+            &mut offsets,
+            "data_offsets",
+            read_offsets(scanner).map_err(|what| format!("data_offsets: {what}"))?,
+        ),
+        _ if extra.contains(&key) => {
+            Err(format!("{} twice (expected each field once)", quoted(&key)))
         }
-        _ if extra.contains(&key) => Err(format!("{} twice (expected each field once)", quoted(&key))),
-        _ if extra.len() == limits::EXTRA_FIELDS => {
-            Err(format!("more than {} unknown fields (expected dtype, shape and data_offsets)", limits::EXTRA_FIELDS))
-        }
+        _ if extra.len() == limits::EXTRA_FIELDS => Err(format!(
+            "more than {} unknown fields (expected dtype, shape and data_offsets)",
+            limits::EXTRA_FIELDS
+        )),
         _ => {
             scanner.skip()?;
             extra.push(key);
@@ -181,13 +219,20 @@ fn entry(scanner: &mut Scanner<'_>, name: Cow<'_, str>, oddities: &mut Oddities)
         layout::check_length(dtype, &shape, begin, end)?;
         Ok((dtype, shape, begin, end))
     });
-    let (dtype, shape, begin, end) = complete.map_err(|what| format!("tensor {}: {what}", quoted(&name)))?;
+    let (dtype, shape, begin, end) =
+        complete.map_err(|what| format!("tensor {}: {what}", quoted(&name)))?;
     let name = name.into_owned();
     oddities.extra_fields += extra.len();
     if let (None, Some(field)) = (&oddities.first_extra, extra.into_iter().next()) {
         oddities.first_extra = Some((name.clone(), field.into_owned()));
     }
-    Ok(Entry { name, dtype, shape, begin, end })
+    Ok(Entry {
+        name,
+        dtype,
+        shape,
+        begin,
+        end,
+    })
 }
 
 /// Fills `slot`, which a repeated field would fill twice.
@@ -201,7 +246,10 @@ fn once<T>(slot: &mut Option<T>, field: &str, value: T) -> Scan<()> {
 fn read_dtype(scanner: &mut Scanner<'_>) -> Scan<Dtype> {
     let name = scanner.string()?;
     Dtype::parse(&name).ok_or_else(|| {
-        format!("{} is unknown (expected a dtype of safetensors 0.8, such as BF16, F32 or F8_E4M3)", quoted(&name))
+        format!(
+            "{} is unknown (expected a dtype of safetensors 0.8, such as BF16, F32 or F8_E4M3)",
+            quoted(&name)
+        )
     })
 }
 
@@ -234,7 +282,9 @@ fn read_offsets(scanner: &mut Scanner<'_>) -> Scan<(u64, u64)> {
     let [begin, end] = numbers;
     match begin <= end {
         true => Ok((begin, end)),
-        false => Err(format!("[{begin}, {end}] is reversed (expected begin, end)")),
+        false => Err(format!(
+            "[{begin}, {end}] is reversed (expected begin, end)"
+        )),
     }
 }
 
@@ -245,7 +295,9 @@ fn metadata(scanner: &mut Scanner<'_>, oddities: &mut Oddities) -> Scan<()> {
     }
     let mut keys = Vec::new();
     scanner.object(|scanner, key| {
-        scanner.string().map_err(|what| format!("{}: {what}", quoted(&key)))?;
+        scanner
+            .string()
+            .map_err(|what| format!("{}: {what}", quoted(&key)))?;
         keys.push(key);
         Ok(())
     })?;

@@ -11,7 +11,8 @@ pub(super) enum Meaning {
     Tensor,
     /// Parameters: the tensor they wrap.
     Parameter,
-    /// A class of storages: dtype of its elements, none for untyped bytes and for elements that no dtype here has.
+    /// A class of storages: dtype of its elements, none for untyped bytes and for elements that no
+    /// dtype here has.
     Storage(Element),
     /// `torch.float32` and the like.
     Dtype(Element),
@@ -40,24 +41,38 @@ pub(super) enum Element {
 pub(super) fn meaning(module: &str, name: &str) -> Meaning {
     match (module, name) {
         ("collections", "OrderedDict" | "defaultdict" | "Counter") => Meaning::Dictionary,
-        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3") => Meaning::Tensor,
-        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Meaning::Parameter,
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3") => {
+            Meaning::Tensor
+        }
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
+            Meaning::Parameter
+        }
         ("torch.nn.parameter", "Parameter") => Meaning::Parameter,
         ("torch._utils", "_rebuild_qtensor") => Meaning::Unread("a quantised tensor"),
-        ("torch._utils", "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor") => Meaning::Unread("a sparse tensor"),
-        ("torch._utils", "_rebuild_meta_tensor_no_storage") => Meaning::Unread("a tensor without values"),
+        ("torch._utils", "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor") => {
+            Meaning::Unread("a sparse tensor")
+        }
+        ("torch._utils", "_rebuild_meta_tensor_no_storage") => {
+            Meaning::Unread("a tensor without values")
+        }
         ("torch._utils", "_rebuild_nested_tensor") => Meaning::Unread("a nested tensor"),
         ("torch._tensor", "_rebuild_from_type_v2") => Meaning::Unread("a tensor of a subclass"),
-        ("torch.storage", "UntypedStorage") | ("torch", "UntypedStorage") => Meaning::Storage(Element::Untyped),
+        ("torch.storage", "UntypedStorage") | ("torch", "UntypedStorage") => {
+            Meaning::Storage(Element::Untyped)
+        }
         ("torch", "Size") => Meaning::Tuple,
         ("torch", name) => match name.strip_suffix("Storage") {
             Some(kind) => storage(kind).map_or(Meaning::Forbidden, Meaning::Storage),
             None => torch_name(name),
         },
-        ("torch.serialization", "_get_layout") | ("torch.torch_version", "TorchVersion") => Meaning::Inert,
+        ("torch.serialization", "_get_layout") | ("torch.torch_version", "TorchVersion") => {
+            Meaning::Inert
+        }
         ("argparse", "Namespace") => Meaning::Inert,
         ("numpy", "dtype" | "ndarray") | ("_codecs", "encode") => Meaning::Inert,
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => Meaning::Inert,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => {
+            Meaning::Inert
+        }
         ("__builtin__" | "builtins", "set" | "frozenset" | "complex") => Meaning::Inert,
         _ => Meaning::Forbidden,
     }
@@ -114,8 +129,12 @@ fn torch_name(name: &str) -> Meaning {
         }
         "qint32" => return Meaning::Dtype(Element::Foreign(4)),
         "device" => return Meaning::Inert,
-        "per_tensor_affine" | "per_channel_affine" | "per_channel_affine_float_qparams" => return Meaning::Inert,
-        "per_tensor_symmetric" | "per_channel_symmetric" | "strided" | "sparse_coo" => return Meaning::Inert,
+        "per_tensor_affine" | "per_channel_affine" | "per_channel_affine_float_qparams" => {
+            return Meaning::Inert;
+        }
+        "per_tensor_symmetric" | "per_channel_symmetric" | "strided" | "sparse_coo" => {
+            return Meaning::Inert;
+        }
         _ => return Meaning::Forbidden,
     };
     Meaning::Dtype(Element::Of(dtype))

@@ -28,8 +28,8 @@ use crate::model::dtype::element_count;
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
 const PICKLE_LIMIT: u64 = 128 << 20;
 
-/// Most bytes of all expanded views together, which may be much longer than what they are views of. Masks and position
-/// tables of a few megabytes are saved so.
+/// Most bytes of all expanded views together, which may be much longer than what they are views of.
+/// Masks and position tables of a few megabytes are saved so.
 const EXPANDED_LIMIT: u64 = 1 << 28;
 
 /// First pickle of the form before 1.6: the integer 0x1950A86A20F9469CFC6C.
@@ -38,25 +38,38 @@ const LEGACY_MAGIC: [u8; 15] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\x
 /// A tensor of a PyTorch file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TorchTensor {
-    /// Name, dtype, shape; `offset` is that of the first element, `bytes` what the elements take one behind the other.
+    /// Name, dtype, shape; `offset` is that of the first element, `bytes` what the elements take
+    /// one behind the other.
     pub info: TensorInfo,
-    /// Distances of elements along each axis, in elements, where they are not one behind the other in row-major order.
+    /// Distances of elements along each axis, in elements, where they are not one behind the other
+    /// in row-major order.
     pub strides: Option<Vec<u64>>,
 }
 
 impl TorchTensor {
     /// Where the elements are, where they are not one behind the other.
     pub fn scattered(&self) -> Option<Scattered> {
-        let TensorInfo { dtype, shape, offset, .. } = &self.info;
+        let TensorInfo {
+            dtype,
+            shape,
+            offset,
+            ..
+        } = &self.info;
         let strides = self.strides.clone()?;
-        Some(Scattered { start: *offset, width: dtype.block().1, shape: shape.clone(), strides })
+        Some(Scattered {
+            start: *offset,
+            width: dtype.block().1,
+            shape: shape.clone(),
+            strides,
+        })
     }
 }
 
 /// What a PyTorch file holds.
 #[derive(Debug, Clone, Default)]
 pub struct TorchFile {
-    /// Tensors of the state dictionary, in its order. Tied tensors have the same place under several names.
+    /// Tensors of the state dictionary, in its order. Tied tensors have the same place under
+    /// several names.
     pub tensors: Vec<TorchTensor>,
     /// Every name that the pickle would have had imported, sorted.
     pub globals: Vec<String>,
@@ -84,8 +97,8 @@ impl TorchFile {
 /// Reads the PyTorch file at `path` (used in errors only); `file` becomes [`TensorInfo::file`].
 ///
 /// # Errors
-/// Neither form, compressed or big-endian members, a pickle that names what is not on the list of allowed names, or
-/// tensors that do not lie in their storages.
+/// Neither form, compressed or big-endian members, a pickle that names what is not on the list of
+/// allowed names, or tensors that do not lie in their storages.
 pub fn parse_torch(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
     let mut head = vec![0; source.len().min(LEGACY_MAGIC.len() as u64) as usize];
     source.read_at(0, &mut head)?;
@@ -95,7 +108,10 @@ pub fn parse_torch(path: &Path, source: &dyn ReadAt, file: usize) -> Result<Torc
     if head == LEGACY_MAGIC {
         return parse_legacy(path, source, file);
     }
-    Err(Error::unsupported(path, "no PyTorch file: neither a zip archive nor the pickles of the form before 1.6"))
+    Err(Error::unsupported(
+        path,
+        "no PyTorch file: neither a zip archive nor the pickles of the form before 1.6",
+    ))
 }
 
 /// Storages by key: where the bytes are.
@@ -103,9 +119,13 @@ type Places = BTreeMap<String, Range<u64>>;
 
 fn parse_zip(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
     let members = zip::members(path, source)?;
-    let mut roots = members.iter().filter_map(|(name, place)| Some((name.strip_suffix("data.pkl")?, place)));
-    let roots: Vec<_> =
-        roots.by_ref().filter(|(folder, _)| folder.matches('/').count() == 1 && folder.ends_with('/')).collect();
+    let mut roots = members
+        .iter()
+        .filter_map(|(name, place)| Some((name.strip_suffix("data.pkl")?, place)));
+    let roots: Vec<_> = roots
+        .by_ref()
+        .filter(|(folder, _)| folder.matches('/').count() == 1 && folder.ends_with('/'))
+        .collect();
     let [(folder, data)] = roots[..] else {
         let count = roots.len();
         return Err(Error::unsupported(
@@ -119,65 +139,115 @@ fn parse_zip(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile>
             source.read_at(order.start, &mut word)?;
         }
         if &word != b"little" {
-            return Err(Error::unsupported(path, "a big-endian PyTorch file; little-endian files are read"));
+            return Err(Error::unsupported(
+                path,
+                "a big-endian PyTorch file; little-endian files are read",
+            ));
         }
     }
     if data.end - data.start > PICKLE_LIMIT {
-        let what = format!("data.pkl of {} bytes, longer than the {PICKLE_LIMIT} that are read", data.end - data.start);
+        let what = format!(
+            "data.pkl of {} bytes, longer than the {PICKLE_LIMIT} that are read",
+            data.end - data.start
+        );
         return Err(Error::malformed(path, what));
     }
-    let pickle = run(&mut Cursor::new(path, source, data.clone(), "the end of data.pkl"))?;
+    let pickle = run(&mut Cursor::new(
+        path,
+        source,
+        data.clone(),
+        "the end of data.pkl",
+    ))?;
     let prefix = format!("{folder}data/");
-    let storages =
-        members.iter().filter_map(|(name, place)| Some((name.strip_prefix(&prefix)?.to_owned(), place.clone())));
+    let storages = members
+        .iter()
+        .filter_map(|(name, place)| Some((name.strip_prefix(&prefix)?.to_owned(), place.clone())));
     assemble(path, &pickle, &storages.collect(), file)
 }
 
-/// Magic number, protocol, system, object, keys, and then for each key the number of elements and their bytes.
+/// Magic number, protocol, system, object, keys, and then for each key the number of elements and
+/// their bytes.
 fn parse_legacy(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
     let start = LEGACY_MAGIC.len() as u64;
-    let mut cursor = Cursor::new(path, source, start..source.len().min(start + PICKLE_LIMIT), "the end of the pickles");
+    let mut cursor = Cursor::new(
+        path,
+        source,
+        start..source.len().min(start + PICKLE_LIMIT),
+        "the end of the pickles",
+    );
     let protocol = pickle::run(&mut cursor)?;
     if protocol.root != Some(Value::Integer(1001)) {
-        return Err(Error::unsupported(path, "a PyTorch file of an unknown protocol (expected 1001)"));
+        return Err(Error::unsupported(
+            path,
+            "a PyTorch file of an unknown protocol (expected 1001)",
+        ));
     }
     let system = pickle::run(&mut cursor)?;
-    let little = system.root.and_then(|root| system.node(root)).is_some_and(|root| match root {
-        Node::Dictionary(pairs) => {
-            pairs.iter().any(|&(key, value)| system.text(key) == Some("little_endian") && value == Value::Bool(true))
-        }
-        _ => false,
-    });
+    let little = system
+        .root
+        .and_then(|root| system.node(root))
+        .is_some_and(|root| match root {
+            Node::Dictionary(pairs) => pairs.iter().any(|&(key, value)| {
+                system.text(key) == Some("little_endian") && value == Value::Bool(true)
+            }),
+            _ => false,
+        });
     if !little {
-        return Err(Error::unsupported(path, "a big-endian PyTorch file; little-endian files are read"));
+        return Err(Error::unsupported(
+            path,
+            "a big-endian PyTorch file; little-endian files are read",
+        ));
     }
     let object = run(&mut cursor)?;
     let keys = pickle::run(&mut cursor)?;
     let Some(keys_in_order) = keys.root.and_then(|root| keys.items(root)) else {
-        return Err(Error::malformed(path, "the keys of the storages are no list"));
+        return Err(Error::malformed(
+            path,
+            "the keys of the storages are no list",
+        ));
     };
     let widths: BTreeMap<&str, u64> = object
         .storages()
-        .filter_map(|storage| Some((object.text(Value::Text(storage.key.0, storage.key.1))?, width(storage.element))))
+        .filter_map(|storage| {
+            Some((
+                object.text(Value::Text(storage.key.0, storage.key.1))?,
+                width(storage.element),
+            ))
+        })
         .collect();
     let mut places = Places::new();
     let mut at = cursor.position();
     for &key in keys_in_order {
-        let key = keys.text(key).ok_or_else(|| Error::malformed(path, "a key of a storage is no text"))?;
-        let width =
-            widths.get(key).ok_or_else(|| Error::malformed(path, format!("storage {} is not used", quoted(key))))?;
+        let key = keys
+            .text(key)
+            .ok_or_else(|| Error::malformed(path, "a key of a storage is no text"))?;
+        let width = widths.get(key).ok_or_else(|| {
+            Error::malformed(path, format!("storage {} is not used", quoted(key)))
+        })?;
         let mut count = [0; 8];
-        let missing = || Error::malformed(path, format!("storage {} runs past the end of the file", quoted(key)));
+        let missing = || {
+            Error::malformed(
+                path,
+                format!("storage {} runs past the end of the file", quoted(key)),
+            )
+        };
         if source.len().saturating_sub(at) < 8 {
             return Err(missing());
         }
         source.read_at(at, &mut count)?;
         let begin = at + 8;
-        let bytes = u64::try_from(i64::from_le_bytes(count)).ok().and_then(|count| count.checked_mul(*width));
-        let end = bytes.and_then(|bytes| begin.checked_add(bytes)).filter(|&end| end <= source.len());
+        let bytes = u64::try_from(i64::from_le_bytes(count))
+            .ok()
+            .and_then(|count| count.checked_mul(*width));
+        let end = bytes
+            .and_then(|bytes| begin.checked_add(bytes))
+            .filter(|&end| end <= source.len());
         at = end.ok_or_else(missing)?;
         if places.insert(key.to_owned(), begin..at).is_some() {
-            return Err(Error::malformed(path, format!("storage {} occurs twice", quoted(key))));
+            return Err(Error::malformed(
+                path,
+                format!("storage {} occurs twice", quoted(key)),
+            ));
         }
     }
     assemble(path, &object, &places, file)
@@ -186,19 +256,29 @@ fn parse_legacy(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFi
 /// Runs the pickle that holds the state dictionary and refuses names that are not allowed.
 fn run(cursor: &mut Cursor<'_>) -> Result<Pickle> {
     let pickle = pickle::run(cursor)?;
-    let forbidden = pickle.globals().filter(|(_, meaning)| *meaning == Meaning::Forbidden).map(|(name, _)| name);
+    let forbidden = pickle
+        .globals()
+        .filter(|(_, meaning)| *meaning == Meaning::Forbidden)
+        .map(|(name, _)| name);
     let forbidden = in_words(forbidden);
     if forbidden.is_empty() {
         return Ok(pickle);
     }
-    Err(cursor.unsupported(format!("the pickle names {forbidden}, which weights do not need; nothing was run")))
+    Err(cursor.unsupported(format!(
+        "the pickle names {forbidden}, which weights do not need; nothing was run"
+    )))
 }
 
 /// A few names for people.
 fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<String> = names.map(escape_controls).collect();
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().checked_sub(SHOWN) {
         None | Some(0) => shown,
         Some(more) => format!("{shown} and {more} more"),
@@ -208,18 +288,29 @@ fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// Tensors of the state dictionary, each checked against its storage.
 fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Result<TorchFile> {
     let state = state::find(pickle);
-    let mut found =
-        TorchFile { globals: pickle.globals().map(|(name, _)| name.to_owned()).collect(), ..TorchFile::default() };
+    let mut found = TorchFile {
+        globals: pickle.globals().map(|(name, _)| name.to_owned()).collect(),
+        ..TorchFile::default()
+    };
     if state.entries.is_empty() {
-        return Err(Error::unsupported(path, "a PyTorch file without a dictionary of tensors"));
+        return Err(Error::unsupported(
+            path,
+            "a PyTorch file without a dictionary of tensors",
+        ));
     }
     found.warnings.push(Warning::new(
         "pickle_globals",
-        format!("the pickle names {}; nothing was run", in_words(found.globals.iter().map(String::as_str))),
+        format!(
+            "the pickle names {}; nothing was run",
+            in_words(found.globals.iter().map(String::as_str))
+        ),
     ));
     if !state.others.is_empty() {
         let others = state.others_in_words();
-        found.warnings.push(Warning::new("pickle_parts", format!("tensors under {others} were left aside")));
+        found.warnings.push(Warning::new(
+            "pickle_parts",
+            format!("tensors under {others} were left aside"),
+        ));
     }
     let mut expanded = 0u64;
     for (name, entry) in &state.entries {
@@ -237,15 +328,25 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
                 found.tensors.push(placed.tensor);
             }
             Err(Trouble::Unread(what)) => {
-                found.warnings.push(Warning::about(NOT_READ, name.clone(), format!("{what}, which is not read")));
+                found.warnings.push(Warning::about(
+                    NOT_READ,
+                    name.clone(),
+                    format!("{what}, which is not read"),
+                ));
             }
             Err(Trouble::Broken(what)) => {
-                return Err(Error::malformed(path, format!("tensor {} {what}", quoted(name))));
+                return Err(Error::malformed(
+                    path,
+                    format!("tensor {} {what}", quoted(name)),
+                ));
             }
         }
     }
     if let Some(name) = repeated(state.entries.iter().map(|(name, _)| name.as_str())) {
-        return Err(Error::malformed(path, format!("tensor {} occurs twice", quoted(name))));
+        return Err(Error::malformed(
+            path,
+            format!("tensor {} occurs twice", quoted(name)),
+        ));
     }
     Ok(found)
 }
@@ -281,8 +382,16 @@ fn place(
     };
     let dtype = match tensor.element.unwrap_or(storage.element) {
         Element::Of(dtype) => dtype,
-        Element::Untyped => return Err(Trouble::Broken("is a view of bytes without a dtype".to_owned())),
-        Element::Foreign(_) => return Err(Trouble::Unread("a tensor of a dtype that no other format has")),
+        Element::Untyped => {
+            return Err(Trouble::Broken(
+                "is a view of bytes without a dtype".to_owned(),
+            ));
+        }
+        Element::Foreign(_) => {
+            return Err(Trouble::Unread(
+                "a tensor of a dtype that no other format has",
+            ));
+        }
     };
     if tensor.is_lazy {
         return Err(Trouble::Unread("a conjugated or negated view"));
@@ -293,18 +402,40 @@ fn place(
     let count = element_count(&shape).and_then(|count| dtype.byte_len(count));
     let span = span(tensor).and_then(|span| tensor.offset.checked_add(span)?.checked_mul(width));
     let (Some(byte_count), Some(span)) = (count, span) else {
-        return Err(Trouble::Broken(format!("has the shape {shape:?}, more elements than can be counted")));
+        return Err(Trouble::Broken(format!(
+            "has the shape {shape:?}, more elements than can be counted"
+        )));
     };
     if span > bytes.end - bytes.start {
         let len = bytes.end - bytes.start;
-        return Err(Trouble::Broken(format!("reaches {span} bytes into a storage of {len} bytes")));
+        return Err(Trouble::Broken(format!(
+            "reaches {span} bytes into a storage of {len} bytes"
+        )));
     }
-    let expanded = if byte_count > bytes.end - bytes.start { byte_count } else { 0 };
+    let expanded = if byte_count > bytes.end - bytes.start {
+        byte_count
+    } else {
+        0
+    };
     // Nothing is read of an empty tensor, wherever it claims to begin.
-    let offset = if byte_count == 0 { bytes.start } else { bytes.start + tensor.offset * width };
-    let info = TensorInfo { name: name.to_owned(), dtype, shape, file, offset, bytes: byte_count };
+    let offset = if byte_count == 0 {
+        bytes.start
+    } else {
+        bytes.start + tensor.offset * width
+    };
+    let info = TensorInfo {
+        name: name.to_owned(),
+        dtype,
+        shape,
+        file,
+        offset,
+        bytes: byte_count,
+    };
     let strides = (!is_row_major(tensor)).then(|| tensor.strides.to_vec());
-    Ok(Placed { tensor: TorchTensor { info, strides }, expanded })
+    Ok(Placed {
+        tensor: TorchTensor { info, strides },
+        expanded,
+    })
 }
 
 /// Bytes of one element.
@@ -317,14 +448,26 @@ fn width(element: Element) -> u64 {
 }
 
 /// Where the storage is, which must be as long as the pickle says.
-fn storage_bytes(pickle: &Pickle, storage: &Storage, places: &Places) -> std::result::Result<Range<u64>, String> {
-    let key = pickle.text(Value::Text(storage.key.0, storage.key.1)).unwrap_or_default();
-    let place = places.get(key).ok_or_else(|| format!("lies in storage {}, which is not in the file", quoted(key)))?;
+fn storage_bytes(
+    pickle: &Pickle,
+    storage: &Storage,
+    places: &Places,
+) -> std::result::Result<Range<u64>, String> {
+    let key = pickle
+        .text(Value::Text(storage.key.0, storage.key.1))
+        .unwrap_or_default();
+    let place = places
+        .get(key)
+        .ok_or_else(|| format!("lies in storage {}, which is not in the file", quoted(key)))?;
     let expected = storage.count.checked_mul(width(storage.element));
     let found = place.end - place.start;
     match expected {
         Some(expected) if expected == found => Ok(place.clone()),
-        _ => Err(format!("lies in storage {} of {found} bytes, expected {} elements", quoted(key), storage.count)),
+        _ => Err(format!(
+            "lies in storage {} of {found} bytes, expected {} elements",
+            quoted(key),
+            storage.count
+        )),
     }
 }
 
@@ -334,7 +477,9 @@ fn span(tensor: &Tensor) -> Option<u64> {
         return Some(0);
     }
     let mut reach = tensor.shape.iter().zip(&tensor.strides);
-    reach.try_fold(1u64, |span, (&axis, &stride)| span.checked_add((axis - 1).checked_mul(stride)?))
+    reach.try_fold(1u64, |span, (&axis, &stride)| {
+        span.checked_add((axis - 1).checked_mul(stride)?)
+    })
 }
 
 /// Whether elements are one behind the other in row-major order.

@@ -1,5 +1,6 @@
-//! A pickle as data: the opcodes that `torch.save` writes (protocol 2), interpreted without importing or calling
-//! anything. What a call would give is known for the few names that matter, and opaque for all others.
+//! A pickle as data: the opcodes that `torch.save` writes (protocol 2), interpreted without
+//! importing or calling anything. What a call would give is known for the few names that matter,
+//! and opaque for all others.
 
 use std::collections::BTreeMap;
 
@@ -134,7 +135,9 @@ impl Pickle {
 
     /// Names of all globals with their meaning, sorted.
     pub(super) fn globals(&self) -> impl Iterator<Item = (&str, Meaning)> {
-        self.global_names.iter().filter_map(|(name, &at)| Some((name.as_str(), self.meaning(Value::Global(at))?)))
+        self.global_names
+            .iter()
+            .filter_map(|(name, &at)| Some((name.as_str(), self.meaning(Value::Global(at))?)))
     }
 
     /// Meaning, where the value is a global.
@@ -148,8 +151,13 @@ impl Pickle {
 
 /// Runs the pickle at the cursor, to its end.
 pub(super) fn run(cursor: &mut Cursor<'_>) -> Result<Pickle> {
-    let mut machine =
-        Machine { pickle: Pickle::default(), stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new(), pushes: 0 };
+    let mut machine = Machine {
+        pickle: Pickle::default(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: BTreeMap::new(),
+        pushes: 0,
+    };
     while machine.step(cursor)? {}
     Ok(machine.pickle)
 }
@@ -171,7 +179,10 @@ impl Machine {
             // PROTO
             0x80 => match cursor.u8(OF)? {
                 0..=2 => Ok(()),
-                protocol => return Err(cursor.unsupported(format!("pickle protocol {protocol}; protocol 2 is read"))),
+                protocol => {
+                    return Err(cursor
+                        .unsupported(format!("pickle protocol {protocol}; protocol 2 is read")));
+                }
             },
             // GLOBAL
             b'c' => {
@@ -187,7 +198,11 @@ impl Machine {
             // MARK
             b'(' => {
                 self.marks.push(self.stack.len());
-                if self.marks.len() > PUSH_LIMIT { Err("too many marks".to_owned()) } else { Ok(()) }
+                if self.marks.len() > PUSH_LIMIT {
+                    Err("too many marks".to_owned())
+                } else {
+                    Ok(())
+                }
             }
             // NONE, NEWTRUE, NEWFALSE
             b'N' => self.push(Value::Opaque),
@@ -221,7 +236,9 @@ impl Machine {
             // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE
             b')' => self.tuple(0),
             0x85..=0x87 => self.tuple(usize::from(opcode - 0x84)),
-            b't' => self.marked().and_then(|items| self.push_node(Node::Tuple(items.into()))),
+            b't' => self
+                .marked()
+                .and_then(|items| self.push_node(Node::Tuple(items.into()))),
             // EMPTY_LIST, EMPTY_DICT, EMPTY_SET
             b']' => self.push_node(Node::List(Vec::new())),
             b'}' => self.push_node(Node::Dictionary(Vec::new())),
@@ -234,13 +251,17 @@ impl Machine {
             b'u' => self.marked().and_then(|pairs| self.set(&pairs)),
             // REDUCE, NEWOBJ
             b'R' | 0x81 => self.call(),
-            // BUILD: attributes of an object (`_metadata` of a state dictionary), which no tensor depends on
+            // BUILD: attributes of an object (`_metadata` of a state dictionary), which no tensor
+            // depends on
             b'b' => self.pop().and_then(|_| self.top().map(|_| ())),
             // BINPERSID
             b'Q' => self.storage(),
             // STOP
             b'.' => {
-                self.pickle.root = Some(self.pop().map_err(|what| cursor.malformed(format!("a pickle with {what}")))?);
+                self.pickle.root = Some(
+                    self.pop()
+                        .map_err(|what| cursor.malformed(format!("a pickle with {what}")))?,
+                );
                 return Ok(false);
             }
             opcode => {
@@ -250,7 +271,12 @@ impl Machine {
                 )));
             }
         };
-        done.map_err(|what| cursor.malformed(format!("a pickle with {what} before byte {}", cursor.position())))?;
+        done.map_err(|what| {
+            cursor.malformed(format!(
+                "a pickle with {what} before byte {}",
+                cursor.position()
+            ))
+        })?;
         Ok(true)
     }
 
@@ -274,7 +300,9 @@ impl Machine {
     }
 
     fn push_text(&mut self, bytes: &[u8]) -> Step {
-        let Ok(text) = std::str::from_utf8(bytes) else { return self.push(Value::Opaque) };
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return self.push(Value::Opaque);
+        };
         let start = self.pickle.texts.len();
         match (u32::try_from(start), u32::try_from(start + text.len())) {
             (Ok(start), Ok(end)) => {
@@ -291,7 +319,9 @@ impl Machine {
         if self.stack.len() <= floor {
             return Err("an operation on nothing".to_owned());
         }
-        self.stack.pop().ok_or_else(|| "an operation on nothing".to_owned())
+        self.stack
+            .pop()
+            .ok_or_else(|| "an operation on nothing".to_owned())
     }
 
     fn pop_many(&mut self, count: usize) -> Step<Vec<Value>> {
@@ -303,7 +333,10 @@ impl Machine {
     }
 
     fn top(&self) -> Step<Value> {
-        self.stack.last().copied().ok_or_else(|| "an operation on nothing".to_owned())
+        self.stack
+            .last()
+            .copied()
+            .ok_or_else(|| "an operation on nothing".to_owned())
     }
 
     /// All values above the last mark, which goes with them.
@@ -322,11 +355,18 @@ impl Machine {
     fn remember(&mut self, at: u32) -> Step {
         let value = self.top()?;
         self.memo.insert(at, value);
-        if self.memo.len() > NODE_LIMIT { Err("more memory cells than are read".to_owned()) } else { Ok(()) }
+        if self.memo.len() > NODE_LIMIT {
+            Err("more memory cells than are read".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     fn recall(&mut self, at: u32) -> Step {
-        let value = *self.memo.get(&at).ok_or_else(|| format!("memory cell {at} read before it is set"))?;
+        let value = *self
+            .memo
+            .get(&at)
+            .ok_or_else(|| format!("memory cell {at} read before it is set"))?;
         self.push(value)
     }
 
@@ -335,7 +375,9 @@ impl Machine {
         let pickle = &mut self.pickle;
         let at = match pickle.global_names.get(&full) {
             Some(&at) => at,
-            None if pickle.globals.len() >= GLOBAL_COUNT => return Err("more globals than are read".to_owned()),
+            None if pickle.globals.len() >= GLOBAL_COUNT => {
+                return Err("more globals than are read".to_owned());
+            }
             None => {
                 let at = pickle.globals.len() as u32;
                 pickle.globals.push(meaning(module, name));
@@ -361,10 +403,14 @@ impl Machine {
 
     /// Sets keys and values of the dictionary on top.
     fn set(&mut self, pairs: &[Value]) -> Step {
-        let (pairs, []) = pairs.as_chunks::<2>() else { return Err("a key without a value".to_owned()) };
+        let (pairs, []) = pairs.as_chunks::<2>() else {
+            return Err("a key without a value".to_owned());
+        };
         match self.top()? {
             Value::Node(at) => match self.pickle.nodes.get_mut(at as usize) {
-                Some(Node::Dictionary(dictionary)) => dictionary.extend(pairs.iter().map(|&[key, value]| (key, value))),
+                Some(Node::Dictionary(dictionary)) => {
+                    dictionary.extend(pairs.iter().map(|&[key, value]| (key, value)))
+                }
                 _ => return Err("keys set in what is no dictionary".to_owned()),
             },
             Value::Opaque => {}
@@ -383,22 +429,30 @@ impl Machine {
             _ => return Err("a call whose arguments are no tuple".to_owned()),
         };
         // What another call gave is not known.
-        let Some(meaning) = self.pickle.meaning(callable) else { return self.push(Value::Opaque) };
+        let Some(meaning) = self.pickle.meaning(callable) else {
+            return self.push(Value::Opaque);
+        };
         match meaning {
             Meaning::Dictionary => self.dictionary(&arguments),
             Meaning::Tensor => self.tensor(&arguments),
-            Meaning::Parameter | Meaning::Tuple => self.push(arguments.first().copied().unwrap_or(Value::Opaque)),
+            Meaning::Parameter | Meaning::Tuple => {
+                self.push(arguments.first().copied().unwrap_or(Value::Opaque))
+            }
             Meaning::Unread(what) => self.push_node(Node::Unread(what)),
-            Meaning::Storage(_) | Meaning::Dtype(_) | Meaning::Inert | Meaning::Forbidden => self.push(Value::Opaque),
+            Meaning::Storage(_) | Meaning::Dtype(_) | Meaning::Inert | Meaning::Forbidden => {
+                self.push(Value::Opaque)
+            }
         }
     }
 
     /// A dictionary, empty or of a list of pairs.
     fn dictionary(&mut self, arguments: &[Value]) -> Step {
-        let list = arguments.iter().find_map(|&argument| match self.pickle.node(argument) {
-            Some(Node::List(list)) => Some(list),
-            _ => None,
-        });
+        let list = arguments
+            .iter()
+            .find_map(|&argument| match self.pickle.node(argument) {
+                Some(Node::List(list)) => Some(list),
+                _ => None,
+            });
         let pair = |&item: &Value| match self.pickle.items(item) {
             Some(&[key, value]) => Ok((key, value)),
             _ => Err("a dictionary made of what are no pairs".to_owned()),
@@ -408,7 +462,11 @@ impl Machine {
         if self.pushes > PUSH_LIMIT {
             return Err("more values than are read".to_owned());
         }
-        let pairs = list.into_iter().flatten().map(pair).collect::<Step<Vec<_>>>()?;
+        let pairs = list
+            .into_iter()
+            .flatten()
+            .map(pair)
+            .collect::<Step<Vec<_>>>()?;
         self.push_node(Node::Dictionary(pairs))
     }
 
@@ -417,33 +475,55 @@ impl Machine {
         let &[storage, offset, shape, strides, ref rest @ ..] = arguments else {
             return Err("a tensor with less than four arguments".to_owned());
         };
-        let Value::Node(at) = storage else { return Err("a tensor without a storage".to_owned()) };
+        let Value::Node(at) = storage else {
+            return Err("a tensor without a storage".to_owned());
+        };
         match self.pickle.node(storage) {
             Some(Node::Storage(_)) => {}
             _ => return Err("a tensor without a storage".to_owned()),
         }
         let counts = |value: Value| -> Option<Box<[u64]>> {
-            let items = self.pickle.items(value).filter(|items| items.len() <= AXIS_LIMIT)?;
+            let items = self
+                .pickle
+                .items(value)
+                .filter(|items| items.len() <= AXIS_LIMIT)?;
             items.iter().map(|&item| count(item)).collect()
         };
-        let (Some(offset), Some(shape), Some(strides)) = (count(offset), counts(shape), counts(strides)) else {
+        let (Some(offset), Some(shape), Some(strides)) =
+            (count(offset), counts(shape), counts(strides))
+        else {
             return Err("a tensor whose offset, size or stride are no counts".to_owned());
         };
         if shape.len() != strides.len() {
             return Err("a tensor with another number of axes than strides".to_owned());
         }
-        let element = rest.iter().find_map(|&argument| match self.pickle.meaning(argument) {
-            Some(Meaning::Dtype(element)) => Some(element),
-            _ => None,
-        });
+        let element = rest
+            .iter()
+            .find_map(|&argument| match self.pickle.meaning(argument) {
+                Some(Meaning::Dtype(element)) => Some(element),
+                _ => None,
+            });
         // Behind requires_grad and hooks: the metadata {"conj": True, "neg": True} of a lazy view.
-        let is_lazy = rest.iter().skip(2).any(|&argument| match self.pickle.node(argument) {
-            Some(Node::Dictionary(metadata)) => {
-                metadata.len() > ARGUMENT_LIMIT || metadata.iter().any(|&(_, value)| value == Value::Bool(true))
-            }
-            _ => false,
-        });
-        self.push_node(Node::Tensor(Tensor { storage: at, element, offset, shape, strides, is_lazy }))
+        let is_lazy = rest
+            .iter()
+            .skip(2)
+            .any(|&argument| match self.pickle.node(argument) {
+                Some(Node::Dictionary(metadata)) => {
+                    metadata.len() > ARGUMENT_LIMIT
+                        || metadata
+                            .iter()
+                            .any(|&(_, value)| value == Value::Bool(true))
+                }
+                _ => false,
+            });
+        self.push_node(Node::Tensor(Tensor {
+            storage: at,
+            element,
+            offset,
+            shape,
+            strides,
+            is_lazy,
+        }))
     }
 
     /// ("storage", class, key, device, count[, view])
@@ -451,12 +531,12 @@ impl Machine {
         let id = self.pop()?;
         let is_storage = |tag| self.pickle.text(tag) == Some("storage");
         let (class, key, elements) = match self.pickle.items(id) {
-            Some(&[tag, class, key, _, elements] | &[tag, class, key, _, elements, Value::Opaque])
-                if is_storage(tag) =>
-            {
-                (class, key, elements)
+            Some(
+                &[tag, class, key, _, elements] | &[tag, class, key, _, elements, Value::Opaque],
+            ) if is_storage(tag) => (class, key, elements),
+            Some(&[_, _, _, _, _, _]) => {
+                return Err("a view of a storage, which is not read".to_owned());
             }
-            Some(&[_, _, _, _, _, _]) => return Err("a view of a storage, which is not read".to_owned()),
             _ => return Err("a reference that is no storage".to_owned()),
         };
         let element = match self.pickle.meaning(class) {
@@ -464,9 +544,11 @@ impl Machine {
             _ => return Err("a storage of an unknown class".to_owned()),
         };
         match (key, count(elements)) {
-            (Value::Text(start, end), Some(count)) => {
-                self.push_node(Node::Storage(Storage { key: (start, end), element, count }))
-            }
+            (Value::Text(start, end), Some(count)) => self.push_node(Node::Storage(Storage {
+                key: (start, end),
+                element,
+                count,
+            })),
             _ => Err("a storage without key or length".to_owned()),
         }
     }
@@ -484,7 +566,11 @@ fn count(value: Value) -> Option<u64> {
 
 /// A little-endian two's complement integer; opaque beyond 64 bits.
 fn long(bytes: &[u8]) -> Value {
-    let mut word = [if bytes.last().is_some_and(|&top| top >= 0x80) { 0xFF } else { 0 }; 8];
+    let mut word = [if bytes.last().is_some_and(|&top| top >= 0x80) {
+        0xFF
+    } else {
+        0
+    }; 8];
     match word.get_mut(..bytes.len()) {
         Some(front) => front.copy_from_slice(bytes),
         None => return Value::Opaque,

@@ -12,7 +12,14 @@ const DEPTH_LIMIT: usize = 16;
 const NAME_LIMIT: usize = 4096;
 
 /// Keys under which training programs put the weights, the preferred first.
-const WRAPPERS: [&str; 6] = ["state_dict", "model_state_dict", "model", "module", "net", "params"];
+const WRAPPERS: [&str; 6] = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+    "net",
+    "params",
+];
 
 /// What a name stands for.
 pub(super) enum Entry<'a> {
@@ -31,10 +38,14 @@ pub(super) struct State<'a> {
     pub(super) others: Vec<String>,
 }
 
-/// Finds the dictionary that holds tensors: the outermost one with a tensor of its own, else, among dictionaries inside
-/// it, that under the key which programs use, else the one with most tensors.
+/// Finds the dictionary that holds tensors: the outermost one with a tensor of its own, else, among
+/// dictionaries inside it, that under the key which programs use, else the one with most tensors.
 pub(super) fn find(pickle: &Pickle) -> State<'_> {
-    let mut finder = Finder { pickle, seen: BTreeSet::new(), state: State::default() };
+    let mut finder = Finder {
+        pickle,
+        seen: BTreeSet::new(),
+        state: State::default(),
+    };
     if let Some(root) = pickle.root {
         finder.descend(root, 0);
     }
@@ -71,7 +82,9 @@ impl<'a> Finder<'a> {
     }
 
     fn descend(&mut self, value: Value, depth: usize) {
-        let Some(pairs) = self.dictionary(value) else { return };
+        let Some(pairs) = self.dictionary(value) else {
+            return;
+        };
         if depth > DEPTH_LIMIT {
             return;
         }
@@ -87,10 +100,22 @@ impl<'a> Finder<'a> {
                 inner.push((key, value, tensors));
             }
         }
-        let rank = |key: &str| WRAPPERS.iter().position(|wrapper| *wrapper == key).unwrap_or(WRAPPERS.len());
-        let best = inner.iter().min_by_key(|(key, _, tensors)| (rank(key), usize::MAX - tensors));
+        let rank = |key: &str| {
+            WRAPPERS
+                .iter()
+                .position(|wrapper| *wrapper == key)
+                .unwrap_or(WRAPPERS.len())
+        };
+        let best = inner
+            .iter()
+            .min_by_key(|(key, _, tensors)| (rank(key), usize::MAX - tensors));
         if let Some((key, value, _)) = best.cloned() {
-            self.state.others.extend(inner.into_iter().map(|(other, _, _)| other).filter(|other| *other != key));
+            self.state.others.extend(
+                inner
+                    .into_iter()
+                    .map(|(other, _, _)| other)
+                    .filter(|other| *other != key),
+            );
             self.seen.clear();
             self.descend(value, depth + 1);
         }
@@ -98,17 +123,27 @@ impl<'a> Finder<'a> {
 
     /// Tensors in a dictionary and those inside it, each dictionary once.
     fn count(&mut self, value: Value, depth: usize) -> usize {
-        let (Some(pairs), Value::Node(at)) = (self.dictionary(value), value) else { return 0 };
+        let (Some(pairs), Value::Node(at)) = (self.dictionary(value), value) else {
+            return 0;
+        };
         if depth > DEPTH_LIMIT || !self.seen.insert(at) {
             return 0;
         }
-        let own = pairs.iter().filter(|&&(_, value)| self.entry(value).is_some()).count();
-        own + pairs.iter().map(|&(_, value)| self.count(value, depth + 1)).sum::<usize>()
+        let own = pairs
+            .iter()
+            .filter(|&&(_, value)| self.entry(value).is_some())
+            .count();
+        own + pairs
+            .iter()
+            .map(|&(_, value)| self.count(value, depth + 1))
+            .sum::<usize>()
     }
 
     /// Takes all tensors of a dictionary, and those of dictionaries inside it under joined names.
     fn collect(&mut self, value: Value, prefix: &str, depth: usize) {
-        let (Some(pairs), Value::Node(at)) = (self.dictionary(value), value) else { return };
+        let (Some(pairs), Value::Node(at)) = (self.dictionary(value), value) else {
+            return;
+        };
         if depth > DEPTH_LIMIT || prefix.len() > NAME_LIMIT || !self.seen.insert(at) {
             return;
         }
@@ -116,7 +151,9 @@ impl<'a> Finder<'a> {
             let Some(key) = self.key(key) else { continue };
             match self.entry(value) {
                 Some(entry) => self.state.entries.push((format!("{prefix}{key}"), entry)),
-                None if self.dictionary(value).is_some() => self.collect(value, &format!("{prefix}{key}."), depth + 1),
+                None if self.dictionary(value).is_some() => {
+                    self.collect(value, &format!("{prefix}{key}."), depth + 1)
+                }
                 None => {}
             }
         }
@@ -126,7 +163,12 @@ impl<'a> Finder<'a> {
 impl State<'_> {
     /// The keys left aside, for people.
     pub(super) fn others_in_words(&self) -> String {
-        let shown: Vec<String> = self.others.iter().take(8).map(|key| escape_controls(key)).collect();
+        let shown: Vec<String> = self
+            .others
+            .iter()
+            .take(8)
+            .map(|key| escape_controls(key))
+            .collect();
         shown.join(", ")
     }
 }

@@ -30,7 +30,10 @@ pub(super) fn members(path: &Path, source: &dyn ReadAt) -> Result<Members> {
     for _ in 0..count {
         let (name, place) = member(&mut cursor, path, source)?;
         if members.contains_key(&name) {
-            return Err(Error::malformed(path, format!("zip member {} occurs twice", quoted(&name))));
+            return Err(Error::malformed(
+                path,
+                format!("zip member {} occurs twice", quoted(&name)),
+            ));
         }
         members.insert(name, place);
     }
@@ -50,7 +53,9 @@ fn directory(path: &Path, source: &dyn ReadAt) -> Result<(u64, Range<u64>)> {
         matches!(record, [b'P', b'K', 5, 6, .., low, high] if usize::from(u16::from_le_bytes([*low, *high])) == *rest)
     });
     let Some((end, ..)) = end else {
-        return Err(malformed("a zip archive without its list of members: cut short? (expected a whole PyTorch file)"));
+        return Err(malformed(
+            "a zip archive without its list of members: cut short? (expected a whole PyTorch file)",
+        ));
     };
     let end = tail_start + end as u64;
     let mut record = Cursor::new(path, source, end + 4..len, "the end of the file");
@@ -68,14 +73,21 @@ fn directory(path: &Path, source: &dyn ReadAt) -> Result<(u64, Range<u64>)> {
     let stop = start.checked_add(size).filter(|&stop| stop <= end);
     match stop {
         Some(stop) if size <= DIRECTORY_LIMIT => Ok((count, start..stop)),
-        Some(_) => Err(malformed("the list of zip members is longer than the longest that is read")),
+        Some(_) => Err(malformed(
+            "the list of zip members is longer than the longest that is read",
+        )),
         None => Err(malformed("the list of zip members is not inside the file")),
     }
 }
 
 /// The same from the 64-bit record that goes before the one at `end`.
 fn directory_64(path: &Path, source: &dyn ReadAt, end: u64) -> Result<(u64, u64, u64)> {
-    let missing = || Error::malformed(path, "a zip archive whose 64-bit list of members is missing");
+    let missing = || {
+        Error::malformed(
+            path,
+            "a zip archive whose 64-bit list of members is missing",
+        )
+    };
     let locator = end.checked_sub(20).ok_or_else(missing)?;
     let mut cursor = Cursor::new(path, source, locator..end, "the zip64 locator");
     if &cursor.array::<4>("zip64 locator")? != b"PK\x06\x07" {
@@ -88,11 +100,19 @@ fn directory_64(path: &Path, source: &dyn ReadAt, end: u64) -> Result<(u64, u64,
         return Err(missing());
     }
     cursor.skip(28, "zip64 record")?;
-    Ok((cursor.u64("zip64 record")?, cursor.u64("zip64 record")?, cursor.u64("zip64 record")?))
+    Ok((
+        cursor.u64("zip64 record")?,
+        cursor.u64("zip64 record")?,
+        cursor.u64("zip64 record")?,
+    ))
 }
 
 /// The next member of the list: name and place of its bytes.
-fn member(cursor: &mut Cursor<'_>, path: &Path, source: &dyn ReadAt) -> Result<(String, Range<u64>)> {
+fn member(
+    cursor: &mut Cursor<'_>,
+    path: &Path,
+    source: &dyn ReadAt,
+) -> Result<(String, Range<u64>)> {
     const OF: &str = "a zip member";
     if &cursor.array::<4>(OF)? != b"PK\x01\x02" {
         return Err(cursor.malformed("the list of zip members is broken"));
@@ -114,30 +134,36 @@ fn member(cursor: &mut Cursor<'_>, path: &Path, source: &dyn ReadAt) -> Result<(
         return Err(cursor.unsupported(format!("zip member {shown} is encrypted")));
     }
     if method != 0 && name.contains("/code/") {
-        return Err(
-            cursor.unsupported("a TorchScript archive, a program with its weights (expected a state dictionary)")
-        );
+        return Err(cursor.unsupported(
+            "a TorchScript archive, a program with its weights (expected a state dictionary)",
+        ));
     }
     if method != 0 {
-        return Err(
-            cursor.unsupported(format!("zip member {shown} is compressed; PyTorch stores its members as they are"))
-        );
+        return Err(cursor.unsupported(format!(
+            "zip member {shown} is compressed; PyTorch stores its members as they are"
+        )));
     }
     let mut wide = wide_fields(&extra);
     let mut widened = |value: u32| match value {
         u32::MAX => wide.next(),
         value => Some(value.into()),
     };
-    let (Some(size), Some(packed), Some(header)) = (widened(size), widened(packed), widened(header)) else {
+    let (Some(size), Some(packed), Some(header)) =
+        (widened(size), widened(packed), widened(header))
+    else {
         return Err(cursor.malformed(format!("zip member {shown} lacks its 64-bit sizes")));
     };
     if size != packed {
-        return Err(cursor.malformed(format!("zip member {shown} is stored, but in {packed} bytes for {size}")));
+        return Err(cursor.malformed(format!(
+            "zip member {shown} is stored, but in {packed} bytes for {size}"
+        )));
     }
     let start = data_start(path, source, header, &shown)?;
     match start.checked_add(size) {
         Some(end) if end <= source.len() => Ok((name, start..end)),
-        _ => Err(cursor.malformed(format!("zip member {shown} of {size} bytes runs past the end of the file"))),
+        _ => Err(cursor.malformed(format!(
+            "zip member {shown} of {size} bytes runs past the end of the file"
+        ))),
     }
 }
 
@@ -153,12 +179,21 @@ fn wide_fields(extra: &[u8]) -> impl Iterator<Item = u64> {
         }
         rest = body.get(len..).unwrap_or_default();
     }
-    fields.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes))
+    fields
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Where the bytes behind a local header begin: its own lengths count, not those of the list.
 fn data_start(path: &Path, source: &dyn ReadAt, header: u64, shown: &str) -> Result<u64> {
-    let mut cursor = Cursor::new(path, source, header..header.saturating_add(30), "the local header of a zip member");
+    let mut cursor = Cursor::new(
+        path,
+        source,
+        header..header.saturating_add(30),
+        "the local header of a zip member",
+    );
     let of = format!("zip member {shown}");
     if cursor.array::<4>(&of)? != MAGIC {
         return Err(cursor.malformed(format!("{of} has no local header at byte {header}")));

@@ -1,8 +1,8 @@
-//! What a model type's own code fixes and config.json leaves out: which norms and biases a layer has, which values are
-//! the same in every release of the family.
+//! What a model type's own code fixes and config.json leaves out: which norms and biases a layer
+//! has, which values are the same in every release of the family.
 //!
-//! A new family is a new row. A model type without a row is read as a decoder of the Llama line without norms and
-//! biases, and the report says so.
+//! A new family is a new row. A model type without a row is read as a decoder of the Llama line
+//! without norms and biases, and the report says so.
 
 /// Which projections of attention carry biases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,15 @@ const POST: &[&str] = &["post_attn", "post_mlp"];
 const BOTH: &[&str] = &["pre_attn", "post_attn", "pre_mlp", "post_mlp"];
 
 const LLAMA: Family = Family {
-    types: &["llama", "mistral", "mixtral", "hyperclovax", "ministral", "granite", "smollm3"],
+    types: &[
+        "llama",
+        "mistral",
+        "mixtral",
+        "hyperclovax",
+        "ministral",
+        "granite",
+        "smollm3",
+    ],
     norms: PRE,
     norm_bias: false,
     biases: Biases::AllByKey,
@@ -77,34 +85,97 @@ const LLAMA: Family = Family {
 };
 
 /// Read where no row fits.
-pub(super) const UNKNOWN: Family = Family { types: &[], norms: &[], biases: Biases::None, ..LLAMA };
+pub(super) const UNKNOWN: Family = Family {
+    types: &[],
+    norms: &[],
+    biases: Biases::None,
+    ..LLAMA
+};
 
 const FAMILIES: &[Family] = &[
     LLAMA,
-    Family { types: &["solar_open"], router_bias: true, biases: Biases::QkvByKey, ..LLAMA },
-    Family { types: &["glm4_moe"], router_bias: true, biases: Biases::QkvByKey, ..LLAMA },
-    Family { types: &["qwen2"], biases: Biases::Qkv, ..LLAMA },
+    Family {
+        types: &["solar_open"],
+        router_bias: true,
+        biases: Biases::QkvByKey,
+        ..LLAMA
+    },
+    Family {
+        types: &["glm4_moe"],
+        router_bias: true,
+        biases: Biases::QkvByKey,
+        ..LLAMA
+    },
+    Family {
+        types: &["qwen2"],
+        biases: Biases::Qkv,
+        ..LLAMA
+    },
     Family {
         types: &["qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"],
         biases: Biases::Qkv,
         values: &[("spatial_merge_size", 2)],
         ..LLAMA
     },
-    Family { types: &["qwen2_moe"], biases: Biases::Qkv, shared_gate: true, ..LLAMA },
-    Family { types: &["qwen3", "qwen3_moe", "qwen3_vl_text", "qwen3_vl_moe_text"], qk_norm: true, ..LLAMA },
-    Family { types: &["deepseek_v2"], biases: Biases::None, ..LLAMA },
-    Family { types: &["deepseek_v3", "kimi_k2"], biases: Biases::None, router_bias: true, ..LLAMA },
+    Family {
+        types: &["qwen2_moe"],
+        biases: Biases::Qkv,
+        shared_gate: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["qwen3", "qwen3_moe", "qwen3_vl_text", "qwen3_vl_moe_text"],
+        qk_norm: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["deepseek_v2"],
+        biases: Biases::None,
+        ..LLAMA
+    },
+    Family {
+        types: &["deepseek_v3", "kimi_k2"],
+        biases: Biases::None,
+        router_bias: true,
+        ..LLAMA
+    },
     Family {
         types: &["AXK1", "axk1"],
         norms: &["pre_attn", "pre_mlp", "post_mlp"],
         biases: Biases::None,
-        values: &[("qk_nope_head_dim", 128), ("qk_rope_head_dim", 64), ("v_head_dim", 128)],
+        values: &[
+            ("qk_nope_head_dim", 128),
+            ("qk_rope_head_dim", 64),
+            ("v_head_dim", 128),
+        ],
         ..LLAMA
     },
-    Family { types: &["vaetki"], norms: BOTH, biases: Biases::None, ..LLAMA },
-    Family { types: &["exaone_moe"], biases: Biases::None, qk_norm: true, router_bias: true, ..LLAMA },
-    Family { types: &["exaone4"], norms: POST, biases: Biases::None, qk_norm: true, ..LLAMA },
-    Family { types: &["phimoe"], norm_bias: true, biases: Biases::All, ..LLAMA },
+    Family {
+        types: &["vaetki"],
+        norms: BOTH,
+        biases: Biases::None,
+        ..LLAMA
+    },
+    Family {
+        types: &["exaone_moe"],
+        biases: Biases::None,
+        qk_norm: true,
+        router_bias: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["exaone4"],
+        norms: POST,
+        biases: Biases::None,
+        qk_norm: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["phimoe"],
+        norm_bias: true,
+        biases: Biases::All,
+        ..LLAMA
+    },
     Family {
         types: &["gpt_oss"],
         biases: Biases::All,
@@ -113,11 +184,35 @@ const FAMILIES: &[Family] = &[
         expert_bias: true,
         ..LLAMA
     },
-    Family { types: &["gemma"], tied: true, ..LLAMA },
-    Family { types: &["gemma2"], norms: BOTH, tied: true, ..LLAMA },
-    Family { types: &["gemma3", "gemma3_text"], norms: BOTH, qk_norm: true, tied: true, ..LLAMA },
-    Family { types: &["glm4"], norms: BOTH, biases: Biases::QkvByKey, ..LLAMA },
-    Family { types: &["phi3"], biases: Biases::None, ..LLAMA },
+    Family {
+        types: &["gemma"],
+        tied: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["gemma2"],
+        norms: BOTH,
+        tied: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["gemma3", "gemma3_text"],
+        norms: BOTH,
+        qk_norm: true,
+        tied: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["glm4"],
+        norms: BOTH,
+        biases: Biases::QkvByKey,
+        ..LLAMA
+    },
+    Family {
+        types: &["phi3"],
+        biases: Biases::None,
+        ..LLAMA
+    },
     Family {
         types: &["gpt2"],
         norm_bias: true,
@@ -127,19 +222,34 @@ const FAMILIES: &[Family] = &[
         tied: true,
         ..LLAMA
     },
-    Family { types: &["gpt_neox"], norm_bias: true, biases: Biases::All, plain_mlp: true, ..LLAMA },
-    Family { types: &["vlm"], projector: true, ..LLAMA },
+    Family {
+        types: &["gpt_neox"],
+        norm_bias: true,
+        biases: Biases::All,
+        plain_mlp: true,
+        ..LLAMA
+    },
+    Family {
+        types: &["vlm"],
+        projector: true,
+        ..LLAMA
+    },
 ];
 
 /// The row of a model type.
 pub(super) fn family(model_type: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| family.types.contains(&model_type))
+    FAMILIES
+        .iter()
+        .find(|family| family.types.contains(&model_type))
 }
 
 impl Family {
     /// A value that every release of the family has.
     pub(super) fn value(&self, key: &str) -> Option<u64> {
-        self.values.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+        self.values
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| *value)
     }
 
     /// Where norms stand, in a word: `pre`, `post`, `pre+post`, or the places.
@@ -150,7 +260,8 @@ impl Family {
 
 /// Where norms stand: `pre`, `post` or `pre+post`, else the places joined.
 pub(super) fn norm_placement(places: &[&str]) -> Option<String> {
-    let has = |set: &[&str]| set.len() == places.len() && set.iter().all(|place| places.contains(place));
+    let has =
+        |set: &[&str]| set.len() == places.len() && set.iter().all(|place| places.contains(place));
     match places {
         [] => None,
         _ if has(PRE) => Some("pre".into()),

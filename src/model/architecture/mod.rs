@@ -1,8 +1,9 @@
-//! The architecture of a model as far as config.json and tensor shapes tell it: facts under one spelling, and the
-//! shape of every role.
+//! The architecture of a model as far as config.json and tensor shapes tell it: facts under one
+//! spelling, and the shape of every role.
 //!
-//! In: config.json, and where weights are there their meanings and logical shapes, which win over the config. Out:
-//! [`Architecture`]; [`compare()`] sets two against each other. Nothing is read from files here.
+//! In: config.json, and where weights are there their meanings and logical shapes, which win over
+//! the config. Out: [`Architecture`]; [`compare()`] sets two against each other. Nothing is read
+//! from files here.
 
 mod compare;
 mod facts;
@@ -132,12 +133,19 @@ impl Architecture {
         self.fact(field)?.value.as_u64()
     }
 
-    /// Sets a fact to what the tensors show. A configuration that says something else is a conflict.
+    /// Sets a fact to what the tensors show. A configuration that says something else is a
+    /// conflict.
     pub fn observe(&mut self, field: &str, value: Value) {
         match self.facts.iter_mut().find(|fact| fact.field == field) {
             None => {
-                self.facts.push(Fact { field: field.to_owned(), value, source: Source::Tensors, unused: false });
-                self.facts.sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
+                self.facts.push(Fact {
+                    field: field.to_owned(),
+                    value,
+                    source: Source::Tensors,
+                    unused: false,
+                });
+                self.facts
+                    .sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
             }
             Some(fact) => {
                 let claimed = std::mem::replace(&mut fact.value, value);
@@ -145,8 +153,13 @@ impl Architecture {
                 fact.unused = false;
                 if claimed != fact.value {
                     let tensors = fact.value.clone();
-                    self.conflicts.push(Conflict { field: field.to_owned(), config: claimed, tensors });
-                    self.conflicts.sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
+                    self.conflicts.push(Conflict {
+                        field: field.to_owned(),
+                        config: claimed,
+                        tensors,
+                    });
+                    self.conflicts
+                        .sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
                 }
             }
         }
@@ -160,7 +173,11 @@ impl Architecture {
     /// Components that have a role, also one of unknown shape.
     pub fn components(&self) -> BTreeSet<Component> {
         let unknown = self.unknown.iter().map(|role| role.component);
-        self.roles.iter().map(|role| role.component).chain(unknown).collect()
+        self.roles
+            .iter()
+            .map(|role| role.component)
+            .chain(unknown)
+            .collect()
     }
 }
 
@@ -172,8 +189,10 @@ impl RoleShapes {
 
     /// Whether it counts for comparability: at least two axes longer than 1, and no norm.
     pub fn is_matrix(&self) -> bool {
-        let norm =
-            matches!(self.role, Role::Norm | Role::QNorm | Role::KNorm | Role::RouterBias | Role::Bias | Role::Buffer);
+        let norm = matches!(
+            self.role,
+            Role::Norm | Role::QNorm | Role::KNorm | Role::RouterBias | Role::Bias | Role::Buffer
+        );
         let wide = |shape: &Shape| shape.axes.iter().filter(|&&axis| axis > 1).count() >= 2;
         !norm && self.main().is_some_and(wide)
     }
@@ -196,7 +215,8 @@ impl Shape {
     }
 }
 
-/// The architecture that config.json and the logical shapes of the tensors tell. Either may be missing.
+/// The architecture that config.json and the logical shapes of the tensors tell. Either may be
+/// missing.
 pub fn describe(config: Option<&Config>, tensors: &[(Meaning, Vec<u64>)]) -> Architecture {
     let mut architecture = Architecture::default();
     if let Some(config) = config {
@@ -208,18 +228,31 @@ pub fn describe(config: Option<&Config>, tensors: &[(Meaning, Vec<u64>)]) -> Arc
     if !tensors.is_empty() {
         tensors::apply(tensors, &mut architecture);
     }
-    architecture.facts.sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
-    architecture.conflicts.sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
+    architecture
+        .facts
+        .sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
+    architecture
+        .conflicts
+        .sort_by(|a, b| a.field.as_bytes().cmp(b.field.as_bytes()));
     let place = |component: Component, name: &str| (component.word(), name.to_owned());
-    architecture.roles.sort_by_cached_key(|role| place(role.component, &role.name));
-    architecture.unknown.sort_by_cached_key(|role| place(role.component, &role.name));
+    architecture
+        .roles
+        .sort_by_cached_key(|role| place(role.component, &role.name));
+    architecture
+        .unknown
+        .sort_by_cached_key(|role| place(role.component, &role.name));
     architecture
 }
 
 fn facts_of_config(config: &Config, architecture: &mut Architecture) {
     let mut add = |prefix: &str, field: &str, value: Value| {
         let field = format!("{prefix}{field}");
-        architecture.facts.push(Fact { field, value, source: Source::Config, unused: false });
+        architecture.facts.push(Fact {
+            field,
+            value,
+            source: Source::Config,
+            unused: false,
+        });
     };
     if let Some(text) = Scope::text(config) {
         let family = family::family(text.model_type());
@@ -241,7 +274,10 @@ fn facts_of_config(config: &Config, architecture: &mut Architecture) {
         }
     }
     if shapes::has_no_dense_layer(config)
-        && let Some(fact) = architecture.facts.iter_mut().find(|fact| fact.field == "intermediate_size")
+        && let Some(fact) = architecture
+            .facts
+            .iter_mut()
+            .find(|fact| fact.field == "intermediate_size")
     {
         fact.unused = true;
     }

@@ -1,7 +1,7 @@
 //! The shape of every role, computed from config.json alone.
 //!
-//! Shapes are logical: [out, in], fused projections of the text part apart (q, k, v; gate, up). A shape that needs a
-//! key that is absent is unknown, and the key is named.
+//! Shapes are logical: [out, in], fused projections of the text part apart (q, k, v; gate, up). A
+//! shape that needs a key that is absent is unknown, and the key is named.
 
 use super::facts::Scope;
 use super::family::{Biases, Family, UNKNOWN, family};
@@ -67,7 +67,11 @@ impl Builder<'_> {
                 shapes: vec![Shape { axes, copies }],
             }),
             (Err(missing), _) | (_, Err(missing)) => {
-                self.out.unknown.push(UnknownShape { component: self.component, name, missing: missing.to_owned() });
+                self.out.unknown.push(UnknownShape {
+                    component: self.component,
+                    name,
+                    missing: missing.to_owned(),
+                });
             }
         }
     }
@@ -90,7 +94,11 @@ impl Builder<'_> {
     /// The assumptions that were used, as a sentence.
     fn finish(self) {
         if !self.assumed.is_empty() {
-            let values: Vec<_> = self.assumed.iter().map(|(field, value)| format!("{field} {value}")).collect();
+            let values: Vec<_> = self
+                .assumed
+                .iter()
+                .map(|(field, value)| format!("{field} {value}"))
+                .collect();
             self.out.assumptions.push(format!(
                 "shapes of the {} part rest on {}, as in the maker's code for {}: config.json does not say",
                 self.component,
@@ -103,24 +111,41 @@ impl Builder<'_> {
 
 /// Adds the roles of every component that config.json describes.
 pub(super) fn from_config(config: &Config, out: &mut Architecture) {
-    let top = config.raw.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("");
+    let top = config
+        .raw
+        .get("model_type")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("");
     if let Some(scope) = Scope::text(config) {
         text(&scope, out);
     }
     if let Some(scope) = Scope::tower(config, Component::Vision) {
         // Older files say only at the top which tower it is.
-        let model_type = scope.raw("model_type").and_then(serde_json::Value::as_str).unwrap_or(top);
+        let model_type = scope
+            .raw("model_type")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or(top);
         if matches!(model_type, "qwen2_5_vl" | "qwen2_5_vl_vision") {
             qwen_tower(&scope, model_type, out);
         } else {
             plain_tower(&scope, model_type, out);
         }
         if family(top).is_some_and(|family| family.projector) {
-            let width = Scope::text(config).and_then(|text| text.count("hidden_size")).ok_or("hidden_size");
-            let from = scope.count("out_hidden_size").ok_or("vision.out_hidden_size");
+            let width = Scope::text(config)
+                .and_then(|text| text.count("hidden_size"))
+                .ok_or("hidden_size");
+            let from = scope
+                .count("out_hidden_size")
+                .ok_or("vision.out_hidden_size");
             let component = Component::Projector;
-            let mut builder =
-                Builder { scope: &scope, family: &UNKNOWN, model_type: top, component, out, assumed: Vec::new() };
+            let mut builder = Builder {
+                scope: &scope,
+                family: &UNKNOWN,
+                model_type: top,
+                component,
+                out,
+                assumed: Vec::new(),
+            };
             builder.linear(Role::Projector, "projector", width, from, true, Ok(1));
         }
     }
@@ -128,16 +153,25 @@ pub(super) fn from_config(config: &Config, out: &mut Architecture) {
 
 /// Whether every layer holds experts, so that the dense width has no tensor behind it.
 pub(super) fn has_no_dense_layer(config: &Config) -> bool {
-    let Some(scope) = Scope::text(config) else { return false };
-    let (Some(layers), Some(_)) = (scope.count("num_hidden_layers"), scope.count("moe_intermediate_size")) else {
+    let Some(scope) = Scope::text(config) else {
+        return false;
+    };
+    let (Some(layers), Some(_)) = (
+        scope.count("num_hidden_layers"),
+        scope.count("moe_intermediate_size"),
+    ) else {
         return false;
     };
     expert_layers(&scope, layers) == Ok(layers)
 }
 
-/// How many of `layers` layers hold experts, from whichever key says it; none where there are no experts.
+/// How many of `layers` layers hold experts, from whichever key says it; none where there are no
+/// experts.
 fn expert_layers(scope: &Scope<'_>, layers: u64) -> Size {
-    if scope.count("n_routed_experts").is_none_or(|experts| experts == 0) {
+    if scope
+        .count("n_routed_experts")
+        .is_none_or(|experts| experts == 0)
+    {
         return Ok(0);
     }
     if layers > MAX_LAYERS {
@@ -147,8 +181,17 @@ fn expert_layers(scope: &Scope<'_>, layers: u64) -> Size {
         return u64::try_from(kinds.iter().filter(|moe| **moe).count()).map_err(|_| OVERFLOW);
     }
     let first = scope.count("first_k_dense_replace").unwrap_or(0);
-    let number = |key| scope.raw(key).and_then(serde_json::Value::as_u64).filter(|n| *n > 0).unwrap_or(1);
-    let (step, interleave) = (number("decoder_sparse_step"), number("interleave_moe_layer_step"));
+    let number = |key| {
+        scope
+            .raw(key)
+            .and_then(serde_json::Value::as_u64)
+            .filter(|n| *n > 0)
+            .unwrap_or(1)
+    };
+    let (step, interleave) = (
+        number("decoder_sparse_step"),
+        number("interleave_moe_layer_step"),
+    );
     let frequency = number("moe_layer_freq");
     let dense: Vec<u64> = scope
         .raw("mlp_only_layers")
@@ -170,14 +213,29 @@ fn text(scope: &Scope<'_>, out: &mut Architecture) {
     let model_type = scope.model_type();
     let known = family(model_type);
     if known.is_none() {
-        let named = if model_type.is_empty() { "no model_type".to_owned() } else { format!("model_type {model_type}") };
+        let named = if model_type.is_empty() {
+            "no model_type".to_owned()
+        } else {
+            format!("model_type {model_type}")
+        };
         out.assumptions.push(format!(
             "{named} is not one whose layout is known: matrices as in the Llama line, norms and biases left out"
         ));
     }
     let family = known.unwrap_or(&UNKNOWN);
-    let mut b = Builder { scope, family, model_type, component: Component::Text, out, assumed: Vec::new() };
-    let (hidden, layers, vocabulary) = (b.size("hidden_size"), b.size("num_hidden_layers"), b.size("vocab_size"));
+    let mut b = Builder {
+        scope,
+        family,
+        model_type,
+        component: Component::Text,
+        out,
+        assumed: Vec::new(),
+    };
+    let (hidden, layers, vocabulary) = (
+        b.size("hidden_size"),
+        b.size("num_hidden_layers"),
+        b.size("vocab_size"),
+    );
     if hidden.is_err() && layers.is_err() && vocabulary.is_err() {
         // A config.json that describes no decoder at all.
         return;
@@ -185,12 +243,29 @@ fn text(scope: &Scope<'_>, out: &mut Architecture) {
     b.put(Role::Embed, None, "embed", &[vocabulary, hidden], Ok(1));
     if family.positions {
         let positions = b.size("max_position_embeddings");
-        b.put(Role::PosEmbed, None, "pos_embed", &[positions, hidden], Ok(1));
+        b.put(
+            Role::PosEmbed,
+            None,
+            "pos_embed",
+            &[positions, hidden],
+            Ok(1),
+        );
     }
-    match (scope.fact("tie_word_embeddings").and_then(serde_json::Value::as_bool), known) {
+    match (
+        scope
+            .fact("tie_word_embeddings")
+            .and_then(serde_json::Value::as_bool),
+        known,
+    ) {
         (Some(true), _) => {}
         (None, Some(family)) if family.tied => {}
-        (None, None) => b.put(Role::LmHead, None, "lm_head", &[Err("tie_word_embeddings"), hidden], Ok(1)),
+        (None, None) => b.put(
+            Role::LmHead,
+            None,
+            "lm_head",
+            &[Err("tie_word_embeddings"), hidden],
+            Ok(1),
+        ),
         _ => {
             let bias = scope.flag("lm_head_bias") == Some(true);
             b.linear(Role::LmHead, "lm_head", vocabulary, hidden, bias, Ok(1));
@@ -225,8 +300,22 @@ fn attention(b: &mut Builder<'_>, hidden: Size, layers: Size) {
         Biases::AllByKey => (keyed, keyed),
     };
     b.linear(Role::Q, "q", times(heads, head), hidden, qkv, layers);
-    b.linear(Role::K, "k", times(key_value_heads, head), hidden, qkv, layers);
-    b.linear(Role::V, "v", times(key_value_heads, head), hidden, qkv, layers);
+    b.linear(
+        Role::K,
+        "k",
+        times(key_value_heads, head),
+        hidden,
+        qkv,
+        layers,
+    );
+    b.linear(
+        Role::V,
+        "v",
+        times(key_value_heads, head),
+        hidden,
+        qkv,
+        layers,
+    );
     b.linear(Role::O, "o", hidden, times(heads, head), o, layers);
     if family.qk_norm || scope.flag("use_qk_norm") == Some(true) {
         b.put(Role::QNorm, None, "q_norm", &[head], layers);
@@ -237,11 +326,16 @@ fn attention(b: &mut Builder<'_>, hidden: Size, layers: Size) {
     }
 }
 
-/// Multi-head latent attention: q_b [heads·(nope+rope), rank], kv_a [rank+rope, hidden], kv_b [heads·(nope+v), rank].
+/// Multi-head latent attention: q_b [heads·(nope+rope), rank], kv_a [rank+rope, hidden], kv_b
+/// [heads·(nope+v), rank].
 fn latent_attention(b: &mut Builder<'_>, hidden: Size, layers: Size) {
     let heads = b.size("num_attention_heads");
     let rank = b.size("kv_lora_rank");
-    let (nope, rope, value) = (b.size("qk_nope_head_dim"), b.size("qk_rope_head_dim"), b.size("v_head_dim"));
+    let (nope, rope, value) = (
+        b.size("qk_nope_head_dim"),
+        b.size("qk_rope_head_dim"),
+        b.size("v_head_dim"),
+    );
     let query = times(heads, plus(nope, rope));
     match b.size("q_lora_rank") {
         Ok(query_rank) if query_rank > 0 => {
@@ -253,7 +347,14 @@ fn latent_attention(b: &mut Builder<'_>, hidden: Size, layers: Size) {
     }
     b.linear(Role::KvA, "kv_a", plus(rank, rope), hidden, false, layers);
     b.put(Role::Norm, None, "norm:kv_a", &[rank], layers);
-    b.linear(Role::KvB, "kv_b", times(heads, plus(nope, value)), rank, false, layers);
+    b.linear(
+        Role::KvB,
+        "kv_b",
+        times(heads, plus(nope, value)),
+        rank,
+        false,
+        layers,
+    );
     b.linear(Role::O, "o", hidden, times(heads, value), false, layers);
 }
 
@@ -267,15 +368,28 @@ fn feed_forward(b: &mut Builder<'_>, hidden: Size, layers: Size) {
         (width, _) => width,
     };
     if family.plain_mlp {
-        for (role, name, out, into) in [(Role::Fc1, "fc1", width, hidden), (Role::Fc2, "fc2", hidden, width)] {
+        for (role, name, out, into) in [
+            (Role::Fc1, "fc1", width, hidden),
+            (Role::Fc2, "fc2", hidden, width),
+        ] {
             b.put(role, Some(Kind::Dense), name, &[out, into], dense);
-            b.put(Role::Bias, Some(Kind::Dense), &format!("{name}.bias"), &[out], dense);
+            b.put(
+                Role::Bias,
+                Some(Kind::Dense),
+                &format!("{name}.bias"),
+                &[out],
+                dense,
+            );
         }
         return;
     }
     gated(b, Kind::Dense, width, hidden, dense);
     if scope.flag("mlp_bias") == Some(true) {
-        for (name, out) in [("gate.bias", width), ("up.bias", width), ("down.bias", hidden)] {
+        for (name, out) in [
+            ("gate.bias", width),
+            ("up.bias", width),
+            ("down.bias", hidden),
+        ] {
             b.put(Role::Bias, Some(Kind::Dense), name, &[out], dense);
         }
     }
@@ -287,10 +401,25 @@ fn feed_forward(b: &mut Builder<'_>, hidden: Size, layers: Size) {
     let copies = times(count, experts);
     gated(b, Kind::Expert, expert_width, hidden, copies);
     if family.expert_bias {
-        b.put(Role::Bias, Some(Kind::Expert), "gate_up.bias", &[times(Ok(2), expert_width)], copies);
-        b.put(Role::Bias, Some(Kind::Expert), "down.bias", &[hidden], copies);
+        b.put(
+            Role::Bias,
+            Some(Kind::Expert),
+            "gate_up.bias",
+            &[times(Ok(2), expert_width)],
+            copies,
+        );
+        b.put(
+            Role::Bias,
+            Some(Kind::Expert),
+            "down.bias",
+            &[hidden],
+            copies,
+        );
     }
-    let shared = match (scope.count("shared_expert_intermediate_size"), scope.count("n_shared_experts")) {
+    let shared = match (
+        scope.count("shared_expert_intermediate_size"),
+        scope.count("n_shared_experts"),
+    ) {
         (Some(width), _) => Some(Ok(width)),
         (None, Some(shared)) if shared > 0 => Some(times(Ok(shared), expert_width)),
         _ => None,
@@ -319,10 +448,31 @@ fn gated(b: &mut Builder<'_>, kind: Kind, width: Size, hidden: Size, copies: Siz
 /// The tower of Qwen2.5-VL and its merger.
 fn qwen_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
     let family = family("qwen2_5_vl").unwrap_or(&UNKNOWN);
-    let mut b = Builder { scope, family, model_type, component: Component::Vision, out, assumed: Vec::new() };
-    let (width, inner, depth) = (b.size("hidden_size"), b.size("intermediate_size"), b.size("depth"));
-    let (channels, time, patch) = (b.size("in_channels"), b.size("temporal_patch_size"), b.size("patch_size"));
-    b.put(Role::PatchEmbed, None, "patch_embed", &[width, channels, time, patch, patch], Ok(1));
+    let mut b = Builder {
+        scope,
+        family,
+        model_type,
+        component: Component::Vision,
+        out,
+        assumed: Vec::new(),
+    };
+    let (width, inner, depth) = (
+        b.size("hidden_size"),
+        b.size("intermediate_size"),
+        b.size("depth"),
+    );
+    let (channels, time, patch) = (
+        b.size("in_channels"),
+        b.size("temporal_patch_size"),
+        b.size("patch_size"),
+    );
+    b.put(
+        Role::PatchEmbed,
+        None,
+        "patch_embed",
+        &[width, channels, time, patch, patch],
+        Ok(1),
+    );
     b.linear(Role::Qkv, "qkv", times(Ok(3), width), width, true, depth);
     b.linear(Role::O, "o", width, width, true, depth);
     b.norm("norm1", width, depth);
@@ -339,11 +489,23 @@ fn qwen_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
     b.finish();
 }
 
-/// A plain vision transformer (ViT, CLIP, SigLIP): attention and two-matrix feed-forward with biases.
+/// A plain vision transformer (ViT, CLIP, SigLIP): attention and two-matrix feed-forward with
+/// biases.
 fn plain_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
-    let known = ["vit", "deit", "clip_vision_model", "siglip_vision_model", "dinov2"].contains(&model_type);
+    let known = [
+        "vit",
+        "deit",
+        "clip_vision_model",
+        "siglip_vision_model",
+        "dinov2",
+    ]
+    .contains(&model_type);
     if !known {
-        let named = if model_type.is_empty() { "of no model_type" } else { model_type };
+        let named = if model_type.is_empty() {
+            "of no model_type"
+        } else {
+            model_type
+        };
         out.assumptions
             .push(format!("the layout of a vision tower {named} is not known: its shapes need the weights themselves"));
         out.unknown.push(UnknownShape {
@@ -353,12 +515,37 @@ fn plain_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
         });
         return;
     }
-    let family = Family { norm_bias: true, ..UNKNOWN };
-    let mut b = Builder { scope, family: &family, model_type, component: Component::Vision, out, assumed: Vec::new() };
-    let (width, inner, depth) = (b.size("hidden_size"), b.size("intermediate_size"), b.size("depth"));
+    let family = Family {
+        norm_bias: true,
+        ..UNKNOWN
+    };
+    let mut b = Builder {
+        scope,
+        family: &family,
+        model_type,
+        component: Component::Vision,
+        out,
+        assumed: Vec::new(),
+    };
+    let (width, inner, depth) = (
+        b.size("hidden_size"),
+        b.size("intermediate_size"),
+        b.size("depth"),
+    );
     let (channels, patch) = (b.size("in_channels"), b.size("patch_size"));
-    b.put(Role::PatchEmbed, None, "patch_embed", &[width, channels, patch, patch], Ok(1));
-    for (role, name) in [(Role::Q, "q"), (Role::K, "k"), (Role::V, "v"), (Role::O, "o")] {
+    b.put(
+        Role::PatchEmbed,
+        None,
+        "patch_embed",
+        &[width, channels, patch, patch],
+        Ok(1),
+    );
+    for (role, name) in [
+        (Role::Q, "q"),
+        (Role::K, "k"),
+        (Role::V, "v"),
+        (Role::O, "o"),
+    ] {
         b.linear(role, name, width, width, true, depth);
     }
     b.norm("norm1", width, depth);

@@ -9,7 +9,8 @@ use super::{Architecture, Kind, RoleShapes, Shape};
 use crate::model::name::Meaning;
 use crate::model::words::{Block, Component, Role};
 
-/// Replaces the roles of `architecture` by those of the tensors, and its facts where the tensors show them.
+/// Replaces the roles of `architecture` by those of the tensors, and its facts where the tensors
+/// show them.
 pub(super) fn apply(tensors: &[(Meaning, Vec<u64>)], architecture: &mut Architecture) {
     architecture.roles = roles(tensors);
     architecture.unknown.clear();
@@ -18,18 +19,22 @@ pub(super) fn apply(tensors: &[(Meaning, Vec<u64>)], architecture: &mut Architec
     }
 }
 
-/// Name of a role that does not depend on the naming scheme, and its feed-forward; `None` for what is compared nowhere:
-/// buffers and prediction layers.
+/// Name of a role that does not depend on the naming scheme, and its feed-forward; `None` for what
+/// is compared nowhere: buffers and prediction layers.
 fn role_name(meaning: &Meaning) -> Option<(String, Option<Kind>)> {
     if meaning.role == Role::Buffer || meaning.block == Some(Block::Mtp) {
         return None;
     }
-    let slot = meaning.slot.strip_suffix(".weight").unwrap_or(&meaning.slot);
+    let slot = meaning
+        .slot
+        .strip_suffix(".weight")
+        .unwrap_or(&meaning.slot);
     let (stacked, slot) = match slot.strip_prefix("experts.") {
         Some(rest) => (true, rest),
         None => (false, slot),
     };
-    let feed_forward = ["gate", "up", "down", "gate_up", "fc1", "fc2"].contains(&slot.split('.').next().unwrap_or(""));
+    let feed_forward = ["gate", "up", "down", "gate_up", "fc1", "fc2"]
+        .contains(&slot.split('.').next().unwrap_or(""));
     let kind = match () {
         () if stacked || meaning.expert.is_some() => Some(Kind::Expert),
         () if meaning.shared_expert && feed_forward => Some(Kind::Shared),
@@ -39,12 +44,16 @@ fn role_name(meaning: &Meaning) -> Option<(String, Option<Kind>)> {
     let slot = match slot {
         "norm:merger" => "merger.norm".to_owned(),
         _ if meaning.component == Component::Text => slot.to_owned(),
-        _ => slot.replace("norm:pre_attn", "norm1").replace("norm:pre_mlp", "norm2"),
+        _ => slot
+            .replace("norm:pre_attn", "norm1")
+            .replace("norm:pre_mlp", "norm2"),
     };
     let name = match (meaning.component, kind) {
         (Component::Text, Some(kind)) => format!("{kind}.{slot}"),
         (Component::Text | Component::Projector, None) => slot,
-        (component, Some(kind @ Kind::Expert | kind @ Kind::Shared)) => format!("{component}.{kind}.{slot}"),
+        (component, Some(kind @ Kind::Expert | kind @ Kind::Shared)) => {
+            format!("{component}.{kind}.{slot}")
+        }
         (component, _) => format!("{component}.{slot}"),
     };
     Some((name, kind))
@@ -53,20 +62,35 @@ fn role_name(meaning: &Meaning) -> Option<(String, Option<Kind>)> {
 type Group = (Role, Option<Kind>, BTreeMap<Vec<u64>, u64>);
 
 fn roles(tensors: &[(Meaning, Vec<u64>)]) -> Vec<RoleShapes> {
-    let embed = tensors.iter().find(|(m, _)| m.role == Role::Embed && m.component == Component::Text);
+    let embed = tensors
+        .iter()
+        .find(|(m, _)| m.role == Role::Embed && m.component == Component::Text);
     let hidden = embed.and_then(|(_, shape)| shape.last().copied());
     let mut groups: BTreeMap<(Component, String), Group> = BTreeMap::new();
     for (meaning, shape) in tensors {
-        let Some((name, kind)) = role_name(meaning) else { continue };
+        let Some((name, kind)) = role_name(meaning) else {
+            continue;
+        };
         let (axes, copies) = single(meaning, shape, hidden);
-        let group = groups.entry((meaning.component, name)).or_insert_with(|| (meaning.role, kind, BTreeMap::new()));
+        let group = groups
+            .entry((meaning.component, name))
+            .or_insert_with(|| (meaning.role, kind, BTreeMap::new()));
         let count = group.2.entry(axes).or_default();
         *count = count.saturating_add(copies);
     }
     let role = |((component, name), (role, kind, shapes)): ((Component, String), Group)| {
-        let mut shapes: Vec<_> = shapes.into_iter().map(|(axes, copies)| Shape { axes, copies }).collect();
+        let mut shapes: Vec<_> = shapes
+            .into_iter()
+            .map(|(axes, copies)| Shape { axes, copies })
+            .collect();
         shapes.sort_by(|a, b| b.copies.cmp(&a.copies).then_with(|| a.axes.cmp(&b.axes)));
-        RoleShapes { component, name, role, kind, shapes }
+        RoleShapes {
+            component,
+            name,
+            role,
+            kind,
+            shapes,
+        }
     };
     groups.into_iter().map(role).collect()
 }
@@ -79,8 +103,15 @@ fn single(meaning: &Meaning, shape: &[u64], hidden: Option<u64>) -> (Vec<u64>, u
     let (experts, mut axes) = (shape[0], shape[1..].to_vec());
     if let [rows, columns] = axes.as_mut_slice() {
         // gpt-oss and Llama-4 keep stacked experts as [in, out].
-        let reads_hidden = matches!(meaning.role, Role::Gate | Role::Up | Role::GateUp | Role::Fc1);
-        let (inward, outward) = if reads_hidden { (*columns, *rows) } else { (*rows, *columns) };
+        let reads_hidden = matches!(
+            meaning.role,
+            Role::Gate | Role::Up | Role::GateUp | Role::Fc1
+        );
+        let (inward, outward) = if reads_hidden {
+            (*columns, *rows)
+        } else {
+            (*rows, *columns)
+        };
         if hidden.is_some_and(|hidden| inward != hidden && outward == hidden) {
             std::mem::swap(rows, columns);
         }
@@ -91,26 +122,42 @@ fn single(meaning: &Meaning, shape: &[u64], hidden: Option<u64>) -> (Vec<u64>, u
 /// What shapes and counts show. A partial checkpoint shows what it holds.
 fn facts(tensors: &[(Meaning, Vec<u64>)], architecture: &Architecture) -> Vec<(String, Value)> {
     let mut out = Vec::new();
-    let mut add = |field: &str, value: Option<u64>| out.extend(value.map(|value| (field.to_owned(), json!(value))));
+    let mut add = |field: &str, value: Option<u64>| {
+        out.extend(value.map(|value| (field.to_owned(), json!(value))))
+    };
     let axis = |name: &str, at: usize| architecture.role(name)?.main()?.axes.get(at).copied();
     let claimed = |field: &str| architecture.count(field);
 
-    let hidden = axis("embed", 1).or_else(|| axis("q", 1)).or_else(|| axis("kv_a", 1));
+    let hidden = axis("embed", 1)
+        .or_else(|| axis("q", 1))
+        .or_else(|| axis("kv_a", 1));
     add("hidden_size", hidden);
     add("vocab_size", axis("embed", 0));
     add("num_hidden_layers", layers(tensors, Component::Text));
     let half = |rows: u64| rows.is_multiple_of(2).then_some(rows / 2);
-    let width =
-        |kind: &str| axis(&format!("{kind}.gate"), 0).or_else(|| axis(&format!("{kind}.gate_up"), 0).and_then(half));
-    let expert_width = width("expert").or_else(|| axis("expert.fc1", 0)).or_else(|| axis("expert.up", 0));
-    let dense = width("dense").or_else(|| axis("dense.fc1", 0)).or_else(|| axis("dense.up", 0));
+    let width = |kind: &str| {
+        axis(&format!("{kind}.gate"), 0)
+            .or_else(|| axis(&format!("{kind}.gate_up"), 0).and_then(half))
+    };
+    let expert_width = width("expert")
+        .or_else(|| axis("expert.fc1", 0))
+        .or_else(|| axis("expert.up", 0));
+    let dense = width("dense")
+        .or_else(|| axis("dense.fc1", 0))
+        .or_else(|| axis("dense.up", 0));
     // Mixtral's width of experts is its intermediate_size.
     let is_only_width = dense.is_none() && claimed("moe_intermediate_size").is_none();
-    add("intermediate_size", dense.or(if is_only_width { expert_width } else { None }));
+    add(
+        "intermediate_size",
+        dense.or(if is_only_width { expert_width } else { None }),
+    );
     if !is_only_width {
         add("moe_intermediate_size", expert_width);
     }
-    add("n_routed_experts", axis("router", 0).or_else(|| experts(tensors)));
+    add(
+        "n_routed_experts",
+        axis("router", 0).or_else(|| experts(tensors)),
+    );
     if claimed("shared_expert_intermediate_size").is_some() {
         add("shared_expert_intermediate_size", width("shared"));
     } else if let (Some(shared), Some(one)) = (width("shared"), expert_width)
@@ -126,17 +173,29 @@ fn facts(tensors: &[(Meaning, Vec<u64>)], architecture: &Architecture) -> Vec<(S
     if architecture.role("kv_a").is_some() {
         add("kv_lora_rank", rank);
         add("q_lora_rank", axis("q_a", 0));
-        add("qk_rope_head_dim", axis("kv_a", 0).zip(rank).and_then(|(rows, rank)| rows.checked_sub(rank)));
+        add(
+            "qk_rope_head_dim",
+            axis("kv_a", 0)
+                .zip(rank)
+                .and_then(|(rows, rank)| rows.checked_sub(rank)),
+        );
     }
     let mut attention = architecture.role("kv_a").map(|_| "MLA");
     if let (None, Some(q), Some(k)) = (attention, axis("q", 0), axis("k", 0)) {
-        let whole = |rows: u64, head: u64| if head > 0 && rows.is_multiple_of(head) { Some(rows / head) } else { None };
+        let whole = |rows: u64, head: u64| {
+            if head > 0 && rows.is_multiple_of(head) {
+                Some(rows / head)
+            } else {
+                None
+            }
+        };
         // A gain over a head's dimension shows it; one over all heads does not.
-        let by_norm =
-            axis("q_norm", 0).filter(|size| whole(q, *size).is_some() && whole(k, *size).is_some() && *size < q);
+        let by_norm = axis("q_norm", 0)
+            .filter(|size| whole(q, *size).is_some() && whole(k, *size).is_some() && *size < q);
         let by_heads = claimed("num_attention_heads").and_then(|heads| whole(q, heads));
         let head = by_norm.or_else(|| claimed("head_dim")).or(by_heads);
-        if let Some((heads, key_values)) = head.and_then(|head| whole(q, head).zip(whole(k, head))) {
+        if let Some((heads, key_values)) = head.and_then(|head| whole(q, head).zip(whole(k, head)))
+        {
             add("head_dim", head);
             add("num_attention_heads", Some(heads));
             add("num_key_value_heads", Some(key_values));
@@ -148,8 +207,14 @@ fn facts(tensors: &[(Meaning, Vec<u64>)], architecture: &Architecture) -> Vec<(S
         }
     }
     add("vision.depth", layers(tensors, Component::Vision));
-    add("vision.hidden_size", axis("vision.patch_embed", 0).or_else(|| axis("vision.o", 0)));
-    add("vision.intermediate_size", axis("vision.gate", 0).or_else(|| axis("vision.fc1", 0)));
+    add(
+        "vision.hidden_size",
+        axis("vision.patch_embed", 0).or_else(|| axis("vision.o", 0)),
+    );
+    add(
+        "vision.intermediate_size",
+        axis("vision.gate", 0).or_else(|| axis("vision.fc1", 0)),
+    );
     add("audio.depth", layers(tensors, Component::Audio));
     if let Some(kind) = attention {
         out.push(("attention".into(), json!(kind)));
@@ -164,8 +229,10 @@ fn facts(tensors: &[(Meaning, Vec<u64>)], architecture: &Architecture) -> Vec<(S
         }
     }
     let places = ["pre_attn", "post_attn", "pre_mlp", "post_mlp"];
-    let stored: Vec<_> =
-        places.into_iter().filter(|place| architecture.role(&format!("norm:{place}")).is_some()).collect();
+    let stored: Vec<_> = places
+        .into_iter()
+        .filter(|place| architecture.role(&format!("norm:{place}")).is_some())
+        .collect();
     if let Some(placement) = norm_placement(&stored) {
         out.push(("norm_placement".into(), json!(placement)));
     }
@@ -173,18 +240,38 @@ fn facts(tensors: &[(Meaning, Vec<u64>)], architecture: &Architecture) -> Vec<(S
 }
 
 fn layers(tensors: &[(Meaning, Vec<u64>)], component: Component) -> Option<u64> {
-    let of_component = tensors.iter().filter(|(meaning, _)| meaning.component == component);
-    let indices: std::collections::BTreeSet<u32> = of_component.filter_map(|(meaning, _)| meaning.layer).collect();
-    if indices.is_empty() { None } else { u64::try_from(indices.len()).ok() }
+    let of_component = tensors
+        .iter()
+        .filter(|(meaning, _)| meaning.component == component);
+    let indices: std::collections::BTreeSet<u32> = of_component
+        .filter_map(|(meaning, _)| meaning.layer)
+        .collect();
+    if indices.is_empty() {
+        None
+    } else {
+        u64::try_from(indices.len()).ok()
+    }
 }
 
 fn experts(tensors: &[(Meaning, Vec<u64>)]) -> Option<u64> {
-    let highest = tensors.iter().filter_map(|(meaning, _)| meaning.expert).max();
-    let stacked = tensors.iter().find(|(meaning, _)| meaning.slot.starts_with("experts.") && meaning.expert.is_none());
-    highest.map(|index| u64::from(index) + 1).or_else(|| stacked.and_then(|(_, shape)| shape.first().copied()))
+    let highest = tensors
+        .iter()
+        .filter_map(|(meaning, _)| meaning.expert)
+        .max();
+    let stacked = tensors
+        .iter()
+        .find(|(meaning, _)| meaning.slot.starts_with("experts.") && meaning.expert.is_none());
+    highest
+        .map(|index| u64::from(index) + 1)
+        .or_else(|| stacked.and_then(|(_, shape)| shape.first().copied()))
 }
 
 fn first_expert_layer(tensors: &[(Meaning, Vec<u64>)]) -> Option<u64> {
-    let of_experts = tensors.iter().filter(|(m, _)| m.expert.is_some() || m.slot.starts_with("experts."));
-    of_experts.filter_map(|(meaning, _)| meaning.layer).min().map(u64::from)
+    let of_experts = tensors
+        .iter()
+        .filter(|(m, _)| m.expert.is_some() || m.slot.starts_with("experts."));
+    of_experts
+        .filter_map(|(meaning, _)| meaning.layer)
+        .min()
+        .map(u64::from)
 }

@@ -14,15 +14,26 @@ fn fixture(path: &str) -> Value {
 }
 
 fn config(value: Value) -> Config {
-    Config { raw: value.as_object().unwrap().clone() }
+    Config {
+        raw: value.as_object().unwrap().clone(),
+    }
 }
 
 /// A model by a unique part of its folder's name.
 fn model(name: &str) -> Architecture {
     let shapes = fixture("shapes.json");
-    let known: Vec<_> = shapes.as_object().unwrap().keys().filter(|key| key.contains(name)).cloned().collect();
+    let known: Vec<_> = shapes
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|key| key.contains(name))
+        .cloned()
+        .collect();
     assert_eq!(known.len(), 1, "{name}: {known:?}");
-    describe(Some(&config(fixture(&format!("{}/config.json", known[0])))), &[])
+    describe(
+        Some(&config(fixture(&format!("{}/config.json", known[0])))),
+        &[],
+    )
 }
 
 #[test]
@@ -42,46 +53,132 @@ fn every_shape_of_the_published_configurations_is_computed() {
         let mut expected = roles.as_object().unwrap().clone();
         let mut assumed = 0;
         for role in expected.values_mut() {
-            assumed += usize::from(role.as_object_mut().unwrap().remove("from_class_default").is_some());
+            assumed += usize::from(
+                role.as_object_mut()
+                    .unwrap()
+                    .remove("from_class_default")
+                    .is_some(),
+            );
         }
         assert_eq!(Value::Object(found), Value::Object(expected), "{name}");
         if assumed > 0 {
-            assert!(!architecture.assumptions.is_empty(), "{name} rests on class defaults and does not say so");
+            assert!(
+                !architecture.assumptions.is_empty(),
+                "{name} rests on class defaults and does not say so"
+            );
         }
     }
 }
 
-/// target, base, roles equal, roles of the target, share in per cent as printed, names of the equal roles where few.
+/// target, base, roles equal, roles of the target, share in per cent as printed, names of the equal
+/// roles where few.
 const COMPARABLE: &[(&str, &str, usize, usize, &str, &str)] = &[
-    ("Solar-Open", "Mixtral", 5, 17, "0.26", "k, norm:final, norm:pre_attn, norm:pre_mlp, v"),
+    (
+        "Solar-Open",
+        "Mixtral",
+        5,
+        17,
+        "0.26",
+        "k, norm:final, norm:pre_attn, norm:pre_mlp, v",
+    ),
     ("Solar-Open", "DeepSeek-V2", 0, 17, "0", ""),
     ("Solar-Open", "Qwen2-57B", 0, 17, "0", ""),
-    ("Solar-Open", "GLM-4.5-Air", 7, 17, "0.40", "k, norm:final, norm:pre_attn, norm:pre_mlp, router, router_bias, v"),
-    ("Solar-Open", "Phi-3.5-MoE", 5, 17, "0.26", "k, norm:final, norm:pre_attn, norm:pre_mlp, v"),
-    ("Solar-Open", "Qwen3-235B", 6, 17, "3.16", "norm:final, norm:pre_attn, norm:pre_mlp, o, q, router"),
-    ("Solar-Open", "Llama-3.1-8B", 5, 17, "0.26", "k, norm:final, norm:pre_attn, norm:pre_mlp, v"),
-    ("Solar-Open", "SOLAR-10.7B", 5, 17, "0.39", "k, norm:final, norm:pre_attn, norm:pre_mlp, v"),
+    (
+        "Solar-Open",
+        "GLM-4.5-Air",
+        7,
+        17,
+        "0.40",
+        "k, norm:final, norm:pre_attn, norm:pre_mlp, router, router_bias, v",
+    ),
+    (
+        "Solar-Open",
+        "Phi-3.5-MoE",
+        5,
+        17,
+        "0.26",
+        "k, norm:final, norm:pre_attn, norm:pre_mlp, v",
+    ),
+    (
+        "Solar-Open",
+        "Qwen3-235B",
+        6,
+        17,
+        "3.16",
+        "norm:final, norm:pre_attn, norm:pre_mlp, o, q, router",
+    ),
+    (
+        "Solar-Open",
+        "Llama-3.1-8B",
+        5,
+        17,
+        "0.26",
+        "k, norm:final, norm:pre_attn, norm:pre_mlp, v",
+    ),
+    (
+        "Solar-Open",
+        "SOLAR-10.7B",
+        5,
+        17,
+        "0.39",
+        "k, norm:final, norm:pre_attn, norm:pre_mlp, v",
+    ),
     ("HyperCLOVAX", "Llama-3.1-70B", 0, 32, "0", ""),
     ("HyperCLOVAX", "Qwen2.5-72B", 0, 32, "0", ""),
-    ("HyperCLOVAX", "EXAONE-4.0-32B", 5, 32, "12.09", "k, norm:final, o, q, v"),
+    (
+        "HyperCLOVAX",
+        "EXAONE-4.0-32B",
+        5,
+        32,
+        "12.09",
+        "k, norm:final, o, q, v",
+    ),
     ("HyperCLOVAX", "VL-7B", 11, 32, "0.71", ""),
     ("HyperCLOVAX", "VL-32B", 25, 32, "14.16", ""),
     ("HyperCLOVAX", "VL-72B", 15, 32, "1.98", ""),
     ("A.X-K1", "Solar-Open", 0, 23, "0", ""),
-    ("A.X-K1", "DeepSeek-V2", 2, 23, "<0.01", "norm:kv_a, norm:q_a"),
+    (
+        "A.X-K1",
+        "DeepSeek-V2",
+        2,
+        23,
+        "<0.01",
+        "norm:kv_a, norm:q_a",
+    ),
     ("A.X-K1", "Qwen2-57B", 0, 23, "0", ""),
     ("A.X-K1", "DeepSeek-V3", 16, 23, "98.50", ""),
     ("A.X-K1", "Kimi-K2", 21, 23, "99.98", ""),
     ("A.X-K1", "Moonlight", 1, 23, "<0.01", "norm:kv_a"),
     ("VAETKI", "Solar-Open", 0, 24, "0", ""),
     ("VAETKI", "A.X-K1", 2, 24, "<0.01", "norm:kv_a, norm:q_a"),
-    ("VAETKI", "DeepSeek-V2", 2, 24, "<0.01", "norm:kv_a, norm:q_a"),
-    ("VAETKI", "DeepSeek-V3", 2, 24, "<0.01", "norm:kv_a, norm:q_a"),
+    (
+        "VAETKI",
+        "DeepSeek-V2",
+        2,
+        24,
+        "<0.01",
+        "norm:kv_a, norm:q_a",
+    ),
+    (
+        "VAETKI",
+        "DeepSeek-V3",
+        2,
+        24,
+        "<0.01",
+        "norm:kv_a, norm:q_a",
+    ),
     ("K-EXAONE", "Solar-Open", 1, 22, "<0.01", "router_bias"),
     ("K-EXAONE", "A.X-K1", 0, 22, "0", ""),
     ("K-EXAONE", "VAETKI", 0, 22, "0", ""),
     ("K-EXAONE", "DeepSeek-V2", 0, 22, "0", ""),
-    ("K-EXAONE", "EXAONE-4.0-32B", 2, 22, "<0.01", "k_norm, q_norm"),
+    (
+        "K-EXAONE",
+        "EXAONE-4.0-32B",
+        2,
+        22,
+        "<0.01",
+        "k_norm, q_norm",
+    ),
     ("K-EXAONE", "Qwen3-235B", 2, 22, "<0.01", "k_norm, q_norm"),
     ("SOLAR-10.7B", "Mistral-7B", 12, 12, "67.48", ""),
     (
@@ -92,7 +189,14 @@ const COMPARABLE: &[(&str, &str, usize, usize, &str, &str)] = &[
         "65.04",
         "dense.down, dense.gate, dense.up, k, norm:final, norm:pre_attn, norm:pre_mlp, o, q, v",
     ),
-    ("SOLAR-10.7B", "Mixtral", 9, 12, "14.95", "embed, k, lm_head, norm:final, norm:pre_attn, norm:pre_mlp, o, q, v"),
+    (
+        "SOLAR-10.7B",
+        "Mixtral",
+        9,
+        12,
+        "14.95",
+        "embed, k, lm_head, norm:final, norm:pre_attn, norm:pre_mlp, o, q, v",
+    ),
 ];
 
 #[test]
@@ -100,8 +204,16 @@ fn pairs_of_the_origin_document_compare_as_far_as_their_shapes_do() {
     for &(target, base, equal, of, share, names) in COMPARABLE {
         let comparison = compare(&model(target), &model(base));
         let pair = format!("{target} / {base}");
-        let rows: Vec<_> = comparison.roles.iter().filter(|row| row.target.is_some()).collect();
-        let alike: Vec<_> = rows.iter().filter(|row| row.equal).map(|row| row.name.as_str()).collect();
+        let rows: Vec<_> = comparison
+            .roles
+            .iter()
+            .filter(|row| row.target.is_some())
+            .collect();
+        let alike: Vec<_> = rows
+            .iter()
+            .filter(|row| row.equal)
+            .map(|row| row.name.as_str())
+            .collect();
         assert_eq!((alike.len(), rows.len()), (equal, of), "{pair}: {alike:?}");
         if !names.is_empty() {
             assert_eq!(alike.join(", "), names, "{pair}");
@@ -114,9 +226,18 @@ fn pairs_of_the_origin_document_compare_as_far_as_their_shapes_do() {
         };
         assert_eq!(printed, share, "{pair}");
         assert_ne!(comparison.comparability, Comparability::Full, "{pair}");
-        let any_matrix =
-            rows.iter().any(|row| row.equal && row.target.as_ref().is_some_and(|shape| shape.axes.len() > 1));
-        assert_eq!(comparison.comparability == Comparability::Partial, any_matrix, "{pair}");
+        let any_matrix = rows.iter().any(|row| {
+            row.equal
+                && row
+                    .target
+                    .as_ref()
+                    .is_some_and(|shape| shape.axes.len() > 1)
+        });
+        assert_eq!(
+            comparison.comparability == Comparability::Partial,
+            any_matrix,
+            "{pair}"
+        );
     }
 }
 
@@ -132,32 +253,64 @@ fn a_model_is_fully_comparable_with_itself_alone() {
         assert_eq!(itself.share, Some(1.0), "{name}");
         assert!(itself.could_be.is_empty(), "{name}");
     }
-    let unknown: Vec<_> = model("VL-72B").unknown.into_iter().map(|role| role.name).collect();
-    assert_eq!(unknown, ["dense.down", "dense.gate", "dense.up", "vision.patch_embed"]);
+    let unknown: Vec<_> = model("VL-72B")
+        .unknown
+        .into_iter()
+        .map(|role| role.name)
+        .collect();
+    assert_eq!(
+        unknown,
+        ["dense.down", "dense.gate", "dense.up", "vision.patch_embed"]
+    );
 }
 
 #[test]
 fn components_are_compared_with_their_like() {
     let of = |base: &str| {
         let comparison = compare(&model("HyperCLOVAX"), &model(base));
-        comparison.components.iter().map(|row| format!("{} {}", row.component, row.comparability)).collect::<Vec<_>>()
+        comparison
+            .components
+            .iter()
+            .map(|row| format!("{} {}", row.component, row.comparability))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(of("VL-32B"), ["projector none", "text partial", "vision full"]);
-    assert_eq!(of("VL-7B"), ["projector none", "text none", "vision partial"]);
-    assert_eq!(of("Llama-3.1-70B"), ["projector none", "text none", "vision none"]);
+    assert_eq!(
+        of("VL-32B"),
+        ["projector none", "text partial", "vision full"]
+    );
+    assert_eq!(
+        of("VL-7B"),
+        ["projector none", "text none", "vision partial"]
+    );
+    assert_eq!(
+        of("Llama-3.1-70B"),
+        ["projector none", "text none", "vision none"]
+    );
 }
 
 #[test]
 fn reasons_and_possibilities_are_said_in_words() {
     let depth = compare(&model("SOLAR-10.7B"), &model("Mistral-7B"));
     assert_eq!(depth.could_be, ["depth change: 32 to 48 layers"]);
-    assert!(depth.reasons[0].starts_with("all 12 roles have equal shapes; the number of tensors differs"), "{depth:?}");
-    assert!(depth.reasons.contains(&"num_hidden_layers: 48 against 32".to_owned()));
+    assert!(
+        depth.reasons[0]
+            .starts_with("all 12 roles have equal shapes; the number of tensors differs"),
+        "{depth:?}"
+    );
+    assert!(
+        depth
+            .reasons
+            .contains(&"num_hidden_layers: 48 against 32".to_owned())
+    );
 
     let experts = compare(&model("A.X-K1"), &model("Kimi-K2"));
-    assert_eq!(experts.could_be, ["expert count change: 384 to 192 experts"]);
+    assert_eq!(
+        experts.could_be,
+        ["expert count change: 384 to 192 experts"]
+    );
     assert!(
-        experts.reasons[0].contains("not norm:post_mlp (target only), router [192,7168] against [384,7168]"),
+        experts.reasons[0]
+            .contains("not norm:post_mlp (target only), router [192,7168] against [384,7168]"),
         "{experts:?}"
     );
 
@@ -165,14 +318,24 @@ fn reasons_and_possibilities_are_said_in_words() {
     assert_eq!(mixture.could_be, ["dense to mixture of experts: 8 experts"]);
 
     let none = compare(&model("HyperCLOVAX"), &model("Llama-3.1-70B"));
-    assert!(none.reasons.last().unwrap().contains("say nothing about where the weights come from"));
     assert!(
-        none.could_be.iter().any(|change| change.starts_with("width change: hidden_size 8,192 to 5,120")),
+        none.reasons
+            .last()
+            .unwrap()
+            .contains("say nothing about where the weights come from")
+    );
+    assert!(
+        none.could_be
+            .iter()
+            .any(|change| change.starts_with("width change: hidden_size 8,192 to 5,120")),
         "{none:?}"
     );
 
     let norms = compare(&model("VAETKI"), &model("DeepSeek-V3"));
-    assert!(norms.reasons[0].contains("only norm:kv_a, norm:q_a have"), "{norms:?}");
+    assert!(
+        norms.reasons[0].contains("only norm:kv_a, norm:q_a have"),
+        "{norms:?}"
+    );
 }
 
 #[test]
@@ -253,10 +416,35 @@ fn facts_have_one_spelling_and_absent_keys_stay_absent() {
                 ("architecture", json!("HCXVisionV2ForCausalLM")),
             ],
         ),
-        ("gpt-oss", &[("quantization", json!("mxfp4")), ("attention_pattern", json!("sliding:full 1:1"))]),
-        ("Moonlight", &[("q_lora_rank", Value::Null), ("kv_lora_rank", json!(512)), ("attention", json!("MLA"))]),
-        ("Qwen2.5-72B", &[("hidden_size", json!(8192)), ("num_attention_heads", json!(64))]),
-        ("Mistral-7B", &[("attention_pattern", json!("sliding")), ("sliding_window", json!(4096))]),
+        (
+            "gpt-oss",
+            &[
+                ("quantization", json!("mxfp4")),
+                ("attention_pattern", json!("sliding:full 1:1")),
+            ],
+        ),
+        (
+            "Moonlight",
+            &[
+                ("q_lora_rank", Value::Null),
+                ("kv_lora_rank", json!(512)),
+                ("attention", json!("MLA")),
+            ],
+        ),
+        (
+            "Qwen2.5-72B",
+            &[
+                ("hidden_size", json!(8192)),
+                ("num_attention_heads", json!(64)),
+            ],
+        ),
+        (
+            "Mistral-7B",
+            &[
+                ("attention_pattern", json!("sliding")),
+                ("sliding_window", json!(4096)),
+            ],
+        ),
         (
             "EXAONE-4.0",
             &[
@@ -271,11 +459,18 @@ fn facts_have_one_spelling_and_absent_keys_stay_absent() {
     for (name, facts) in rows {
         let architecture = model(name);
         for (field, value) in *facts {
-            let found = architecture.fact(field).map_or(Value::Null, |fact| fact.value.clone());
+            let found = architecture
+                .fact(field)
+                .map_or(Value::Null, |fact| fact.value.clone());
             assert_eq!(&found, value, "{name} {field}");
         }
     }
-    assert!(model("Solar-Open").fact("intermediate_size").unwrap().unused);
+    assert!(
+        model("Solar-Open")
+            .fact("intermediate_size")
+            .unwrap()
+            .unused
+    );
     assert!(!model("A.X-K1").fact("intermediate_size").unwrap().unused);
 }
 
@@ -287,8 +482,12 @@ fn tensors(config: Option<&Config>) -> Vec<(Meaning, Vec<u64>)> {
         ("lm_head.weight".into(), vec![100, 16]),
     ];
     for layer in 0..3 {
-        let mut add =
-            |name: &str, shape: &[u64]| named.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()));
+        let mut add = |name: &str, shape: &[u64]| {
+            named.push((
+                format!("model.layers.{layer}.{name}.weight"),
+                shape.to_vec(),
+            ))
+        };
         add("input_layernorm", &[16]);
         add("post_attention_layernorm", &[16]);
         add("self_attn.q_proj", &[32, 16]);
@@ -312,7 +511,10 @@ fn tensors(config: Option<&Config>) -> Vec<(Meaning, Vec<u64>)> {
         add("mlp.shared_experts.down_proj", &[16, 24]);
     }
     let namer = Namer::new(named.iter().map(|(name, _)| name.as_str()), config);
-    named.iter().map(|(name, shape)| (namer.meaning(name, shape, Dtype::Bf16), shape.clone())).collect()
+    named
+        .iter()
+        .map(|(name, shape)| (namer.meaning(name, shape, Dtype::Bf16), shape.clone()))
+        .collect()
 }
 
 fn small() -> Value {
@@ -328,24 +530,41 @@ fn small() -> Value {
 fn tensors_and_a_true_config_tell_the_same() {
     let config = config(small());
     let tensors = tensors(Some(&config));
-    let (by_config, by_tensors) = (describe(Some(&config), &[]), describe(Some(&config), &tensors));
+    let (by_config, by_tensors) = (
+        describe(Some(&config), &[]),
+        describe(Some(&config), &tensors),
+    );
     assert_eq!(by_tensors.conflicts, []);
     assert_eq!(by_tensors.roles, by_config.roles);
-    assert_eq!(compare(&by_config, &by_tensors).comparability, Comparability::Full);
+    assert_eq!(
+        compare(&by_config, &by_tensors).comparability,
+        Comparability::Full
+    );
     let alone = describe(None, &tensors);
     assert_eq!(alone.roles, by_config.roles);
-    for field in ["hidden_size", "num_hidden_layers", "vocab_size", "intermediate_size", "moe_intermediate_size"] {
+    for field in [
+        "hidden_size",
+        "num_hidden_layers",
+        "vocab_size",
+        "intermediate_size",
+        "moe_intermediate_size",
+    ] {
         assert_eq!(alone.count(field), by_config.count(field), "{field}");
         assert_eq!(alone.fact(field).unwrap().source, Source::Tensors);
     }
-    for field in ["n_routed_experts", "n_shared_experts", "first_k_dense_replace"] {
+    for field in [
+        "n_routed_experts",
+        "n_shared_experts",
+        "first_k_dense_replace",
+    ] {
         assert_eq!(alone.count(field), by_config.count(field), "{field}");
     }
     // Without a head's size nothing tells how many heads there are.
     assert_eq!(alone.fact("num_attention_heads"), None);
 }
 
-/// Lines of `NAME [SHAPE]` as tensors, described beside `value` and compared with what `value` alone tells.
+/// Lines of `NAME [SHAPE]` as tensors, described beside `value` and compared with what `value`
+/// alone tells.
 fn agree(value: Value, lines: &str) {
     let config = config(value);
     let rows: Vec<(&str, Vec<u64>)> = lines
@@ -354,8 +573,14 @@ fn agree(value: Value, lines: &str) {
         .map(|(name, shape)| (name, serde_json::from_str(shape).unwrap()))
         .collect();
     let namer = Namer::new(rows.iter().map(|row| row.0), Some(&config));
-    let meant: Vec<_> = rows.into_iter().map(|(n, shape)| (namer.meaning(n, &shape, Dtype::Bf16), shape)).collect();
-    let (told, shown) = (describe(Some(&config), &[]), describe(Some(&config), &meant));
+    let meant: Vec<_> = rows
+        .into_iter()
+        .map(|(n, shape)| (namer.meaning(n, &shape, Dtype::Bf16), shape))
+        .collect();
+    let (told, shown) = (
+        describe(Some(&config), &[]),
+        describe(Some(&config), &meant),
+    );
     assert_eq!(shown.conflicts, []);
     assert_eq!(told.unknown, []);
     let comparison = compare(&shown, &told);
@@ -504,9 +729,12 @@ fn stacked_experts_and_gpt_2_have_the_roles_that_the_config_tells() {
 #[test]
 fn a_config_that_lies_is_exposed() {
     let mut lie = small();
-    for (field, value) in
-        [("hidden_size", 32), ("num_hidden_layers", 7), ("n_routed_experts", 64), ("num_attention_heads", 8)]
-    {
+    for (field, value) in [
+        ("hidden_size", 32),
+        ("num_hidden_layers", 7),
+        ("n_routed_experts", 64),
+        ("num_attention_heads", 8),
+    ] {
         lie[field] = json!(value);
     }
     lie["tie_word_embeddings"] = json!(true);
@@ -515,11 +743,21 @@ fn a_config_that_lies_is_exposed() {
     let said: Vec<_> = architecture
         .conflicts
         .iter()
-        .map(|conflict| format!("{} {} {}", conflict.field, conflict.config, conflict.tensors))
+        .map(|conflict| {
+            format!(
+                "{} {} {}",
+                conflict.field, conflict.config, conflict.tensors
+            )
+        })
         .collect();
     assert_eq!(
         said,
-        ["hidden_size 32 16", "n_routed_experts 64 4", "num_attention_heads 8 4", "num_hidden_layers 7 3"]
+        [
+            "hidden_size 32 16",
+            "n_routed_experts 64 4",
+            "num_attention_heads 8 4",
+            "num_hidden_layers 7 3"
+        ]
     );
     assert_eq!(architecture.count("hidden_size"), Some(16));
 }
@@ -539,14 +777,24 @@ fn fused_projections_compare_with_those_apart() {
             rows.push(("model.layers.0.mlp.up_proj.weight", vec![12, 8]));
         }
         let namer = Namer::new(rows.iter().map(|row| row.0), None);
-        let meant: Vec<_> =
-            rows.into_iter().map(|(name, shape)| (namer.meaning(name, &shape, Dtype::F16), shape)).collect();
+        let meant: Vec<_> = rows
+            .into_iter()
+            .map(|(name, shape)| (namer.meaning(name, &shape, Dtype::F16), shape))
+            .collect();
         describe(None, &meant)
     };
     for (target, base) in [(names(true), names(false)), (names(false), names(true))] {
         let comparison = compare(&target, &base);
-        assert_eq!(comparison.comparability, Comparability::Full, "{comparison:?}");
-        let rows: Vec<_> = comparison.roles.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(
+            comparison.comparability,
+            Comparability::Full,
+            "{comparison:?}"
+        );
+        let rows: Vec<_> = comparison
+            .roles
+            .iter()
+            .map(|row| row.name.as_str())
+            .collect();
         assert_eq!(rows, ["dense.gate_up", "o", "qkv"]);
     }
 }
@@ -560,10 +808,20 @@ fn stacked_experts_count_one_by_one_in_either_orientation() {
             ("model.layers.0.mlp.router.weight", vec![4, 8]),
         ];
         let namer = Namer::new(rows.iter().map(|row| row.0), None);
-        let meant: Vec<_> = rows.into_iter().map(|(n, shape)| (namer.meaning(n, &shape, Dtype::F16), shape)).collect();
-        describe(None, &meant).role("expert.down").unwrap().shapes.clone()
+        let meant: Vec<_> = rows
+            .into_iter()
+            .map(|(n, shape)| (namer.meaning(n, &shape, Dtype::F16), shape))
+            .collect();
+        describe(None, &meant)
+            .role("expert.down")
+            .unwrap()
+            .shapes
+            .clone()
     };
-    let expected = vec![Shape { axes: vec![8, 3], copies: 4 }];
+    let expected = vec![Shape {
+        axes: vec![8, 3],
+        copies: 4,
+    }];
     assert_eq!(of(&[4, 3, 8]), expected);
     assert_eq!(of(&[4, 8, 3]), expected);
 }
@@ -571,7 +829,9 @@ fn stacked_experts_count_one_by_one_in_either_orientation() {
 #[test]
 fn a_role_of_several_shapes_has_a_row_for_each() {
     let of = |widths: &[u64]| {
-        let names: Vec<_> = (0..widths.len()).map(|layer| format!("model.layers.{layer}.mlp.up_proj.weight")).collect();
+        let names: Vec<_> = (0..widths.len())
+            .map(|layer| format!("model.layers.{layer}.mlp.up_proj.weight"))
+            .collect();
         let namer = Namer::new(names.iter().map(String::as_str), None);
         let meant: Vec<_> = names
             .iter()
@@ -581,7 +841,11 @@ fn a_role_of_several_shapes_has_a_row_for_each() {
         describe(None, &meant)
     };
     let comparison = compare(&of(&[16, 16, 24]), &of(&[24, 24]));
-    let rows: Vec<_> = comparison.roles.iter().map(|row| (row.target.as_ref().unwrap().axes[0], row.equal)).collect();
+    let rows: Vec<_> = comparison
+        .roles
+        .iter()
+        .map(|row| (row.target.as_ref().unwrap().axes[0], row.equal))
+        .collect();
     assert_eq!(rows, [(16, false), (24, true)]);
     assert_eq!(comparison.comparability, Comparability::Partial);
     assert_eq!(comparison.share, Some(24.0 / 56.0));
@@ -591,12 +855,20 @@ fn a_role_of_several_shapes_has_a_row_for_each() {
 fn odd_configs_give_less_and_never_a_guess() {
     let of = |value: Value| describe(Some(&config(value)), &[]);
     assert_eq!(of(json!({})).roles, []);
-    assert_eq!(of(json!({"hidden_size": "4096", "num_hidden_layers": -3, "vocab_size": null, "a": [1]})).roles, []);
+    assert_eq!(
+        of(json!({"hidden_size": "4096", "num_hidden_layers": -3, "vocab_size": null, "a": [1]}))
+            .roles,
+        []
+    );
     let huge = of(
         json!({"model_type": "llama", "hidden_size": u64::MAX, "num_hidden_layers": u64::MAX, "vocab_size": u64::MAX,
         "num_attention_heads": u64::MAX, "head_dim": u64::MAX, "intermediate_size": u64::MAX, "num_local_experts": u64::MAX}),
     );
-    assert!(huge.unknown.iter().any(|role| role.missing == "a size that fits 64 bits"));
+    assert!(
+        huge.unknown
+            .iter()
+            .any(|role| role.missing == "a size that fits 64 bits")
+    );
     assert!(compare(&huge, &huge).share.is_some());
     let zero = of(
         json!({"model_type": "llama", "hidden_size": 8, "num_hidden_layers": 0, "num_attention_heads": 0, "vocab_size": 0}),

@@ -56,7 +56,8 @@ traits! {
     ShortConvolutions,
 }
 
-/// Groups of names that share traits: those of a component named by a wrapper word, and those of none.
+/// Groups of names that share traits: those of a component named by a wrapper word, and those of
+/// none.
 fn group(hint: Option<Component>) -> usize {
     match hint {
         None => 0,
@@ -113,8 +114,22 @@ const TEXT_MARKS: &[&str] = &[
     "lm_head",
     "embed_out",
 ];
-const VISION_MARKS: &[&str] = &["patch_embed", "patch_embeddings", "patch_embedding", "patch_conv", "cls_token"];
-const ATTENTION_MARKS: &[&str] = &["self_attn", "q_proj", "c_attn", "query_key_value", "attention", "wq", "attn_q"];
+const VISION_MARKS: &[&str] = &[
+    "patch_embed",
+    "patch_embeddings",
+    "patch_embedding",
+    "patch_conv",
+    "cls_token",
+];
+const ATTENTION_MARKS: &[&str] = &[
+    "self_attn",
+    "q_proj",
+    "c_attn",
+    "query_key_value",
+    "attention",
+    "wq",
+    "attn_q",
+];
 const CONVOLUTION_MARKS: &[&str] = &["running_mean", "convolution"];
 
 /// Segments that only multi-token-prediction layers have.
@@ -136,7 +151,10 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(names: &[&str], config: Option<&Config>) -> Self {
-        let mut context = Self { grammar: grammar(names), ..Self::default() };
+        let mut context = Self {
+            grammar: grammar(names),
+            ..Self::default()
+        };
         let mut seen = [0u32; GROUPS];
         let mut halves = [0u8; GROUPS];
         let mut swapped = [false; GROUPS];
@@ -148,7 +166,10 @@ impl Context {
             let path = Path::new(name, context.grammar);
             let at = group(path.hint);
             hinted.extend(path.hint);
-            for segment in name.split('.').filter(|segment| known.insert((at, *segment))) {
+            for segment in name
+                .split('.')
+                .filter(|segment| known.insert((at, *segment)))
+            {
                 if let Some(mark) = MARKS.iter().position(|word| *word == segment) {
                     seen[at] |= 1 << mark;
                 }
@@ -188,7 +209,9 @@ impl Context {
             }
             context.traits[at] |= 1 << Trait::Stages as u32;
             context.stages.insert((at, stage), next.1);
-            next.1 = next.1.and_then(|first| first.checked_add(last)?.checked_add(1));
+            next.1 = next
+                .1
+                .and_then(|first| first.checked_add(last)?.checked_add(1));
         }
         context.default = match (evidence, hinted.first()) {
             ([true, ..], _) => Some(Component::Text),
@@ -219,21 +242,33 @@ impl Context {
 
     /// Number among the prediction layers, where `layer` is one.
     pub(super) fn prediction_layer(&self, layer: u32) -> Option<u32> {
-        let first = self.mtp_layers.first().copied().or((!self.mtp_range.is_empty()).then_some(self.mtp_range.start))?;
+        let first = self
+            .mtp_layers
+            .first()
+            .copied()
+            .or((!self.mtp_range.is_empty()).then_some(self.mtp_range.start))?;
         let is_one = self.mtp_layers.contains(&layer) || self.mtp_range.contains(&layer);
         is_one.then(|| layer.saturating_sub(first))
     }
 }
 
 fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
-    let has = |word: &str| MARKS.iter().position(|mark| *mark == word).is_some_and(|bit| seen & 1 << bit != 0);
+    let has = |word: &str| {
+        MARKS
+            .iter()
+            .position(|mark| *mark == word)
+            .is_some_and(|bit| seen & 1 << bit != 0)
+    };
     let before = has("input_layernorm") || has("attn_norm");
     let after = has("post_feedforward_layernorm") || has("post_ffw_norm");
-    let before_mlp = has("pre_mlp_layernorm") || has("pre_feedforward_layernorm") || has("ffn_norm");
+    let before_mlp =
+        has("pre_mlp_layernorm") || has("pre_feedforward_layernorm") || has("ffn_norm");
     let fused = matches!(model_type, "phi3" | "glm4" | "chatglm");
     let plain = has("ffn_up") && !has("ffn_gate");
     // Their own names are up and down, too.
-    let ungated = ["nemotron", "mpt", "apertus", "arcee", "jais2"].iter().any(|name| model_type.starts_with(name));
+    let ungated = ["nemotron", "mpt", "apertus", "arcee", "jais2"]
+        .iter()
+        .any(|name| model_type.starts_with(name));
     [
         (Trait::OutputNorms, before_mlp || (after && !before)),
         (Trait::LowRankQuery, has("wq_a")),
@@ -243,7 +278,10 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
         (Trait::Fc12, has("fc12")),
         (Trait::W12, has("w12")),
         (Trait::GatedT5, has("wi_0")),
-        (Trait::ChatGlm, halves == 1 && has("dense_h_to_4h") && has("self_attention")),
+        (
+            Trait::ChatGlm,
+            halves == 1 && has("dense_h_to_4h") && has("self_attention"),
+        ),
         (Trait::FcFromZero, has("fc0")),
         (Trait::FusedUp, plain && fused),
         (Trait::PlainUp, plain && !fused && !ungated),
@@ -261,22 +299,36 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
 
 /// The grammar of these names: GGUF or not, a common prefix without meaning, Whisper's encoder.
 fn grammar(names: &[&str]) -> Grammar {
-    let gguf = names
-        .iter()
-        .any(|name| ["blk.", "v.blk.", "a.blk.", "enc.blk.", "dec.blk."].iter().any(|start| name.starts_with(start)));
+    let gguf = names.iter().any(|name| {
+        ["blk.", "v.blk.", "a.blk.", "enc.blk.", "dec.blk."]
+            .iter()
+            .any(|start| name.starts_with(start))
+    });
     let audio_encoder = names.iter().any(|name| {
         let at = name.find("encoder.conv1.");
         at.is_some_and(|at| matches!(&name[..at], "" | "model."))
     });
-    let mut grammar = Grammar { skip: 0, gguf, audio_encoder };
-    let Some((first, others)) = names.split_first() else { return grammar };
+    let mut grammar = Grammar {
+        skip: 0,
+        gguf,
+        audio_encoder,
+    };
+    let Some((first, others)) = names.split_first() else {
+        return grammar;
+    };
     // Two segments stay, so that no module or leaf is taken for a prefix.
     let common = |at: usize, word: &str| others.iter().all(|n| n.split('.').nth(at) == Some(word));
-    let room = names.iter().map(|n| n.split('.').take(8).count()).min().unwrap_or(0).saturating_sub(2);
+    let room = names
+        .iter()
+        .map(|n| n.split('.').take(8).count())
+        .min()
+        .unwrap_or(0)
+        .saturating_sub(2);
     if !others.is_empty() {
         let words = first.split('.').take(room).enumerate();
-        let is_prefix =
-            |&(at, word): &(usize, &str)| !is_known_word(word) && !super::is_module_word(word) && common(at, word);
+        let is_prefix = |&(at, word): &(usize, &str)| {
+            !is_known_word(word) && !super::is_module_word(word) && common(at, word)
+        };
         grammar.skip = words.take_while(is_prefix).count();
     }
     grammar

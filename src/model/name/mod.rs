@@ -1,8 +1,9 @@
-//! Tensor name to meaning: component, block, layer, role, expert, class, and a slot that does not depend on the
-//! naming scheme.
+//! Tensor name to meaning: component, block, layer, role, expert, class, and a slot that does not
+//! depend on the naming scheme.
 //!
-//! In: all names of a checkpoint (some names mean one thing or another by what stands beside them) and config.json.
-//! The table of patterns is in `rules`; an unknown name has role `other` and is compared all the same.
+//! In: all names of a checkpoint (some names mean one thing or another by what stands beside them)
+//! and config.json. The table of patterns is in `rules`; an unknown name has role `other` and is
+//! compared all the same.
 
 mod context;
 mod path;
@@ -39,8 +40,8 @@ pub struct Meaning {
     /// Whether it belongs to a shared expert.
     pub shared_expert: bool,
     /// Name inside the block, the same in every naming scheme: `q.weight`, `norm:pre_mlp.weight`,
-    /// `experts.gate_up.weight` (all experts in one tensor). Component, block, layer, expert, shared_expert and slot
-    /// together name one tensor of a checkpoint.
+    /// `experts.gate_up.weight` (all experts in one tensor). Component, block, layer, expert,
+    /// shared_expert and slot together name one tensor of a checkpoint.
     pub slot: Arc<str>,
     /// How it counts as evidence, by role, shape and dtype; constants show only in values.
     pub class: Class,
@@ -69,7 +70,8 @@ enum Open {
 }
 
 impl Namer {
-    /// Looks at all `names` of a checkpoint. Give every name, also of tensors that a filter leaves out.
+    /// Looks at all `names` of a checkpoint. Give every name, also of tensors that a filter leaves
+    /// out.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>, config: Option<&Config>) -> Self {
         let names: Vec<&str> = names.into_iter().collect();
         let statistics = names.iter().filter_map(|name| {
@@ -78,7 +80,11 @@ impl Namer {
         });
         let normalizations = statistics.collect();
         let context = Context::new(&names, config);
-        let mut namer = Self { context, normalizations, crowded: HashSet::new() };
+        let mut namer = Self {
+            context,
+            normalizations,
+            crowded: HashSet::new(),
+        };
         let mut all: Vec<[u64; 2]> = names.par_iter().map(|name| namer.places(name)).collect();
         all.sort_unstable();
         all.dedup();
@@ -86,8 +92,15 @@ impl Namer {
         let mut known = None;
         while known != Some(namer.crowded.len()) {
             known = Some(namer.crowded.len());
-            let taken = |[own, whole]: [u64; 2]| if namer.crowded.contains(&own) { whole } else { own };
-            let mut places: Vec<(u64, u64)> = all.iter().map(|&both| (taken(both), both[0])).collect();
+            let taken = |[own, whole]: [u64; 2]| {
+                if namer.crowded.contains(&own) {
+                    whole
+                } else {
+                    own
+                }
+            };
+            let mut places: Vec<(u64, u64)> =
+                all.iter().map(|&both| (taken(both), both[0])).collect();
             places.sort_unstable();
             let shared = places.windows(2).filter(|pair| pair[0].0 == pair[1].0);
             let crowded: Vec<u64> = shared.flat_map(|pair| [pair[0].1, pair[1].1]).collect();
@@ -112,7 +125,8 @@ impl Namer {
             (Open::Role { bias: true }, Role::Other) if shape.len() <= 1 => Role::Bias,
             (_, role) => role,
         };
-        let is_average = meaning.slot.ends_with("running_mean") || meaning.slot.ends_with("running_var");
+        let is_average =
+            meaning.slot.ends_with("running_mean") || meaning.slot.ends_with("running_var");
         meaning.class = match meaning.role {
             _ if is_table => Class::Uninformative,
             Role::Buffer if is_average => Class::Vector,
@@ -135,7 +149,10 @@ impl Namer {
     /// Everything but the class.
     fn read(&self, name: &str) -> (Meaning, Open) {
         let mut path = Path::new(name, self.context.grammar);
-        let component = path.hint.or(self.context.default).unwrap_or(Component::Other);
+        let component = path
+            .hint
+            .or(self.context.default)
+            .unwrap_or(Component::Other);
         if path.depth.is_some_and(|depth| depth.stage.is_none())
             && path.is_stage_child
             && self.context.has(path.hint, Trait::Stages)
@@ -144,12 +161,18 @@ impl Namer {
         }
         let mut prediction = path.mtp.then(|| path.depth.map_or(0, |depth| depth.layer));
         if component == Component::Text && prediction.is_none() {
-            prediction = path.depth.and_then(|depth| self.context.prediction_layer(depth.layer));
+            prediction = path
+                .depth
+                .and_then(|depth| self.context.prediction_layer(depth.layer));
         }
         let mut rule = None;
         if !is_buffer(&path) {
             rule = self.find(&mut path, component, prediction.is_some());
-            if rule.is_none() && path.depth.is_none() && component != Component::Projector && prediction.is_none() {
+            if rule.is_none()
+                && path.depth.is_none()
+                && component != Component::Projector
+                && prediction.is_none()
+            {
                 path.adopt_loose_number();
                 if path.depth.is_some() {
                     rule = self.find(&mut path, component, false);
@@ -157,7 +180,10 @@ impl Namer {
             }
         }
         let layer = path.depth.and_then(|depth| match depth.stage {
-            Some(stage) => self.context.stage_start(path.hint, stage)?.checked_add(depth.layer),
+            Some(stage) => self
+                .context
+                .stage_start(path.hint, stage)?
+                .checked_add(depth.layer),
             None => Some(depth.layer),
         });
         if path.overflow || (path.depth.is_some() && layer.is_none()) {
@@ -181,15 +207,23 @@ impl Namer {
             role,
             expert: path.expert,
             shared_expert: path.shared || rule.is_some_and(|rule| rule.slot.starts_with("shared:")),
-            slot: self.slot(&path, component, rule, role, prediction.unwrap_or(0)).into(),
+            slot: self
+                .slot(&path, component, rule, role, prediction.unwrap_or(0))
+                .into(),
             class: Class::Vector,
         };
         (meaning, open)
     }
 
-    /// The row for a path. Where the name has no `weight` or `bias` at its end, its last word may be the module or may
-    /// carry the leaf (`down_proj`, `in_proj_weight`): then it becomes part of the path.
-    fn find(&self, path: &mut Path<'_>, component: Component, prediction: bool) -> Option<&'static Rule> {
+    /// The row for a path. Where the name has no `weight` or `bias` at its end, its last word may
+    /// be the module or may carry the leaf (`down_proj`, `in_proj_weight`): then it becomes part of
+    /// the path.
+    fn find(
+        &self,
+        path: &mut Path<'_>,
+        component: Component,
+        prediction: bool,
+    ) -> Option<&'static Rule> {
         if component == Component::Projector && path.depth.is_none() {
             return None;
         }
@@ -200,7 +234,9 @@ impl Namer {
             When::Lacks(unwanted) => !self.context.has(hint, unwanted),
             When::Vision => component == Component::Vision,
             When::Audio => component == Component::Audio,
-            When::Decoder => half == Some(Half::Decoder) && self.context.has(hint, Trait::TwoHalves),
+            When::Decoder => {
+                half == Some(Half::Decoder) && self.context.has(hint, Trait::TwoHalves)
+            }
             When::Mtp => prediction,
         };
         let tables = match (path.depth.is_some(), prediction) {
@@ -209,7 +245,12 @@ impl Namer {
             (false, _) if path.is_in_merger() => [Some(rules::top()), None],
             (false, _) => [Some(rules::top()), Some(rules::layer())],
         };
-        let find = |modules: &[&str]| tables.into_iter().flatten().find_map(|table| table.find(modules, holds));
+        let find = |modules: &[&str]| {
+            tables
+                .into_iter()
+                .flatten()
+                .find_map(|table| table.find(modules, holds))
+        };
         let found = match path.leaf {
             Leaf::Weight => find(&path.modules),
             Leaf::Bias => {
@@ -221,9 +262,15 @@ impl Namer {
                 own_row.or_else(|| find(&path.modules))
             }
             Leaf::Open(word) => {
-                let endings = [("", Leaf::Weight), ("_bias", Leaf::Bias), ("_weight", Leaf::Weight)];
+                let endings = [
+                    ("", Leaf::Weight),
+                    ("_bias", Leaf::Bias),
+                    ("_weight", Leaf::Weight),
+                ];
                 for (ending, leaf) in endings {
-                    let Some(module) = word.strip_suffix(ending) else { continue };
+                    let Some(module) = word.strip_suffix(ending) else {
+                        continue;
+                    };
                     path.modules.push(module);
                     if let Some(rule) = find(&path.modules) {
                         path.leaf = leaf;
@@ -234,7 +281,8 @@ impl Namer {
                 find(&path.modules)
             }
         };
-        // A module that stands more than once in a layer (LongCat: `input_layernorm.1`): the number goes in front.
+        // A module that stands more than once in a layer (LongCat: `input_layernorm.1`): the number
+        // goes in front.
         if found.is_none()
             && let Some((number, modules)) = path.modules.split_last()
             && rules::is_number(number)
@@ -264,7 +312,10 @@ impl Namer {
         }
         let role = if is_norm_word(last) {
             Role::Norm
-        } else if !bias && (last.contains("conv") || matches!(path.leaf, Leaf::Open(word) if word.contains("conv"))) {
+        } else if !bias
+            && (last.contains("conv")
+                || matches!(path.leaf, Leaf::Open(word) if word.contains("conv")))
+        {
             Role::Conv
         } else if component == Component::Projector || path.is_in_merger() {
             if bias { Role::Bias } else { Role::Projector }
@@ -276,7 +327,14 @@ impl Namer {
         (role, Open::Role { bias })
     }
 
-    fn slot(&self, path: &Path<'_>, component: Component, rule: Option<&Rule>, role: Role, prediction: u32) -> String {
+    fn slot(
+        &self,
+        path: &Path<'_>,
+        component: Component,
+        rule: Option<&Rule>,
+        role: Role,
+        prediction: u32,
+    ) -> String {
         let mut words: Vec<&str> = Vec::new();
         if self.context.has(path.hint, Trait::TwoHalves) {
             match (component == Component::Text, path.half) {
@@ -312,8 +370,17 @@ impl Namer {
             }
             words.push(name);
         } else if role == Role::Norm {
-            let word = |module| if projector { projector_word(module) } else { cross(module) };
-            let joined = format!("norm:{}", own(&path.modules).map(word).collect::<Vec<_>>().join("."));
+            let word = |module| {
+                if projector {
+                    projector_word(module)
+                } else {
+                    cross(module)
+                }
+            };
+            let joined = format!(
+                "norm:{}",
+                own(&path.modules).map(word).collect::<Vec<_>>().join(".")
+            );
             return joined_slot(&words, &joined, path.leaf);
         } else if role == Role::Buffer {
             words.extend(own(&path.modules));
@@ -321,9 +388,13 @@ impl Namer {
             if path.stacked {
                 words.push("experts");
             }
-            words.extend(
-                path.modules.iter().map(|module| if projector { projector_word(module) } else { cross(module) }),
-            );
+            words.extend(path.modules.iter().map(|module| {
+                if projector {
+                    projector_word(module)
+                } else {
+                    cross(module)
+                }
+            }));
             if let (true, Leaf::Open(word)) = (projector, path.leaf)
                 && let Some(module) = word.strip_suffix("_weight")
             {
@@ -351,7 +422,11 @@ fn joined_slot(words: &[&str], last: &str, leaf: Leaf<'_>) -> String {
         Leaf::Bias => "bias",
         Leaf::Open(word) => word,
     };
-    let parts = words.iter().copied().chain([last, leaf]).filter(|part| !part.is_empty());
+    let parts = words
+        .iter()
+        .copied()
+        .chain([last, leaf])
+        .filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(".")
 }
 
@@ -375,13 +450,29 @@ fn hash(value: &(impl Hash + ?Sized)) -> u64 {
 }
 
 fn place(meaning: &Meaning) -> u64 {
-    let Meaning { component, block, layer, expert, shared_expert, slot, .. } = meaning;
+    let Meaning {
+        component,
+        block,
+        layer,
+        expert,
+        shared_expert,
+        slot,
+        ..
+    } = meaning;
     hash(&(component, block, layer, expert, shared_expert, slot))
 }
 
 fn role_of(rule: &Rule, leaf: Leaf<'_>) -> Role {
     match (leaf, rule.role) {
-        (_, role @ (Role::Norm | Role::QNorm | Role::KNorm | Role::RouterBias | Role::Buffer | Role::Other)) => role,
+        (
+            _,
+            role @ (Role::Norm
+            | Role::QNorm
+            | Role::KNorm
+            | Role::RouterBias
+            | Role::Buffer
+            | Role::Other),
+        ) => role,
         (Leaf::Weight, role) => role,
         (Leaf::Bias, _) => Role::Bias,
         (Leaf::Open(_), _) => Role::Other,
@@ -391,19 +482,26 @@ fn role_of(rule: &Rule, leaf: Leaf<'_>) -> Role {
 fn block_outside_layers(rule: &Rule) -> Option<Block> {
     match (rule.role, rule.slot) {
         (Role::Embed | Role::PosEmbed | Role::PatchEmbed, _) => Some(Block::Embedding),
-        (_, "norm:embed" | "cls_token" | "mask_token" | "register_tokens" | "dist_token" | "token_type") => {
-            Some(Block::Embedding)
-        }
+        (
+            _,
+            "norm:embed" | "cls_token" | "mask_token" | "register_tokens" | "dist_token"
+            | "token_type",
+        ) => Some(Block::Embedding),
         (Role::LmHead, _) => Some(Block::Final),
-        (_, "norm:final" | "norm:head" | "head.dense" | "pooler" | "classifier" | "seq_relationship") => {
-            Some(Block::Final)
-        }
+        (
+            _,
+            "norm:final" | "norm:head" | "head.dense" | "pooler" | "classifier"
+            | "seq_relationship",
+        ) => Some(Block::Final),
         _ => None,
     }
 }
 
 fn is_feed_forward(role: Role) -> bool {
-    matches!(role, Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2)
+    matches!(
+        role,
+        Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2
+    )
 }
 
 /// Computed, counted or averaged tensors, by their last word (formats.md, section 1.7).
@@ -434,7 +532,8 @@ fn is_buffer(path: &Path<'_>) -> bool {
         Leaf::Open(word) => word,
         _ => path.modules.last().copied().unwrap_or(""),
     };
-    word.ends_with("inv_freq") || (WORDS.contains(&word) && (word != "weights" || path.ends_with("embed_positions")))
+    word.ends_with("inv_freq")
+        || (WORDS.contains(&word) && (word != "weights" || path.ends_with("embed_positions")))
 }
 
 /// Modules that only hold others: they say nothing that the role does not say.
@@ -470,22 +569,37 @@ fn is_module_word(segment: &str) -> bool {
 
 /// Modules without those that only hold others.
 fn own<'a>(modules: &[&'a str]) -> impl Iterator<Item = &'a str> {
-    modules.iter().copied().filter(|module| !is_module_word(module))
+    modules
+        .iter()
+        .copied()
+        .filter(|module| !is_module_word(module))
 }
 
 /// Cross attention is `cross` in a slot.
 fn cross(module: &str) -> &str {
     match module {
-        "encoder_attn" | "cross_attn" | "crossattention" | "cross_attention" | "EncDecAttention" => "cross",
+        "encoder_attn" | "cross_attn" | "crossattention" | "cross_attention"
+        | "EncDecAttention" => "cross",
         other => other,
     }
 }
 
 fn is_norm_word(word: &str) -> bool {
-    let word = word.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_').to_ascii_lowercase();
-    word.ends_with("norm") || word == "normalization" || word == "ln" || word == "bn" || word.starts_with("ln_")
+    let word = word
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches('_')
+        .to_ascii_lowercase();
+    word.ends_with("norm")
+        || word == "normalization"
+        || word == "ln"
+        || word == "bn"
+        || word.starts_with("ln_")
 }
 
 fn is_linear_word(word: &str) -> bool {
-    word == "dense" || word == "fc" || word.starts_with("linear") || word.ends_with("proj") || word.ends_with("linear")
+    word == "dense"
+        || word == "fc"
+        || word.starts_with("linear")
+        || word.ends_with("proj")
+        || word.ends_with("linear")
 }

@@ -2,8 +2,8 @@
 
 use crate::model::words::Component;
 
-/// Words in front of a module that say which part of the model it is in, or nothing: word, component, and what of it
-/// stays in the slot.
+/// Words in front of a module that say which part of the model it is in, or nothing: word,
+/// component, and what of it stays in the slot.
 const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("module", None, ""),
     ("_orig_mod", None, ""),
@@ -96,8 +96,11 @@ const PROJECTOR_STEPS: &[(&str, &str, &str)] = &[
 ];
 
 /// The same as the first segment of a GGUF name.
-const GGUF_WRAPPERS: &[(&str, Component)] =
-    &[("v", Component::Vision), ("a", Component::Audio), ("mm", Component::Projector)];
+const GGUF_WRAPPERS: &[(&str, Component)] = &[
+    ("v", Component::Vision),
+    ("a", Component::Audio),
+    ("mm", Component::Projector),
+];
 
 /// Modules whose children are numbered layers.
 const CONTAINERS: &[&str] = &[
@@ -161,8 +164,8 @@ pub(super) struct Depth {
     pub(super) layer: u32,
 }
 
-/// A name taken apart. `modules` are those inside the layer (or below the wrappers), experts taken out; an open leaf is
-/// not among them.
+/// A name taken apart. `modules` are those inside the layer (or below the wrappers), experts taken
+/// out; an open leaf is not among them.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
     /// Component that the wrapper words name.
@@ -206,8 +209,13 @@ pub(super) struct Grammar {
 
 /// Whether a segment has a meaning of its own and may not be skipped as a common prefix.
 pub(super) fn is_known_word(segment: &str) -> bool {
-    let wrapper = WRAPPERS.iter().any(|(word, component, _)| *word == segment && component.is_some());
-    wrapper || is_container(segment) || stage_word(segment).is_some() || matches!(segment, "encoder" | "decoder")
+    let wrapper = WRAPPERS
+        .iter()
+        .any(|(word, component, _)| *word == segment && component.is_some());
+    wrapper
+        || is_container(segment)
+        || stage_word(segment).is_some()
+        || matches!(segment, "encoder" | "decoder")
 }
 
 fn is_container(segment: &str) -> bool {
@@ -220,7 +228,10 @@ fn stage_word(segment: &str) -> Option<u32> {
 }
 
 /// A decimal number; the inner `None` is one beyond u32.
-#[allow(clippy::option_option, reason = "no number and a number too large are answered differently")]
+#[allow(
+    clippy::option_option,
+    reason = "no number and a number too large are answered differently"
+)]
 fn number(segment: &str) -> Option<Option<u32>> {
     super::rules::is_number(segment).then(|| segment.parse().ok())
 }
@@ -239,10 +250,17 @@ struct Found {
 
 fn find_depth(segments: &[&str]) -> Option<Found> {
     for at in 1..segments.len() {
-        let Some(first) = number(segments[at]) else { continue };
+        let Some(first) = number(segments[at]) else {
+            continue;
+        };
         let (from, container) = (at - 1, segments[at - 1]);
         if let Some(stage) = stage_word(container) {
-            return Some(Found { from, behind: at + 1, stage: Some(Some(stage)), layer: first });
+            return Some(Found {
+                from,
+                behind: at + 1,
+                stage: Some(Some(stage)),
+                layer: first,
+            });
         }
         if !is_container(container) {
             continue;
@@ -251,13 +269,31 @@ fn find_depth(segments: &[&str]) -> Option<Found> {
         if container == "blocks"
             && let Some(layer) = number(below)
         {
-            return Some(Found { from, behind: at + 2, stage: Some(first), layer });
+            return Some(Found {
+                from,
+                behind: at + 2,
+                stage: Some(first),
+                layer,
+            });
         }
-        let nested = matches!((container, below), ("layers", "blocks") | ("stages", "layers" | "blocks"));
+        let nested = matches!(
+            (container, below),
+            ("layers", "blocks") | ("stages", "layers" | "blocks")
+        );
         if nested && let Some(layer) = segments.get(at + 2).and_then(|s| number(s)) {
-            return Some(Found { from, behind: at + 3, stage: Some(first), layer });
+            return Some(Found {
+                from,
+                behind: at + 3,
+                stage: Some(first),
+                layer,
+            });
         }
-        return (container != "stages").then_some(Found { from, behind: at + 1, stage: None, layer: first });
+        return (container != "stages").then_some(Found {
+            from,
+            behind: at + 1,
+            stage: None,
+            layer: first,
+        });
     }
     None
 }
@@ -307,10 +343,21 @@ impl<'a> Path<'a> {
         };
         let mut rest = segments.as_slice();
         let mut wrapper = "";
-        if let Some(Found { from, behind, stage, layer }) = find_depth(rest) {
+        if let Some(Found {
+            from,
+            behind,
+            stage,
+            layer,
+        }) = find_depth(rest)
+        {
             match (stage, layer) {
                 (Some(None), _) | (_, None) => path.overflow = true,
-                (stage, Some(layer)) => path.depth = Some(Depth { stage: stage.flatten(), layer }),
+                (stage, Some(layer)) => {
+                    path.depth = Some(Depth {
+                        stage: stage.flatten(),
+                        layer,
+                    })
+                }
             }
             path.mtp |= rest[from].starts_with("mtp");
             path.is_stage_child = rest[from] == "layers";
@@ -324,13 +371,16 @@ impl<'a> Path<'a> {
         }
         path.experts(rest);
         if let Some(first) = path.modules.first_mut() {
-            let step = PROJECTOR_STEPS.iter().find(|(word, number, _)| (*word, *number) == (wrapper, *first));
+            let step = PROJECTOR_STEPS
+                .iter()
+                .find(|(word, number, _)| (*word, *number) == (wrapper, *first));
             *first = step.map_or(*first, |(.., name)| name);
         }
         path
     }
 
-    /// OpenAI's CLIP keeps its two projections as parameters of no module: `text_projection`, `visual.proj`.
+    /// OpenAI's CLIP keeps its two projections as parameters of no module: `text_projection`,
+    /// `visual.proj`.
     fn projection(&mut self, wrapper: &str, rest: &[&'a str]) {
         let kept = match (wrapper, self.leaf) {
             ("", Leaf::Open("text_projection")) => "text",
@@ -344,17 +394,21 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Reads wrapper words off the front and returns how many segments they take; with `all`, unknown words are kept
-    /// and reading goes on.
+    /// Reads wrapper words off the front and returns how many segments they take; with `all`,
+    /// unknown words are kept and reading goes on.
     fn wrappers(&mut self, segments: &[&'a str], grammar: Grammar, all: bool) -> usize {
         for (at, &segment) in segments.iter().enumerate() {
             // ModernBERT: `decoder.weight` is the head, not a wrapper of nothing.
             let is_last = !all && at + 1 == segments.len() && !matches!(self.leaf, Leaf::Open(_));
             let is_module = is_last && matches!(segment, "encoder" | "decoder");
-            let gguf = GGUF_WRAPPERS.iter().find(|(word, _)| at == 0 && grammar.gguf && *word == segment);
+            let gguf = GGUF_WRAPPERS
+                .iter()
+                .find(|(word, _)| at == 0 && grammar.gguf && *word == segment);
             if let Some(&(_, component)) = gguf {
                 self.hint = Some(component);
-            } else if let Some(&(_, component, kept)) = WRAPPERS.iter().find(|(word, ..)| *word == segment) {
+            } else if let Some(&(_, component, kept)) =
+                WRAPPERS.iter().find(|(word, ..)| *word == segment)
+            {
                 self.hint = component.or(self.hint);
                 self.mtp |= segment == "mtp";
                 if !kept.is_empty() {
@@ -401,13 +455,16 @@ impl<'a> Path<'a> {
                         None => self.stacked = true,
                     }
                 }
-                "shared_experts" | "shared_expert" | "share_expert" | "shared_mlp" => self.shared = true,
+                "shared_experts" | "shared_expert" | "share_expert" | "shared_mlp" => {
+                    self.shared = true
+                }
                 _ => self.modules.push(segment),
             }
         }
     }
 
-    /// Takes the layer number back into the module path: what stands between two stages has no layer of its own.
+    /// Takes the layer number back into the module path: what stands between two stages has no
+    /// layer of its own.
     pub(super) fn leave_stage(&mut self) {
         if let Some(depth) = self.depth.take() {
             self.between_stages = Some(depth.layer);
@@ -416,7 +473,9 @@ impl<'a> Path<'a> {
 
     /// Whether the module belongs to a vision tower's merger.
     pub(super) fn is_in_merger(&self) -> bool {
-        self.modules.first().is_some_and(|module| module.contains("merger"))
+        self.modules
+            .first()
+            .is_some_and(|module| module.contains("merger"))
     }
 
     /// Whether `module` is the last one.

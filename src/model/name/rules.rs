@@ -1,9 +1,9 @@
 //! The table of patterns: what a module path means. A new family is a new row.
 //!
-//! A pattern is the end of a module path (layer and expert numbers, wrapper words and the leaf `weight` or `bias`
-//! already taken off), segments joined by dots; `^` anchors it at the start of the path.
-//! Of the rows that match, one with more segments goes before one with fewer, and an earlier before a later.
-//! Sources: formats.md, sections 1.4 (GGUF) and 1.7 (the others).
+//! A pattern is the end of a module path (layer and expert numbers, wrapper words and the leaf
+//! `weight` or `bias` already taken off), segments joined by dots; `^` anchors it at the start of
+//! the path. Of the rows that match, one with more segments goes before one with fewer, and an
+//! earlier before a later. Sources: formats.md, sections 1.4 (GGUF) and 1.7 (the others).
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -55,7 +55,9 @@ pub(super) struct Table(HashMap<&'static str, Vec<Rule>>);
 impl Table {
     fn new(rows: &[Row], conditional: &[ConditionalRow]) -> Self {
         let mut map: HashMap<&'static str, Vec<Rule>> = HashMap::new();
-        let plain = rows.iter().map(|&(pattern, role, slot)| (pattern, When::Always, role, slot));
+        let plain = rows
+            .iter()
+            .map(|&(pattern, role, slot)| (pattern, When::Always, role, slot));
         for (pattern, when, role, slot) in conditional.iter().copied().chain(plain) {
             let (anchored, path) = match pattern.strip_prefix('^') {
                 Some(path) => (true, path),
@@ -66,7 +68,16 @@ impl Table {
                 let rules = map.entry(last).or_default();
                 // Stable: among patterns of one length the table's order decides.
                 let at = rules.partition_point(|rule| rule.tail.len() >= tail.len());
-                rules.insert(at, Rule { tail, anchored, when, role, slot });
+                rules.insert(
+                    at,
+                    Rule {
+                        tail,
+                        anchored,
+                        when,
+                        role,
+                        slot,
+                    },
+                );
             }
         }
         Self(map)
@@ -74,13 +85,18 @@ impl Table {
 
     /// The best row for `path` among those whose condition `holds`.
     pub(super) fn find(&self, path: &[&str], holds: impl Fn(When) -> bool) -> Option<&Rule> {
-        self.0.get(*path.last()?)?.iter().find(|rule| rule.fits(path) && holds(rule.when))
+        self.0
+            .get(*path.last()?)?
+            .iter()
+            .find(|rule| rule.fits(path) && holds(rule.when))
     }
 }
 
 impl Rule {
     fn fits(&self, path: &[&str]) -> bool {
-        let Some(start) = path.len().checked_sub(self.tail.len()) else { return false };
+        let Some(start) = path.len().checked_sub(self.tail.len()) else {
+            return false;
+        };
         (!self.anchored || start == 0) && path[start..] == self.tail
     }
 }
@@ -283,7 +299,11 @@ const LAYER: &[Row] = &[
     ("ffn_gate_up_exps", Role::GateUp, "experts.gate_up"),
     ("input_linear", Role::GateUp, "gate_up"),
     ("output_linear", Role::Down, "down"),
-    ("block_sparse_moe.input_linear", Role::GateUp, "experts.gate_up"),
+    (
+        "block_sparse_moe.input_linear",
+        Role::GateUp,
+        "experts.gate_up",
+    ),
     ("block_sparse_moe.output_linear", Role::Down, "experts.down"),
     ("fc1", Role::Fc1, "fc1"),
     ("fc_in", Role::Fc1, "fc1"),
@@ -480,51 +500,177 @@ const LAYER: &[Row] = &[
 ];
 
 const LAYER_IF: &[ConditionalRow] = &[
-    // Gemma 2 and later, EXAONE-4, OLMo 2, VAETKI: the norm's name is Llama's, its place is another.
-    ("post_attention_layernorm", When::Has(Trait::OutputNorms), Role::Norm, "norm:post_attn"),
-    ("post_attention_norm", When::Has(Trait::OutputNorms), Role::Norm, "norm:post_attn"),
-    ("layer.1.layer_norm", When::Decoder, Role::Norm, "norm:pre_cross"),
+    // Gemma 2 and later, EXAONE-4, OLMo 2, VAETKI: the norm's name is Llama's, its place is
+    // another.
+    (
+        "post_attention_layernorm",
+        When::Has(Trait::OutputNorms),
+        Role::Norm,
+        "norm:post_attn",
+    ),
+    (
+        "post_attention_norm",
+        When::Has(Trait::OutputNorms),
+        Role::Norm,
+        "norm:post_attn",
+    ),
+    (
+        "layer.1.layer_norm",
+        When::Decoder,
+        Role::Norm,
+        "norm:pre_cross",
+    ),
     // DeepSeek's own inference names: q_norm belongs to the low-rank query.
-    ("q_norm", When::Has(Trait::LowRankQuery), Role::Norm, "norm:q_a"),
-    ("mlp.gate", When::Has(Trait::Experts), Role::Router, "router"),
-    ("ffn.gate", When::Has(Trait::Experts), Role::Router, "router"),
+    (
+        "q_norm",
+        When::Has(Trait::LowRankQuery),
+        Role::Norm,
+        "norm:q_a",
+    ),
+    (
+        "mlp.gate",
+        When::Has(Trait::Experts),
+        Role::Router,
+        "router",
+    ),
+    (
+        "ffn.gate",
+        When::Has(Trait::Experts),
+        Role::Router,
+        "router",
+    ),
     // DeepSeek's own names: the bias of the gate is the correction bias.
-    ("ffn.gate.bias", When::Has(Trait::Experts), Role::RouterBias, "router_bias"),
-    ("mixer.gate", When::Has(Trait::Experts), Role::Router, "router"),
-    ("moe.gate", When::Has(Trait::Experts), Role::Router, "router"),
-    ("feed_forward.gate", When::Has(Trait::Experts), Role::Router, "router"),
-    ("block_sparse_moe.gate", When::Has(Trait::Experts), Role::Router, "router"),
+    (
+        "ffn.gate.bias",
+        When::Has(Trait::Experts),
+        Role::RouterBias,
+        "router_bias",
+    ),
+    (
+        "mixer.gate",
+        When::Has(Trait::Experts),
+        Role::Router,
+        "router",
+    ),
+    (
+        "moe.gate",
+        When::Has(Trait::Experts),
+        Role::Router,
+        "router",
+    ),
+    (
+        "feed_forward.gate",
+        When::Has(Trait::Experts),
+        Role::Router,
+        "router",
+    ),
+    (
+        "block_sparse_moe.gate",
+        When::Has(Trait::Experts),
+        Role::Router,
+        "router",
+    ),
     ("mlp.gate", When::Lacks(Trait::Experts), Role::Gate, "gate"),
     // NomicBERT norms after the step, under the names of one that norms before it.
-    ("^norm1", When::Has(Trait::EmbeddingNorm), Role::Norm, "norm:post_attn"),
-    ("^norm2", When::Has(Trait::EmbeddingNorm), Role::Norm, "norm:post_mlp"),
-    ("attn_qkv", When::Has(Trait::LinearAttention), Role::Ssm, "ssm.in_proj_qkv"),
-    ("attn_gate", When::Has(Trait::LinearAttention), Role::Ssm, "ssm.in_proj_z"),
+    (
+        "^norm1",
+        When::Has(Trait::EmbeddingNorm),
+        Role::Norm,
+        "norm:post_attn",
+    ),
+    (
+        "^norm2",
+        When::Has(Trait::EmbeddingNorm),
+        Role::Norm,
+        "norm:post_mlp",
+    ),
+    (
+        "attn_qkv",
+        When::Has(Trait::LinearAttention),
+        Role::Ssm,
+        "ssm.in_proj_qkv",
+    ),
+    (
+        "attn_gate",
+        When::Has(Trait::LinearAttention),
+        Role::Ssm,
+        "ssm.in_proj_z",
+    ),
     // Falcon: with two norms, the second is attention's.
-    ("attn_norm", When::Has(Trait::SecondNorm), Role::Norm, "norm:pre_mlp"),
-    ("attn_norm_2", When::Has(Trait::SecondNorm), Role::Norm, "norm:pre_attn"),
+    (
+        "attn_norm",
+        When::Has(Trait::SecondNorm),
+        Role::Norm,
+        "norm:pre_mlp",
+    ),
+    (
+        "attn_norm_2",
+        When::Has(Trait::SecondNorm),
+        Role::Norm,
+        "norm:pre_attn",
+    ),
     // Qwen-1: w2 is the gate.
     ("mlp.w1", When::Has(Trait::SwappedGate), Role::Up, "up"),
     ("mlp.w2", When::Has(Trait::SwappedGate), Role::Gate, "gate"),
-    ("mlp.c_proj", When::Has(Trait::SwappedGate), Role::Down, "down"),
-    ("mlp.c_proj", When::Has(Trait::NumberedGate), Role::Down, "down"),
+    (
+        "mlp.c_proj",
+        When::Has(Trait::SwappedGate),
+        Role::Down,
+        "down",
+    ),
+    (
+        "mlp.c_proj",
+        When::Has(Trait::NumberedGate),
+        Role::Down,
+        "down",
+    ),
     ("mlp.fc2", When::Has(Trait::Fc12), Role::Down, "down"),
     ("w3", When::Has(Trait::W12), Role::Down, "down"),
-    ("DenseReluDense.wo", When::Has(Trait::GatedT5), Role::Down, "down"),
-    ("dense_h_to_4h", When::Has(Trait::ChatGlm), Role::GateUp, "gate_up"),
-    ("dense_4h_to_h", When::Has(Trait::ChatGlm), Role::Down, "down"),
+    (
+        "DenseReluDense.wo",
+        When::Has(Trait::GatedT5),
+        Role::Down,
+        "down",
+    ),
+    (
+        "dense_h_to_4h",
+        When::Has(Trait::ChatGlm),
+        Role::GateUp,
+        "gate_up",
+    ),
+    (
+        "dense_4h_to_h",
+        When::Has(Trait::ChatGlm),
+        Role::Down,
+        "down",
+    ),
     // Kimi's vision tower counts from 0.
     ("mlp.fc0", When::Has(Trait::FcFromZero), Role::Fc1, "fc1"),
     ("mlp.fc1", When::Has(Trait::FcFromZero), Role::Fc2, "fc2"),
-    ("^norm1", When::Has(Trait::FcFromZero), Role::Norm, "norm:pre_mlp"),
+    (
+        "^norm1",
+        When::Has(Trait::FcFromZero),
+        Role::Norm,
+        "norm:pre_mlp",
+    ),
     ("ffn_up", When::Has(Trait::FusedUp), Role::GateUp, "gate_up"),
     ("ffn_up", When::Has(Trait::PlainUp), Role::Fc1, "fc1"),
     ("ffn_up", When::Always, Role::Up, "up"),
     ("ffn_down", When::Has(Trait::PlainUp), Role::Fc2, "fc2"),
     ("ffn_down", When::Always, Role::Down, "down"),
     ("fc", When::Mtp, Role::Linear, "eh_proj"),
-    ("pre_fc_norm_embedding", When::Mtp, Role::Norm, "norm:mtp_embed"),
-    ("pre_fc_norm_hidden", When::Mtp, Role::Norm, "norm:mtp_hidden"),
+    (
+        "pre_fc_norm_embedding",
+        When::Mtp,
+        Role::Norm,
+        "norm:mtp_embed",
+    ),
+    (
+        "pre_fc_norm_hidden",
+        When::Mtp,
+        Role::Norm,
+        "norm:mtp_hidden",
+    ),
     ("token_layernorm", When::Mtp, Role::Norm, "norm:mtp_embed"),
     ("hidden_layernorm", When::Mtp, Role::Norm, "norm:mtp_hidden"),
     ("final_layernorm", When::Mtp, Role::Norm, "norm:final"),
@@ -558,13 +704,21 @@ const TOP: &[Row] = &[
     ("position_embd", Role::PosEmbed, "pos_embed"),
     ("relative_attention_bias", Role::PosEmbed, "rel_bias"),
     ("rel_embeddings", Role::PosEmbed, "rel_bias"),
-    ("patch_embeddings.projection", Role::PatchEmbed, "patch_embed"),
+    (
+        "patch_embeddings.projection",
+        Role::PatchEmbed,
+        "patch_embed",
+    ),
     ("patch_embeddings", Role::PatchEmbed, "patch_embed"),
     ("patch_embedding", Role::PatchEmbed, "patch_embed"),
     ("patch_embed.proj", Role::PatchEmbed, "patch_embed"),
     ("patch_embedding.proj", Role::PatchEmbed, "patch_embed"),
     ("patch_embedding.linear", Role::PatchEmbed, "patch_embed"),
-    ("patch_embed.patchifier.proj", Role::PatchEmbed, "patch_embed"),
+    (
+        "patch_embed.patchifier.proj",
+        Role::PatchEmbed,
+        "patch_embed",
+    ),
     ("patch_embedder.input_proj", Role::PatchEmbed, "patch_embed"),
     ("patch_embed", Role::PatchEmbed, "patch_embed"),
     ("patch_conv", Role::PatchEmbed, "patch_embed"),
@@ -622,8 +776,16 @@ const TOP: &[Row] = &[
     ("cls.predictions", Role::LmHead, "lm_head"),
     ("lm_head.decoder", Role::LmHead, "lm_head"),
     ("vocab_projector", Role::LmHead, "lm_head"),
-    ("cls.predictions.transform.dense", Role::Linear, "head.dense"),
-    ("cls.predictions.transform.LayerNorm", Role::Norm, "norm:head"),
+    (
+        "cls.predictions.transform.dense",
+        Role::Linear,
+        "head.dense",
+    ),
+    (
+        "cls.predictions.transform.LayerNorm",
+        Role::Norm,
+        "norm:head",
+    ),
     ("lm_head.dense", Role::Linear, "head.dense"),
     ("lm_head.layer_norm", Role::Norm, "norm:head"),
     ("vocab_transform", Role::Linear, "head.dense"),
@@ -647,15 +809,40 @@ const TOP: &[Row] = &[
 ];
 
 const TOP_IF: &[ConditionalRow] = &[
-    ("token_embd_norm", When::Has(Trait::ShortConvolutions), Role::Norm, "norm:final"),
+    (
+        "token_embd_norm",
+        When::Has(Trait::ShortConvolutions),
+        Role::Norm,
+        "norm:final",
+    ),
     ("^head", When::Vision, Role::Linear, "classifier"),
     // A copy of `shared`, which is the embedding of both halves.
     ("embed_tokens", When::Decoder, Role::Embed, "decoder.embed"),
-    ("conv1", When::Has(Trait::OpenClip), Role::PatchEmbed, "patch_embed"),
+    (
+        "conv1",
+        When::Has(Trait::OpenClip),
+        Role::PatchEmbed,
+        "patch_embed",
+    ),
     // Fixed sinusoids, stored as a weight and frozen.
     ("embed_positions", When::Audio, Role::Buffer, "pos_embed"),
-    ("positional_embedding", When::Audio, Role::Buffer, "pos_embed"),
+    (
+        "positional_embedding",
+        When::Audio,
+        Role::Buffer,
+        "pos_embed",
+    ),
     ("fc", When::Mtp, Role::Linear, "eh_proj"),
-    ("pre_fc_norm_embedding", When::Mtp, Role::Norm, "norm:mtp_embed"),
-    ("pre_fc_norm_hidden", When::Mtp, Role::Norm, "norm:mtp_hidden"),
+    (
+        "pre_fc_norm_embedding",
+        When::Mtp,
+        Role::Norm,
+        "norm:mtp_embed",
+    ),
+    (
+        "pre_fc_norm_hidden",
+        When::Mtp,
+        Role::Norm,
+        "norm:mtp_hidden",
+    ),
 ];

@@ -1,4 +1,5 @@
-//! One block of lines a family: stored name, shape, and what it means. All lines of a block are one checkpoint.
+//! One block of lines a family: stored name, shape, and what it means. All lines of a block are one
+//! checkpoint.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,15 +11,25 @@ use super::*;
 
 /// `NAME [SHAPE] DTYPE? = COMPONENT, BLOCK, ROLE, SLOT, CLASS (, expert N | , shared)?`
 fn check(family: &str, config: Option<serde_json::Value>, lines: &str) {
-    let config = config.map(|value| Config { raw: value.as_object().unwrap().clone() });
-    let rows: Vec<_> = lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let config = config.map(|value| Config {
+        raw: value.as_object().unwrap().clone(),
+    });
+    let rows: Vec<_> = lines
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let parsed: Vec<_> = rows
         .iter()
         .map(|row| {
-            let (tensor, expected) = row.split_once(" = ").unwrap_or_else(|| panic!("{family}: {row}"));
+            let (tensor, expected) = row
+                .split_once(" = ")
+                .unwrap_or_else(|| panic!("{family}: {row}"));
             let mut parts = tensor.split_whitespace();
             let (name, shape) = (parts.next().unwrap(), parts.next().unwrap());
-            let dtype = parts.next().map_or(Dtype::Bf16, |word| Dtype::parse(word).unwrap());
+            let dtype = parts
+                .next()
+                .map_or(Dtype::Bf16, |word| Dtype::parse(word).unwrap());
             let shape: Vec<u64> = serde_json::from_str(shape).unwrap();
             (name, shape, dtype, expected)
         })
@@ -28,14 +39,41 @@ fn check(family: &str, config: Option<serde_json::Value>, lines: &str) {
     for (name, shape, dtype, expected) in &parsed {
         let meaning = namer.meaning(name, shape, *dtype);
         assert_eq!(&said(&meaning), expected, "{family}: {name}");
-        assert_eq!(meaning.layer, if let Some(Block::Layer(n)) = meaning.block { Some(n) } else { None }, "{name}");
-        let Meaning { component, block, expert, shared_expert, slot, .. } = meaning;
-        assert!(places.insert((component, block, expert, shared_expert, slot)), "{family}: {name} is not unique");
+        assert_eq!(
+            meaning.layer,
+            if let Some(Block::Layer(n)) = meaning.block {
+                Some(n)
+            } else {
+                None
+            },
+            "{name}"
+        );
+        let Meaning {
+            component,
+            block,
+            expert,
+            shared_expert,
+            slot,
+            ..
+        } = meaning;
+        assert!(
+            places.insert((component, block, expert, shared_expert, slot)),
+            "{family}: {name} is not unique"
+        );
     }
 }
 
 fn said(meaning: &Meaning) -> String {
-    let Meaning { component, block, role, slot, class, expert, shared_expert, .. } = meaning;
+    let Meaning {
+        component,
+        block,
+        role,
+        slot,
+        class,
+        expert,
+        shared_expert,
+        ..
+    } = meaning;
     let block = block.map_or("-".to_owned(), |block| block.to_string());
     let expert = expert.map_or(String::new(), |index| format!(", expert {index}"));
     let shared = if *shared_expert { ", shared" } else { "" };
@@ -1040,8 +1078,16 @@ fn unknown_names_keep_their_layer_and_are_other() {
 #[test]
 fn config_tells_prediction_layers_only_where_it_declares_them() {
     let config = |extra| Some(json!({"num_hidden_layers": 2, "num_nextn_predict_layers": extra}));
-    check("one", config(1), "model.layers.2.self_attn.q_proj.weight [8,8] = text, mtp, q, q.weight, matrix");
-    check("none", config(0), "model.layers.2.self_attn.q_proj.weight [8,8] = text, layer 2, q, q.weight, matrix");
+    check(
+        "one",
+        config(1),
+        "model.layers.2.self_attn.q_proj.weight [8,8] = text, mtp, q, q.weight, matrix",
+    );
+    check(
+        "none",
+        config(0),
+        "model.layers.2.self_attn.q_proj.weight [8,8] = text, layer 2, q, q.weight, matrix",
+    );
 }
 
 #[test]
@@ -1083,18 +1129,28 @@ fn a_hundred_and_forty_thousand_names_take_well_under_a_second() {
     for layer in 0..61 {
         for expert in 0..384 {
             for matrix in ["gate", "up", "down"] {
-                names.push(format!("model.layers.{layer}.mlp.experts.{expert}.{matrix}_proj.weight"));
-                names.push(format!("model.layers.{layer}.mlp.experts.{expert}.{matrix}_proj.weight_scale_inv"));
+                names.push(format!(
+                    "model.layers.{layer}.mlp.experts.{expert}.{matrix}_proj.weight"
+                ));
+                names.push(format!(
+                    "model.layers.{layer}.mlp.experts.{expert}.{matrix}_proj.weight_scale_inv"
+                ));
             }
         }
     }
     assert!(names.len() > 140_000);
     let start = std::time::Instant::now();
     let namer = Namer::new(names.iter().map(String::as_str), None);
-    let slots: BTreeSet<_> = names.iter().map(|name| namer.meaning(name, &[8, 8], Dtype::F32).slot).collect();
+    let slots: BTreeSet<_> = names
+        .iter()
+        .map(|name| namer.meaning(name, &[8, 8], Dtype::F32).slot)
+        .collect();
     let seconds = start.elapsed().as_secs_f64();
     assert_eq!(slots.len(), 6);
-    assert!(seconds < 5.0, "{seconds} s in an unoptimised build on a busy machine");
+    assert!(
+        seconds < 5.0,
+        "{seconds} s in an unoptimised build on a busy machine"
+    );
 }
 
 #[test]
@@ -1105,7 +1161,11 @@ fn a_whole_name_as_slot_is_no_other_tensors_slot() {
         let meaning = namer.meaning(name, &[2, 2], Dtype::F32);
         (meaning.component, meaning.block, meaning.slot)
     });
-    assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), 3, "{places:?}");
+    assert_eq!(
+        places.iter().collect::<BTreeSet<_>>().len(),
+        3,
+        "{places:?}"
+    );
 }
 
 proptest::proptest! {

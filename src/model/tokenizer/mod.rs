@@ -1,7 +1,7 @@
 //! Tokenizers as witnesses: which strings have which ids, and in which order pairs were merged.
 //!
-//! Two models with one tokenizer need not share a weight, so all that is said here is circumstantial. Rows of embeddings
-//! and output heads are paired by what [`shared()`] gives.
+//! Two models with one tokenizer need not share a weight, so all that is said here is
+//! circumstantial. Rows of embeddings and output heads are paired by what [`shared()`] gives.
 
 mod parse;
 #[cfg(test)]
@@ -19,16 +19,21 @@ use super::architecture::grouped;
 pub struct Tokenizer {
     /// Bytes and id of every token, sorted by bytes, each string once.
     tokens: Vec<(Box<[u8]>, u32)>,
-    /// Merges in their order, the two halves with a space between; `None` for a tokenizer that has none.
+    /// Merges in their order, the two halves with a space between; `None` for a tokenizer that has
+    /// none.
     merges: Option<Vec<Box<[u8]>>>,
 }
 
 impl Tokenizer {
-    /// A tokenizer of these tokens; of a string that occurs twice the least id is kept, and of equal merges the first.
+    /// A tokenizer of these tokens; of a string that occurs twice the least id is kept, and of
+    /// equal merges the first.
     ///
     /// # Errors
     /// No token, or more than [`TOKEN_LIMIT`] or [`MERGE_LIMIT`].
-    pub fn new(mut tokens: Vec<(Box<[u8]>, u32)>, merges: Option<Vec<Box<[u8]>>>) -> Result<Self, String> {
+    pub fn new(
+        mut tokens: Vec<(Box<[u8]>, u32)>,
+        merges: Option<Vec<Box<[u8]>>>,
+    ) -> Result<Self, String> {
         parse::within(tokens.len(), TOKEN_LIMIT, "tokens")?;
         parse::within(merges.as_ref().map_or(0, Vec::len), MERGE_LIMIT, "merges")?;
         if tokens.is_empty() {
@@ -51,13 +56,19 @@ impl Tokenizer {
 
     /// The id of a token.
     pub fn id(&self, token: &[u8]) -> Option<u32> {
-        let at = self.tokens.binary_search_by(|(bytes, _)| bytes.as_ref().cmp(token)).ok()?;
+        let at = self
+            .tokens
+            .binary_search_by(|(bytes, _)| bytes.as_ref().cmp(token))
+            .ok()?;
         self.tokens.get(at).map(|(_, id)| *id)
     }
 
     /// Ids of the tokens that both have, as (own, other's), in the order of the tokens' bytes.
     fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u32, u32)> + 'a {
-        let (mut own, mut others) = (self.tokens.iter().peekable(), other.tokens.iter().peekable());
+        let (mut own, mut others) = (
+            self.tokens.iter().peekable(),
+            other.tokens.iter().peekable(),
+        );
         std::iter::from_fn(move || {
             loop {
                 match own.peek()?.0.cmp(&others.peek()?.0) {
@@ -93,7 +104,11 @@ impl Overlap {
             shared_tokens += 1;
             same_id += u64::from(own == other);
         }
-        let ranks = base.merges.as_deref().zip(target.merges.as_deref()).map(|(b, t)| common_ranks(b, t));
+        let ranks = base
+            .merges
+            .as_deref()
+            .zip(target.merges.as_deref())
+            .map(|(b, t)| common_ranks(b, t));
         Self {
             shared_tokens,
             same_id,
@@ -106,7 +121,10 @@ impl Overlap {
     /// The overlap in a sentence.
     pub fn sentence(&self) -> String {
         let [base, target] = self.sizes.map(grouped);
-        let merges = match (self.merges_common.map(grouped), self.merges_in_order.map(grouped)) {
+        let merges = match (
+            self.merges_common.map(grouped),
+            self.merges_in_order.map(grouped),
+        ) {
             (Some(common), Some(in_order)) => {
                 format!("; {common} merges in both, {in_order} of them in the same order")
             }
@@ -120,9 +138,14 @@ impl Overlap {
     }
 }
 
-/// Ranks in the base's list of the merges that both lists have, in the target's order, each merge once.
+/// Ranks in the base's list of the merges that both lists have, in the target's order, each merge
+/// once.
 fn common_ranks(base: &[Box<[u8]>], target: &[Box<[u8]>]) -> Vec<usize> {
-    let mut places: Vec<(&[u8], usize)> = base.iter().enumerate().map(|(rank, merge)| (merge.as_ref(), rank)).collect();
+    let mut places: Vec<(&[u8], usize)> = base
+        .iter()
+        .enumerate()
+        .map(|(rank, merge)| (merge.as_ref(), rank))
+        .collect();
     places.sort_unstable();
     places.dedup_by(|later, first| later.0 == first.0);
     let mut taken = vec![false; places.len()];
@@ -150,10 +173,14 @@ fn longest_ascent(numbers: &[usize]) -> usize {
     tails.len()
 }
 
-/// Rows of base and target that belong to one token, for embeddings or heads of `rows` rows, ascending by the base's
-/// row: tokens of the same bytes, or, where a tokenizer is missing, of the same id. Rows beyond a tokenizer are padding
-/// and belong to no token.
-pub fn shared(base: Option<&Tokenizer>, target: Option<&Tokenizer>, rows: [usize; 2]) -> Vec<[usize; 2]> {
+/// Rows of base and target that belong to one token, for embeddings or heads of `rows` rows,
+/// ascending by the base's row: tokens of the same bytes, or, where a tokenizer is missing, of the
+/// same id. Rows beyond a tokenizer are padding and belong to no token.
+pub fn shared(
+    base: Option<&Tokenizer>,
+    target: Option<&Tokenizer>,
+    rows: [usize; 2],
+) -> Vec<[usize; 2]> {
     let (Some(base), Some(target)) = (base, target) else {
         return (0..rows[0].min(rows[1])).map(|id| [id, id]).collect();
     };

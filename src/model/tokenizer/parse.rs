@@ -1,6 +1,8 @@
-//! Tokenizers from the bytes of their files: tokenizer.json, vocab.json with merges.txt, tokenizer.model.
+//! Tokenizers from the bytes of their files: tokenizer.json, vocab.json with merges.txt,
+//! tokenizer.model.
 //!
-//! Memory is bounded by the length of the input and the two limits. Errors are words without the file's name.
+//! Memory is bounded by the length of the input and the two limits. Errors are words without the
+//! file's name.
 
 use std::fmt;
 
@@ -72,7 +74,10 @@ impl<'de> Visitor<'de> for VocabularyVisitor {
         let mut tokens = Vec::new();
         while let Some(Leading(token)) = list.next_element()? {
             within(tokens.len(), TOKEN_LIMIT, "tokens").map_err(A::Error::custom)?;
-            tokens.push((boxed(token), u32::try_from(tokens.len()).map_err(A::Error::custom)?));
+            tokens.push((
+                boxed(token),
+                u32::try_from(tokens.len()).map_err(A::Error::custom)?,
+            ));
         }
         Ok(Vocabulary(tokens))
     }
@@ -97,7 +102,9 @@ impl<'de> Visitor<'de> for LeadingVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Leading, A::Error> {
-        let token = list.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        let token = list
+            .next_element()?
+            .ok_or_else(|| A::Error::invalid_length(0, &self))?;
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Leading(token))
     }
@@ -153,7 +160,10 @@ impl<'de> Visitor<'de> for MergeVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Merge, A::Error> {
-        let mut half = |at| list.next_element::<String>()?.ok_or_else(|| A::Error::invalid_length(at, &self));
+        let mut half = |at| {
+            list.next_element::<String>()?
+                .ok_or_else(|| A::Error::invalid_length(at, &self))
+        };
         let (left, right) = (half(0)?, half(1)?);
         match list.next_element::<IgnoredAny>()? {
             None => Ok(Merge(format!("{left} {right}"))),
@@ -179,11 +189,16 @@ impl Tokenizer {
         let document: Document = json(bytes)?;
         let mut tokens = document.model.vocab.0;
         let added = document.added_tokens.unwrap_or_default();
-        tokens.extend(added.into_iter().map(|token| (boxed(token.content), token.id)));
+        tokens.extend(
+            added
+                .into_iter()
+                .map(|token| (boxed(token.content), token.id)),
+        );
         Self::new(tokens, document.model.merges.map(|merges| merges.0))
     }
 
-    /// From vocab.json, a map from token to id, and merges.txt, a merge a line behind an optional `#version`.
+    /// From vocab.json, a map from token to id, and merges.txt, a merge a line behind an optional
+    /// `#version`.
     ///
     /// # Errors
     /// As [`Tokenizer::from_json`].
@@ -208,8 +223,15 @@ impl Tokenizer {
         tokens: impl Iterator<Item = &'a [u8]>,
         merges: Option<impl Iterator<Item = &'a [u8]>>,
     ) -> Result<Self, String> {
-        let tokens = tokens.take(TOKEN_LIMIT + 1).zip(0u32..).map(|(token, id)| (token.into(), id)).collect();
-        Self::new(tokens, merges.map(|merges| merges.take(MERGE_LIMIT + 1).map(Box::from).collect()))
+        let tokens = tokens
+            .take(TOKEN_LIMIT + 1)
+            .zip(0u32..)
+            .map(|(token, id)| (token.into(), id))
+            .collect();
+        Self::new(
+            tokens,
+            merges.map(|merges| merges.take(MERGE_LIMIT + 1).map(Box::from).collect()),
+        )
     }
 }
 
@@ -237,7 +259,9 @@ fn pieces(model: &[u8]) -> Result<Vec<Piece>, String> {
     let mut tokens = Vec::new();
     let mut fields = Message(model);
     while let Some((field, value)) = fields.next()? {
-        let (PIECES, Some(piece)) = (field, value) else { continue };
+        let (PIECES, Some(piece)) = (field, value) else {
+            continue;
+        };
         within(tokens.len(), TOKEN_LIMIT, "tokens")?;
         let mut text = None;
         let mut inner = Message(piece);
@@ -247,7 +271,10 @@ fn pieces(model: &[u8]) -> Result<Vec<Piece>, String> {
             }
         }
         let text = text.ok_or("a piece without its text (expected a sentencepiece model)")?;
-        tokens.push((Box::from(text), u32::try_from(tokens.len()).map_err(|e| e.to_string())?));
+        tokens.push((
+            Box::from(text),
+            u32::try_from(tokens.len()).map_err(|e| e.to_string())?,
+        ));
     }
     Ok(tokens)
 }
@@ -294,7 +321,9 @@ impl<'a> Message<'a> {
     }
 
     fn take(&mut self, len: u64) -> Result<&'a [u8], String> {
-        let taken = usize::try_from(len).ok().and_then(|len| self.0.split_at_checked(len));
+        let taken = usize::try_from(len)
+            .ok()
+            .and_then(|len| self.0.split_at_checked(len));
         let (taken, rest) = taken.ok_or("ends inside a field (expected a sentencepiece model)")?;
         self.0 = rest;
         Ok(taken)

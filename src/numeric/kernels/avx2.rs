@@ -1,5 +1,5 @@
-//! The loops for AVX2 with FMA and F16C: a step takes two registers, so that a block is gone through once for each
-//! half of the lanes, with every sum in a register.
+//! The loops for AVX2 with FMA and F16C: a step takes two registers, so that a block is gone
+//! through once for each half of the lanes, with every sum in a register.
 #![allow(unsafe_code)] // Loads from references of the width that is loaded.
 
 use std::arch::x86_64::*;
@@ -24,7 +24,10 @@ fn narrow_run<const BF16: bool>(a: &[u8], b: &[u8], lanes: &mut Lanes) -> usize 
     let mut max = _mm256_setzero_ps();
     let mut done = 0;
     for (a, b) in a.chunks(2 * BLOCK).zip(b.chunks(2 * BLOCK)) {
-        let (steps_a, steps_b) = (a.as_chunks::<{ 2 * STEP }>().0, b.as_chunks::<{ 2 * STEP }>().0);
+        let (steps_a, steps_b) = (
+            a.as_chunks::<{ 2 * STEP }>().0,
+            b.as_chunks::<{ 2 * STEP }>().0,
+        );
         let seen = look_at_codes(format, steps_a, steps_b);
         if seen.beyond {
             break;
@@ -60,11 +63,26 @@ struct NarrowHalf {
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn narrow_half<const BF16: bool>(a: &[[u8; 2 * STEP]], b: &[[u8; 2 * STEP]], half: usize) -> NarrowHalf {
-    let [mut ab, mut aa, mut bb, mut sum_a, mut sum_b, mut dd, mut max] = [_mm256_setzero_ps(); 7];
+fn narrow_half<const BF16: bool>(
+    a: &[[u8; 2 * STEP]],
+    b: &[[u8; 2 * STEP]],
+    half: usize,
+) -> NarrowHalf {
+    let [
+        mut ab,
+        mut aa,
+        mut bb,
+        mut sum_a,
+        mut sum_b,
+        mut dd,
+        mut max,
+    ] = [_mm256_setzero_ps(); 7];
     let sign = _mm256_set1_ps(-0.0);
     for (a, b) in a.iter().zip(b) {
-        let (a, b) = (convert::<BF16>(&a.as_chunks().0[half]), convert::<BF16>(&b.as_chunks().0[half]));
+        let (a, b) = (
+            convert::<BF16>(&a.as_chunks().0[half]),
+            convert::<BF16>(&b.as_chunks().0[half]),
+        );
         let d = _mm256_sub_ps(a, b);
         ab = _mm256_fmadd_ps(a, b, ab);
         aa = _mm256_fmadd_ps(a, a, aa);
@@ -74,7 +92,15 @@ fn narrow_half<const BF16: bool>(a: &[[u8; 2 * STEP]], b: &[[u8; 2 * STEP]], hal
         dd = _mm256_add_ps(dd, _mm256_mul_ps(d, d));
         max = _mm256_max_ps(max, _mm256_andnot_ps(sign, d));
     }
-    NarrowHalf { ab, aa, bb, a: sum_a, b: sum_b, dd, max }
+    NarrowHalf {
+        ab,
+        aa,
+        bb,
+        a: sum_a,
+        b: sum_b,
+        dd,
+        max,
+    }
 }
 
 #[inline]
@@ -83,7 +109,8 @@ pub(super) fn look_at_codes(format: Narrow, a: &[[u8; 2 * STEP]], b: &[[u8; 2 * 
     let (least, past) = format.range();
     let least = _mm256_set1_epi16(least as i16);
     let last = _mm256_sub_epi16(_mm256_set1_epi16((past - 1) as i16), least);
-    // Comparisons leave −1 in each lane that holds; a block has 16 steps, so 16 bits hold every count.
+    // Comparisons leave −1 in each lane that holds; a block has 16 steps, so 16 bits hold every
+    // count.
     let [mut equal, mut zeros_a, mut zeros_b, mut most] = [_mm256_setzero_si256(); 4];
     for (a, b) in a.iter().zip(b) {
         let (a, b) = (load_codes(a), load_codes(b));
@@ -92,12 +119,19 @@ pub(super) fn look_at_codes(format: Narrow, a: &[[u8; 2 * STEP]], b: &[[u8; 2 * 
             let magnitude = _mm256_slli_epi16::<1>(code);
             let zero = _mm256_cmpeq_epi16(magnitude, _mm256_setzero_si256());
             *zeros = _mm256_sub_epi16(*zeros, zero);
-            most = _mm256_max_epu16(most, _mm256_andnot_si256(zero, _mm256_sub_epi16(magnitude, least)));
+            most = _mm256_max_epu16(
+                most,
+                _mm256_andnot_si256(zero, _mm256_sub_epi16(magnitude, least)),
+            );
         }
     }
     let within = _mm256_cmpeq_epi16(_mm256_max_epu16(most, last), last);
     let count = |counts| add_up(_mm256_madd_epi16(counts, _mm256_set1_epi16(1)));
-    Seen { equal: count(equal), zeros: [count(zeros_a), count(zeros_b)], beyond: _mm256_movemask_epi8(within) != -1 }
+    Seen {
+        equal: count(equal),
+        zeros: [count(zeros_a), count(zeros_b)],
+        beyond: _mm256_movemask_epi8(within) != -1,
+    }
 }
 
 /// See [`super::Kernel::wide`].
@@ -129,10 +163,15 @@ pub(super) fn wide(a: &[f32], b: &[f32], lanes: &mut Lanes) -> usize {
 fn wide_half(a: &[[f32; LANES]], b: &[[f32; LANES]], half: usize, lanes: &mut Lanes) -> __m256d {
     let sign = _mm256_set1_pd(-0.0);
     let mut max = _mm256_setzero_pd();
-    let [mut ab, mut aa, mut bb] = [&lanes.ab, &lanes.aa, &lanes.bb].map(|sums| load_half(sums, half));
-    let [mut sum_a, mut sum_b, mut dd] = [&lanes.a, &lanes.b, &lanes.dd].map(|sums| load_half(sums, half));
+    let [mut ab, mut aa, mut bb] =
+        [&lanes.ab, &lanes.aa, &lanes.bb].map(|sums| load_half(sums, half));
+    let [mut sum_a, mut sum_b, mut dd] =
+        [&lanes.a, &lanes.b, &lanes.dd].map(|sums| load_half(sums, half));
     for (a, b) in a.iter().zip(b) {
-        let (a, b) = (load_f32(&a.as_chunks().0[half]), load_f32(&b.as_chunks().0[half]));
+        let (a, b) = (
+            load_f32(&a.as_chunks().0[half]),
+            load_f32(&b.as_chunks().0[half]),
+        );
         let d = _mm256_sub_pd(a, b);
         ab = _mm256_fmadd_pd(a, b, ab);
         aa = _mm256_fmadd_pd(a, a, aa);
@@ -166,14 +205,21 @@ pub(super) fn look_at_values(a: &[[f32; LANES]], b: &[[f32; LANES]]) -> Seen {
         }
     }
     let beyond = _mm256_cmpgt_epi32(most, _mm256_set1_epi32(0x7f7f_ffff));
-    Seen { equal: add_up(equal), zeros: [add_up(zeros_a), add_up(zeros_b)], beyond: _mm256_movemask_epi8(beyond) != 0 }
+    Seen {
+        equal: add_up(equal),
+        zeros: [add_up(zeros_a), add_up(zeros_b)],
+        beyond: _mm256_movemask_epi8(beyond) != 0,
+    }
 }
 
 /// The sum of 8 counts.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn add_up(counts: __m256i) -> u64 {
-    let counts = _mm_add_epi32(_mm256_castsi256_si128(counts), _mm256_extracti128_si256::<1>(counts));
+    let counts = _mm_add_epi32(
+        _mm256_castsi256_si128(counts),
+        _mm256_extracti128_si256::<1>(counts),
+    );
     let counts = _mm_add_epi32(counts, _mm_srli_si128::<8>(counts));
     let counts = _mm_add_epi32(counts, _mm_srli_si128::<4>(counts));
     u64::from(_mm_cvtsi128_si32(counts).unsigned_abs())
@@ -183,8 +229,10 @@ fn add_up(counts: __m256i) -> u64 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn fold(sums: &mut [f64; LANES], low: __m256, high: __m256) {
-    let first =
-        _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(low)), _mm256_cvtps_pd(_mm256_castps256_ps128(high)));
+    let first = _mm256_add_pd(
+        _mm256_cvtps_pd(_mm256_castps256_ps128(low)),
+        _mm256_cvtps_pd(_mm256_castps256_ps128(high)),
+    );
     let second = _mm256_add_pd(
         _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(low)),
         _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(high)),

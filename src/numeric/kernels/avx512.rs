@@ -1,6 +1,7 @@
 //! The loops for AVX-512 (F, BW, DQ, VL): all narrow lanes in one register, all wide lanes in one.
 //!
-//! Blocks are looked at as for AVX2: counting by mask registers was 8 % slower on the machine at hand.
+//! Blocks are looked at as for AVX2: counting by mask registers was 8 % slower on the machine at
+//! hand.
 #![allow(unsafe_code)] // Loads from references of the width that is loaded.
 
 use std::arch::x86_64::*;

@@ -1,15 +1,18 @@
-//! The inner loops of the sums: one portable form, one for each instruction set, all with the same bits.
+//! The inner loops of the sums: one portable form, one for each instruction set, all with the same
+//! bits.
 //!
-//! A run of elements is cut into blocks of 256, a block into steps of 16; the elements behind the last whole step,
-//! filled up with zeros, are a block of one step. Element k of a block belongs to f32 lane k mod 16 in the narrow loops
-//! (two 16-bit inputs) and to f64 lane k mod 8 in the wide ones. A narrow block sums in f32, at most 16 terms a lane,
-//! and then adds f32 lanes j and j + 8 to f64 lane j: `lane += lo + hi`. A block with a value that f32 cannot square
-//! takes the wide loop. Instruction sets differ in how many lanes they hold in a register, never in which terms a lane
-//! adds, nor in which order.
+//! A run of elements is cut into blocks of 256, a block into steps of 16; the elements behind the
+//! last whole step, filled up with zeros, are a block of one step. Element k of a block belongs to
+//! f32 lane k mod 16 in the narrow loops (two 16-bit inputs) and to f64 lane k mod 8 in the wide
+//! ones. A narrow block sums in f32, at most 16 terms a lane, and then adds f32 lanes j and j + 8
+//! to f64 lane j: `lane += lo + hi`. A block with a value that f32 cannot square takes the wide
+//! loop. Instruction sets differ in how many lanes they hold in a register, never in which terms a
+//! lane adds, nor in which order.
 //!
-//! Fused multiply-add cannot show: the products a·b, a², b² are exact in the precision they are summed in (f32 for
-//! 16-bit inputs within [2^-55, 2^60), f64 for f32 inputs), so that fused or not they are rounded once, by the
-//! addition. (a−b)² is not exact; it is rounded before it is added, on every path.
+//! Fused multiply-add cannot show: the products a·b, a², b² are exact in the precision they are
+//! summed in (f32 for 16-bit inputs within [2^-55, 2^60), f64 for f32 inputs), so that fused or not
+//! they are rounded once, by the addition. (a−b)² is not exact; it is rounded before it is added,
+//! on every path.
 #![allow(unsafe_code)] // Calls of kernels whose instruction set was asked for.
 
 use std::sync::OnceLock;
@@ -24,7 +27,8 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
-/// Elements of one block: how far a kernel may run before it checks the range and folds f32 lanes into f64.
+/// Elements of one block: how far a kernel may run before it checks the range and folds f32 lanes
+/// into f64.
 pub(super) const BLOCK: usize = 256;
 
 /// Kernels take whole steps; callers pad the last one with zeros, which change no sum.
@@ -73,10 +77,11 @@ pub(super) enum Narrow {
 }
 
 impl Narrow {
-    /// Magnitudes that the narrow loops take besides 0, as codes shifted left by 1: the least, and the first past them.
+    /// Magnitudes that the narrow loops take besides 0, as codes shifted left by 1: the least, and
+    /// the first past them.
     ///
-    /// BF16: [2^-55, 2^60), so that sums of 16 squares stay below 2^126 and the square of a difference, which is at
-    /// least 2^-62, stays normal. F16: all that is finite.
+    /// BF16: [2^-55, 2^60), so that sums of 16 squares stay below 2^126 and the square of a
+    /// difference, which is at least 2^-62, stays normal. F16: all that is finite.
     const fn range(self) -> (u16, u16) {
         match self {
             Self::Bf16 => ((127 - 55) << 8, (127 + 60) << 8),
@@ -98,7 +103,8 @@ enum Set {
 }
 
 /// A form of the loops that this machine runs.
-// The field is private and set by `available` alone: a value is the proof that its instructions exist here.
+// The field is private and set by `available` alone: a value is the proof that its instructions
+// exist here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kernel(Set);
 
@@ -145,8 +151,9 @@ impl Kernel {
         }
     }
 
-    /// Adds the leading blocks of two runs of 16-bit floats (little-endian codes, whole steps) to `lanes`, up to the
-    /// first block that holds a value outside its exact range; the number of elements added.
+    /// Adds the leading blocks of two runs of 16-bit floats (little-endian codes, whole steps) to
+    /// `lanes`, up to the first block that holds a value outside its exact range; the number of
+    /// elements added.
     pub(super) fn narrow(self, format: Narrow, a: &[u8], b: &[u8], lanes: &mut Lanes) -> usize {
         debug_assert!(a.len() == b.len() && a.len().is_multiple_of(2 * STEP));
         match self.0 {
@@ -163,8 +170,8 @@ impl Kernel {
         }
     }
 
-    /// Adds the leading blocks of two runs of f32 (whole steps) to `lanes`, up to the first block that holds a
-    /// non-finite value; the number of elements added.
+    /// Adds the leading blocks of two runs of f32 (whole steps) to `lanes`, up to the first block
+    /// that holds a non-finite value; the number of elements added.
     pub(super) fn wide(self, a: &[f32], b: &[f32], lanes: &mut Lanes) -> usize {
         debug_assert!(a.len() == b.len() && a.len().is_multiple_of(STEP));
         match self.0 {

@@ -1,5 +1,5 @@
-//! The loops for NEON, which every 64-bit ARM has: a block is gone through once for each quarter of the lanes, with
-//! every sum in a register.
+//! The loops for NEON, which every 64-bit ARM has: a block is gone through once for each quarter of
+//! the lanes, with every sum in a register.
 #![allow(unsafe_code)] // Loads from references of the width that is loaded.
 
 use std::arch::aarch64::*;
@@ -63,10 +63,25 @@ struct NarrowQuarter {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn narrow_quarter<const BF16: bool>(a: &[[u8; 2 * STEP]], b: &[[u8; 2 * STEP]], quarter: usize) -> NarrowQuarter {
-    let [mut ab, mut aa, mut bb, mut sum_a, mut sum_b, mut dd, mut max] = [vdupq_n_f32(0.0); 7];
+fn narrow_quarter<const BF16: bool>(
+    a: &[[u8; 2 * STEP]],
+    b: &[[u8; 2 * STEP]],
+    quarter: usize,
+) -> NarrowQuarter {
+    let [
+        mut ab,
+        mut aa,
+        mut bb,
+        mut sum_a,
+        mut sum_b,
+        mut dd,
+        mut max,
+    ] = [vdupq_n_f32(0.0); 7];
     for (a, b) in a.iter().zip(b) {
-        let (a, b) = (convert::<BF16>(&a.as_chunks().0[quarter]), convert::<BF16>(&b.as_chunks().0[quarter]));
+        let (a, b) = (
+            convert::<BF16>(&a.as_chunks().0[quarter]),
+            convert::<BF16>(&b.as_chunks().0[quarter]),
+        );
         let d = vsubq_f32(a, b);
         ab = vfmaq_f32(ab, a, b);
         aa = vfmaq_f32(aa, a, a);
@@ -76,14 +91,23 @@ fn narrow_quarter<const BF16: bool>(a: &[[u8; 2 * STEP]], b: &[[u8; 2 * STEP]], 
         dd = vaddq_f32(dd, vmulq_f32(d, d));
         max = vmaxq_f32(max, vabsq_f32(d));
     }
-    NarrowQuarter { ab, aa, bb, a: sum_a, b: sum_b, dd, max }
+    NarrowQuarter {
+        ab,
+        aa,
+        bb,
+        a: sum_a,
+        b: sum_b,
+        dd,
+        max,
+    }
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
 fn look_at_codes(format: Narrow, a: &[[u8; STEP]], b: &[[u8; STEP]]) -> Seen {
     let (least, past) = format.range();
-    // Comparisons leave −1 in each lane that holds; a block has 32 of these loads, so 16 bits hold every count.
+    // Comparisons leave −1 in each lane that holds; a block has 32 of these loads, so 16 bits hold
+    // every count.
     let [mut equal, mut zeros_a, mut zeros_b, mut most] = [vdupq_n_u16(0); 4];
     for (a, b) in a.iter().zip(b) {
         let (a, b) = (load_codes(a), load_codes(b));
@@ -92,11 +116,18 @@ fn look_at_codes(format: Narrow, a: &[[u8; STEP]], b: &[[u8; STEP]]) -> Seen {
             let magnitude = vshlq_n_u16::<1>(code);
             let zero = vceqzq_u16(magnitude);
             *zeros = vsubq_u16(*zeros, zero);
-            most = vmaxq_u16(most, vbicq_u16(vsubq_u16(magnitude, vdupq_n_u16(least)), zero));
+            most = vmaxq_u16(
+                most,
+                vbicq_u16(vsubq_u16(magnitude, vdupq_n_u16(least)), zero),
+            );
         }
     }
     let count = |counts| u64::from(vaddlvq_u16(counts));
-    Seen { equal: count(equal), zeros: [count(zeros_a), count(zeros_b)], beyond: vmaxvq_u16(most) >= past - least }
+    Seen {
+        equal: count(equal),
+        zeros: [count(zeros_a), count(zeros_b)],
+        beyond: vmaxvq_u16(most) >= past - least,
+    }
 }
 
 /// See [`super::Kernel::wide`].
@@ -111,7 +142,10 @@ pub(super) fn wide(a: &[f32], b: &[f32], lanes: &mut Lanes) -> usize {
         }
         seen.add_to(lanes);
         for quarter in 0..4 {
-            max = vmaxq_f64(max, wide_quarter(a.as_chunks().0, b.as_chunks().0, quarter, lanes));
+            max = vmaxq_f64(
+                max,
+                wide_quarter(a.as_chunks().0, b.as_chunks().0, quarter, lanes),
+            );
         }
         done += a.len();
     }
@@ -122,12 +156,22 @@ pub(super) fn wide(a: &[f32], b: &[f32], lanes: &mut Lanes) -> usize {
 /// Adds a block to one quarter of the f64 lanes; the greatest differences.
 #[inline]
 #[target_feature(enable = "neon")]
-fn wide_quarter(a: &[[f32; LANES]], b: &[[f32; LANES]], quarter: usize, lanes: &mut Lanes) -> float64x2_t {
+fn wide_quarter(
+    a: &[[f32; LANES]],
+    b: &[[f32; LANES]],
+    quarter: usize,
+    lanes: &mut Lanes,
+) -> float64x2_t {
     let mut max = vdupq_n_f64(0.0);
-    let [mut ab, mut aa, mut bb] = [&lanes.ab, &lanes.aa, &lanes.bb].map(|sums| load_pair(sums, quarter));
-    let [mut sum_a, mut sum_b, mut dd] = [&lanes.a, &lanes.b, &lanes.dd].map(|sums| load_pair(sums, quarter));
+    let [mut ab, mut aa, mut bb] =
+        [&lanes.ab, &lanes.aa, &lanes.bb].map(|sums| load_pair(sums, quarter));
+    let [mut sum_a, mut sum_b, mut dd] =
+        [&lanes.a, &lanes.b, &lanes.dd].map(|sums| load_pair(sums, quarter));
     for (a, b) in a.iter().zip(b) {
-        let (a, b) = (load_f32(&a.as_chunks().0[quarter]), load_f32(&b.as_chunks().0[quarter]));
+        let (a, b) = (
+            load_f32(&a.as_chunks().0[quarter]),
+            load_f32(&b.as_chunks().0[quarter]),
+        );
         let d = vsubq_f64(a, b);
         ab = vfmaq_f64(ab, a, b);
         aa = vfmaq_f64(aa, a, a);
@@ -160,14 +204,21 @@ fn look_at_values(a: &[[f32; QUAD]], b: &[[f32; QUAD]]) -> Seen {
         }
     }
     let count = |counts| vaddlvq_u32(counts);
-    Seen { equal: count(equal), zeros: [count(zeros_a), count(zeros_b)], beyond: vmaxvq_u32(most) >= 0x7f80_0000 }
+    Seen {
+        equal: count(equal),
+        zeros: [count(zeros_a), count(zeros_b)],
+        beyond: vmaxvq_u32(most) >= 0x7f80_0000,
+    }
 }
 
 /// `sums[j] += low[j] + high[j]`, in f64, for the four lanes of a quarter's f32.
 #[inline]
 #[target_feature(enable = "neon")]
 fn fold(sums: &mut [f64; LANES], quarter: usize, low: float32x4_t, high: float32x4_t) {
-    let first = vaddq_f64(vcvt_f64_f32(vget_low_f32(low)), vcvt_f64_f32(vget_low_f32(high)));
+    let first = vaddq_f64(
+        vcvt_f64_f32(vget_low_f32(low)),
+        vcvt_f64_f32(vget_low_f32(high)),
+    );
     let second = vaddq_f64(vcvt_high_f64_f32(low), vcvt_high_f64_f32(high));
     for (pair, terms) in [(2 * quarter, first), (2 * quarter + 1, second)] {
         let sum = vaddq_f64(load_pair(sums, pair), terms);
@@ -183,12 +234,15 @@ fn convert<const BF16: bool>(codes: &[u8; 2 * QUAD]) -> float32x4_t {
     if BF16 {
         return vreinterpretq_f32_u32(vshll_n_u16::<16>(codes));
     }
-    // A finite F16 with its exponent field taken for that of an f32 is 2^112 too small; the product is exact, for
-    // subnormals too.
+    // A finite F16 with its exponent field taken for that of an f32 is 2^112 too small; the product
+    // is exact, for subnormals too.
     let magnitude = vreinterpretq_f32_u32(vshll_n_u16::<13>(vand_u16(codes, vdup_n_u16(0x7fff))));
     let scale = vdupq_n_f32(f32::from_bits((127 + 112) << 23));
     let sign = vshll_n_u16::<16>(vand_u16(codes, vdup_n_u16(0x8000)));
-    vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(vmulq_f32(magnitude, scale)), sign))
+    vreinterpretq_f32_u32(vorrq_u32(
+        vreinterpretq_u32_f32(vmulq_f32(magnitude, scale)),
+        sign,
+    ))
 }
 
 #[inline]

@@ -35,12 +35,15 @@ pub(super) fn narrow(format: Narrow, a: &[u8], b: &[u8], lanes: &mut Lanes) -> u
 
 fn look_at_codes(format: Narrow, a: &[u16], b: &[u16]) -> Seen {
     let (least, past) = format.range();
-    // With the sign shifted out and `least` taken away, the exact range begins at 0. No `&&`: a branch would keep the
-    // loop from being vectorised.
+    // With the sign shifted out and `least` taken away, the exact range begins at 0. No `&&`: a
+    // branch would keep the loop from being vectorised.
     let beyond = |code: u16| (code << 1 != 0) & ((code << 1).wrapping_sub(least) >= past - least);
     Seen {
         equal: count(a, b, |a, b| a == b),
-        zeros: [count(a, a, |code, _| code << 1 == 0), count(b, b, |code, _| code << 1 == 0)],
+        zeros: [
+            count(a, a, |code, _| code << 1 == 0),
+            count(b, b, |code, _| code << 1 == 0),
+        ],
         beyond: count(a, b, |a, b| beyond(a) | beyond(b)) > 0,
     }
 }
@@ -61,12 +64,24 @@ fn convert(format: Narrow, codes: &[u16], values: &mut [f32]) {
 
 fn count<T: Copy>(a: &[T], b: &[T], what: impl Fn(T, T) -> bool) -> u64 {
     // A block has 256 elements, so u16 holds every count; narrow counters vectorise.
-    u64::from(a.iter().zip(b).fold(0u16, |count, (&a, &b)| count + u16::from(what(a, b))))
+    u64::from(
+        a.iter()
+            .zip(b)
+            .fold(0u16, |count, (&a, &b)| count + u16::from(what(a, b))),
+    )
 }
 
 /// One block of whole steps in f32 lanes, folded into the f64 ones.
 fn narrow_block(a: &[f32], b: &[f32], lanes: &mut Lanes) {
-    let [mut ab, mut aa, mut bb, mut sum_a, mut sum_b, mut dd, mut max] = [[0f32; STEP]; 7];
+    let [
+        mut ab,
+        mut aa,
+        mut bb,
+        mut sum_a,
+        mut sum_b,
+        mut dd,
+        mut max,
+    ] = [[0f32; STEP]; 7];
     for (a, b) in a.as_chunks::<STEP>().0.iter().zip(b.as_chunks::<STEP>().0) {
         for lane in 0..STEP {
             let (a, b) = (a[lane], b[lane]);
@@ -77,7 +92,11 @@ fn narrow_block(a: &[f32], b: &[f32], lanes: &mut Lanes) {
             sum_a[lane] += a;
             sum_b[lane] += b;
             dd[lane] += d * d;
-            max[lane] = if d.abs() > max[lane] { d.abs() } else { max[lane] };
+            max[lane] = if d.abs() > max[lane] {
+                d.abs()
+            } else {
+                max[lane]
+            };
         }
     }
     let fold = |sums: &mut [f64; LANES], block: [f32; STEP]| {
@@ -91,7 +110,9 @@ fn narrow_block(a: &[f32], b: &[f32], lanes: &mut Lanes) {
     fold(&mut lanes.a, sum_a);
     fold(&mut lanes.b, sum_b);
     fold(&mut lanes.dd, dd);
-    lanes.max_abs_diff = lanes.max_abs_diff.max(f64::from(max.into_iter().fold(0.0, f32::max)));
+    lanes.max_abs_diff = lanes
+        .max_abs_diff
+        .max(f64::from(max.into_iter().fold(0.0, f32::max)));
 }
 
 /// See [`super::Kernel::wide`] and [`super::Kernel::double`].
@@ -120,7 +141,10 @@ pub(super) fn wide<T: Copy + Default + Into<f64>>(a: &[T], b: &[T], lanes: &mut 
 fn look_at_values(a: &[f64], b: &[f64]) -> Seen {
     Seen {
         equal: count(a, b, |a, b| a.to_bits() == b.to_bits()),
-        zeros: [count(a, a, |value, _| value == 0.0), count(b, b, |value, _| value == 0.0)],
+        zeros: [
+            count(a, a, |value, _| value == 0.0),
+            count(b, b, |value, _| value == 0.0),
+        ],
         beyond: count(a, b, |a, b| !(a.is_finite() & b.is_finite())) > 0,
     }
 }
@@ -128,7 +152,12 @@ fn look_at_values(a: &[f64], b: &[f64]) -> Seen {
 /// One block of whole steps in f64 lanes.
 fn wide_block(a: &[f64], b: &[f64], lanes: &mut Lanes) {
     let mut max = [0f64; LANES];
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+    for (a, b) in a
+        .as_chunks::<LANES>()
+        .0
+        .iter()
+        .zip(b.as_chunks::<LANES>().0)
+    {
         for lane in 0..LANES {
             let (a, b) = (a[lane], b[lane]);
             let d = a - b;
@@ -138,7 +167,11 @@ fn wide_block(a: &[f64], b: &[f64], lanes: &mut Lanes) {
             lanes.a[lane] += a;
             lanes.b[lane] += b;
             lanes.dd[lane] += d * d;
-            max[lane] = if d.abs() > max[lane] { d.abs() } else { max[lane] };
+            max[lane] = if d.abs() > max[lane] {
+                d.abs()
+            } else {
+                max[lane]
+            };
         }
     }
     lanes.max_abs_diff = lanes.max_abs_diff.max(max.into_iter().fold(0.0, f64::max));

@@ -10,7 +10,11 @@ use crate::numeric::sums::{Span, Sums, rows_on, span_on};
 
 /// Lengths around every vector, step and block edge.
 fn lengths() -> impl Iterator<Item = usize> {
-    (0..=70).chain(120..=136).chain(240..=275).chain(505..=530).chain([767, 768, 769, 1023, 1024, 1041, 2048, 4099])
+    (0..=70)
+        .chain(120..=136)
+        .chain(240..=275)
+        .chain(505..=530)
+        .chain([767, 768, 769, 1023, 1024, 1041, 2048, 4099])
 }
 
 /// How wild the codes are.
@@ -30,7 +34,11 @@ fn values(n: usize, kind: Kind, draws: &mut Draws) -> [Vec<f32>; 2] {
     let mut sides = [Vec::new(), Vec::new()];
     for _ in 0..n {
         let a = (draws.normal() * 0.02) as f32;
-        let b = if draws.below(4) == 0 { a } else { a + (draws.normal() * 0.001) as f32 };
+        let b = if draws.below(4) == 0 {
+            a
+        } else {
+            a + (draws.normal() * 0.001) as f32
+        };
         for (side, value) in sides.iter_mut().zip([a, b]) {
             side.push(match (kind, draws.below(64)) {
                 (Kind::AnyBits, _) => f32::from_bits(draws.below(1 << 32) as u32),
@@ -68,15 +76,42 @@ fn codes(format: Dtype, n: usize, kind: Kind, draws: &mut Draws) -> [Vec<u8>; 2]
 }
 
 fn bits(sums: &Sums) -> [u64; 13] {
-    let floats = [sums.ab, sums.aa, sums.bb, sums.a, sums.b, sums.dd, sums.max_abs_diff].map(f64::to_bits);
+    let floats = [
+        sums.ab,
+        sums.aa,
+        sums.bb,
+        sums.a,
+        sums.b,
+        sums.dd,
+        sums.max_abs_diff,
+    ]
+    .map(f64::to_bits);
     let [f0, f1, f2, f3, f4, f5, f6] = floats;
-    [f0, f1, f2, f3, f4, f5, f6, sums.equal, sums.zeros[0], sums.zeros[1], sums.nonfinite[0], sums.nonfinite[1], sums.n]
+    [
+        f0,
+        f1,
+        f2,
+        f3,
+        f4,
+        f5,
+        f6,
+        sums.equal,
+        sums.zeros[0],
+        sums.zeros[1],
+        sums.nonfinite[0],
+        sums.nonfinite[1],
+        sums.n,
+    ]
 }
 
-/// The order of additions as the module's documentation gives it, one element at a time; equality is the caller's.
+/// The order of additions as the module's documentation gives it, one element at a time; equality
+/// is the caller's.
 fn by_the_book(a: &[f32], b: &[f32], format: Option<Dtype>) -> Sums {
     let mut lanes = [[0f64; 8]; 6];
-    let mut sums = Sums { n: a.len() as u64, ..Sums::default() };
+    let mut sums = Sums {
+        n: a.len() as u64,
+        ..Sums::default()
+    };
     let finite = |a: f32, b: f32| a.is_finite() && b.is_finite();
     for (&a, &b) in a.iter().zip(b) {
         for (side, value) in [a, b].into_iter().enumerate() {
@@ -121,23 +156,40 @@ fn by_the_book(a: &[f32], b: &[f32], format: Option<Dtype>) -> Sums {
     }
     let total = lanes.map(|x| ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7])));
     let [ab, aa, bb, a, b, dd] = total;
-    Sums { ab, aa, bb, a, b, dd, ..sums }
+    Sums {
+        ab,
+        aa,
+        bb,
+        a,
+        b,
+        dd,
+        ..sums
+    }
 }
 
-fn equal_pairs<T: PartialEq>(a: impl IntoIterator<Item = T>, b: impl IntoIterator<Item = T>) -> u64 {
+fn equal_pairs<T: PartialEq>(
+    a: impl IntoIterator<Item = T>,
+    b: impl IntoIterator<Item = T>,
+) -> u64 {
     a.into_iter().zip(b).filter(|(a, b)| a == b).count() as u64
 }
 
 /// [`by_the_book`] for codes.
 fn narrow_by_the_book(format: Dtype, a: &[u8], b: &[u8]) -> Sums {
     let sums = by_the_book(&decoded(format, a), &decoded(format, b), Some(format));
-    Sums { equal: equal_pairs(a.chunks(2), b.chunks(2)), ..sums }
+    Sums {
+        equal: equal_pairs(a.chunks(2), b.chunks(2)),
+        ..sums
+    }
 }
 
 /// [`by_the_book`] for values.
 fn wide_by_the_book(a: &[f32], b: &[f32]) -> Sums {
     let bits = |side: &[f32]| side.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    Sums { equal: equal_pairs(bits(a), bits(b)), ..by_the_book(a, b, None) }
+    Sums {
+        equal: equal_pairs(bits(a), bits(b)),
+        ..by_the_book(a, b, None)
+    }
 }
 
 fn decoded(format: Dtype, bytes: &[u8]) -> Vec<f32> {
@@ -147,7 +199,11 @@ fn decoded(format: Dtype, bytes: &[u8]) -> Vec<f32> {
 }
 
 fn narrow_span<'a>(format: Dtype, a: &'a [u8], b: &'a [u8]) -> Span<'a> {
-    if format == Dtype::Bf16 { Span::Bf16(a, b) } else { Span::F16(a, b) }
+    if format == Dtype::Bf16 {
+        Span::Bf16(a, b)
+    } else {
+        Span::F16(a, b)
+    }
 }
 
 #[test]
@@ -160,7 +216,11 @@ fn every_kernel_adds_16_bit_floats_in_the_documented_order() {
                 let want = narrow_by_the_book(format, &a, &b);
                 for kernel in Kernel::available() {
                     let got = span_on(kernel, narrow_span(format, &a, &b));
-                    assert_eq!(bits(&got), bits(&want), "{kernel:?} {format} {kind:?} {n}: {got:?} {want:?}");
+                    assert_eq!(
+                        bits(&got),
+                        bits(&want),
+                        "{kernel:?} {format} {kind:?} {n}: {got:?} {want:?}"
+                    );
                 }
             }
         }
@@ -177,10 +237,17 @@ fn every_kernel_adds_f32_in_the_documented_order() {
             let wide = [&a, &b].map(|side| side.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
             for kernel in Kernel::available() {
                 let got = span_on(kernel, Span::F32(&a, &b));
-                assert_eq!(bits(&got), bits(&want), "{kernel:?} {kind:?} {n}: {got:?} {want:?}");
+                assert_eq!(
+                    bits(&got),
+                    bits(&want),
+                    "{kernel:?} {kind:?} {n}: {got:?} {want:?}"
+                );
                 let got = span_on(kernel, Span::F64(&wide[0], &wide[1]));
                 let has_nan = got.nonfinite != [0; 2];
-                assert!(has_nan || bits(&got) == bits(&want), "{kernel:?} F64 {kind:?} {n}: {got:?} {want:?}");
+                assert!(
+                    has_nan || bits(&got) == bits(&want),
+                    "{kernel:?} F64 {kind:?} {n}: {got:?} {want:?}"
+                );
             }
         }
     }
@@ -197,7 +264,11 @@ fn a_run_may_begin_at_any_byte() {
                 let shifted = |bytes: &[u8], by: usize| [vec![0xaa; by], bytes.to_vec()].concat();
                 let (a, b) = (shifted(&a, shift), shifted(&b, 64 - shift));
                 let got = span_on(kernel, narrow_span(format, &a[shift..], &b[64 - shift..]));
-                assert_eq!(bits(&got), bits(&want), "{kernel:?} {format} shifted by {shift}");
+                assert_eq!(
+                    bits(&got),
+                    bits(&want),
+                    "{kernel:?} {format} shifted by {shift}"
+                );
             }
         }
     }
@@ -245,25 +316,44 @@ fn figures_agree_with_plain_f64_sums() {
                 .collect();
             for format in [Dtype::Bf16, Dtype::F16, Dtype::F32] {
                 let (got, want) = if format == Dtype::F32 {
-                    (span_on(Kernel::active(), Span::F32(&side, &other)), naive(&side, &other))
+                    (
+                        span_on(Kernel::active(), Span::F32(&side, &other)),
+                        naive(&side, &other),
+                    )
                 } else if format == Dtype::F16 && shape == 2 {
                     continue; // beyond the range of F16
                 } else {
-                    let scale = if shape == 3 && format == Dtype::F16 { 1e-8 } else { 1.0 };
-                    let [a, b] =
-                        [&side, &other].map(|side| narrow(format, &side.iter().map(|x| x * scale).collect::<Vec<_>>()));
+                    let scale = if shape == 3 && format == Dtype::F16 {
+                        1e-8
+                    } else {
+                        1.0
+                    };
+                    let [a, b] = [&side, &other].map(|side| {
+                        narrow(format, &side.iter().map(|x| x * scale).collect::<Vec<_>>())
+                    });
                     let sums = span_on(Kernel::active(), narrow_span(format, &a, &b));
                     (sums, naive(&decoded(format, &a), &decoded(format, &b)))
                 };
                 if want.aa == 0.0 || want.bb == 0.0 {
                     continue;
                 }
-                assert!((cosine(&got) - cosine(&want)).abs() < 1e-7, "{format} {shape} {n}: {got:?} {want:?}");
+                assert!(
+                    (cosine(&got) - cosine(&want)).abs() < 1e-7,
+                    "{format} {shape} {n}: {got:?} {want:?}"
+                );
                 let change = |sums: &Sums| (sums.dd / sums.aa).sqrt();
-                assert!((change(&got) / change(&want) - 1.0).abs() < 1e-7 || want.dd == 0.0, "{format} {shape} {n}");
+                assert!(
+                    (change(&got) / change(&want) - 1.0).abs() < 1e-7 || want.dd == 0.0,
+                    "{format} {shape} {n}"
+                );
                 assert!((got.max_abs_diff - want.max_abs_diff).abs() <= 1e-7 * want.max_abs_diff);
                 let scale = (n as f64 * want.aa).sqrt();
-                assert!((got.a - want.a).abs() < 1e-7 * scale, "{format} {shape} {n}: {} {}", got.a, want.a);
+                assert!(
+                    (got.a - want.a).abs() < 1e-7 * scale,
+                    "{format} {shape} {n}: {} {}",
+                    got.a,
+                    want.a
+                );
             }
         }
     }
@@ -273,10 +363,17 @@ fn figures_agree_with_plain_f64_sums() {
 fn the_edges_of_the_exact_range_are_where_the_book_has_them() {
     let mut draws = Draws::new(6, "edges");
     for exponent in (-64..=-53).chain(57..=63) {
-        // A power of two or the number below it, and the next ones: one in a block of weights, and blocks of nothing else.
+        // A power of two or the number below it, and the next ones: one in a block of weights, and
+        // blocks of nothing else.
         for (below, alone) in [(0, false), (1, false), (0, true), (1, true)] {
             let [mut a, mut b] = codes(Dtype::Bf16, 512, Kind::Weights, &mut draws);
-            for (k, (a, b)) in a.as_chunks_mut().0.iter_mut().zip(b.as_chunks_mut().0).enumerate() {
+            for (k, (a, b)) in a
+                .as_chunks_mut()
+                .0
+                .iter_mut()
+                .zip(b.as_chunks_mut().0)
+                .enumerate()
+            {
                 if k == 300 || alone {
                     let code = half::bf16::from_f32(2f32.powi(exponent)).to_bits() - below;
                     let next = code + draws.below(3) as u16;
@@ -286,11 +383,22 @@ fn the_edges_of_the_exact_range_are_where_the_book_has_them() {
             let want = narrow_by_the_book(Dtype::Bf16, &a, &b);
             for kernel in Kernel::available() {
                 let got = span_on(kernel, Span::Bf16(&a, &b));
-                assert_eq!(bits(&got), bits(&want), "{kernel:?} 2^{exponent}, alone: {alone}");
+                assert_eq!(
+                    bits(&got),
+                    bits(&want),
+                    "{kernel:?} 2^{exponent}, alone: {alone}"
+                );
             }
             let exact = naive(&decoded(Dtype::Bf16, &a), &decoded(Dtype::Bf16, &b));
-            for (got, exact) in [(want.aa, exact.aa), (want.ab, exact.ab), (want.dd, exact.dd)] {
-                assert!((got - exact).abs() <= 1e-6 * exact.abs(), "2^{exponent}, alone: {alone}: {got} {exact}");
+            for (got, exact) in [
+                (want.aa, exact.aa),
+                (want.ab, exact.ab),
+                (want.dd, exact.dd),
+            ] {
+                assert!(
+                    (got - exact).abs() <= 1e-6 * exact.abs(),
+                    "2^{exponent}, alone: {alone}: {got} {exact}"
+                );
             }
         }
     }
@@ -304,11 +412,21 @@ fn rows_give_the_same_bits_on_every_kernel() {
             let [a, b] = codes(Dtype::Bf16, columns * 23, kind, &mut draws);
             let run = |kernel| {
                 let (mut total, mut products) = (Sums::default(), 0.0);
-                rows_on(kernel, Span::Bf16(&a, &b), columns, &mut total, &mut products);
+                rows_on(
+                    kernel,
+                    Span::Bf16(&a, &b),
+                    columns,
+                    &mut total,
+                    &mut products,
+                );
                 (bits(&total), products.to_bits())
             };
             for kernel in Kernel::available() {
-                assert_eq!(run(kernel), run(Kernel::PORTABLE), "{kernel:?} {columns} {kind:?}");
+                assert_eq!(
+                    run(kernel),
+                    run(Kernel::PORTABLE),
+                    "{kernel:?} {columns} {kind:?}"
+                );
             }
         }
     }

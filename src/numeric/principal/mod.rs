@@ -1,7 +1,8 @@
 //! Leading singular vectors of a matrix whose rows are streamed.
 //!
-//! A matrix with a side of at most [`EXACT`] goes by the eigenvectors of that side's Gram matrix; one with two longer
-//! sides by a randomised range finder. Memory: one tile of rows, the Gram matrix or the basis, the vectors.
+//! A matrix with a side of at most [`EXACT`] goes by the eigenvectors of that side's Gram matrix;
+//! one with two longer sides by a randomised range finder. Memory: one tile of rows, the Gram
+//! matrix or the basis, the vectors.
 
 mod sketch;
 
@@ -15,8 +16,8 @@ pub const EXACT: usize = 1024;
 /// Values in one tile of rows: 8 MB as read, 16 MB in double precision.
 const TILE_VALUES: usize = 1 << 21;
 
-/// Eigenvalues of a Gram matrix that differ by less than this share of the largest cannot be told apart in double
-/// precision.
+/// Eigenvalues of a Gram matrix that differ by less than this share of the largest cannot be told
+/// apart in double precision.
 const RESOLVED: f64 = 1e-12;
 
 /// A side of a matrix of shape (rows, columns).
@@ -43,8 +44,8 @@ impl Side {
 pub struct Leading {
     /// k orthonormal vectors that span it, one a row.
     pub vectors: Dense,
-    /// An estimate from above of the sum of the sines of the angles between this subspace and the true one, at most k;
-    /// `None` where the vectors are exact.
+    /// An estimate from above of the sum of the sines of the angles between this subspace and the
+    /// true one, at most k; `None` where the vectors are exact.
     pub deviation: Option<f64>,
 }
 
@@ -81,12 +82,13 @@ impl From<Error> for Stop {
 
 type Step<T> = std::result::Result<T, Stop>;
 
-/// The `k` leading singular vectors of `source` on `side`; with `centred`, of what is left when the mean row is taken
-/// off every row. k must be at most the shorter side.
+/// The `k` leading singular vectors of `source` on `side`; with `centred`, of what is left when the
+/// mean row is taken off every row. k must be at most the shorter side.
 ///
-/// The range finder's start is drawn on the other side than `side`. Hence its result turns with any re-ordering of the
-/// dimensions of `side`, as the exact one does, and the expectation over all orders holds for it as it stands; a start
-/// on `side` itself would pull two unrelated matrices towards the same vectors.
+/// The range finder's start is drawn on the other side than `side`. Hence its result turns with any
+/// re-ordering of the dimensions of `side`, as the exact one does, and the expectation over all
+/// orders holds for it as it stands; a start on `side` itself would pull two unrelated matrices
+/// towards the same vectors.
 ///
 /// # Errors
 /// When rows cannot be read.
@@ -123,12 +125,18 @@ struct Tiles<'a> {
 impl<'a> Tiles<'a> {
     fn new(source: &'a dyn RowSource, centred: bool) -> Step<Self> {
         let height = (TILE_VALUES / source.columns().max(1)).clamp(1, source.rows().max(1));
-        let mut tiles = Self { source, mean: None, height };
+        let mut tiles = Self {
+            source,
+            mean: None,
+            height,
+        };
         if centred {
             let mut mean = vec![0.0; source.columns()];
             tiles.each(|_, tile| {
                 for i in 0..tile.rows {
-                    mean.iter_mut().zip(tile.row(i)).for_each(|(sum, v)| *sum += v);
+                    mean.iter_mut()
+                        .zip(tile.row(i))
+                        .for_each(|(sum, v)| *sum += v);
                 }
             })?;
             mean.iter_mut().for_each(|v| *v /= source.rows() as f64);
@@ -147,13 +155,20 @@ impl<'a> Tiles<'a> {
         let rows = index * self.height..((index + 1) * self.height).min(self.source.rows());
         let mut stored = vec![0.0f32; rows.len() * columns];
         self.source.read_rows(rows.clone(), &mut stored)?;
-        let mut tile = Dense { rows: rows.len(), columns, values: stored.iter().map(|&v| f64::from(v)).collect() };
+        let mut tile = Dense {
+            rows: rows.len(),
+            columns,
+            values: stored.iter().map(|&v| f64::from(v)).collect(),
+        };
         if !tile.values.iter().all(|v| v.is_finite()) {
             return Err(NoSubspace::NonFinite.into());
         }
         if let Some(mean) = &self.mean {
             for i in 0..tile.rows {
-                tile.row_mut(i).iter_mut().zip(mean).for_each(|(v, m)| *v -= m);
+                tile.row_mut(i)
+                    .iter_mut()
+                    .zip(mean)
+                    .for_each(|(v, m)| *v -= m);
             }
         }
         Ok(tile)
@@ -180,7 +195,10 @@ impl<'a> Tiles<'a> {
             Side::Columns => {
                 let mut part = Dense::zeros(tile.rows, vectors.rows);
                 for i in 0..tile.rows {
-                    part.row_mut(i).iter_mut().enumerate().for_each(|(j, v)| *v = vectors.row(j)[first + i]);
+                    part.row_mut(i)
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(j, v)| *v = vectors.row(j)[first + i]);
                 }
                 out.add_transposed_times(&part, tile, 1.0);
             }
@@ -188,13 +206,16 @@ impl<'a> Tiles<'a> {
         Ok(out)
     }
 
-    /// The images of vectors on `side` under that side's Gram matrix, WᵀW or WWᵀ; the latter takes two passes.
+    /// The images of vectors on `side` under that side's Gram matrix, WᵀW or WWᵀ; the latter takes
+    /// two passes.
     fn gram_times(&self, side: Side, vectors: &Dense) -> Step<Dense> {
         match side {
             Side::Rows => self.across(Side::Rows, &self.across(Side::Columns, vectors)?),
             Side::Columns => {
                 let mut out = Dense::zeros(vectors.rows, vectors.columns);
-                self.each(|_, tile| out.add_transposed_times(&tile.times_transposed(vectors), tile, 1.0))?;
+                self.each(|_, tile| {
+                    out.add_transposed_times(&tile.times_transposed(vectors), tile, 1.0)
+                })?;
                 Ok(out)
             }
         }
@@ -229,7 +250,10 @@ fn by_columns(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
         Side::Columns => right,
         Side::Rows => orthonormal(&tiles.across(side, &right)?),
     };
-    Ok(Leading { vectors, deviation: None })
+    Ok(Leading {
+        vectors,
+        deviation: None,
+    })
 }
 
 /// By the Gram matrix of the rows, WWᵀ, from pairs of tiles.
@@ -239,8 +263,11 @@ fn by_rows(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     for i in 0..tiles.count() {
         let upper = tiles.read(i)?;
         for j in 0..=i {
-            let products =
-                if j == i { upper.times_transposed(&upper) } else { upper.times_transposed(&tiles.read(j)?) };
+            let products = if j == i {
+                upper.times_transposed(&upper)
+            } else {
+                upper.times_transposed(&tiles.read(j)?)
+            };
             for row in 0..products.rows {
                 gram.row_mut(i * tiles.height + row)[j * tiles.height..][..products.columns]
                     .copy_from_slice(products.row(row));
@@ -253,7 +280,10 @@ fn by_rows(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
         Side::Rows => left,
         Side::Columns => orthonormal(&tiles.across(side, &left)?),
     };
-    Ok(Leading { vectors, deviation: None })
+    Ok(Leading {
+        vectors,
+        deviation: None,
+    })
 }
 
 fn orthonormal(rows: &Dense) -> Dense {
@@ -283,21 +313,40 @@ mod tests {
         let mut values = normal(rows, columns);
         let (mut left, right) = (normal(rows, rank), normal(columns, rank));
         for i in 0..rows {
-            left.row_mut(i).iter_mut().enumerate().for_each(|(r, v)| *v *= 3.0 * 0.9f64.powi(r as i32));
+            left.row_mut(i)
+                .iter_mut()
+                .enumerate()
+                .for_each(|(r, v)| *v *= 3.0 * 0.9f64.powi(r as i32));
         }
-        values.values.iter_mut().zip(left.times_transposed(&right).values).for_each(|(v, s)| *v += s);
-        Matrix { rows, columns, values: values.values.iter().map(|&v| v as f32).collect() }
+        values
+            .values
+            .iter_mut()
+            .zip(left.times_transposed(&right).values)
+            .for_each(|(v, s)| *v += s);
+        Matrix {
+            rows,
+            columns,
+            values: values.values.iter().map(|&v| v as f32).collect(),
+        }
     }
 
     fn tiles(matrix: &Matrix, height: usize) -> Tiles<'_> {
-        Tiles { source: matrix, mean: None, height }
+        Tiles {
+            source: matrix,
+            mean: None,
+            height,
+        }
     }
 
     /// Sum of the sines between two subspaces: the cosines are the singular values of the products.
     fn sines(a: &Dense, b: &Dense) -> f64 {
         let products = a.times_transposed(b);
         let eigen = symmetric_eigen(&products.times_transposed(&products)).unwrap();
-        eigen.values.iter().map(|c| (1.0 - c.min(1.0)).max(0.0).sqrt()).sum()
+        eigen
+            .values
+            .iter()
+            .map(|c| (1.0 - c.min(1.0)).max(0.0).sqrt())
+            .sum()
     }
 
     fn unwrap(step: Step<Leading>) -> Leading {
@@ -310,15 +359,28 @@ mod tests {
             let matrix = random(rows, columns, 30, 1);
             for side in [Side::Rows, Side::Columns] {
                 let exact = unwrap(by_columns(&tiles(&matrix, rows), side, 8));
-                assert_eq!((exact.vectors.rows, exact.vectors.columns), (8, side.dimension(&matrix)));
+                assert_eq!(
+                    (exact.vectors.rows, exact.vectors.columns),
+                    (8, side.dimension(&matrix))
+                );
                 assert!(exact.deviation.is_none());
                 for height in [1, 7, rows] {
                     assert!(
-                        sines(&exact.vectors, &unwrap(by_columns(&tiles(&matrix, height), side, 8)).vectors) < 1e-5
+                        sines(
+                            &exact.vectors,
+                            &unwrap(by_columns(&tiles(&matrix, height), side, 8)).vectors
+                        ) < 1e-5
                     );
-                    assert!(sines(&exact.vectors, &unwrap(by_rows(&tiles(&matrix, height), side, 8)).vectors) < 1e-5);
+                    assert!(
+                        sines(
+                            &exact.vectors,
+                            &unwrap(by_rows(&tiles(&matrix, height), side, 8)).vectors
+                        ) < 1e-5
+                    );
                     let sketch = unwrap(by_range(&tiles(&matrix, height), side, 8));
-                    assert!(sines(&exact.vectors, &sketch.vectors) < 1e-5 + sketch.deviation.unwrap());
+                    assert!(
+                        sines(&exact.vectors, &sketch.vectors) < 1e-5 + sketch.deviation.unwrap()
+                    );
                     assert!(sketch.deviation.unwrap() < 0.01);
                 }
             }
@@ -332,8 +394,14 @@ mod tests {
             for side in [Side::Rows, Side::Columns] {
                 let exact = unwrap(by_columns(&tiles(&matrix, 64), side, 32));
                 let sketch = unwrap(by_range(&tiles(&matrix, 64), side, 32));
-                let (stated, truth) = (sketch.deviation.unwrap(), sines(&exact.vectors, &sketch.vectors));
-                assert!(stated >= truth - 1e-6 && stated <= 32.0, "stated {stated}, true {truth}");
+                let (stated, truth) = (
+                    sketch.deviation.unwrap(),
+                    sines(&exact.vectors, &sketch.vectors),
+                );
+                assert!(
+                    stated >= truth - 1e-6 && stated <= 32.0,
+                    "stated {stated}, true {truth}"
+                );
             }
         }
     }
@@ -343,12 +411,16 @@ mod tests {
         let matrix = random(300, 260, 0, 9);
         let tiles = tiles(&matrix, 64);
         let exact = unwrap(by_columns(&tiles, Side::Columns, 16));
-        let block = tiles.across(Side::Columns, &random_signs(24, 300)).unwrap_or_else(|_| panic!());
+        let block = tiles
+            .across(Side::Columns, &random_signs(24, 300))
+            .unwrap_or_else(|_| panic!());
         let (mut basis, mut images) = (Dense::zeros(0, 260), Dense::zeros(0, 260));
         let mut block = block;
         for _ in 0..5 {
             let fresh = outside(&basis, &block);
-            block = tiles.gram_times(Side::Columns, &fresh).unwrap_or_else(|_| panic!());
+            block = tiles
+                .gram_times(Side::Columns, &fresh)
+                .unwrap_or_else(|_| panic!());
             basis.append(&fresh);
             images.append(&block);
             let ritz = Ritz::new(&basis, &images, 16).unwrap_or_else(|_| panic!());
@@ -365,16 +437,26 @@ mod tests {
             let mut moved = matrix.clone();
             for i in 0..60 {
                 for j in 0..50 {
-                    let (row, column) = if side == Side::Rows { (order[i], j) } else { (i, order[j]) };
+                    let (row, column) = if side == Side::Rows {
+                        (order[i], j)
+                    } else {
+                        (i, order[j])
+                    };
                     moved.values[i * 50 + j] = matrix.values[row * 50 + column];
                 }
             }
             let found = unwrap(by_range(&tiles(&matrix, 9), side, 5));
             let mut expected = found.vectors.clone();
             for v in 0..5 {
-                (0..order.len()).for_each(|i| expected.row_mut(v)[i] = found.vectors.row(v)[order[i]]);
+                (0..order.len())
+                    .for_each(|i| expected.row_mut(v)[i] = found.vectors.row(v)[order[i]]);
             }
-            assert!(sines(&expected, &unwrap(by_range(&tiles(&moved, 9), side, 5)).vectors) < 1e-4);
+            assert!(
+                sines(
+                    &expected,
+                    &unwrap(by_range(&tiles(&moved, 9), side, 5)).vectors
+                ) < 1e-4
+            );
         }
     }
 
@@ -384,12 +466,20 @@ mod tests {
         let left = random(80, 3, 0, 6);
         for i in 0..80 {
             for j in 0..70 {
-                matrix.values[i * 70 + j] = (0..3).map(|r| left.values[i * 3 + r] * ((j * (r + 1)) % 7) as f32).sum();
+                matrix.values[i * 70 + j] = (0..3)
+                    .map(|r| left.values[i * 3 + r] * ((j * (r + 1)) % 7) as f32)
+                    .sum();
             }
         }
-        assert!(matches!(by_range(&tiles(&matrix, 16), Side::Rows, 4), Err(Stop::Undefined(NoSubspace::Rank(3)))));
+        assert!(matches!(
+            by_range(&tiles(&matrix, 16), Side::Rows, 4),
+            Err(Stop::Undefined(NoSubspace::Rank(3)))
+        ));
         assert!(by_range(&tiles(&matrix, 16), Side::Rows, 3).is_ok());
         matrix.values.fill(0.0);
-        assert!(matches!(by_range(&tiles(&matrix, 16), Side::Columns, 4), Err(Stop::Undefined(NoSubspace::Zero))));
+        assert!(matches!(
+            by_range(&tiles(&matrix, 16), Side::Columns, 4),
+            Err(Stop::Undefined(NoSubspace::Zero))
+        ));
     }
 }

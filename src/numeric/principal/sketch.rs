@@ -16,12 +16,16 @@ const MOST_STEPS: usize = 16;
 /// Mean sine of the angles between found and true vectors that is near enough.
 const NEAR_ENOUGH: f64 = 2e-4;
 
-/// By a randomised range finder (Halko, Martinsson and Tropp 2011) on the Gram matrix of the shorter side that keeps the
-/// vectors of all its power steps, a block Krylov space (Musco and Musco 2015): the same passes over the rows, a much
-/// smaller error.
+/// By a randomised range finder (Halko, Martinsson and Tropp 2011) on the Gram matrix of the
+/// shorter side that keeps the vectors of all its power steps, a block Krylov space (Musco and
+/// Musco 2015): the same passes over the rows, a much smaller error.
 pub(super) fn by_range(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     let (rows, columns) = (tiles.source.rows(), tiles.source.columns());
-    let short = if rows < columns { Side::Rows } else { Side::Columns };
+    let short = if rows < columns {
+        Side::Rows
+    } else {
+        Side::Columns
+    };
     let length = short.dimension(tiles.source);
     let mut block = if side == short {
         tiles.across(short, &random_signs(k + OVERSAMPLING, rows.max(columns)))?
@@ -45,8 +49,15 @@ pub(super) fn by_range(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
         }
     }
     let found = resolved(&ritz.values, ritz.vectors, k)?;
-    let vectors = if side == short { found } else { orthonormal(&tiles.across(side, &found)?) };
-    Ok(Leading { vectors, deviation: Some(ritz.deviation) })
+    let vectors = if side == short {
+        found
+    } else {
+        orthonormal(&tiles.across(side, &found)?)
+    };
+    Ok(Leading {
+        vectors,
+        deviation: Some(ritz.deviation),
+    })
 }
 
 /// `count` vectors of random signs, one a row.
@@ -62,7 +73,8 @@ pub(super) fn random_signs(count: usize, length: usize) -> Dense {
     out
 }
 
-/// An orthonormal basis of what the rows of `block` have outside the span of `basis`; twice, since once loses digits.
+/// An orthonormal basis of what the rows of `block` have outside the span of `basis`; twice, since
+/// once loses digits.
 pub(super) fn outside(basis: &Dense, block: &Dense) -> Dense {
     let mut rest = orthonormal_rows(block);
     for _ in 0..2 {
@@ -76,9 +88,12 @@ pub(super) fn outside(basis: &Dense, block: &Dense) -> Dense {
     rest
 }
 
-/// Drops rows that are rounding noise of vectors once of length 1, lest scaling them up make vectors of them.
+/// Drops rows that are rounding noise of vectors once of length 1, lest scaling them up make
+/// vectors of them.
 fn drop_short(rows: &mut Dense) {
-    let kept: Vec<usize> = (0..rows.rows).filter(|&i| rows.row(i).iter().map(|v| v * v).sum::<f64>() > 1e-20).collect();
+    let kept: Vec<usize> = (0..rows.rows)
+        .filter(|&i| rows.row(i).iter().map(|v| v * v).sum::<f64>() > 1e-20)
+        .collect();
     rows.values = kept.iter().flat_map(|&i| rows.row(i).to_vec()).collect();
     rows.rows = kept.len();
 }
@@ -92,50 +107,82 @@ pub(super) struct Ritz {
 
 impl Default for Ritz {
     fn default() -> Self {
-        Self { values: Vec::new(), vectors: Dense::zeros(0, 0), deviation: 0.0 }
+        Self {
+            values: Vec::new(),
+            vectors: Dense::zeros(0, 0),
+            deviation: 0.0,
+        }
     }
 }
 
 impl Ritz {
-    /// From an orthonormal basis and its images under C, one vector a row; the k leading vectors are kept.
+    /// From an orthonormal basis and its images under C, one vector a row; the k leading vectors
+    /// are kept.
     pub(super) fn new(basis: &Dense, images: &Dense, k: usize) -> Step<Self> {
-        let eigen = symmetric_eigen(&images.times_transposed(basis)).ok_or(NoSubspace::NonFinite)?;
+        let eigen =
+            symmetric_eigen(&images.times_transposed(basis)).ok_or(NoSubspace::NonFinite)?;
         let mut weights = eigen.vectors;
         weights.truncate(k + OVERSAMPLING);
         let mut vectors = weights.times(basis);
         let mut residuals = weights.times(images);
         for i in 0..residuals.rows {
             let value = eigen.values[i];
-            residuals.row_mut(i).iter_mut().zip(vectors.row(i)).for_each(|(r, v)| *r -= value * v);
+            residuals
+                .row_mut(i)
+                .iter_mut()
+                .zip(vectors.row(i))
+                .for_each(|(r, v)| *r -= value * v);
         }
-        let norms: Vec<f64> =
-            (0..residuals.rows).map(|i| residuals.row(i).iter().map(|v| v * v).sum::<f64>().sqrt()).collect();
+        let norms: Vec<f64> = (0..residuals.rows)
+            .map(|i| residuals.row(i).iter().map(|v| v * v).sum::<f64>().sqrt())
+            .collect();
         let deviation = deviation(&eigen.values, &norms, k);
         vectors.truncate(k);
-        Ok(Self { values: eigen.values, vectors, deviation })
+        Ok(Self {
+            values: eigen.values,
+            vectors,
+            deviation,
+        })
     }
 }
 
-/// Sum of the sines of the angles between the k leading Ritz vectors and the true ones, estimated from above.
+/// Sum of the sines of the angles between the k leading Ritz vectors and the true ones, estimated
+/// from above.
 ///
-/// A Ritz vector with value θ and residual ρ has at most ρ / (θ − λ) of its length outside the j leading eigenvectors,
-/// λ < θ being an upper bound of the other eigenvalues; over j vectors these lengths add up to no less than the sum of
-/// the sines. The k − j vectors after them count 1 each, and j is the best choice. Residuals are orthogonal to the
-/// basis, so that one multiplication with W does not enlarge them against the values: it holds on both sides.
+/// A Ritz vector with value θ and residual ρ has at most ρ / (θ − λ) of its length outside the j
+/// leading eigenvectors, λ < θ being an upper bound of the other eigenvalues; over j vectors these
+/// lengths add up to no less than the sum of the sines. The k − j vectors after them count 1 each,
+/// and j is the best choice. Residuals are orthogonal to the basis, so that one multiplication with
+/// W does not enlarge them against the values: it holds on both sides.
 ///
-/// What makes it an estimate is λ, eigenvalue j + 1: its Ritz value plus the residual, or, where the next one is well
-/// apart, plus residual² / distance (Kato 1949, Temple 1928). That fails if the random start missed an eigenvector.
+/// What makes it an estimate is λ, eigenvalue j + 1: its Ritz value plus the residual, or, where
+/// the next one is well apart, plus residual² / distance (Kato 1949, Temple 1928). That fails if
+/// the random start missed an eigenvector.
 fn deviation(values: &[f64], residuals: &[f64], k: usize) -> f64 {
     let mut above = vec![0.0; residuals.len() + 1];
     for i in (0..residuals.len()).rev() {
         let (value, residual) = (values[i], residuals[i]);
-        let distance = value - if i + 1 < residuals.len() { above[i + 1] } else { value };
-        above[i] = value + if distance > residual { residual * residual / distance } else { residual };
+        let distance = value
+            - if i + 1 < residuals.len() {
+                above[i + 1]
+            } else {
+                value
+            };
+        above[i] = value
+            + if distance > residual {
+                residual * residual / distance
+            } else {
+                residual
+            };
     }
     (1..=k.min(residuals.len())).fold(k as f64, |least, j| {
         let outside = |i: usize| {
             let gap = values[i] - above[j];
-            if gap > residuals[i] { residuals[i] / gap } else { 1.0 }
+            if gap > residuals[i] {
+                residuals[i] / gap
+            } else {
+                1.0
+            }
         };
         least.min((0..j).map(outside).sum::<f64>() + (k - j) as f64)
     })

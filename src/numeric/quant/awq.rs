@@ -1,8 +1,8 @@
-//! AWQ as AutoAWQ writes it: 4 bits, packed along the output axis in an order of its own (gemm) or along the input
-//! axis in plain order (gemv).
+//! AWQ as AutoAWQ writes it: 4 bits, packed along the output axis in an order of its own (gemm) or
+//! along the input axis in plain order (gemv).
 //!
-//! AWQ folds a scale of each input channel into the matrices and the norm before them, so that a matrix differs from
-//! that of the unquantised model by more than rounding.
+//! AWQ folds a scale of each input channel into the matrices and the norm before them, so that a
+//! matrix differs from that of the unquantised model by more than rounding.
 
 use super::Built;
 use super::codes::Table;
@@ -28,19 +28,36 @@ pub fn gemm<'a>(
     qzeros.expect("qzeros", &[Dtype::I32, Dtype::U32])?;
     let (input, _) = qweight.matrix("qweight")?;
     let (group_count, out) = scales.matrix("scales")?;
-    let layout = Layout { bits: 4, fields: Fields::Awq, unit: 4, packed: Axis::Second, along_rows: true };
+    let layout = Layout {
+        bits: 4,
+        fields: Fields::Awq,
+        unit: 4,
+        packed: Axis::Second,
+        along_rows: true,
+    };
     let parts = Parts {
         codes: Packed::new("qweight", qweight, layout, out, input)?,
         table: Table::unsigned(4, 0),
-        groups: Groups::even(even_size(input, group_count, group_size)?, input, group_count)?,
+        groups: Groups::even(
+            even_size(input, group_count, group_size)?,
+            input,
+            group_count,
+        )?,
         scales: Grid::transposed("scales", scales, out)?,
-        zeros: Some(Grid::codes(Packed::new("qzeros", qzeros, layout, out, group_count)?, out, group_count, 4, 0)),
+        zeros: Some(Grid::codes(
+            Packed::new("qzeros", qzeros, layout, out, group_count)?,
+            out,
+            group_count,
+            4,
+            0,
+        )),
         biases: None,
     };
     Grouped::new(out, input, parts)
 }
 
-/// Version gemv: `qweight` I32 [out, in/8], `qzeros` I32 [out, w], `scales` [out, 8·w], the groups padded.
+/// Version gemv: `qweight` I32 [out, in/8], `qzeros` I32 [out, w], `scales` [out, 8·w], the groups
+/// padded.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another, or no group size.
@@ -59,13 +76,25 @@ pub fn gemv<'a>(
         Some(size) if size > 0 => size,
         _ => return Err("the config states no group size".to_owned()),
     };
-    let layout = Layout { bits: 4, fields: Fields::Stream, unit: 4, packed: Axis::Second, along_rows: false };
+    let layout = Layout {
+        bits: 4,
+        fields: Fields::Stream,
+        unit: 4,
+        packed: Axis::Second,
+        along_rows: false,
+    };
     let parts = Parts {
         codes: Packed::new("qweight", qweight, layout, out, input)?,
         table: Table::unsigned(4, 0),
         groups: Groups::Even(size),
         scales: Grid::floats("scales", scales, out, 1, Factor::One)?,
-        zeros: Some(Grid::codes(Packed::new("qzeros", qzeros, layout, out, padded)?, out, padded, 4, 0)),
+        zeros: Some(Grid::codes(
+            Packed::new("qzeros", qzeros, layout, out, padded)?,
+            out,
+            padded,
+            4,
+            0,
+        )),
         biases: None,
     };
     Grouped::new(out, input, parts)

@@ -48,7 +48,13 @@ pub struct Nested<'a> {
 /// Scales of the blocks.
 enum Absmax<'a> {
     Floats(Stored<'a>),
-    Nested { codes: Stored<'a>, map: Vec<f32>, scales: Stored<'a>, block: usize, offset: f32 },
+    Nested {
+        codes: Stored<'a>,
+        map: Vec<f32>,
+        scales: Stored<'a>,
+        block: usize,
+        offset: f32,
+    },
 }
 
 /// A matrix in nf4 or fp4.
@@ -67,10 +73,19 @@ impl<'a> FourBit<'a> {
     /// # Errors
     /// Dtypes or shapes that do not fit one another.
     pub fn new(tensors: Tensors<'a>, shape: &[u64], block: usize) -> Built<Self> {
-        let Tensors { weight, absmax, quant_map, nested } = tensors;
-        let elements =
-            element_count(shape).and_then(|count| usize::try_from(count).ok()).ok_or("shape is too large")?;
-        let columns = shape.last().and_then(|&axis| usize::try_from(axis).ok()).unwrap_or(1);
+        let Tensors {
+            weight,
+            absmax,
+            quant_map,
+            nested,
+        } = tensors;
+        let elements = element_count(shape)
+            .and_then(|count| usize::try_from(count).ok())
+            .ok_or("shape is too large")?;
+        let columns = shape
+            .last()
+            .and_then(|&axis| usize::try_from(axis).ok())
+            .unwrap_or(1);
         if elements == 0 || weight.len() != elements.div_ceil(2) {
             return Err(format!(
                 "weight has {} bytes, expected two elements a byte for the shape {shape:?}",
@@ -85,7 +100,10 @@ impl<'a> FourBit<'a> {
         }
         let quant_map = quant_map.floats("quant_map", 16)?;
         if quant_map.len() != 16 {
-            return Err(format!("quant_map has {} elements, expected 16", quant_map.len()));
+            return Err(format!(
+                "quant_map has {} elements, expected 16",
+                quant_map.len()
+            ));
         }
         let table = Table::listed(&quant_map);
         let absmax = match nested {
@@ -97,7 +115,10 @@ impl<'a> FourBit<'a> {
                 absmax.expect("absmax", &[Dtype::U8])?;
                 let map = nested.quant_map.floats("nested_quant_map", 256)?;
                 if map.len() != 256 {
-                    return Err(format!("nested_quant_map has {} elements, expected 256", map.len()));
+                    return Err(format!(
+                        "nested_quant_map has {} elements, expected 256",
+                        map.len()
+                    ));
                 }
                 let (scales, block) = (nested.absmax, nested.block);
                 if block == 0 || scales.elements() != absmax.elements().div_ceil(block) {
@@ -107,20 +128,40 @@ impl<'a> FourBit<'a> {
                     ));
                 }
                 scales.expect("nested_absmax", &[Dtype::F32, Dtype::F16, Dtype::Bf16])?;
-                Absmax::Nested { codes: absmax, map, scales, block, offset: nested.offset }
+                Absmax::Nested {
+                    codes: absmax,
+                    map,
+                    scales,
+                    block,
+                    offset: nested.offset,
+                }
             }
         };
-        Ok(Self { rows: elements / columns, columns, weight, table, absmax, block })
+        Ok(Self {
+            rows: elements / columns,
+            columns,
+            weight,
+            table,
+            absmax,
+            block,
+        })
     }
 
     /// Writes what `pick` makes of (code, scale) for each element of `rows`.
-    fn each(&self, rows: Range<usize>, out: &mut [f32], pick: impl Fn(usize, f32) -> f32) -> Result<()> {
+    fn each(
+        &self,
+        rows: Range<usize>,
+        out: &mut [f32],
+        pick: impl Fn(usize, f32) -> f32,
+    ) -> Result<()> {
         assert!(rows.end <= self.rows, "rows out of range");
         let elements = rows.start * self.columns..rows.end * self.columns;
         if elements.is_empty() {
             return Ok(());
         }
-        let bytes = self.weight.read(elements.start / 2..elements.end.div_ceil(2))?;
+        let bytes = self
+            .weight
+            .read(elements.start / 2..elements.end.div_ceil(2))?;
         let mut codes = vec![0; elements.len()];
         let first = elements.start % 2;
         Fields::HighFirst.unpack(4, &bytes, first..first + elements.len(), &mut codes);
@@ -143,12 +184,19 @@ impl<'a> FourBit<'a> {
     fn scales(&self, blocks: Range<usize>) -> Result<Vec<f32>> {
         match &self.absmax {
             Absmax::Floats(stored) => floats(stored, blocks),
-            Absmax::Nested { codes, map, scales, block, offset } => {
+            Absmax::Nested {
+                codes,
+                map,
+                scales,
+                block,
+                offset,
+            } => {
                 let nested = blocks.start / block..blocks.end.div_ceil(*block);
                 let scales = floats(scales, nested.clone())?;
                 let codes = codes.read(blocks.clone())?;
-                let scale =
-                    |(at, &code): (usize, &u8)| map[usize::from(code)] * scales[at / block - nested.start] + offset;
+                let scale = |(at, &code): (usize, &u8)| {
+                    map[usize::from(code)] * scales[at / block - nested.start] + offset
+                };
                 Ok(blocks.zip(&codes).map(scale).collect())
             }
         }
@@ -159,7 +207,10 @@ impl<'a> FourBit<'a> {
 fn floats(stored: &Stored<'_>, range: Range<usize>) -> Result<Vec<f32>> {
     let width = float_bytes(stored.dtype()).unwrap_or(1);
     let bytes = stored.read(range.start * width..range.end * width)?;
-    Ok(bytes.chunks_exact(width).map(|bytes| float(stored.dtype(), bytes)).collect())
+    Ok(bytes
+        .chunks_exact(width)
+        .map(|bytes| float(stored.dtype(), bytes))
+        .collect())
 }
 
 impl RowSource for FourBit<'_> {
@@ -178,6 +229,8 @@ impl RowSource for FourBit<'_> {
 
 impl SteppedRows for FourBit<'_> {
     fn read_steps(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
-        self.each(rows, out, |code, scale| self.table.steps[code] * scale.abs())
+        self.each(rows, out, |code, scale| {
+            self.table.steps[code] * scale.abs()
+        })
     }
 }

@@ -3,7 +3,9 @@
 use half::f16;
 
 /// The sixteen values of E2M1, code 8 being −0.
-pub const E2M1: [f32; 16] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
+pub const E2M1: [f32; 16] = [
+    0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
+];
 
 /// Value of an E8M0 code, 2^(code − 127); code 255 is NaN (OCP Microscaling 1.0, section 5.4.1).
 pub fn e8m0(code: u8) -> f32 {
@@ -23,7 +25,11 @@ pub fn e4m3(code: u8) -> f32 {
         // Three bits of fraction and four of exponent, rebiased from 7 to 127.
         code => f32::from_bits((u32::from(code) << 20) + (120 << 23)),
     };
-    if code & 0x80 == 0 { magnitude } else { -magnitude }
+    if code & 0x80 == 0 {
+        magnitude
+    } else {
+        -magnitude
+    }
 }
 
 /// Value of an E5M2 code, IEEE-like with bias 15: the upper byte of a half.
@@ -43,48 +49,73 @@ pub fn e5m2_step(code: u8) -> f32 {
     f32::from_bits((u32::from(exponent) + 127 - 15 - 2) << 23)
 }
 
-/// For each code of a table the distance to its neighbours, the larger of the two. Equal values share a step.
+/// For each code of a table the distance to its neighbours, the larger of the two. Equal values
+/// share a step.
 pub fn table_steps(table: &[f32]) -> Vec<f32> {
     let mut ascending = table.to_vec();
     ascending.sort_by(f32::total_cmp);
     let step = |&value: &f32| {
-        let below = ascending.iter().rev().find(|&&other| other < value).map_or(0.0, |&other| value - other);
-        let above = ascending.iter().find(|&&other| other > value).map_or(0.0, |&other| other - value);
+        let below = ascending
+            .iter()
+            .rev()
+            .find(|&&other| other < value)
+            .map_or(0.0, |&other| value - other);
+        let above = ascending
+            .iter()
+            .find(|&&other| other > value)
+            .map_or(0.0, |&other| other - value);
         below.max(above)
     };
     table.iter().map(step).collect()
 }
 
-/// What the codes of a layout mean: for each of up to 256 codes the value and the distance to its neighbours.
+/// What the codes of a layout mean: for each of up to 256 codes the value and the distance to its
+/// neighbours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Value of each code.
     pub values: [f32; 256],
-    /// Distance to the neighbouring values, the larger of the two; negative for the least and the greatest value, which
-    /// also stand for what lies beyond them.
+    /// Distance to the neighbouring values, the larger of the two; negative for the least and the
+    /// greatest value, which also stand for what lies beyond them.
     pub steps: [f32; 256],
 }
 
-/// Codes of a table below which no value can be told from one that was clipped: of one bit both are ends.
+/// Codes of a table below which no value can be told from one that was clipped: of one bit both are
+/// ends.
 const FEWEST_WITH_ENDS: usize = 4;
 
 impl Table {
     /// A table whose first `count` codes occur.
     fn from(count: usize, value: impl Fn(u8) -> f32, step: impl Fn(u8) -> f32) -> Box<Self> {
         let each = |f: &dyn Fn(u8) -> f32| std::array::from_fn(|code| f(code as u8));
-        let mut table = Box::new(Self { values: each(&value), steps: each(&step) });
-        let least = table.values[..count].iter().copied().fold(f32::INFINITY, f32::min);
-        let greatest = table.values[..count].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut table = Box::new(Self {
+            values: each(&value),
+            steps: each(&step),
+        });
+        let least = table.values[..count]
+            .iter()
+            .copied()
+            .fold(f32::INFINITY, f32::min);
+        let greatest = table.values[..count]
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max);
         if count >= FEWEST_WITH_ENDS {
             let codes = table.values[..count].iter().zip(&mut table.steps);
-            codes.filter(|(value, _)| **value == least || **value == greatest).for_each(|(_, step)| *step = -*step);
+            codes
+                .filter(|(value, _)| **value == least || **value == greatest)
+                .for_each(|(_, step)| *step = -*step);
         }
         table
     }
 
     /// code − `offset`, codes of `bits` bits.
     pub fn unsigned(bits: usize, offset: u8) -> Box<Self> {
-        Self::from(1 << bits.min(8), |code| f32::from(code) - f32::from(offset), |_| 1.0)
+        Self::from(
+            1 << bits.min(8),
+            |code| f32::from(code) - f32::from(offset),
+            |_| 1.0,
+        )
     }
 
     /// Signed bytes.
@@ -127,14 +158,20 @@ impl Table {
                 _ => magnitude,
             }
         };
-        Self::from(256, value, |code| 2f32.powi(i32::from(code >> 2 & 0x1F).max(1) - 16 - 2))
+        Self::from(256, value, |code| {
+            2f32.powi(i32::from(code >> 2 & 0x1F).max(1) - 16 - 2)
+        })
     }
 
     /// Sixteen or more values given by a list; codes beyond it are 0.
     pub fn listed(list: &[f32]) -> Box<Self> {
         let steps = table_steps(list);
         let at = |of: &[f32], code: u8| of.get(usize::from(code)).copied().unwrap_or(0.0);
-        Self::from(list.len().min(256), |code| at(list, code), |code| at(&steps, code))
+        Self::from(
+            list.len().min(256),
+            |code| at(list, code),
+            |code| at(&steps, code),
+        )
     }
 
     /// E2M1.
@@ -150,7 +187,11 @@ impl Table {
                 0 => fraction,
                 exponent => (1.0 + fraction) * 2f32.powi(exponent as i32 - 1),
             };
-            if code & 32 == 0 { magnitude } else { -magnitude }
+            if code & 32 == 0 {
+                magnitude
+            } else {
+                -magnitude
+            }
         };
         Self::listed(&std::array::from_fn::<f32, 64, _>(value))
     }
@@ -172,14 +213,21 @@ mod tests {
         if code & 0x7F == 0x7F {
             return f32::NAN;
         }
-        sign * if exponent == 0 { fraction * 2f32.powi(-6) } else { (1.0 + fraction) * 2f32.powi(exponent - 7) }
+        sign * if exponent == 0 {
+            fraction * 2f32.powi(-6)
+        } else {
+            (1.0 + fraction) * 2f32.powi(exponent - 7)
+        }
     }
 
     #[test]
     fn every_e4m3_code_has_the_defined_value() {
         for code in 0..=255u8 {
             let (fast, slow) = (e4m3(code), slow_e4m3(code));
-            assert!(fast == slow || fast.is_nan() && slow.is_nan(), "code {code}: {fast} against {slow}");
+            assert!(
+                fast == slow || fast.is_nan() && slow.is_nan(),
+                "code {code}: {fast} against {slow}"
+            );
         }
         assert_eq!(e4m3(0x7E), 448.0);
     }
@@ -194,7 +242,9 @@ mod tests {
         }
         assert_eq!(
             table_steps(&E2M1),
-            [0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0]
+            [
+                0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0
+            ]
         );
     }
 

@@ -18,13 +18,21 @@ pub struct Block {
 }
 
 /// Bytes in rows: a whole matrix of one-byte codes.
-const BYTES: Layout = Layout { bits: 8, fields: Fields::Stream, unit: 1, packed: Axis::Second, along_rows: false };
+const BYTES: Layout = Layout {
+    bits: 8,
+    fields: Fields::Stream,
+    unit: 1,
+    packed: Axis::Second,
+    along_rows: false,
+};
 
-/// W = (weight − zero) · scale, with `weight` of an 8-bit dtype and shape (rows, columns); leading axes count as one.
+/// W = (weight − zero) · scale, with `weight` of an 8-bit dtype and shape (rows, columns); leading
+/// axes count as one.
 ///
-/// `scale` (and `zero`) hold one number, one for each row, one for each row and group of columns, or one for each
-/// block. `configured` is the block that the config states; without it the block is found from the shapes. The last
-/// blocks may be partial. A scale named "inverse" multiplies all the same.
+/// `scale` (and `zero`) hold one number, one for each row, one for each row and group of columns,
+/// or one for each block. `configured` is the block that the config states; without it the block is
+/// found from the shapes. The last blocks may be partial. A scale named "inverse" multiplies all
+/// the same.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
@@ -38,7 +46,11 @@ pub fn scaled<'a>(
 }
 
 /// W = weight · scale · `factor`, as [`scaled`] without zero points.
-pub(super) fn scaled_by<'a>(weight: Stored<'a>, scale: Stored<'a>, factor: f32) -> Built<Grouped<'a>> {
+pub(super) fn scaled_by<'a>(
+    weight: Stored<'a>,
+    scale: Stored<'a>,
+    factor: f32,
+) -> Built<Grouped<'a>> {
     with_factor(weight, scale, None, None, Factor::Times(factor))
 }
 
@@ -71,13 +83,31 @@ fn with_factor<'a>(
     }
     let codes = Packed::new("weight", weight, BYTES, rows, columns)?;
     let scales = Grid::floats("scale", scale, rows, block.rows, factor)?;
-    let zeros = zero.map(|zero| Grid::floats("zero point", zero, rows, block.rows, Factor::One)).transpose()?;
+    let zeros = zero
+        .map(|zero| Grid::floats("zero point", zero, rows, block.rows, Factor::One))
+        .transpose()?;
     let groups = Groups::even(block.columns, columns, scales.groups())?;
-    Grouped::new(rows, columns, Parts { codes, table, groups, scales, zeros, biases: None })
+    Grouped::new(
+        rows,
+        columns,
+        Parts {
+            codes,
+            table,
+            groups,
+            scales,
+            zeros,
+            biases: None,
+        },
+    )
 }
 
 /// The block of a (rows, columns) matrix whose scale has that shape.
-fn block_of(rows: usize, columns: usize, scale: &[usize], configured: Option<Block>) -> Built<Block> {
+fn block_of(
+    rows: usize,
+    columns: usize,
+    scale: &[usize],
+    configured: Option<Block>,
+) -> Built<Block> {
     let count: usize = scale.iter().product();
     if count == 1 {
         return Ok(Block { rows, columns });
@@ -85,7 +115,9 @@ fn block_of(rows: usize, columns: usize, scale: &[usize], configured: Option<Blo
     if count == rows && (scale.len() == 1 || scale.last() == Some(&1)) {
         return Ok(Block { rows: 1, columns });
     }
-    let Some((&groups, leading)) = scale.split_last() else { return Err("scale has no shape".to_owned()) };
+    let Some((&groups, leading)) = scale.split_last() else {
+        return Err("scale has no shape".to_owned());
+    };
     let grid_rows = leading.iter().product();
     let fits = |block: &Block| {
         block.rows > 0
@@ -96,7 +128,9 @@ fn block_of(rows: usize, columns: usize, scale: &[usize], configured: Option<Blo
     if let Some(block) = configured {
         return match fits(&block) {
             true => Ok(block),
-            false if grid_rows == rows && fits(&Block { rows: 1, ..block }) => Ok(Block { rows: 1, ..block }),
+            false if grid_rows == rows && fits(&Block { rows: 1, ..block }) => {
+                Ok(Block { rows: 1, ..block })
+            }
             false => Err(format!(
                 "scale has the shape {scale:?}, which does not fit {rows} × {columns} in blocks of {} × {}",
                 block.rows, block.columns
@@ -108,7 +142,9 @@ fn block_of(rows: usize, columns: usize, scale: &[usize], configured: Option<Blo
             return Some(1);
         }
         // 128 is what released models use; else the one size that fits.
-        let sizes = [128, 16, 32, 64, 256, 512, 1024].into_iter().filter(|&size| length.div_ceil(size) == count);
+        let sizes = [128, 16, 32, 64, 256, 512, 1024]
+            .into_iter()
+            .filter(|&size| length.div_ceil(size) == count);
         let sizes: Vec<usize> = sizes.collect();
         match sizes[..] {
             [128, ..] => Some(128),
@@ -119,6 +155,8 @@ fn block_of(rows: usize, columns: usize, scale: &[usize], configured: Option<Blo
     };
     match (side(rows, grid_rows), side(columns, groups)) {
         (Some(rows), Some(columns)) => Ok(Block { rows, columns }),
-        _ => Err(format!("scale has the shape {scale:?}; no block size fits {rows} × {columns}")),
+        _ => Err(format!(
+            "scale has the shape {scale:?}; no block size fits {rows} × {columns}"
+        )),
     }
 }

@@ -1,4 +1,5 @@
-//! GPTQ as AutoGPTQ and GPTQModel write it: codes packed down the input axis, zero points along the output axis.
+//! GPTQ as AutoGPTQ and GPTQModel write it: codes packed down the input axis, zero points along the
+//! output axis.
 
 use super::Built;
 use super::codes::Table;
@@ -36,34 +37,71 @@ const INPUT_LIMIT: usize = 1 << 24;
 
 /// W\[o, i\] = scales\[g(i), o\] · (q\[i, o\] − z\[g(i), o\]).
 ///
-/// The bits follow from the shapes; `group_size` (of the config) is needed where there is no `g_idx` and the groups
-/// are not even.
+/// The bits follow from the shapes; `group_size` (of the config) is needed where there is no
+/// `g_idx` and the groups are not even.
 ///
 /// # Errors
-/// Dtypes or shapes that do not fit one another, a width other than 2 to 8 bits, a group that does not exist.
+/// Dtypes or shapes that do not fit one another, a width other than 2 to 8 bits, a group that does
+/// not exist.
 pub fn new(tensors: Tensors<'_>, format: Format, group_size: Option<usize>) -> Built<Grouped<'_>> {
-    let Tensors { qweight, qzeros, scales, g_idx } = tensors;
+    let Tensors {
+        qweight,
+        qzeros,
+        scales,
+        g_idx,
+    } = tensors;
     qweight.expect("qweight", &[Dtype::I32, Dtype::U32])?;
     qzeros.expect("qzeros", &[Dtype::I32, Dtype::U32])?;
     let (group_count, out) = scales.matrix("scales")?;
     let bits = bits_of(&qzeros, group_count, out)?;
     let input = match &g_idx {
         Some(g_idx) => g_idx.elements(),
-        None => qweight.matrix("qweight")?.0.checked_mul(32).ok_or("qweight is too large")? / bits,
+        None => {
+            qweight
+                .matrix("qweight")?
+                .0
+                .checked_mul(32)
+                .ok_or("qweight is too large")?
+                / bits
+        }
     };
     let groups = match g_idx {
         Some(g_idx) => listed(&indexes(&g_idx)?, group_count)?,
-        None => Groups::even(even_size(input, group_count, group_size)?, input, group_count)?,
+        None => Groups::even(
+            even_size(input, group_count, group_size)?,
+            input,
+            group_count,
+        )?,
     };
     let fields = match format {
-        Format::Planar if bits == 3 => return Err("3 bits of the planar form are not read".to_owned()),
+        Format::Planar if bits == 3 => {
+            return Err("3 bits of the planar form are not read".to_owned());
+        }
         Format::Planar if !matches!(bits, 2 | 4 | 8) => Fields::Planar,
         _ => Fields::Stream,
     };
-    let weight = Layout { bits, fields, unit: 4, packed: Axis::First, along_rows: false };
-    let zero = Layout { bits, fields, unit: 4, packed: Axis::Second, along_rows: true };
+    let weight = Layout {
+        bits,
+        fields,
+        unit: 4,
+        packed: Axis::First,
+        along_rows: false,
+    };
+    let zero = Layout {
+        bits,
+        fields,
+        unit: 4,
+        packed: Axis::Second,
+        along_rows: true,
+    };
     let add = u8::from(format == Format::V1);
-    let zeros = Grid::codes(Packed::new("qzeros", qzeros, zero, out, group_count)?, out, group_count, bits, add);
+    let zeros = Grid::codes(
+        Packed::new("qzeros", qzeros, zero, out, group_count)?,
+        out,
+        group_count,
+        bits,
+        add,
+    );
     let parts = Parts {
         codes: Packed::new("qweight", qweight, weight, out, input)?,
         table: Table::unsigned(bits, 0),
@@ -79,9 +117,15 @@ pub fn new(tensors: Tensors<'_>, format: Format, group_size: Option<usize>) -> B
 fn bits_of(qzeros: &Stored<'_>, group_count: usize, out: usize) -> Built<usize> {
     let (rows, words) = qzeros.matrix("qzeros")?;
     let bits = words.checked_mul(32).ok_or("qzeros is too large")? / out;
-    // Planes and streams alike fill whole words of 32 codes; an odd rest of the last word is allowed for.
-    let fits = |bits: &usize| (out * bits).div_ceil(32) == words || out.div_ceil(32) * bits == words;
-    match [bits, bits.saturating_sub(1)].into_iter().filter(|bits| (2..=8).contains(bits)).find(fits) {
+    // Planes and streams alike fill whole words of 32 codes; an odd rest of the last word is
+    // allowed for.
+    let fits =
+        |bits: &usize| (out * bits).div_ceil(32) == words || out.div_ceil(32) * bits == words;
+    match [bits, bits.saturating_sub(1)]
+        .into_iter()
+        .filter(|bits| (2..=8).contains(bits))
+        .find(fits)
+    {
         Some(bits) if rows == group_count => Ok(bits),
         _ => Err(format!(
             "qzeros has the shape [{rows}, {words}], which fits no width for scales of [{group_count}, {out}]"
@@ -95,8 +139,12 @@ pub(super) fn even_size(columns: usize, groups: usize, configured: Option<usize>
         _ if groups == 1 => Ok(columns),
         Some(size) if size > 0 && columns.div_ceil(size) == groups => Ok(size),
         None if columns.is_multiple_of(groups) => Ok(columns / groups),
-        Some(size) => Err(format!("{groups} groups do not fit {columns} columns in groups of {size}")),
-        None => Err(format!("{groups} groups of {columns} columns are uneven and the config states no group size")),
+        Some(size) => Err(format!(
+            "{groups} groups do not fit {columns} columns in groups of {size}"
+        )),
+        None => Err(format!(
+            "{groups} groups of {columns} columns are uneven and the config states no group size"
+        )),
     }
 }
 
@@ -104,15 +152,27 @@ pub(super) fn even_size(columns: usize, groups: usize, configured: Option<usize>
 pub(super) fn indexes(g_idx: &Stored<'_>) -> Built<Vec<i32>> {
     g_idx.expect("g_idx", &[Dtype::I32])?;
     if g_idx.elements() > INPUT_LIMIT {
-        return Err(format!("g_idx has {} elements, expected at most {INPUT_LIMIT}", g_idx.elements()));
+        return Err(format!(
+            "g_idx has {} elements, expected at most {INPUT_LIMIT}",
+            g_idx.elements()
+        ));
     }
-    let bytes = g_idx.read(0..g_idx.len()).map_err(|error| error.to_string())?;
-    Ok(bytes.chunks_exact(4).map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+    let bytes = g_idx
+        .read(0..g_idx.len())
+        .map_err(|error| error.to_string())?;
+    Ok(bytes
+        .chunks_exact(4)
+        .map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+        .collect())
 }
 
 /// The group of each column, from an index tensor.
 pub(super) fn listed(indexes: &[i32], group_count: usize) -> Built<Groups> {
-    let group = |&index: &i32| u32::try_from(index).ok().filter(|&index| (index as usize) < group_count);
+    let group = |&index: &i32| {
+        u32::try_from(index)
+            .ok()
+            .filter(|&index| (index as usize) < group_count)
+    };
     let groups = indexes.iter().map(group).collect::<Option<Vec<_>>>();
     groups
         .map(Groups::Listed)

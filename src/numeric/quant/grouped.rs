@@ -43,21 +43,48 @@ impl<'a> Grouped<'a> {
     /// # Errors
     /// The groups of columns are not those of the grids.
     pub fn new(rows: usize, columns: usize, parts: Parts<'a>) -> Built<Self> {
-        let Parts { codes, table, groups, scales, zeros, biases } = parts;
+        let Parts {
+            codes,
+            table,
+            groups,
+            scales,
+            zeros,
+            biases,
+        } = parts;
         rows.checked_mul(columns).ok_or("the matrix is too large")?;
         let count = match &groups {
             Groups::Even(size) => columns.div_ceil(*size),
-            Groups::Listed(list) if list.len() == columns => list.iter().max().map_or(0, |&last| last as usize + 1),
-            Groups::Listed(list) => return Err(format!("groups of {} columns for {columns}", list.len())),
+            Groups::Listed(list) if list.len() == columns => {
+                list.iter().max().map_or(0, |&last| last as usize + 1)
+            }
+            Groups::Listed(list) => {
+                return Err(format!("groups of {} columns for {columns}", list.len()));
+            }
         };
-        for (what, grid) in [("scales", Some(&scales)), ("zero points", zeros.as_ref()), ("biases", biases.as_ref())] {
+        for (what, grid) in [
+            ("scales", Some(&scales)),
+            ("zero points", zeros.as_ref()),
+            ("biases", biases.as_ref()),
+        ] {
             if let Some(grid) = grid
                 && grid.groups() < count
             {
-                return Err(format!("{what} of {} groups, expected {count}", grid.groups()));
+                return Err(format!(
+                    "{what} of {} groups, expected {count}",
+                    grid.groups()
+                ));
             }
         }
-        Ok(Self { rows, columns, codes, table, groups, scales, zeros, biases })
+        Ok(Self {
+            rows,
+            columns,
+            codes,
+            table,
+            groups,
+            scales,
+            zeros,
+            biases,
+        })
     }
 
     /// Runs over the columns of a row by group.
@@ -74,7 +101,8 @@ impl<'a> Grouped<'a> {
         }
     }
 
-    /// How many zero points wrap around (see [`Grid`]); such fields are read differently by different programs.
+    /// How many zero points wrap around (see [`Grid`]); such fields are read differently by
+    /// different programs.
     ///
     /// # Errors
     /// The zero points cannot be read.
@@ -97,8 +125,16 @@ impl RowSource for Grouped<'_> {
         let mut codes = vec![0; rows.len() * self.columns];
         self.codes.read(rows.clone(), &mut codes)?;
         let scales = self.scales.read(rows.clone())?;
-        let zeros = self.zeros.as_ref().map(|grid| grid.read(rows.clone())).transpose()?;
-        let biases = self.biases.as_ref().map(|grid| grid.read(rows.clone())).transpose()?;
+        let zeros = self
+            .zeros
+            .as_ref()
+            .map(|grid| grid.read(rows.clone()))
+            .transpose()?;
+        let biases = self
+            .biases
+            .as_ref()
+            .map(|grid| grid.read(rows.clone()))
+            .transpose()?;
         let out = out[..codes.len()].chunks_exact_mut(self.columns);
         for ((row, codes), out) in rows.zip(codes.chunks_exact(self.columns)).zip(out) {
             let scales = scales.row(row);

@@ -21,11 +21,17 @@ pub enum Mode {
     Nvfp4,
 }
 
-/// `weight` U32 [.., in·bits/32], `scales` and (affine only) `biases` [.., groups]; leading axes count as one.
+/// `weight` U32 [.., in·bits/32], `scales` and (affine only) `biases` [.., groups]; leading axes
+/// count as one.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn new<'a>(weight: Stored<'a>, scales: Stored<'a>, biases: Option<Stored<'a>>, mode: Mode) -> Built<Grouped<'a>> {
+pub fn new<'a>(
+    weight: Stored<'a>,
+    scales: Stored<'a>,
+    biases: Option<Stored<'a>>,
+    mode: Mode,
+) -> Built<Grouped<'a>> {
     weight.expect("weight", &[Dtype::U32])?;
     let (bits, table, scales) = match mode {
         Mode::Affine(bits @ 1..=8) => (bits, Table::unsigned(bits, 0), scales),
@@ -37,22 +43,34 @@ pub fn new<'a>(weight: Stored<'a>, scales: Stored<'a>, biases: Option<Stored<'a>
     if biases.is_some() != matches!(mode, Mode::Affine(_)) {
         return Err("biases belong to the affine mode and to no other".to_owned());
     }
-    let (Some((&words, leading)), Some(&groups)) = (weight.shape().split_last(), scales.shape().last()) else {
+    let (Some((&words, leading)), Some(&groups)) =
+        (weight.shape().split_last(), scales.shape().last())
+    else {
         return Err("weight or scales are scalars, expected matrices".to_owned());
     };
     let rows = leading.iter().product();
     let columns = words.checked_mul(32).ok_or("weight is too large")? / bits;
     if !columns.is_multiple_of(groups) {
-        return Err(format!("scales of {groups} groups do not divide {columns} columns"));
+        return Err(format!(
+            "scales of {groups} groups do not divide {columns} columns"
+        ));
     }
-    let layout = Layout { bits, fields: Fields::Stream, unit: 4, packed: Axis::Second, along_rows: false };
+    let layout = Layout {
+        bits,
+        fields: Fields::Stream,
+        unit: 4,
+        packed: Axis::Second,
+        along_rows: false,
+    };
     let parts = Parts {
         codes: Packed::new("weight", weight, layout, rows, columns)?,
         table,
         groups: Groups::even(columns / groups, columns, groups)?,
         scales: Grid::floats("scales", scales, rows, 1, Factor::One)?,
         zeros: None,
-        biases: biases.map(|biases| Grid::floats("biases", biases, rows, 1, Factor::One)).transpose()?,
+        biases: biases
+            .map(|biases| Grid::floats("biases", biases, rows, 1, Factor::One))
+            .transpose()?,
     };
     Grouped::new(rows, columns, parts)
 }

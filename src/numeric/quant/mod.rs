@@ -1,8 +1,9 @@
 //! Quantised layouts: codes and scales back to values, and the step of their grids.
 //!
-//! A layout is a constructor that checks the shapes of its tensors against one another and puts together the same few
-//! parts: packed codes ([`packed`]), a table of what a code means ([`codes`]), scales and zero points for blocks of
-//! elements ([`grid`]). Values are f32(code) − zero, times scale; nothing is held but the rows that are asked for.
+//! A layout is a constructor that checks the shapes of its tensors against one another and puts
+//! together the same few parts: packed codes ([`packed`]), a table of what a code means
+//! ([`codes`]), scales and zero points for blocks of elements ([`grid`]). Values are f32(code) −
+//! zero, times scale; nothing is held but the rows that are asked for.
 
 pub mod awq;
 pub mod bnb;
@@ -37,9 +38,9 @@ pub type Built<T> = std::result::Result<T, String>;
 
 /// Rows of a matrix that is stored on a grid of values.
 pub trait SteppedRows: RowSource {
-    /// Writes for each element of `rows` the distance of neighbouring values of its grid to the front of `out`; the
-    /// larger of the two where they differ, negative for the last value at either end of the grid, to which values beyond
-    /// it were clipped.
+    /// Writes for each element of `rows` the distance of neighbouring values of its grid to the
+    /// front of `out`; the larger of the two where they differ, negative for the last value at
+    /// either end of the grid, to which values beyond it were clipped.
     ///
     /// # Errors
     /// When the bytes behind the rows cannot be read.

@@ -1,5 +1,5 @@
-//! Microscaled codes: groups of 32 with a power of two (OCP Microscaling 1.0), as gpt-oss and compressed-tensors
-//! store them.
+//! Microscaled codes: groups of 32 with a power of two (OCP Microscaling 1.0), as gpt-oss and
+//! compressed-tensors store them.
 
 use super::Built;
 use super::codes::Table;
@@ -12,7 +12,8 @@ use crate::model::dtype::Dtype;
 /// Elements that share a scale.
 const GROUP: usize = 32;
 
-/// E2M1 codes, low nibble first: `packed` [.., in/2] bytes, `scale` [.., in/32] E8M0; leading axes count as one.
+/// E2M1 codes, low nibble first: `packed` [.., in/2] bytes, `scale` [.., in/32] E8M0; leading axes
+/// count as one.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
@@ -20,7 +21,8 @@ pub fn packed<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
     microscaled(packed, scale, 4, Table::e2m1())
 }
 
-/// E2M3 codes, a little-endian stream of 6 bits: `packed` U8 [.., in·6/8], `scale` [.., in/32] E8M0.
+/// E2M3 codes, a little-endian stream of 6 bits: `packed` U8 [.., in·6/8], `scale` [.., in/32]
+/// E8M0.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
@@ -28,29 +30,51 @@ pub fn six_bit<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> 
     microscaled(packed, scale, 6, Table::e2m3())
 }
 
-/// gpt-oss: `blocks` U8 [experts, out, in/32, 16] and `scales` U8 [experts, out, in/32] of a stack of matrices
-/// (out, in), read as one of experts · out rows. Of `gate_up_proj` the even rows are gate, the odd ones up.
+/// gpt-oss: `blocks` U8 [experts, out, in/32, 16] and `scales` U8 [experts, out, in/32] of a stack
+/// of matrices (out, in), read as one of experts · out rows. Of `gate_up_proj` the even rows are
+/// gate, the odd ones up.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
 pub fn gpt_oss<'a>(blocks: Stored<'a>, scales: Stored<'a>) -> Built<Grouped<'a>> {
     let [experts, out, groups, 16] = blocks.shape()[..] else {
-        return Err(format!("blocks have the shape {:?}, expected [experts, out, in/32, 16]", blocks.shape()));
+        return Err(format!(
+            "blocks have the shape {:?}, expected [experts, out, in/32, 16]",
+            blocks.shape()
+        ));
     };
     if scales.shape() != [experts, out, groups] {
-        return Err(format!("scales have the shape {:?}, expected {:?}", scales.shape(), [experts, out, groups]));
+        return Err(format!(
+            "scales have the shape {:?}, expected {:?}",
+            scales.shape(),
+            [experts, out, groups]
+        ));
     }
     packed(blocks.reshaped(&[experts * out, groups * 16])?, scales)
 }
 
-fn microscaled<'a>(packed: Stored<'a>, scale: Stored<'a>, bits: usize, table: Box<Table>) -> Built<Grouped<'a>> {
+fn microscaled<'a>(
+    packed: Stored<'a>,
+    scale: Stored<'a>,
+    bits: usize,
+    table: Box<Table>,
+) -> Built<Grouped<'a>> {
     packed.expect("weight", &[Dtype::U8, Dtype::I8, Dtype::F4])?;
     scale.expect("scale", &[Dtype::U8, Dtype::F8E8M0])?;
     let Some((&groups, leading)) = scale.shape().split_last() else {
         return Err("scale is a scalar, expected one for each 32 elements".to_owned());
     };
-    let (rows, columns) = (leading.iter().product(), groups.checked_mul(GROUP).ok_or("scale is too large")?);
-    let layout = Layout { bits, fields: Fields::Stream, unit: 1, packed: Axis::Second, along_rows: false };
+    let (rows, columns) = (
+        leading.iter().product(),
+        groups.checked_mul(GROUP).ok_or("scale is too large")?,
+    );
+    let layout = Layout {
+        bits,
+        fields: Fields::Stream,
+        unit: 1,
+        packed: Axis::Second,
+        along_rows: false,
+    };
     let parts = Parts {
         codes: Packed::new("weight", packed, layout, rows, columns)?,
         table,

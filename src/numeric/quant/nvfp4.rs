@@ -21,7 +21,8 @@ pub enum Global<'a> {
     Over(Stored<'a>),
 }
 
-/// Codes low nibble first: `packed` [.., in/2] bytes, `scale` F8_E4M3 [.., in/16]; leading axes count as one.
+/// Codes low nibble first: `packed` [.., in/2] bytes, `scale` F8_E4M3 [.., in/16]; leading axes
+/// count as one.
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another, or a stack with a global scale for each matrix.
@@ -31,13 +32,22 @@ pub fn new<'a>(packed: Stored<'a>, scale: Stored<'a>, global: Global<'a>) -> Bui
     let Some((&groups, leading)) = scale.shape().split_last() else {
         return Err("scale is a scalar, expected one for each 16 elements".to_owned());
     };
-    let (rows, columns) = (leading.iter().product(), groups.checked_mul(GROUP).ok_or("scale is too large")?);
+    let (rows, columns) = (
+        leading.iter().product(),
+        groups.checked_mul(GROUP).ok_or("scale is too large")?,
+    );
     let factor = match global {
         Global::One => Factor::One,
         Global::Times(scale) => Factor::Times(scale.scalar("the global scale")?),
         Global::Over(scale) => Factor::Over(scale.scalar("the global scale")?),
     };
-    let layout = Layout { bits: 4, fields: Fields::Stream, unit: 1, packed: Axis::Second, along_rows: false };
+    let layout = Layout {
+        bits: 4,
+        fields: Fields::Stream,
+        unit: 1,
+        packed: Axis::Second,
+        along_rows: false,
+    };
     let parts = Parts {
         codes: Packed::new("weight", packed, layout, rows, columns)?,
         table: Table::e2m1(),

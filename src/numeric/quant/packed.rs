@@ -15,7 +15,8 @@ pub enum Fields {
     HighFirst,
     /// ⌊32/b⌋ codes to a word, the rest of the word idle (compressed-tensors before 0.10).
     PerWord,
-    /// For each 32 codes a plane of their low 4 bits, then planes of 2 bits and 1 bit as b needs (gptq_p).
+    /// For each 32 codes a plane of their low 4 bits, then planes of 2 bits and 1 bit as b needs
+    /// (gptq_p).
     Planar,
     /// Eight 4-bit codes to a word in the order 0 2 4 6 1 3 5 7 (AWQ).
     Awq,
@@ -46,21 +47,34 @@ impl Fields {
 
     /// Unpacks the codes `range` of a run that begins with code 0.
     pub(super) fn unpack(self, bits: usize, run: &[u8], range: Range<usize>, out: &mut [u8]) {
-        let word = |at: usize| u32::from_le_bytes([run[4 * at], run[4 * at + 1], run[4 * at + 2], run[4 * at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([
+                run[4 * at],
+                run[4 * at + 1],
+                run[4 * at + 2],
+                run[4 * at + 3],
+            ])
+        };
         let mask = 0xFF >> (8 - bits);
         let out = out[..range.len()].iter_mut().zip(range.clone());
         match self {
             Self::Stream if bits == 8 => out.for_each(|(out, i)| *out = run[i]),
-            Self::Stream if bits == 4 => out.for_each(|(out, i)| *out = (run[i / 2] >> (4 * (i % 2))) & 15),
+            Self::Stream if bits == 4 => {
+                out.for_each(|(out, i)| *out = (run[i / 2] >> (4 * (i % 2))) & 15)
+            }
             Self::Stream => out.for_each(|(out, i)| {
                 let (at, shift) = (i * bits / 8, i * bits % 8);
                 let high = run.get(at + 1).copied().unwrap_or(0);
                 *out = (u16::from_le_bytes([run[at], high]) >> shift) as u8 & mask;
             }),
-            Self::HighFirst => out.for_each(|(out, i)| *out = (run[i / 2] >> (4 * (1 - i % 2))) & 15),
+            Self::HighFirst => {
+                out.for_each(|(out, i)| *out = (run[i / 2] >> (4 * (1 - i % 2))) & 15)
+            }
             Self::PerWord => {
                 let per_word = 32 / bits;
-                out.for_each(|(out, i)| *out = (word(i / per_word) >> (i % per_word * bits)) as u8 & mask);
+                out.for_each(|(out, i)| {
+                    *out = (word(i / per_word) >> (i % per_word * bits)) as u8 & mask
+                });
             }
             Self::Planar => out.for_each(|(out, i)| {
                 let (mut at, j, mut code, mut low) = (i / 32 * bits, i % 32, 0, 0);
@@ -71,7 +85,9 @@ impl Fields {
                 }
                 *out = code as u8;
             }),
-            Self::Awq => out.for_each(|(out, i)| *out = (word(i / 8) >> (4 * AWQ_NIBBLE[i % 8])) as u8 & 15),
+            Self::Awq => {
+                out.for_each(|(out, i)| *out = (word(i / 8) >> (4 * AWQ_NIBBLE[i % 8])) as u8 & 15)
+            }
         }
     }
 }
@@ -117,9 +133,22 @@ impl<'a> Packed<'a> {
     ///
     /// # Errors
     /// The stored shape is not that of the layout.
-    pub fn new(what: &str, stored: Stored<'a>, layout: Layout, rows: usize, columns: usize) -> Built<Self> {
-        let (run_codes, runs) = if layout.along_rows { (rows, columns) } else { (columns, rows) };
-        let run_bytes = layout.fields.byte_len(run_codes, layout.bits, layout.unit).ok_or("a shape is too large")?;
+    pub fn new(
+        what: &str,
+        stored: Stored<'a>,
+        layout: Layout,
+        rows: usize,
+        columns: usize,
+    ) -> Built<Self> {
+        let (run_codes, runs) = if layout.along_rows {
+            (rows, columns)
+        } else {
+            (columns, rows)
+        };
+        let run_bytes = layout
+            .fields
+            .byte_len(run_codes, layout.bits, layout.unit)
+            .ok_or("a shape is too large")?;
         let run_units = run_bytes / layout.unit;
         let expected = match layout.packed {
             Axis::First => [run_units, runs],
@@ -134,26 +163,49 @@ impl<'a> Packed<'a> {
                 "{what} has the shape {shape:?}, expected {expected:?} for {rows} × {columns} codes of {bits} bits"
             ));
         }
-        Ok(Self { stored, layout, run_codes, run_bytes, runs })
+        Ok(Self {
+            stored,
+            layout,
+            run_codes,
+            run_bytes,
+            runs,
+        })
     }
 
     /// Codes of the logical rows `rows`, row-major, to the front of `out`.
     pub(super) fn read(&self, rows: Range<usize>, out: &mut [u8]) -> Result<()> {
-        let Layout { bits, fields, unit, packed, along_rows } = self.layout;
-        let (runs, codes) = if along_rows { (0..self.runs, rows) } else { (rows, 0..self.run_codes) };
+        let Layout {
+            bits,
+            fields,
+            unit,
+            packed,
+            along_rows,
+        } = self.layout;
+        let (runs, codes) = if along_rows {
+            (0..self.runs, rows)
+        } else {
+            (rows, 0..self.run_codes)
+        };
         if codes.is_empty() || runs.is_empty() {
             return Ok(());
         }
         // The part of the runs that holds the codes, from a period on.
         let (period, period_bytes) = fields.period(bits);
         let first = codes.start / period;
-        let bytes = first * period_bytes..(codes.end.div_ceil(period) * period_bytes).min(self.run_bytes);
+        let bytes =
+            first * period_bytes..(codes.end.div_ceil(period) * period_bytes).min(self.run_bytes);
         let codes = codes.start - first * period..codes.end - first * period;
         let tile = match packed {
-            Axis::Second => self.stored.read_tile(self.run_bytes, runs.clone(), bytes.clone())?,
+            Axis::Second => self
+                .stored
+                .read_tile(self.run_bytes, runs.clone(), bytes.clone())?,
             Axis::First => {
                 let units = bytes.start / unit..bytes.end / unit;
-                self.stored.read_tile(self.runs * unit, units, runs.start * unit..runs.end * unit)?
+                self.stored.read_tile(
+                    self.runs * unit,
+                    units,
+                    runs.start * unit..runs.end * unit,
+                )?
             }
         };
         let (run_count, run_bytes) = (runs.len(), bytes.len());
@@ -163,14 +215,23 @@ impl<'a> Packed<'a> {
             let run = match packed {
                 Axis::Second => &tile[at * run_bytes..(at + 1) * run_bytes],
                 Axis::First => {
-                    let units = tile.chunks_exact(run_count * unit).map(|row| &row[at * unit..(at + 1) * unit]);
-                    gathered.chunks_exact_mut(unit).zip(units).for_each(|(to, from)| to.copy_from_slice(from));
+                    let units = tile
+                        .chunks_exact(run_count * unit)
+                        .map(|row| &row[at * unit..(at + 1) * unit]);
+                    gathered
+                        .chunks_exact_mut(unit)
+                        .zip(units)
+                        .for_each(|(to, from)| to.copy_from_slice(from));
                     &gathered
                 }
             };
             if along_rows {
                 fields.unpack(bits, run, codes.clone(), &mut column);
-                out[at..].iter_mut().step_by(run_count).zip(&column).for_each(|(out, &code)| *out = code);
+                out[at..]
+                    .iter_mut()
+                    .step_by(run_count)
+                    .zip(&column)
+                    .for_each(|(out, &code)| *out = code);
             } else {
                 fields.unpack(bits, run, codes.clone(), &mut out[at * codes.len()..]);
             }
@@ -198,7 +259,8 @@ mod tests {
                     Fields::PerWord => 32 * (i / (32 / bits)) + i % (32 / bits) * bits + bit,
                     Fields::Awq => 32 * (i / 8) + 4 * [0, 4, 1, 5, 2, 6, 3, 7][i % 8] + bit,
                     Fields::Planar => {
-                        let widths: Vec<usize> = [4, 2, 1].into_iter().filter(|w| bits & w != 0).collect();
+                        let widths: Vec<usize> =
+                            [4, 2, 1].into_iter().filter(|w| bits & w != 0).collect();
                         let mut start = 32 * bits * (i / 32);
                         let mut low = 0;
                         let mut width = 0;

@@ -12,7 +12,10 @@ use super::page::{Page, optional_code};
 pub fn arch(report: &Arch, _style: &Style) -> String {
     let mut page = Page::new();
     let target = markdown_code(&report.target.name);
-    page.heading(2, &format!("wcmp arch: can the weights of {target} be compared?"));
+    page.heading(
+        2,
+        &format!("wcmp arch: can the weights of {target} be compared?"),
+    );
     page.checkpoints(&[("target", &report.target)]);
     let row = |base: &ArchBase| {
         vec![
@@ -25,10 +28,14 @@ pub fn arch(report: &Arch, _style: &Style) -> String {
     let titles = ["base", "architecture", "comparable", ">in equal shapes"];
     page.table(&titles, &report.bases.iter().map(row).collect::<Vec<_>>());
     page.block("Unequal shapes are no evidence for training from scratch, equal ones none for a common origin.");
-    report.bases.iter().for_each(|base| self::base(&mut page, base));
+    report
+        .bases
+        .iter()
+        .for_each(|base| self::base(&mut page, base));
     fields(&mut page, report);
     let conflicts = report.conflicts.iter().map(|row| {
-        let [config, tensors] = [&row.config, &row.tensors].map(|value| markdown(&sentences::fact(Some(value))));
+        let [config, tensors] =
+            [&row.config, &row.tensors].map(|value| markdown(&sentences::fact(Some(value))));
         vec![markdown_code(&row.field), config, tensors]
     });
     let conflicts: Vec<Vec<String>> = conflicts.collect();
@@ -38,7 +45,9 @@ pub fn arch(report: &Arch, _style: &Style) -> String {
     }
     page.notes(&report.warnings);
     let bases = report.bases.iter().map(|base| base.base.path.as_str());
-    let paths: Vec<&str> = std::iter::once(report.target.path.as_str()).chain(bases).collect();
+    let paths: Vec<&str> = std::iter::once(report.target.path.as_str())
+        .chain(bases)
+        .collect();
     page.reproduce(report.wcmp, &reproduce::plain("arch", &paths, usize::MAX));
     page.finish()
 }
@@ -55,11 +64,17 @@ fn base(page: &mut Page, base: &ArchBase) {
         page.block(&markdown(&sentences::tokenizer_summary(tokenizer)));
     }
     if base.components.len() > 1 {
-        let row = base
-            .components
-            .iter()
-            .map(|c| vec![c.component.to_owned(), format!("`{}`", c.comparability), number::percent(c.share)]);
-        page.table(&["component", "comparable", ">in equal shapes"], &row.collect::<Vec<_>>());
+        let row = base.components.iter().map(|c| {
+            vec![
+                c.component.to_owned(),
+                format!("`{}`", c.comparability),
+                number::percent(c.share),
+            ]
+        });
+        page.table(
+            &["component", "comparable", ">in equal shapes"],
+            &row.collect::<Vec<_>>(),
+        );
     }
     let several = sentences::has_components(base);
     let row = |row: &RoleRow| {
@@ -72,24 +87,39 @@ fn base(page: &mut Page, base: &ArchBase) {
     };
     let roles: Vec<Vec<String>> = base.roles.iter().map(row).collect();
     if !roles.is_empty() {
-        page.details("Roles", |page| page.table(&["role", ">target", ">base", "equal shape"], &roles));
+        page.details("Roles", |page| {
+            page.table(&["role", ">target", ">base", "equal shape"], &roles)
+        });
     }
 }
 
 fn fields(page: &mut Page, report: &Arch) {
-    let names: Vec<String> = report.bases.iter().map(|base| format!(">{}", markdown_code(&base.base.name))).collect();
+    let names: Vec<String> = report
+        .bases
+        .iter()
+        .map(|base| format!(">{}", markdown_code(&base.base.name)))
+        .collect();
     let mut titles = vec!["field", ">target"];
     titles.extend(names.iter().map(String::as_str));
     let rows = report.fields.iter().map(|field| {
         let bases = field.bases.iter().zip(&field.equal).map(|(value, equal)| {
             let value = markdown(&sentences::fact(value.as_ref()));
-            if *equal == Some(true) { format!("**{value}**") } else { value }
+            if *equal == Some(true) {
+                format!("**{value}**")
+            } else {
+                value
+            }
         });
-        let own = [markdown_code(&field.field), markdown(&sentences::fact(field.target.as_ref()))];
+        let own = [
+            markdown_code(&field.field),
+            markdown(&sentences::fact(field.target.as_ref())),
+        ];
         own.into_iter().chain(bases).collect::<Vec<String>>()
     });
     let rows: Vec<Vec<String>> = rows.collect();
     if !rows.is_empty() {
-        page.details("Facts (bold: equal to the target's)", |page| page.table(&titles, &rows));
+        page.details("Facts (bold: equal to the target's)", |page| {
+            page.table(&titles, &rows)
+        });
     }
 }

@@ -4,7 +4,9 @@ use super::super::Style;
 use super::super::escape::{markdown, markdown_code};
 use super::super::number;
 use super::super::reproduce;
-use super::super::schema::{AdapterRow, Compare, ComponentRow, LayerRow, PartRow, TensorRow, UnmatchedRow};
+use super::super::schema::{
+    AdapterRow, Compare, ComponentRow, LayerRow, PartRow, TensorRow, UnmatchedRow,
+};
 use super::super::sentences;
 use super::page::Page;
 
@@ -45,7 +47,10 @@ pub fn compare(report: &Compare, style: &Style) -> String {
     unmatched(&mut page, report, style.all_tensors);
     page.notes(&report.warnings);
     let paths = [report.base.path.as_str(), report.target.path.as_str()];
-    page.reproduce(report.wcmp, &reproduce::command("compare", &paths, &report.settings, UNBROKEN));
+    page.reproduce(
+        report.wcmp,
+        &reproduce::command("compare", &paths, &report.settings, UNBROKEN),
+    );
     page.finish()
 }
 
@@ -53,28 +58,44 @@ fn figures(page: &mut Page, report: &Compare) {
     page.heading(3, "Figures");
     let (similarity, coverage) = (&report.similarity, &report.coverage);
     let worth = sentences::norm_gains(similarity.norm_cosine, similarity.norm_expected_cosine);
-    let row = |label: &str, value: String, words: &str| vec![label.to_owned(), value, words.to_owned()];
+    let row =
+        |label: &str, value: String, words: &str| vec![label.to_owned(), value, words.to_owned()];
     page.table(
         &["figure", ">value", ""],
         &[
             row(
                 "matrix parameters covered",
                 number::percent(coverage.matrices.target),
-                &format!("of the target's; {} of the base's", number::percent(coverage.matrices.base)),
+                &format!(
+                    "of the target's; {} of the base's",
+                    number::percent(coverage.matrices.base)
+                ),
             ),
             row(
                 "mean cosine",
                 number::figure(similarity.mean_cosine),
                 "every pair counts once: the origin document's figure",
             ),
-            row("matrix cosine", number::figure(similarity.matrix_cosine), "weighted by parameters"),
+            row(
+                "matrix cosine",
+                number::figure(similarity.matrix_cosine),
+                "weighted by parameters",
+            ),
             row(
                 "matrix excess",
                 number::figure(similarity.matrix_excess),
                 "above what a random order would give; unrelated: near 0",
             ),
-            row("norm cosine", number::figure(similarity.norm_cosine), worth.as_deref().unwrap_or("")),
-            row("norm cosine, centred", number::figure(similarity.norm_centered_cosine), "with their means taken off"),
+            row(
+                "norm cosine",
+                number::figure(similarity.norm_cosine),
+                worth.as_deref().unwrap_or(""),
+            ),
+            row(
+                "norm cosine, centred",
+                number::figure(similarity.norm_centered_cosine),
+                "with their means taken off",
+            ),
             row(
                 "identical tensors",
                 number::count(similarity.identical),
@@ -93,16 +114,38 @@ fn adapter(page: &mut Page, row: &AdapterRow, all: bool) {
     let rows: Vec<Vec<String>> = sentences::adapter(row, all)
         .into_iter()
         .map(|group| {
-            let cells = [group.matrices, group.rank, group.alpha, group.scale, group.median, group.largest];
+            let cells = [
+                group.matrices,
+                group.rank,
+                group.alpha,
+                group.scale,
+                group.median,
+                group.largest,
+            ];
             [vec![markdown_code(&group.what)], cells.to_vec()].concat()
         })
         .collect();
     if !rows.is_empty() {
         let first = if all { "matrix" } else { "role" };
-        page.table(&[first, ">matrices", ">rank", ">alpha", ">scale", ">median change", ">largest"], &rows);
+        page.table(
+            &[
+                first,
+                ">matrices",
+                ">rank",
+                ">alpha",
+                ">scale",
+                ">median change",
+                ">largest",
+            ],
+            &rows,
+        );
         page.block("Change: ‖W' − W‖ / ‖W‖, W' being the base's matrix W with the change.");
     }
-    page.list(sentences::adapter_details(row).iter().map(|line| markdown(line)));
+    page.list(
+        sentences::adapter_details(row)
+            .iter()
+            .map(|line| markdown(line)),
+    );
 }
 
 fn evidence(page: &mut Page, report: &Compare) {
@@ -138,7 +181,15 @@ fn components(page: &mut Page, rows: &[ComponentRow]) {
             row.verdict.confidence.unwrap_or(number::ABSENT).to_owned(),
         ]
     };
-    let titles = ["component", ">matrices covered", ">mean", ">matrices", "pattern", "verdict", "confidence"];
+    let titles = [
+        "component",
+        ">matrices covered",
+        ">mean",
+        ">matrices",
+        "pattern",
+        "verdict",
+        "confidence",
+    ];
     page.table(&titles, &rows.iter().map(row).collect::<Vec<_>>());
 }
 
@@ -164,23 +215,42 @@ fn parts(page: &mut Page, rows: &[PartRow]) {
 fn findings_in_detail(page: &mut Page, report: &Compare) {
     let mut items = Vec::new();
     if let Some(permutation) = &report.permutation {
-        items.push(format!("permutation test: {}", sentences::permutation_summary(permutation)));
+        items.push(format!(
+            "permutation test: {}",
+            sentences::permutation_summary(permutation)
+        ));
         items.extend(permutation.power.iter().map(sentences::power));
         let skipped = permutation.skipped.iter();
-        items.extend(skipped.map(|row| format!("permutation test not run: {}: {}", row.what, row.why)));
+        items.extend(
+            skipped.map(|row| format!("permutation test not run: {}: {}", row.what, row.why)),
+        );
     }
     if let Some(pca) = &report.pca {
-        items.push(format!("principal subspaces: {}", sentences::pca_summary(pca)));
+        items.push(format!(
+            "principal subspaces: {}",
+            sentences::pca_summary(pca)
+        ));
     }
     if let Some(map) = &report.layer_map {
-        items.push(format!("layer map (target ← base): {}", sentences::layer_map(map)));
+        items.push(format!(
+            "layer map (target ← base): {}",
+            sentences::layer_map(map)
+        ));
     }
     items.extend(report.transformations.iter().map(sentences::transformation));
     if let Some(experts) = &report.experts {
-        items.extend(sentences::experts(experts).into_iter().take(IN_SHORT).map(|line| format!("experts, {line}")));
+        items.extend(
+            sentences::experts(experts)
+                .into_iter()
+                .take(IN_SHORT)
+                .map(|line| format!("experts, {line}")),
+        );
     }
     if let Some(tokenizer) = &report.tokenizer {
-        items.push(format!("tokenizer: {}", sentences::tokenizer_summary(tokenizer)));
+        items.push(format!(
+            "tokenizer: {}",
+            sentences::tokenizer_summary(tokenizer)
+        ));
     }
     if !items.is_empty() {
         page.heading(3, "Analyses");
@@ -204,7 +274,15 @@ fn layers(page: &mut Page, rows: &[LayerRow]) {
         ]
     };
     page.details(&format!("Layers: {}", rows.len()), |page| {
-        let titles = ["component", ">layer", ">matrix cosine", ">excess", ">norm cosine", ">identical", ">log10 p"];
+        let titles = [
+            "component",
+            ">layer",
+            ">matrix cosine",
+            ">excess",
+            ">norm cosine",
+            ">identical",
+            ">log10 p",
+        ];
         page.table(&titles, &rows.iter().map(row).collect::<Vec<_>>());
     });
 }
@@ -227,19 +305,34 @@ fn tensors(page: &mut Page, rows: &[TensorRow]) {
         ]
     };
     page.details(&format!("Aligned tensors: {}", rows.len()), |page| {
-        let titles = ["name in the target", "class", ">cosine", ">expected", ">excess", "via", "identical"];
+        let titles = [
+            "name in the target",
+            "class",
+            ">cosine",
+            ">expected",
+            ">excess",
+            "via",
+            "identical",
+        ];
         page.table(&titles, &rows.iter().map(row).collect::<Vec<_>>());
     });
 }
 
 fn unmatched(page: &mut Page, report: &Compare, all: bool) {
-    let sides = [("target", &report.target, &report.unmatched.target), ("base", &report.base, &report.unmatched.base)];
+    let sides = [
+        ("target", &report.target, &report.unmatched.target),
+        ("base", &report.base, &report.unmatched.base),
+    ];
     for (side, checkpoint, rows) in sides {
         if rows.is_empty() {
             continue;
         }
         let summary = sentences::unmatched_summary(side, checkpoint, rows);
-        let hidden = if all { 0 } else { rows.len().saturating_sub(IN_SHORT) };
+        let hidden = if all {
+            0
+        } else {
+            rows.len().saturating_sub(IN_SHORT)
+        };
         let row = |row: &&UnmatchedRow| {
             vec![
                 markdown_code(&row.name),
@@ -250,10 +343,17 @@ fn unmatched(page: &mut Page, report: &Compare, all: bool) {
             ]
         };
         page.details(&markdown(&summary), |page| {
-            let cells: Vec<Vec<String>> = sentences::largest(rows).iter().take(rows.len() - hidden).map(row).collect();
+            let cells: Vec<Vec<String>> = sentences::largest(rows)
+                .iter()
+                .take(rows.len() - hidden)
+                .map(row)
+                .collect();
             page.table(&["name", "role", "dtype", ">shape", "why"], &cells);
             if hidden > 0 {
-                page.block(&format!("and {} more; `--tensors` lists them all", number::count(hidden as u64)));
+                page.block(&format!(
+                    "and {} more; `--tensors` lists them all",
+                    number::count(hidden as u64)
+                ));
             }
         });
     }

@@ -1,7 +1,8 @@
-//! The report as Markdown, for a pull request or a model card: what matters first, long tables folded away.
+//! The report as Markdown, for a pull request or a model card: what matters first, long tables
+//! folded away.
 //!
-//! Names stand in code spans and sentences are escaped, so that nothing that a file holds becomes markup, HTML, a link
-//! or a mention.
+//! Names stand in code spans and sentences are escaped, so that nothing that a file holds becomes
+//! markup, HTML, a link or a mention.
 
 mod arch;
 mod compare;

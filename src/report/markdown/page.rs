@@ -50,8 +50,20 @@ impl Page {
             return;
         }
         let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
-        let header: Vec<String> = titles.iter().map(|title| title.trim_start_matches('>').to_owned()).collect();
-        let rule: Vec<&str> = titles.iter().map(|title| if title.starts_with('>') { "---:" } else { "---" }).collect();
+        let header: Vec<String> = titles
+            .iter()
+            .map(|title| title.trim_start_matches('>').to_owned())
+            .collect();
+        let rule: Vec<&str> = titles
+            .iter()
+            .map(|title| {
+                if title.starts_with('>') {
+                    "---:"
+                } else {
+                    "---"
+                }
+            })
+            .collect();
         let mut lines = vec![line(&header), format!("|{}|", rule.join("|"))];
         lines.extend(rows.iter().map(|row| line(row)));
         self.block(&lines.join("\n"));
@@ -69,19 +81,29 @@ impl Page {
         let mut titles = vec![""];
         titles.extend(columns.iter().map(|(title, _)| *title));
         let row = |label: &str, cell: &dyn Fn(&CheckpointRow) -> String| -> Vec<String> {
-            std::iter::once(label.to_owned()).chain(columns.iter().map(|(_, c)| cell(c))).collect()
+            std::iter::once(label.to_owned())
+                .chain(columns.iter().map(|(_, c)| cell(c)))
+                .collect()
         };
         let mut rows = vec![
             row("name", &|c| markdown_code(&c.name)),
-            row("architecture", &|c| optional_code(c.architecture.as_deref())),
+            row("architecture", &|c| {
+                optional_code(c.architecture.as_deref())
+            }),
             row("parameters", &sentences::parameters),
             row("dtype", &|c| markdown(&sentences::dtypes(c))),
-            row("size", &|c| format!("{}, {}", sentences::size(c), sentences::files(c))),
+            row("size", &|c| {
+                format!("{}, {}", sentences::size(c), sentences::files(c))
+            }),
         ];
         if columns.iter().any(|(_, c)| c.quantization.is_some()) {
-            rows.push(row("quantization", &|c| optional_code(c.quantization.as_deref())));
+            rows.push(row("quantization", &|c| {
+                optional_code(c.quantization.as_deref())
+            }));
         }
-        rows.push(row("model digest", &|c| optional_code(c.model_digest.as_deref())));
+        rows.push(row("model digest", &|c| {
+            optional_code(c.model_digest.as_deref())
+        }));
         self.table(&titles, &rows);
     }
 
@@ -89,11 +111,23 @@ impl Page {
     pub(super) fn verdict(&mut self, verdict: &VerdictRow) {
         let relation = match verdict.relation {
             Some(_) => {
-                format!(" ({})", verdict.relations.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(", "))
+                format!(
+                    " ({})",
+                    verdict
+                        .relations
+                        .iter()
+                        .map(|r| format!("`{r}`"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
             }
             None => String::new(),
         };
-        self.block(&format!("**Verdict: `{}`**{relation}: {}.", verdict.label, markdown(words::label(verdict.label))));
+        self.block(&format!(
+            "**Verdict: `{}`**{relation}: {}.",
+            verdict.label,
+            markdown(words::label(verdict.label))
+        ));
         if let Some(word) = verdict.confidence {
             let definition = markdown(words::confidence(verdict.label, word));
             self.block(&format!("**Confidence: {word}** ({definition})."));
@@ -105,7 +139,10 @@ impl Page {
     pub(super) fn not_testable(&mut self, rows: &[NotTestable]) {
         if !rows.is_empty() {
             self.heading(3, "Not testable");
-            self.list(rows.iter().map(|row| format!("{}: {}", markdown(&row.what), markdown(&row.why))));
+            self.list(
+                rows.iter()
+                    .map(|row| format!("{}: {}", markdown(&row.what), markdown(&row.why))),
+            );
         }
     }
 
@@ -114,11 +151,24 @@ impl Page {
         self.heading(3, "The origin document's reading");
         let row = |band: &words::Band| {
             let here = reading.band == Some(band.word);
-            let strong = |text: &str| if here { format!("**{text}**") } else { text.to_owned() };
-            let figure = if here { number::figure(reading.mean_cosine) } else { String::new() };
+            let strong = |text: &str| {
+                if here {
+                    format!("**{text}**")
+                } else {
+                    text.to_owned()
+                }
+            };
+            let figure = if here {
+                number::figure(reading.mean_cosine)
+            } else {
+                String::new()
+            };
             vec![strong(band.range), strong(band.meaning), figure]
         };
-        self.table(&["mean cosine", "reads", ">this pair"], &words::BANDS.iter().map(row).collect::<Vec<_>>());
+        self.table(
+            &["mean cosine", "reads", ">this pair"],
+            &words::BANDS.iter().map(row).collect::<Vec<_>>(),
+        );
         self.list([
             format!("pattern: {}", markdown(&sentences::pattern(reading))),
             format!("agreement: {}", markdown(&sentences::agreement(reading))),
@@ -129,7 +179,11 @@ impl Page {
     pub(super) fn notes(&mut self, warnings: &[WarningRow]) {
         if !warnings.is_empty() {
             self.heading(3, "Notes");
-            self.list(warnings.iter().map(|warning| markdown(&sentences::note(warning))));
+            self.list(
+                warnings
+                    .iter()
+                    .map(|warning| markdown(&sentences::note(warning))),
+            );
         }
     }
 
@@ -137,7 +191,9 @@ impl Page {
     pub(super) fn reproduce(&mut self, version: &str, command: &str) {
         let longest = command.split(|c| c != '`').map(str::len).max().unwrap_or(0);
         let fence = "`".repeat(longest + 1);
-        self.block(&format!("To reproduce, with wcmp {version}: {fence}{command}{fence}"));
+        self.block(&format!(
+            "To reproduce, with wcmp {version}: {fence}{command}{fence}"
+        ));
     }
 }
 

@@ -4,7 +4,9 @@ use super::super::Style;
 use super::super::escape::{markdown, markdown_code};
 use super::super::number;
 use super::super::reproduce;
-use super::super::schema::{ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow, WeightRow};
+use super::super::schema::{
+    ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow, WeightRow,
+};
 use super::super::sentences;
 use super::super::words;
 use super::page::Page;
@@ -15,10 +17,24 @@ pub fn rank(report: &Rank, _style: &Style) -> String {
     if let Some(filter) = sentences::filter(&report.settings) {
         page.block(&format!("{}.", markdown(&filter)));
     }
-    page.heading(2, &format!("wcmp rank: what was {} made from?", markdown_code(&report.target.name)));
+    page.heading(
+        2,
+        &format!(
+            "wcmp rank: what was {} made from?",
+            markdown_code(&report.target.name)
+        ),
+    );
     let conclusion = &report.conclusion;
-    let base = conclusion.base.as_deref().map(|base| format!(" ({})", markdown_code(base))).unwrap_or_default();
-    page.block(&format!("**Conclusion: `{}`**{base}. {}", conclusion.label, markdown(&conclusion.sentence)));
+    let base = conclusion
+        .base
+        .as_deref()
+        .map(|base| format!(" ({})", markdown_code(base)))
+        .unwrap_or_default();
+    page.block(&format!(
+        "**Conclusion: `{}`**{base}. {}",
+        conclusion.label,
+        markdown(&conclusion.sentence)
+    ));
     page.checkpoints(&[("target", &report.target)]);
     ranking(&mut page, &report.ranking);
     criteria(&mut page, &report.criteria);
@@ -41,8 +57,14 @@ pub fn rank(report: &Rank, _style: &Style) -> String {
     }
     page.notes(&report.warnings);
     let bases = report.ranking.iter().map(|row| &row.base);
-    let paths: Vec<&str> = std::iter::once(&report.target).chain(bases).map(|c| c.path.as_str()).collect();
-    page.reproduce(report.wcmp, &reproduce::command("rank", &paths, &report.settings, usize::MAX));
+    let paths: Vec<&str> = std::iter::once(&report.target)
+        .chain(bases)
+        .map(|c| c.path.as_str())
+        .collect();
+    page.reproduce(
+        report.wcmp,
+        &reproduce::command("rank", &paths, &report.settings, usize::MAX),
+    );
     page.finish()
 }
 
@@ -57,13 +79,29 @@ fn ranking(page: &mut Page, rows: &[RankingRow]) {
             number::figure(similarity.matrix_cosine),
             number::count(similarity.identical_informative),
             number::log10(row.permutation.as_ref().and_then(|p| p.log10_p)),
-            row.pca.as_ref().map_or_else(|| number::ABSENT.to_owned(), |pca| words::spaced(pca.summary)),
+            row.pca.as_ref().map_or_else(
+                || number::ABSENT.to_owned(),
+                |pca| words::spaced(pca.summary),
+            ),
             format!("`{}`", row.verdict.label),
             row.verdict.confidence.unwrap_or(number::ABSENT).to_owned(),
         ]
     };
-    let titles = [">", "base", ">mean", ">matrices", ">identical", ">log10 p", "subspaces", "verdict", "confidence"];
-    page.table(&titles, &rows.iter().enumerate().map(row).collect::<Vec<_>>());
+    let titles = [
+        ">",
+        "base",
+        ">mean",
+        ">matrices",
+        ">identical",
+        ">log10 p",
+        "subspaces",
+        "verdict",
+        "confidence",
+    ];
+    page.table(
+        &titles,
+        &rows.iter().enumerate().map(row).collect::<Vec<_>>(),
+    );
 }
 
 fn controls(page: &mut Page, rows: &[ControlRow], ranking: &[RankingRow]) {
@@ -79,7 +117,12 @@ fn controls(page: &mut Page, rows: &[ControlRow], ranking: &[RankingRow]) {
             markdown_code(&row.nearest),
         ]
     };
-    let titles = ["base", ">excess to the target", ">highest to a base", "which"];
+    let titles = [
+        "base",
+        ">excess to the target",
+        ">highest to a base",
+        "which",
+    ];
     page.table(&titles, &rows.iter().map(row).collect::<Vec<_>>());
 }
 
@@ -96,7 +139,10 @@ fn criteria(page: &mut Page, rows: &[CriterionRow]) {
             number::value(row.value),
         ]
     };
-    page.table(&["criterion", "speaks for", "holds", ">number"], &rows.iter().map(row).collect::<Vec<_>>());
+    page.table(
+        &["criterion", "speaks for", "holds", ">number"],
+        &rows.iter().map(row).collect::<Vec<_>>(),
+    );
 }
 
 fn mixture(page: &mut Page, row: &MixtureRow) {
@@ -105,16 +151,27 @@ fn mixture(page: &mut Page, row: &MixtureRow) {
     let cells = |label: String, weights: &[WeightRow], residual: Option<f64>| {
         vec![label, markdown(&sentences::mixture(weights, residual))]
     };
-    let by_role = row.by_role.iter().map(|r| cells(r.role.to_string(), &r.weights, r.residual));
-    let by_layer = row.by_layer.iter().map(|l| cells(format!("layer {}", l.layer), &l.weights, l.residual));
+    let by_role = row
+        .by_role
+        .iter()
+        .map(|r| cells(r.role.to_string(), &r.weights, r.residual));
+    let by_layer = row
+        .by_layer
+        .iter()
+        .map(|l| cells(format!("layer {}", l.layer), &l.weights, l.residual));
     let rows: Vec<Vec<String>> = by_role.chain(by_layer).collect();
     if !rows.is_empty() {
-        page.details("By role and by layer", |page| page.table(&["", "mixture"], &rows));
+        page.details("By role and by layer", |page| {
+            page.table(&["", "mixture"], &rows)
+        });
     }
 }
 
 fn coordinates(page: &mut Page, row: &CoordinatesRow) {
-    page.heading(3, "Principal coordinates: near points are alike in their weights");
+    page.heading(
+        3,
+        "Principal coordinates: near points are alike in their weights",
+    );
     let [first, second] = row.explained.map(number::percent);
     let rows: Vec<Vec<String>> = row
         .models

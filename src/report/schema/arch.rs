@@ -84,7 +84,8 @@ pub struct FieldRow {
     pub target: Option<Value>,
     /// The bases' values.
     pub bases: Vec<Option<Value>>,
-    /// Whether each base's equals the target's; null where one is absent or has no tensor behind it.
+    /// Whether each base's equals the target's; null where one is absent or has no tensor behind
+    /// it.
     pub equal: Vec<Option<bool>>,
     /// Where they come from.
     pub source: SourceRow,

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{CheckpointRow, Coverage, Hex, NotTestable, OriginReading, SettingsRow, Sides, Similarity, TokenizerRow};
+use super::{
+    CheckpointRow, Coverage, Hex, NotTestable, OriginReading, SettingsRow, Sides, Similarity,
+    TokenizerRow,
+};
 use super::{VerdictRow, WarningRow};
 use crate::model::dtype::Dtype;
 use crate::model::words::{Block, Component, Role};

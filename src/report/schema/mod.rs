@@ -1,7 +1,9 @@
-//! The JSON of every command as types, keys in the order in which they are printed; one file a command.
+//! The JSON of every command as types, keys in the order in which they are printed; one file a
+//! command.
 //!
-//! One object a command; what did not run is `None` (object) or empty (list). Renderers read these types and nothing
-//! else. This file holds what several commands share. Within one `schema` version keys are only added.
+//! One object a command; what did not run is `None` (object) or empty (list). Renderers read these
+//! types and nothing else. This file holds what several commands share. Within one `schema` version
+//! keys are only added.
 
 pub mod arch;
 

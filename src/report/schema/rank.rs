@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{CheckpointRow, Coverage, OriginReading, SettingsRow, Similarity, VerdictRow, WarningRow};
+use super::{
+    CheckpointRow, Coverage, OriginReading, SettingsRow, Similarity, VerdictRow, WarningRow,
+};
 use crate::model::words::Role;
 
 /// `wcmp rank`.
@@ -28,7 +30,8 @@ pub struct Rank {
     pub mixture: Option<MixtureRow>,
     /// Warnings.
     pub warnings: Vec<WarningRow>,
-    /// Each base against the other bases, best evidence first: what models of this shape come to that are not the target.
+    /// Each base against the other bases, best evidence first: what models of this shape come to
+    /// that are not the target.
     pub controls: Option<Vec<ControlRow>>,
 }
 
@@ -87,7 +90,8 @@ pub struct RankPca {
 /// One of the origin document's criteria.
 #[derive(Debug, Clone, Serialize)]
 pub struct CriterionRow {
-    /// all_means_below_half, no_identical, independent_in_pca, a_base_at_0.9, many_identical or early_layers_high.
+    /// all_means_below_half, no_identical, independent_in_pca, a_base_at_0.9, many_identical or
+    /// early_layers_high.
     pub id: &'static str,
     /// The criterion in words.
     pub statement: String,

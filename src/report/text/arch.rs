@@ -18,7 +18,10 @@ const COLUMNS: usize = 3;
 /// Whether the weights of target and bases can be compared, part by part.
 pub fn arch(report: &Arch, style: &Style) -> String {
     let mut page = Page::new(style);
-    page.heading(&format!("wcmp {} arch: can the weights be compared at all, part by part?", report.wcmp));
+    page.heading(&format!(
+        "wcmp {} arch: can the weights be compared at all, part by part?",
+        report.wcmp
+    ));
     who::checkpoints(&mut page, &[("target", &report.target)]);
     summary(&mut page, &report.bases);
     for (at, base) in report.bases.iter().enumerate() {
@@ -29,8 +32,10 @@ pub fn arch(report: &Arch, style: &Style) -> String {
     verdict::notes(&mut page, &report.warnings);
     page.heading("To reproduce");
     let bases = report.bases.iter().map(|base| &base.base);
-    let paths: Vec<&str> =
-        std::iter::once(&report.target).chain(bases).map(|c: &CheckpointRow| c.path.as_str()).collect();
+    let paths: Vec<&str> = std::iter::once(&report.target)
+        .chain(bases)
+        .map(|c: &CheckpointRow| c.path.as_str())
+        .collect();
     page.line(&reproduce::plain("arch", &paths, page.width()));
     page.finish()
 }
@@ -58,27 +63,47 @@ fn summary(page: &mut Page, bases: &[ArchBase]) {
 }
 
 fn base(page: &mut Page, at: usize, base: &ArchBase) {
-    let name = escape::elide(&escape::name(&base.base.name), page.width().saturating_sub(8));
+    let name = escape::elide(
+        &escape::name(&base.base.name),
+        page.width().saturating_sub(8),
+    );
     page.heading(&format!("{at}. {name}"));
     page.labelled("path", LABEL, &escape::name(&base.base.path));
     page.labelled("comparable", LABEL, &sentences::comparability(base));
     if base.components.len() > 1 {
         for row in &base.components {
-            let words = format!("{}: {}, {}", row.component, row.comparability, number::percent(row.share));
+            let words = format!(
+                "{}: {}, {}",
+                row.component,
+                row.comparability,
+                number::percent(row.share)
+            );
             page.labelled("", LABEL, &words);
         }
     }
     for (at, reason) in base.reasons.iter().enumerate() {
-        page.labelled(if at == 0 { "why" } else { "" }, LABEL, &escape::sentence(reason));
+        page.labelled(
+            if at == 0 { "why" } else { "" },
+            LABEL,
+            &escape::sentence(reason),
+        );
     }
     for (at, change) in base.could_be.iter().enumerate() {
-        page.labelled(if at == 0 { "could be" } else { "" }, LABEL, &escape::sentence(change));
+        page.labelled(
+            if at == 0 { "could be" } else { "" },
+            LABEL,
+            &escape::sentence(change),
+        );
     }
     if let Some(tokenizer) = &base.tokenizer {
         page.labelled("tokenizer", LABEL, &sentences::tokenizer_summary(tokenizer));
     }
-    let mut table =
-        Table::new(&[("role", Fit::Elide), ("target", Fit::Right), ("base", Fit::Right), ("equal shape", Fit::Left)]);
+    let mut table = Table::new(&[
+        ("role", Fit::Elide),
+        ("target", Fit::Right),
+        ("base", Fit::Right),
+        ("equal shape", Fit::Left),
+    ]);
     let several = sentences::has_components(base);
     for row in &base.roles {
         table.row([
@@ -105,13 +130,19 @@ fn fields(page: &mut Page, report: &Arch) {
     page.heading("Facts");
     let bases: Vec<usize> = (0..report.bases.len()).collect();
     for columns in bases.chunks(COLUMNS) {
-        let titles: Vec<String> = columns.iter().map(|at| format!("base {}", at + 1)).collect();
+        let titles: Vec<String> = columns
+            .iter()
+            .map(|at| format!("base {}", at + 1))
+            .collect();
         let mut header = vec![("", Fit::Elide), ("target", Fit::ElideRight)];
         header.extend(titles.iter().map(|title| (title.as_str(), Fit::ElideRight)));
         let mut table = Table::new(&header);
         for field in &report.fields {
             let cells = columns.iter().map(|at| fact(field, *at));
-            let own = [escape::name(&field.field), sentences::fact(field.target.as_ref())];
+            let own = [
+                escape::name(&field.field),
+                sentences::fact(field.target.as_ref()),
+            ];
             table.row(own.into_iter().chain(cells));
         }
         page.table(table);
@@ -132,10 +163,17 @@ fn conflicts(page: &mut Page, rows: &[ConflictRow]) {
         return;
     }
     page.heading("config.json of the target contradicts its tensors");
-    let mut table =
-        Table::new(&[("field", Fit::Elide), ("config.json", Fit::ElideRight), ("tensors", Fit::ElideRight)]);
+    let mut table = Table::new(&[
+        ("field", Fit::Elide),
+        ("config.json", Fit::ElideRight),
+        ("tensors", Fit::ElideRight),
+    ]);
     for row in rows {
-        table.row([escape::name(&row.field), sentences::fact(Some(&row.config)), sentences::fact(Some(&row.tensors))]);
+        table.row([
+            escape::name(&row.field),
+            sentences::fact(Some(&row.config)),
+            sentences::fact(Some(&row.tensors)),
+        ]);
     }
     page.table(table);
 }

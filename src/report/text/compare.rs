@@ -5,8 +5,8 @@ use super::super::escape;
 use super::super::number;
 use super::super::reproduce;
 use super::super::schema::{
-    AdapterRow, Compare, ComponentRow, Coverage, ExpertsRow, FindingRow, PartRow, PcaRow, PermutationRow, Similarity,
-    TokenizerRow, TransformationRow,
+    AdapterRow, Compare, ComponentRow, Coverage, ExpertsRow, FindingRow, PartRow, PcaRow,
+    PermutationRow, Similarity, TokenizerRow, TransformationRow,
 };
 use super::super::sentences;
 use super::super::words;
@@ -20,7 +20,10 @@ pub fn compare(report: &Compare, style: &Style) -> String {
     if let Some(filter) = sentences::filter(&report.settings) {
         page.heading(&filter);
     }
-    page.heading(&format!("wcmp {} compare: was the target made from the base?", report.wcmp));
+    page.heading(&format!(
+        "wcmp {} compare: was the target made from the base?",
+        report.wcmp
+    ));
     let sides = [("base", &report.base), ("target", &report.target)];
     who::checkpoints(&mut page, &sides);
     if let Some(mapping) = &report.name_mapping {
@@ -66,16 +69,32 @@ pub fn compare(report: &Compare, style: &Style) -> String {
     verdict::notes(&mut page, &report.warnings);
     page.heading("To reproduce");
     let paths = [report.base.path.as_str(), report.target.path.as_str()];
-    page.line(&reproduce::command("compare", &paths, &report.settings, page.width()));
+    page.line(&reproduce::command(
+        "compare",
+        &paths,
+        &report.settings,
+        page.width(),
+    ));
     page.finish()
 }
 
 fn coverage(page: &mut Page, report: &Compare) {
     page.heading("Coverage: parameters that have a counterpart");
-    let mut table = Table::new(&[("", Fit::Left), ("of the target", Fit::Right), ("of the base", Fit::Right)]);
-    let Coverage { parameters, matrices } = report.coverage;
+    let mut table = Table::new(&[
+        ("", Fit::Left),
+        ("of the target", Fit::Right),
+        ("of the base", Fit::Right),
+    ]);
+    let Coverage {
+        parameters,
+        matrices,
+    } = report.coverage;
     for (label, shares) in [("all parameters", parameters), ("matrices", matrices)] {
-        table.row([label.to_owned(), number::percent(shares.target), number::percent(shares.base)]);
+        table.row([
+            label.to_owned(),
+            number::percent(shares.target),
+            number::percent(shares.base),
+        ]);
     }
     table.row([
         "unmatched tensors".to_owned(),
@@ -84,27 +103,56 @@ fn coverage(page: &mut Page, report: &Compare) {
     ]);
     page.table(table);
     if report.adapter.is_some() {
-        page.remark("The factors of an adapter, and what they change, are no counterparts: see below.");
+        page.remark(
+            "The factors of an adapter, and what they change, are no counterparts: see below.",
+        );
     }
 }
 
 fn figures(page: &mut Page, similarity: &Similarity) {
     page.heading("Figures (cosines)");
     let mut table = Table::new(&[("", Fit::Left), ("", Fit::Right), ("", Fit::Wrap)]);
-    let mut row = |label: &str, value: String, words: &str| table.row([label.to_owned(), value, words.to_owned()]);
-    row("mean", number::figure(similarity.mean_cosine), "every pair counts once: the origin document's figure");
-    row("matrices", number::figure(similarity.matrix_cosine), "mean over matrices, weighted by parameters");
+    let mut row = |label: &str, value: String, words: &str| {
+        table.row([label.to_owned(), value, words.to_owned()])
+    };
+    row(
+        "mean",
+        number::figure(similarity.mean_cosine),
+        "every pair counts once: the origin document's figure",
+    );
+    row(
+        "matrices",
+        number::figure(similarity.matrix_cosine),
+        "mean over matrices, weighted by parameters",
+    );
     row(
         "  excess",
         number::figure(similarity.matrix_excess),
         "above what a random order would give; unrelated: near 0",
     );
     let worth = sentences::norm_gains(similarity.norm_cosine, similarity.norm_expected_cosine);
-    row("norms", number::figure(similarity.norm_cosine), worth.as_deref().unwrap_or("mean over norm gains and biases"));
-    row("  centred", number::figure(similarity.norm_centered_cosine), "with their means taken off");
-    let aligned = format!("of {} have the same bytes", number::plural(similarity.aligned, "aligned tensor"));
+    row(
+        "norms",
+        number::figure(similarity.norm_cosine),
+        worth
+            .as_deref()
+            .unwrap_or("mean over norm gains and biases"),
+    );
+    row(
+        "  centred",
+        number::figure(similarity.norm_centered_cosine),
+        "with their means taken off",
+    );
+    let aligned = format!(
+        "of {} have the same bytes",
+        number::plural(similarity.aligned, "aligned tensor")
+    );
     row("identical", number::count(similarity.identical), &aligned);
-    row("", number::count(similarity.identical_informative), "of these are informative: no constants, no buffers");
+    row(
+        "",
+        number::count(similarity.identical_informative),
+        "of these are informative: no constants, no buffers",
+    );
     page.table(table);
 }
 
@@ -114,8 +162,12 @@ fn evidence(page: &mut Page, findings: &[FindingRow]) {
         page.paragraph("No finding: nothing could be tested.");
         return;
     }
-    let mut table =
-        Table::new(&[("finding", Fit::Wrap), ("number", Fit::Right), ("log10 p", Fit::Right), ("supports", Fit::Left)]);
+    let mut table = Table::new(&[
+        ("finding", Fit::Wrap),
+        ("number", Fit::Right),
+        ("log10 p", Fit::Right),
+        ("supports", Fit::Left),
+    ]);
     for finding in sentences::strongest_first(findings) {
         table.row([
             sentences::finding(finding),
@@ -140,7 +192,14 @@ fn adapter(page: &mut Page, row: &AdapterRow, all: bool) {
         ("largest", Fit::Right),
     ]);
     for group in sentences::adapter(row, all) {
-        let cells = [group.matrices, group.rank, group.alpha, group.scale, group.median, group.largest];
+        let cells = [
+            group.matrices,
+            group.rank,
+            group.alpha,
+            group.scale,
+            group.median,
+            group.largest,
+        ];
         table.row([vec![escape::name(&group.what)], cells.to_vec()].concat());
     }
     if !table.is_empty() {
@@ -184,7 +243,11 @@ fn components(page: &mut Page, rows: &[ComponentRow]) {
     }
     page.table(table);
     for row in rows {
-        let mut text = format!("{}: pattern {}", escape::name(&row.component), words::spaced(row.layer_pattern));
+        let mut text = format!(
+            "{}: pattern {}",
+            escape::name(&row.component),
+            words::spaced(row.layer_pattern)
+        );
         if let Some(relation) = row.verdict.relation {
             text.push_str(&format!("; relation {relation}"));
         }
@@ -238,8 +301,15 @@ fn permutation(page: &mut Page, row: &PermutationRow) {
         ("bound", Fit::Left),
     ]);
     for (kind, form) in kinds {
-        let tests: Vec<_> = row.tests.iter().filter(|t| t.kind == kind && t.form == form).collect();
-        let least = tests.iter().filter_map(|t| t.log10_p).min_by(f64::total_cmp);
+        let tests: Vec<_> = row
+            .tests
+            .iter()
+            .filter(|t| t.kind == kind && t.form == form)
+            .collect();
+        let least = tests
+            .iter()
+            .filter_map(|t| t.log10_p)
+            .min_by(f64::total_cmp);
         table.row([
             words::spaced(kind),
             form.to_owned(),
@@ -247,7 +317,12 @@ fn permutation(page: &mut Page, row: &PermutationRow) {
             number::count(tests.iter().fold(0, |sum, t| t.hits.saturating_add(sum))),
             number::count(tests.iter().fold(0, |sum, t| t.probes.saturating_add(sum))),
             number::log10(least),
-            if tests.iter().all(|t| t.exact) { "exact" } else { "approximate" }.to_owned(),
+            if tests.iter().all(|t| t.exact) {
+                "exact"
+            } else {
+                "approximate"
+            }
+            .to_owned(),
         ]);
     }
     if !table.is_empty() {
@@ -257,7 +332,11 @@ fn permutation(page: &mut Page, row: &PermutationRow) {
         page.item(&sentences::power(power));
     }
     for skipped in &row.skipped {
-        page.item(&format!("not run: {}: {}", escape::sentence(&skipped.what), escape::sentence(&skipped.why)));
+        page.item(&format!(
+            "not run: {}: {}",
+            escape::sentence(&skipped.what),
+            escape::sentence(&skipped.why)
+        ));
     }
 }
 
@@ -288,20 +367,35 @@ fn pca(page: &mut Page, row: &PcaRow, all: bool) {
     if !table.is_empty() {
         page.table(table);
     }
-    if let Some(rest) = row.matrices.len().checked_sub(shown).filter(|rest| *rest > 0) {
-        page.remark(&format!("and {} more; --tensors lists every matrix", number::count(rest as u64)));
+    if let Some(rest) = row
+        .matrices
+        .len()
+        .checked_sub(shown)
+        .filter(|rest| *rest > 0)
+    {
+        page.remark(&format!(
+            "and {} more; --tensors lists every matrix",
+            number::count(rest as u64)
+        ));
     }
 }
 
 fn experts(page: &mut Page, rows: &[ExpertsRow], all: bool) {
     page.heading("Experts, matched by content (target ← base)");
     let lines = sentences::experts(rows);
-    let shown = if all { lines.len() } else { lines.len().min(12) };
+    let shown = if all {
+        lines.len()
+    } else {
+        lines.len().min(12)
+    };
     for line in &lines[..shown] {
         page.item(line);
     }
     if shown < lines.len() {
-        page.remark(&format!("and {} more; --tensors lists them all", number::count((lines.len() - shown) as u64)));
+        page.remark(&format!(
+            "and {} more; --tensors lists them all",
+            number::count((lines.len() - shown) as u64)
+        ));
     }
 }
 

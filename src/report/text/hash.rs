@@ -30,7 +30,11 @@ pub fn check(report: &Check, style: &Style) -> String {
     let name = escape::name(&report.checkpoint.name);
     let total = report.matching + report.different.len() as u64 + report.new.len() as u64;
     let text = if report.equal {
-        format!("{name} is what the manifest says: {} of {} match", number::count(report.matching), tensors(total))
+        format!(
+            "{name} is what the manifest says: {} of {} match",
+            number::count(report.matching),
+            tensors(total)
+        )
     } else {
         format!(
             "{name} is not what the manifest says: {} of {} match, {} differ, {} missing, {} new",

@@ -1,4 +1,5 @@
-//! The layers: one line a layer, readable at a hundred of them; and the map of layers where depths differ.
+//! The layers: one line a layer, readable at a hundred of them; and the map of layers where depths
+//! differ.
 
 use super::super::escape::{self, width};
 use super::super::number;
@@ -9,7 +10,8 @@ use super::page::{INDENT, Page, Paint};
 /// Longest bar, however wide the terminal.
 const LONGEST_BAR: usize = 50;
 
-/// One line a layer: matrices as bar and numbers, norms apart, identical tensors, log10 p where there is any.
+/// One line a layer: matrices as bar and numbers, norms apart, identical tensors, log10 p where
+/// there is any.
 pub(super) fn layers(page: &mut Page, rows: &[LayerRow]) {
     let mut components: Vec<&str> = Vec::new();
     for row in rows {
@@ -18,7 +20,10 @@ pub(super) fn layers(page: &mut Page, rows: &[LayerRow]) {
         }
     }
     for component in &components {
-        let rows: Vec<&LayerRow> = rows.iter().filter(|row| row.component == *component).collect();
+        let rows: Vec<&LayerRow> = rows
+            .iter()
+            .filter(|row| row.component == *component)
+            .collect();
         page.heading(&format!("Layers: {}", escape::name(component)));
         component_layers(page, &rows);
     }
@@ -37,7 +42,14 @@ fn component_layers(page: &mut Page, rows: &[&LayerRow]) {
     let widths: Vec<usize> = titles
         .iter()
         .enumerate()
-        .map(|(at, title)| cells.iter().map(|row| width(&row[at])).chain([title.len()]).max().unwrap_or(0))
+        .map(|(at, title)| {
+            cells
+                .iter()
+                .map(|row| width(&row[at]))
+                .chain([title.len()])
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let columns = if tested { 6 } else { 5 };
     let used: usize = INDENT + widths[..columns].iter().sum::<usize>() + 2 * columns;
@@ -83,7 +95,9 @@ fn cells(row: &LayerRow) -> [String; 6] {
 /// A bar from 0 to 1, to an eighth of a column.
 fn bar(value: Option<f64>, columns: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let Some(value) = value.filter(|v| v.is_finite()) else { return String::new() };
+    let Some(value) = value.filter(|v| v.is_finite()) else {
+        return String::new();
+    };
     // Cut down, not rounded: a full bar is a cosine of 1.
     let eighths = (value.clamp(0.0, 1.0) * (columns * 8) as f64) as usize;
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
@@ -93,9 +107,15 @@ fn bar(value: Option<f64>, columns: usize) -> String {
 pub(super) fn layer_map(page: &mut Page, rows: &[LayerMapRow]) {
     page.heading("Layer map (target ← base)");
     page.paragraph(&sentences::layer_map(rows));
-    let worst = rows.iter().filter_map(|row| row.log10_p).fold(f64::NEG_INFINITY, f64::max);
+    let worst = rows
+        .iter()
+        .filter_map(|row| row.log10_p)
+        .fold(f64::NEG_INFINITY, f64::max);
     if worst.is_finite() {
-        page.remark(&format!("Weakest of the mapped layers: log10 p {}.", number::log10(Some(worst))));
+        page.remark(&format!(
+            "Weakest of the mapped layers: log10 p {}.",
+            number::log10(Some(worst))
+        ));
     }
 }
 

@@ -1,4 +1,5 @@
-//! A page of text under construction: headings, paragraphs, labelled lines and tables, none wider than the terminal.
+//! A page of text under construction: headings, paragraphs, labelled lines and tables, none wider
+//! than the terminal.
 
 use anstyle::{AnsiColor, Style as Ansi};
 
@@ -35,7 +36,10 @@ pub(super) struct Page<'a> {
 impl<'a> Page<'a> {
     /// An empty page.
     pub(super) fn new(style: &'a Style) -> Self {
-        Self { style, out: String::new() }
+        Self {
+            style,
+            out: String::new(),
+        }
     }
 
     /// The text.
@@ -100,8 +104,17 @@ impl<'a> Page<'a> {
     }
 
     /// As [`Page::labelled`], with the text painted.
-    pub(super) fn hanging(&mut self, label: &str, columns: usize, text: &str, paint: Option<Paint>) {
-        let room = self.width().min(TEXT_WIDTH).saturating_sub(INDENT + columns);
+    pub(super) fn hanging(
+        &mut self,
+        label: &str,
+        columns: usize,
+        text: &str,
+        paint: Option<Paint>,
+    ) {
+        let room = self
+            .width()
+            .min(TEXT_WIDTH)
+            .saturating_sub(INDENT + columns);
         for (at, line) in wrap(text, room).iter().enumerate() {
             let label = if at == 0 { label } else { "" };
             let gap = " ".repeat(columns.saturating_sub(width(label)));
@@ -115,7 +128,11 @@ impl<'a> Page<'a> {
         let header = table.has_header();
         let lines = table.lines(self.width() - INDENT);
         for (at, line) in lines.iter().enumerate() {
-            let line = if at == 0 && header { self.paint(Paint::Faint, line) } else { line.clone() };
+            let line = if at == 0 && header {
+                self.paint(Paint::Faint, line)
+            } else {
+                line.clone()
+            };
             self.line(&format!("{:INDENT$}{line}", ""));
         }
     }

@@ -4,7 +4,9 @@ use super::super::Style;
 use super::super::escape;
 use super::super::number;
 use super::super::reproduce;
-use super::super::schema::{ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow};
+use super::super::schema::{
+    ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow,
+};
 use super::super::sentences;
 use super::super::words;
 use super::page::{Page, Paint};
@@ -22,11 +24,24 @@ pub fn rank(report: &Rank, style: &Style) -> String {
     if let Some(filter) = sentences::filter(&report.settings) {
         page.heading(&filter);
     }
-    page.heading(&format!("wcmp {} rank: which of these is the target made from, or is it from none?", report.wcmp));
+    page.heading(&format!(
+        "wcmp {} rank: which of these is the target made from, or is it from none?",
+        report.wcmp
+    ));
     who::checkpoints(&mut page, &[("target", &report.target)]);
-    let titles: Vec<String> = (1..=report.ranking.len()).map(|rank| format!("base {rank}")).collect();
-    let bases = titles.iter().map(String::as_str).zip(report.ranking.iter().map(|row| &row.base));
-    who::digests(&mut page, &std::iter::once(("target", &report.target)).chain(bases).collect::<Vec<_>>());
+    let titles: Vec<String> = (1..=report.ranking.len())
+        .map(|rank| format!("base {rank}"))
+        .collect();
+    let bases = titles
+        .iter()
+        .map(String::as_str)
+        .zip(report.ranking.iter().map(|row| &row.base));
+    who::digests(
+        &mut page,
+        &std::iter::once(("target", &report.target))
+            .chain(bases)
+            .collect::<Vec<_>>(),
+    );
     ranking(&mut page, &report.ranking);
     self::bases(&mut page, report);
     if let Some(coordinates) = &report.coordinates {
@@ -46,7 +61,12 @@ pub fn rank(report: &Rank, style: &Style) -> String {
         .chain(report.ranking.iter().map(|row| &row.base))
         .map(|c| c.path.as_str())
         .collect();
-    page.line(&reproduce::command("rank", &paths, &report.settings, page.width()));
+    page.line(&reproduce::command(
+        "rank",
+        &paths,
+        &report.settings,
+        page.width(),
+    ));
     page.finish()
 }
 
@@ -78,19 +98,31 @@ fn ranking(page: &mut Page, rows: &[RankingRow]) {
 /// What stands behind each row of the ranking.
 fn bases(page: &mut Page, report: &Rank) {
     for (at, row) in report.ranking.iter().enumerate() {
-        let name = escape::elide(&escape::name(&row.base.name), page.width().saturating_sub(8));
+        let name = escape::elide(
+            &escape::name(&row.base.name),
+            page.width().saturating_sub(8),
+        );
         page.heading(&format!("{}. {name}", at + 1));
         page.labelled("path", LABEL, &escape::name(&row.base.path));
         page.labelled("covered", LABEL, &covered(row));
         page.labelled("cosines", LABEL, &cosines(row));
         if let Some(permutation) = &row.permutation {
-            let hits =
-                format!("{} of {} probes hit", number::count(permutation.hits), number::count(permutation.probes));
-            let chance = permutation.log10_p.map(|log10_p| format!("; chance {}", words::chance(log10_p)));
+            let hits = format!(
+                "{} of {} probes hit",
+                number::count(permutation.hits),
+                number::count(permutation.probes)
+            );
+            let chance = permutation
+                .log10_p
+                .map(|log10_p| format!("; chance {}", words::chance(log10_p)));
             page.labelled("permutation", LABEL, &(hits + &chance.unwrap_or_default()));
         }
         if let Some(pca) = &row.pca {
-            let words = format!("{}, median excess {}", words::spaced(pca.summary), number::figure(pca.median_excess));
+            let words = format!(
+                "{}, median excess {}",
+                words::spaced(pca.summary),
+                number::figure(pca.median_excess)
+            );
             page.labelled("subspaces", LABEL, &words);
         }
         page.labelled("verdict", LABEL, &sentences::verdict_in_short(&row.verdict));
@@ -99,7 +131,11 @@ fn bases(page: &mut Page, report: &Rank) {
         }
         page.labelled("document", LABEL, &document(row));
         for missing in &row.verdict.not_testable {
-            let text = format!("{}: {}", escape::sentence(&missing.what), escape::sentence(&missing.why));
+            let text = format!(
+                "{}: {}",
+                escape::sentence(&missing.what),
+                escape::sentence(&missing.why)
+            );
             page.labelled("not tested", LABEL, &text);
         }
     }
@@ -121,7 +157,9 @@ fn cosines(row: &RankingRow) -> String {
         number::figure(similarity.matrix_cosine),
         number::figure(similarity.matrix_excess),
     );
-    if let Some(norms) = sentences::norm_gains(similarity.norm_cosine, similarity.norm_expected_cosine) {
+    if let Some(norms) =
+        sentences::norm_gains(similarity.norm_cosine, similarity.norm_expected_cosine)
+    {
         out.push_str(&format!("; {norms}"));
     }
     out.push_str(&format!(
@@ -136,11 +174,17 @@ fn cosines(row: &RankingRow) -> String {
 fn document(row: &RankingRow) -> String {
     let reading = &row.origin_reading;
     let band = reading.band_meaning.unwrap_or("no mean cosine");
-    format!("{band}; {}; {}", sentences::pattern(reading), sentences::agreement(reading))
+    format!(
+        "{band}; {}; {}",
+        sentences::pattern(reading),
+        sentences::agreement(reading)
+    )
 }
 
 fn coordinates(page: &mut Page, row: &CoordinatesRow) {
-    let Some(lines) = scatter::plot(&row.points, page.width() - 2) else { return };
+    let Some(lines) = scatter::plot(&row.points, page.width() - 2) else {
+        return;
+    };
     page.heading("Principal coordinates: near points are alike in their weights");
     for line in lines {
         page.line(&format!("  {line}"));
@@ -149,10 +193,19 @@ fn coordinates(page: &mut Page, row: &CoordinatesRow) {
     page.remark(&format!(
         "Across: first coordinate, {first} of the squared distances. Up: second, {second}. One scale."
     ));
-    let mut table =
-        Table::new(&[("", Fit::Left), ("model", Fit::Elide), ("first", Fit::Right), ("second", Fit::Right)]);
+    let mut table = Table::new(&[
+        ("", Fit::Left),
+        ("model", Fit::Elide),
+        ("first", Fit::Right),
+        ("second", Fit::Right),
+    ]);
     for (index, (name, [x, y])) in row.models.iter().zip(&row.points).enumerate() {
-        table.row([scatter::label(index).to_string(), escape::name(name), number::figure(*x), number::figure(*y)]);
+        table.row([
+            scatter::label(index).to_string(),
+            escape::name(name),
+            number::figure(*x),
+            number::figure(*y),
+        ]);
     }
     page.table(table);
 }
@@ -160,24 +213,45 @@ fn coordinates(page: &mut Page, row: &CoordinatesRow) {
 fn mixture(page: &mut Page, row: &MixtureRow, all: bool) {
     page.heading("Mixture: the target as a weighted sum of the bases");
     page.paragraph(&sentences::mixture(&row.weights, row.residual));
-    let columns: Vec<String> = row.weights.iter().take(MIXTURE_COLUMNS).map(|w| escape::name(&w.base)).collect();
+    let columns: Vec<String> = row
+        .weights
+        .iter()
+        .take(MIXTURE_COLUMNS)
+        .map(|w| escape::name(&w.base))
+        .collect();
     let mut header = vec![("", Fit::Left)];
     header.extend(columns.iter().map(|name| (name.as_str(), Fit::ElideRight)));
     header.push(("unexplained", Fit::Right));
     let mut table = Table::new(&header);
-    let by_layer = row.by_layer.iter().map(|l| (format!("layer {}", l.layer), &l.weights, l.residual));
-    let by_role = row.by_role.iter().map(|r| (r.role.to_string(), &r.weights, r.residual));
+    let by_layer = row
+        .by_layer
+        .iter()
+        .map(|l| (format!("layer {}", l.layer), &l.weights, l.residual));
+    let by_role = row
+        .by_role
+        .iter()
+        .map(|r| (r.role.to_string(), &r.weights, r.residual));
     let rows: Vec<_> = by_role.chain(by_layer).collect();
     let shown = if all { rows.len() } else { rows.len().min(16) };
     for (label, weights, residual) in &rows[..shown] {
-        let cells = weights.iter().take(columns.len()).map(|w| number::figure(w.weight));
-        table.row(std::iter::once(label.clone()).chain(cells).chain([number::percent(*residual)]));
+        let cells = weights
+            .iter()
+            .take(columns.len())
+            .map(|w| number::figure(w.weight));
+        table.row(
+            std::iter::once(label.clone())
+                .chain(cells)
+                .chain([number::percent(*residual)]),
+        );
     }
     if !table.is_empty() {
         page.table(table);
     }
     if shown < rows.len() {
-        page.remark(&format!("and {} more; --tensors lists them all", number::count((rows.len() - shown) as u64)));
+        page.remark(&format!(
+            "and {} more; --tensors lists them all",
+            number::count((rows.len() - shown) as u64)
+        ));
     }
 }
 
@@ -202,7 +276,9 @@ fn controls(page: &mut Page, rows: &[ControlRow], ranking: &[RankingRow]) {
         ]);
     }
     page.table(table);
-    page.remark("Bases that are known to be unrelated show what unrelated models of this shape come to.");
+    page.remark(
+        "Bases that are known to be unrelated show what unrelated models of this shape come to.",
+    );
 }
 
 fn criteria(page: &mut Page, rows: &[CriterionRow]) {

@@ -1,14 +1,15 @@
 //! A scatter plot of labelled points in plain characters.
 //!
-//! Both axes have one scale, so that distances on the screen are distances between the models; a column is taken to be
-//! half as wide as a line is high.
+//! Both axes have one scale, so that distances on the screen are distances between the models; a
+//! column is taken to be half as wide as a line is high.
 
 /// A line is this many columns high.
 const ASPECT: f64 = 2.0;
 /// Most lines of the plot.
 const MOST_LINES: usize = 18;
 
-/// The labels of the points, in their order: `T` for the first (the target), then `1` to `9`, `a` to `z`, then `+`.
+/// The labels of the points, in their order: `T` for the first (the target), then `1` to `9`, `a`
+/// to `z`, then `+`.
 pub(super) fn label(index: usize) -> char {
     match index {
         0 => 'T',
@@ -18,8 +19,8 @@ pub(super) fn label(index: usize) -> char {
     }
 }
 
-/// The plot with its frame, at most `columns` wide. A point that falls on another takes the next free place, so that
-/// every label is seen. `None` where fewer than two points are finite.
+/// The plot with its frame, at most `columns` wide. A point that falls on another takes the next
+/// free place, so that every label is seen. `None` where fewer than two points are finite.
 pub(super) fn plot(points: &[[Option<f64>; 2]], columns: usize) -> Option<Vec<String>> {
     let finite: Vec<(usize, f64, f64)> = points
         .iter()
@@ -34,10 +35,18 @@ pub(super) fn plot(points: &[[Option<f64>; 2]], columns: usize) -> Option<Vec<St
     let (bottom, top) = extent(finite.iter().map(|(_, _, y)| *y));
     // A margin of a place on each side, and the frame.
     let width = columns.saturating_sub(4).clamp(8, 96);
-    let per_column = f64::max((right - left) / (width - 1) as f64, (top - bottom) / (ASPECT * (MOST_LINES - 1) as f64));
+    let per_column = f64::max(
+        (right - left) / (width - 1) as f64,
+        (top - bottom) / (ASPECT * (MOST_LINES - 1) as f64),
+    );
     let place = |value: f64, from: f64, unit: f64, places: usize| -> usize {
-        let at = if unit > 0.0 { ((value - from) / unit).round() } else { 0.0 };
-        // Within the frame by the choice of the scale; a scale too small to divide by ends at its edge.
+        let at = if unit > 0.0 {
+            ((value - from) / unit).round()
+        } else {
+            0.0
+        };
+        // Within the frame by the choice of the scale; a scale too small to divide by ends at its
+        // edge.
         (at.max(0.0) as usize).min(places - 1)
     };
     let lines = place(top, bottom, ASPECT * per_column, MOST_LINES) + 1;
@@ -51,20 +60,30 @@ pub(super) fn plot(points: &[[Option<f64>; 2]], columns: usize) -> Option<Vec<St
     }
     let rule = "─".repeat(width + 2);
     let mut out = vec![format!("┌{rule}┐")];
-    out.extend(grid.into_iter().map(|line| format!("│ {} │", line.into_iter().collect::<String>())));
+    out.extend(
+        grid.into_iter()
+            .map(|line| format!("│ {} │", line.into_iter().collect::<String>())),
+    );
     out.push(format!("└{rule}┘"));
     Some(out)
 }
 
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| (least.min(v), most.max(v)))
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| {
+        (least.min(v), most.max(v))
+    })
 }
 
 /// The free place nearest to the wanted one.
 fn nearest_free(grid: &[Vec<char>], line: usize, column: usize) -> Option<(usize, usize)> {
     let distance = |(l, c): &(usize, usize)| l.abs_diff(line) * 2 + c.abs_diff(column);
-    let places = grid.iter().enumerate().flat_map(|(l, row)| (0..row.len()).map(move |c| (l, c)));
-    places.filter(|(l, c)| grid[*l][*c] == ' ').min_by_key(distance)
+    let places = grid
+        .iter()
+        .enumerate()
+        .flat_map(|(l, row)| (0..row.len()).map(move |c| (l, c)));
+    places
+        .filter(|(l, c)| grid[*l][*c] == ' ')
+        .min_by_key(distance)
 }
 
 #[cfg(test)]
@@ -102,7 +121,17 @@ mod tests {
 
     #[test]
     fn fewer_than_two_points_are_no_plot() {
-        assert_eq!(plot(&[[Some(1.0), Some(2.0)], [None, Some(1.0)], [Some(f64::NAN), Some(0.0)]], 80), None);
+        assert_eq!(
+            plot(
+                &[
+                    [Some(1.0), Some(2.0)],
+                    [None, Some(1.0)],
+                    [Some(f64::NAN), Some(0.0)]
+                ],
+                80
+            ),
+            None
+        );
     }
 
     proptest! {

@@ -23,7 +23,11 @@ pub(super) fn identical(page: &mut Page, compare: &Compare) {
         number::count(similarity.aligned),
         number::count(similarity.identical_informative),
     ));
-    let informative: Vec<&TensorRow> = compare.tensors.iter().filter(|t| t.identical && t.informative).collect();
+    let informative: Vec<&TensorRow> = compare
+        .tensors
+        .iter()
+        .filter(|t| t.identical && t.informative)
+        .collect();
     let mut table = Table::new(&[
         ("name in the target", Fit::Elide),
         ("class", Fit::Left),
@@ -46,8 +50,10 @@ pub(super) fn identical(page: &mut Page, compare: &Compare) {
 
 /// What is left over on each side: how much, why, and the largest tensors.
 pub(super) fn unmatched(page: &mut Page, compare: &Compare, all: bool) {
-    let sides =
-        [("target", &compare.target, &compare.unmatched.target), ("base", &compare.base, &compare.unmatched.base)];
+    let sides = [
+        ("target", &compare.target, &compare.unmatched.target),
+        ("base", &compare.base, &compare.unmatched.base),
+    ];
     if sides.iter().all(|(.., rows)| rows.is_empty()) {
         return;
     }
@@ -57,10 +63,22 @@ pub(super) fn unmatched(page: &mut Page, compare: &Compare, all: bool) {
     }
 }
 
-fn unmatched_side(page: &mut Page, side: &str, checkpoint: &CheckpointRow, rows: &[UnmatchedRow], all: bool) {
+fn unmatched_side(
+    page: &mut Page,
+    side: &str,
+    checkpoint: &CheckpointRow,
+    rows: &[UnmatchedRow],
+    all: bool,
+) {
     page.paragraph(&sentences::unmatched_summary(side, checkpoint, rows));
-    let shown: Vec<&UnmatchedRow> =
-        if all { rows.iter().collect() } else { sentences::largest(rows).into_iter().take(IN_SHORT).collect() };
+    let shown: Vec<&UnmatchedRow> = if all {
+        rows.iter().collect()
+    } else {
+        sentences::largest(rows)
+            .into_iter()
+            .take(IN_SHORT)
+            .collect()
+    };
     let mut table = Table::new(&[
         ("name", Fit::Elide),
         ("role", Fit::Left),
@@ -87,13 +105,19 @@ fn unmatched_side(page: &mut Page, side: &str, checkpoint: &CheckpointRow, rows:
 
 fn more(page: &mut Page, total: usize) {
     if let Some(rest) = total.checked_sub(IN_SHORT).filter(|rest| *rest > 0) {
-        page.remark(&format!("and {} more; --tensors lists every tensor", number::count(rest as u64)));
+        page.remark(&format!(
+            "and {} more; --tensors lists every tensor",
+            number::count(rest as u64)
+        ));
     }
 }
 
 /// Every aligned pair.
 pub(super) fn every(page: &mut Page, rows: &[TensorRow]) {
-    page.heading(&format!("Aligned tensors: {}", number::count(rows.len() as u64)));
+    page.heading(&format!(
+        "Aligned tensors: {}",
+        number::count(rows.len() as u64)
+    ));
     let mut table = Table::new(&[
         ("name in the target", Fit::Elide),
         ("class", Fit::Left),
@@ -111,7 +135,11 @@ pub(super) fn every(page: &mut Page, rows: &[TensorRow]) {
             number::figure(row.figures.expected_cosine),
             number::figure(row.figures.excess),
             row.compared_via.to_owned(),
-            if row.identical { "=".to_owned() } else { String::new() },
+            if row.identical {
+                "=".to_owned()
+            } else {
+                String::new()
+            },
         ]);
     }
     if !table.is_empty() {

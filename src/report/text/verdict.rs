@@ -17,7 +17,11 @@ pub(super) fn not_testable(page: &mut Page, rows: &[NotTestable]) {
     }
     page.heading("Not testable");
     for row in rows {
-        page.item(&format!("{}: {}", escape::sentence(&row.what), escape::sentence(&row.why)));
+        page.item(&format!(
+            "{}: {}",
+            escape::sentence(&row.what),
+            escape::sentence(&row.why)
+        ));
     }
 }
 
@@ -34,18 +38,31 @@ pub(super) fn verdict(page: &mut Page, verdict: &VerdictRow) {
     }
 }
 
-/// The origin document's threshold table with the row that applies marked, its pattern, and whether it agrees.
+/// The origin document's threshold table with the row that applies marked, its pattern, and whether
+/// it agrees.
 pub(super) fn origin_reading(page: &mut Page, reading: &OriginReading) {
     page.heading("The origin document's reading");
-    let mut table =
-        Table::new(&[("", Fit::Left), ("mean cosine", Fit::Left), ("reads", Fit::Wrap), ("this pair", Fit::Right)]);
+    let mut table = Table::new(&[
+        ("", Fit::Left),
+        ("mean cosine", Fit::Left),
+        ("reads", Fit::Wrap),
+        ("this pair", Fit::Right),
+    ]);
     for band in &words::BANDS {
         let here = reading.band == Some(band.word);
         table.row([
-            if here { "▶".to_owned() } else { String::new() },
+            if here {
+                "▶".to_owned()
+            } else {
+                String::new()
+            },
             band.range.to_owned(),
             band.meaning.to_owned(),
-            if here { number::figure(reading.mean_cosine) } else { String::new() },
+            if here {
+                number::figure(reading.mean_cosine)
+            } else {
+                String::new()
+            },
         ]);
     }
     page.table(table);

@@ -16,22 +16,35 @@ pub(super) fn checkpoints(page: &mut Page, columns: &[(&str, &CheckpointRow)]) {
     };
     row("name", &|c| escape::name(&c.name));
     row("path", &|c| escape::name(&c.path));
-    row("architecture", &|c| sentences::optional(c.architecture.as_deref()));
+    row("architecture", &|c| {
+        sentences::optional(c.architecture.as_deref())
+    });
     row("parameters", &sentences::parameters);
     row("dtype", &sentences::dtypes);
     row("size", &sentences::size);
     row("files", &sentences::files);
     if columns.iter().any(|(_, c)| c.quantization.is_some()) {
-        row("quantization", &|c| sentences::optional(c.quantization.as_deref()));
+        row("quantization", &|c| {
+            sentences::optional(c.quantization.as_deref())
+        });
     }
     page.table(table);
 }
 
 /// Model digests in full, so that a quoted report names its files.
 pub(super) fn digests(page: &mut Page, columns: &[(&str, &CheckpointRow)]) {
-    let label = columns.iter().map(|(title, _)| title.len()).max().unwrap_or(0) + INDENT;
+    let label = columns
+        .iter()
+        .map(|(title, _)| title.len())
+        .max()
+        .unwrap_or(0)
+        + INDENT;
     page.heading("Model digests (SHA-256 of the lines of `wcmp hash`)");
     for (title, checkpoint) in columns {
-        page.labelled(title, label, checkpoint.model_digest.as_deref().unwrap_or("not taken"));
+        page.labelled(
+            title,
+            label,
+            checkpoint.model_digest.as_deref().unwrap_or("not taken"),
+        );
     }
 }

@@ -23,14 +23,27 @@ pub struct Unfit {
     pub why: String,
 }
 
-/// The matrices of `base` that the adapter `target` changes, and what of it fits none; in the order of its modules.
+/// The matrices of `base` that the adapter `target` changes, and what of it fits none; in the order
+/// of its modules.
 pub fn find(base: &Model, target: &Model) -> (Vec<Change>, Vec<Unfit>) {
     let (mut changes, mut unfit) = (Vec::new(), Vec::new());
-    let Some(adapter) = adapter(target) else { return (changes, unfit) };
-    let names = adapter.modules.iter().flat_map(|module| &module.parameters).map(String::as_str);
+    let Some(adapter) = adapter(target) else {
+        return (changes, unfit);
+    };
+    let names = adapter
+        .modules
+        .iter()
+        .flat_map(|module| &module.parameters)
+        .map(String::as_str);
     let namer = Namer::new(names, base.checkpoint().config.as_ref());
     for (at, module) in adapter.modules.iter().enumerate() {
-        let finder = Finder { base, target, namer: &namer, module, at };
+        let finder = Finder {
+            base,
+            target,
+            namer: &namer,
+            module,
+            at,
+        };
         match finder.changes() {
             Ok(found) => changes.extend(found),
             Err(why) => unfit.push(Unfit { module: at, why }),
@@ -50,7 +63,9 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn changes(&self) -> Result<Vec<Change>, String> {
         let factors = [self.module.a, self.module.b].map(|at| stored(self.target, at));
-        let [Some(a), Some(b)] = factors else { return Err("a factor is no tensor".to_owned()) };
+        let [Some(a), Some(b)] = factors else {
+            return Err("a factor is no tensor".to_owned());
+        };
         for (model, logical) in [(self.target, a), (self.target, b)] {
             if let Some(why) = model.unreadable(logical) {
                 return Err(why);
@@ -61,9 +76,13 @@ impl Finder<'_> {
         };
         let mut why = None;
         for name in &self.module.parameters {
-            let Some(matrix) = self.named(name, out, input) else { continue };
+            let Some(matrix) = self.named(name, out, input) else {
+                continue;
+            };
             match self.turned(matrix, out, input) {
-                Some(turned) => return self.one(matrix, turned, a.dtype).map(|change| vec![change]),
+                Some(turned) => {
+                    return self.one(matrix, turned, a.dtype).map(|change| vec![change]);
+                }
                 None => {
                     let what = format!("{:?} in the base, B·A is [{out}, {input}]", matrix.shape);
                     why.get_or_insert(what);
@@ -71,23 +90,45 @@ impl Finder<'_> {
             }
         }
         let by_expert = self.by_expert(out, input, a.dtype);
-        if by_expert.is_empty() { Err(why.unwrap_or("no such matrix in the base".to_owned())) } else { Ok(by_expert) }
+        if by_expert.is_empty() {
+            Err(why.unwrap_or("no such matrix in the base".to_owned()))
+        } else {
+            Ok(by_expert)
+        }
     }
 
     /// The base's matrix of that name, or of the place that the name means.
     fn named(&self, name: &str, out: u64, input: u64) -> Option<&Logical> {
-        let shape = if self.module.experts > 1 { vec![self.module.experts, out, input] } else { vec![out, input] };
+        let shape = if self.module.experts > 1 {
+            vec![self.module.experts, out, input]
+        } else {
+            vec![out, input]
+        };
         let meaning = self.namer.meaning(name, &shape, Dtype::F32);
-        let stored = self.base.named(name).or_else(|| self.base.at(&Place::of(&meaning)));
+        let stored = self
+            .base
+            .named(name)
+            .or_else(|| self.base.at(&Place::of(&meaning)));
         stored.or_else(|| self.tied(&meaning))
     }
 
     /// The embedding, where the base has no output head of its own and the change is for that.
     fn tied(&self, meaning: &Meaning) -> Option<&Logical> {
-        let mut text = self.base.logicals.iter().map(Arc::as_ref).filter(|l| l.meaning.component == Component::Text);
+        let mut text = self
+            .base
+            .logicals
+            .iter()
+            .map(Arc::as_ref)
+            .filter(|l| l.meaning.component == Component::Text);
         let has_head = text.clone().any(|l| l.meaning.role == Role::LmHead);
-        let is_embedding = |l: &&Logical| (l.meaning.role, l.meaning.block) == (Role::Embed, Some(Block::Embedding));
-        if meaning.role == Role::LmHead && !has_head { text.find(is_embedding) } else { None }
+        let is_embedding = |l: &&Logical| {
+            (l.meaning.role, l.meaning.block) == (Role::Embed, Some(Block::Embedding))
+        };
+        if meaning.role == Role::LmHead && !has_head {
+            text.find(is_embedding)
+        } else {
+            None
+        }
     }
 
     /// Whether ΔW is (B·A)ᵀ for this matrix; `None` where it does not fit either way.
@@ -98,7 +139,10 @@ impl Finder<'_> {
             _ => return None,
         };
         let is_gguf = self.base.checkpoint().format == Format::Gguf;
-        match ((rows, columns) == (out, input), (rows, columns) == (input, out)) {
+        match (
+            (rows, columns) == (out, input),
+            (rows, columns) == (input, out),
+        ) {
             (true, false) => Some(false),
             (false, true) => Some(true),
             (false, false) => None,
@@ -108,7 +152,8 @@ impl Finder<'_> {
                 Form::Embedding => true,
                 Form::Transposed => !matrix.source.transposed && !is_gguf,
                 Form::Experts => {
-                    self.base.facts.interleaved_experts && matches!(matrix.source.origin, Origin::Tensor(_))
+                    self.base.facts.interleaved_experts
+                        && matches!(matrix.source.origin, Origin::Tensor(_))
                 }
             }),
         }
@@ -116,32 +161,57 @@ impl Finder<'_> {
 
     fn one(&self, matrix: &Logical, turned: bool, dtype: Dtype) -> Result<Change, String> {
         let (rows, _) = matrix.matrix_shape();
-        let each = usize::try_from(rows / self.module.experts).unwrap_or(usize::MAX).max(1);
+        let each = usize::try_from(rows / self.module.experts)
+            .unwrap_or(usize::MAX)
+            .max(1);
         self.change(matrix, turned, dtype, Rows::Stacked(each))
     }
 
-    fn change(&self, matrix: &Logical, turned: bool, dtype: Dtype, rows: Rows) -> Result<Change, String> {
+    fn change(
+        &self,
+        matrix: &Logical,
+        turned: bool,
+        dtype: Dtype,
+        rows: Rows,
+    ) -> Result<Change, String> {
         match self.base.unreadable(matrix) {
             Some(why) => Err(format!("{} of the base: {why}", matrix.name)),
-            None => Ok(Change { module: self.at, base: matrix.clone(), dtype, turned, rows }),
+            None => Ok(Change {
+                module: self.at,
+                base: matrix.clone(),
+                dtype,
+                turned,
+                rows,
+            }),
         }
     }
 
-    /// The matrices of single experts, where the change is one of a stack that the base stores in pieces; empty unless
-    /// all are there.
+    /// The matrices of single experts, where the change is one of a stack that the base stores in
+    /// pieces; empty unless all are there.
     fn by_expert(&self, out: u64, input: u64, dtype: Dtype) -> Vec<Change> {
         let shape = vec![self.module.experts, out, input];
-        for name in self.module.parameters.iter().filter(|_| self.module.form == Form::Experts) {
+        for name in self
+            .module
+            .parameters
+            .iter()
+            .filter(|_| self.module.form == Form::Experts)
+        {
             let stack = Logical {
                 name: name.clone(),
                 meaning: self.namer.meaning(name, &shape, Dtype::F32),
                 shape: shape.clone(),
                 stored_shape: shape.clone(),
                 dtype,
-                source: Source::whole(Origin::Adapted, (self.module.experts.saturating_mul(out), input)),
+                source: Source::whole(
+                    Origin::Adapted,
+                    (self.module.experts.saturating_mul(out), input),
+                ),
             };
             let cut = pieces(&stack, &self.base.facts);
-            let found: Option<Vec<Change>> = cut.iter().map(|piece| self.of_piece(piece, dtype)).collect();
+            let found: Option<Vec<Change>> = cut
+                .iter()
+                .map(|piece| self.of_piece(piece, dtype))
+                .collect();
             if let Some(found) = found.filter(|found| !found.is_empty()) {
                 return found;
             }
@@ -150,7 +220,10 @@ impl Finder<'_> {
     }
 
     fn of_piece(&self, piece: &Logical, dtype: Dtype) -> Option<Change> {
-        let matrix = self.base.at(&piece.place()).filter(|matrix| matrix.shape == piece.shape)?;
+        let matrix = self
+            .base
+            .at(&piece.place())
+            .filter(|matrix| matrix.shape == piece.shape)?;
         let size = |n: u64| usize::try_from(n).ok();
         let (first, step) = match &piece.source.rows {
             RowOrder::All => (0, 1),
@@ -160,7 +233,13 @@ impl Finder<'_> {
             },
             RowOrder::HalfSplit { .. } => return None,
         };
-        let rows = Rows::OfExpert { expert: size(u64::from(piece.meaning.expert?))?, first, step };
-        self.change(matrix, false, dtype, rows).ok().filter(|_| !piece.source.transposed)
+        let rows = Rows::OfExpert {
+            expert: size(u64::from(piece.meaning.expert?))?,
+            first,
+            step,
+        };
+        self.change(matrix, false, dtype, rows)
+            .ok()
+            .filter(|_| !piece.source.transposed)
     }
 }

@@ -77,8 +77,11 @@ const ENDINGS: &[(&str, &str)] = &[
 ];
 
 /// Endings of the scales of stacks of experts that are stored without ".weight".
-const STACK_ENDINGS: [(&str, &str); 3] =
-    [("_scale_inv", "weight_scale_inv"), ("_weight_scale", "weight_scale"), ("_scale", "weight_scale")];
+const STACK_ENDINGS: [(&str, &str); 3] = [
+    ("_scale_inv", "weight_scale_inv"),
+    ("_weight_scale", "weight_scale"),
+    ("_scale", "weight_scale"),
+];
 
 /// The tensors of one stem.
 #[derive(Debug, Default)]
@@ -89,7 +92,8 @@ pub(super) struct Group {
     pub(super) is_stack: bool,
 }
 
-/// Layouts that are known by the tensors they have, the first of them integers, and that are not read.
+/// Layouts that are known by the tensors they have, the first of them integers, and that are not
+/// read.
 const FOREIGN: &[(&[&str], &str)] = &[
     (&["codes", "codebooks"], "AQLM"),
     (&["indices", "centroids"], "VPTQ"),
@@ -100,7 +104,10 @@ const FOREIGN: &[(&[&str], &str)] = &[
     (&["trellis"], "EXL3"),
     (&["W_q"], "HQQ"),
     (&["B", "s"], "Marlin"),
-    (&["bitmask", "compressed"], "compressed-tensors sparse-bitmask"),
+    (
+        &["bitmask", "compressed"],
+        "compressed-tensors sparse-bitmask",
+    ),
     (&["weight_packed", "meta"], "compressed-tensors marlin-24"),
     (&["data_of_data"], "quanto with packed codes"),
 ];
@@ -133,14 +140,22 @@ pub(super) fn by_stem(tensors: &[TensorInfo]) -> BTreeMap<&str, Group> {
 /// Stem of a name, and what the tensor is for, by the longest ending that it has.
 fn ending(name: &str) -> Option<(&str, &'static str)> {
     let last = name.as_bytes().last();
-    let endings = ENDINGS.iter().filter(|(ending, _)| ending.as_bytes().last() == last);
-    let endings = endings.filter_map(|(ending, member)| Some((name.strip_suffix(ending)?, *member)));
+    let endings = ENDINGS
+        .iter()
+        .filter(|(ending, _)| ending.as_bytes().last() == last);
+    let endings =
+        endings.filter_map(|(ending, member)| Some((name.strip_suffix(ending)?, *member)));
     endings.min_by_key(|(stem, _)| stem.len())
 }
 
 /// Stacks of experts: "X" in 8-bit floats beside "X_scale" or "X_scale_inv".
 fn add_stacks<'a>(tensors: &'a [TensorInfo], stems: &mut BTreeMap<&'a str, Group>) {
-    let is_float8 = |dtype| matches!(dtype, Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E4M3Fnuz | Dtype::F8E5M2Fnuz);
+    let is_float8 = |dtype| {
+        matches!(
+            dtype,
+            Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E4M3Fnuz | Dtype::F8E5M2Fnuz
+        )
+    };
     let stacks: BTreeMap<&str, usize> = tensors
         .iter()
         .enumerate()
@@ -148,12 +163,21 @@ fn add_stacks<'a>(tensors: &'a [TensorInfo], stems: &mut BTreeMap<&'a str, Group
         .map(|(at, tensor)| (tensor.name.as_str(), at))
         .collect();
     for (at, tensor) in tensors.iter().enumerate() {
-        let scales =
-            STACK_ENDINGS.iter().filter_map(|(ending, member)| Some((tensor.name.strip_suffix(ending)?, *member)));
-        let stack = scales.filter_map(|(stem, member)| Some((stem, stacks.get(stem)?, member))).next();
+        let scales = STACK_ENDINGS
+            .iter()
+            .filter_map(|(ending, member)| Some((tensor.name.strip_suffix(ending)?, *member)));
+        let stack = scales
+            .filter_map(|(stem, member)| Some((stem, stacks.get(stem)?, member)))
+            .next();
         if let Some((stem, &stack, member)) = stack {
             let members = BTreeMap::from([("weight", stack), (member, at)]);
-            stems.insert(stem, Group { members, is_stack: true });
+            stems.insert(
+                stem,
+                Group {
+                    members,
+                    is_stack: true,
+                },
+            );
         }
     }
 }
@@ -185,5 +209,10 @@ pub(super) fn activation_side(tensors: &[TensorInfo]) -> Vec<usize> {
         ".prob_scale",
     ];
     let is_aside = |tensor: &TensorInfo| ENDINGS.iter().any(|ending| tensor.name.ends_with(ending));
-    tensors.iter().enumerate().filter(|(_, tensor)| is_aside(tensor)).map(|(at, _)| at).collect()
+    tensors
+        .iter()
+        .enumerate()
+        .filter(|(_, tensor)| is_aside(tensor))
+        .map(|(at, _)| at)
+        .collect()
 }

@@ -6,14 +6,26 @@ use serde_json::{Value, json};
 use super::*;
 
 fn tensor(name: &str, dtype: Dtype, shape: &[u64]) -> TensorInfo {
-    let bytes = crate::model::dtype::element_count(shape).and_then(|count| dtype.byte_len(count)).unwrap();
-    TensorInfo { name: name.to_owned(), dtype, shape: shape.to_vec(), file: 0, offset: 0, bytes }
+    let bytes = crate::model::dtype::element_count(shape)
+        .and_then(|count| dtype.byte_len(count))
+        .unwrap();
+    TensorInfo {
+        name: name.to_owned(),
+        dtype,
+        shape: shape.to_vec(),
+        file: 0,
+        offset: 0,
+        bytes,
+    }
 }
 
-/// Finds matrices with a config whose quantisation part is `settings`; small tensors read as `contents`.
+/// Finds matrices with a config whose quantisation part is `settings`; small tensors read as
+/// `contents`.
 fn find_with(tensors: &[TensorInfo], settings: Value, contents: &[u8]) -> Quantised {
     let config = json!({ "quantization_config": settings });
-    let config = Config { raw: config.as_object().unwrap().clone() };
+    let config = Config {
+        raw: config.as_object().unwrap().clone(),
+    };
     quantised(tensors, Some(&config), &|_| Some(contents.to_vec()))
 }
 
@@ -31,7 +43,11 @@ fn only(found: &Quantised) -> (&str, &[u64], &Scheme) {
 
 /// Why the only matrix is not read.
 fn reason(found: &Quantised) -> &str {
-    assert_eq!((found.matrices.len(), found.unsupported.len()), (0, 1), "{found:?}");
+    assert_eq!(
+        (found.matrices.len(), found.unsupported.len()),
+        (0, 1),
+        "{found:?}"
+    );
     &found.unsupported[0].reason
 }
 
@@ -39,12 +55,23 @@ fn reason(found: &Quantised) -> &str {
 fn fp8_takes_its_block_from_the_config_and_partial_blocks_count() {
     let tensors = [
         tensor("a.kv_a_proj_with_mqa.weight", Dtype::F8E4M3, &[576, 7168]),
-        tensor("a.kv_a_proj_with_mqa.weight_scale_inv", Dtype::F32, &[5, 56]),
+        tensor(
+            "a.kv_a_proj_with_mqa.weight_scale_inv",
+            Dtype::F32,
+            &[5, 56],
+        ),
         tensor("a.norm.weight", Dtype::Bf16, &[7168]),
     ];
     let settings = json!({ "quant_method": "fp8", "weight_block_size": [128, 128] });
-    let block = Some(Block { rows: 128, columns: 128 });
-    let expected = ("a.kv_a_proj_with_mqa.weight", &[576, 7168][..], &Scheme::Fp8 { block });
+    let block = Some(Block {
+        rows: 128,
+        columns: 128,
+    });
+    let expected = (
+        "a.kv_a_proj_with_mqa.weight",
+        &[576, 7168][..],
+        &Scheme::Fp8 { block },
+    );
     assert_eq!(only(&find(&tensors, settings)), expected);
     assert_eq!(only(&quantised(&tensors, None, &|_| None)).1, [576, 7168]);
     assert!(
@@ -66,7 +93,10 @@ fn stacks_of_experts_keep_their_name() {
         tensor("e.gate_up_proj_scales", Dtype::U8, &[4, 64, 3]),
         tensor("e.gate_up_proj_bias", Dtype::Bf16, &[4, 64]),
     ];
-    assert_eq!(only(&find(&tensors, json!({}))), ("e.gate_up_proj", &[4, 64, 96][..], &Scheme::GptOss));
+    assert_eq!(
+        only(&find(&tensors, json!({}))),
+        ("e.gate_up_proj", &[4, 64, 96][..], &Scheme::GptOss)
+    );
 }
 
 #[test]
@@ -80,14 +110,57 @@ fn gptq_and_awq_are_told_apart_by_the_packed_axis() {
     };
     let gptq = list(&[16, 64], &[4, 8], &[4, 64]);
     let found = find(&gptq, json!({ "bits": 4, "group_size": 32 }));
-    assert_eq!(only(&found), ("l.weight", &[64, 128][..], &Scheme::Gptq { format: Format::V1, group_size: Some(32) }));
-    let found = find(&gptq, json!({ "group_size": -1, "checkpoint_format": "gptq_v2" }));
-    assert_eq!(only(&found).2, &Scheme::Gptq { format: Format::V2, group_size: None });
+    assert_eq!(
+        only(&found),
+        (
+            "l.weight",
+            &[64, 128][..],
+            &Scheme::Gptq {
+                format: Format::V1,
+                group_size: Some(32)
+            }
+        )
+    );
+    let found = find(
+        &gptq,
+        json!({ "group_size": -1, "checkpoint_format": "gptq_v2" }),
+    );
+    assert_eq!(
+        only(&found).2,
+        &Scheme::Gptq {
+            format: Format::V2,
+            group_size: None
+        }
+    );
     assert!(reason(&find(&gptq, json!({ "checkpoint_format": "marlin" }))).contains("\"marlin\""));
-    let found = find(&list(&[128, 8], &[4, 8], &[4, 64]), json!({ "group_size": 32 }));
-    assert_eq!(only(&found), ("l.weight", &[64, 128][..], &Scheme::AwqGemm { group_size: Some(32) }));
-    let found = find(&list(&[64, 16], &[64, 1], &[64, 8]), json!({ "group_size": 32, "version": "gemv" }));
-    assert_eq!(only(&found), ("l.weight", &[64, 128][..], &Scheme::AwqGemv { group_size: Some(32) }));
+    let found = find(
+        &list(&[128, 8], &[4, 8], &[4, 64]),
+        json!({ "group_size": 32 }),
+    );
+    assert_eq!(
+        only(&found),
+        (
+            "l.weight",
+            &[64, 128][..],
+            &Scheme::AwqGemm {
+                group_size: Some(32)
+            }
+        )
+    );
+    let found = find(
+        &list(&[64, 16], &[64, 1], &[64, 8]),
+        json!({ "group_size": 32, "version": "gemv" }),
+    );
+    assert_eq!(
+        only(&found),
+        (
+            "l.weight",
+            &[64, 128][..],
+            &Scheme::AwqGemv {
+                group_size: Some(32)
+            }
+        )
+    );
     assert!(reason(&find(&gptq[..2], json!({}))).contains("without scales"));
 }
 
@@ -109,7 +182,10 @@ fn bitsandbytes_takes_the_shape_from_its_state() {
         tensor("l.SCB", Dtype::F32, &[4]),
         tensor("l.weight_format", Dtype::U8, &[]),
     ];
-    assert_eq!(only(&find_with(&tensors, json!({}), &[0])).2, &Scheme::BnbInt8);
+    assert_eq!(
+        only(&find_with(&tensors, json!({}), &[0])).2,
+        &Scheme::BnbInt8
+    );
     assert!(reason(&find_with(&tensors, json!({}), &[1])).contains("tiled"));
 }
 
@@ -123,7 +199,11 @@ fn compressed_tensors_are_told_by_their_dtypes() {
         tensor("l.bias", Dtype::Bf16, &[32]),
     ];
     let shape = [32u64.to_le_bytes(), 64u64.to_le_bytes()].concat();
-    let found = find_with(&packed, json!({ "config_groups": { "group_0": { "weights": { "num_bits": 4 } } } }), &shape);
+    let found = find_with(
+        &packed,
+        json!({ "config_groups": { "group_0": { "weights": { "num_bits": 4 } } } }),
+        &shape,
+    );
     assert_eq!(only(&found).1, [32, 64]);
     assert_eq!(found.matrices[0].members.len(), 4);
     // Without a config the stated shape leaves one width.
@@ -133,13 +213,28 @@ fn compressed_tensors_are_told_by_their_dtypes() {
         tensor("l.weight_scale", Dtype::F8E4M3, &[32, 8]),
         tensor("l.weight_global_scale", Dtype::F32, &[1]),
     ];
-    assert_eq!(only(&find(&two, json!({}))), ("l.weight", &[32, 128][..], &Scheme::Nvfp4));
+    assert_eq!(
+        only(&find(&two, json!({}))),
+        ("l.weight", &[32, 128][..], &Scheme::Nvfp4)
+    );
     for (bytes, scheme) in [(64, Scheme::Mxfp4), (96, Scheme::Mxfp6)] {
-        let list = [tensor("l.weight_packed", Dtype::U8, &[32, bytes]), tensor("l.weight_scale", Dtype::U8, &[32, 4])];
-        assert_eq!(only(&find(&list, json!({}))), ("l.weight", &[32, 128][..], &scheme));
+        let list = [
+            tensor("l.weight_packed", Dtype::U8, &[32, bytes]),
+            tensor("l.weight_scale", Dtype::U8, &[32, 4]),
+        ];
+        assert_eq!(
+            only(&find(&list, json!({}))),
+            ("l.weight", &[32, 128][..], &scheme)
+        );
     }
-    let int8 = [tensor("l.weight", Dtype::I8, &[32, 8]), tensor("l.weight_scale", Dtype::Bf16, &[32, 1])];
-    assert_eq!(only(&find(&int8, json!({}))), ("l.weight", &[32, 8][..], &Scheme::Int8));
+    let int8 = [
+        tensor("l.weight", Dtype::I8, &[32, 8]),
+        tensor("l.weight_scale", Dtype::Bf16, &[32, 1]),
+    ];
+    assert_eq!(
+        only(&find(&int8, json!({}))),
+        ("l.weight", &[32, 8][..], &Scheme::Int8)
+    );
 }
 
 #[test]
@@ -161,27 +256,59 @@ fn modelopt_and_mlx_are_found() {
         tensor("l.bias", Dtype::Bf16, &[32]),
     ];
     let config = json!({ "quantization": { "bits": 8, "group_size": 32, "l": { "bits": 4, "group_size": 64 } } });
-    let config = Config { raw: config.as_object().unwrap().clone() };
+    let config = Config {
+        raw: config.as_object().unwrap().clone(),
+    };
     let found = quantised(&mlx, Some(&config), &|_| None);
-    assert_eq!(only(&found), ("l.weight", &[32, 128][..], &Scheme::Mlx(Mode::Affine(4))));
-    assert_eq!(only(&quantised(&mlx, None, &|_| None)).2, &Scheme::Mlx(Mode::Affine(4)));
+    assert_eq!(
+        only(&found),
+        ("l.weight", &[32, 128][..], &Scheme::Mlx(Mode::Affine(4)))
+    );
+    assert_eq!(
+        only(&quantised(&mlx, None, &|_| None)).2,
+        &Scheme::Mlx(Mode::Affine(4))
+    );
 }
 
 #[test]
 fn layouts_that_are_not_read_are_named_with_their_tensors() {
     for (members, word) in [
-        (&[("codes", Dtype::I16), ("codebooks", Dtype::F16), ("scales", Dtype::F16)][..], "AQLM"),
+        (
+            &[
+                ("codes", Dtype::I16),
+                ("codebooks", Dtype::F16),
+                ("scales", Dtype::F16),
+            ][..],
+            "AQLM",
+        ),
         (&[("q_weight", Dtype::I32), ("q_scale", Dtype::I32)], "EXL2"),
         (&[("trellis", Dtype::I16), ("suh", Dtype::F16)], "EXL3"),
         (&[("W_q", Dtype::U8), ("scale", Dtype::F16)], "HQQ"),
         (&[("B", Dtype::I32), ("s", Dtype::F16)], "Marlin"),
-        (&[("weight", Dtype::I8), ("weight_scales", Dtype::F16)], "EETQ"),
-        (&[("bitmask", Dtype::U8), ("compressed", Dtype::Bf16)], "sparse-bitmask"),
-        (&[("weight_packed", Dtype::I32), ("meta", Dtype::I16)], "marlin-24"),
-        (&[("weight._data._data", Dtype::U8), ("weight._scale", Dtype::F16)], "quanto"),
+        (
+            &[("weight", Dtype::I8), ("weight_scales", Dtype::F16)],
+            "EETQ",
+        ),
+        (
+            &[("bitmask", Dtype::U8), ("compressed", Dtype::Bf16)],
+            "sparse-bitmask",
+        ),
+        (
+            &[("weight_packed", Dtype::I32), ("meta", Dtype::I16)],
+            "marlin-24",
+        ),
+        (
+            &[
+                ("weight._data._data", Dtype::U8),
+                ("weight._scale", Dtype::F16),
+            ],
+            "quanto",
+        ),
     ] {
-        let tensors: Vec<_> =
-            members.iter().map(|(member, dtype)| tensor(&format!("l.{member}"), *dtype, &[8, 8])).collect();
+        let tensors: Vec<_> = members
+            .iter()
+            .map(|(member, dtype)| tensor(&format!("l.{member}"), *dtype, &[8, 8]))
+            .collect();
         let found = find(&tensors, json!({}));
         assert!(reason(&found).contains(word), "{word}: {}", reason(&found));
         assert_eq!(found.unsupported[0].members.len(), members.len(), "{word}");
@@ -236,14 +363,21 @@ proptest! {
 /// The tensors of one small matrix.
 fn sound_list(which: usize) -> Vec<TensorInfo> {
     let members: &[(&str, Dtype, &[u64])] = match which {
-        0 => &[("weight", Dtype::F8E4M3, &[40, 24]), ("weight_scale_inv", Dtype::F32, &[3, 2])],
+        0 => &[
+            ("weight", Dtype::F8E4M3, &[40, 24]),
+            ("weight_scale_inv", Dtype::F32, &[3, 2]),
+        ],
         1 => &[
             ("qweight", Dtype::I32, &[4, 16]),
             ("qzeros", Dtype::I32, &[2, 2]),
             ("scales", Dtype::F16, &[2, 16]),
             ("g_idx", Dtype::I32, &[32]),
         ],
-        2 => &[("qweight", Dtype::I32, &[32, 2]), ("qzeros", Dtype::I32, &[2, 2]), ("scales", Dtype::F16, &[2, 16])],
+        2 => &[
+            ("qweight", Dtype::I32, &[32, 2]),
+            ("qzeros", Dtype::I32, &[2, 2]),
+            ("scales", Dtype::F16, &[2, 16]),
+        ],
         3 => &[
             ("weight", Dtype::U8, &[128, 1]),
             ("weight.absmax", Dtype::F32, &[4]),
@@ -260,7 +394,14 @@ fn sound_list(which: usize) -> Vec<TensorInfo> {
             ("weight_scale", Dtype::F8E4M3, &[8, 2]),
             ("weight_scale_2", Dtype::F32, &[]),
         ],
-        _ => &[("weight", Dtype::U32, &[8, 4]), ("scales", Dtype::F16, &[8, 2]), ("biases", Dtype::F16, &[8, 2])],
+        _ => &[
+            ("weight", Dtype::U32, &[8, 4]),
+            ("scales", Dtype::F16, &[8, 2]),
+            ("biases", Dtype::F16, &[8, 2]),
+        ],
     };
-    members.iter().map(|(member, dtype, shape)| tensor(&format!("l.{member}"), *dtype, shape)).collect()
+    members
+        .iter()
+        .map(|(member, dtype, shape)| tensor(&format!("l.{member}"), *dtype, shape))
+        .collect()
 }

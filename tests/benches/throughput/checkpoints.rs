@@ -1,5 +1,5 @@
-//! Large checkpoints for timing: a pair of Llama-style decoders, and one of many small experts. The same bytes on every
-//! machine.
+//! Large checkpoints for timing: a pair of Llama-style decoders, and one of many small experts. The
+//! same bytes on every machine.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 /// How the target comes from the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Noise of 2 % on the matrices of the first half of the layers, of 30 % on the second; the rest is byte-identical.
+    /// Noise of 2 % on the matrices of the first half of the layers, of 30 % on the second; the
+    /// rest is byte-identical.
     Derived,
     /// Drawn anew.
     Independent,
@@ -33,20 +34,43 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// 1.1 billion parameters in 22 layers, 2.05 GiB in BF16.
     pub(crate) fn dense(layers: u64) -> Self {
-        Self { hidden: 2048, layers, ffn: 5632, kv: 256, vocab: 32000, experts: 0 }
+        Self {
+            hidden: 2048,
+            layers,
+            ffn: 5632,
+            kv: 256,
+            vocab: 32000,
+            experts: 0,
+        }
     }
 
     /// 98,304 matrices of 512 values in 64 layers of 512 experts, and what else a model has.
     pub(crate) fn many_experts() -> Self {
-        Self { hidden: 32, layers: 64, ffn: 16, kv: 8, vocab: 1000, experts: 512 }
+        Self {
+            hidden: 32,
+            layers: 64,
+            ffn: 16,
+            kv: 8,
+            vocab: 1000,
+            experts: 512,
+        }
     }
 
     fn tensors(self) -> Vec<(String, Vec<u64>)> {
-        let Self { hidden, ffn, kv, vocab, .. } = self;
+        let Self {
+            hidden,
+            ffn,
+            kv,
+            vocab,
+            ..
+        } = self;
         let mut all = vec![("model.embed_tokens.weight".to_owned(), vec![vocab, hidden])];
         for layer in 0..self.layers {
             let mut push = |name: &str, shape: &[u64]| {
-                all.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()));
+                all.push((
+                    format!("model.layers.{layer}.{name}.weight"),
+                    shape.to_vec(),
+                ));
             };
             push("input_layernorm", &[hidden]);
             if self.experts == 0 {
@@ -73,8 +97,11 @@ impl Decoder {
     }
 
     fn config(self) -> Value {
-        let (kind, model_type) =
-            if self.experts == 0 { ("LlamaForCausalLM", "llama") } else { ("Qwen3MoeForCausalLM", "qwen3_moe") };
+        let (kind, model_type) = if self.experts == 0 {
+            ("LlamaForCausalLM", "llama")
+        } else {
+            ("Qwen3MoeForCausalLM", "qwen3_moe")
+        };
         json!({
             "architectures": [kind], "model_type": model_type, "hidden_size": self.hidden,
             "num_hidden_layers": self.layers, "num_attention_heads": 32.min(self.hidden / 8),
@@ -111,7 +138,10 @@ fn write_shards(folder: &Path, decoder: Decoder, target: Option<Kind>) -> io::Re
         let mut at = 0;
         for (name, shape) in tensors {
             let end = at + 2 * shape.iter().product::<u64>();
-            header.insert(name.clone(), json!({"dtype": "BF16", "shape": shape, "data_offsets": [at, end]}));
+            header.insert(
+                name.clone(),
+                json!({"dtype": "BF16", "shape": shape, "data_offsets": [at, end]}),
+            );
             weight_map.insert(name.clone(), json!(file));
             at = end;
         }
@@ -125,7 +155,10 @@ fn write_shards(folder: &Path, decoder: Decoder, target: Option<Kind>) -> io::Re
         }
         out.flush()?;
     }
-    fs::write(folder.join("model.safetensors.index.json"), json!({"weight_map": weight_map}).to_string())
+    fs::write(
+        folder.join("model.safetensors.index.json"),
+        json!({"weight_map": weight_map}).to_string(),
+    )
 }
 
 /// Values drawn together.
@@ -134,36 +167,56 @@ const STRETCH: usize = 1 << 16;
 /// The stored bytes of a tensor.
 fn codes(name: &str, shape: &[u64], layers: u64, target: Option<Kind>) -> Vec<u8> {
     let count = shape.iter().product::<u64>() as usize;
-    let seed = if target == Some(Kind::Independent) { "1007" } else { "7" };
+    let seed = if target == Some(Kind::Independent) {
+        "1007"
+    } else {
+        "7"
+    };
     let is_gain = shape.len() == 1;
-    let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+    let layer = name
+        .strip_prefix("model.layers.")
+        .and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
     let noise = match (target, layer) {
-        (Some(Kind::Derived), Some(layer)) if !is_gain => Some(if 2 * layer >= layers { 0.3 } else { 0.02 }),
+        (Some(Kind::Derived), Some(layer)) if !is_gain => {
+            Some(if 2 * layer >= layers { 0.3 } else { 0.02 })
+        }
         _ => None,
     };
     let mut bytes = vec![0; 2 * count];
-    bytes.par_chunks_mut(2 * STRETCH).enumerate().for_each(|(stretch, bytes)| {
-        let mut values = Normal::new(&[seed, name], stretch as u64);
-        let mut noises = Normal::new(&["noise", name], stretch as u64);
-        for code in bytes.chunks_exact_mut(2) {
-            let value = values.next();
-            let value = value + noise.map_or(0.0, |share| share * noises.next());
-            let value = if is_gain { 1.0 + 0.1 * value } else { 0.02 * value };
-            code.copy_from_slice(&bf16::from_f32(value).to_le_bytes());
-        }
-    });
+    bytes
+        .par_chunks_mut(2 * STRETCH)
+        .enumerate()
+        .for_each(|(stretch, bytes)| {
+            let mut values = Normal::new(&[seed, name], stretch as u64);
+            let mut noises = Normal::new(&["noise", name], stretch as u64);
+            for code in bytes.chunks_exact_mut(2) {
+                let value = values.next();
+                let value = value + noise.map_or(0.0, |share| share * noises.next());
+                let value = if is_gain {
+                    1.0 + 0.1 * value
+                } else {
+                    0.02 * value
+                };
+                code.copy_from_slice(&bf16::from_f32(value).to_le_bytes());
+            }
+        });
     bytes
 }
 
-/// Nearly normal numbers of mean 0 and variance 1: the sum of the 8 bytes of a SplitMix64 word (Steele, Lea and Flood
-/// 2014).
+/// Nearly normal numbers of mean 0 and variance 1: the sum of the 8 bytes of a SplitMix64 word
+/// (Steele, Lea and Flood 2014).
 struct Normal(u64);
 
 impl Normal {
     /// The stream that belongs to these words and this number, told apart by their FNV-1a hash.
     fn new(words: &[&str], number: u64) -> Self {
-        let bytes = words.iter().flat_map(|word| word.bytes().chain([0x1f])).chain(number.to_le_bytes());
-        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+        let bytes = words
+            .iter()
+            .flat_map(|word| word.bytes().chain([0x1f]))
+            .chain(number.to_le_bytes());
+        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        }))
     }
 
     fn next(&mut self) -> f32 {

@@ -1,13 +1,17 @@
-//! How fast the binary is as a whole, against the tools that do no more than it has to: `cargo bench --bench throughput`.
+//! How fast the binary is as a whole, against the tools that do no more than it has to: `cargo
+//! bench --bench throughput`.
 //!
-//! Writes pairs of checkpoints, reads them once so that they lie in the page cache, then runs all commands in turn,
-//! round after round, and prints medians, with the ratios to the peers of the same round. Options after `--`:
+//! Writes pairs of checkpoints, reads them once so that they lie in the page cache, then runs all
+//! commands in turn, round after round, and prints medians, with the ratios to the peers of the
+//! same round. Options after `--`:
 //!
-//! - `--dir DIR`: where the checkpoints are written and kept (target/tmp/throughput); 8.2 GiB for the two ordinary cases
+//! - `--dir DIR`: where the checkpoints are written and kept (target/tmp/throughput); 8.2 GiB for
+//!   the two ordinary cases
 //! - `--rounds N`: rounds (5)
 //! - `derived`, `independent`: the pair of 2 x 2.05 GiB, against the peers (both by default)
 //! - `cold`: the derived pair, taken out of the page cache before every run (by GNU `dd`)
-//! - `sizes`: pairs of 0.8 to 8 GiB; `threads`: 1, 2, 4, … threads; `experts`: 100,000 small tensors
+//! - `sizes`: pairs of 0.8 to 8 GiB; `threads`: 1, 2, 4, … threads; `experts`: 100,000 small
+//!   tensors
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod checkpoints;
@@ -30,7 +34,10 @@ const BARE: &[&str] = &["--hash", "none", "--pca", "off", "--permutation", "off"
 const HASHED: &[&str] = &["--pca", "off", "--permutation", "off"];
 
 /// The script that a careful user writes.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/benches/throughput/peer_stream.py");
+const SCRIPT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/benches/throughput/peer_stream.py"
+);
 
 fn main() -> ExitCode {
     match Plan::from_args(std::env::args().skip(1)).and_then(|plan| plan.run()) {
@@ -58,21 +65,32 @@ struct Line {
 
 impl Line {
     fn new(name: impl Into<String>, commands: Vec<Command>, against: Option<usize>) -> Self {
-        Self { name: name.into(), commands, against, runs: Vec::new() }
+        Self {
+            name: name.into(),
+            commands,
+            against,
+            runs: Vec::new(),
+        }
     }
 }
 
 impl Plan {
     fn from_args(args: impl Iterator<Item = String>) -> Result<Self> {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("throughput");
-        let mut plan = Self { dir, rounds: 5, cases: Vec::new() };
+        let mut plan = Self {
+            dir,
+            rounds: 5,
+            cases: Vec::new(),
+        };
         let mut args = args.filter(|arg| arg != "--bench");
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or(format!("{arg} needs a value"));
             match arg.as_str() {
                 "--dir" => plan.dir = value()?.into(),
                 "--rounds" => plan.rounds = value()?.parse()?,
-                "derived" | "independent" | "cold" | "sizes" | "threads" | "experts" => plan.cases.push(arg),
+                "derived" | "independent" | "cold" | "sizes" | "threads" | "experts" => {
+                    plan.cases.push(arg)
+                }
                 _ => {
                     return Err(format!(
                         "{arg}: expected --dir, --rounds, derived, independent, cold, sizes, threads or experts"
@@ -88,7 +106,11 @@ impl Plan {
     }
 
     fn run(&self) -> Result<()> {
-        println!("{} cores; medians of {} rounds", std::thread::available_parallelism()?, self.rounds);
+        println!(
+            "{} cores; medians of {} rounds",
+            std::thread::available_parallelism()?,
+            self.rounds
+        );
         for case in &self.cases {
             match case.as_str() {
                 "derived" => self.against_peers(case, Kind::Derived)?,
@@ -113,28 +135,53 @@ impl Plan {
 
     fn against_peers(&self, case: &str, kind: Kind) -> Result<()> {
         let sides = self.pair(case, Decoder::dense(22), kind)?;
-        let mut lines = vec![Line::new("cat base/* target/*", vec![over("cat", &[], &sides)], None)];
+        let mut lines = vec![Line::new(
+            "cat base/* target/*",
+            vec![over("cat", &[], &sides)],
+            None,
+        )];
         let openssl = installed("openssl", &["version"]).then(|| {
-            let digest = |side: &PathBuf| over("openssl", &["dgst", "-sha256"], std::slice::from_ref(side));
-            lines.push(Line::new("two openssl dgst -sha256", sides.iter().map(digest).collect(), None));
+            let digest =
+                |side: &PathBuf| over("openssl", &["dgst", "-sha256"], std::slice::from_ref(side));
+            lines.push(Line::new(
+                "two openssl dgst -sha256",
+                sides.iter().map(digest).collect(),
+                None,
+            ));
             lines.len() - 1
         });
-        lines.push(Line::new("wcmp, sums alone", vec![wcmp(&sides, BARE)], Some(0)));
+        lines.push(Line::new(
+            "wcmp, sums alone",
+            vec![wcmp(&sides, BARE)],
+            Some(0),
+        ));
         lines.push(Line::new(
             "wcmp, sums alone, --io read",
             vec![wcmp(&sides, &[BARE, &["--io", "read"]].concat())],
             Some(0),
         ));
-        lines.push(Line::new("wcmp, sums and digests", vec![wcmp(&sides, HASHED)], openssl));
+        lines.push(Line::new(
+            "wcmp, sums and digests",
+            vec![wcmp(&sides, HASHED)],
+            openssl,
+        ));
         lines.push(Line::new(
             "wcmp, sums and digests, --io read",
             vec![wcmp(&sides, &[HASHED, &["--io", "read"]].concat())],
             openssl,
         ));
-        lines.push(Line::new("wcmp, everything", vec![wcmp(&sides, &[])], openssl));
+        lines.push(Line::new(
+            "wcmp, everything",
+            vec![wcmp(&sides, &[])],
+            openssl,
+        ));
         let everything = lines.len() - 1;
         if installed("python3", &["-c", "import torch, safetensors"]) {
-            lines.push(Line::new("Python script over torch", vec![script(&sides, &[])], Some(everything)));
+            lines.push(Line::new(
+                "Python script over torch",
+                vec![script(&sides, &[])],
+                Some(everything),
+            ));
             lines.push(Line::new(
                 "the same without digests",
                 vec![script(&sides, &["--no-hash"])],
@@ -146,9 +193,16 @@ impl Plan {
 
     fn cold(&self) -> Result<()> {
         let sides = self.pair("derived", Decoder::dense(22), Kind::Derived)?;
-        let mut lines = vec![Line::new("cat base/* target/*", vec![over("cat", &[], &sides)], None)];
+        let mut lines = vec![Line::new(
+            "cat base/* target/*",
+            vec![over("cat", &[], &sides)],
+            None,
+        )];
         for line in wcmp_alone(&sides, &[]) {
-            lines.push(Line { against: Some(0), ..line });
+            lines.push(Line {
+                against: Some(0),
+                ..line
+            });
         }
         let files: Vec<PathBuf> = sides.iter().flat_map(|side| weights(side)).collect();
         self.measure_after("cold cache", bytes(&sides), &mut lines, &|| forget(&files))
@@ -156,8 +210,16 @@ impl Plan {
 
     fn sizes(&self) -> Result<()> {
         for layers in [2, 6, 11, 25, 44] {
-            let sides = self.pair(&format!("{layers} layers"), Decoder::dense(layers), Kind::Derived)?;
-            self.measure(&format!("{layers} layers"), bytes(&sides), &mut wcmp_alone(&sides, &[]))?;
+            let sides = self.pair(
+                &format!("{layers} layers"),
+                Decoder::dense(layers),
+                Kind::Derived,
+            )?;
+            self.measure(
+                &format!("{layers} layers"),
+                bytes(&sides),
+                &mut wcmp_alone(&sides, &[]),
+            )?;
         }
         Ok(())
     }
@@ -168,7 +230,11 @@ impl Plan {
         let mut threads = 1;
         while threads <= cores {
             let title = format!("--threads {threads}");
-            self.measure(&title, bytes(&sides), &mut wcmp_alone(&sides, &["--threads", &threads.to_string()]))?;
+            self.measure(
+                &title,
+                bytes(&sides),
+                &mut wcmp_alone(&sides, &["--threads", &threads.to_string()]),
+            )?;
             threads *= 2;
         }
         Ok(())
@@ -176,7 +242,11 @@ impl Plan {
 
     fn experts(&self) -> Result<()> {
         let sides = self.pair("experts", Decoder::many_experts(), Kind::Derived)?;
-        let mut lines = vec![Line::new("cat base/* target/*", vec![over("cat", &[], &sides)], None)];
+        let mut lines = vec![Line::new(
+            "cat base/* target/*",
+            vec![over("cat", &[], &sides)],
+            None,
+        )];
         lines.extend(wcmp_alone(&sides, &[]));
         self.measure("98,752 tensors", bytes(&sides), &mut lines)
     }
@@ -200,10 +270,18 @@ impl Plan {
             }
         }
         println!("\n{title}, {:.2} GB", bytes as f64 / 1e9);
-        println!("{:<36} {:>7} {:>7} {:>6} {:>9}  ratio of times", "", "wall s", "cpu s", "GB/s", "peak MiB");
+        println!(
+            "{:<36} {:>7} {:>7} {:>6} {:>9}  ratio of times",
+            "", "wall s", "cpu s", "GB/s", "peak MiB"
+        );
         for line in &*lines {
             let wall = median(line.runs.iter().map(|run| run.wall).collect());
-            let cpu = line.runs.iter().map(|run| run.cpu).collect::<Option<Vec<_>>>().map_or(f64::NAN, median);
+            let cpu = line
+                .runs
+                .iter()
+                .map(|run| run.cpu)
+                .collect::<Option<Vec<_>>>()
+                .map_or(f64::NAN, median);
             let peak = line
                 .runs
                 .iter()
@@ -216,20 +294,33 @@ impl Plan {
                 format!("{ratio:.2} x {}", lines[other].name)
             });
             let rate = bytes as f64 / 1e9 / wall;
-            println!("{:<36} {wall:>7.2} {cpu:>7.2} {rate:>6.2} {peak:>9.1}  {}", line.name, ratio.unwrap_or_default());
+            println!(
+                "{:<36} {wall:>7.2} {cpu:>7.2} {rate:>6.2} {peak:>9.1}  {}",
+                line.name,
+                ratio.unwrap_or_default()
+            );
         }
         Ok(())
     }
 }
 
 fn wcmp_alone(sides: &[PathBuf; 2], options: &[&str]) -> Vec<Line> {
-    let line = |name, own: &[&str]| Line::new(name, vec![wcmp(sides, &[own, options].concat())], None);
-    vec![line("wcmp, sums alone", BARE), line("wcmp, sums and digests", HASHED), line("wcmp, everything", &[])]
+    let line =
+        |name, own: &[&str]| Line::new(name, vec![wcmp(sides, &[own, options].concat())], None);
+    vec![
+        line("wcmp, sums alone", BARE),
+        line("wcmp, sums and digests", HASHED),
+        line("wcmp, everything", &[]),
+    ]
 }
 
 fn wcmp(sides: &[PathBuf; 2], options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wcmp"));
-    command.arg("compare").args(sides).args(["--format", "json"]).args(options);
+    command
+        .arg("compare")
+        .args(sides)
+        .args(["--format", "json"])
+        .args(options);
     command
 }
 
@@ -242,13 +333,21 @@ fn script(sides: &[PathBuf; 2], options: &[&str]) -> Command {
 /// `program` over the weight files of `sides`.
 fn over(program: &str, options: &[&str], sides: &[PathBuf]) -> Command {
     let mut command = Command::new(program);
-    command.args(options).args(sides.iter().flat_map(|side| weights(side)));
+    command
+        .args(options)
+        .args(sides.iter().flat_map(|side| weights(side)));
     command
 }
 
 fn weights(side: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(side).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    let files = fs::read_dir(side)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .collect();
     files.sort();
     files
 }
@@ -257,7 +356,8 @@ fn weights(side: &Path) -> Vec<PathBuf> {
 fn forget(files: &[PathBuf]) -> Result<()> {
     for file in files {
         let mut dd = Command::new("dd");
-        dd.arg(format!("if={}", file.display())).args(["iflag=nocache", "count=0", "status=none"]);
+        dd.arg(format!("if={}", file.display()))
+            .args(["iflag=nocache", "count=0", "status=none"]);
         if !dd.status()?.success() {
             return Err("dd could not take a file out of the page cache".into());
         }
@@ -267,10 +367,18 @@ fn forget(files: &[PathBuf]) -> Result<()> {
 
 fn bytes(sides: &[PathBuf; 2]) -> u64 {
     let files = sides.iter().flat_map(|side| weights(side));
-    files.filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+    files
+        .filter_map(|file| fs::metadata(file).ok())
+        .map(|file| file.len())
+        .sum()
 }
 
 fn installed(program: &str, options: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.args(options).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .args(options)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }

@@ -19,14 +19,21 @@ pub(crate) struct Run {
 /// How often the memory of a running process is asked for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// Starts `commands` together and waits for all of them; their output is thrown away. The outputs of runs that fail are
-/// an error.
+/// Starts `commands` together and waits for all of them; their output is thrown away. The outputs
+/// of runs that fail are an error.
 pub(crate) fn time(commands: &mut [Command]) -> io::Result<Run> {
     let before = children_seconds();
     let start = Instant::now();
     let mut running = Vec::new();
     for command in commands.iter_mut() {
-        running.push((command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?, None));
+        running.push((
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?,
+            None,
+        ));
     }
     let mut peak = None;
     loop {
@@ -42,14 +49,20 @@ pub(crate) fn time(commands: &mut [Command]) -> io::Result<Run> {
         thread::sleep(LOOK_EVERY);
     }
     let wall = start.elapsed().as_secs_f64();
-    if let Some(failed) = running.iter().find_map(|(_, ended)| ended.filter(|status| !ExitStatus::success(status))) {
+    if let Some(failed) = running
+        .iter()
+        .find_map(|(_, ended)| ended.filter(|status| !ExitStatus::success(status)))
+    {
         return Err(io::Error::other(format!("{:?}: {failed}", commands[0])));
     }
-    let cpu = children_seconds().zip(before).map(|(after, before)| after - before);
+    let cpu = children_seconds()
+        .zip(before)
+        .map(|(after, before)| after - before);
     Ok(Run { wall, cpu, peak })
 }
 
-/// Processor seconds of the children that were waited for (proc(5), cutime and cstime), in clock ticks of 10 ms.
+/// Processor seconds of the children that were waited for (proc(5), cutime and cstime), in clock
+/// ticks of 10 ms.
 fn children_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -59,8 +72,14 @@ fn children_seconds() -> Option<f64> {
 
 fn peak_resident(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim()
+        .strip_suffix(" kB")?
+        .parse::<u64>()
+        .ok()
+        .map(|kilobytes| kilobytes << 10)
 }
 
 /// The middle one, or the mean of the two in the middle.

@@ -1,14 +1,17 @@
-//! What each fuzz target does with its bytes. A target fails by panicking; what is refused is as good as what is read,
-//! and what is read must lie inside the file.
+//! What each fuzz target does with its bytes. A target fails by panicking; what is refused is as
+//! good as what is read, and what is read must lie inside the file.
 //!
-//! Run one with `cargo +nightly fuzz run --fuzz-dir tests/fuzz gguf`. The corpus is run by `tests/corpus.rs` too, with
-//! seeded changes of its bytes, so that the targets are exercised without nightly.
+//! Run one with `cargo +nightly fuzz run --fuzz-dir tests/fuzz gguf`. The corpus is run by
+//! `tests/corpus.rs` too, with seeded changes of its bytes, so that the targets are exercised
+//! without nightly.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use wcmp::format::bytes::Io;
-use wcmp::format::gguf::{declared_base, join_splits, norm_offset, parse_gguf, row_order, tiled, to_config, tokens};
+use wcmp::format::gguf::{
+    declared_base, join_splits, norm_offset, parse_gguf, row_order, tiled, to_config, tokens,
+};
 use wcmp::format::open::open_checkpoint;
 use wcmp::format::torch::parse_torch;
 use wcmp::model::checkpoint::TensorInfo;
@@ -18,7 +21,9 @@ use wcmp::view::pieces::pieces;
 
 /// Opens a checkpoint of these files, and checks that its tensors lie in them.
 fn open(files: &[(&str, &[u8])]) {
-    let Ok(folder) = tempfile::tempdir() else { return };
+    let Ok(folder) = tempfile::tempdir() else {
+        return;
+    };
     for (name, data) in files {
         if std::fs::write(folder.path().join(name), data).is_err() {
             return;
@@ -27,7 +32,10 @@ fn open(files: &[(&str, &[u8])]) {
     if let Ok(opened) = open_checkpoint(folder.path(), Io::Read) {
         for tensor in &opened.checkpoint.tensors {
             let end = tensor.offset.checked_add(tensor.bytes).expect("an end");
-            assert!(tensor.bytes == 0 || end <= opened.checkpoint.files[tensor.file].bytes, "past the end");
+            assert!(
+                tensor.bytes == 0 || end <= opened.checkpoint.files[tensor.file].bytes,
+                "past the end"
+            );
         }
         read_rows(&Model::new(opened));
     }
@@ -35,14 +43,25 @@ fn open(files: &[(&str, &[u8])]) {
 
 /// Reads the first and the last row of every tensor, and of every piece of a fused one.
 fn read_rows(model: &Model) {
-    let pieces = model.logicals.iter().flat_map(|logical| pieces(logical, &model.facts));
-    for logical in model.logicals.iter().cloned().chain(pieces.map(Arc::new).take(PIECES)) {
-        let Ok(view) = model.view(&logical) else { continue };
+    let pieces = model
+        .logicals
+        .iter()
+        .flat_map(|logical| pieces(logical, &model.facts));
+    for logical in model
+        .logicals
+        .iter()
+        .cloned()
+        .chain(pieces.map(Arc::new).take(PIECES))
+    {
+        let Ok(view) = model.view(&logical) else {
+            continue;
+        };
         let (rows, columns) = (view.rows(), view.columns());
         if rows > 0 && columns <= COLUMNS {
             let mut row = vec![0.0; columns];
             view.read_rows(0..1, &mut row).expect("a first row");
-            view.read_rows(rows - 1..rows, &mut row).expect("a last row");
+            view.read_rows(rows - 1..rows, &mut row)
+                .expect("a last row");
         }
     }
 }
@@ -62,7 +81,12 @@ pub fn header(data: &[u8]) {
 pub fn index(data: &[u8]) {
     let shard = |name: &str| {
         let header = format!(r#"{{"{name}":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#);
-        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat()
+        [
+            &(header.len() as u64).to_le_bytes()[..],
+            header.as_bytes(),
+            &[0; 4],
+        ]
+        .concat()
     };
     let (a, b) = (shard("a"), shard("b"));
     open(&[
@@ -75,10 +99,15 @@ pub fn index(data: &[u8]) {
 /// A GGUF file.
 pub fn gguf(data: &[u8]) {
     let path = Path::new("model.gguf");
-    let Ok(file) = parse_gguf(path, &data, 0) else { return };
+    let Ok(file) = parse_gguf(path, &data, 0) else {
+        return;
+    };
     for tensor in &file.tensors {
         let end = tensor.offset.checked_add(tensor.bytes).expect("an end");
-        assert!(tensor.bytes == 0 || end <= data.len() as u64, "past the end");
+        assert!(
+            tensor.bytes == 0 || end <= data.len() as u64,
+            "past the end"
+        );
         if let Some(order) = row_order(&file.metadata, &tensor.name) {
             let rows = tensor.shape.first().copied().unwrap_or(0);
             order.stored_row(rows.saturating_sub(1), rows);
@@ -102,17 +131,26 @@ const PART: u64 = 1 << 12;
 
 /// A PyTorch file.
 pub fn torch(data: &[u8]) {
-    let Ok(file) = parse_torch(Path::new("model.bin"), &data, 0) else { return };
+    let Ok(file) = parse_torch(Path::new("model.bin"), &data, 0) else {
+        return;
+    };
     for tensor in &file.tensors {
         let TensorInfo { offset, bytes, .. } = tensor.info;
         match tensor.scattered() {
-            None => assert!(offset.checked_add(bytes).is_some_and(|end| end <= data.len() as u64), "past the end"),
+            None => assert!(
+                offset
+                    .checked_add(bytes)
+                    .is_some_and(|end| end <= data.len() as u64),
+                "past the end"
+            ),
             Some(view) => {
                 assert_eq!(view.len(), bytes);
                 let part = bytes.min(PART);
                 let mut out = vec![0; part as usize];
-                view.read(&data, 0..part, &mut out).expect("elements inside the file");
-                view.read(&data, bytes - part..bytes, &mut out).expect("elements inside the file");
+                view.read(&data, 0..part, &mut out)
+                    .expect("elements inside the file");
+                view.read(&data, bytes - part..bytes, &mut out)
+                    .expect("elements inside the file");
             }
         }
     }
@@ -124,12 +162,46 @@ pub fn pickle(data: &[u8]) {
     let (mut archive, mut list) = (Vec::new(), Vec::new());
     for (name, data) in [("m/data.pkl", data), ("m/data/0", &[0; 64][..])] {
         let start = (archive.len() as u32).to_le_bytes();
-        let (len, name_len) = ((data.len() as u32).to_le_bytes(), (name.len() as u16).to_le_bytes());
+        let (len, name_len) = (
+            (data.len() as u32).to_le_bytes(),
+            (name.len() as u16).to_le_bytes(),
+        );
         let sizes = [&len[..], &len, &name_len].concat();
-        archive.extend([&b"PK\x03\x04"[..], &[0; 14], &sizes, &[0; 2], name.as_bytes(), data].concat());
-        list.extend([&b"PK\x01\x02"[..], &[0; 16], &sizes, &[0; 12], &start, name.as_bytes()].concat());
+        archive.extend(
+            [
+                &b"PK\x03\x04"[..],
+                &[0; 14],
+                &sizes,
+                &[0; 2],
+                name.as_bytes(),
+                data,
+            ]
+            .concat(),
+        );
+        list.extend(
+            [
+                &b"PK\x01\x02"[..],
+                &[0; 16],
+                &sizes,
+                &[0; 12],
+                &start,
+                name.as_bytes(),
+            ]
+            .concat(),
+        );
     }
-    let end = [list.len() as u32, archive.len() as u32].map(u32::to_le_bytes).concat();
-    archive.extend([&list[..], b"PK\x05\x06", &[0, 0, 0, 0, 2, 0, 2, 0], &end, &[0; 2]].concat());
+    let end = [list.len() as u32, archive.len() as u32]
+        .map(u32::to_le_bytes)
+        .concat();
+    archive.extend(
+        [
+            &list[..],
+            b"PK\x05\x06",
+            &[0, 0, 0, 0, 2, 0, 2, 0],
+            &end,
+            &[0; 2],
+        ]
+        .concat(),
+    );
     torch(&archive);
 }
