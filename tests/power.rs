@@ -5,16 +5,16 @@
 mod simulated;
 
 use simulated::*;
-use wcmp::evidence::chance::{bonferroni, fisher};
-use wcmp::evidence::power::{LEVEL_LOG10, Power, Probed};
-use wcmp::evidence::units::clones::are_clones;
-use wcmp::evidence::units::tokens::{excess_over_random_order, project_columns};
-use wcmp::evidence::units::{
+use wcmp::numeric::rng::Draws;
+use wcmp::numeric::rows::{Matrix, RowSource};
+use wcmp::stats::chance::{bonferroni, fisher};
+use wcmp::stats::power::{LEVEL_LOG10, Power, Probed};
+use wcmp::stats::units::clones::are_clones;
+use wcmp::stats::units::tokens::{excess_over_random_order, project_columns};
+use wcmp::stats::units::{
     ColumnFeatures, Held, Pair, Projected, RowFeatures, TokenRows, block_test, fixed_point_test,
     layer_map, matched_form, order_test,
 };
-use wcmp::numeric::rng::Draws;
-use wcmp::numeric::rows::{Matrix, RowSource};
 
 /// Cosines of a copy, from a copy hardly changed to one hardly left.
 const LADDER: [f64; 9] = [1.0, 0.9, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05];

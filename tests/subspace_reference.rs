@@ -1,8 +1,8 @@
 //! Principal subspaces against numpy in float64 (tests/reference/subspace.py wrote the figures).
 
-use wcmp::evidence::subspace::{Side, overlap};
 use wcmp::numeric::linalg::Dense;
 use wcmp::numeric::rows::Matrix;
+use wcmp::stats::subspace::{Side, overlap};
 
 const RANK: usize = 48;
 

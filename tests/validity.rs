@@ -6,16 +6,16 @@
 mod simulated;
 
 use simulated::*;
-use wcmp::evidence::chance::{bonferroni, combined, fisher, group};
-use wcmp::evidence::units::clones::{are_clones, expert_pairs, groups, layer_pairs};
-use wcmp::evidence::units::{
-    ColumnFeatures, Concat, Features, Held, Layout, Pair, Projected, RowFeatures, TokenRows,
-    Untestable, block_test, fixed_point_test, layer_map, matched_form, order_test,
-};
-use wcmp::numeric::assignment::assign;
 use wcmp::numeric::linalg::Dense;
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::Matrix;
+use wcmp::stats::assignment::assign;
+use wcmp::stats::chance::{bonferroni, combined, fisher, group};
+use wcmp::stats::units::clones::{are_clones, expert_pairs, groups, layer_pairs};
+use wcmp::stats::units::{
+    ColumnFeatures, Concat, Features, Held, Layout, Pair, Projected, RowFeatures, TokenRows,
+    Untestable, block_test, fixed_point_test, layer_map, matched_form, order_test,
+};
 
 fn direct(base: &dyn Features, target: &dyn Features) -> Option<f64> {
     let test = fixed_point_test(base, target, &SAMPLING.probes(base.units())).unwrap();

@@ -7,19 +7,19 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::model::words::{Component, Role};
-use crate::numeric::assignment::assign;
 use crate::numeric::linalg::{Dense, products};
 use crate::numeric::rows::RowSource;
+use crate::stats::assignment::assign;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_both, look};
 use super::permutation::{Kind, Test};
-use super::units::{Held, Sampling};
+use crate::stats::chance;
+use crate::stats::units::{Held, Sampling};
 
 /// Least cosine at which two experts are tested as one: what 512 values leave to chance is 0.04.
 const WORTH_A_TEST: f64 = 0.1;

@@ -2,7 +2,7 @@
 
 use crate::model::words::words;
 
-use super::chance;
+use crate::stats::chance;
 
 words! {
     /// Family of a finding.

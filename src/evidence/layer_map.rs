@@ -23,7 +23,7 @@ use super::permutation::blocks::{
     BlockKey, Matrices, blocks_of_both, default_features, look, test_of,
 };
 use super::permutation::{Kind, Test};
-use super::units::{Features, Held, Origin, Sampling, candidates, clones};
+use crate::stats::units::{Features, Held, Origin, Sampling, candidates, clones};
 
 /// One layer of the target, with the layer of the base that it comes from, if one was found.
 #[derive(Debug, Clone, PartialEq)]

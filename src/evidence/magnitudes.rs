@@ -15,9 +15,9 @@ use crate::view::adapted::{Change, adapter, magnitudes};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::PartTest;
+use crate::stats::chance;
 
 /// Values of the base that are read at once, unless one row has more.
 const HELD: usize = 1 << 18;

@@ -14,7 +14,7 @@ use crate::view::model::Model;
 
 use super::finding::{Family, Finding, Supports};
 use super::parts::class_of;
-use super::subspace::{Side, Subspace, overlap, sampled_overlap};
+use crate::stats::subspace::{Side, Subspace, overlap, sampled_overlap};
 
 words! {
     /// What the dimensions of a side are.

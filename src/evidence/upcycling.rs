@@ -10,13 +10,13 @@ use crate::measure::monitor::Monitor;
 use crate::model::words::Component;
 use crate::view::model::Model;
 
-use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, look};
-use super::power::{Power, Probed};
-use super::units::Sampling;
+use crate::stats::chance;
+use crate::stats::power::{Power, Probed};
+use crate::stats::units::Sampling;
 
 /// log10 p at which a block counts as copied.
 const FOUND: f64 = -6.0;

@@ -1,10 +1,8 @@
 //! Arithmetic on arrays: nothing here knows a file, a name or a verdict.
 
-pub mod assignment;
 pub mod decode;
 pub mod kernels;
 pub mod linalg;
-pub mod principal;
 pub mod quant;
 pub mod rng;
 pub mod rows;

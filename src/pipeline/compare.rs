@@ -14,7 +14,6 @@ use crate::evidence::part::{Kind, Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca;
 use crate::evidence::permutation::{self, Setting, Test};
-use crate::evidence::units::Sampling;
 use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
@@ -28,6 +27,7 @@ use crate::report::schema::{
     UnmatchedRow,
 };
 use crate::report::summary;
+use crate::stats::units::Sampling;
 use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, Relation, decide};
 use crate::verdict::grade::grade;
 use crate::verdict::origin::Pattern;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::evidence::coordinates::principal_coordinates;
 use crate::evidence::family::FamilyTensor;
-use crate::evidence::mixture::{Mixture, mixture, sources};
 use crate::model::words::{Block, Component, Role};
 use crate::numeric::linalg::Dense;
 use crate::report::schema::{CoordinatesRow, LayerMixture, MixtureRow, RoleMixture, WeightRow};
+use crate::stats::coordinates::principal_coordinates;
+use crate::stats::mixture::{Mixture, mixture, sources};
 use crate::view::logical::Logical;
 
 /// The bases that share matrices with the target, and these matrices.

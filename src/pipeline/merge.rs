@@ -1,7 +1,7 @@
 //! The target as several bases in one, and how that is said.
 
-use crate::evidence::mixture::Mixture;
 use crate::report::number;
+use crate::stats::mixture::Mixture;
 
 use super::family::{Family, Mixtures};
 

@@ -12,7 +12,6 @@ use crate::evidence::layer_map::{self, LayerMap};
 use crate::evidence::part::{Kind as PartKind, Part, PartKey, State};
 use crate::evidence::parts::Elsewhere;
 use crate::evidence::permutation::{Form, Kind, Permutation, Test};
-use crate::evidence::units::Sampling;
 use crate::evidence::upcycling::{self, Upcycling};
 use crate::measure::monitor::Monitor;
 use crate::measure::pass::measure;
@@ -20,6 +19,7 @@ use crate::measure::record::Record;
 use crate::model::words::{Block, Component, Role};
 use crate::report::schema::{ExpertsRow, LayerMapRow, LayerRow, TransformationRow};
 use crate::report::summary;
+use crate::stats::units::Sampling;
 use crate::verdict::decide::{Direct, Relation};
 use crate::view::model::Model;
 
@@ -164,7 +164,7 @@ impl Structure {
             .collect();
         Some(Direct {
             // Both are bounds; the choice of the smaller is paid for.
-            log10_p: crate::evidence::chance::bonferroni(least.min(in_place), 2),
+            log10_p: crate::stats::chance::bonferroni(least.min(in_place), 2),
             layers: direct.map_or(0, |direct| direct.layers).max(layers.len()),
             layers_hit: permutation.layers_hit(component).union(&moved).count(),
         })

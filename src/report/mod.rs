@@ -8,7 +8,6 @@ pub mod arch;
 pub mod csv;
 pub mod escape;
 pub mod json;
-pub mod manifest;
 pub mod markdown;
 pub mod number;
 mod reproduce;

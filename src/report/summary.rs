@@ -17,12 +17,12 @@ use crate::verdict::origin::{Band, Pattern};
 use crate::verdict::reasons::disagreement;
 use crate::view::model::Model;
 
-use super::manifest;
 use super::schema::{
     CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable,
     OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity,
     SubspaceRow, TensorRow, TestRow, TokenizerRow, UnmatchedRow, VerdictRow, WarningRow,
 };
+use crate::manifest;
 
 /// Version of the program, as every report carries it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1137,7 +1137,7 @@ pub(crate) fn hashed() -> Hash {
         tensor("model.embed_tokens.weight", "b"),
         tensor("z", "c"),
     ];
-    let model_digest = wcmp::report::manifest::model_digest(&tensors);
+    let model_digest = wcmp::manifest::model_digest(&tensors);
     Hash {
         schema: "wcmp.hash/1",
         wcmp: "0.1.0",

@@ -333,6 +333,6 @@ fn hash_prints_the_manifest_whatever_the_width() {
     let hash = samples::hashed();
     assert_eq!(
         text::hash(&hash, &style(20)),
-        wcmp::report::manifest::to_string(&hash)
+        wcmp::manifest::to_string(&hash)
     );
 }

@@ -1,10 +1,10 @@
 //! Small models with the structure that trained ones have, for the statistics to be tried on.
 #![allow(dead_code, unreachable_pub)]
 
-use wcmp::evidence::chance::binomial_tail;
-use wcmp::evidence::units::{Features, Held, RowFeatures, Sampling};
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::Matrix;
+use wcmp::stats::chance::binomial_tail;
+use wcmp::stats::units::{Features, Held, RowFeatures, Sampling};
 
 pub const SAMPLING: Sampling = Sampling {
     seed: 0,

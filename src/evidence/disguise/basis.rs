@@ -2,10 +2,10 @@
 
 use crate::error::Result;
 use crate::evidence::tokens::{embedding, output_head};
-use crate::evidence::units::tokens::project_columns;
-use crate::evidence::units::{ColumnFeatures, Features, Projected, RowFeatures, TILE, TokenRows};
 use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::units::tokens::project_columns;
+use crate::stats::units::{ColumnFeatures, Features, Projected, RowFeatures, TILE, TokenRows};
 use crate::view::model::Model;
 use crate::view::place::Place;
 use crate::view::reader::View;

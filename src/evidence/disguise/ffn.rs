@@ -7,19 +7,19 @@
 //! the heads of the layer are asked.
 
 use crate::error::{Error, Result};
-use crate::evidence::chance::bonferroni;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::evidence::permutation::blocks::{BlockKey, Matrices, default_features};
 use crate::evidence::permutation::{Form, Kind, Setting, Test};
-use crate::evidence::units::block::LOOKS;
-use crate::evidence::units::tokens::excess_over_random_order;
-use crate::evidence::units::{
-    Features, FixedPoints, Held, Matched, Order, Pair, fixed_point_test, matched_form, order_test,
-};
 use crate::model::words::Block;
 use crate::numeric::linalg::round6;
 use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::chance::bonferroni;
+use crate::stats::units::block::LOOKS;
+use crate::stats::units::tokens::excess_over_random_order;
+use crate::stats::units::{
+    Features, FixedPoints, Held, Matched, Order, Pair, fixed_point_test, matched_form, order_test,
+};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::place::Place;

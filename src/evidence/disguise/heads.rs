@@ -5,11 +5,9 @@ use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::evidence::permutation::Setting;
-use crate::evidence::recover::heads::{
-    Check, Content, HeadOrder, Layout, check_units, match_heads,
-};
 use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::recover::heads::{Check, Content, HeadOrder, Layout, check_units, match_heads};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::place::Place;

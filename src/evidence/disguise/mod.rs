@@ -19,13 +19,13 @@ use crate::model::words::{Component, Role};
 use crate::numeric::linalg::round6;
 use crate::view::model::Model;
 
-use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{self, Part, PartKey};
 use super::pca::evenly_spaced;
 use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
 use super::permutation::{Form, Kind, Permutation, Setting, Skipped, Test};
 use super::tokens::{embedding, shared_tokens};
+use crate::stats::chance;
 
 use self::basis::Basis;
 use self::ffn::{Candidate, Look, look};

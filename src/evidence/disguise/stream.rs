@@ -5,15 +5,15 @@ use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::evidence::permutation::Setting;
-use crate::evidence::recover::Pair;
-use crate::evidence::recover::order::recover_order;
-use crate::evidence::recover::rotation::recover_rotation;
-use crate::evidence::recover::undo::{Change as Turn, Gained, Undone, undo};
 use crate::evidence::tokens::{embedding, output_head, shared_tokens};
 use crate::model::words::{Block, Component};
 use crate::numeric::linalg::round6;
-use crate::numeric::principal::Side;
 use crate::numeric::rows::RowSource;
+use crate::stats::principal::Side;
+use crate::stats::recover::Pair;
+use crate::stats::recover::order::recover_order;
+use crate::stats::recover::rotation::recover_rotation;
+use crate::stats::recover::undo::{Change as Turn, Gained, Undone, undo};
 use crate::view::logical::Logical;
 use crate::view::reader::View;
 

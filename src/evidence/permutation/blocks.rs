@@ -7,13 +7,13 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
-use crate::evidence::units::{
-    Block, ColumnFeatures, Concat, Features, Held, Layout, Pair, RowFeatures, Sampling, Stacked,
-};
-use crate::evidence::units::{Untestable, block_test, clones};
 use crate::model::words::{Block as Place, Class, Component, Role};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
+use crate::stats::units::{
+    Block, ColumnFeatures, Concat, Features, Held, Layout, Pair, RowFeatures, Sampling, Stacked,
+};
+use crate::stats::units::{Untestable, block_test, clones};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::reader::View;

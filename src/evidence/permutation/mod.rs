@@ -15,12 +15,12 @@ use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, words};
 use crate::view::model::Model;
 
-use super::chance;
 use super::finding::{Family, Finding, Supports};
 use super::part::{self, PartKey, PartTest};
-use super::power::{Power, Probed};
-use super::units::block::LOOKS;
-use super::units::{FixedPoints, Sampling};
+use crate::stats::chance;
+use crate::stats::power::{Power, Probed};
+use crate::stats::units::block::LOOKS;
+use crate::stats::units::{FixedPoints, Sampling};
 
 words! {
     /// What the units of a test are.

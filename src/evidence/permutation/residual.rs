@@ -11,12 +11,12 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
-use crate::evidence::units::{
-    ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test,
-};
 use crate::model::tokenizer::shared;
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
+use crate::stats::units::{
+    ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test,
+};
 use crate::view::logical::Logical;
 use crate::view::reader::View;
 

@@ -9,9 +9,9 @@ use crate::align::Pair as Aligned;
 use crate::error::{Error, Result};
 use crate::evidence::part::Kind as PartKind;
 use crate::evidence::parts::{is_informative, part_of};
-use crate::evidence::units::{Features, Layout, RowFeatures, fixed_point_test};
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
+use crate::stats::units::{Features, Layout, RowFeatures, fixed_point_test};
 use crate::view::logical::Logical;
 
 use super::{Kind, Outcome, Setting, Skipped, direct, outcomes};

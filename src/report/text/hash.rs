@@ -2,10 +2,10 @@
 
 use super::super::Style;
 use super::super::escape;
-use super::super::manifest;
 use super::super::number;
 use super::super::schema::{Check, Hash};
 use super::page::{Page, Paint};
+use crate::manifest;
 
 /// The manifest: a file as well as a report, so neither width nor colours change it.
 pub fn hash(report: &Hash, _style: &Style) -> String {

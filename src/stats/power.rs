@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::evidence::chance::{self, binomial_tail};
+use crate::stats::chance::{self, binomial_tail};
 
 /// log10 of the level at which a block, or all blocks together, count as found.
 pub const LEVEL_LOG10: f64 = -6.0;

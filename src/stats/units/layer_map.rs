@@ -3,8 +3,8 @@
 
 use super::{Features, Held};
 use crate::error::Result;
-use crate::evidence::chance::bonferroni;
 use crate::numeric::linalg::products;
+use crate::stats::chance::bonferroni;
 
 /// log10 p, after the choice among all pairs of layers is paid for, at which a layer is placed.
 const ACCEPTED: f64 = -6.0;

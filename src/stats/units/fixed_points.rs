@@ -3,7 +3,7 @@
 use super::nearest::nearest;
 use super::{Features, Held, Tested, Untestable, comparable, sorted};
 use crate::error::Result;
-use crate::evidence::chance;
+use crate::stats::chance;
 
 /// Outcome of a fixed-point test.
 #[derive(Debug, Clone, PartialEq)]

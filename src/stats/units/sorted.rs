@@ -61,9 +61,9 @@ fn rank_correlation_with_index(values: &[f64]) -> f64 {
 mod tests {
     use super::super::Held;
     use super::*;
-    use crate::evidence::units::RowFeatures;
     use crate::numeric::rng::Draws;
     use crate::numeric::rows::Matrix;
+    use crate::stats::units::RowFeatures;
 
     #[test]
     fn rank_correlations() {

@@ -13,10 +13,10 @@ pub mod rotation;
 pub mod undo;
 
 use crate::error::Result;
-use crate::evidence::subspace::picked;
 use crate::numeric::linalg::Dense;
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::subspace::picked;
 
 /// Most tokens held out.
 const HELD_OUT: usize = 512;

@@ -2,9 +2,9 @@
 
 use super::{Pair, Tokens};
 use crate::error::Result;
-use crate::numeric::assignment::assign;
 use crate::numeric::linalg::{Dense, products, round6};
 use crate::numeric::rows::RowSource;
+use crate::stats::assignment::assign;
 
 /// Tokens to recover from. A dimension is known by its values over tokens: over 1,024 of them the
 /// best of 8,192 unrelated dimensions correlates with 0.13, far below what any copy does.

@@ -2,7 +2,7 @@
 
 use super::{Features, FixedPoints, Order, Sampling, Tested, fixed_point_test, order_test};
 use crate::error::Result;
-use crate::evidence::chance;
+use crate::stats::chance;
 
 /// Looks possible on one block: its default feature, all its features, the order of its units. All
 /// share one order of units, so they are one test; paying for three always keeps the choice of

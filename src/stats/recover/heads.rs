@@ -1,8 +1,8 @@
 //! The order of attention heads and of the key/value groups they belong to, by content.
 
-use crate::numeric::assignment::assign;
 use crate::numeric::linalg::{Dense, products, round6};
 use crate::numeric::rows::Matrix;
+use crate::stats::assignment::assign;
 
 /// How one side's attention is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

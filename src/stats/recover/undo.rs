@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::{Pair, wide};
 use crate::error::Result;
-use crate::evidence::subspace::picked;
 use crate::numeric::linalg::{Dense, round6};
-use crate::numeric::principal::Side;
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
+use crate::stats::principal::Side;
+use crate::stats::subspace::picked;
 
 /// Values held at one time of each matrix.
 const TILE_VALUES: usize = 1 << 21;

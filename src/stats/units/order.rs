@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::nearest::nearest;
 use super::{Features, Held, Sampling, Tested, Untestable, comparable, sorted};
 use crate::error::Result;
-use crate::evidence::chance;
+use crate::stats::chance;
 
 /// Outcome of an order test.
 #[derive(Debug, Clone, PartialEq)]

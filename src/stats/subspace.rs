@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::numeric::linalg::{Dense, round6};
-use crate::numeric::principal::{NoSubspace, leading};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::principal::{NoSubspace, leading};
 
-pub use crate::numeric::principal::Side;
+pub use crate::stats::principal::Side;
 
 /// Most vectors of a subspace.
 const MOST_VECTORS: usize = 32;

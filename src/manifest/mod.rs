@@ -15,10 +15,10 @@ use std::path::Path;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::escape;
-use super::number;
-use super::schema::{Check, CheckpointRow, Hash, HashDifference, HashTensor};
 use crate::error::{Error, Result, quoted};
+use crate::report::escape;
+use crate::report::number;
+use crate::report::schema::{Check, CheckpointRow, Hash, HashDifference, HashTensor};
 
 /// A manifest that was read: every digest in it is well formed, and the model digest is that of its
 /// lines.

@@ -9,8 +9,8 @@ use super::features::{normalise, usable};
 use super::nearest::Contest;
 use super::{Features, Held, LEAST_UNITS, Pair, TILE, Tested, Untestable, comparable};
 use crate::error::Result;
-use crate::evidence::chance;
 use crate::numeric::linalg::products;
+use crate::stats::chance;
 
 /// Least share of agreeing matches in a copy.
 const LEAST_SHARE: f64 = 0.5;
