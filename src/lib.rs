@@ -14,6 +14,7 @@ pub mod model;
 pub mod numeric;
 pub mod pipeline;
 pub mod report;
+pub mod results;
 pub mod stats;
 pub mod verdict;
 pub mod view;

@@ -9,5 +9,6 @@ pub mod config;
 pub mod config_facts;
 pub mod dtype;
 pub mod name;
+pub mod sides;
 pub mod tokenizer;
 pub mod words;

@@ -7,6 +7,8 @@
 
 pub mod arch;
 
+pub use crate::model::sides::Sides;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -21,15 +23,6 @@ pub use compare::*;
 pub use hash::*;
 pub use inspect::*;
 pub use rank::*;
-
-/// A value for the base and one for the target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Sides<T> {
-    /// The base's.
-    pub base: T,
-    /// The target's.
-    pub target: T,
-}
 
 /// A digest, written in lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

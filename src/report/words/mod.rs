@@ -1,6 +1,8 @@
 //! What the words of the contract mean, in sentences for people: labels, confidence, bands,
 //! patterns (contract, sections 3 and 4).
 
+pub mod en;
+
 use super::number;
 
 /// What a verdict label means.

@@ -1,0 +1,1 @@
+//! What the commands answer, typed: made by `pipeline`, read by `report`.
