@@ -117,7 +117,7 @@ impl Formatter for Canonical<'_> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) fn to_string(value: &impl Serialize) -> String {
+pub(crate) fn to_string(value: &impl Serialize) -> String {
     let mut out = Vec::new();
     write(value, &mut out).unwrap();
     String::from_utf8(out).unwrap()

@@ -1,7 +1,7 @@
 //! What the words of the contract mean, in sentences for people: labels, confidence, bands,
 //! patterns (contract, sections 3 and 4).
 
-pub mod en;
+mod en;
 
 use super::number;
 
