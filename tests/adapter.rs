@@ -1,27 +1,15 @@
 //! PEFT adapters against their bases: what they change, and what may be concluded from them.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-#[path = "support/compared.rs"]
-mod compared;
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-#[path = "support/weights.rs"]
-#[allow(dead_code)]
-mod weights;
-
-use compared::{Change, Compare};
-use draws::Draws;
-use file::safetensors;
-use weights::{Decoder, Model, Values};
+use crate::support::command;
+use crate::support::compared::{Change, Compare};
+use crate::support::draws::Draws;
+use crate::support::file::safetensors;
+use crate::support::weights::{Decoder, Model, Values};
 
 const SIZE: Decoder = Decoder {
     hidden: 64,
@@ -161,7 +149,7 @@ fn compare(base: &Path, target: &Path) -> Compare {
         "json",
         "-q",
     ];
-    serde_json::from_str(wcmp::answer(&wcmp::run(&arguments), 0)).unwrap()
+    serde_json::from_str(command::answer(&command::run(&arguments), 0)).unwrap()
 }
 
 #[track_caller]
@@ -260,8 +248,8 @@ fn factors_alone_tell_the_change_and_nothing_of_the_origin() {
             .any(|reason| reason.contains("a claim, and no evidence"))
     );
     assert!(report.unmatched.target.is_empty());
-    let text = wcmp::run(&["compare", base.to_str().unwrap(), target.to_str().unwrap()]);
-    assert!(wcmp::answer(&text, 0).contains("What the adapter changes"));
+    let text = command::run(&["compare", base.to_str().unwrap(), target.to_str().unwrap()]);
+    assert!(command::answer(&text, 0).contains("What the adapter changes"));
 }
 
 #[test]
@@ -599,16 +587,16 @@ fn every_command_answers_for_an_adapter_or_says_what_it_expects() {
         target.to_str().unwrap().to_owned(),
     );
     let base = base.to_str().unwrap();
-    let inspected = wcmp::run(&["inspect", &target]);
-    assert!(wcmp::answer(&inspected, 0).contains("lora_A"));
+    let inspected = command::run(&["inspect", &target]);
+    assert!(command::answer(&inspected, 0).contains("lora_A"));
     assert_eq!(
-        wcmp::answer(&wcmp::run(&["hash", &target]), 0)
+        command::answer(&command::run(&["hash", &target]), 0)
             .lines()
             .count(),
         3
     );
-    let ranked = wcmp::run(&["rank", &target, base, "--format", "json", "-q"]);
-    let ranked: Value = serde_json::from_str(wcmp::answer(&ranked, 0)).unwrap();
+    let ranked = command::run(&["rank", &target, base, "--format", "json", "-q"]);
+    let ranked: Value = serde_json::from_str(command::answer(&ranked, 0)).unwrap();
     assert_eq!(ranked["conclusion"]["label"], "inconclusive");
     let holds =
         |criterion: &Value| criterion["id"] != "no_identical" && !criterion["holds"].is_null();
@@ -623,14 +611,15 @@ fn every_command_answers_for_an_adapter_or_says_what_it_expects() {
         ["arch", base, &target],
         ["arch", &target, base],
     ] {
-        let error = wcmp::run(&arguments);
+        let error = command::run(&arguments);
         assert!(
-            wcmp::error_line(&error).contains("a PEFT adapter (expected a whole model"),
+            command::error_line(&error).contains("a PEFT adapter (expected a whole model"),
             "{arguments:?}"
         );
     }
-    let version = wcmp::run(&["--version"]);
+    let version = command::run(&["--version"]);
     assert!(
-        wcmp::answer(&version, 0).contains("GGUF, PyTorch (.bin, .pt, .pth), PEFT LoRA adapters")
+        command::answer(&version, 0)
+            .contains("GGUF, PyTorch (.bin, .pt, .pth), PEFT LoRA adapters")
     );
 }

@@ -1,16 +1,13 @@
 //! `wcmp arch`: the five cases of the origin document from their published configurations, field by
 //! field, and what a configuration may do wrong.
 
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::command::{answer, error_line, fixture, run, text, wcmp};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wcmp::{answer, error_line, fixture, run, text, wcmp};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,16 +1,11 @@
 //! The command line from outside: exit codes, streams, options of every command.
 
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use file::{Tensor, safetensors};
-use wcmp::{answer, error_line, fixture, run, text, wcmp};
+use crate::support::command::{answer, error_line, fixture, run, text, wcmp};
+use crate::support::file::{Tensor, safetensors};
 
 fn path(name: &str) -> String {
     fixture(name).display().to_string()
@@ -422,7 +417,7 @@ fn an_interrupt_ends_at_once_with_130_and_leaves_nothing() {
 #[test]
 #[ignore = "panics on purpose, in a process of its own"]
 fn panicking_process() {
-    ::wcmp::cli::exit::install_panic_hook();
+    wcmp::cli::exit::install_panic_hook();
     let worker = std::thread::spawn(|| panic!("two\nlines"));
     let _ = worker.join();
     unreachable!("the process lived on");
@@ -431,7 +426,12 @@ fn panicking_process() {
 #[test]
 fn a_panic_on_any_thread_is_one_line_and_code_2() {
     let this = std::env::current_exe().expect("this program");
-    let arguments = ["--exact", "panicking_process", "--ignored", "--nocapture"];
+    let arguments = [
+        "--exact",
+        "cli::panicking_process",
+        "--ignored",
+        "--nocapture",
+    ];
     let output = Command::new(this)
         .args(arguments)
         .output()

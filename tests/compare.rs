@@ -1,14 +1,8 @@
 //! `wcmp compare` on the fixtures: its JSON read back, its verdicts, its exit codes.
-#![allow(clippy::unwrap_used)]
 
-#[path = "support/compared.rs"]
-mod compared;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
-use compared::Compare;
+use crate::support::command::{answer, error_line, fixture, run, wcmp};
+use crate::support::compared::Compare;
 use sha2::{Digest, Sha256};
-use wcmp::{answer, error_line, fixture, run, wcmp};
 
 fn compare(base: &str, target: &str, options: &[&str]) -> Compare {
     let output = wcmp()

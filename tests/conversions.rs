@@ -1,27 +1,14 @@
 //! What llama.cpp's converter does to an architecture is undone: a converted model is a re-encoding
 //! of its own, with every tensor paired, and of no other.
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/gguf.rs"]
-#[allow(dead_code)]
-mod gguf;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-#[path = "support/weights.rs"]
-#[allow(dead_code)]
-mod weights;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gguf::{Kind, count, text};
+use crate::support::gguf::{Kind, count, text};
+use crate::support::weights::{Decoder, Model, Values};
+use crate::support::{command, file, gguf};
 use serde_json::{Value, json};
-use weights::{Decoder, Model, Values};
 
 const SIZE: Decoder = Decoder {
     hidden: 64,
@@ -467,14 +454,14 @@ impl Case {
 }
 
 fn compare(base: &Path, target: &Path) -> Value {
-    let output = wcmp::run(&[
+    let output = command::run(&[
         "compare".as_ref(),
         base.as_os_str(),
         target.as_os_str(),
         "--format=json".as_ref(),
     ]);
     serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
+        .unwrap_or_else(|_| panic!("{}", command::text(&output.stderr)))
 }
 
 /// The verdict is `re_encoded`, and every tensor is paired.
@@ -561,9 +548,9 @@ fn a_model_in_parts_is_read_from_any_of_them_and_from_their_directory() {
     }
     fs::remove_file(name(1)).unwrap();
     for path in [name(0), name(2), folder.clone()] {
-        let output = wcmp::run(&["compare".as_ref(), original.as_os_str(), path.as_os_str()]);
+        let output = command::run(&["compare".as_ref(), original.as_os_str(), path.as_os_str()]);
         assert!(
-            wcmp::error_line(&output)
+            command::error_line(&output)
                 .contains("its part \"m-Q8_0-00002-of-00003.gguf\" is not there")
         );
     }
@@ -645,12 +632,12 @@ fn a_tower_beside_the_model_is_read_with_it() {
     }
     expect_re_encoded(&original, &folder);
     expect_re_encoded(&folder, &original);
-    let output = wcmp::run(&[
+    let output = command::run(&[
         "inspect".as_ref(),
         folder.as_os_str(),
         "--format=json".as_ref(),
     ]);
-    let report: Value = serde_json::from_str(wcmp::answer(&output, 0)).unwrap();
+    let report: Value = serde_json::from_str(command::answer(&output, 0)).unwrap();
     assert!(
         report.to_string().contains("mmproj-Q8_0.gguf"),
         "{report:#}"
@@ -661,7 +648,7 @@ fn a_tower_beside_the_model_is_read_with_it() {
 fn transposed_tensors_of_a_torch_file_have_the_digest_of_their_rows() {
     use sha2::{Digest, Sha256};
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_zip.bin");
-    let output = wcmp::run(&["hash".as_ref(), path.as_os_str(), "--quiet".as_ref()]);
+    let output = command::run(&["hash".as_ref(), path.as_os_str(), "--quiet".as_ref()]);
     let rows: Vec<u8> = [0f32, 3.0, 1.0, 4.0, 2.0, 5.0]
         .into_iter()
         .flat_map(f32::to_le_bytes)
@@ -670,7 +657,7 @@ fn transposed_tensors_of_a_torch_file_have_the_digest_of_their_rows() {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let manifest = wcmp::answer(&output, 0);
+    let manifest = command::answer(&output, 0);
     assert!(
         manifest.contains(&format!("{digest}  F32  [3,2]  a.transposed")),
         "{manifest}"

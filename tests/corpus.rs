@@ -1,8 +1,6 @@
 //! The corpus of the fuzz targets as an ordinary test: each file as it is, cut, and with seeded
 //! changes of its bytes.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 
 use rand_chacha::ChaCha8Rng;

@@ -1,19 +1,11 @@
 //! One answer: the same bytes of JSON for any number of threads and either way of reading.
 
-#[allow(dead_code)] // uniform draws are enough here
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use draws::Draws;
-use file::{Tensor, safetensors};
-use wcmp::{answer, fixture, run};
+use crate::support::command::{answer, fixture, run};
+use crate::support::draws::Draws;
+use crate::support::file::{Tensor, safetensors};
 
 /// The report of every number of threads and way of reading is that of one thread.
 #[track_caller]

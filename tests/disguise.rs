@@ -1,25 +1,16 @@
 //! Copies in disguise are found with what was done to them named, and strangers are not.
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-#[allow(dead_code)]
-mod file;
-#[path = "support/weights.rs"]
-#[allow(dead_code)]
-mod weights;
 
 use std::path::{Path, PathBuf};
 
-use draws::Draws;
+use crate::support::draws::Draws;
+use crate::support::file;
+use crate::support::weights::{Decoder, Model, Values};
 use wcmp::format::bytes::Io;
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
 use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::{Deep, Options};
 use wcmp::report::schema::Compare;
-use weights::{Decoder, Model, Values};
 
 const SIZE: Decoder = Decoder {
     hidden: 64,

@@ -1,6 +1,7 @@
 //! The checkpoints in fixtures/: how they are made, and that the ones on disk are these.
 //!
-//! `cargo test --test fixtures -- --ignored` writes them anew.
+//! `cargo test --test suite -- --ignored --exact fixtures::write_the_folder`
+//! writes them anew.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,15 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/weights.rs"]
-mod weights;
-
-use file::{Tensor, safetensors};
-use weights::{Decoder, Model};
+use crate::support::file::{Tensor, safetensors};
+use crate::support::weights::{Decoder, Model};
 
 /// Files by their path under fixtures/.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -269,7 +263,7 @@ fn directory() -> PathBuf {
 
 #[test]
 fn fixtures_on_disk_are_the_generated_ones() {
-    let again = "run: cargo test --test fixtures -- --ignored";
+    let again = "run: cargo test --test suite -- --ignored --exact fixtures::write_the_folder";
     for (path, bytes) in fixtures() {
         let found = fs::read(directory().join(&path))
             .unwrap_or_else(|error| panic!("fixtures/{path}: {error}; {again}"));
@@ -308,7 +302,7 @@ fn unrelated_models_share_norm_gains_near_one_and_little_else() {
 
 #[test]
 #[ignore = "writes fixtures/"]
-fn generate() {
+fn write_the_folder() {
     for (path, bytes) in fixtures() {
         let path = directory().join(path);
         fs::create_dir_all(path.parent().expect("a fixture has a folder"))

@@ -1,18 +1,13 @@
 //! `wcmp hash` and `--check`: a manifest goes out and comes back, whatever the names.
 
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use file::{Tensor, safetensors};
+use crate::support::command::{answer, error_line, fixture, run, text, wcmp};
+use crate::support::file::{Tensor, safetensors};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use wcmp::{answer, error_line, fixture, run, text, wcmp};
 
 /// `wcmp.hash/1`, read strictly.
 #[derive(Debug, Deserialize)]

@@ -5,21 +5,16 @@
 //! below:
 //!
 //! ```text
-//! cargo test --test hostile -- --ignored write_the_folder
+//! cargo test --test suite -- --ignored --exact hostile::write_the_folder
 //! ```
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::{hostile_gguf, hostile_torch};
 use wcmp::format::bytes::Io;
 use wcmp::format::open::open_checkpoint;
-
-#[path = "support/hostile_gguf.rs"]
-mod hostile_gguf;
-#[path = "support/hostile_torch.rs"]
-mod hostile_torch;
 
 /// A checkpoint of one or more files, and its message.
 struct Case {
@@ -427,7 +422,7 @@ fn adapter(a: &str, b: &str) -> (&'static str, Vec<u8>) {
 
 /// Directories: name, files, and what is said behind `hostile/`.
 fn directories() -> Vec<Case> {
-    use hostile_gguf::part as gguf_part;
+    use crate::support::hostile_gguf::part as gguf_part;
     let index = |map: &str| format!(r#"{{"metadata":{{}},"weight_map":{map}}}"#).into_bytes();
     let one = || ("model.safetensors", sound());
     let with_index = |map: &str| {
@@ -852,7 +847,7 @@ fn the_folder_is_what_the_table_makes() {
     for (name, content) in cases().into_iter().flat_map(|case| case.files) {
         assert!(
             fs::read(folder().join(&name)).unwrap() == content,
-            "{name} is stale: run write_the_folder"
+            "{name} is stale: run hostile::write_the_folder"
         );
     }
 }

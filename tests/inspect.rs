@@ -1,13 +1,10 @@
 //! `wcmp inspect`: its JSON read back with types that know every key.
 
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::collections::BTreeMap;
 
+use crate::support::command::{answer, fixture, wcmp};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wcmp::{answer, fixture, wcmp};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

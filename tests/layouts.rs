@@ -1,7 +1,6 @@
 //! One model in the layouts of several libraries: fused or split, stacked or apart, turned,
 //! re-ordered. Every layout is a re-encoding of every other, noise on top is none, and another
 //! model is no relative in any of them.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,17 +13,11 @@ use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
 
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
 // The parts for other architectures are for other tests.
-#[allow(dead_code)]
-#[path = "support/weights.rs"]
-mod weights;
 
-use file::safetensors;
-use weights::{Decoder, Model, Values};
+use crate::support::draws;
+use crate::support::file::safetensors;
+use crate::support::weights::{Decoder, Model, Values};
 
 const HEADS: usize = 4;
 const HEAD: usize = 16;

@@ -1,10 +1,7 @@
 //! What is copied is found: ladders of noise, alone and on top of each disguise, and the power that
 //! a null result claims.
-#![allow(clippy::unwrap_used)]
 
-mod simulated;
-
-use simulated::*;
+use crate::simulated::*;
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::{Matrix, RowSource};
 use wcmp::stats::chance::{bonferroni, fisher};

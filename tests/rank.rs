@@ -1,19 +1,14 @@
 //! `wcmp rank`: its JSON read back with types that know every key.
 
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use file::{Tensor, safetensors};
+use crate::support::command::{answer, error_line, fixture, text, wcmp};
+use crate::support::file::{Tensor, safetensors};
 use half::bf16;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::Value;
-use wcmp::{answer, error_line, fixture, text, wcmp};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,37 +1,15 @@
 //! The same values in another encoding are told from a fine-tune in one.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/awq.rs"]
-#[allow(dead_code)]
-mod awq;
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/encoded.rs"]
-#[allow(dead_code)]
-mod encoded;
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/gguf.rs"]
-#[allow(dead_code)]
-mod gguf;
-#[path = "support/gptq.rs"]
-mod gptq;
-#[path = "support/mlx.rs"]
-mod mlx;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-#[path = "support/weights.rs"]
-#[allow(dead_code)]
-mod weights;
-
 use std::fs;
 
-use encoded::{Folder, SIZE, compare, expect_covered, expect_label, is_linear, model, rounded};
-use file::Tensor;
-use gguf::Kind;
+use crate::support::encoded::{
+    Folder, SIZE, compare, expect_covered, expect_label, is_linear, model, rounded,
+};
+use crate::support::file::Tensor;
+use crate::support::gguf::Kind;
+use crate::support::weights::{Decoder, Model};
+use crate::support::{command, gptq};
 use serde_json::{Value, json};
-use weights::{Decoder, Model};
 
 #[test]
 fn every_encoding_of_a_model_is_a_re_encoding_of_it_and_of_no_other() {
@@ -315,7 +293,7 @@ fn side_tensors_are_no_tensors_and_copies_of_a_quantised_model_are_identical() {
             copy.as_os_str(),
             "--format=json".as_ref(),
         ];
-        let output = wcmp::run(
+        let output = command::run(
             &paths
                 .into_iter()
                 .chain(options.iter().map(|o: &&str| o.as_ref()))

@@ -1,37 +1,15 @@
 //! Channels that one side rescales without any change of function are read in one scale, and no
 //! others.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/awq.rs"]
-#[allow(dead_code)]
-mod awq;
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/encoded.rs"]
-#[allow(dead_code)]
-mod encoded;
-#[path = "support/file.rs"]
-mod file;
-#[path = "support/gguf.rs"]
-#[allow(dead_code)]
-mod gguf;
-#[path = "support/gptq.rs"]
-mod gptq;
-#[path = "support/mlx.rs"]
-mod mlx;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-#[path = "support/weights.rs"]
-#[allow(dead_code)]
-mod weights;
-
 use std::fs;
 
-use draws::Draws;
-use encoded::{Folder, SIZE, compare, expect_covered, expect_label, model, rounded};
+use crate::support::awq;
+use crate::support::draws::Draws;
+use crate::support::encoded::{
+    Folder, SIZE, compare, expect_covered, expect_label, model, rounded,
+};
+use crate::support::weights::Model;
 use serde_json::Value;
-use weights::Model;
 
 /// Number of layers whose channels were rescaled, as the report lists them.
 fn rescaled_layers(report: &Value) -> usize {

@@ -11,17 +11,10 @@ use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
 
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
 // The parts for other architectures are for other tests.
-#[allow(dead_code)]
-#[path = "support/weights.rs"]
-mod weights;
 
-use file::safetensors;
-use weights::{Decoder, Model, Values};
+use crate::support::file::safetensors;
+use crate::support::weights::{Decoder, Model, Values};
 
 const DENSE: Decoder = Decoder {
     hidden: 64,

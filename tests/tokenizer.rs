@@ -1,16 +1,13 @@
 //! Embedding rows are paired by token: a vocabulary in another order hides nothing where the
 //! tokenizers are at hand.
 
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::command::{answer, fixture, wcmp};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
-use wcmp::{answer, fixture, wcmp};
 
 const TOKENS: usize = 256;
 

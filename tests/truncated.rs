@@ -1,9 +1,6 @@
 //! A file that is cut while it is read ends in one line and exit code 2, however it is read.
 #![cfg(target_os = "linux")]
 
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use wcmp::error_line;
+use crate::support::command::error_line;
 
 /// Seconds of work in any build; the file is sparse and takes no room.
 const BYTES: u64 = 8 << 30;

@@ -1,11 +1,8 @@
 //! Nobody is accused by chance: over thousands of pairs of small independent models with hard
 //! structure, the probabilities of every form are at or above uniform. Beside each, a use of the
 //! test that is known to be wrong shows that the simulation would notice.
-#![allow(clippy::unwrap_used)]
 
-mod simulated;
-
-use simulated::*;
+use crate::simulated::*;
 use wcmp::numeric::linalg::Dense;
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::Matrix;

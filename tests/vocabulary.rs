@@ -1,6 +1,5 @@
 //! Embeddings and heads of unequal numbers of rows are compared in the rows of the tokens that both
 //! sides have.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,17 +11,10 @@ use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
 
-#[path = "support/draws.rs"]
-mod draws;
-#[path = "support/file.rs"]
-mod file;
 // The parts for other architectures are for other tests.
-#[allow(dead_code)]
-#[path = "support/weights.rs"]
-mod weights;
 
-use file::safetensors;
-use weights::{Decoder, Model};
+use crate::support::file::safetensors;
+use crate::support::weights::{Decoder, Model};
 
 const SIZE: Decoder = Decoder {
     hidden: 64,

@@ -3,16 +3,11 @@
 //! `TRUTH.tsv` has a pair a line: base, target, relation, the verdicts that count as right.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-#[path = "support/compared.rs"]
-mod compared;
-#[path = "support/wcmp.rs"]
-mod wcmp;
-
 use std::path::{Path, PathBuf};
 
-use compared::Compare;
+use crate::support::command::wcmp;
+use crate::support::compared::Compare;
 use rayon::prelude::*;
-use wcmp::wcmp;
 
 struct Row {
     base: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wcmp::report::csv;
 use wcmp::report::escape;
 
-use crate::samples::{self, HOSTILE};
+use super::samples::{self, HOSTILE};
 
 /// The rows of a CSV text as maps from column to cell.
 fn read(text: &str) -> Vec<BTreeMap<String, String>> {

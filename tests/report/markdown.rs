@@ -2,7 +2,7 @@
 
 use wcmp::report::{Style, markdown};
 
-use crate::samples;
+use super::samples;
 
 const STYLE: Style = Style {
     width: 80,
@@ -14,7 +14,7 @@ const ALL: Style = Style {
     ..STYLE
 };
 
-/// Prints a page to be looked at: `SAMPLE=partial cargo test --test report show_a_page -- --ignored
+/// Prints a page to be looked at: `SAMPLE=partial cargo test --test suite show_a_page -- --ignored
 /// --nocapture`.
 #[test]
 #[ignore = "prints a page for the eye"]

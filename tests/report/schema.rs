@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use wcmp::report::json;
 
-use crate::samples;
+use super::samples;
 
 /// The keys of a JSON value in the order in which they stand.
 enum Keys {

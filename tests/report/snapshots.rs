@@ -1,11 +1,11 @@
-//! Whole reports as they were last looked at: `UPDATE_SNAPSHOTS=1 cargo test --test report` writes
-//! them anew.
+//! Whole reports as they were last looked at: `UPDATE_SNAPSHOTS=1 cargo test --test suite report::`
+//! writes them anew.
 
 use std::path::Path;
 
 use wcmp::report::{Style, markdown, text};
 
-use crate::samples;
+use super::samples;
 
 fn hold(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -4,7 +4,7 @@ use wcmp::error::is_bidirectional;
 use wcmp::report::escape::width;
 use wcmp::report::{Style, text};
 
-use crate::samples;
+use super::samples;
 
 fn style(width: usize) -> Style {
     Style {
@@ -27,8 +27,8 @@ fn fits(text: &str, columns: usize) {
     assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
 }
 
-/// Prints a report to be looked at: `SAMPLE=fine_tuned COLUMNS=80 cargo test --test report show --
-/// --ignored --nocapture`.
+/// Prints a report to be looked at: `SAMPLE=fine_tuned COLUMNS=80 cargo test --test suite
+/// show_a_report -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints a report for the eye"]
 #[allow(clippy::print_stdout)]

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::file::{Tensor, safetensors};
-use crate::gguf::{self, Kind};
-use crate::weights::{Decoder, Model, Values};
-use crate::{awq, gptq, mlx, wcmp};
+use super::file::{Tensor, safetensors};
+use super::gguf::{self, Kind};
+use super::weights::{Decoder, Model, Values};
+use super::{awq, command, gptq, mlx};
 
 /// Sizes of the model.
 pub(crate) const SIZE: Decoder = Decoder {
@@ -159,14 +159,14 @@ pub(crate) fn is_linear(name: &str) -> bool {
 }
 
 pub(crate) fn compare(base: &Path, target: &Path) -> Value {
-    let output = wcmp::run(&[
+    let output = command::run(&[
         "compare".as_ref(),
         base.as_os_str(),
         target.as_os_str(),
         "--format=json".as_ref(),
     ]);
     serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", wcmp::text(&output.stderr)))
+        .unwrap_or_else(|_| panic!("{}", command::text(&output.stderr)))
 }
 
 #[track_caller]

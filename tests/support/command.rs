@@ -1,8 +1,5 @@
 //! Running the binary, away from the terminal and the environment of whoever runs the tests.
 
-// Each test program uses its part of this.
-#![allow(dead_code)]
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 

@@ -1,0 +1,34 @@
+//! Every test that looks at the project from outside, in one program: a module a capability.
+//!
+//! `tests/README.md` says which is where and where a new one goes.
+#![allow(clippy::unwrap_used)]
+
+mod simulated;
+mod support;
+
+mod adapter;
+mod arch;
+mod cli;
+mod compare;
+mod conversions;
+mod corpus;
+mod determinism;
+mod disguise;
+mod encodings;
+mod fixtures;
+mod hash;
+mod hostile;
+mod inspect;
+mod layouts;
+mod power;
+mod rank;
+mod re_encoding;
+mod report;
+mod rescaled;
+mod structure;
+mod subspace_reference;
+mod tokenizer;
+mod truncated;
+mod validity;
+mod vocabulary;
+mod zoo;
