@@ -400,10 +400,10 @@ fn an_interrupt_ends_at_once_with_130_and_leaves_nothing() {
         .expect("run kill");
     assert!(kill.success());
     let output = child.wait_with_output().expect("wait for wcmp");
+    // A deadline, no measure of speed: to read on to the end would take minutes.
     assert!(
-        signalled.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        signalled.elapsed()
+        signalled.elapsed() < Duration::from_secs(60),
+        "the interrupt was not heard"
     );
     assert_eq!(text(&output.stderr), "wcmp: interrupted\n");
     assert_eq!(

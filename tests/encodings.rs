@@ -1,10 +1,10 @@
 //! Values behind encodings: files of other libraries, read and decoded, against what those
 //! libraries read.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wcmp::error::{Error, Result};
 use wcmp::format::gguf;
@@ -13,6 +13,8 @@ use wcmp::model::config::Config;
 use wcmp::model::dtype::Dtype;
 use wcmp::numeric::quant::{StoredBytes, ggml};
 use wcmp::view::quantised::{QuantisedMatrix, quantised};
+
+use crate::support::zoo::zoo;
 
 #[path = "../src/numeric/quant/reference.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -95,17 +97,6 @@ fn interleaved_rows_of_a_gguf_file_are_found_again() {
             );
         }
     }
-}
-
-/// The development zoo, where there is one.
-fn zoo() -> Option<PathBuf> {
-    let zoo = std::env::var_os("WCMP_ZOO")
-        .map_or_else(|| Path::new(HERE).join("../shared/zoo"), PathBuf::from);
-    if zoo.is_dir() {
-        return Some(zoo);
-    }
-    println!("skipped: no zoo at {}", zoo.display());
-    None
 }
 
 /// A safetensors file with its config.json beside it.
@@ -224,8 +215,9 @@ fn within_steps(a: &[f32], steps: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
+#[ignore = "needs a zoo of trained models beside the project"]
 fn re_encodings_of_the_zoo_decode_to_their_base() {
-    let Some(zoo) = zoo() else { return };
+    let zoo = zoo();
     let base = Model::open(&zoo.join("base"));
     for (variant, word) in [
         ("fp8-tensor", "FP8"),
@@ -275,8 +267,9 @@ fn re_encodings_of_the_zoo_decode_to_their_base() {
 }
 
 #[test]
-fn the_shapes_of_quantised_matrices_are_those_of_the_base() {
-    let Some(zoo) = zoo() else { return };
+#[ignore = "needs a zoo of trained models beside the project"]
+fn quantised_matrices_of_the_zoo_have_the_shapes_of_the_base() {
+    let zoo = zoo();
     let base = Model::open(&zoo.join("base"));
     let shapes: BTreeMap<&str, &[u64]> = base
         .tensors

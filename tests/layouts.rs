@@ -129,11 +129,14 @@ fn assert_one_model(
         model,
         (&layout(&stranger), config),
     );
-    assert!(
-        matches!(report.verdict.label, "from_scratch" | "inconclusive"),
-        "{test}: {}",
-        report.verdict.label
-    );
+    // Experts of this size are too few and too narrow for most of the model to be tested.
+    let has_experts = model.0.0.keys().any(|name| name.contains(".experts."));
+    let label = if has_experts {
+        "inconclusive"
+    } else {
+        "from_scratch"
+    };
+    assert_eq!(report.verdict.label, label, "{test}, stranger");
     assert!(
         report.similarity.matrix_excess.unwrap().abs() < 0.1,
         "{test}, stranger"
@@ -802,11 +805,7 @@ fn projections_of_linear_attention_are_cut_by_key_heads() {
         (&model, Some(&qwen)),
         (&stranger, Some(&qwen)),
     );
-    assert!(
-        matches!(report.verdict.label, "from_scratch" | "inconclusive"),
-        "{}",
-        report.verdict.label
-    );
+    assert_eq!(report.verdict.label, "from_scratch");
 }
 
 /// A tied matrix may be stored under the name of either of its two uses.

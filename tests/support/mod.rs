@@ -13,3 +13,4 @@ pub(crate) mod hostile_gguf;
 pub(crate) mod hostile_torch;
 pub(crate) mod mlx;
 pub(crate) mod weights;
+pub(crate) mod zoo;
