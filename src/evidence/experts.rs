@@ -13,11 +13,11 @@ use crate::stats::assignment::assign;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
+use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_both, look};
-use super::permutation::{Kind, Test};
+use super::permutation::{Test, UnitKind};
 use crate::stats::chance;
 use crate::stats::units::{Held, Sampling};
 
@@ -130,7 +130,7 @@ pub fn run(
     let of_experts = || {
         tests
             .iter()
-            .filter(|test| test.kind == Kind::Expert && test.layer == test.base_layer)
+            .filter(|test| test.kind == UnitKind::Expert && test.layer == test.base_layer)
     };
     let level = FOUND - (of_experts().count().max(1) as f64).log10();
     let mut in_place: BTreeMap<(Component, u32), BTreeSet<u32>> = BTreeMap::new();
@@ -395,14 +395,11 @@ impl Experts {
             })
             .sum();
         Some(Finding {
-            kind: Family::Experts,
-            statement: format!(
-                "{found} of {all} routed experts are the base's, {moved} of them under another number"
-            ),
+            statement: Statement::RoutedExperts { found, all, moved },
             value: Some(found as f64),
             log10_p: Some(log10_p),
             supports: Supports::Derived,
-            scope: "model".to_owned(),
+            scope: Scope::Model,
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::model::words::{Block, Class, Component, Role};
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
+use super::finding::{Finding, NoiseFloor, Scope, Statement, Supports};
 use super::parts::class_of;
 
 /// A pair with what follows from its measurements.
@@ -261,56 +261,70 @@ pub fn layers(measurements: &[Measurement<'_>]) -> Vec<Layer> {
         .collect()
 }
 
-/// What the figures say, as findings.
-pub fn findings(s: &Similarity) -> Vec<Finding> {
-    let mut out = Vec::new();
-    let finding = |kind, statement, value, supports| Finding {
-        kind,
-        statement,
-        value,
+/// Least excess of matrices that speak for descent.
+const ALIKE_EXCESS: f64 = 0.3;
+/// Below this excess matrices speak for independence.
+const STRANGE_EXCESS: f64 = 0.1;
+
+/// What the figures say, as findings; `noise_floor` is what number formats explain of them.
+pub fn findings(s: &Similarity, noise_floor: Option<&NoiseFloor>) -> Vec<Finding> {
+    let equal_bytes = (s.identical_informative > 0).then(|| equal_bytes(s));
+    let matrices = s
+        .matrix_excess
+        .map(|excess| alike_matrices(excess, s.matrix_cosine, noise_floor));
+    let norms = s
+        .norm_cosine
+        .zip(s.norm_expected_cosine)
+        .map(|(cosine, expected)| alike_norms(cosine, expected));
+    [equal_bytes, matrices, norms]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn equal_bytes(s: &Similarity) -> Finding {
+    Finding {
+        statement: Statement::EqualBytes {
+            tensors: s.identical_informative,
+            matrices: s.identical_matrices,
+        },
+        value: Some(s.identical_informative as f64),
         log10_p: None,
-        supports,
-        scope: "model".to_owned(),
-    };
-    if s.identical_informative > 0 {
-        let supports = if s.identical_matrices > 0 {
+        supports: if s.identical_matrices > 0 {
             Supports::Derived
         } else {
             Supports::Nothing
-        };
-        let statement = format!(
-            "{} informative tensors ({} of them matrices) are byte-identical",
-            s.identical_informative, s.identical_matrices
-        );
-        out.push(finding(
-            Family::Bytes,
-            statement,
-            Some(s.identical_informative as f64),
-            supports,
-        ));
+        },
+        scope: Scope::Model,
     }
-    if let Some(excess) = s.matrix_excess {
-        let supports = match excess {
-            e if e >= 0.3 => Supports::Derived,
-            e if e < 0.1 => Supports::FromScratch,
-            _ => Supports::Nothing,
-        };
-        let statement = format!(
-            "matrices are alike by {excess:.4} beyond what the order of their dimensions leaves to chance (cosine {:.4})",
-            s.matrix_cosine.unwrap_or(0.0)
-        );
-        out.push(finding(Family::Cosine, statement, Some(excess), supports));
+}
+
+fn alike_matrices(excess: f64, cosine: Option<f64>, noise_floor: Option<&NoiseFloor>) -> Finding {
+    let supports = match excess {
+        _ if noise_floor.is_some_and(|floor| floor.passed) => Supports::ReEncoded,
+        e if e >= ALIKE_EXCESS => Supports::Derived,
+        e if e < STRANGE_EXCESS => Supports::FromScratch,
+        _ => Supports::Nothing,
+    };
+    Finding {
+        statement: Statement::AlikeMatrices {
+            excess,
+            cosine,
+            noise_floor: noise_floor.cloned(),
+        },
+        value: Some(excess),
+        log10_p: None,
+        supports,
+        scope: Scope::Model,
     }
-    if let (Some(cosine), Some(expected)) = (s.norm_cosine, s.norm_expected_cosine) {
-        let statement = format!(
-            "norm gains {cosine:.4}; unrelated models of this shape: {expected:.4}: never evidence by themselves"
-        );
-        out.push(finding(
-            Family::Norms,
-            statement,
-            Some(cosine),
-            Supports::Nothing,
-        ));
+}
+
+fn alike_norms(cosine: f64, expected: f64) -> Finding {
+    Finding {
+        statement: Statement::AlikeNorms { cosine, expected },
+        value: Some(cosine),
+        log10_p: None,
+        supports: Supports::Nothing,
+        scope: Scope::Model,
     }
-    out
 }

@@ -1,8 +1,12 @@
-//! A finding: one sentence, its number, what it supports.
+//! A finding: what an analysis says, with its numbers; what it supports.
+//!
+//! The sentences are made in `report::words`.
 
-use crate::model::words::words;
-
+use crate::model::tokenizer::Overlap;
+use crate::model::words::{Component, words};
 use crate::stats::chance;
+
+use super::transformation::TransformationKind;
 
 words! {
     /// Family of a finding.
@@ -25,8 +29,6 @@ words! {
         Transformation = "transformation",
         /// Tokenizers.
         Tokenizer = "tokenizer",
-        /// Shapes and configuration.
-        Architecture = "architecture",
     }
 }
 
@@ -35,8 +37,6 @@ words! {
     Supports {
         /// Descent.
         Derived = "derived",
-        /// Reuse of some parts.
-        PartialReuse = "partial_reuse",
         /// Independence.
         FromScratch = "from_scratch",
         /// The same values in another format.
@@ -46,13 +46,165 @@ words! {
     }
 }
 
+words! {
+    /// What the principal subspaces of all matrices say together.
+    PcaSummary {
+        /// Median excess at 0.5 or more.
+        ClusteredWithBase = "clustered_with_base",
+        /// Between the two.
+        Between = "between",
+        /// Median excess at 0.1 or less.
+        Orthogonal = "orthogonal",
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The model as a whole.
+    Model,
+    /// One component of it.
+    Component(Component),
+}
+
+/// What an analysis says, in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// Informative tensors with equal bytes.
+    EqualBytes {
+        /// All of them.
+        tensors: u64,
+        /// Matrices among them.
+        matrices: u64,
+    },
+    /// How much matrices are alike.
+    AlikeMatrices {
+        /// Mean excess, weighted by parameters.
+        excess: f64,
+        /// The mean cosine behind it.
+        cosine: Option<f64>,
+        /// What number formats explain of the difference, where that was judged.
+        noise_floor: Option<NoiseFloor>,
+    },
+    /// How much norm gains are alike.
+    AlikeNorms {
+        /// Mean cosine.
+        cosine: f64,
+        /// The same of unrelated models.
+        expected: f64,
+    },
+    /// Units in their own places.
+    UnitsInPlace {
+        /// Blocks, where any was tested.
+        probed: Option<Hits>,
+        /// Bound of the whole family, base 10, before it is paid for beside other families.
+        log10_p: f64,
+    },
+    /// What was found, or sought, under re-ordered or rotated dimensions.
+    Disguised {
+        /// What was undone.
+        changes: Vec<TransformationKind>,
+        /// Layers that were tried; `None` where the change was recovered without them.
+        layers: Option<DisguisedLayers>,
+    },
+    /// DoRA's magnitudes that share the larger half of the base's row norms.
+    SharedMagnitudes {
+        /// Share of the larger half, 0 to 1; 0.5 by chance.
+        share: f64,
+        /// Matrices.
+        matrices: usize,
+    },
+    /// Layers found at another depth.
+    PlacedLayers {
+        /// Component.
+        component: Component,
+        /// Layers found in the base.
+        placed: usize,
+        /// All layers.
+        layers: usize,
+        /// Layers found under another number.
+        moved: usize,
+    },
+    /// Routed experts matched by content.
+    RoutedExperts {
+        /// Experts found in the base.
+        found: usize,
+        /// All experts.
+        all: usize,
+        /// Experts found under another number.
+        moved: usize,
+    },
+    /// Dense feed-forwards and experts that share units.
+    DenseAndExperts {
+        /// Experts found.
+        found: usize,
+        /// Experts compared.
+        experts: usize,
+        /// Layers with an expert found.
+        layers_found: usize,
+        /// Layers compared.
+        layers: usize,
+    },
+    /// Principal subspaces.
+    Subspaces {
+        /// What they say together.
+        summary: PcaSummary,
+        /// Median excess.
+        median_excess: f64,
+        /// Matrices compared.
+        matrices: usize,
+    },
+    /// What two tokenizers have in common.
+    Tokenizers(Overlap),
+}
+
+/// Probe units, and those that hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hits {
+    /// Probes that hit.
+    pub hits: usize,
+    /// Probes drawn.
+    pub probes: usize,
+}
+
+/// Layers that were looked at through a disguise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DisguisedLayers {
+    /// Layers tried.
+    pub tried: usize,
+    /// Layers found.
+    pub found: usize,
+    /// Whether the bound is exact.
+    pub exact: bool,
+}
+
+/// What the search for a mere re-encoding found (methods.md, section 6).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoiseFloor {
+    /// Whether every informative tensor is within what its two number formats do.
+    pub passed: bool,
+    /// Whether a calibrated quantiser is involved.
+    pub calibrated: bool,
+    /// Tensors that were judged.
+    pub tensors: usize,
+    /// Least share of a tensor's elements within s, the mean of the two steps; of the tensors that
+    /// were read.
+    pub least_within: f64,
+    /// Largest change of a tensor, relative to its size, that would have passed as well.
+    pub hidden_change: f64,
+    /// Tensors read in the other side's scale.
+    pub rescaled: usize,
+    /// Tables of tokens of which one side has more rows, and these are padding.
+    pub padded: usize,
+    /// The target's name of the first tensor that is not within.
+    pub beyond: Option<String>,
+}
+
 /// One line of the forensic summary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// Family.
-    pub kind: Family,
-    /// The sentence.
-    pub statement: String,
+    /// What is said.
+    pub statement: Statement,
     /// The number in it.
     pub value: Option<f64>,
     /// Bound on the probability of the like by chance, base 10, after Bonferroni over the families
@@ -60,8 +212,25 @@ pub struct Finding {
     pub log10_p: Option<f64>,
     /// What it speaks for.
     pub supports: Supports,
-    /// What it is about: "model", a component, a part.
-    pub scope: String,
+    /// What it is about.
+    pub scope: Scope,
+}
+
+impl Statement {
+    /// The family it belongs to.
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::EqualBytes { .. } => Family::Bytes,
+            Self::AlikeMatrices { .. } => Family::Cosine,
+            Self::AlikeNorms { .. } => Family::Norms,
+            Self::UnitsInPlace { .. } => Family::Permutation,
+            Self::Disguised { .. } | Self::SharedMagnitudes { .. } => Family::Transformation,
+            Self::PlacedLayers { .. } => Family::LayerMap,
+            Self::RoutedExperts { .. } | Self::DenseAndExperts { .. } => Family::Experts,
+            Self::Subspaces { .. } => Family::Pca,
+            Self::Tokenizers(_) => Family::Tokenizer,
+        }
+    }
 }
 
 /// Pays for the families that gave a bound (Bonferroni) and puts the strongest first: bounds by
@@ -71,7 +240,7 @@ pub fn order(findings: &mut [Finding]) {
     for finding in findings.iter_mut() {
         finding.log10_p = finding.log10_p.map(|p| chance::bonferroni(p, families));
     }
-    let rank = |f: &Finding| match (f.log10_p, f.kind, f.supports) {
+    let rank = |f: &Finding| match (f.log10_p, f.statement.family(), f.supports) {
         (Some(p), ..) if p <= -3.0 => 0,
         (_, Family::Bytes, _) => 1,
         (_, _, Supports::Nothing) => 3,

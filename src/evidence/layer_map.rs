@@ -16,13 +16,13 @@ use crate::view::model::Model;
 use crate::view::pieces::pieces;
 use crate::view::place;
 
-use super::finding::{Family, Finding, Supports};
-use super::part::{Kind as PartKind, PartKey, PartTest};
+use super::finding::{Finding, Scope, Statement, Supports};
+use super::part::{PartKey, PartKind, PartTest};
 use super::parts::{self, Elsewhere, Fate};
 use super::permutation::blocks::{
     BlockKey, Matrices, blocks_of_both, default_features, look, test_of,
 };
-use super::permutation::{Kind, Test};
+use super::permutation::{Test, UnitKind};
 use crate::stats::units::{Features, Held, Origin, Sampling, candidates, clones};
 
 /// One layer of the target, with the layer of the base that it comes from, if one was found.
@@ -186,9 +186,9 @@ pub fn run(
                 Ok(looked.ok().and_then(|looked| {
                     let origin = Origin::accepted(at, looked.block.log10_p, pairs)?;
                     let kind = if target.key.expert.is_some() {
-                        Kind::Expert
+                        UnitKind::Expert
                     } else {
-                        Kind::Ffn
+                        UnitKind::Ffn
                     };
                     let numbers = [bases[at].number, target.number];
                     let test = test_of(&looked.block, looked.units, kind, component, numbers);
@@ -324,23 +324,19 @@ impl LayerMap {
             return None;
         }
         let moved = self.moved().count();
-        let of = match self.component {
-            Component::Text => String::new(),
-            other => format!(" of the {other} component"),
-        };
         Some(Finding {
-            kind: Family::LayerMap,
-            statement: format!(
-                "{placed} of {} layers{of} come from layers of the base, {moved} of them from one of another number",
-                self.layers.len()
-            ),
+            statement: Statement::PlacedLayers {
+                component: self.component,
+                placed,
+                layers: self.layers.len(),
+                moved,
+            },
             value: Some(placed as f64),
             log10_p: Some(self.log10_p()),
             supports: Supports::Derived,
-            scope: if self.component == Component::Text {
-                "model".to_owned()
-            } else {
-                self.component.to_string()
+            scope: match self.component {
+                Component::Text => Scope::Model,
+                other => Scope::Component(other),
             },
         })
     }

@@ -15,7 +15,7 @@ use crate::view::adapted::{Change, adapter, magnitudes};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
+use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::PartTest;
 use crate::stats::chance;
 
@@ -108,13 +108,10 @@ pub fn finding(tests: &[Magnitudes]) -> Option<Finding> {
     ];
     let share = shared as f64 / halves.max(1) as f64;
     Some(Finding {
-        kind: Family::Transformation,
-        statement: format!(
-            "of the rows that the adapter's magnitudes put in the larger half, {:.1} % are in the larger half of the \
-             base's row norms ({} matrices; unrelated: 50 %)",
-            100.0 * share,
-            tests.len()
-        ),
+        statement: Statement::SharedMagnitudes {
+            share,
+            matrices: tests.len(),
+        },
         value: Some(share),
         log10_p: Some(log10_p),
         supports: if log10_p <= LEVEL {
@@ -122,7 +119,7 @@ pub fn finding(tests: &[Magnitudes]) -> Option<Finding> {
         } else {
             Supports::Nothing
         },
-        scope: "model".to_owned(),
+        scope: Scope::Model,
     })
 }
 

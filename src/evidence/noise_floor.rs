@@ -21,7 +21,7 @@ use crate::view::logical::{Logical, Origin, RowOrder, Undo};
 use crate::view::model::Model;
 use crate::view::reader::View;
 
-use super::finding::{Family, Finding, Supports};
+use super::finding::NoiseFloor;
 
 /// No encoding in use brings a tensor's cosine below this: 2 bits in groups of 128 leave 0.85.
 const LEAST_COSINE: f64 = 0.75;
@@ -30,35 +30,11 @@ const CHUNK: usize = 1 << 17;
 /// Programs round products of codes and scales in formats of their own; nothing that matters is
 /// smaller than this share of a step.
 const STEP_SLACK: f64 = 1e-3;
-/// A hidden change below this many percent is not worth telling.
-const LEAST_TOLD_PERCENT: f64 = 0.1;
 /// Half steps that a value at the end of a grid may be away from what was clipped to it.
 const CLIPPED_REACH: f64 = 4.0;
 /// The same as [`STEP_SLACK`] for dequantised values, as a share of the value: a few units in the
 /// last place of f32.
 const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
-
-/// What the search found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NoiseFloor {
-    /// Whether every informative tensor is within what its two number formats do.
-    pub passed: bool,
-    /// Whether a calibrated quantiser is involved.
-    pub calibrated: bool,
-    /// Tensors that were judged.
-    pub tensors: usize,
-    /// Least share of a tensor's elements within s, the mean of the two steps; of the tensors that
-    /// were read.
-    pub least_within: f64,
-    /// Largest change of a tensor, relative to its size, that would have passed as well.
-    pub hidden_change: f64,
-    /// Tensors read in the other side's scale.
-    pub rescaled: usize,
-    /// Tables of tokens of which one side has more rows, and these are padding.
-    pub padded: usize,
-    /// The target's name of the first tensor that is not within.
-    pub beyond: Option<String>,
-}
 
 /// Judges the pairs; `None` where a tensor lacks its counterpart or is too unlike for any encoding.
 /// Runs on the current rayon pool.
@@ -141,59 +117,6 @@ pub fn run(
     }
     monitor.end();
     Ok(Some(out))
-}
-
-impl NoiseFloor {
-    /// What it says, added to the finding on cosines, which are the figure that it explains.
-    pub fn tell(&self, findings: &mut [Finding]) {
-        if let Some(finding) = findings.iter_mut().find(|f| f.kind == Family::Cosine) {
-            finding.statement.push_str("; ");
-            finding.statement.push_str(&self.statement());
-            if self.passed {
-                finding.supports = Supports::ReEncoded;
-            }
-        }
-    }
-
-    fn statement(&self) -> String {
-        let share = 100.0 * self.least_within;
-        let hidden = match 100.0 * self.hidden_change {
-            percent if percent >= LEAST_TOLD_PERCENT => {
-                format!(
-                    "; in the coarsest of them a change of {percent:.1} % of its size would not show"
-                )
-            }
-            _ => String::new(),
-        };
-        let rescaled = match self.rescaled {
-            0 => String::new(),
-            count => format!(
-                "; {count} of them in the other side's scale of channels, which changes no function"
-            ),
-        };
-        let padded = match self.padded {
-            0 => String::new(),
-            count => format!(
-                "; the rows that {count} of their tables of tokens have on one side alone are padding"
-            ),
-        };
-        match (&self.beyond, self.calibrated) {
-            (Some(name), _) => format!(
-                "{} differs by more, or otherwise, than the two number formats make it",
-                crate::error::quoted(name)
-            ),
-            (None, true) => format!(
-                "all {} informative tensors are within what calibrated quantisation does (at least {share:.2} % of the \
-                 elements of each within half a step of both formats or clipped by them){rescaled}{padded}{hidden}",
-                self.tensors
-            ),
-            (None, false) => format!(
-                "in each of the {} informative tensors at least {share:.2} % of the elements are within half a step of \
-                 both number formats or clipped by them{rescaled}{padded}{hidden}",
-                self.tensors
-            ),
-        }
-    }
 }
 
 /// Longest vector that is read to see whether it says anything.

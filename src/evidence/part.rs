@@ -4,7 +4,7 @@ use crate::model::words::{Block, Component, words};
 
 words! {
     /// Kind of a part.
-    Kind {
+    PartKind {
         /// Attention matrices of a layer.
         Attention = "attention",
         /// Dense feed-forward of a layer, and the shared expert.
@@ -44,7 +44,7 @@ pub struct PartKey {
     /// Layer of the target.
     pub layer: Option<u32>,
     /// Kind.
-    pub kind: Kind,
+    pub kind: PartKind,
     /// Routed expert.
     pub expert: Option<u32>,
     /// Name of the matrix where it is a part by itself.

@@ -9,7 +9,7 @@ use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 
-use super::part::{Kind, Part, PartKey, PartTest, State};
+use super::part::{Part, PartKey, PartKind, PartTest, State};
 
 /// The part that a tensor belongs to; `None` for routers, norms and whatever is no matrix.
 pub fn part_of(logical: &Logical) -> Option<PartKey> {
@@ -19,26 +19,29 @@ pub fn part_of(logical: &Logical) -> Option<PartKey> {
     }
     let in_layer = m.layer.is_some() && m.block != Some(Block::Mtp);
     let kind = match m.role {
-        Role::Q | Role::K | Role::V | Role::O | Role::Qkv if in_layer => Kind::Attention,
-        Role::QA | Role::QB | Role::KvA | Role::KvB if in_layer => Kind::Attention,
+        Role::Q | Role::K | Role::V | Role::O | Role::Qkv if in_layer => PartKind::Attention,
+        Role::QA | Role::QB | Role::KvA | Role::KvB if in_layer => PartKind::Attention,
         Role::Gate | Role::Up | Role::Down | Role::GateUp | Role::Fc1 | Role::Fc2 if in_layer => {
             if m.expert.is_some() {
-                Kind::Experts
+                PartKind::Experts
             } else {
-                Kind::Ffn
+                PartKind::Ffn
             }
         }
-        Role::Embed if m.block != Some(Block::Mtp) => Kind::Embedding,
-        Role::LmHead if m.block != Some(Block::Mtp) => Kind::Head,
-        _ => Kind::Other,
+        Role::Embed if m.block != Some(Block::Mtp) => PartKind::Embedding,
+        Role::LmHead if m.block != Some(Block::Mtp) => PartKind::Head,
+        _ => PartKind::Other,
     };
-    let whole = matches!(kind, Kind::Attention | Kind::Ffn | Kind::Experts);
+    let whole = matches!(
+        kind,
+        PartKind::Attention | PartKind::Ffn | PartKind::Experts
+    );
     Some(PartKey {
         component: m.component,
         block: m.block,
         layer: m.layer,
         kind,
-        expert: m.expert.filter(|_| kind == Kind::Experts),
+        expert: m.expert.filter(|_| kind == PartKind::Experts),
         name: (!whole).then(|| logical.name.clone()),
     })
 }
@@ -253,7 +256,7 @@ mod tests {
             component: Component::Text,
             block: Some(Block::Layer(3)),
             layer: Some(3),
-            kind: Kind::Ffn,
+            kind: PartKind::Ffn,
             expert: None,
             name: None,
         };

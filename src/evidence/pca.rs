@@ -12,7 +12,7 @@ use crate::model::words::{Block, Class, Component, Role, words};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
+use super::finding::{Finding, PcaSummary, Scope, Statement, Supports};
 use super::parts::class_of;
 use crate::stats::subspace::{Side, Subspace, overlap, sampled_overlap};
 
@@ -26,19 +26,7 @@ words! {
     }
 }
 
-words! {
-    /// What the subspaces say together.
-    Summary {
-        /// Median excess at 0.5 or more.
-        ClusteredWithBase = "clustered_with_base",
-        /// Between the two.
-        Between = "between",
-        /// Median excess at 0.1 or less.
-        Orthogonal = "orthogonal",
-    }
-}
-
-impl Summary {
+impl PcaSummary {
     /// The word for a median excess.
     pub fn of(median_excess: f64) -> Self {
         match median_excess {
@@ -68,7 +56,7 @@ pub struct Pca {
     /// Median excess, matrices of one role together weighing as much as those of another.
     pub median_excess: f64,
     /// What it says.
-    pub summary: Summary,
+    pub summary: PcaSummary,
     /// Single matrices.
     pub matrices: Vec<Compared>,
 }
@@ -204,7 +192,7 @@ pub fn run(
     monitor.end();
     Ok(median_excess(&matrices).map(|median_excess| Pca {
         median_excess,
-        summary: Summary::of(median_excess),
+        summary: PcaSummary::of(median_excess),
         matrices,
     }))
 }
@@ -241,25 +229,21 @@ fn median_excess(matrices: &[Compared]) -> Option<f64> {
 impl Pca {
     /// What the subspaces say.
     pub fn finding(&self) -> Finding {
-        let (meaning, supports) = match self.summary {
-            Summary::ClusteredWithBase => ("clustered with the base", Supports::Derived),
-            Summary::Between => ("between clustered and orthogonal", Supports::Nothing),
-            Summary::Orthogonal => (
-                "orthogonal, as independent models are",
-                Supports::FromScratch,
-            ),
+        let supports = match self.summary {
+            PcaSummary::ClusteredWithBase => Supports::Derived,
+            PcaSummary::Between => Supports::Nothing,
+            PcaSummary::Orthogonal => Supports::FromScratch,
         };
         Finding {
-            kind: Family::Pca,
-            statement: format!(
-                "principal subspaces: {meaning} (median overlap {:.4} above chance over {} matrices)",
-                self.median_excess,
-                self.matrices.len()
-            ),
+            statement: Statement::Subspaces {
+                summary: self.summary,
+                median_excess: self.median_excess,
+                matrices: self.matrices.len(),
+            },
             value: Some(self.median_excess),
             log10_p: None,
             supports,
-            scope: "model".to_owned(),
+            scope: Scope::Model,
         }
     }
 }
@@ -301,10 +285,10 @@ mod tests {
 
     #[test]
     fn summaries_close_at_their_edges() {
-        assert_eq!(Summary::of(0.5), Summary::ClusteredWithBase);
-        assert_eq!(Summary::of(0.499_999), Summary::Between);
-        assert_eq!(Summary::of(0.1), Summary::Orthogonal);
-        assert_eq!(Summary::of(0.100_001), Summary::Between);
+        assert_eq!(PcaSummary::of(0.5), PcaSummary::ClusteredWithBase);
+        assert_eq!(PcaSummary::of(0.499_999), PcaSummary::Between);
+        assert_eq!(PcaSummary::of(0.1), PcaSummary::Orthogonal);
+        assert_eq!(PcaSummary::of(0.100_001), PcaSummary::Between);
     }
 
     #[test]

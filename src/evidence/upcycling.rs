@@ -10,10 +10,11 @@ use crate::measure::monitor::Monitor;
 use crate::model::words::Component;
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
+use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, look};
+use super::untested::Obstacle;
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
 use crate::stats::units::Sampling;
@@ -131,7 +132,7 @@ pub fn run(
     let mut out = Upcycling::default();
     for task in &tasks {
         monitor.check()?;
-        let looked: Vec<Result<std::result::Result<Looked, String>>> = task
+        let looked: Vec<Result<std::result::Result<Looked, Obstacle>>> = task
             .sides
             .par_iter()
             .map(|sides| look(models, *sides, sampling))
@@ -229,7 +230,7 @@ impl Upcycling {
             .map(|layer| layer.log10_p)
             .min_by(f64::total_cmp)?;
         let log10_p = chance::bonferroni(least, self.layers.len());
-        let layers = self.layers.iter().filter(|layer| layer.found > 0).count();
+        let layers_found = self.layers.iter().filter(|layer| layer.found > 0).count();
         let [found, experts] = [|l: &Layer| l.found, |l: &Layer| l.experts]
             .map(|count| self.layers.iter().map(count).sum::<usize>());
         let supports = if log10_p <= -3.0 {
@@ -238,16 +239,16 @@ impl Upcycling {
             Supports::FromScratch
         };
         Some(Finding {
-            kind: Family::Experts,
-            statement: format!(
-                "{found} of {experts} experts share the units of the dense feed-forward on the other side, in {layers} of \
-                 {} layers",
-                self.layers.len()
-            ),
+            statement: Statement::DenseAndExperts {
+                found,
+                experts,
+                layers_found,
+                layers: self.layers.len(),
+            },
             value: Some(found as f64),
             log10_p: Some(log10_p),
             supports,
-            scope: "model".to_owned(),
+            scope: Scope::Model,
         })
     }
 }

@@ -54,7 +54,30 @@ pub struct Figures {
     /// Largest |a−b|.
     pub max_abs_diff: Option<f64>,
     /// Why the cosine is not defined.
-    pub reason: Option<String>,
+    pub reason: Option<Undefined>,
+}
+
+/// Why a cosine is not defined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undefined {
+    /// There are no elements.
+    NoElements,
+    /// A side is all zero.
+    Zero {
+        /// Whether the base is.
+        base: bool,
+        /// Whether the target is.
+        target: bool,
+    },
+    /// Values are NaN or infinite.
+    NotFinite {
+        /// How many in the base.
+        base: u64,
+        /// How many in the target.
+        target: u64,
+    },
+    /// Values cannot be read; why, in one line.
+    Unreadable(String),
 }
 
 /// Expected cosines above this leave no room for an excess.
@@ -81,15 +104,10 @@ impl Record {
             max_abs_diff: Some(s.max_abs_diff),
             ..Figures::default()
         };
-        let zero = match (s.aa > 0.0, s.bb > 0.0) {
-            (true, true) => None,
-            (false, true) => Some("all zero in base"),
-            (true, false) => Some("all zero in target"),
-            (false, false) => Some("all zero on both sides"),
-        };
-        if let Some(reason) = zero {
+        let [base, target] = [s.aa, s.bb].map(|squares| squares <= 0.0);
+        if base || target {
             return Figures {
-                reason: Some(reason.to_owned()),
+                reason: Some(Undefined::Zero { base, target }),
                 ..change
             };
         }
@@ -136,22 +154,15 @@ impl Record {
         self.identical || no_difference && self.sums.nonfinite == [0, 0]
     }
 
-    fn undefined(&self) -> Option<String> {
-        let s = &self.sums;
+    fn undefined(&self) -> Option<Undefined> {
         if let Some(reason) = &self.unreadable {
-            return Some(reason.clone());
+            return Some(Undefined::Unreadable(reason.clone()));
         }
-        if s.n == 0 {
-            return Some("no elements".to_owned());
+        if self.sums.n == 0 {
+            return Some(Undefined::NoElements);
         }
-        match s.nonfinite {
-            [0, 0] => None,
-            [base, 0] => Some(format!("{base} NaN or infinite in base")),
-            [0, target] => Some(format!("{target} NaN or infinite in target")),
-            [base, target] => Some(format!(
-                "{base} NaN or infinite in base, {target} in target"
-            )),
-        }
+        let [base, target] = self.sums.nonfinite;
+        (base > 0 || target > 0).then_some(Undefined::NotFinite { base, target })
     }
 
     /// Cosine about the means; not defined where a side is constant.
@@ -248,7 +259,11 @@ mod tests {
     fn a_zero_side_has_no_cosine_and_says_why() {
         let figures = record(&[0.0, 0.0], &[1.0, 2.0], 2).figures();
         assert_eq!(figures.cosine, None);
-        assert_eq!(figures.reason.as_deref(), Some("all zero in base"));
+        let zero = Undefined::Zero {
+            base: true,
+            target: false,
+        };
+        assert_eq!(figures.reason, Some(zero));
         assert_eq!(figures.relative_change, None);
     }
 }

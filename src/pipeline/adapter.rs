@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::align::{Alignment, Pair};
-use crate::error::{Result, quoted};
+use crate::error::Result;
 use crate::evidence::figures::{self, Measurement};
 use crate::evidence::finding::Finding;
 use crate::evidence::magnitudes::{self, Magnitudes};
-use crate::evidence::part::{Kind, Part, PartKey, State};
+use crate::evidence::part::{Part, PartKey, PartKind, State};
+use crate::evidence::relation::Relation;
 use crate::format::adapter::Adapter;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
@@ -20,9 +21,10 @@ use crate::measure::views::measure_views;
 use crate::model::dtype::Dtype;
 use crate::model::words::Role;
 use crate::numeric::rows::RowSource;
-use crate::report;
 use crate::report::schema::{AdapterChange, AdapterRow};
-use crate::verdict::decide::{Label, Relation};
+use crate::report::summary;
+use crate::verdict::decide::Label;
+use crate::verdict::reasons::AdapterReason;
 use crate::view::adapted::{self, Adapted, Unfit};
 use crate::view::logical::{Logical, Origin, Source, Via};
 use crate::view::model::Model;
@@ -102,7 +104,7 @@ impl<'a> Adaptation<'a> {
                 component: meaning.component,
                 block: meaning.block,
                 layer: meaning.layer,
-                kind: Kind::Other,
+                kind: PartKind::Other,
                 expert: None,
                 name: Some(tested.name.clone()),
             };
@@ -182,54 +184,42 @@ impl<'a> Adaptation<'a> {
             .collect()
     }
 
-    /// What the adapter changes, how it fits, and what its claim is worth, in sentences.
-    pub(super) fn reasons(&self, label: Label, alignment: &Alignment) -> Vec<String> {
+    /// What the adapter changes, how it fits, and what its claim is worth.
+    pub(super) fn reasons(&self, label: Label, alignment: &Alignment) -> Vec<AdapterReason> {
+        let holds_nothing = alignment.pairs.is_empty() && self.magnitudes.is_empty();
+        let holds = match label {
+            _ if holds_nothing => AdapterReason::FactorsAlone,
+            Label::Inconclusive => AdapterReason::HoldsTooLittle,
+            Label::Identical
+            | Label::ReEncoded
+            | Label::Derived
+            | Label::PartialReuse
+            | Label::FromScratch => AdapterReason::Holds,
+        };
         let mut out = vec![self.changed()];
-        out.extend(self.size());
+        out.extend(self.sizes());
         out.push(self.fit());
         out.extend(self.claim());
-        if alignment.pairs.is_empty() && self.magnitudes.is_empty() {
-            out.push(
-                "the factors of a change do not tell which weights they were trained on, and the adapter holds nothing \
-                 else: whether it comes from this base cannot be said"
-                    .to_owned(),
-            );
-        } else if label == Label::Inconclusive {
-            out.push(
-                "what the adapter holds of its base (tensors saved along, trained copies, magnitudes) does not decide"
-                    .to_owned(),
-            );
-        } else {
-            out.push(
-                "this rests on what the adapter holds of its base (tensors saved along, trained copies, magnitudes), not \
-                 on its factors"
-                    .to_owned(),
-            );
-        }
+        out.push(holds);
         out
     }
 
-    fn changed(&self) -> String {
-        let modules = || self.adapter.modules.iter();
-        let ranks: BTreeSet<u64> = modules().map(|module| module.rank).collect();
-        let scales: BTreeSet<String> = modules().map(|module| number(module.scale)).collect();
-        let ranks = few(ranks.iter().map(u64::to_string).collect());
-        let scales = few(scales.into_iter().collect());
-        let whole = match self.adapter.replaced.len() {
-            0 => String::new(),
-            1 => ", and replaces 1 tensor whole".to_owned(),
-            n => format!(", and replaces {n} tensors whole"),
-        };
-        match self.adapter.modules.len() {
-            0 => format!("the target is an adapter: it changes no matrix by low rank{whole}"),
-            n => format!(
-                "the target is an adapter: it changes {n} matrices by low rank (rank {ranks}; scale {scales}){whole}"
-            ),
+    fn changed(&self) -> AdapterReason {
+        let modules = &self.adapter.modules;
+        let ranks: BTreeSet<u64> = modules.iter().map(|module| module.rank).collect();
+        let mut scales: Vec<f64> = modules.iter().map(|module| module.scale).collect();
+        scales.sort_by(f64::total_cmp);
+        scales.dedup();
+        AdapterReason::Changes {
+            matrices: modules.len(),
+            ranks: ranks.into_iter().collect(),
+            scales,
+            replaced: self.adapter.replaced.len(),
         }
     }
 
     /// How large the changes are.
-    fn size(&self) -> Option<String> {
+    fn sizes(&self) -> Option<AdapterReason> {
         let changes = self.pairs.iter().zip(&self.records);
         let mut sizes: Vec<(f64, &str)> = changes
             .filter_map(|(pair, record)| {
@@ -237,57 +227,39 @@ impl<'a> Adaptation<'a> {
             })
             .collect();
         sizes.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
-        let (largest, name) = sizes.last()?;
-        let median = sizes[sizes.len() / 2].0;
-        Some(format!(
-            "size of the change, ‖W' − W‖ / ‖W‖: median {}, largest {} ({})",
-            number(median),
-            number(*largest),
-            quoted(name)
-        ))
+        let (largest, name) = *sizes.last()?;
+        Some(AdapterReason::Sizes {
+            median: sizes[sizes.len() / 2].0,
+            largest,
+            name: name.to_owned(),
+        })
     }
 
-    fn fit(&self) -> String {
-        let count = self.adapter.modules.len();
+    fn fit(&self) -> AdapterReason {
+        let changes = self.adapter.modules.len();
         match self.unfit.first() {
-            None if count == 0 => {
-                "there is no change by low rank whose shape could be held against the base".to_owned()
-            }
-            None => "every change has a matrix of its name and shape in the base, as in any model of this architecture"
-                .to_owned(),
-            Some(first) => format!(
-                "{} of {count} changes have no matrix of their name and shape in the base, so that the adapter cannot be \
-                 applied to it ({}: {})",
-                self.unfit.len(),
-                quoted(self.name_of(first.module)),
-                first.why
-            ),
+            None if changes == 0 => AdapterReason::NothingToFit,
+            None => AdapterReason::Fits,
+            Some(first) => AdapterReason::Unfit {
+                unfit: self.unfit.len(),
+                of: changes,
+                first: self.name_of(first.module).to_owned(),
+                why: first.why.to_string(),
+            },
         }
     }
 
-    fn claim(&self) -> Option<String> {
+    fn claim(&self) -> Option<AdapterReason> {
         let declared = self.adapter.declared_base.as_deref()?;
-        let revision = self.adapter.declared_revision.as_deref();
-        let revision = revision
-            .map(|revision| format!(", revision {}", quoted(revision)))
-            .unwrap_or_default();
         let short = |name: &str| {
-            name.trim_end_matches('/')
-                .rsplit('/')
-                .next()
-                .unwrap_or(name)
-                .to_lowercase()
+            let last = name.trim_end_matches('/').rsplit('/').next();
+            last.unwrap_or(name).to_lowercase()
         };
-        let base = &self.base.checkpoint().name;
-        let same = if short(declared) == short(base) {
-            "which is"
-        } else {
-            "which is not"
-        };
-        Some(format!(
-            "it names {}{revision} as its base, {same} what the base at hand is called: a claim, and no evidence",
-            quoted(declared)
-        ))
+        Some(AdapterReason::Claim {
+            declared: declared.to_owned(),
+            revision: self.adapter.declared_revision.clone(),
+            is_base: short(declared) == short(&self.base.checkpoint().name),
+        })
     }
 
     /// `adapter` of the report.
@@ -303,7 +275,7 @@ impl<'a> Adaptation<'a> {
                 scale: module.scale,
                 dora: module.magnitude.is_some(),
                 relative_change: measured.figures.relative_change,
-                reason: measured.figures.reason,
+                reason: measured.figures.reason.as_ref().map(summary::undefined),
             })
         };
         let unfit = |unfit: &Unfit| {
@@ -370,19 +342,6 @@ fn pair(base: &Logical, dtype: Dtype) -> Pair {
         via: Via::Mapped,
         by_name: false,
     }
-}
-
-/// The first few of some words.
-fn few(words: Vec<String>) -> String {
-    const FEW: usize = 4;
-    let more = if words.len() > FEW { ", …" } else { "" };
-    let first: Vec<String> = words.into_iter().take(FEW).collect();
-    format!("{}{more}", first.join(", "))
-}
-
-/// A size, as the report prints it.
-fn number(value: f64) -> String {
-    report::number::value(Some(value))
 }
 
 /// Figures by layer, of pairs that are compared and of changes: what is shown, not what a pattern

@@ -8,12 +8,15 @@ use crate::error::Result;
 use crate::evidence;
 use crate::evidence::disguise::Disguises;
 use crate::evidence::figures::{self, Measurement};
-use crate::evidence::finding::{self, Finding, Supports};
-use crate::evidence::noise_floor::{self, NoiseFloor};
-use crate::evidence::part::{Kind, Part, State};
+use crate::evidence::finding::{self, Finding, NoiseFloor, Supports};
+use crate::evidence::noise_floor;
+use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::parts;
 use crate::evidence::pca;
 use crate::evidence::permutation::{self, Setting, Test};
+use crate::evidence::relation::Relation;
+use crate::evidence::transformation::{Check, Transformation, TransformationKind};
+use crate::evidence::untested::{Obstacle, Subject, Untested};
 use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
@@ -21,17 +24,16 @@ use crate::measure::pass::{Measured, measure};
 use crate::model::checkpoint::Warning;
 use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
-use crate::report::schema::VerdictRow;
 use crate::report::schema::{
-    Compare, ComponentRow, LayerRow, NotTestable, SettingsRow, Sides, TensorRow, TransformationRow,
-    UnmatchedRow,
+    Compare, ComponentRow, LayerRow, SettingsRow, Sides, TensorRow, UnmatchedRow,
 };
 use crate::report::summary;
 use crate::stats::units::Sampling;
-use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, Relation, decide};
+use crate::verdict::Verdict;
+use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, decide};
 use crate::verdict::grade::grade;
 use crate::verdict::origin::Pattern;
-use crate::verdict::reasons::{NO_MATRIX, by_component, reasons};
+use crate::verdict::reasons::{ComponentVerdict, Reason, reasons};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
@@ -190,12 +192,15 @@ impl Comparison<'_> {
             .map(|&c| self.component(c, &measurements, &parts, pattern(c)))
             .unzip();
         let mut verdict = self.verdict(&whole);
-        verdict.reasons.splice(0..0, by_component(&labels));
+        if labels.len() > 1 {
+            verdict.reasons.insert(0, Reason::Components(labels));
+        }
         if let Some(adaptation) = &self.adaptation {
-            verdict.reasons.retain(|reason| reason != NO_MATRIX);
+            verdict.reasons.retain(|reason| *reason != Reason::NoMatrix);
+            let of_adapter = adaptation.reasons(decision.label, self.alignment);
             verdict
                 .reasons
-                .splice(0..0, adaptation.reasons(decision.label, self.alignment));
+                .splice(0..0, of_adapter.into_iter().map(Reason::Adapter));
         }
         let digests = self.measured.digests.each_ref().map(Vec::as_slice);
         let own = |side: usize| {
@@ -234,14 +239,18 @@ impl Comparison<'_> {
                 .as_ref()
                 .map(|pca| summary::pca(pca, self.options.pca.word())),
             experts: self.structure.experts_rows(),
-            transformations: self.transformations(),
+            transformations: self
+                .transformations()
+                .iter()
+                .map(summary::transformation)
+                .collect(),
             tokenizer: self.tokenizer.as_ref().map(summary::tokenizer),
             evidence: self
                 .evidence(&similarity)
                 .iter()
                 .map(summary::finding)
                 .collect(),
-            verdict,
+            verdict: summary::verdict(&verdict),
             unmatched: Sides {
                 base: self.unmatched(0),
                 target: self.unmatched(1),
@@ -276,10 +285,7 @@ impl Comparison<'_> {
 
     /// One finding a family, the strongest first.
     fn evidence(&self, similarity: &figures::Similarity) -> Vec<Finding> {
-        let mut out = figures::findings(similarity);
-        self.noise_floor
-            .iter()
-            .for_each(|floor| floor.tell(&mut out));
+        let mut out = figures::findings(similarity, self.noise_floor.as_ref());
         out.extend(
             self.permutation
                 .as_ref()
@@ -304,26 +310,25 @@ impl Comparison<'_> {
             .collect()
     }
 
-    fn transformations(&self) -> Vec<TransformationRow> {
-        let mut rows = self.structure.transformations(self.tests());
-        rows.extend(disguise::rows(self.disguises.as_ref()));
-        rows.extend(self.rescaled_rows());
-        rows
+    fn transformations(&self) -> Vec<Transformation> {
+        let mut out = self.structure.transformations(self.tests());
+        out.extend(disguise::transformations(self.disguises.as_ref()));
+        out.extend(self.rescaled());
+        out
     }
 
-    /// One row a component whose channels were rescaled.
-    fn rescaled_rows(&self) -> Vec<TransformationRow> {
+    /// One transformation a component whose channels were rescaled.
+    fn rescaled(&self) -> Vec<Transformation> {
         let rescaled = &self.alignment.rescaled;
-        let row = |layers: &Vec<u32>| TransformationRow {
-            kind: "channels_rescaled",
-            found_in: layers.clone(),
-            units_kept: None,
-            units_of: None,
-            check: "matrices that read the norms, multiplied by the quotient of the gains"
-                .to_owned(),
+        let of_component = |(component, layers): (&Component, &Vec<u32>)| Transformation {
+            kind: TransformationKind::ChannelsRescaled,
+            component: Some(*component),
+            layers: layers.clone(),
+            kept: None,
+            check: Check::NormReaders,
             check_cosine: rescaled.check_cosine,
         };
-        rescaled.layers.values().map(row).collect()
+        rescaled.layers.iter().map(of_component).collect()
     }
 
     fn settings(&self) -> SettingsRow {
@@ -478,7 +483,7 @@ impl Comparison<'_> {
         let evidence = self.evidence(similarity);
         let supporting = evidence
             .iter()
-            .filter(|f| matches!(f.supports, Supports::Derived | Supports::PartialReuse));
+            .filter(|finding| finding.supports == Supports::Derived);
         supporting.filter_map(|f| f.log10_p).min_by(f64::total_cmp)
     }
 
@@ -521,36 +526,38 @@ impl Comparison<'_> {
         rows
     }
 
-    fn verdict(&self, findings: &Findings) -> VerdictRow {
+    fn verdict(&self, findings: &Findings) -> Verdict {
         let decision = decide(findings);
         let mut reasons = reasons(findings, &decision);
-        if self.options.filter.is_off() {
-            return summary::verdict(&decision, reasons, self.not_testable());
+        if !self.options.filter.is_off() {
+            reasons.push(Reason::Filtered);
         }
-        reasons.push("only the tensors that the filter keeps were looked at".to_owned());
-        summary::verdict(&decision, reasons, self.not_testable())
+        Verdict {
+            label: decision.label,
+            relations: decision.relations,
+            confidence: decision.confidence,
+            reasons,
+            untested: self.untested(),
+        }
     }
 
-    fn not_testable(&self) -> Vec<NotTestable> {
-        let mut out = Vec::new();
+    fn untested(&self) -> Vec<Untested> {
+        let unreadable = |tensor: &Logical, why: String| Untested {
+            what: Subject::Tensor(tensor.name.clone()),
+            why: Obstacle::Unreadable(why),
+        };
         let skipped = self.permutation.iter().flat_map(|p| &p.skipped);
-        out.extend(skipped.map(|s| NotTestable {
-            what: s.what.clone(),
-            why: s.why.clone(),
-        }));
+        let mut out: Vec<Untested> = skipped.cloned().collect();
         if self.options.permutation == Switch::Off {
-            out.push(NotTestable {
-                what: "re-ordered units".to_owned(),
-                why: "permutation tests were switched off".to_owned(),
+            out.push(Untested {
+                what: Subject::ReorderedUnits,
+                why: Obstacle::PermutationOff,
             });
         }
-        out.extend(disguise::not_testable(self.options.deep));
+        out.extend(disguise::untested(self.options.deep));
         for (pair, record) in self.alignment.pairs.iter().zip(&self.measured.records) {
             if let Some(why) = &record.unreadable {
-                out.push(NotTestable {
-                    what: pair.target.name.clone(),
-                    why: why.clone(),
-                });
+                out.push(unreadable(&pair.target, why.clone()));
             }
         }
         let left = [&self.alignment.base_left, &self.alignment.target_left];
@@ -558,12 +565,9 @@ impl Comparison<'_> {
             let unread = left
                 .iter()
                 .filter(|u| u.why == Why::Unsupported && u.tensor.is_unsupported());
-            out.extend(unread.filter_map(|u| {
-                Some(NotTestable {
-                    what: u.tensor.name.clone(),
-                    why: model.unreadable(&u.tensor)?,
-                })
-            }));
+            out.extend(
+                unread.filter_map(|u| Some(unreadable(&u.tensor, model.unreadable(&u.tensor)?))),
+            );
         }
         out
     }
@@ -575,7 +579,7 @@ impl Comparison<'_> {
         measurements: &[Measurement<'_>],
         parts: &[Part],
         pattern: Pattern,
-    ) -> ((Component, Label, bool), ComponentRow) {
+    ) -> (ComponentVerdict, ComponentRow) {
         let similarity = figures::similarity(
             measurements
                 .iter()
@@ -588,8 +592,13 @@ impl Comparison<'_> {
             .any(|l| l.meaning.component == component);
         let mut verdict = self.verdict(&findings);
         if !in_base {
-            verdict.reasons = vec!["the base has no such component".to_owned()];
+            verdict.reasons = vec![Reason::NoSuchComponent];
         }
+        let concluded = ComponentVerdict {
+            component,
+            label: verdict.label,
+            in_base,
+        };
         let row = ComponentRow {
             component: component.to_string(),
             coverage: summary::coverage(figures::coverage(self.alignment, &|l| {
@@ -597,9 +606,9 @@ impl Comparison<'_> {
             })),
             similarity: summary::similarity(&similarity),
             layer_pattern: pattern.word(),
-            verdict,
+            verdict: summary::verdict(&verdict),
         };
-        ((component, decide(&findings).label, in_base), row)
+        (concluded, row)
     }
 
     fn warnings(&self, label: Label) -> Vec<Warning> {
@@ -660,7 +669,7 @@ impl Comparison<'_> {
 /// filter banks, windows and tables of positions are identical in unrelated models, since a formula
 /// computes them (methods.md, section 4).
 fn distrust_formulas(parts: &mut [Part]) {
-    let suspect = |p: &Part| p.key.kind == Kind::Other && p.identical && p.test.is_none();
+    let suspect = |p: &Part| p.key.kind == PartKind::Other && p.identical && p.test.is_none();
     let all_suspect = parts
         .iter()
         .filter(|p| p.state == State::Reused)

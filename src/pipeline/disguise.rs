@@ -1,11 +1,13 @@
 //! Disguises: when they are looked for, and what they mean for the verdict.
 
 use crate::error::Result;
-use crate::evidence::disguise::{self, Change, Disguises};
+use crate::evidence::disguise::{self, Disguises};
 use crate::evidence::permutation::{Permutation, Setting};
+use crate::evidence::relation::Relation;
+use crate::evidence::transformation::{Transformation, TransformationKind};
+use crate::evidence::untested::{Obstacle, Subject, Untested};
 use crate::model::words::Component;
-use crate::report::schema::{NotTestable, TransformationRow};
-use crate::verdict::decide::{Disguise, Findings, Relation};
+use crate::verdict::decide::{Disguise, Findings};
 
 use super::options::Deep;
 
@@ -32,7 +34,7 @@ pub(super) fn add(
 ) {
     findings.disguise_looked_for = disguises.is_some();
     let Some(disguises) = disguises else { return };
-    let of = |c: Component| component.is_none_or(|wanted| wanted == c);
+    let wanted = |c: Component| component.is_none_or(|wanted| wanted == c);
     if let Some(seen) = disguises.seen(component) {
         findings.disguise = Some(Disguise {
             tried: seen.tried,
@@ -48,40 +50,38 @@ pub(super) fn add(
             );
         }
     }
-    let changes = disguises.transformations.iter().filter(|t| of(t.component));
+    let changes = disguises
+        .transformations
+        .iter()
+        .filter(|t| t.component.is_none_or(wanted));
     findings
         .structure
-        .extend(changes.map(|t| relation(t.change)));
+        .extend(changes.filter_map(|t| relation(t.kind)));
 }
 
-fn relation(change: Change) -> Relation {
-    match change {
-        Change::FfnPermuted | Change::HeadsPermuted | Change::ResidualPermuted => {
-            Relation::Permuted
-        }
-        Change::ResidualRotated => Relation::Rotated,
+fn relation(kind: TransformationKind) -> Option<Relation> {
+    match kind {
+        TransformationKind::FfnPermuted
+        | TransformationKind::HeadsPermuted
+        | TransformationKind::ResidualPermuted => Some(Relation::Permuted),
+        TransformationKind::ResidualRotated => Some(Relation::Rotated),
+        TransformationKind::ExpertsPermuted
+        | TransformationKind::Pruned
+        | TransformationKind::ExpertsPruned
+        | TransformationKind::ChannelsRescaled => None,
     }
 }
 
-/// `transformations` of the report.
-pub(super) fn rows(disguises: Option<&Disguises>) -> Vec<TransformationRow> {
+/// What was recovered.
+pub(super) fn transformations(disguises: Option<&Disguises>) -> Vec<Transformation> {
     let found = disguises.iter().flat_map(|d| &d.transformations);
-    found
-        .map(|t| TransformationRow {
-            kind: t.change.word(),
-            found_in: t.layers.clone(),
-            units_kept: None,
-            units_of: None,
-            check: t.check.clone(),
-            check_cosine: t.check_cosine,
-        })
-        .collect()
+    found.cloned().collect()
 }
 
 /// What was not looked for.
-pub(super) fn not_testable(deep: Deep) -> Option<NotTestable> {
-    (deep == Deep::Off).then(|| NotTestable {
-        what: "re-ordered or rotated dimensions".to_owned(),
-        why: "a disguise was not looked for (--deep off)".to_owned(),
+pub(super) fn untested(deep: Deep) -> Option<Untested> {
+    (deep == Deep::Off).then_some(Untested {
+        what: Subject::Disguises,
+        why: Obstacle::DeepOff,
     })
 }

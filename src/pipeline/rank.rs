@@ -9,6 +9,7 @@ use crate::align::{Alignment, Pair};
 use crate::error::Result;
 use crate::evidence::family::{FamilyTensor, controls};
 use crate::evidence::parts::class_of;
+use crate::evidence::relation::Relation;
 use crate::format::open::Opened;
 use crate::measure::many::{self, Duo};
 use crate::measure::monitor::Monitor;
@@ -19,9 +20,10 @@ use crate::report::schema::{
     Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow,
     TensorRow, WarningRow,
 };
-use crate::verdict::decide::{Label, Relation};
+use crate::report::summary;
+use crate::verdict::decide::Label;
 use crate::verdict::ranking::{Criterion, Standing, conclusion, criteria};
-use crate::verdict::reasons::NO_DIRECTION;
+use crate::verdict::reasons::Reason;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
@@ -324,7 +326,7 @@ fn report(
         row.compared
             .verdict
             .reasons
-            .retain(|reason| reason != NO_DIRECTION);
+            .retain(|reason| *reason != summary::reason(&Reason::NoDirection));
         if merge.bases().contains(&row.index) {
             let relations = &mut row.compared.verdict.relations;
             let before = |word: &&str| *word != Relation::SharedInitializationPossible.word();
@@ -373,7 +375,7 @@ const fn is_related(label: Label) -> bool {
 fn criterion(c: &Criterion) -> CriterionRow {
     CriterionRow {
         id: c.id.word(),
-        statement: c.id.statement().to_owned(),
+        statement: summary::criterion(c.id).to_owned(),
         holds: c.holds,
         value: c.value,
     }

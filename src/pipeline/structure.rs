@@ -9,18 +9,21 @@ use crate::evidence::experts::{self, Experts};
 use crate::evidence::figures::{self, Measurement};
 use crate::evidence::finding::Finding;
 use crate::evidence::layer_map::{self, LayerMap};
-use crate::evidence::part::{Kind as PartKind, Part, PartKey, State};
+use crate::evidence::part::{Part, PartKey, PartKind, State};
 use crate::evidence::parts::Elsewhere;
-use crate::evidence::permutation::{Form, Kind, Permutation, Test};
+use crate::evidence::permutation::{Form, Permutation, Test, UnitKind};
+use crate::evidence::relation::Relation;
+use crate::evidence::transformation::{Check, KeptUnits, Transformation, TransformationKind};
 use crate::evidence::upcycling::{self, Upcycling};
 use crate::measure::monitor::Monitor;
 use crate::measure::pass::measure;
 use crate::measure::record::Record;
+use crate::model::sides::Side;
 use crate::model::words::{Block, Component, Role};
-use crate::report::schema::{ExpertsRow, LayerMapRow, LayerRow, TransformationRow};
+use crate::report::schema::{ExpertsRow, LayerMapRow, LayerRow};
 use crate::report::summary;
 use crate::stats::units::Sampling;
-use crate::verdict::decide::{Direct, Relation};
+use crate::verdict::decide::Direct;
 use crate::view::model::Model;
 
 use super::options::{Deep, Options};
@@ -217,8 +220,8 @@ impl Structure {
     }
 
     /// Transformations of the units that were found.
-    pub(super) fn transformations(&self, tests: &[Test]) -> Vec<TransformationRow> {
-        let mut out = pruned_rows(tests);
+    pub(super) fn transformations(&self, tests: &[Test]) -> Vec<Transformation> {
+        let mut out = pruned_units(tests);
         let permuted: Vec<&experts::Layer> = self
             .experts
             .layers
@@ -228,12 +231,12 @@ impl Structure {
         if !permuted.is_empty() {
             let routers: Vec<f64> = permuted.iter().filter_map(|layer| layer.router).collect();
             let mean = routers.iter().sum::<f64>() / routers.len().max(1) as f64;
-            out.push(TransformationRow {
-                kind: "experts_permuted",
-                found_in: permuted.iter().map(|layer| layer.layer).collect(),
-                units_kept: None,
-                units_of: None,
-                check: "rows of the routers, which took no part".to_owned(),
+            out.push(Transformation {
+                kind: TransformationKind::ExpertsPermuted,
+                component: None,
+                layers: permuted.iter().map(|layer| layer.layer).collect(),
+                kept: None,
+                check: Check::Routers,
                 check_cosine: (!routers.is_empty()).then_some(mean),
             });
         }
@@ -334,19 +337,19 @@ fn pruned(tests: &[Test]) -> Vec<&Test> {
     let by_order = || {
         let units = tests
             .iter()
-            .filter(|test| matches!(test.kind, Kind::Ffn | Kind::Expert));
+            .filter(|test| matches!(test.kind, UnitKind::Ffn | UnitKind::Expert));
         units.filter(|test| test.form == Form::Order && test.units[0] != test.units[1])
     };
     let level = IN_ORDER - (by_order().count().max(1) as f64).log10();
     by_order().filter(|test| test.log10_p <= level).collect()
 }
 
-/// One row for each pair of numbers of units.
-fn pruned_rows(tests: &[Test]) -> Vec<TransformationRow> {
+/// One transformation for each pair of numbers of units.
+fn pruned_units(tests: &[Test]) -> Vec<Transformation> {
     // Units of a feed-forward, or experts of a layer.
     let mut by_units: BTreeMap<(bool, [usize; 2]), Vec<&Test>> = BTreeMap::new();
     for test in pruned(tests) {
-        let are_experts = test.kind == Kind::Expert && test.expert.is_none();
+        let are_experts = test.kind == UnitKind::Expert && test.expert.is_none();
         by_units
             .entry((are_experts, test.units))
             .or_default()
@@ -354,25 +357,28 @@ fn pruned_rows(tests: &[Test]) -> Vec<TransformationRow> {
     }
     let row = |((are_experts, units), tests): ((bool, [usize; 2]), Vec<&Test>)| {
         let layers: BTreeSet<u32> = tests.iter().filter_map(|test| test.layer).collect();
-        let [in_order, probes] = [|t: &Test| t.hits, |t: &Test| t.probes]
-            .map(|of| tests.iter().map(|t| of(t)).sum::<usize>());
-        let fewer = if units[1] < units[0] {
-            "target"
-        } else {
-            "base"
-        };
-        TransformationRow {
+        let [base, target] = units;
+        Transformation {
             kind: if are_experts {
-                "experts_pruned"
+                TransformationKind::ExpertsPruned
             } else {
-                "pruned"
+                TransformationKind::Pruned
             },
-            found_in: layers.into_iter().collect(),
-            units_kept: Some(units[0].min(units[1]) as u64),
-            units_of: Some(units[0].max(units[1]) as u64),
-            check: format!(
-                "the order of the units, of which the {fewer} has fewer: {in_order} of {probes} stand in it"
-            ),
+            component: None,
+            layers: layers.into_iter().collect(),
+            kept: Some(KeptUnits {
+                kept: base.min(target),
+                of: base.max(target),
+            }),
+            check: Check::Order {
+                fewer: if target < base {
+                    Side::Target
+                } else {
+                    Side::Base
+                },
+                in_order: tests.iter().map(|test| test.hits).sum(),
+                probes: tests.iter().map(|test| test.probes).sum(),
+            },
             check_cosine: None,
         }
     };

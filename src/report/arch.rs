@@ -65,7 +65,9 @@ pub fn report(
 
 fn base(target: &Model, base: &Model, tokenizer: Option<&Overlap>) -> ArchBase {
     let mut comparison = compare(&target.architecture, &base.architecture);
-    comparison.reasons.extend(tokenizer.map(Overlap::sentence));
+    comparison
+        .reasons
+        .extend(tokenizer.map(super::words::en::findings::tokenizers));
     let shape = |shape: Shape| ShapeRow {
         shape: shape.axes,
         copies: shape.copies,

@@ -8,20 +8,26 @@ use crate::evidence::finding::Finding;
 use crate::evidence::part::Part;
 use crate::evidence::pca::{Compared, Pca};
 use crate::evidence::permutation::{Permutation, PowerOf, Test};
+use crate::evidence::transformation::Transformation;
+use crate::evidence::untested::Untested;
 use crate::measure::record::{self, Digest};
 use crate::model::checkpoint::Warning;
 use crate::model::tokenizer::Overlap;
 use crate::model::words::Class;
-use crate::verdict::decide::{Decision, Label};
-use crate::verdict::origin::{Band, Pattern};
-use crate::verdict::reasons::disagreement;
+use crate::verdict::Verdict;
+use crate::verdict::decide::Label;
+use crate::verdict::origin::{Band, Pattern, Reading};
+use crate::verdict::ranking::CriterionId;
+use crate::verdict::reasons::Reason;
 use crate::view::model::Model;
 
 use super::schema::{
     CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable,
     OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity,
-    SubspaceRow, TensorRow, TestRow, TokenizerRow, UnmatchedRow, VerdictRow, WarningRow,
+    SubspaceRow, TensorRow, TestRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow,
+    WarningRow,
 };
+use super::words::en::findings as words;
 use crate::manifest;
 
 /// Version of the program, as every report carries it.
@@ -119,39 +125,68 @@ pub fn layer(l: &figures::Layer) -> LayerRow {
 
 /// `ORIGIN`: the origin document's reading, and whether the label agrees.
 pub fn origin_reading(s: &figures::Similarity, pattern: Pattern, label: Label) -> OriginReading {
-    let band = s.mean_cosine.map(Band::of);
-    let high = band.map(|b| b != Band::LikelyFromScratch);
-    let why = s
-        .mean_cosine
-        .zip(high)
-        .and_then(|(m, h)| disagreement(label, h, m, s.matrix_cosine, s.norm_cosine));
+    let reading = Reading::new(
+        s.mean_cosine,
+        s.matrix_cosine,
+        s.norm_cosine,
+        pattern,
+        label,
+    );
     OriginReading {
-        mean_cosine: s.mean_cosine,
-        band: band.map(Band::word),
-        band_meaning: band.map(Band::meaning),
+        mean_cosine: reading.mean_cosine,
+        band: reading.band.map(Band::word),
+        band_meaning: reading.band.map(words::band),
         layer_pattern: pattern.word(),
-        pattern_meaning: pattern.meaning(),
-        agrees: high
-            .filter(|_| label != Label::Inconclusive)
-            .map(|_| why.is_none()),
-        why,
+        pattern_meaning: words::pattern(pattern),
+        agrees: reading.agrees,
+        why: reading.why.as_ref().map(words::disagreement),
     }
 }
 
 /// `VERDICT`.
-pub fn verdict(
-    decision: &Decision,
-    reasons: Vec<String>,
-    not_testable: Vec<NotTestable>,
-) -> VerdictRow {
-    let relations: Vec<&'static str> = decision.relations.iter().map(|r| r.word()).collect();
+pub fn verdict(verdict: &Verdict) -> VerdictRow {
+    let relations: Vec<&'static str> = verdict.relations.iter().map(|r| r.word()).collect();
     VerdictRow {
-        label: decision.label.word(),
+        label: verdict.label.word(),
         relation: relations.first().copied(),
         relations,
-        confidence: decision.confidence.map(|c| c.word()),
-        reasons,
-        not_testable,
+        confidence: verdict.confidence.map(|c| c.word()),
+        reasons: verdict.reasons.iter().map(words::reason).collect(),
+        not_testable: verdict.untested.iter().map(untested).collect(),
+    }
+}
+
+/// A ground of a label.
+pub fn reason(reason: &Reason) -> String {
+    words::reason(reason)
+}
+
+/// A criterion in words.
+pub fn criterion(id: CriterionId) -> &'static str {
+    words::criterion(id)
+}
+
+/// Why a cosine is not defined.
+pub fn undefined(why: &record::Undefined) -> String {
+    words::undefined(why)
+}
+
+fn untested(untested: &Untested) -> NotTestable {
+    NotTestable {
+        what: words::subject(&untested.what),
+        why: words::obstacle(&untested.why),
+    }
+}
+
+/// A recovered transformation.
+pub fn transformation(t: &Transformation) -> TransformationRow {
+    TransformationRow {
+        kind: t.kind.word(),
+        found_in: t.layers.clone(),
+        units_kept: t.kept.map(|units| units.kept as u64),
+        units_of: t.kept.map(|units| units.of as u64),
+        check: words::check(&t.check),
+        check_cosine: t.check_cosine,
     }
 }
 
@@ -174,12 +209,12 @@ pub fn part(p: &Part) -> PartRow {
 /// A finding of `evidence`.
 pub fn finding(f: &Finding) -> FindingRow {
     FindingRow {
-        kind: f.kind.word(),
-        statement: f.statement.clone(),
+        kind: f.statement.family().word(),
+        statement: words::statement(&f.statement),
         value: f.value,
         log10_p: f.log10_p,
         supports: f.supports.word(),
-        scope: f.scope.clone(),
+        scope: words::scope(f.scope),
     }
 }
 
@@ -234,7 +269,7 @@ fn figures_row(f: &record::Figures) -> Figures {
         excess: f.excess,
         relative_change: f.relative_change,
         max_abs_diff: f.max_abs_diff,
-        reason: f.reason.clone(),
+        reason: f.reason.as_ref().map(words::undefined),
     }
 }
 
@@ -290,14 +325,7 @@ pub fn permutation(p: &Permutation, further: &[Test]) -> PermutationRow {
         groups: blocks.groups as u64,
         tests: p.tests.iter().map(test).chain(further).collect(),
         power: p.power.iter().map(power).collect(),
-        skipped: p
-            .skipped
-            .iter()
-            .map(|s| NotTestable {
-                what: s.what.clone(),
-                why: s.why.clone(),
-            })
-            .collect(),
+        skipped: p.skipped.iter().map(untested).collect(),
     }
 }
 
@@ -308,7 +336,7 @@ fn test(t: &Test) -> TestRow {
         layer: t.layer,
         base_layer: t.base_layer,
         expert: t.expert,
-        name: t.name.clone(),
+        name: t.name.as_ref().map(words::units_of),
         units: Sides {
             base: t.units[0] as u64,
             target: t.units[1] as u64,
@@ -323,7 +351,7 @@ fn test(t: &Test) -> TestRow {
 
 fn power(p: &PowerOf) -> PowerRow {
     PowerRow {
-        kind: p.kind.clone(),
+        kind: p.kind.to_string(),
         probes: p.power.probes as u64,
         // Where not even all probes suffice, one more than there are.
         hits_needed: p.power.hits_needed.unwrap_or(p.power.probes + 1) as u64,

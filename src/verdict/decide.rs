@@ -1,6 +1,7 @@
 //! The label: the rules of contract.md, section 4, in their order.
 
 use crate::evidence::part::{PART_POWER, Part, State};
+use crate::evidence::relation::Relation;
 use crate::model::words::words;
 
 words! {
@@ -18,40 +19,6 @@ words! {
         FromScratch = "from_scratch",
         /// None of these can be said.
         Inconclusive = "inconclusive",
-    }
-}
-
-words! {
-    /// In which way the two are related.
-    Relation {
-        /// Matrix excess at 0.8 or more.
-        FineTuned = "fine_tuned",
-        /// Matrix excess below 0.8.
-        ContinuedPretraining = "continued_pretraining",
-        /// More rows in the embedding.
-        VocabularyExtended = "vocabulary_extended",
-        /// Units left out.
-        Pruned = "pruned",
-        /// Layers repeated.
-        DepthUpscaled = "depth_upscaled",
-        /// Layers left out.
-        DepthPruned = "depth_pruned",
-        /// Layers in another order.
-        LayersReordered = "layers_reordered",
-        /// Dense feed-forward copied to experts.
-        Upcycled = "upcycled",
-        /// Units, heads, experts or the residual stream in another order.
-        Permuted = "permuted",
-        /// Residual stream rotated.
-        Rotated = "rotated",
-        /// A quantised form of a fine-tune.
-        QuantizedFineTune = "quantized_fine_tune",
-        /// The target is an adapter.
-        Adapter = "adapter",
-        /// A mixture of several bases.
-        Merged = "merged",
-        /// The figures fit two trainings from one initialisation as well.
-        SharedInitializationPossible = "shared_initialization_possible",
     }
 }
 
@@ -374,7 +341,7 @@ fn independent_side_confidence(f: &Findings) -> Confidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::part::{Kind, PartKey, PartTest};
+    use crate::evidence::part::{PartKey, PartKind, PartTest};
     use crate::model::words::Component;
 
     fn part(state: State, parameters: u64, share: Option<f64>) -> Part {
@@ -383,7 +350,7 @@ mod tests {
                 component: Component::Text,
                 block: None,
                 layer: None,
-                kind: Kind::Other,
+                kind: PartKind::Other,
                 expert: None,
                 name: None,
             },

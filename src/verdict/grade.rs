@@ -37,7 +37,7 @@ pub fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::part::{Kind, PartKey};
+    use crate::evidence::part::{PartKey, PartKind};
     use crate::model::words::{Block, Component};
 
     fn part() -> Part {
@@ -46,7 +46,7 @@ mod tests {
                 component: Component::Text,
                 block: Some(Block::Layer(0)),
                 layer: Some(0),
-                kind: Kind::Ffn,
+                kind: PartKind::Ffn,
                 expert: None,
                 name: None,
             },

@@ -2,6 +2,8 @@
 
 use crate::model::words::words;
 
+use super::decide::Label;
+
 words! {
     /// Band of the plain mean cosine.
     Band {
@@ -24,16 +26,6 @@ impl Band {
             m if m > 0.8 => Self::FineTunedOrContinued,
             m if m >= 0.5 => Self::PossiblePartialReuse,
             _ => Self::LikelyFromScratch,
-        }
-    }
-
-    /// What the document says of it.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::AlmostCertainlyFineTuned => "almost certainly fine-tuned",
-            Self::FineTunedOrContinued => "fine-tuned, or continued pre-training",
-            Self::PossiblePartialReuse => "weights possibly reused in part",
-            Self::LikelyFromScratch => "likely trained from scratch",
         }
     }
 }
@@ -76,16 +68,95 @@ impl Pattern {
             () => Self::Mixed,
         }
     }
+}
 
-    /// What the document says of it.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::NotApplicable => "fewer than two layers to compare",
-            Self::UniformlyLow => "evidence for training from scratch",
-            Self::SomeLayersHigh => "partial initialisation",
-            Self::EarlyHighLateLow => "typical of fine-tuning",
-            Self::UniformlyHigh => "alike at every depth",
-            Self::Mixed => "no pattern that the document names",
+/// Why the band and the label disagree.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Disagreement {
+    /// What explains it.
+    pub cause: DisagreementCause,
+    /// The plain mean.
+    pub mean: f64,
+    /// The matrices' cosine.
+    pub matrix: Option<f64>,
+    /// The norms' cosine.
+    pub norm: Option<f64>,
+}
+
+/// What sets the plain mean and the label apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisagreementCause {
+    /// The mean counts norms and constants, which are alike in unrelated models.
+    AlikeInUnrelated,
+    /// Parts that are not shared pull the mean down.
+    PulledDown,
+    /// The mean compares by equal name and index alone.
+    ByNameAlone,
+}
+
+impl Disagreement {
+    /// Why the band of the plain `mean` and the label disagree; `None` where they agree or nothing
+    /// is concluded.
+    pub fn between(
+        label: Label,
+        mean: f64,
+        matrix: Option<f64>,
+        norm: Option<f64>,
+    ) -> Option<Self> {
+        let is_high = Band::of(mean) != Band::LikelyFromScratch;
+        let cause = match label {
+            Label::Inconclusive => return None,
+            Label::FromScratch if is_high => DisagreementCause::AlikeInUnrelated,
+            Label::FromScratch => return None,
+            Label::PartialReuse if !is_high => DisagreementCause::PulledDown,
+            Label::Identical | Label::ReEncoded | Label::Derived if !is_high => {
+                DisagreementCause::ByNameAlone
+            }
+            Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse => {
+                return None;
+            }
+        };
+        Some(Self {
+            cause,
+            mean,
+            matrix,
+            norm,
+        })
+    }
+}
+
+/// The origin document's reading of two models, beside the verdict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Plain mean of the cosines.
+    pub mean_cosine: Option<f64>,
+    /// Its band.
+    pub band: Option<Band>,
+    /// Pattern of the layers of the leading component.
+    pub pattern: Pattern,
+    /// Whether the band agrees with the label; `None` where one of them is missing.
+    pub agrees: Option<bool>,
+    /// Why not.
+    pub why: Option<Disagreement>,
+}
+
+impl Reading {
+    /// The reading of the plain mean `mean_cosine`, with the cosines of matrices and norms.
+    pub fn new(
+        mean_cosine: Option<f64>,
+        matrix: Option<f64>,
+        norm: Option<f64>,
+        pattern: Pattern,
+        label: Label,
+    ) -> Self {
+        let why = mean_cosine.and_then(|mean| Disagreement::between(label, mean, matrix, norm));
+        let concluded = label != Label::Inconclusive;
+        Self {
+            mean_cosine,
+            band: mean_cosine.map(Band::of),
+            pattern,
+            agrees: (mean_cosine.is_some() && concluded).then_some(why.is_none()),
+            why,
         }
     }
 }

@@ -33,24 +33,6 @@ words! {
     }
 }
 
-impl CriterionId {
-    /// The criterion in words.
-    pub const fn statement(self) -> &'static str {
-        match self {
-            Self::AllMeansBelowHalf => "the mean cosine with every base is below 0.5",
-            Self::NoIdentical => "no informative tensor is identical to a base's",
-            Self::IndependentInPca => "principal subspaces are orthogonal to every base's",
-            Self::ABaseAt09 => "a base has a mean cosine of 0.9 or more",
-            Self::ManyIdentical => {
-                "a quarter or more of the informative tensors are identical to one base's"
-            }
-            Self::EarlyLayersHigh => {
-                "early layers are nearer to a base than late ones, or at 0.9 and more"
-            }
-        }
-    }
-}
-
 /// How one base stands to the target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::evidence::permutation::blocks::{BlockKey, Matrices, default_features};
-use crate::evidence::permutation::{Form, Kind, Setting, Test};
+use crate::evidence::permutation::{Form, Setting, Test, UnitKind};
+use crate::evidence::transformation;
 use crate::model::words::Block;
 use crate::numeric::linalg::round6;
 use crate::numeric::rows::{Matrix, RowSource};
@@ -40,8 +41,8 @@ pub(super) struct Candidate<'a> {
 /// A tensor that took no part in matching the units, compared in the order found.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Witness {
-    /// Which tensor, in words.
-    pub(super) what: &'static str,
+    /// Which tensor.
+    pub(super) what: transformation::Witness,
     /// Cosine in the order as stored, where every matched unit has a counterpart of its own index.
     pub(super) as_stored: Option<f64>,
     /// Cosine in the order found.
@@ -92,9 +93,9 @@ impl Look {
     pub(super) fn tests(&self) -> Vec<Test> {
         let test = |form, probes, hits, log10_p, exact| Test {
             kind: if self.key.expert.is_some() {
-                Kind::Expert
+                UnitKind::Expert
             } else {
-                Kind::Ffn
+                UnitKind::Ffn
             },
             form,
             component: self.key.component,
@@ -348,7 +349,7 @@ fn written_alike(
         None
     };
     Ok(Some(Witness {
-        what: "down projections",
+        what: transformation::Witness::DownProjections,
         as_stored: stored.and_then(|stored| cosine(&base.values, &stored.values)),
         cosine: cosine(&base.values, &found.values),
         excess: excess_over_random_order(&base.values, &found.values, base.columns),
@@ -405,7 +406,7 @@ fn biases_alike(
         return Ok(None);
     };
     Ok(Some(Witness {
-        what: "biases of the first matrix",
+        what: transformation::Witness::FirstBiases,
         as_stored: taken(1, &|unit| unit.0).and_then(|stored| cosine(&base, &stored)),
         cosine: cosine(&base, &found),
         excess: excess_over_random_order(&base, &found, 1),

@@ -19,12 +19,14 @@ use crate::model::words::{Component, Role};
 use crate::numeric::linalg::round6;
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
-use super::part::{self, Part, PartKey};
+use super::finding::{DisguisedLayers, Finding, Scope, Statement, Supports};
+use super::part::{Part, PartKey, PartKind};
 use super::pca::evenly_spaced;
 use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
-use super::permutation::{Form, Kind, Permutation, Setting, Skipped, Test};
+use super::permutation::{Form, Permutation, Setting, Test, UnitKind};
 use super::tokens::{embedding, shared_tokens};
+use super::transformation::{Check, Transformation, TransformationKind, Witness};
+use super::untested::{Obstacle, Subject, Untested};
 use crate::stats::chance;
 
 use self::basis::Basis;
@@ -49,35 +51,6 @@ pub struct Tried {
     pub layer: u32,
     /// Form that found it, and its log10 p.
     pub found: Option<(Form, f64)>,
-}
-
-/// What was recovered, with its check on tensors that took no part.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Transformation {
-    /// What was changed.
-    pub change: Change,
-    /// Component.
-    pub component: Component,
-    /// Layers it was found in.
-    pub layers: Vec<u32>,
-    /// What it was checked on, in words, with the cosine as stored.
-    pub check: String,
-    /// Cosine after it is undone.
-    pub check_cosine: Option<f64>,
-}
-
-crate::model::words::words! {
-    /// Kind of a recovered transformation.
-    Change {
-        /// Hidden units of feed-forwards in another order.
-        FfnPermuted = "ffn_permuted",
-        /// Key/value groups, or heads in them, in another order.
-        HeadsPermuted = "heads_permuted",
-        /// Residual dimensions in another order, perhaps with other signs.
-        ResidualPermuted = "residual_permuted",
-        /// Residual stream in another basis.
-        ResidualRotated = "residual_rotated",
-    }
 }
 
 /// Layers of one model or component that were tried, together.
@@ -169,7 +142,7 @@ fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> 
     let open = direct
         .parts
         .iter()
-        .filter(move |(key, test)| key.kind == part::Kind::Attention && test.log10_p > level);
+        .filter(move |(key, test)| key.kind == PartKind::Attention && test.log10_p > level);
     open.map(|(key, _)| key)
 }
 
@@ -184,7 +157,7 @@ fn open_blocks<'a>(
     for test in direct
         .tests
         .iter()
-        .filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert))
+        .filter(|t| matches!(t.kind, UnitKind::Ffn | UnitKind::Expert))
     {
         let log10_p = least
             .entry((test.component, test.layer, test.expert))
@@ -229,12 +202,13 @@ fn drawn_tokens(setting: &Setting<'_>, direct: &mut Permutation) -> [Vec<usize>;
             .iter()
             .all(|model| embedding(model, Component::Text).is_some())
         {
-            let what = "disguises that only shared tokens see through".to_owned();
-            let why = format!(
-                "the two sides have {} tokens in common, fewer than {LEAST_TOKENS}",
-                shared.len()
-            );
-            direct.skipped.push(Skipped { what, why });
+            direct.skipped.push(Untested {
+                what: Subject::TokenDisguises,
+                why: Obstacle::FewCommonTokens {
+                    shared: shared.len(),
+                    needed: LEAST_TOKENS,
+                },
+            });
         }
         return [Vec::new(), Vec::new()];
     }
@@ -395,10 +369,11 @@ impl Search<'_, '_> {
         if !moved.is_empty() {
             let stored = mean(moved.iter().filter_map(|heads| heads.as_stored));
             self.out.transformations.push(Transformation {
-                change: Change::HeadsPermuted,
-                component: self.component,
+                kind: TransformationKind::HeadsPermuted,
+                component: Some(self.component),
                 layers: moved.iter().map(|heads| heads.layer).collect(),
-                check: checked_on("queries in the order found", stored),
+                kept: None,
+                check: Check::Queries { as_stored: stored },
                 check_cosine: mean(moved.iter().map(|heads| heads.cosine())),
             });
         }
@@ -412,7 +387,7 @@ impl Search<'_, '_> {
             key.component == self.component
                 && matches!(
                     key.kind,
-                    part::Kind::Embedding | part::Kind::Head | part::Kind::Attention
+                    PartKind::Embedding | PartKind::Head | PartKind::Attention
                 )
         };
         let unseen: Vec<&PartKey> = direct
@@ -421,7 +396,7 @@ impl Search<'_, '_> {
             .filter(|(key, test)| of_stream(key) && test.log10_p > NOTHING)
             .map(|p| p.0)
             .collect();
-        let embedding = unseen.iter().find(|key| key.kind == part::Kind::Embedding);
+        let embedding = unseen.iter().find(|key| key.kind == PartKind::Embedding);
         let (Some(embedding), false) = (embedding, layers.is_empty()) else {
             return Ok(());
         };
@@ -435,8 +410,8 @@ impl Search<'_, '_> {
             return Ok(());
         };
         let is_found = |key: &PartKey| match key.kind {
-            part::Kind::Head => recovered.head,
-            part::Kind::Attention => key
+            PartKind::Head => recovered.head,
+            PartKind::Attention => key
                 .layer
                 .is_some_and(|layer| recovered.attentions.contains(&layer)),
             _ => key == *embedding,
@@ -446,10 +421,14 @@ impl Search<'_, '_> {
             .extend(unseen.iter().copied().filter(|key| is_found(key)).cloned());
         self.out.powerless.extend(unseen.into_iter().cloned());
         self.out.transformations.push(Transformation {
-            change: recovered.change,
-            component: self.component,
+            kind: recovered.change,
+            component: Some(self.component),
             layers: layers.to_vec(),
-            check: checked_on(recovered.check, recovered.as_stored),
+            kept: None,
+            check: Check::Stream {
+                witness: recovered.witness,
+                as_stored: recovered.as_stored,
+            },
             check_cosine: Some(recovered.cosine),
         });
         Ok(())
@@ -495,65 +474,33 @@ impl Disguises {
 
     /// What the looks say together; `None` where nothing was tried.
     pub fn finding(&self) -> Option<Finding> {
-        let mut changes: Vec<&str> = self
-            .transformations
-            .iter()
-            .map(|t| words_of(t.change))
-            .collect();
+        let seen = self.seen(None);
+        let first = self.transformations.first();
+        if seen.is_none() && first.is_none() {
+            return None;
+        }
+        let mut changes: Vec<TransformationKind> =
+            self.transformations.iter().map(|t| t.kind).collect();
         changes.dedup();
-        let changes = match changes.is_empty() {
-            true => "re-ordered or rotated dimensions".to_owned(),
-            false => changes.join(", "),
-        };
-        let finding = |statement, value, log10_p, supports| Finding {
-            kind: Family::Transformation,
-            statement,
-            value,
-            log10_p,
-            supports,
-            scope: "model".to_owned(),
-        };
-        let Some(seen) = self.seen(None) else {
-            let first = self.transformations.first()?;
-            let statement = format!(
-                "the base's weights were found under {changes}, checked on tensors that took no part"
-            );
-            return Some(finding(
-                statement,
-                first.check_cosine,
-                None,
-                Supports::Derived,
-            ));
-        };
-        let tried = seen.tried;
-        let (statement, supports) = match seen.found {
-            0 if self.transformations.is_empty() => (
-                format!(
-                    "looked through {changes} in {tried} layers: models trained independently agree as much"
-                ),
-                Supports::Nothing,
-            ),
-            found => {
-                let bound = if seen.exact { "exact" } else { "approximate" };
-                (
-                    format!(
-                        "the base's units were found under {changes} in {found} of {tried} layers tried ({bound} bound)"
-                    ),
-                    Supports::Derived,
-                )
-            }
-        };
-        let checked = self.transformations.first().and_then(|t| t.check_cosine);
-        Some(finding(statement, checked, Some(seen.log10_p), supports))
-    }
-}
-
-fn words_of(change: Change) -> &'static str {
-    match change {
-        Change::FfnPermuted => "re-ordered feed-forward units",
-        Change::HeadsPermuted => "re-ordered heads",
-        Change::ResidualPermuted => "a re-ordered residual stream",
-        Change::ResidualRotated => "a rotated residual stream",
+        let nothing_found = first.is_none() && seen.is_some_and(|seen| seen.found == 0);
+        Some(Finding {
+            statement: Statement::Disguised {
+                changes,
+                layers: seen.map(|seen| DisguisedLayers {
+                    tried: seen.tried,
+                    found: seen.found,
+                    exact: seen.exact,
+                }),
+            },
+            value: first.and_then(|t| t.check_cosine),
+            log10_p: seen.map(|seen| seen.log10_p),
+            supports: if nothing_found {
+                Supports::Nothing
+            } else {
+                Supports::Derived
+            },
+            scope: Scope::Model,
+        })
     }
 }
 
@@ -578,14 +525,6 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (!values.is_empty()).then(|| round6(values.iter().sum::<f64>() / values.len() as f64))
 }
 
-/// What was compared, with its cosine as stored.
-fn checked_on(what: &str, as_stored: Option<f64>) -> String {
-    as_stored.map_or_else(
-        || what.to_owned(),
-        |cosine| format!("{what} (as stored: {cosine:.4})"),
-    )
-}
-
 /// Feed-forwards whose units were found in other places.
 fn re_ordered(found: &[&Look]) -> Option<Transformation> {
     let moved: Vec<&&Look> = found.iter().filter(|look| look.moved()).collect();
@@ -594,19 +533,18 @@ fn re_ordered(found: &[&Look]) -> Option<Transformation> {
         .iter()
         .filter_map(|look| look.witness.as_ref())
         .collect();
-    let what = witnesses
+    let witness = witnesses
         .first()
-        .map_or("nothing but the heads of its layers", |witness| {
-            witness.what
-        });
+        .map_or(Witness::HeadsOnly, |witness| witness.what);
     Some(Transformation {
-        change: Change::FfnPermuted,
-        component: first.key.component,
+        kind: TransformationKind::FfnPermuted,
+        component: Some(first.key.component),
         layers: moved.iter().map(|look| look.key.layer).collect(),
-        check: checked_on(
-            &format!("{what} in the order found"),
-            mean(witnesses.iter().filter_map(|w| w.as_stored)),
-        ),
+        kept: None,
+        check: Check::Units {
+            witness,
+            as_stored: mean(witnesses.iter().filter_map(|w| w.as_stored)),
+        },
         check_cosine: mean(witnesses.iter().filter_map(|w| w.cosine)),
     })
 }
@@ -656,7 +594,7 @@ mod tests {
             component: Component::Text,
             block: None,
             layer: Some(layer),
-            kind: part::Kind::Attention,
+            kind: PartKind::Attention,
             expert: None,
             name: None,
         };
@@ -669,11 +607,11 @@ mod tests {
             new: false,
             found: false,
             excess: None,
-            test: Some(part::PartTest {
+            test: Some(crate::evidence::part::PartTest {
                 log10_p: 0.0,
                 share_seen_95: Some(0.1),
             }),
-            state: part::State::Unclear,
+            state: crate::evidence::part::State::Unclear,
         };
         let disguises = Disguises {
             found_parts: [key(0)].into(),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::evidence::permutation::Setting;
 use crate::evidence::tokens::{embedding, output_head, shared_tokens};
+use crate::evidence::transformation::{StreamWitness, TransformationKind};
 use crate::model::words::{Block, Component};
 use crate::numeric::linalg::round6;
 use crate::numeric::rows::RowSource;
@@ -13,11 +14,10 @@ use crate::stats::principal::Side;
 use crate::stats::recover::Pair;
 use crate::stats::recover::order::recover_order;
 use crate::stats::recover::rotation::recover_rotation;
-use crate::stats::recover::undo::{Change as Turn, Gained, Undone, undo};
+use crate::stats::recover::undo::{Change, Gained, Undone, undo};
 use crate::view::logical::Logical;
 use crate::view::reader::View;
 
-use super::Change;
 use super::basis::gain;
 use super::heads::{feeding_gain, tensor};
 
@@ -34,9 +34,9 @@ const BETTER_EXCESS: f64 = 0.1;
 /// A recovered change of the residual stream.
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
-    pub(super) change: Change,
-    /// What it was checked on, in words.
-    pub(super) check: &'static str,
+    pub(super) change: TransformationKind,
+    /// What it was checked on.
+    pub(super) witness: StreamWitness,
     pub(super) as_stored: Option<f64>,
     pub(super) cosine: f64,
     excess: f64,
@@ -101,13 +101,13 @@ pub(super) fn recover(
     };
     let mut re_ordered = None;
     if let Some(order) = recover_order(base, target, setting.sampling.seed)? {
-        let turn = Turn::Order(&order.pairs);
+        let undoing = Change::Order(&order.pairs);
         re_ordered = check(
             setting,
             component,
             layers,
-            Change::ResidualPermuted,
-            turn,
+            TransformationKind::ResidualPermuted,
+            undoing,
             order.pairs.len(),
         )?;
     }
@@ -123,13 +123,13 @@ pub(super) fn recover(
     let Ok(rotation) = recover_rotation(base, target, setting.sampling.seed)? else {
         return Ok(re_ordered);
     };
-    let turn = Turn::Rotation(&rotation.matrix);
+    let undoing = Change::Rotation(&rotation.matrix);
     let rotated = check(
         setting,
         component,
         layers,
-        Change::ResidualRotated,
-        turn,
+        TransformationKind::ResidualRotated,
+        undoing,
         rotation.matrix.rows,
     )?;
     let to_beat = re_ordered
@@ -140,13 +140,13 @@ pub(super) fn recover(
         .or(re_ordered))
 }
 
-/// Undoes `turn` on tensors that took no part; `None` where they stay apart.
+/// Undoes `undoing` on tensors that took no part; `None` where they stay apart.
 fn check(
     setting: &Setting<'_>,
     component: Component,
     layers: &[u32],
-    change: Change,
-    turn: Turn<'_>,
+    change: TransformationKind,
+    undoing: Change<'_>,
     width: usize,
 ) -> Result<Option<Stream>> {
     let in_place: Vec<Pair> = (0..width)
@@ -156,24 +156,24 @@ fn check(
             negated: false,
         })
         .collect();
-    let stored = Turn::Order(&in_place);
+    let stored = Change::Order(&in_place);
     let (mut undone, mut as_stored, mut attentions) = (Vec::new(), Vec::new(), Vec::new());
     for &layer in layers {
-        let of_layer = attention(setting, component, layer, turn)?;
+        let of_layer = attention(setting, component, layer, undoing)?;
         if mean(&of_layer, |u| u.excess).is_some_and(|excess| excess >= CHECK_EXCESS) {
             attentions.push(layer);
         }
         undone.extend(of_layer);
         as_stored.extend(attention(setting, component, layer, stored)?);
     }
-    let head = head(setting, component, turn)?;
+    let head = head(setting, component, undoing)?;
     let head_found = head
         .as_ref()
         .and_then(|u| u.excess)
         .is_some_and(|excess| excess >= CHECK_EXCESS);
     let found = Stream {
         change,
-        check: "",
+        witness: StreamWitness::AttentionMatrices,
         as_stored: None,
         cosine: 0.0,
         excess: 0.0,
@@ -184,7 +184,7 @@ fn check(
         let cosine = mean(&undone, |u| Some(u.cosine)).unwrap_or(0.0);
         let as_stored = mean(&as_stored, |u| Some(u.cosine));
         return Ok(Some(Stream {
-            check: "attention matrices",
+            witness: StreamWitness::AttentionMatrices,
             as_stored,
             cosine,
             excess,
@@ -197,7 +197,7 @@ fn check(
         .filter(|_| head_found)
         .and_then(|u| Some((u.cosine, u.excess?)));
     Ok(by_head.map(|(cosine, excess)| Stream {
-        check: "the output head",
+        witness: StreamWitness::OutputHead,
         cosine,
         excess,
         ..found
@@ -209,7 +209,7 @@ fn attention(
     setting: &Setting<'_>,
     component: Component,
     layer: u32,
-    turn: Turn<'_>,
+    undoing: Change<'_>,
 ) -> Result<Vec<Undone>> {
     let mut out = Vec::new();
     for slot in ["q.weight", "k.weight", "v.weight", "o.weight"] {
@@ -231,7 +231,7 @@ fn attention(
                 &views[0],
                 &views[1],
                 Side::Rows,
-                turn,
+                undoing,
                 setting.sampling.seed,
             )?);
             continue;
@@ -242,7 +242,7 @@ fn attention(
         out.extend(gained(
             &views,
             [base?, target?],
-            turn,
+            undoing,
             setting.sampling.seed,
         )?);
     }
@@ -250,7 +250,11 @@ fn attention(
 }
 
 /// The output heads over shared tokens; `None` where one is tied, since the embedding took part.
-fn head(setting: &Setting<'_>, component: Component, turn: Turn<'_>) -> Result<Option<Undone>> {
+fn head(
+    setting: &Setting<'_>,
+    component: Component,
+    undoing: Change<'_>,
+) -> Result<Option<Undone>> {
     let heads = setting.models.map(|model| {
         let head = output_head(model, component).filter(|head| model.unreadable(head).is_none());
         head.filter(|head| embedding(model, component).is_none_or(|table| table.name != head.name))
@@ -280,16 +284,16 @@ fn head(setting: &Setting<'_>, component: Component, turn: Turn<'_>) -> Result<O
     gained(
         &sides,
         [of_final(one)?, of_final(other)?],
-        turn,
+        undoing,
         setting.sampling.seed,
     )
 }
 
-/// Undoes `turn` on the columns of two matrices, each with the gains before it.
+/// Undoes `undoing` on the columns of two matrices, each with the gains before it.
 fn gained<S: RowSource>(
     sides: &[S; 2],
     gains: [Option<Vec<f32>>; 2],
-    turn: Turn<'_>,
+    undoing: Change<'_>,
     seed: u64,
 ) -> Result<Option<Undone>> {
     let [base, target] = sides;
@@ -298,8 +302,8 @@ fn gained<S: RowSource>(
     let of_base = of_base.unwrap_or_else(|| vec![1.0; base.columns()]);
     let of_target = of_target.unwrap_or_else(|| vec![1.0; target.columns()]);
     match (Gained::new(base, &of_base), Gained::new(target, &of_target)) {
-        (Some(base), Some(target)) => undo(&base, &target, Side::Columns, turn, seed),
-        _ => undo(base, target, Side::Columns, turn, seed),
+        (Some(base), Some(target)) => undo(&base, &target, Side::Columns, undoing, seed),
+        _ => undo(base, target, Side::Columns, undoing, seed),
     }
 }
 

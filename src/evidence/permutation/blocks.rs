@@ -18,7 +18,8 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::reader::View;
 
-use super::{Form, Kind, Outcome, Setting, Skipped, Test};
+use super::{Form, Outcome, Setting, Test, UnitKind};
+use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// Blocks whose probes are held at one time, in whole layers.
 const BATCH: usize = 16;
@@ -42,6 +43,17 @@ pub struct BlockKey {
     pub shared: bool,
     /// What tells several feed-forwards of one layer apart ("encoder.").
     pub stem: String,
+}
+
+impl BlockKey {
+    /// The block as what could not be tested.
+    fn subject(&self) -> Subject {
+        Subject::Block {
+            component: self.component,
+            layer: self.layer,
+            expert: self.expert,
+        }
+    }
 }
 
 /// The matrices of a block.
@@ -127,7 +139,7 @@ struct Tested {
 }
 
 /// Tests every block that both models have.
-pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<Vec<Outcome>> {
+pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
     let of = blocks_of_both(setting.models);
     let both: Vec<Both<'_>> = of[1]
         .iter()
@@ -139,16 +151,16 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
         })
         .collect();
     if both.is_empty() {
-        skipped.push(Skipped {
-            what: "feed-forward units".to_owned(),
-            why: "no feed-forward block of equal layer and kind on both sides".to_owned(),
+        skipped.push(Untested {
+            what: Subject::FeedForwards,
+            why: Obstacle::NoCommonBlock,
         });
     }
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut clone_pairs: Vec<(usize, usize)> = Vec::new();
     let mut first_of_layer: Vec<(usize, [Held; 2])> = Vec::new();
     for batch in batches(&both) {
-        let tested: Vec<Result<std::result::Result<Tested, Skipped>>> =
+        let tested: Vec<Result<std::result::Result<Tested, Untested>>> =
             batch.par_iter().map(|block| test(setting, block)).collect();
         let mut layer: Vec<(usize, Option<u32>, [Held; 2])> = Vec::new();
         for (block, result) in batch.iter().zip(tested) {
@@ -236,11 +248,11 @@ fn experts_as_units<'a>(
         let test = test_of(
             &block,
             [base.units(), target.units()],
-            Kind::Expert,
+            UnitKind::Expert,
             component,
             [layer, layer],
         );
-        let name = Some(format!("experts of layer {layer}"));
+        let name = Some(UnitsOf::Experts { layer });
         Ok(Some(Outcome {
             test: Test {
                 name,
@@ -348,13 +360,13 @@ fn alike_on_a_side(one: &[Held; 2], other: &[Held; 2]) -> bool {
     })
 }
 
-fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<Tested, Skipped>> {
+fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<Tested, Untested>> {
     setting.monitor.check()?;
     let looked = match look(setting.models, block.sides, &setting.sampling)? {
         Ok(looked) => looked,
         Err(why) => {
-            return Ok(Err(Skipped {
-                what: describe(block.key),
+            return Ok(Err(Untested {
+                what: block.key.subject(),
                 why,
             }));
         }
@@ -367,9 +379,9 @@ fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<T
     } = looked;
     let key = block.key;
     let kind = if key.expert.is_some() {
-        Kind::Expert
+        UnitKind::Expert
     } else {
-        Kind::Ffn
+        UnitKind::Ffn
     };
     let test = Test {
         expert: key.expert,
@@ -397,12 +409,12 @@ pub struct Looked {
 /// says why.
 ///
 /// # Errors
-/// When values cannot be read.
+/// A read that fails.
 pub fn look(
     models: [&Model; 2],
     sides: [&Matrices<'_>; 2],
     sampling: &Sampling,
-) -> Result<std::result::Result<Looked, String>> {
+) -> Result<std::result::Result<Looked, Obstacle>> {
     let [base_matrices, target_matrices] = sides;
     let common = target_matrices.by_row.iter().find_map(|target| {
         let base = base_matrices
@@ -412,22 +424,19 @@ pub fn look(
         Some([*base, *target])
     });
     let Some(firsts) = common else {
-        return Ok(Err("no matrix of one role on both sides".to_owned()));
+        return Ok(Err(Obstacle::NoCommonRole));
     };
     let mut views = Vec::new();
     for (model, logical) in models.into_iter().zip(firsts) {
         match model.unreadable(logical) {
-            Some(why) => return Ok(Err(why)),
+            Some(why) => return Ok(Err(Obstacle::Unreadable(why))),
             None => views.push(model.view(logical)?),
         }
     }
     let [base, target] = [&views[0], &views[1]].map(|view| default_features(view, sampling));
     if base.width() != target.width() || views[0].columns() != views[1].columns() {
-        return Ok(Err(Untestable::UnequalWidths(
-            views[0].columns(),
-            views[1].columns(),
-        )
-        .to_string()));
+        let unequal = Untestable::UnequalWidths(views[0].columns(), views[1].columns());
+        return Ok(Err(Obstacle::Units(unequal)));
     }
     let all = AllFeatures::open(models, sides)?;
     let all = all
@@ -449,7 +458,7 @@ pub fn look(
         false,
     )? {
         Ok(block) => block,
-        Err(why) => return Ok(Err(why.to_string())),
+        Err(why) => return Ok(Err(Obstacle::Units(why))),
     };
     let probes = [&base, &target].map(|side| Held::some(side, &sampling.probes(side.units())));
     let [base_probes, target_probes] = probes;
@@ -465,7 +474,7 @@ pub fn look(
 pub fn test_of(
     block: &Block,
     units: [usize; 2],
-    kind: Kind,
+    kind: UnitKind,
     component: Component,
     [base_layer, layer]: [u32; 2],
 ) -> Test {
@@ -543,18 +552,5 @@ impl<'a> AllFeatures<'a> {
                 Box::new(ColumnFeatures::new(view, sampling.coordinates(view.rows())))
             });
         Concat::new(rows.chain(columns).collect())
-    }
-}
-
-/// A block in words.
-pub fn describe(key: &BlockKey) -> String {
-    let component = if key.component == Component::Text {
-        String::new()
-    } else {
-        format!("{} ", key.component)
-    };
-    match key.expert {
-        Some(expert) => format!("{component}expert {expert} of layer {}", key.layer),
-        None => format!("{component}feed-forward of layer {}", key.layer),
     }
 }

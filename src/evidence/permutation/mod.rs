@@ -15,8 +15,9 @@ use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, words};
 use crate::view::model::Model;
 
-use super::finding::{Family, Finding, Supports};
-use super::part::{self, PartKey, PartTest};
+use super::finding::{Finding, Hits, Scope, Statement, Supports};
+use super::part::{PartKey, PartKind, PartTest};
+use super::untested::{UnitsOf, Untested};
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
 use crate::stats::units::block::LOOKS;
@@ -24,15 +25,13 @@ use crate::stats::units::{FixedPoints, Sampling};
 
 words! {
     /// What the units of a test are.
-    Kind {
+    UnitKind {
         /// Hidden units of a dense feed-forward.
         Ffn = "ffn",
         /// Hidden units of one expert, or the experts of a layer.
         Expert = "expert",
         /// Dimensions of the residual stream.
         Residual = "residual",
-        /// Key/value groups of an attention.
-        KvGroup = "kv_group",
         /// Rows of any other matrix.
         Rows = "rows",
     }
@@ -56,7 +55,7 @@ words! {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test {
     /// What its units are.
-    pub kind: Kind,
+    pub kind: UnitKind,
     /// How they are compared.
     pub form: Form,
     /// Component.
@@ -67,8 +66,8 @@ pub struct Test {
     pub base_layer: Option<u32>,
     /// Routed expert.
     pub expert: Option<u32>,
-    /// Tensor or part.
-    pub name: Option<String>,
+    /// What the units belong to, where it is no block.
+    pub name: Option<UnitsOf>,
     /// Units of base and target.
     pub units: [usize; 2],
     /// Probes drawn.
@@ -81,15 +80,6 @@ pub struct Test {
     pub exact: bool,
     /// Blocks of one group are clones and count once.
     pub group: usize,
-}
-
-/// What could not be tested.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// What.
-    pub what: String,
-    /// Why.
-    pub why: String,
 }
 
 /// Tests whose blocks have orders of their own, combined over groups of clones.
@@ -109,11 +99,21 @@ pub struct Combined {
     pub layers_hit: usize,
 }
 
+words! {
+    /// Tests whose power is told.
+    PowerKind {
+        /// All independent blocks together.
+        Pooled = "pooled",
+        /// The best part of the residual form.
+        Residual = "residual",
+    }
+}
+
 /// What a null result of one kind is worth.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerOf {
-    /// Kind of test, or "pooled".
-    pub kind: String,
+    /// Kind of test.
+    pub kind: PowerKind,
     /// Its power.
     pub power: Power,
 }
@@ -124,7 +124,7 @@ pub struct Permutation {
     /// Single tests.
     pub tests: Vec<Test>,
     /// What could not be tested.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<Untested>,
     /// Feed-forward blocks, experts and rows together.
     pub blocks: Option<Combined>,
     /// Least bound of the residual form, after Bonferroni over its parts.
@@ -136,9 +136,6 @@ pub struct Permutation {
     /// Byte-identical matrices that are perhaps computed by a formula: no evidence.
     pub formula: Vec<String>,
 }
-
-/// Kind of power that is of all independent blocks together.
-const POOLED: &str = "pooled";
 
 impl Permutation {
     /// Bound of the whole family: the least of its kinds of tests, each paid for.
@@ -160,14 +157,14 @@ impl Permutation {
             return;
         };
         let of_block = |t: &&mut Test| {
-            t.kind != Kind::Residual
+            t.kind != UnitKind::Residual
                 && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
         };
         for test in self.tests.iter_mut().filter(of_block) {
             test.log10_p = test.log10_p.min(log10_p);
         }
         for (part, test) in &mut self.parts {
-            let of_feed_forward = matches!(part.kind, part::Kind::Ffn | part::Kind::Experts);
+            let of_feed_forward = matches!(part.kind, PartKind::Ffn | PartKind::Experts);
             if of_feed_forward
                 && (part.component, part.layer, part.expert)
                     == (key.component, Some(key.layer), key.expert)
@@ -181,9 +178,9 @@ impl Permutation {
     /// The block tests of one component, or of all, combined.
     pub fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
         combine(
-            self.tests
-                .iter()
-                .filter(|t| t.kind != Kind::Residual && component.is_none_or(|c| c == t.component)),
+            self.tests.iter().filter(|t| {
+                t.kind != UnitKind::Residual && component.is_none_or(|c| c == t.component)
+            }),
         )
     }
 
@@ -192,7 +189,7 @@ impl Permutation {
         let units = self
             .tests
             .iter()
-            .filter(|t| t.kind != Kind::Residual && seen(t) >= HITS_OF_A_LAYER);
+            .filter(|t| t.kind != UnitKind::Residual && seen(t) >= HITS_OF_A_LAYER);
         let of = units.filter(|t| component.is_none_or(|c| c == t.component));
         of.filter_map(|t| Some((t.component, t.layer?))).collect()
     }
@@ -203,7 +200,7 @@ impl Permutation {
         let of = self
             .tests
             .iter()
-            .filter(|t| matches!(t.kind, Kind::Ffn | Kind::Expert));
+            .filter(|t| matches!(t.kind, UnitKind::Ffn | UnitKind::Expert));
         let bounds: Vec<f64> = of
             .filter(|t| (t.component, t.layer) == (component, Some(layer)))
             .map(|t| t.log10_p)
@@ -225,33 +222,21 @@ impl Permutation {
     /// What the tests say together.
     pub fn finding(&self) -> Option<Finding> {
         let log10_p = self.log10_p()?;
-        let hits = match &self.blocks {
-            Some(b) => format!(
-                "{} of {} probe units are most like the unit in their own place; ",
-                b.hits, b.probes
-            ),
-            None => String::new(),
-        };
-        let (meaning, supports) = match log10_p {
-            p if p <= -3.0 => (
-                format!(
-                    "the chance that models initialised and trained independently agree like this is below 10^{:.0}",
-                    p.ceil()
-                ),
-                Supports::Derived,
-            ),
-            _ => (
-                "models trained independently agree as much".to_owned(),
-                Supports::FromScratch,
-            ),
+        let probed = self.blocks.map(|blocks| Hits {
+            hits: blocks.hits,
+            probes: blocks.probes,
+        });
+        let supports = if log10_p <= -3.0 {
+            Supports::Derived
+        } else {
+            Supports::FromScratch
         };
         Some(Finding {
-            kind: Family::Permutation,
-            statement: format!("{hits}{meaning}"),
-            value: self.blocks.map(|b| b.hits as f64),
+            statement: Statement::UnitsInPlace { probed, log10_p },
+            value: self.blocks.map(|blocks| blocks.hits as f64),
             log10_p: Some(log10_p),
             supports,
-            scope: "model".to_owned(),
+            scope: Scope::Model,
         })
     }
 }
@@ -280,8 +265,8 @@ pub struct Outcome {
 
 /// What was tested, in its order; what could not be goes to `skipped`.
 fn outcomes(
-    tested: Vec<Result<std::result::Result<Outcome, Skipped>>>,
-    skipped: &mut Vec<Skipped>,
+    tested: Vec<Result<std::result::Result<Outcome, Untested>>>,
+    skipped: &mut Vec<Untested>,
 ) -> Result<Vec<Outcome>> {
     let mut out = Vec::new();
     for result in tested {
@@ -294,7 +279,7 @@ fn outcomes(
 }
 
 /// The direct test of units that belong to no layer, in a group of its own to be given.
-fn direct(found: &FixedPoints, kind: Kind, component: Component, name: String) -> Test {
+fn direct(found: &FixedPoints, kind: UnitKind, component: Component, name: UnitsOf) -> Test {
     Test {
         kind,
         form: Form::Direct,
@@ -336,7 +321,7 @@ pub fn run(setting: &Setting<'_>) -> Result<Permutation> {
     })
 }
 
-fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Skipped>) -> Permutation {
+fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Untested>) -> Permutation {
     let combined = combine(blocks.iter().map(|o| &o.test));
     let residual = of_residual
         .iter()
@@ -436,7 +421,7 @@ fn combine<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Combined> {
 /// Power of the blocks pooled, one of each group.
 fn pooled<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Power> {
     let mut one_a_group: BTreeMap<usize, Probed> = BTreeMap::new();
-    for test in tests.filter(|t| t.form == Form::Direct && t.kind != Kind::Residual) {
+    for test in tests.filter(|t| t.form == Form::Direct && t.kind != UnitKind::Residual) {
         one_a_group.entry(test.group).or_insert(probed(test));
     }
     let blocks: Vec<Probed> = one_a_group.into_values().collect();
@@ -454,13 +439,13 @@ fn powers(blocks: &[Outcome], of_residual: &[Outcome]) -> Vec<PowerOf> {
         share(a).total_cmp(&share(b))
     });
     let pooled = pooled.map(|power| PowerOf {
-        kind: POOLED.to_owned(),
+        kind: PowerKind::Pooled,
         power,
     });
     pooled
         .into_iter()
         .chain(best.map(|power| PowerOf {
-            kind: Kind::Residual.word().to_owned(),
+            kind: PowerKind::Residual,
             power,
         }))
         .collect()

@@ -20,7 +20,8 @@ use crate::stats::units::{
 use crate::view::logical::Logical;
 use crate::view::reader::View;
 
-use super::{Kind, Outcome, Setting, Skipped, Test, direct, outcomes};
+use super::{Outcome, Setting, Test, UnitKind, direct, outcomes};
+use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// The matrices of one part that have a residual side, pairs of base and target.
 struct Part<'a> {
@@ -81,12 +82,12 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
         .collect()
 }
 
-pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<Vec<Outcome>> {
+pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
     let parts = parts(setting);
     if parts.is_empty() {
-        skipped.push(Skipped {
-            what: "residual dimensions".to_owned(),
-            why: "no attention, embedding or output head of one width on both sides".to_owned(),
+        skipped.push(Untested {
+            what: Subject::ResidualDimensions,
+            why: Obstacle::NoCommonStream,
         });
     }
     let mut out = outcomes(
@@ -99,17 +100,20 @@ pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Skipped>) -> Result<V
     Ok(out)
 }
 
-fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Outcome, Skipped>> {
+fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Outcome, Untested>> {
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
     }
     let name = match &part.key.name {
-        Some(name) => name.clone(),
-        None => format!("{} of layer {}", part.key.kind, part.key.layer.unwrap_or(0)),
+        Some(name) => UnitsOf::Tensor(name.clone()),
+        None => UnitsOf::Layer {
+            kind: part.key.kind,
+            layer: part.key.layer.unwrap_or(0),
+        },
     };
-    let skip = |why: String| {
-        Ok(Err(Skipped {
-            what: format!("residual dimensions, {name}"),
+    let skip = |why: Obstacle| {
+        Ok(Err(Untested {
+            what: Subject::ResidualOf(name.clone()),
             why,
         }))
     };
@@ -128,24 +132,23 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
     let [Some(base), Some(target)] =
         [0, 1].map(|side| features(&views[side], &rows[side], &setting.sampling))
     else {
-        return skip("its matrices have no common width".to_owned());
+        return skip(Obstacle::NoCommonWidth);
     };
     if base.width() == 0 {
-        return skip("the two tokenizers have no token in common".to_owned());
+        return skip(Obstacle::NoCommonToken);
     }
     let probes = setting.sampling.probes(base.units().min(target.units()));
     if base.units() != target.units() {
-        return skip(format!(
-            "{} dimensions against {}",
-            base.units(),
-            target.units()
-        ));
+        return skip(Obstacle::UnequalDimensions {
+            base: base.units(),
+            target: target.units(),
+        });
     }
     match fixed_point_test(&base, &target, &probes)? {
-        Err(why) => skip(why.to_string()),
+        Err(why) => skip(Obstacle::Units(why)),
         Ok(found) => {
             let layer = part.key.layer;
-            let test = direct(&found, Kind::Residual, part.key.component, name);
+            let test = direct(&found, UnitKind::Residual, part.key.component, name.clone());
             Ok(Ok(Outcome {
                 test: Test {
                     layer,

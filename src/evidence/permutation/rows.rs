@@ -7,14 +7,15 @@ use rayon::prelude::*;
 
 use crate::align::Pair as Aligned;
 use crate::error::{Error, Result};
-use crate::evidence::part::Kind as PartKind;
+use crate::evidence::part::PartKind;
 use crate::evidence::parts::{is_informative, part_of};
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
-use crate::stats::units::{Features, Layout, RowFeatures, fixed_point_test};
+use crate::stats::units::{Features, Layout, RowFeatures, Untestable, fixed_point_test};
 use crate::view::logical::Logical;
 
-use super::{Kind, Outcome, Setting, Skipped, direct, outcomes};
+use super::{Outcome, Setting, UnitKind, direct, outcomes};
+use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// Words in the last segments of a name whose rows are classes or tokens: they carry identities.
 const ROWS_WITH_IDENTITY: [&str; 6] = [
@@ -60,7 +61,7 @@ pub(super) fn run(
     setting: &Setting<'_>,
     alike: bool,
     first_group: usize,
-    skipped: &mut Vec<Skipped>,
+    skipped: &mut Vec<Untested>,
 ) -> Result<(Vec<Outcome>, Vec<String>)> {
     let pairs = setting.alignment.pairs.iter().zip(setting.records);
     let tried = pairs.filter(|(pair, record)| {
@@ -83,9 +84,9 @@ pub(super) fn run(
         formula.sort();
     }
     out.extend(test_all(setting, kept.into_iter(), skipped)?);
-    skipped.extend(formula.iter().map(|name| Skipped {
-        what: format!("rows of {name}"),
-        why: "byte-identical while nothing else is alike: perhaps computed by a formula".to_owned(),
+    skipped.extend(formula.iter().map(|name| Untested {
+        what: Subject::Rows(name.clone()),
+        why: Obstacle::PerhapsFormula,
     }));
     let mut groups: BTreeMap<usize, usize> = BTreeMap::new();
     for outcome in &mut out {
@@ -150,7 +151,7 @@ fn values_look_random(values: &[f32], columns: usize) -> bool {
 fn test_all<'a>(
     setting: &Setting<'_>,
     pairs: impl Iterator<Item = &'a Aligned>,
-    skipped: &mut Vec<Skipped>,
+    skipped: &mut Vec<Untested>,
 ) -> Result<Vec<Outcome>> {
     let pairs: Vec<&Aligned> = pairs.collect();
     outcomes(
@@ -159,20 +160,20 @@ fn test_all<'a>(
     )
 }
 
-fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Outcome, Skipped>> {
+fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Outcome, Untested>> {
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
     }
-    let skip = |why: String| {
-        Ok(Err(Skipped {
-            what: format!("rows of {}", pair.target.name),
+    let skip = |why: Obstacle| {
+        Ok(Err(Untested {
+            what: Subject::Rows(pair.target.name.clone()),
             why,
         }))
     };
     let sides = [&pair.base, &pair.target];
     for (model, logical) in setting.models.into_iter().zip(sides) {
         if let Some(why) = model.unreadable(logical) {
-            return skip(why);
+            return skip(Obstacle::Unreadable(why));
         }
     }
     let views = [
@@ -185,20 +186,25 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
         let width = features.full_width();
         Some(features.cut(&setting.sampling.coordinates(width)))
     }) else {
-        return skip(format!("{} rows do not fill whole units", views[1].rows()));
+        return skip(Obstacle::PartialUnits {
+            rows: views[1].rows(),
+        });
     };
     let probes = setting.sampling.probes(base.units().min(target.units()));
     if base.units() != target.units() {
-        return skip(format!("{} units against {}", base.units(), target.units()));
+        return skip(Obstacle::Units(Untestable::UnequalUnits(
+            base.units(),
+            target.units(),
+        )));
     }
     match fixed_point_test(&base, &target, &probes)? {
-        Err(why) => skip(why.to_string()),
+        Err(why) => skip(Obstacle::Units(why)),
         Ok(found) => {
             let test = direct(
                 &found,
-                Kind::Rows,
+                UnitKind::Rows,
                 pair.target.meaning.component,
-                pair.target.name.clone(),
+                UnitsOf::Tensor(pair.target.name.clone()),
             );
             Ok(Ok(Outcome {
                 test,

@@ -364,7 +364,7 @@ fn axes(shape: &Shape) -> String {
 }
 
 /// A number with its thousands set apart.
-pub(in crate::model) fn grouped(number: u64) -> String {
+fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -17,7 +17,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-pub(in crate::model) use self::compare::grouped;
 pub use self::compare::{Comparability, Comparison, ComponentComparison, RoleComparison, compare};
 use self::facts::Scope;
 use super::config::Config;

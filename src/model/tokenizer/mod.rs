@@ -12,8 +12,6 @@ use std::cmp::Ordering;
 
 pub use parse::{MERGE_LIMIT, TOKEN_LIMIT};
 
-use super::architecture::grouped;
-
 /// A vocabulary with its merges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokenizer {
@@ -116,25 +114,6 @@ impl Overlap {
             merges_in_order: ranks.as_ref().map(|ranks| longest_ascent(ranks) as u64),
             sizes: [base, target].map(|side| side.len() as u64),
         }
-    }
-
-    /// The overlap in a sentence.
-    pub fn sentence(&self) -> String {
-        let [base, target] = self.sizes.map(grouped);
-        let merges = match (
-            self.merges_common.map(grouped),
-            self.merges_in_order.map(grouped),
-        ) {
-            (Some(common), Some(in_order)) => {
-                format!("; {common} merges in both, {in_order} of them in the same order")
-            }
-            _ => String::new(),
-        };
-        let [shared, same_id] = [self.shared_tokens, self.same_id].map(grouped);
-        format!(
-            "the tokenizers have {shared} tokens in common, {same_id} with the same id, of {base} of the base and \
-             {target} of the target{merges}: circumstantial, for a tokenizer is taken over without any weight"
-        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the words of the contract mean, in sentences for people: labels, confidence, bands,
 //! patterns (contract, sections 3 and 4).
 
-mod en;
+pub(super) mod en;
 
 use super::number;
 

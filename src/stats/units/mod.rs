@@ -6,8 +6,6 @@
 //! probability of as many between models trained independently. Nothing here knows a file, a
 //! tensor's name or a verdict.
 
-use std::fmt;
-
 use crate::numeric::rng::Draws;
 
 pub mod block;
@@ -142,25 +140,6 @@ pub enum Untestable {
         /// Rank correlation of length and index on the side that was probed, and on the other.
         rho: [f64; 2],
     },
-}
-
-impl fmt::Display for Untestable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooFewUnits(units) => write!(f, "{units} units, fewer than {LEAST_UNITS}"),
-            Self::UnequalUnits(base, target) => write!(f, "{base} units against {target}"),
-            Self::UnequalWidths(base, target) => write!(f, "{base} values a unit against {target}"),
-            Self::TooNarrow(width) => write!(f, "{width} values a unit, fewer than 2"),
-            Self::Alike => write!(f, "fewer than 2 distinct units on a side"),
-            Self::Sorted { rho } => {
-                write!(
-                    f,
-                    "units sorted by norm on both sides (rank correlations {:.2} and {:.2})",
-                    rho[0], rho[1]
-                )
-            }
-        }
-    }
 }
 
 /// The outcome of a test, or why there is none.

@@ -1,1 +1,3 @@
 //! English.
+
+pub(in crate::report) mod findings;
