@@ -214,6 +214,12 @@ pub struct HashArgs {
     /// Text or JSON, as wcmp hash prints them.
     #[arg(long, value_name = "MANIFEST")]
     pub check: Option<PathBuf>,
+    /// How files are read: mmap or read [default: mmap]
+    ///
+    /// read is for network file systems and for files that may change meanwhile.
+    #[arg(long, value_name = "IO", value_enum, default_value_t = Io::Mmap)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub io: Io,
 }
 
 /// `wcmp completions`.

@@ -11,27 +11,29 @@ use super::{Answer, input};
 use crate::error::{Error, Result};
 use crate::format::bytes::Io;
 use crate::manifest::{self, Manifest};
-use crate::measure::digest::digests;
+use crate::measure::digests;
 use crate::measure::monitor::Monitor;
 use crate::report::schema::{Check, Hash};
 use crate::report::{Report, csv, json, markdown, summary, text};
 use crate::view::model::Model;
 
-/// Prints the manifest of `checkpoint`, or holds it against the manifest at `check`.
+/// Prints the manifest of `checkpoint`, whose files are read as `io` says, or holds it against the
+/// manifest at `check`.
 ///
 /// # Errors
 /// A checkpoint or manifest that cannot be read or breaks its format.
 pub(super) fn run(
     settings: &Settings,
     checkpoint: &Path,
+    io: Io,
     check: Option<&Path>,
     monitor: &dyn Monitor,
 ) -> Result<Answer> {
     // Before the pass: a manifest that is wrong should not cost the reading of a whole release.
     let manifest = check.map(read_manifest).transpose()?;
     check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
-    let model = Model::new(input::open(checkpoint, Io::Mmap, &settings.output)?);
-    let digests = digests(&model.opened, &settings.pool()?, monitor)?;
+    let model = Model::new(input::open(checkpoint, io, &settings.output)?);
+    let digests = settings.pool()?.install(|| digests(&model, monitor))?;
     let tensors = summary::hash_tensors(&model, &digests);
     let model_digest = manifest::model_digest(&tensors);
     let checkpoint = summary::checkpoint(&model, Some(&digests));

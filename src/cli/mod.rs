@@ -139,7 +139,8 @@ fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> Resu
         Command::Arch(args) => arch::run(settings, &args.target, &args.bases),
         Command::Inspect(args) => inspect::run(settings, &args.checkpoint),
         Command::Hash(args) => {
-            hash::run(settings, &args.checkpoint, args.check.as_deref(), monitor)
+            let check = args.check.as_deref();
+            hash::run(settings, &args.checkpoint, args.io, check, monitor)
         }
         Command::Completions(args) => Ok(Answer::plain(packaging::completions(args.shell))),
         Command::Man => Ok(Answer::plain(packaging::man())),

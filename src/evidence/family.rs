@@ -1,6 +1,7 @@
 //! Several models of one shape: their inner products, and what unrelated ones come to.
 
 use crate::measure::record::Record;
+use crate::model::sides::Sides;
 use crate::numeric::linalg::Dense;
 
 /// What the pass measured of one tensor that all models of a family have.
@@ -30,8 +31,9 @@ impl FamilyTensor<'_> {
     /// `None` where a value could not be read or is not finite.
     pub fn products(&self) -> Option<Dense> {
         let bases = self.with_target.len();
-        let sound =
-            |r: &&Record| r.unreadable.is_none() && r.sums.nonfinite == [0, 0] && r.sums.n > 0;
+        let sound = |r: &&Record| {
+            r.unreadable.is_none() && r.sums.nonfinite == Sides::default() && r.sums.n > 0
+        };
         if !self.with_target.iter().chain(&self.between).all(sound) {
             return None;
         }
@@ -143,7 +145,7 @@ mod tests {
             [5.0, 2.0, 3.0, 2.0, 10.0, 4.0, 3.0, 4.0, 3.0]
         );
         let mut broken = record(&a, &b);
-        broken.sums.nonfinite = [0, 1];
+        broken.sums.nonfinite.target = 1;
         let tensor = FamilyTensor {
             with_target: vec![&at, &bt],
             between: vec![&broken],

@@ -189,7 +189,7 @@ fn vector(model: &Model, tensor: &Logical) -> Result<Vec<f32>> {
 /// Whether a pair counts: a value that never moved says nothing, unless it did on the other side.
 fn counts(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
-    !told(&pair.base) && !told(&pair.target) && record.constant != [true, true]
+    !told(&pair.base) && !told(&pair.target) && !(record.constant.base && record.constant.target)
 }
 
 /// Verdict on one tensor.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::measure::record::Record;
+use crate::model::sides::Sides;
 use crate::model::words::{Block, Class, Role};
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
@@ -74,7 +75,7 @@ pub fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
 /// constant.
 pub fn is_informative(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
-    !told(&pair.base) && !told(&pair.target) && record.constant == [false, false]
+    !told(&pair.base) && !told(&pair.target) && record.constant == Sides::default()
 }
 
 /// Class of a pair (contract.md, section 2).

@@ -8,6 +8,7 @@ use crate::align::Alignment;
 use crate::error::{Error, Result};
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
+use crate::model::sides::Sides;
 use crate::model::words::{Block, Class, Component, Role, words};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -156,7 +157,7 @@ pub fn run(
             class_of(pair, record) == Class::Matrix
                 && pair.target.shape.len() == 2
                 && pair.target.meaning.block != Some(Block::Mtp)
-                && record.sums.nonfinite == [0, 0]
+                && record.sums.nonfinite == Sides::default()
                 && record.unreadable.is_none()
         })
         .map(|(pair, _)| [&*pair.base, &*pair.target])

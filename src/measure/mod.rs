@@ -1,11 +1,18 @@
-//! The passes over the bytes, and what they measure: sums and digests of every pair, in bounded
-//! memory.
+//! The pass over the bytes, and what it measures: sums and digests of every pair, in bounded memory.
 
-pub mod digest;
-pub mod many;
+mod ahead;
+mod as_stored;
+mod digest;
+mod driver;
+mod fold;
+mod identity;
+mod jobs;
 pub mod monitor;
-pub mod pass;
+mod readings;
 pub mod record;
-mod run;
 mod segment;
-pub mod views;
+mod views;
+
+pub use driver::{Measured, MeasuredGroups, digests, measure, measure_groups};
+pub use readings::Duo;
+pub use views::measure_views;

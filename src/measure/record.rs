@@ -1,6 +1,7 @@
 //! What the pass measured of one pair, and the figures that follow from it (contract.md, section
 //! 3).
 
+use crate::model::sides::Sides;
 use crate::numeric::sums::Sums;
 
 /// SHA-256 of stored bytes.
@@ -17,8 +18,8 @@ pub struct Record {
     pub columns: u64,
     /// Same dtype, shape and stored bytes.
     pub identical: bool,
-    /// Whether all elements of the base, of the target are one value.
-    pub constant: [bool; 2],
+    /// Whether all elements of a side are one value.
+    pub constant: Sides<bool>,
     /// Sums after the mean row is taken off each side; for embeddings and output heads only.
     pub row_centered: Option<RowCentered>,
     /// Why no figure could be computed, where values are not decoded.
@@ -151,7 +152,7 @@ impl Record {
     /// Whether all values are equal, however they are stored.
     fn is_equal(&self) -> bool {
         let no_difference = self.sums.dd == 0.0 && self.sums.max_abs_diff == 0.0;
-        self.identical || no_difference && self.sums.nonfinite == [0, 0]
+        self.identical || no_difference && self.sums.nonfinite == Sides::default()
     }
 
     fn undefined(&self) -> Option<Undefined> {
@@ -161,14 +162,14 @@ impl Record {
         if self.sums.n == 0 {
             return Some(Undefined::NoElements);
         }
-        let [base, target] = self.sums.nonfinite;
+        let Sides { base, target } = self.sums.nonfinite;
         (base > 0 || target > 0).then_some(Undefined::NotFinite { base, target })
     }
 
     /// Cosine about the means; not defined where a side is constant.
     fn centered(&self) -> Option<f64> {
         let s = &self.sums;
-        if self.constant != [false, false] {
+        if self.constant != Sides::default() {
             return None;
         }
         let n = s.n as f64;

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::model::dtype::Dtype;
+use crate::model::sides::{Side, Sides};
 use crate::numeric::decode::{decode_f32, decode_f64, is_exact_in_f32, values_per_element};
 use crate::numeric::rows::RowSource;
 use crate::numeric::sums::{self, Span, Sums};
@@ -80,9 +81,9 @@ pub(super) struct Tally {
     /// Σ over the rows of the segment of the products of row sums; 0 for a piece of a row.
     pub(super) row_products: f64,
     /// Column sums of both sides, where asked for.
-    pub(super) columns: Option<[Vec<f64>; 2]>,
+    pub(super) columns: Option<Sides<Vec<f64>>>,
     /// First value of each side, while all values are equal to it.
-    pub(super) constant: [Constant; 2],
+    pub(super) constant: Sides<Constant>,
     /// Whether all stored bytes were equal so far.
     pub(super) equal_bytes: bool,
 }
@@ -141,21 +142,24 @@ impl Tally {
     /// An empty tally; with column sums of that many columns where asked for.
     pub(super) fn new(columns: Option<usize>) -> Self {
         Self {
-            columns: columns.map(|n| [vec![0.0; n], vec![0.0; n]]),
+            columns: columns.map(|n| Sides {
+                base: vec![0.0; n],
+                target: vec![0.0; n],
+            }),
             equal_bytes: true,
             ..Self::default()
         }
     }
 
-    fn add(&mut self, span: Span<'_>, geometry: Geometry, row: &mut [f64; 2], ends_row: bool) {
+    fn add(&mut self, span: Span<'_>, geometry: Geometry, row: &mut Sides<f64>, ends_row: bool) {
         if geometry.columns > CHUNK {
             let piece = sums::span(span);
-            row[0] += piece.a;
-            row[1] += piece.b;
+            row.base += piece.a;
+            row.target += piece.b;
             self.sums.add(&piece);
             if ends_row && !geometry.in_pieces() {
-                self.row_products += row[0] * row[1];
-                *row = [0.0; 2];
+                self.row_products += row.base * row.target;
+                *row = Sides::default();
             }
         } else {
             sums::rows(
@@ -167,10 +171,10 @@ impl Tally {
         }
     }
 
-    fn add_columns(&mut self, side: usize, values: &[f32]) {
+    fn add_columns(&mut self, side: Side, values: &[f32]) {
         if let Some(columns) = &mut self.columns {
-            let width = columns[side].len();
-            sums::add_columns(values, width, &mut columns[side]);
+            let columns = columns.get_mut(side);
+            sums::add_columns(values, columns.len(), columns);
         }
     }
 }
@@ -178,15 +182,16 @@ impl Tally {
 /// Decoded values of both sides, reused from chunk to chunk.
 #[derive(Default)]
 pub(super) struct Buffers {
-    f32: [Vec<f32>; 2],
-    f64: [Vec<f64>; 2],
+    f32: Sides<Vec<f32>>,
+    f64: Sides<Vec<f64>>,
 }
 
 /// A running sum over one segment.
 pub(super) struct Summing {
     pub(super) tally: Tally,
     geometry: Geometry,
-    row: [f64; 2],
+    /// Sums of the row that is not yet complete.
+    row: Sides<f64>,
 }
 
 impl Summing {
@@ -195,7 +200,7 @@ impl Summing {
         Self {
             tally: Tally::new(columns),
             geometry,
-            row: [0.0; 2],
+            row: Sides::default(),
         }
     }
 
@@ -206,7 +211,7 @@ impl Summing {
     pub(super) fn all_rows(
         mut self,
         rows: Range<usize>,
-        views: [&dyn RowSource; 2],
+        views: Sides<&dyn RowSource>,
         step: &dyn Fn(Range<usize>) -> Result<()>,
     ) -> Result<Tally> {
         let count = (CHUNK / self.geometry.columns.max(1)).max(1) as usize;
@@ -223,75 +228,69 @@ impl Summing {
     pub(super) fn stored(
         &mut self,
         chunk: &Range<u64>,
-        dtypes: [Dtype; 2],
-        bytes: [&[u8]; 2],
+        dtypes: Sides<Dtype>,
+        bytes: Sides<&[u8]>,
         buffers: &mut Buffers,
     ) {
         let count = (chunk.end - chunk.start) as usize;
         let ends_row = chunk.end.is_multiple_of(self.geometry.columns);
-        for side in 0..2 {
-            let width = dtypes[side].block().1 as usize;
-            self.tally.constant[side] = self.tally.constant[side].look(bytes[side], width);
+        for side in Side::BOTH {
+            let width = dtypes.get(side).block().1 as usize;
+            let constant = self.tally.constant.get_mut(side);
+            *constant = constant.look(bytes.get(side), width);
         }
-        self.tally.equal_bytes &= dtypes[0] == dtypes[1] && bytes[0] == bytes[1];
+        self.tally.equal_bytes &= dtypes.base == dtypes.target && bytes.base == bytes.target;
         if self.tally.columns.is_some() {
-            for side in 0..2 {
-                let values = sized(&mut buffers.f32[side], count);
-                decode_f32(dtypes[side], bytes[side], values);
+            for side in Side::BOTH {
+                let values = sized(buffers.f32.get_mut(side), count);
+                decode_f32(*dtypes.get(side), bytes.get(side), values);
                 self.tally.add_columns(side, values);
             }
         }
-        let [a, b] = bytes;
-        match dtypes {
-            [Dtype::Bf16, Dtype::Bf16] => {
-                self.tally
-                    .add(Span::Bf16(a, b), self.geometry, &mut self.row, ends_row)
-            }
-            [Dtype::F16, Dtype::F16] => {
-                self.tally
-                    .add(Span::F16(a, b), self.geometry, &mut self.row, ends_row)
-            }
+
+        let Sides { base: a, target: b } = bytes;
+        let span = match dtypes.into_array() {
+            [Dtype::Bf16, Dtype::Bf16] => Span::Bf16(a, b),
+            [Dtype::F16, Dtype::F16] => Span::F16(a, b),
             [x, y] if is_exact_in_f32(x) && is_exact_in_f32(y) => {
-                let [u, v] = &mut buffers.f32;
-                let (u, v) = (sized(u, count), sized(v, count));
+                let values = &mut buffers.f32;
+                let u = sized(&mut values.base, count);
+                let v = sized(&mut values.target, count);
                 decode_f32(x, a, u);
                 decode_f32(y, b, v);
-                self.tally
-                    .add(Span::F32(u, v), self.geometry, &mut self.row, ends_row);
+                Span::F32(u, v)
             }
             [x, y] => {
-                let [u, v] = &mut buffers.f64;
-                let (u, v) = (sized(u, count), sized(v, count));
+                let values = &mut buffers.f64;
+                let u = sized(&mut values.base, count);
+                let v = sized(&mut values.target, count);
                 decode_f64(x, a, u);
                 decode_f64(y, b, v);
-                self.tally
-                    .add(Span::F64(u, v), self.geometry, &mut self.row, ends_row);
+                Span::F64(u, v)
             }
-        }
+        };
+        self.tally.add(span, self.geometry, &mut self.row, ends_row);
     }
 
     /// Adds whole rows of two views.
     fn views(
         &mut self,
         rows: Range<usize>,
-        views: [&dyn RowSource; 2],
+        views: Sides<&dyn RowSource>,
         buffers: &mut Buffers,
     ) -> Result<()> {
         let count = rows.len() * self.geometry.columns as usize;
-        for (side, view) in views.into_iter().enumerate() {
-            let values = sized(&mut buffers.f32[side], count);
-            view.read_rows(rows.clone(), values)?;
-            self.tally.constant[side] = self.tally.constant[side].look_at_values(values);
+        for side in Side::BOTH {
+            let values = sized(buffers.f32.get_mut(side), count);
+            views.get(side).read_rows(rows.clone(), values)?;
+            let constant = self.tally.constant.get_mut(side);
+            *constant = constant.look_at_values(values);
             self.tally.add_columns(side, values);
         }
         self.tally.equal_bytes = false;
-        let [u, v] = &buffers.f32;
-        self.tally.add(
-            Span::F32(&u[..count], &v[..count]),
-            self.geometry,
-            &mut self.row,
-            true,
-        );
+        let Sides { base, target } = &buffers.f32;
+        let span = Span::F32(&base[..count], &target[..count]);
+        self.tally.add(span, self.geometry, &mut self.row, true);
         Ok(())
     }
 }

@@ -5,37 +5,44 @@ use std::ops::Range;
 
 use crate::align::Pair;
 use crate::error::Result;
+use crate::model::sides::Sides;
 use crate::numeric::rows::RowSource;
 
+use super::fold::fold;
+use super::jobs::on_all_workers;
 use super::monitor::Monitor;
-use super::pass::{record, run};
 use super::record::Record;
 use super::segment::{Geometry, SEGMENT, Summing};
 
-/// Measures each of `pairs`, whose sides are read from `views`, base and target, of equal shape.
-/// Runs on the current rayon pool.
+/// Measures each of `pairs`, whose sides are read from `views`, of equal shape. Runs on the current
+/// rayon pool; `phase` tells people what is measured.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn measure_views(
     pairs: &[Pair],
-    views: &[[&dyn RowSource; 2]],
-    what: &'static str,
+    views: &[Sides<&dyn RowSource>],
+    phase: &'static str,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Record>> {
-    let geometry = |of: usize| Geometry {
-        rows: views[of][0].rows() as u64,
-        columns: views[of][0].columns() as u64,
-    };
+    let geometries: Vec<Geometry> = views
+        .iter()
+        .map(|view| Geometry {
+            rows: view.base.rows() as u64,
+            columns: view.base.columns() as u64,
+        })
+        .collect();
     let mut jobs: Vec<(usize, Range<usize>)> = Vec::new();
-    for (at, [view, _]) in views.iter().enumerate() {
-        let step = (SEGMENT as usize / view.columns().max(1)).max(1);
-        let starts = (0..view.rows()).step_by(step);
-        jobs.extend(starts.map(|first| (at, first..(first + step).min(view.rows()))));
+    for (at, view) in views.iter().enumerate() {
+        let rows = view.base.rows();
+        let step = (SEGMENT as usize / view.base.columns().max(1)).max(1);
+        let starts = (0..rows).step_by(step);
+        jobs.extend(starts.map(|first| (at, first..(first + step).min(rows))));
     }
-    monitor.begin(what, (0..views.len()).map(|at| geometry(at).values()).sum());
-    let tallies = run(&jobs, |(at, rows)| {
-        let geometry = geometry(*at);
+
+    monitor.begin(phase, geometries.iter().map(|g| g.values()).sum());
+    let tallies = on_all_workers(&jobs, |(at, rows)| {
+        let geometry = geometries[*at];
         let step = |rows: Range<usize>| {
             monitor.advance(rows.len() as u64 * geometry.columns);
             monitor.check()
@@ -43,12 +50,13 @@ pub fn measure_views(
         Summing::new(geometry, false).all_rows(rows.clone(), views[*at], &step)
     })?;
     monitor.end();
-    let mut of_pair: Vec<Vec<_>> = pairs.iter().map(|_| Vec::new()).collect();
+
+    let mut by_pair: Vec<Vec<_>> = pairs.iter().map(|_| Vec::new()).collect();
     for ((at, _), tally) in jobs.iter().zip(tallies) {
-        of_pair[*at].push(tally);
+        by_pair[*at].push(tally);
     }
-    let records = pairs.iter().zip(of_pair).enumerate();
+    let records = pairs.iter().zip(geometries).zip(by_pair);
     Ok(records
-        .map(|(at, (pair, tallies))| record(pair, geometry(at), tallies.into_iter()))
+        .map(|((pair, geometry), tallies)| fold(pair, geometry, tallies))
         .collect())
 }

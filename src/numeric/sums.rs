@@ -10,6 +10,7 @@
 use super::decode::decode_f32;
 use super::kernels::{BLOCK, Kernel, Lanes, Narrow, STEP};
 use crate::model::dtype::Dtype;
+use crate::model::sides::Sides;
 
 /// Sums over n pairs of values (a, b). A pair in which either value is not finite is counted in
 /// `n`, and left out of every sum and of `max_abs_diff`.
@@ -35,9 +36,9 @@ pub struct Sums {
     /// itself.
     pub equal: u64,
     /// Zeros on each side, −0 among them.
-    pub zeros: [u64; 2],
+    pub zeros: Sides<u64>,
     /// NaN and infinite values on each side.
-    pub nonfinite: [u64; 2],
+    pub nonfinite: Sides<u64>,
 }
 
 impl Sums {
@@ -52,10 +53,10 @@ impl Sums {
         self.dd += later.dd;
         self.max_abs_diff = self.max_abs_diff.max(later.max_abs_diff);
         self.equal += later.equal;
-        for side in 0..2 {
-            self.zeros[side] += later.zeros[side];
-            self.nonfinite[side] += later.nonfinite[side];
-        }
+        self.zeros.base += later.zeros.base;
+        self.zeros.target += later.zeros.target;
+        self.nonfinite.base += later.nonfinite.base;
+        self.nonfinite.target += later.nonfinite.target;
     }
 }
 
@@ -186,8 +187,8 @@ pub fn span_on(kernel: Kernel, s: Span<'_>) -> Sums {
         dd: reduce(lanes.dd),
         max_abs_diff: lanes.max_abs_diff,
         equal: lanes.equal - padding,
-        zeros: lanes.zeros.map(|zeros| zeros - padding),
-        nonfinite,
+        zeros: lanes.zeros.map(|zeros| zeros - padding).into(),
+        nonfinite: nonfinite.into(),
     }
 }
 
@@ -359,7 +360,7 @@ pub fn rows_on(
     if columns < SHORT_ROW {
         let run = span_on(kernel, s);
         total.add(&run);
-        short_row_products(s, columns, run.nonfinite != [0; 2], row_products);
+        short_row_products(s, columns, run.nonfinite != Sides::default(), row_products);
         return;
     }
     for start in (0..n).step_by(columns) {
@@ -440,8 +441,8 @@ mod tests {
             dd: 17.0,
             max_abs_diff: 4.0,
             equal: 2,
-            zeros: [2, 2],
-            nonfinite: [0, 0],
+            zeros: Sides { base: 2, target: 2 },
+            nonfinite: Sides::default(),
         };
         assert_eq!(span(Span::F32(&a, &b)), want);
         assert_eq!(span(Span::Bf16(&bf16(&a), &bf16(&b))), want);
@@ -461,11 +462,11 @@ mod tests {
         ] {
             assert_eq!(
                 (sums.n, sums.nonfinite, sums.ab, sums.a, sums.b),
-                (4, [1, 1], 37.0, 6.0, 9.0)
+                (4, [1, 1].into(), 37.0, 6.0, 9.0)
             );
             assert_eq!(
                 (sums.dd, sums.max_abs_diff, sums.equal, sums.zeros),
-                (5.0, 2.0, 0, [0, 0])
+                (5.0, 2.0, 0, Sides::default())
             );
         }
         let nan = [f32::NAN; 3];
@@ -541,7 +542,7 @@ mod tests {
         let (a, b) = ([1.0f32, f32::NAN, 2.0, 3.0], [1.0f32, 5.0, 4.0, 1.0]);
         let (mut total, mut products) = (Sums::default(), 0.0);
         rows(Span::F32(&a, &b), 2, &mut total, &mut products);
-        assert_eq!((products, total.nonfinite), (1.0 + 25.0, [1, 0]));
+        assert_eq!((products, total.nonfinite), (1.0 + 25.0, [1, 0].into()));
     }
 
     #[test]

@@ -15,9 +15,9 @@ use crate::evidence::magnitudes::{self, Magnitudes};
 use crate::evidence::part::{Part, PartKey, PartKind, State};
 use crate::evidence::relation::Relation;
 use crate::format::adapter::Adapter;
+use crate::measure::measure_views;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
-use crate::measure::views::measure_views;
 use crate::model::dtype::Dtype;
 use crate::model::words::Role;
 use crate::numeric::rows::RowSource;
@@ -75,7 +75,7 @@ impl<'a> Adaptation<'a> {
         let views: Vec<_> = views.collect::<Result<_>>()?;
         let views: Vec<_> = views
             .iter()
-            .map(|sides| sides.each_ref().map(AsRef::as_ref))
+            .map(|sides| sides.each_ref().map(AsRef::as_ref).into())
             .collect();
         let records = measure_views(&pairs, &views, "measuring the changes", monitor)?;
         let magnitudes = magnitudes::run(models, &changes, monitor)?;

@@ -20,7 +20,7 @@ use crate::evidence::untested::{Obstacle, Subject, Untested};
 use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
-use crate::measure::pass::{Measured, measure};
+use crate::measure::{Measured, measure};
 use crate::model::checkpoint::Warning;
 use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
@@ -63,7 +63,7 @@ pub fn compare(
     }
     let models = [&base, &target];
     let measured = measure(
-        models,
+        models.into(),
         &alignment.pairs,
         options.hash == Hashing::Sha256,
         monitor,
@@ -202,9 +202,10 @@ impl Comparison<'_> {
                 .reasons
                 .splice(0..0, of_adapter.into_iter().map(Reason::Adapter));
         }
-        let digests = self.measured.digests.each_ref().map(Vec::as_slice);
+        let digests = self.measured.digests.as_ref().map(Vec::as_slice);
         let own = |side: usize| {
-            let digests = (self.options.hash == Hashing::Sha256).then_some(digests[side]);
+            let digests =
+                (self.options.hash == Hashing::Sha256).then_some(digests.into_array()[side]);
             summary::checkpoint(self.models[side], digests)
         };
         let (base, target) = rayon::join(|| own(0), || own(1));
@@ -509,7 +510,7 @@ impl Comparison<'_> {
     /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target
     /// and base.
     fn tensor_rows(&self, measurements: &[Measurement<'_>]) -> Vec<TensorRow> {
-        let digests = self.measured.digests.each_ref().map(Vec::as_slice);
+        let digests = self.measured.digests.as_ref().map(Vec::as_slice);
         let mapped = Measurement::of(&self.structure.mapped, &self.structure.records);
         let changes = self
             .adaptation

@@ -11,10 +11,10 @@ use crate::evidence::family::{FamilyTensor, controls};
 use crate::evidence::parts::class_of;
 use crate::evidence::relation::Relation;
 use crate::format::open::Opened;
-use crate::measure::many::{self, Duo};
 use crate::measure::monitor::Monitor;
-use crate::measure::pass::Measured;
 use crate::measure::record::Record;
+use crate::measure::{Duo, Measured, MeasuredGroups, measure_groups};
+use crate::model::sides::Sides;
 use crate::model::words::{Class, Component};
 use crate::report::schema::{
     Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow,
@@ -57,7 +57,7 @@ pub fn rank(
     adopt_layout(&mut target, &alignments);
     let plan = Plan::new(&alignments);
     let models: Vec<&Model> = bases.iter().chain([&target]).collect();
-    let measured = many::measure(
+    let measured = measure_groups(
         &models,
         &plan.groups,
         options.hash == Hashing::Sha256,
@@ -136,7 +136,7 @@ impl<'a> Plan<'a> {
                 });
                 places.push((group, groups[group].len()));
                 groups[group].push(Duo {
-                    models: [base, target],
+                    models: Sides { base, target },
                     pair: Cow::Borrowed(pair),
                 });
             }
@@ -162,7 +162,10 @@ impl<'a> Plan<'a> {
                         by_name: false,
                     };
                     groups[group].push(Duo {
-                        models: [*first, *second],
+                        models: Sides {
+                            base: *first,
+                            target: *second,
+                        },
                         pair: Cow::Owned(pair),
                     });
                 }
@@ -177,11 +180,15 @@ impl<'a> Plan<'a> {
     }
 
     /// What was measured of one base and the target.
-    fn of_pair(&self, measured: &many::Measured, base: usize) -> Measured {
+    fn of_pair(&self, measured: &MeasuredGroups, base: usize) -> Measured {
         let records = self.pairs[base]
             .iter()
             .map(|&(group, at)| measured.records[group][at].clone());
-        let digests = [base, self.pairs.len()].map(|model| measured.digests[model].clone());
+        let models = Sides {
+            base,
+            target: self.pairs.len(),
+        };
+        let digests = models.map(|model| measured.digests[model].clone());
         Measured {
             records: records.collect(),
             digests,
@@ -189,7 +196,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The matrices that count as evidence for every base that shares them.
-    fn family(&self, alignments: &'a [Alignment], measured: &'a many::Measured) -> Family<'a> {
+    fn family(&self, alignments: &'a [Alignment], measured: &'a MeasuredGroups) -> Family<'a> {
         let bases = &self.shared.bases;
         let mut tensors = Vec::new();
         for (tensor, &(group, first)) in self.shared.tensors.iter().zip(&self.between) {

@@ -15,8 +15,8 @@ use crate::evidence::permutation::{Form, Permutation, Test, UnitKind};
 use crate::evidence::relation::Relation;
 use crate::evidence::transformation::{Check, KeptUnits, Transformation, TransformationKind};
 use crate::evidence::upcycling::{self, Upcycling};
+use crate::measure::measure;
 use crate::measure::monitor::Monitor;
-use crate::measure::pass::measure;
 use crate::measure::record::Record;
 use crate::model::sides::Side;
 use crate::model::words::{Block, Component, Role};
@@ -88,7 +88,7 @@ impl Structure {
             .flat_map(|map| map.pairs(models, &keep))
             .collect();
         if !out.mapped.is_empty() {
-            out.records = measure(models, &out.mapped, false, monitor)?.records;
+            out.records = measure(models.into(), &out.mapped, false, monitor)?.records;
         }
         // A test of the part itself goes before what the map says of its layer.
         for map in &out.maps {

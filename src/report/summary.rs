@@ -219,12 +219,12 @@ pub fn finding(f: &Finding) -> FindingRow {
 }
 
 /// `TENSOR`: digests of the pair's stored tensors, where taken.
-pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
+pub fn tensor(m: &Measurement<'_>, digests: Sides<&[Digest]>) -> TensorRow {
     let Pair {
         base, target, via, ..
     } = m.pair;
     let digest =
-        |side: usize, at: Option<usize>| at.and_then(|i| digests[side].get(i)).copied().map(Hex);
+        |digests: &[Digest], at: Option<usize>| at.and_then(|at| digests.get(at)).copied().map(Hex);
     TensorRow {
         name: Sides {
             base: base.name.clone(),
@@ -249,13 +249,10 @@ pub fn tensor(m: &Measurement<'_>, digests: [&[Digest]; 2]) -> TensorRow {
         },
         compared_via: via.word(),
         figures: figures_row(&m.figures),
-        nonfinite: Sides {
-            base: m.record.sums.nonfinite[0],
-            target: m.record.sums.nonfinite[1],
-        },
+        nonfinite: m.record.sums.nonfinite,
         sha256: Sides {
-            base: digest(0, base.whole_tensor()),
-            target: digest(1, target.whole_tensor()),
+            base: digest(digests.base, base.whole_tensor()),
+            target: digest(digests.target, target.whole_tensor()),
         },
         identical: m.record.identical,
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::Kernel;
 use crate::model::dtype::Dtype;
+use crate::model::sides::{Side, Sides};
 use crate::numeric::decode::decode_f32;
 use crate::numeric::rng::Draws;
 use crate::numeric::sums::{Span, Sums, rows_on, span_on};
@@ -96,10 +97,10 @@ fn bits(sums: &Sums) -> [u64; 13] {
         f5,
         f6,
         sums.equal,
-        sums.zeros[0],
-        sums.zeros[1],
-        sums.nonfinite[0],
-        sums.nonfinite[1],
+        sums.zeros.base,
+        sums.zeros.target,
+        sums.nonfinite.base,
+        sums.nonfinite.target,
         sums.n,
     ]
 }
@@ -114,9 +115,9 @@ fn by_the_book(a: &[f32], b: &[f32], format: Option<Dtype>) -> Sums {
     };
     let finite = |a: f32, b: f32| a.is_finite() && b.is_finite();
     for (&a, &b) in a.iter().zip(b) {
-        for (side, value) in [a, b].into_iter().enumerate() {
-            sums.zeros[side] += u64::from(value == 0.0);
-            sums.nonfinite[side] += u64::from(!value.is_finite());
+        for (side, value) in Side::BOTH.into_iter().zip([a, b]) {
+            *sums.zeros.get_mut(side) += u64::from(value == 0.0);
+            *sums.nonfinite.get_mut(side) += u64::from(!value.is_finite());
         }
     }
     let whole = a.len() / 16 * 16;
@@ -243,7 +244,7 @@ fn every_kernel_adds_f32_in_the_documented_order() {
                     "{kernel:?} {kind:?} {n}: {got:?} {want:?}"
                 );
                 let got = span_on(kernel, Span::F64(&wide[0], &wide[1]));
-                let has_nan = got.nonfinite != [0; 2];
+                let has_nan = got.nonfinite != Sides::default();
                 assert!(
                     has_nan || bits(&got) == bits(&want),
                     "{kernel:?} F64 {kind:?} {n}: {got:?} {want:?}"

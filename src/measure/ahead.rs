@@ -15,7 +15,7 @@ const SHORT: u64 = 1 << 17;
 const BEHIND: u64 = 2 << 20;
 
 /// Where the reader of a run stands.
-pub(super) struct Run<'a> {
+pub(super) struct ReadAhead<'a> {
     source: &'a ByteSource,
     kept: u64,
     at: u64,
@@ -23,7 +23,7 @@ pub(super) struct Run<'a> {
     end: u64,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ReadAhead<'a> {
     /// A run of `len` bytes from `offset`, nothing read yet.
     pub(super) fn new(source: &'a ByteSource, offset: u64, len: u64) -> Self {
         let end = offset.saturating_add(len);

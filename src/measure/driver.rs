@@ -1,0 +1,532 @@
+//! The driver of the pass: each chunk of a tensor is read once from every model that has it, and
+//! summed for every pair of them and digested while it lies in the cache.
+//!
+//! `compare` is a pass over two models, `rank` one over its bases and the target, `hash` one over a
+//! single model and no pair. Work is cut into jobs, the longest first, and results are folded in
+//! the order of the pairs: the same bits for any number of threads and either way of reading.
+//!
+//! A worker holds one chunk of each model: memory is threads x models x chunk.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::align::Pair;
+use crate::error::Result;
+use crate::format::bytes::ByteSource;
+use crate::model::checkpoint::TensorInfo;
+use crate::model::sides::Sides;
+use crate::view::model::Model;
+
+use super::ahead::ReadAhead;
+use super::as_stored::{geometry, needs_columns, unreadable};
+use super::digest::{Hashers, digest};
+use super::fold::fold;
+use super::identity::is_identical;
+use super::jobs::{Job, jobs, on_all_workers};
+use super::monitor::Monitor;
+use super::readings::{Duo, Read, Reading, StoredAt, Summed, readings};
+use super::record::{Digest, Record};
+use super::segment::{Buffers, Summing, Tally, byte_range};
+
+/// What was measured of two models.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// One record a pair, in the order of the pairs.
+    pub records: Vec<Record>,
+    /// Digests of the stored tensors of each side, in their order; empty without hashing.
+    pub digests: Sides<Vec<Digest>>,
+}
+
+/// What was measured of any number of models.
+#[derive(Debug, Default)]
+pub struct MeasuredGroups {
+    /// One record a duo, in the order of the groups and in them.
+    pub records: Vec<Vec<Record>>,
+    /// Digests of the stored tensors of each model, in their order; empty without hashing.
+    pub digests: Vec<Vec<Digest>>,
+}
+
+/// Measures every pair of two models, and digests every stored tensor of both if `hash`. Runs on
+/// the current rayon pool.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn measure(
+    models: Sides<&Model>,
+    pairs: &[Pair],
+    hash: bool,
+    monitor: &dyn Monitor,
+) -> Result<Measured> {
+    let group = |pair| {
+        let duo = Duo {
+            models: Sides { base: 0, target: 1 },
+            pair: Cow::Borrowed(pair),
+        };
+        vec![duo]
+    };
+    let groups: Vec<Vec<Duo<'_>>> = pairs.iter().map(group).collect();
+    let measured = measure_groups(&models.into_array(), &groups, hash, monitor)?;
+
+    let mut digests = measured.digests.into_iter();
+    Ok(Measured {
+        records: measured.records.into_iter().flatten().collect(),
+        digests: Sides {
+            base: digests.next().unwrap_or_default(),
+            target: digests.next().unwrap_or_default(),
+        },
+    })
+}
+
+/// Measures the duos of every group, and digests every stored tensor of all models if `hash`. Duos
+/// of a group are read together where they are cut alike: a group should hold the duos of one
+/// tensor. Runs on the current rayon pool.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn measure_groups(
+    models: &[&Model],
+    groups: &[Vec<Duo<'_>>],
+    hash: bool,
+    monitor: &dyn Monitor,
+) -> Result<MeasuredGroups> {
+    let phase = if hash {
+        "comparing and hashing"
+    } else {
+        "comparing"
+    };
+    Pass::new(models, groups, hash, monitor).over_the_bytes(phase)
+}
+
+/// SHA-256 of the stored bytes of each tensor of a checkpoint, in their order. Runs on the current
+/// rayon pool.
+///
+/// # Errors
+/// Bytes that cannot be read, a file that changed meanwhile, an interrupt.
+pub fn digests(model: &Model, monitor: &dyn Monitor) -> Result<Vec<Digest>> {
+    let measured = Pass::new(&[model], &[], true, monitor).over_the_bytes("hashing")?;
+    model
+        .opened
+        .sources
+        .iter()
+        .try_for_each(ByteSource::check_unchanged)?;
+    Ok(measured.digests.into_iter().flatten().collect())
+}
+
+/// A pass over the bytes of some models.
+struct Pass<'a> {
+    models: &'a [&'a Model],
+    groups: &'a [Vec<Duo<'a>>],
+    readings: Vec<Reading>,
+    hash: bool,
+    monitor: &'a dyn Monitor,
+}
+
+/// What a job gave.
+#[derive(Default)]
+struct Output {
+    tallies: Vec<DuoTally>,
+    digests: Vec<(StoredAt, Digest)>,
+}
+
+/// Sums of one segment of one duo.
+struct DuoTally {
+    group: usize,
+    duo: usize,
+    /// First value of the segment.
+    start: u64,
+    tally: Tally,
+}
+
+/// One member of a reading, as it is read.
+struct Member<'a> {
+    info: &'a TensorInfo,
+    source: &'a ByteSource,
+    ahead: ReadAhead<'a>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<(Vec<Vec<u8>>, Buffers)> = RefCell::default();
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        models: &'a [&'a Model],
+        groups: &'a [Vec<Duo<'a>>],
+        hash: bool,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
+        Self {
+            models,
+            groups,
+            readings: readings(models, groups),
+            hash,
+            monitor,
+        }
+    }
+
+    /// Reads everything once; `phase` tells people what it is for.
+    fn over_the_bytes(&self, phase: &str) -> Result<MeasuredGroups> {
+        let threads = rayon::current_num_threads() as u64;
+        let jobs = jobs(self.models, &self.readings, self.hash, threads);
+        let total = jobs
+            .iter()
+            .map(|job| job.cost(self.models, &self.readings).bytes)
+            .fold(0, u64::saturating_add);
+
+        self.monitor.begin(phase, total);
+        let outputs = on_all_workers(&jobs, |job| self.work(job))?;
+        self.monitor.end();
+        self.fold(outputs)
+    }
+
+    fn work(&self, job: &Job) -> Result<Output> {
+        match job {
+            Job::Whole(index) => self.whole(&self.readings[*index]),
+            Job::Segment(index, values) => {
+                let reading = &self.readings[*index];
+                let tallies = match &reading.what {
+                    Read::Stored { members, duos } => {
+                        self.stored_segment(reading, members, duos, values.clone(), None)?
+                    }
+                    Read::Views { duo, .. } => vec![self.view_segment(reading, *duo, values)?],
+                };
+                Ok(Output {
+                    tallies,
+                    digests: Vec::new(),
+                })
+            }
+            Job::Digest(at) => Ok(Output {
+                tallies: Vec::new(),
+                digests: vec![(*at, self.digest(*at)?)],
+            }),
+        }
+    }
+
+    /// All segments of stored tensors, and their digests.
+    fn whole(&self, reading: &Reading) -> Result<Output> {
+        let Read::Stored { members, duos } = &reading.what else {
+            return Ok(Output::default());
+        };
+        let mut hashers = Hashers::new(members.len());
+        let mut out = Output::default();
+        for values in reading.geometry.segments() {
+            let tallies =
+                self.stored_segment(reading, members, duos, values, Some(&mut hashers))?;
+            out.tallies.extend(tallies);
+        }
+        out.digests = members.iter().copied().zip(hashers.finish()).collect();
+        Ok(out)
+    }
+
+    /// Sums of one segment of stored tensors. Each chunk is read from all of them, then summed for
+    /// every duo and digested, and is in the cache for all but the first of these.
+    fn stored_segment(
+        &self,
+        reading: &Reading,
+        members: &[StoredAt],
+        duos: &[Summed],
+        values: Range<u64>,
+        mut hashers: Option<&mut Hashers>,
+    ) -> Result<Vec<DuoTally>> {
+        let start = values.start;
+        let mut members: Vec<Member<'_>> =
+            members.iter().map(|at| self.member(*at, &values)).collect();
+        let mut sums: Vec<Summing> = duos
+            .iter()
+            .map(|summed| {
+                let pair = &self.groups[reading.group][summed.duo].pair;
+                Summing::new(reading.geometry, needs_columns(pair))
+            })
+            .collect();
+
+        SCRATCH.with_borrow_mut(|(scratch, buffers)| {
+            scratch.resize_with(scratch.len().max(members.len()), Vec::new);
+            for chunk in reading.geometry.chunks(values) {
+                let mut read: Vec<&[u8]> = Vec::with_capacity(members.len());
+                for (member, scratch) in members.iter().zip(scratch.iter_mut()) {
+                    let range = byte_range(member.info.dtype, &chunk);
+                    let length = (range.end - range.start) as usize;
+                    let offset = member.info.offset + range.start;
+                    read.push(member.source.run_of_bytes(offset, length, scratch)?);
+                }
+
+                for (summed, summing) in duos.iter().zip(&mut sums) {
+                    let dtypes = summed.members.map(|at| members[at].info.dtype);
+                    let bytes = summed.members.map(|at| read[at]);
+                    summing.stored(&chunk, dtypes, bytes, buffers);
+                }
+                if let Some(hashers) = &mut hashers {
+                    hashers.update(read.iter().copied());
+                }
+
+                let mut done = 0;
+                for (member, bytes) in members.iter_mut().zip(&read) {
+                    member.ahead.advance(bytes.len() as u64);
+                    done += bytes.len() as u64;
+                }
+                self.advance(done)?;
+            }
+            Ok(())
+        })?;
+
+        let tallies = duos.iter().zip(sums).map(|(summed, summing)| DuoTally {
+            group: reading.group,
+            duo: summed.duo,
+            start,
+            tally: summing.tally,
+        });
+        Ok(tallies.collect())
+    }
+
+    fn member(&self, at: StoredAt, values: &Range<u64>) -> Member<'a> {
+        let info = at.info(self.models);
+        let source = self.source(at);
+        let range = byte_range(info.dtype, values);
+        Member {
+            info,
+            source,
+            ahead: ReadAhead::new(source, info.offset + range.start, range.end - range.start),
+        }
+    }
+
+    fn source(&self, at: StoredAt) -> &'a ByteSource {
+        &self.models[at.model].opened.sources[at.info(self.models).file]
+    }
+
+    /// Sums of one segment of a duo that is read through views.
+    fn view_segment(&self, reading: &Reading, duo: usize, values: &Range<u64>) -> Result<DuoTally> {
+        let Duo { pair, .. } = &self.groups[reading.group][duo];
+        let models = self.groups[reading.group][duo].of(self.models);
+        let base = models.base.view(&pair.base)?;
+        let target = models.target.view(&pair.target)?;
+
+        let geometry = reading.geometry;
+        let first = (values.start / geometry.columns) as usize;
+        let end = values.end.div_ceil(geometry.columns) as usize;
+        let step = |rows: Range<usize>| {
+            let values = rows.start as u64 * geometry.columns..rows.end as u64 * geometry.columns;
+            self.advance(reading.bytes(self.models, &values))
+        };
+        let views = Sides {
+            base: &base as _,
+            target: &target as _,
+        };
+        let tally =
+            Summing::new(geometry, needs_columns(pair)).all_rows(first..end, views, &step)?;
+        Ok(DuoTally {
+            group: reading.group,
+            duo,
+            start: values.start,
+            tally,
+        })
+    }
+
+    fn digest(&self, at: StoredAt) -> Result<Digest> {
+        let info = at.info(self.models);
+        SCRATCH.with_borrow_mut(|(scratch, _)| {
+            scratch.resize_with(scratch.len().max(1), Vec::new);
+            let step = |bytes| self.advance(bytes);
+            digest(
+                self.source(at),
+                info.offset,
+                info.bytes,
+                &mut scratch[0],
+                &step,
+            )
+        })
+    }
+
+    fn advance(&self, bytes: u64) -> Result<()> {
+        self.monitor.advance(bytes);
+        self.monitor.check()
+    }
+
+    fn fold(&self, outputs: Vec<Output>) -> Result<MeasuredGroups> {
+        let mut tallies: Vec<Vec<Vec<(u64, Tally)>>> = self
+            .groups
+            .iter()
+            .map(|duos| duos.iter().map(|_| Vec::new()).collect())
+            .collect();
+        let mut digests: Vec<Vec<Digest>> = self
+            .models
+            .iter()
+            .map(|model| match self.hash {
+                true => vec![[0; 32]; model.checkpoint().tensors.len()],
+                false => Vec::new(),
+            })
+            .collect();
+        for output in outputs {
+            for found in output.tallies {
+                tallies[found.group][found.duo].push((found.start, found.tally));
+            }
+            for (at, digest) in output.digests {
+                digests[at.model][at.tensor] = digest;
+            }
+        }
+
+        let records = self.groups.iter().zip(tallies).map(|(duos, tallies)| {
+            let of_group = duos.iter().zip(tallies);
+            of_group
+                .map(|(duo, tallies)| self.record(duo, tallies, &digests))
+                .collect()
+        });
+        Ok(MeasuredGroups {
+            records: records.collect::<Result<_>>()?,
+            digests,
+        })
+    }
+
+    /// The record of a duo from its segments, whichever worker was first with them.
+    fn record(
+        &self,
+        duo: &Duo<'_>,
+        mut tallies: Vec<(u64, Tally)>,
+        digests: &[Vec<Digest>],
+    ) -> Result<Record> {
+        let pair: &Pair = &duo.pair;
+        let models = duo.of(self.models);
+        tallies.sort_by_key(|(start, _)| *start);
+        let tallies = tallies.into_iter().map(|(_, tally)| tally);
+
+        let mut record = fold(pair, geometry(pair), tallies);
+        record.unreadable = unreadable(models, pair);
+        let digests = duo.models.map(|model| digests[model].as_slice());
+        let digests = self.hash.then_some(digests);
+        record.identical = is_identical(models, pair, digests, record.identical)?;
+        Ok(record)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rayon::ThreadPoolBuilder;
+
+    use rayon::ThreadPool;
+    use sha2::Digest as _;
+    use sha2::Sha256;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::format::bytes::Io;
+    use crate::format::open::open_checkpoint;
+    use crate::measure::digest::CHUNK;
+
+    /// A safetensors file of U8 tensors `t0`, `t1`, … with these contents.
+    fn file(tensors: &[Vec<u8>]) -> tempfile::NamedTempFile {
+        let mut at = 0;
+        let entry = |(index, bytes): (usize, &Vec<u8>)| {
+            let begin = at;
+            at += bytes.len();
+            format!(
+                r#""t{index}":{{"dtype":"U8","shape":[{}],"data_offsets":[{begin},{at}]}}"#,
+                bytes.len()
+            )
+        };
+        let header = format!(
+            "{{{}}}",
+            tensors
+                .iter()
+                .enumerate()
+                .map(entry)
+                .collect::<Vec<_>>()
+                .join(",")
+        );
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        tensors.iter().for_each(|tensor| bytes.extend(tensor));
+        let file = tempfile::Builder::new()
+            .suffix(".safetensors")
+            .tempfile()
+            .unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    fn pool(threads: usize) -> ThreadPool {
+        ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+    }
+
+    struct Counter {
+        total: AtomicU64,
+        done: AtomicU64,
+        stop_at: u64,
+    }
+
+    impl Counter {
+        fn stopping_at(stop_at: u64) -> Self {
+            Self {
+                total: AtomicU64::new(0),
+                done: AtomicU64::new(0),
+                stop_at,
+            }
+        }
+    }
+
+    impl Monitor for Counter {
+        fn begin(&self, _phase: &str, total_bytes: u64) {
+            self.total.store(total_bytes, Ordering::Relaxed);
+        }
+
+        fn advance(&self, bytes: u64) {
+            self.done.fetch_add(bytes, Ordering::Relaxed);
+        }
+
+        fn end(&self) {}
+
+        fn interrupted(&self) -> bool {
+            self.done.load(Ordering::Relaxed) >= self.stop_at
+        }
+    }
+
+    #[test]
+    fn digests_are_those_of_the_bytes_for_any_threads_and_io() {
+        let lengths = [0, 1, 63, CHUNK - 1, CHUNK, 3 * CHUNK + 17];
+        let tensors: Vec<Vec<u8>> = lengths
+            .iter()
+            .map(|len| (0..*len).map(|i| (i * i % 251) as u8).collect())
+            .collect();
+        let file = file(&tensors);
+        let expected: Vec<[u8; 32]> = tensors
+            .iter()
+            .map(|bytes| Sha256::digest(bytes).into())
+            .collect();
+        for io in [Io::Mmap, Io::Read] {
+            for threads in [1, 3] {
+                let model = Model::new(open_checkpoint(file.path(), io).unwrap());
+                let counter = Counter::stopping_at(u64::MAX);
+                assert_eq!(
+                    pool(threads).install(|| digests(&model, &counter)).unwrap(),
+                    expected
+                );
+                let bytes = lengths.iter().sum::<usize>() as u64;
+                assert_eq!(
+                    (counter.total.into_inner(), counter.done.into_inner()),
+                    (bytes, bytes)
+                );
+            }
+        }
+        assert_eq!(
+            hex::encode(expected[0]),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_pass_within_a_chunk() {
+        let file = file(&[vec![1; 4 * CHUNK]]);
+        let model = Model::new(open_checkpoint(file.path(), Io::Mmap).unwrap());
+        let counter = Counter::stopping_at(1);
+        assert!(matches!(
+            pool(1).install(|| digests(&model, &counter)),
+            Err(Error::Interrupted)
+        ));
+        assert_eq!(counter.done.into_inner(), CHUNK as u64);
+    }
+}
