@@ -219,6 +219,26 @@ fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
     path
 }
 
+/// Query, key and value of each layer in one matrix.
+fn fused(model: &Model) -> Model {
+    let mut out = model.clone();
+    for layer in 0..SIZE.layers {
+        let attention = format!("model.layers.{layer}.self_attn");
+        let parts = ["q", "k", "v"].map(|part| {
+            let name = format!("{attention}.{part}_proj.weight");
+            out.0.remove(&name).unwrap()
+        });
+        let values = parts.iter().flat_map(|part| part.values.clone()).collect();
+        let rows = parts.iter().map(|part| part.shape[0]).sum();
+        let whole = Values {
+            shape: vec![rows, SIZE.hidden],
+            values,
+        };
+        out.0.insert(format!("{attention}.qkv_proj.weight"), whole);
+    }
+    out
+}
+
 /// A tokenizer whose ids are those of `order` in another one.
 fn tokenizer(path: &Path, order: &[usize]) {
     let vocab: serde_json::Map<String, serde_json::Value> = order
@@ -342,6 +362,32 @@ fn copies_in_disguise_are_derived_and_the_disguise_is_named() {
     );
     let pruned = ffn_re_ordered(&tuned, 90);
     assert_found(&base, &pruned, 90, &["ffn_permuted"], "permuted");
+}
+
+#[test]
+fn heads_of_a_fused_matrix_are_told_under_any_spelling_of_their_number() {
+    let base = Model::decoder("base", SIZE);
+    let target = heads_re_ordered(&base);
+    let folder = tempfile::tempdir().unwrap();
+    let sides = [("base", &base), ("target", &target)]
+        .map(|(name, model)| written(folder.path(), name, &fused(model), SIZE.ffn));
+    let told = |spelling: &str| {
+        for path in &sides {
+            let path = path.join("config.json");
+            let config = std::fs::read_to_string(&path).unwrap();
+            let config = config.replace("num_key_value_heads", spelling);
+            std::fs::write(&path, config).unwrap();
+        }
+        let [base, target] = [&sides[0], &sides[1]].map(|path| open_checkpoint(path, Io::Mmap));
+        compare(base.unwrap(), target.unwrap(), &Options::default(), &Silent).unwrap()
+    };
+    let usual = told("num_key_value_heads");
+    assert_eq!(kinds(&usual), ["heads_permuted"]);
+    let other = told("multi_query_group_num");
+    assert_eq!(
+        serde_json::to_value(&other).unwrap(),
+        serde_json::to_value(&usual).unwrap()
+    );
 }
 
 #[test]

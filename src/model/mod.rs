@@ -6,7 +6,6 @@
 pub mod architecture;
 pub mod checkpoint;
 pub mod config;
-pub mod config_facts;
 pub mod dtype;
 pub mod name;
 pub mod sides;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::config_facts;
+use crate::model::config::Config;
 use crate::model::words::{Block, Class, Component};
 use crate::report::schema::{Inspect, InspectBlock, InspectComponent, InspectTensor};
 use crate::report::summary;
@@ -18,7 +18,7 @@ pub fn inspect(model: &Model) -> Inspect {
         checkpoint: summary::checkpoint(model, None),
         weight_set: c.weight_set.clone(),
         ignored_files: c.ignored_files.clone(),
-        config: c.config.as_ref().map(config_facts::of).unwrap_or_default(),
+        config: c.config.as_ref().map(Config::listed).unwrap_or_default(),
         components: components(model),
         blocks: blocks(model),
         tensors: model

@@ -70,57 +70,43 @@ const ZERO_CENTRED_GAINS: [&str; 12] = [
 impl Facts {
     /// Facts of the text part, from config.json and the width of the embedding.
     pub fn new(config: Option<&Config>, embedding_width: Option<u64>) -> Self {
-        let value = |keys: &[&str]| config.and_then(|c| c.text_integer(keys));
-        let hidden = embedding_width.or_else(|| value(&["hidden_size", "n_embd", "d_model"]));
-        let heads = value(&["num_attention_heads", "n_head", "n_heads", "num_heads"]);
-        let multi_query = config
-            .and_then(|c| c.text_value("multi_query"))
-            .and_then(serde_json::Value::as_bool);
-        let new_decoder = config.and_then(|c| c.text_value("new_decoder_architecture"));
-        let one = multi_query == Some(true)
-            && new_decoder.and_then(serde_json::Value::as_bool) != Some(true);
-        let kv_heads = if one {
-            Some(1)
-        } else {
-            value(&[
-                "num_key_value_heads",
-                "n_kv_heads",
-                "num_kv_heads",
-                "n_head_kv",
-            ])
+        let Some(config) = config else {
+            return Self {
+                hidden: embedding_width,
+                ..Self::default()
+            };
         };
-        let head_dim = value(&["head_dim", "kv_channels", "attention_head_size"]).or_else(|| {
-            hidden
-                .zip(heads)
-                .and_then(|(width, heads)| width.checked_div(heads))
-        });
-        let model_type = config.and_then(Config::model_type);
+        let text = config.text();
         let linear = || {
             Some(LinearHeads {
-                keys: value(&["linear_num_key_heads"])?,
-                values: value(&["linear_num_value_heads"])?,
-                key_dim: value(&["linear_key_head_dim"])?,
-                value_dim: value(&["linear_value_head_dim"])?,
+                keys: text.count("linear_num_key_heads")?,
+                values: text.count("linear_num_value_heads")?,
+                key_dim: text.count("linear_key_head_dim")?,
+                value_dim: text.count("linear_value_head_dim")?,
             })
         };
+        let low_rank_key = text.count("qk_nope_head_dim");
+        let model_type = text.model_type();
         Self {
-            hidden,
-            heads,
-            kv_heads: kv_heads.or(heads),
-            head_dim,
-            low_rank_head: value(&["qk_nope_head_dim"]).zip(value(&["v_head_dim"])),
+            hidden: embedding_width.or_else(|| text.count("hidden_size")),
+            heads: text.count("num_attention_heads"),
+            kv_heads: text.key_value_heads(),
+            head_dim: text.head_dim(embedding_width),
+            low_rank_head: low_rank_key.zip(text.count("v_head_dim")),
             interleaved_experts: model_type == Some("gpt_oss"),
             turned_experts: None,
             linear: linear(),
-            zero_centred_gains: model_type.is_some_and(|model_type| {
-                let is = |name: &&str| {
-                    name.strip_suffix('*')
-                        .map_or(model_type == *name, |n| model_type.starts_with(n))
-                };
-                ZERO_CENTRED_GAINS.iter().any(is)
-            }),
+            zero_centred_gains: model_type.is_some_and(stores_gains_less_one),
         }
     }
+}
+
+fn stores_gains_less_one(model_type: &str) -> bool {
+    let mut rows = ZERO_CENTRED_GAINS.iter();
+    rows.any(|row| match row.strip_suffix('*') {
+        Some(beginning) => model_type.starts_with(beginning),
+        None => model_type == *row,
+    })
 }
 
 /// The pieces of a fused or stacked tensor, in the order of its rows; empty for any other.

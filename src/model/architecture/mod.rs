@@ -18,8 +18,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 pub use self::compare::{Comparability, Comparison, ComponentComparison, RoleComparison, compare};
-use self::facts::Scope;
-use super::config::Config;
+use super::config::{Config, Scope};
 use super::name::Meaning;
 use super::words::{Component, Role, words};
 
@@ -253,9 +252,10 @@ fn facts_of_config(config: &Config, architecture: &mut Architecture) {
             unused: false,
         });
     };
-    if let Some(text) = Scope::text(config) {
-        let family = family::family(text.model_type());
-        for (field, value) in text.plain().into_iter().chain(text.derived(family)) {
+    if let Some(text) = config.text_if_any() {
+        let family = family::family(text.model_type().unwrap_or(""));
+        let derived = facts::derived(&text, family);
+        for (field, value) in text.facts().into_iter().chain(derived) {
             add("", field, value);
         }
         if let Some(name) = config.architecture() {
@@ -267,7 +267,7 @@ fn facts_of_config(config: &Config, architecture: &mut Architecture) {
     }
     for component in [Component::Vision, Component::Audio] {
         if let Some(tower) = Scope::tower(config, component) {
-            for (field, value) in tower.plain() {
+            for (field, value) in tower.facts() {
                 add(&format!("{component}."), field, value);
             }
         }

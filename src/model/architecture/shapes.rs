@@ -3,10 +3,10 @@
 //! Shapes are logical: [out, in], fused projections of the text part apart (q, k, v; gate, up). A
 //! shape that needs a key that is absent is unknown, and the key is named.
 
-use super::facts::Scope;
+use super::facts::layer_kinds;
 use super::family::{Biases, Family, UNKNOWN, family};
 use super::{Architecture, Kind, RoleShapes, Shape, UnknownShape};
-use crate::model::config::Config;
+use crate::model::config::{Config, Scope};
 use crate::model::words::{Component, Role};
 
 /// More layers than this are no model.
@@ -111,27 +111,22 @@ impl Builder<'_> {
 
 /// Adds the roles of every component that config.json describes.
 pub(super) fn from_config(config: &Config, out: &mut Architecture) {
-    let top = config
-        .raw
-        .get("model_type")
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or("");
-    if let Some(scope) = Scope::text(config) {
+    let top = config.raw.get("model_type");
+    let top = top.and_then(serde_json::Value::as_str).unwrap_or("");
+    if let Some(scope) = config.text_if_any() {
         text(&scope, out);
     }
     if let Some(scope) = Scope::tower(config, Component::Vision) {
         // Older files say only at the top which tower it is.
-        let model_type = scope
-            .raw("model_type")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or(top);
+        let model_type = scope.model_type().unwrap_or(top);
         if matches!(model_type, "qwen2_5_vl" | "qwen2_5_vl_vision") {
             qwen_tower(&scope, model_type, out);
         } else {
             plain_tower(&scope, model_type, out);
         }
         if family(top).is_some_and(|family| family.projector) {
-            let width = Scope::text(config)
+            let width = config
+                .text_if_any()
                 .and_then(|text| text.count("hidden_size"))
                 .ok_or("hidden_size");
             let from = scope
@@ -153,7 +148,7 @@ pub(super) fn from_config(config: &Config, out: &mut Architecture) {
 
 /// Whether every layer holds experts, so that the dense width has no tensor behind it.
 pub(super) fn has_no_dense_layer(config: &Config) -> bool {
-    let Some(scope) = Scope::text(config) else {
+    let Some(scope) = config.text_if_any() else {
         return false;
     };
     let (Some(layers), Some(_)) = (
@@ -177,17 +172,11 @@ fn expert_layers(scope: &Scope<'_>, layers: u64) -> Size {
     if layers > MAX_LAYERS {
         return Err("a credible num_hidden_layers");
     }
-    if let Some(kinds) = scope.layer_kinds() {
+    if let Some(kinds) = layer_kinds(scope) {
         return u64::try_from(kinds.iter().filter(|moe| **moe).count()).map_err(|_| OVERFLOW);
     }
     let first = scope.count("first_k_dense_replace").unwrap_or(0);
-    let number = |key| {
-        scope
-            .raw(key)
-            .and_then(serde_json::Value::as_u64)
-            .filter(|n| *n > 0)
-            .unwrap_or(1)
-    };
+    let number = |name| scope.count(name).filter(|n| *n > 0).unwrap_or(1);
     let (step, interleave) = (
         number("decoder_sparse_step"),
         number("interleave_moe_layer_step"),
@@ -210,7 +199,7 @@ fn expert_layers(scope: &Scope<'_>, layers: u64) -> Size {
 }
 
 fn text(scope: &Scope<'_>, out: &mut Architecture) {
-    let model_type = scope.model_type();
+    let model_type = scope.model_type().unwrap_or("");
     let known = family(model_type);
     if known.is_none() {
         let named = if model_type.is_empty() {
@@ -251,12 +240,7 @@ fn text(scope: &Scope<'_>, out: &mut Architecture) {
             Ok(1),
         );
     }
-    match (
-        scope
-            .fact("tie_word_embeddings")
-            .and_then(serde_json::Value::as_bool),
-        known,
-    ) {
+    match (scope.flag("tie_word_embeddings"), known) {
         (Some(true), _) => {}
         (None, Some(family)) if family.tied => {}
         (None, None) => b.put(
@@ -290,7 +274,7 @@ fn attention(b: &mut Builder<'_>, hidden: Size, layers: Size) {
     let (scope, family) = (b.scope, b.family);
     let heads = b.size("num_attention_heads");
     let key_value_heads = scope.key_value_heads().ok_or("num_attention_heads");
-    let head = scope.head_dim().ok_or("head_dim");
+    let head = scope.head_dim(None).ok_or("head_dim");
     let keyed = scope.flag("attention_bias") == Some(true);
     let (qkv, o) = match family.biases {
         Biases::None => (false, false),

@@ -17,11 +17,7 @@ pub(super) struct Settings<'a> {
 
 impl<'a> Settings<'a> {
     pub(super) fn of(config: Option<&'a Config>) -> Self {
-        const KEYS: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
-        let object = config.and_then(|config| {
-            KEYS.iter()
-                .find_map(|key| config.text_value(key)?.as_object())
-        });
+        let object = config.and_then(Config::quantisation);
         Self { object }
     }
 
