@@ -15,6 +15,7 @@ pub mod numeric;
 pub mod pipeline;
 pub mod report;
 pub mod results;
+pub mod source;
 pub mod stats;
 pub mod verdict;
 pub mod view;

@@ -12,6 +12,7 @@ use wcmp::model::checkpoint::TensorInfo;
 use wcmp::model::config::Config;
 use wcmp::model::dtype::Dtype;
 use wcmp::numeric::quant::{StoredBytes, ggml};
+use wcmp::source::Memory;
 use wcmp::view::quantised::{QuantisedMatrix, quantised};
 
 use crate::support::zoo::zoo;
@@ -52,7 +53,7 @@ fn gguf_values(file: &[u8], tensor: &TensorInfo) -> Vec<f32> {
 #[test]
 fn a_gguf_file_holds_the_values_that_the_gguf_package_reads() {
     let bytes = std::fs::read(format!("{HERE}/tests/reference/gguf_file.gguf")).unwrap();
-    let file = gguf::parse_gguf(Path::new("gguf_file.gguf"), &bytes.as_slice(), 0).unwrap();
+    let file = gguf::parse_gguf(&Memory::new(Path::new("gguf_file.gguf"), &bytes), 0).unwrap();
     let reference = Reference::load("gguf_file");
     assert_eq!(file.tensors.len(), 5);
     for tensor in &file.tensors {
@@ -74,7 +75,7 @@ fn a_gguf_file_holds_the_values_that_the_gguf_package_reads() {
 #[test]
 fn interleaved_rows_of_a_gguf_file_are_found_again() {
     let bytes = std::fs::read(format!("{HERE}/tests/reference/gguf_file.gguf")).unwrap();
-    let file = gguf::parse_gguf(Path::new("gguf_file.gguf"), &bytes.as_slice(), 0).unwrap();
+    let file = gguf::parse_gguf(&Memory::new(Path::new("gguf_file.gguf"), &bytes), 0).unwrap();
     let reference = Reference::load("gguf_file");
     for name in ["blk.0.attn_q.weight", "blk.0.attn_k.weight"] {
         let order = gguf::row_order(&file.metadata, name).unwrap();

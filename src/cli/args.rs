@@ -8,9 +8,9 @@ use clap_complete::Shell;
 use super::choices::{OutputFormat, When};
 use super::expect::WORDS;
 use super::help;
-use crate::format::bytes::Io;
 use crate::pipeline::filter::checked_glob;
 use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+use crate::source::Io;
 
 /// Weight forensics: was one model made from the other, or trained from scratch?
 ///

@@ -3,9 +3,9 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::format::bytes::Io;
 use crate::model::words::words;
 use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+use crate::source::Io;
 
 words! {
     /// Format of the report.

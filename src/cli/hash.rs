@@ -9,12 +9,12 @@ use super::exit::Exit;
 use super::settings::Settings;
 use super::{Answer, input};
 use crate::error::{Error, Result};
-use crate::format::bytes::Io;
 use crate::manifest::{self, Manifest};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
 use crate::report::schema::{Check, Hash};
 use crate::report::{Report, csv, json, markdown, summary, text};
+use crate::source::Io;
 use crate::view::model::Model;
 
 /// Prints the manifest of `checkpoint`, whose files are read as `io` says, or holds it against the

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::format::bytes::Io;
 use crate::format::open::{self, Opened};
 use crate::report::sink::Destination;
+use crate::source::Io;
 
 /// Opens the checkpoint at `path`, and refuses a report that would be written over it.
 ///

@@ -6,9 +6,9 @@ use super::choices::OutputFormat;
 use super::settings::Settings;
 use super::{Answer, input};
 use crate::error::Result;
-use crate::format::bytes::Io;
 use crate::pipeline;
 use crate::report::{Report, csv, json, markdown, text};
+use crate::source::Io;
 use crate::view::model::Model;
 
 /// Describes the checkpoint from its headers; no tensor value is read.

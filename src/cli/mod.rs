@@ -8,6 +8,8 @@ pub mod args;
 pub mod choices;
 pub mod exit;
 pub mod expect;
+#[cfg(unix)]
+pub mod fault;
 pub mod settings;
 pub mod terminal;
 

@@ -169,8 +169,8 @@ impl Analyses {
 mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};
-    use crate::format::bytes::Io;
     use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+    use crate::source::Io;
     use clap::Parser;
 
     fn settings(options: &[&str], environment: &Environment) -> Settings {

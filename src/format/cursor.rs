@@ -1,18 +1,16 @@
 //! Little-endian reading from a part of a file.
 
 use std::ops::Range;
-use std::path::Path;
 
-use super::read_at::ReadAt;
 use crate::error::{Error, Result};
+use crate::source::Source;
 
 /// Bytes that are read ahead.
 const WINDOW: u64 = 1 << 16;
 
 /// A position in a part of a file.
 pub(super) struct Cursor<'a> {
-    path: &'a Path,
-    source: &'a dyn ReadAt,
+    source: &'a dyn Source,
     position: u64,
     end: u64,
     bound: &'static str,
@@ -22,15 +20,9 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// Reads `part` of the file; `bound` says in errors what ends there.
-    pub(super) fn new(
-        path: &'a Path,
-        source: &'a dyn ReadAt,
-        part: Range<u64>,
-        bound: &'static str,
-    ) -> Self {
+    pub(super) fn new(source: &'a dyn Source, part: Range<u64>, bound: &'static str) -> Self {
         let (position, end) = (part.start, part.end.min(source.len()));
         Self {
-            path,
             source,
             position,
             end,
@@ -45,11 +37,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn malformed(&self, what: impl Into<String>) -> Error {
-        Error::malformed(self.path, what)
+        Error::malformed(self.source.path(), what)
     }
 
     pub(super) fn unsupported(&self, what: impl Into<String>) -> Error {
-        Error::unsupported(self.path, what)
+        Error::unsupported(self.source.path(), what)
     }
 
     /// Bytes that may still be read.
@@ -100,7 +92,12 @@ impl<'a> Cursor<'a> {
         }
         let start = (self.position - self.window_start) as usize;
         let window = self.window.get(start..start + len);
-        window.ok_or_else(|| Error::malformed(self.path, format!("ends at byte {}", self.position)))
+        window.ok_or_else(|| {
+            Error::malformed(
+                self.source.path(),
+                format!("ends at byte {}", self.position),
+            )
+        })
     }
 
     pub(super) fn skip(&mut self, len: u64, of: &str) -> Result<()> {

@@ -2,22 +2,33 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::bytes::ByteSource;
 use super::index::Index;
 use super::limits;
 use super::reader::Contents;
 use crate::error::{Error, Result, quoted};
 use crate::model::checkpoint::{TensorInfo, Warning};
+use crate::source::{Region, Source};
 
 /// A file of a set, read.
 pub(super) struct Shard {
     /// Its name in the directory.
     pub(super) name: String,
     /// Its bytes.
-    pub(super) source: ByteSource,
+    pub(super) source: Arc<dyn Source>,
     /// What it holds; the tensors' file number counts in the set.
     pub(super) contents: Contents,
+}
+
+impl Shard {
+    /// The bytes of one of its tensors, in row-major order.
+    fn bytes_of(&self, tensor: &TensorInfo) -> Region<'_> {
+        match self.contents.strided.get(&tensor.name) {
+            Some(view) => Region::whole(view),
+            None => Region::new(&*self.source, tensor.offset, tensor.bytes),
+        }
+    }
 }
 
 /// Joins `shards`; their tensors are taken out and come back sorted by name bytes, each name once.
@@ -140,32 +151,28 @@ fn require_equal(a: &TensorInfo, b: &TensorInfo, shards: &[Shard]) -> Result<()>
     if a.dtype != b.dtype || a.shape != b.shape || a.bytes != b.bytes {
         return Err(differ("another dtype or shape"));
     }
-    match equal_bytes(a, &first.source, b, &second.source)? {
+    match equal_bytes(first.bytes_of(a), second.bytes_of(b))? {
         true => Ok(()),
         false => Err(differ("different bytes")),
     }
 }
 
-fn equal_bytes(
-    a: &TensorInfo,
-    first: &ByteSource,
-    b: &TensorInfo,
-    second: &ByteSource,
-) -> Result<bool> {
+/// Whether two tensors of one length hold the same bytes.
+fn equal_bytes(first: Region<'_>, second: Region<'_>) -> Result<bool> {
     let (mut scratch, mut other_scratch) = (Vec::new(), Vec::new());
     let mut done = 0u64;
-    while done < a.bytes {
-        let left = a.bytes - done;
+    while done < first.len() {
+        let left = first.len() - done;
         let len = usize::try_from(left).map_or(limits::COMPARE_BYTES, |left| {
             left.min(limits::COMPARE_BYTES)
         });
-        let one = first.bytes(a.offset + done, len, &mut scratch)?;
-        let other = second.bytes(b.offset + done, len, &mut other_scratch)?;
+        let one = first.bytes(done, len, &mut scratch)?;
+        let other = second.bytes(done, len, &mut other_scratch)?;
         if one != other {
             return Ok(false);
         }
-        first.done(a.offset + done, len as u64);
-        second.done(b.offset + done, len as u64);
+        first.done_with(done, len as u64);
+        second.done_with(done, len as u64);
         done += len as u64;
     }
     Ok(true)

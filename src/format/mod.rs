@@ -6,11 +6,8 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod adapter;
-pub mod bytes;
 mod card;
 mod cursor;
-#[cfg(unix)]
-mod fault;
 mod folder;
 pub mod gguf;
 mod hub;
@@ -19,10 +16,8 @@ mod json;
 mod limits;
 mod merge;
 pub mod open;
-pub mod read_at;
 mod reader;
 mod safetensors;
-pub mod scattered;
 mod sidecar;
 pub mod tokenizer;
 pub mod torch;

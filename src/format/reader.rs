@@ -1,15 +1,16 @@
 //! Which format a weight file has, told by its first bytes, and the one place where a reader is
 //! chosen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::bytes::ByteSource;
 use super::gguf::{self, GgufFile};
 use super::{limits, safetensors, torch};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 use crate::model::checkpoint::{Format, TensorInfo, Warning};
 use crate::model::config::Config;
+use crate::source::{Source, Strided};
 
 /// What one weight file holds.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(super) struct Contents {
     /// Stored tensors in any order, names unique in the file; offsets count from the beginning of
     /// the file.
     pub(super) tensors: Vec<TensorInfo>,
+    /// The bytes of those tensors whose elements do not lie one behind the other, by name.
+    pub(super) strided: BTreeMap<String, Strided>,
     /// What the file itself says in place of a config.json.
     pub(super) config: Option<Config>,
     /// A GGUF file, whose tensors are here and not in the list above until its parts are joined.
@@ -29,11 +32,8 @@ pub(super) struct Contents {
 ///
 /// # Errors
 /// No format that is read, or a file that breaks its format.
-pub(super) fn read(
-    path: &Path,
-    source: &mut ByteSource,
-    file: usize,
-) -> Result<(Format, Contents)> {
+pub(super) fn read(source: &Arc<dyn Source>, file: usize) -> Result<(Format, Contents)> {
+    let path = source.path();
     let mut scratch = Vec::new();
     let head = source.bytes(
         0,
@@ -42,10 +42,10 @@ pub(super) fn read(
     )?;
     match sniff(head, path) {
         Kind::Safetensors => {
-            safetensors::read(path, source, file).map(|contents| (Format::Safetensors, contents))
+            safetensors::read(&**source, file).map(|contents| (Format::Safetensors, contents))
         }
         Kind::Gguf => {
-            let file = gguf::parse_gguf(path, source, file)?;
+            let file = gguf::parse_gguf(&**source, file)?;
             Ok((
                 Format::Gguf,
                 Contents {
@@ -55,8 +55,8 @@ pub(super) fn read(
             ))
         }
         Kind::Torch => {
-            let file = torch::parse_torch(path, source, file)?;
-            Ok((Format::Torch, torch_contents(file, source)?))
+            let file = torch::parse_torch(&**source, file)?;
+            Ok((Format::Torch, torch_contents(file, source)))
         }
         Kind::LfsPointer => Err(Error::unsupported(
             path,
@@ -74,8 +74,8 @@ pub(super) fn read(
 }
 
 /// Tensors of a PyTorch file. A tied tensor is taken once, under its first name; views whose
-/// elements are scattered are made readable in row-major order.
-fn torch_contents(file: torch::TorchFile, source: &mut ByteSource) -> Result<Contents> {
+/// elements do not lie one behind the other are sources of their own.
+fn torch_contents(file: torch::TorchFile, source: &Arc<dyn Source>) -> Contents {
     let aliases: BTreeSet<String> = file
         .tied()
         .into_iter()
@@ -83,6 +83,7 @@ fn torch_contents(file: torch::TorchFile, source: &mut ByteSource) -> Result<Con
         .collect();
     let mut warnings = file.warnings;
     let mut tensors = Vec::new();
+    let mut strided = BTreeMap::new();
     for tensor in file.tensors {
         let name = tensor.info.name.clone();
         if aliases.contains(&name) {
@@ -93,25 +94,17 @@ fn torch_contents(file: torch::TorchFile, source: &mut ByteSource) -> Result<Con
             ));
             continue;
         }
-        let offset = match tensor.scattered() {
-            Some(view) => source.add_scattered(view).ok_or_else(|| {
-                Error::malformed(
-                    source.path(),
-                    format!("tensor {} is too long a view", quoted(&name)),
-                )
-            })?,
-            None => tensor.info.offset,
-        };
-        tensors.push(TensorInfo {
-            offset,
-            ..tensor.info
-        });
+        if let Some(layout) = tensor.layout() {
+            strided.insert(name, Strided::new(Arc::clone(source), layout));
+        }
+        tensors.push(tensor.info);
     }
-    Ok(Contents {
+    Contents {
         tensors,
+        strided,
         warnings,
         ..Contents::default()
-    })
+    }
 }
 
 /// What a file is.

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::bytes::open_regular;
 use super::{card, limits};
 use crate::error::{Error, Result, escape_controls};
 use crate::model::checkpoint::Warning;
 use crate::model::config::Config;
+use crate::source::open_regular;
 
 /// Reads a regular file of at most `limit` bytes.
 ///

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytes::{self, ByteSource};
 use super::folder::Folder;
 use super::gguf::{self, MetaValue, TextList};
 use super::open::Opened;
@@ -10,6 +9,7 @@ use super::{hub, limits, sidecar, weights};
 use crate::error::Result;
 use crate::model::checkpoint::{Format, Warning};
 use crate::model::tokenizer::Tokenizer;
+use crate::source::{self, Source};
 
 /// The tokenizer of a checkpoint: of its GGUF file, else tokenizer.json, else vocab.json with
 /// merges.txt, else tokenizer.model. A tokenizer is a witness and never needed: one that cannot be
@@ -22,15 +22,15 @@ pub fn read(opened: &mut Opened) -> Option<Tokenizer> {
         None
     };
     let found = inside
-        .and_then(|source| in_gguf(source, &mut warnings))
+        .and_then(|source| in_gguf(&**source, &mut warnings))
         .or_else(|| beside(&opened.checkpoint.path, &mut warnings));
     opened.checkpoint.warnings.append(&mut warnings);
     found
 }
 
-fn in_gguf(source: &ByteSource, warnings: &mut Vec<Warning>) -> Option<Tokenizer> {
+fn in_gguf(source: &dyn Source, warnings: &mut Vec<Warning>) -> Option<Tokenizer> {
     // The checkpoint is open, so that its header has been read before.
-    let file = gguf::parse_gguf(source.path(), source, 0).ok()?;
+    let file = gguf::parse_gguf(source, 0).ok()?;
     let tokens = gguf::tokens(&file.metadata)?;
     let merges = match file.metadata.get("tokenizer.ggml.merges") {
         Some(MetaValue::Texts(merges)) => Some(strings(merges)),
@@ -73,7 +73,7 @@ fn beside(path: &Path, warnings: &mut Vec<Warning>) -> Option<Tokenizer> {
 /// The directory whose files are the checkpoint's own; none where `path` is one weight file among
 /// others.
 fn folder_of(path: &Path) -> Option<PathBuf> {
-    if bytes::metadata(path).ok()?.is_dir() {
+    if source::metadata(path).ok()?.is_dir() {
         return hub::snapshot(path)
             .ok()?
             .or_else(|| Some(path.to_path_buf()));
@@ -107,8 +107,8 @@ fn unreadable(name: &str, what: &str) -> Warning {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::format::bytes::Io;
     use crate::format::open::open_described;
+    use crate::source::Io;
 
     fn tokens_of(files: &[(&str, &[u8])], path: &str) -> (Option<usize>, Vec<&'static str>) {
         let folder = tempfile::tempdir().unwrap();

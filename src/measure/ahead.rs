@@ -1,7 +1,7 @@
 //! A run of bytes of one file that is read once and in order: fetched ahead of the reader, given
 //! back behind it.
 
-use crate::format::bytes::ByteSource;
+use crate::source::Region;
 
 /// Bytes that the system is asked to fetch ahead of the reader: while a worker hashes them, the
 /// disk reads the next.
@@ -16,7 +16,7 @@ const BEHIND: u64 = 2 << 20;
 
 /// Where the reader of a run stands.
 pub(super) struct ReadAhead<'a> {
-    source: &'a ByteSource,
+    bytes: Region<'a>,
     kept: u64,
     at: u64,
     fetched: u64,
@@ -24,12 +24,12 @@ pub(super) struct ReadAhead<'a> {
 }
 
 impl<'a> ReadAhead<'a> {
-    /// A run of `len` bytes from `offset`, nothing read yet.
-    pub(super) fn new(source: &'a ByteSource, offset: u64, len: u64) -> Self {
+    /// A run of `len` bytes of `bytes` from `offset`, nothing read yet.
+    pub(super) fn new(bytes: Region<'a>, offset: u64, len: u64) -> Self {
         let end = offset.saturating_add(len);
         let fetched = if len < SHORT { end } else { offset };
         let mut run = Self {
-            source,
+            bytes,
             kept: offset,
             at: offset,
             fetched,
@@ -39,11 +39,11 @@ impl<'a> ReadAhead<'a> {
         run
     }
 
-    /// `bytes` more were read.
-    pub(super) fn advance(&mut self, bytes: u64) {
-        self.at = self.at.saturating_add(bytes).min(self.end);
+    /// `count` more bytes were read.
+    pub(super) fn advance(&mut self, count: u64) {
+        self.at = self.at.saturating_add(count).min(self.end);
         if self.at - self.kept >= BEHIND || self.at == self.end {
-            self.source.done(self.kept, self.at - self.kept);
+            self.bytes.done_with(self.kept, self.at - self.kept);
             self.kept = self.at;
         }
         self.fetch();
@@ -53,7 +53,7 @@ impl<'a> ReadAhead<'a> {
     fn fetch(&mut self) {
         if self.fetched < self.end && self.fetched.saturating_sub(self.at) <= AHEAD / 2 {
             let until = self.at.saturating_add(AHEAD).min(self.end);
-            self.source
+            self.bytes
                 .will_need(self.fetched, until.saturating_sub(self.fetched));
             self.fetched = until;
         }

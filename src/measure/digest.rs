@@ -4,25 +4,23 @@ use sha2::{Digest, Sha256};
 
 use super::ahead::ReadAhead;
 use crate::error::Result;
-use crate::format::bytes::ByteSource;
+use crate::source::Region;
 
 /// Bytes that are read and digested at a time; they stay in a core's second-level cache.
 pub(super) const CHUNK: usize = 1 << 18;
 
-/// SHA-256 of `len` bytes from `offset`; `step` hears of every chunk and may end the run.
+/// SHA-256 of all of `bytes`; `step` hears of every chunk and may end the run.
 pub(super) fn digest(
-    source: &ByteSource,
-    offset: u64,
-    len: u64,
+    bytes: Region<'_>,
     scratch: &mut Vec<u8>,
     step: &dyn Fn(u64) -> Result<()>,
 ) -> Result<[u8; 32]> {
     let mut hasher = Sha256::new();
-    let mut ahead = ReadAhead::new(source, offset, len);
+    let mut ahead = ReadAhead::new(bytes, 0, bytes.len());
     let mut done = 0;
-    while done < len {
-        let count = usize::try_from(len - done).map_or(CHUNK, |left| left.min(CHUNK));
-        let chunk = source.run_of_bytes(offset.saturating_add(done), count, scratch)?;
+    while done < bytes.len() {
+        let count = usize::try_from(bytes.len() - done).map_or(CHUNK, |left| left.min(CHUNK));
+        let chunk = bytes.run_of_bytes(done, count, scratch)?;
         hasher.update(chunk);
         ahead.advance(count as u64);
         step(count as u64)?;

@@ -13,9 +13,9 @@ use std::ops::Range;
 
 use crate::align::Pair;
 use crate::error::Result;
-use crate::format::bytes::ByteSource;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::sides::Sides;
+use crate::source::Region;
 use crate::view::model::Model;
 
 use super::ahead::ReadAhead;
@@ -105,11 +105,7 @@ pub fn measure_groups(
 /// Bytes that cannot be read, a file that changed meanwhile, an interrupt.
 pub fn digests(model: &Model, monitor: &dyn Monitor) -> Result<Vec<Digest>> {
     let measured = Pass::new(&[model], &[], true, monitor).over_the_bytes("hashing")?;
-    model
-        .opened
-        .sources
-        .iter()
-        .try_for_each(ByteSource::check_unchanged)?;
+    model.opened.check_unchanged()?;
     Ok(measured.digests.into_iter().flatten().collect())
 }
 
@@ -141,7 +137,7 @@ struct DuoTally {
 /// One member of a reading, as it is read.
 struct Member<'a> {
     info: &'a TensorInfo,
-    source: &'a ByteSource,
+    bytes: Region<'a>,
     ahead: ReadAhead<'a>,
 }
 
@@ -247,8 +243,7 @@ impl<'a> Pass<'a> {
                 for (member, scratch) in members.iter().zip(scratch.iter_mut()) {
                     let range = byte_range(member.info.dtype, &chunk);
                     let length = (range.end - range.start) as usize;
-                    let offset = member.info.offset + range.start;
-                    read.push(member.source.run_of_bytes(offset, length, scratch)?);
+                    read.push(member.bytes.run_of_bytes(range.start, length, scratch)?);
                 }
 
                 for (summed, summing) in duos.iter().zip(&mut sums) {
@@ -281,17 +276,18 @@ impl<'a> Pass<'a> {
 
     fn member(&self, at: StoredAt, values: &Range<u64>) -> Member<'a> {
         let info = at.info(self.models);
-        let source = self.source(at);
+        let bytes = self.bytes_of(at);
         let range = byte_range(info.dtype, values);
         Member {
             info,
-            source,
-            ahead: ReadAhead::new(source, info.offset + range.start, range.end - range.start),
+            bytes,
+            ahead: ReadAhead::new(bytes, range.start, range.end - range.start),
         }
     }
 
-    fn source(&self, at: StoredAt) -> &'a ByteSource {
-        &self.models[at.model].opened.sources[at.info(self.models).file]
+    fn bytes_of(&self, at: StoredAt) -> Region<'a> {
+        let opened = &self.models[at.model].opened;
+        opened.bytes_of(at.info(self.models))
     }
 
     /// Sums of one segment of a duo that is read through views.
@@ -323,17 +319,10 @@ impl<'a> Pass<'a> {
     }
 
     fn digest(&self, at: StoredAt) -> Result<Digest> {
-        let info = at.info(self.models);
         SCRATCH.with_borrow_mut(|(scratch, _)| {
             scratch.resize_with(scratch.len().max(1), Vec::new);
             let step = |bytes| self.advance(bytes);
-            digest(
-                self.source(at),
-                info.offset,
-                info.bytes,
-                &mut scratch[0],
-                &step,
-            )
+            digest(self.bytes_of(at), &mut scratch[0], &step)
         })
     }
 
@@ -411,9 +400,9 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::format::bytes::Io;
     use crate::format::open::open_checkpoint;
     use crate::measure::digest::CHUNK;
+    use crate::source::Io;
 
     /// A safetensors file of U8 tensors `t0`, `t1`, … with these contents.
     fn file(tensors: &[Vec<u8>]) -> tempfile::NamedTempFile {

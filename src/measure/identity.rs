@@ -81,23 +81,22 @@ fn has_equal_bytes(
     let tensors = infos(models, at);
     let sources = models
         .zip(tensors)
-        .map(|(model, tensor)| &model.opened.sources[tensor.file]);
+        .map(|(model, tensor)| model.opened.bytes_of(tensor));
     let length = tensors.base.bytes;
     let mut done = 0;
     while done < length {
         let count = STEP.min(length - done);
-        let starts = tensors.map(|tensor| tensor.offset + done);
         let base = sources
             .base
-            .bytes(starts.base, count as usize, &mut scratch.base)?;
+            .bytes(done, count as usize, &mut scratch.base)?;
         let target = sources
             .target
-            .bytes(starts.target, count as usize, &mut scratch.target)?;
+            .bytes(done, count as usize, &mut scratch.target)?;
         if base != target {
             return Ok(false);
         }
-        sources.base.done(starts.base, count);
-        sources.target.done(starts.target, count);
+        sources.base.done_with(done, count);
+        sources.target.done_with(done, count);
         done += count;
     }
     Ok(true)

@@ -17,7 +17,6 @@ use crate::evidence::permutation::{self, Setting, Test};
 use crate::evidence::relation::Relation;
 use crate::evidence::transformation::{Check, Transformation, TransformationKind};
 use crate::evidence::untested::{Obstacle, Subject, Untested};
-use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
 use crate::measure::{Measured, measure};
@@ -120,8 +119,7 @@ pub(super) fn analyse(
     let adaptation = Adaptation::find(models, options, monitor)?;
     models
         .iter()
-        .flat_map(|m| &m.opened.sources)
-        .try_for_each(ByteSource::check_unchanged)?;
+        .try_for_each(|model| model.opened.check_unchanged())?;
     let noise_floor = noise_floor::run(models, alignment, &measured.records, monitor)?;
     let pca = match options.pca {
         Pca::Off => None,

@@ -1,7 +1,7 @@
 //! What a run is asked to do.
 
-use crate::format::bytes::Io;
 use crate::model::words::words;
+use crate::source::Io;
 
 use super::filter::Filter;
 

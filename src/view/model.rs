@@ -254,15 +254,10 @@ fn find_quantised(opened: &Opened) -> Quantised {
             .tensors
             .get(at)
             .filter(|tensor| tensor.bytes <= SMALL)?;
-        let (source, len) = (
-            opened.sources.get(tensor.file)?,
-            usize::try_from(tensor.bytes).ok()?,
-        );
+        let len = usize::try_from(tensor.bytes).ok()?;
         let mut scratch = Vec::new();
-        source
-            .bytes(tensor.offset, len, &mut scratch)
-            .ok()
-            .map(<[u8]>::to_vec)
+        let bytes = opened.bytes_of(tensor).bytes(0, len, &mut scratch);
+        bytes.ok().map(<[u8]>::to_vec)
     };
     quantised(&checkpoint.tensors, checkpoint.config.as_ref(), &small)
 }

@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::bytes::ByteSource;
 use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
 use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
+use crate::source::Region;
 
 use super::logical::{Logical, Origin, RowOrder, Run, Scale, Undo};
 use super::model::Model;
@@ -52,7 +52,7 @@ enum Storage<'a> {
 #[derive(Clone, Copy)]
 struct TensorBytes<'a> {
     tensor: &'a TensorInfo,
-    source: &'a ByteSource,
+    bytes: Region<'a>,
 }
 
 /// What is read of an element.
@@ -262,7 +262,7 @@ impl<'a> Storage<'a> {
             let tensor: &'a TensorInfo = &tensors[at];
             TensorBytes {
                 tensor,
-                source: &model.opened.sources[tensor.file],
+                bytes: model.opened.bytes_of(tensor),
             }
         };
         match origin {
@@ -328,9 +328,7 @@ impl TensorBytes<'_> {
         let begin = (at / parts - lead) / block * width;
         let end = ((at + out.len() as u64).div_ceil(parts)).div_ceil(block) * width;
         SCRATCH.with_borrow_mut(|scratch| {
-            let bytes =
-                self.source
-                    .bytes(self.tensor.offset + begin, size(end - begin), scratch)?;
+            let bytes = self.bytes.bytes(begin, size(end - begin), scratch)?;
             if lead == 0 && (out.len() as u64).is_multiple_of(block * parts) {
                 decode(dtype, bytes, out, wanted);
             } else {
@@ -348,7 +346,7 @@ pub(super) fn stored_bytes(opened: &Opened, at: usize) -> Box<dyn StoredBytes + 
     let tensor = &opened.checkpoint.tensors[at];
     Box::new(TensorBytes {
         tensor,
-        source: &opened.sources[tensor.file],
+        bytes: opened.bytes_of(tensor),
     })
 }
 
@@ -381,16 +379,12 @@ impl StoredBytes for TensorBytes<'_> {
                 crate::error::quoted(&self.tensor.name)
             );
             return Err(Error::malformed(
-                self.source.path(),
+                self.bytes.path(),
                 format!("{what} are past its end"),
             ));
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            out.copy_from_slice(self.source.bytes(
-                self.tensor.offset + offset,
-                out.len(),
-                scratch,
-            )?);
+            out.copy_from_slice(self.bytes.bytes(offset, out.len(), scratch)?);
             Ok(())
         })
     }

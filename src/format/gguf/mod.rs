@@ -9,19 +9,17 @@ mod split;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::path::Path;
-
 pub use config::{architecture, declared_base, to_config, tokens};
 pub use conversion::{HalfSplit, Tiles, norm_offset, row_order, tiled};
 pub use metadata::{MetaValue, Metadata, NumberList, TextList};
 pub use split::{SplitName, join_splits, missing_part};
 
 use super::cursor::Cursor;
-use super::read_at::ReadAt;
 use super::unique::repeated;
 use crate::error::{Result, quoted};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::{Dtype, element_count};
+use crate::source::Source;
 
 /// First bytes of every file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
@@ -58,19 +56,18 @@ pub struct GgufFile {
     pub split: Option<Split>,
 }
 
-/// Reads and checks the header of the file at `path` (used in errors only); `file` becomes
-/// [`TensorInfo::file`].
+/// Reads and checks the header of the file `source`; `file` becomes [`TensorInfo::file`].
 ///
 /// # Errors
 /// Not GGUF of version 2 or 3 in little-endian order, a header that contradicts itself or the
 /// length of the file, or a tensor of an unknown type.
-pub fn parse_gguf(path: &Path, source: &dyn ReadAt, file: usize) -> Result<GgufFile> {
+pub fn parse_gguf(source: &dyn Source, file: usize) -> Result<GgufFile> {
     let bound = if source.len() > HEADER_LIMIT {
         "the longest header that is read"
     } else {
         "the end of the file"
     };
-    let mut cursor = Cursor::new(path, source, 0..HEADER_LIMIT, bound);
+    let mut cursor = Cursor::new(source, 0..HEADER_LIMIT, bound);
     if cursor.array::<4>("the magic number")? != MAGIC {
         return Err(cursor.malformed("no GGUF file: it does not begin with \"GGUF\""));
     }

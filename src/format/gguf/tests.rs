@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::source::Memory;
 
 fn parse(bytes: &[u8]) -> Result<GgufFile> {
-    parse_gguf(Path::new("model.gguf"), &bytes, 0)
+    parse_gguf(&Memory::new(Path::new("model.gguf"), bytes), 0)
 }
 
 fn sample() -> Vec<u8> {

@@ -3,12 +3,13 @@
 
 mod adapter;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::adapter::Adapter;
-use super::bytes::{self, ByteSource, Io};
 use super::folder::Folder;
 use super::gguf::GgufFile;
 use super::index::{self, Index};
@@ -18,13 +19,16 @@ use super::{gguf, hub, reader, sidecar};
 use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{Checkpoint, File, Format, TensorInfo, Warning};
 use crate::model::config::Config;
+use crate::source::{self, Io, Region, Source, Strided};
 
 /// A checkpoint with its files open.
 pub struct Opened {
     /// What was found.
     pub checkpoint: Checkpoint,
     /// One source for each of [`Checkpoint::files`], in that order.
-    pub sources: Vec<ByteSource>,
+    pub sources: Vec<Arc<dyn Source>>,
+    /// The bytes of those tensors whose elements do not lie one behind the other, by name.
+    strided: BTreeMap<String, Strided>,
     /// What a PEFT adapter changes; its indices are those of [`Checkpoint::tensors`].
     pub adapter: Option<Adapter>,
     /// Headers of a GGUF checkpoint: what its converter did to the values.
@@ -39,6 +43,28 @@ pub struct GgufHeader {
 }
 
 impl Opened {
+    /// The bytes of a tensor of the checkpoint, in row-major order.
+    ///
+    /// # Panics
+    /// A tensor of another checkpoint, whose file this one lacks.
+    #[allow(clippy::indexing_slicing)]
+    pub fn bytes_of(&self, tensor: &TensorInfo) -> Region<'_> {
+        match self.strided.get(&tensor.name) {
+            Some(view) => Region::whole(view),
+            None => Region::new(&*self.sources[tensor.file], tensor.offset, tensor.bytes),
+        }
+    }
+
+    /// That the files are still those that were opened, to be asked after the last byte was read.
+    ///
+    /// # Errors
+    /// One of them changed.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.sources
+            .iter()
+            .try_for_each(|source| source.check_unchanged())
+    }
+
     /// Metadata that hold for the GGUF file number `file`.
     pub fn gguf_header(&self, file: usize) -> Option<&gguf::Metadata> {
         self.gguf
@@ -108,6 +134,7 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
     Ok(Opened {
         checkpoint,
         sources: stored.sources,
+        strided: stored.strided,
         gguf: stored.gguf,
         adapter,
     })
@@ -126,6 +153,7 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
     Ok(Opened {
         checkpoint: open_config(path)?,
         sources: Vec::new(),
+        strided: BTreeMap::new(),
         gguf: Vec::new(),
         adapter: None,
     })
@@ -134,7 +162,7 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
 /// Whether `path` is more than a configuration. An index whose shards were not downloaded is no
 /// weight.
 fn has_weights(path: &Path) -> Result<bool> {
-    if !bytes::metadata(path)?.is_dir() {
+    if !source::metadata(path)?.is_dir() {
         let name = own_name(path);
         return Ok(!name.ends_with(".json") || name.ends_with("index.json"));
     }
@@ -150,7 +178,7 @@ fn has_weights(path: &Path) -> Result<bool> {
 /// No config.json there, or one that is no JSON object.
 pub fn open_config(path: &Path) -> Result<Checkpoint> {
     let mut warnings = Vec::new();
-    let (file, declared_base) = if bytes::metadata(path)?.is_dir() {
+    let (file, declared_base) = if source::metadata(path)?.is_dir() {
         let folder = Folder::open(&hub::snapshot(path)?.unwrap_or_else(|| path.to_path_buf()))?;
         let Some(file) = folder.file(CONFIG)? else {
             return Err(Error::unsupported(
@@ -245,7 +273,7 @@ impl Set {
 
 /// Looks at a path: what is to be read, and what the files beside it say.
 fn find(path: &Path) -> Result<Found> {
-    if bytes::metadata(path)?.is_dir() {
+    if source::metadata(path)?.is_dir() {
         return find_in_folder(path);
     }
     let folder = Folder::open(directory_of(path));
@@ -470,7 +498,8 @@ fn declared_base(folder: &Folder) -> Vec<String> {
 struct Stored {
     format: Option<Format>,
     files: Vec<File>,
-    sources: Vec<ByteSource>,
+    sources: Vec<Arc<dyn Source>>,
+    strided: BTreeMap<String, Strided>,
     tensors: Vec<TensorInfo>,
     config: Option<Config>,
     gguf: Vec<GgufHeader>,
@@ -481,8 +510,8 @@ impl Stored {
     fn add(&mut self, set: &Set, io: Io, warnings: &mut Vec<Warning>) -> Result<()> {
         let mut shards = Vec::with_capacity(set.files.len());
         for (number, (name, path)) in set.files.iter().enumerate() {
-            let mut source = ByteSource::open(path, io)?;
-            let (format, mut contents) = reader::read(path, &mut source, number)?;
+            let source = source::open(path, io)?;
+            let (format, mut contents) = reader::read(&source, number)?;
             if *self.format.get_or_insert(format) != format {
                 return Err(Error::unsupported(
                     path,
@@ -502,16 +531,23 @@ impl Stored {
         self.join_gguf(&mut shards)?;
         let tensors = merge::join(&mut shards, set.index.as_ref(), warnings)?;
         let begin = self.files.len();
-        let place = |tensor: TensorInfo| TensorInfo {
-            name: if set.prefix.is_empty() {
-                tensor.name
-            } else {
-                format!("{}{}", set.prefix, tensor.name)
-            },
-            file: tensor.file + begin,
-            ..tensor
-        };
-        self.tensors.extend(tensors.into_iter().map(place));
+        for tensor in tensors {
+            let name = match set.prefix.as_str() {
+                "" => tensor.name.clone(),
+                prefix => format!("{prefix}{}", tensor.name),
+            };
+            let views = shards
+                .get_mut(tensor.file)
+                .map(|shard| &mut shard.contents.strided);
+            if let Some(view) = views.and_then(|views| views.remove(&tensor.name)) {
+                self.strided.insert(name.clone(), view);
+            }
+            self.tensors.push(TensorInfo {
+                name,
+                file: tensor.file + begin,
+                ..tensor
+            });
+        }
         for Shard { name, source, .. } in shards {
             let (name, path) = (format!("{}{name}", set.prefix), source.path().to_path_buf());
             self.files.push(File {
@@ -536,7 +572,7 @@ impl Stored {
         let path = self
             .sources
             .get(tensor.file)
-            .map_or(Path::new(""), ByteSource::path);
+            .map_or(Path::new(""), |source| source.path());
         let what = format!(
             "tensor {} stands in another file of the model too (expected one)",
             quoted(&tensor.name)

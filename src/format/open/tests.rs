@@ -65,8 +65,9 @@ impl Tree {
         assert!(opened.checkpoint.files.is_sorted_by(|a, b| a.name < b.name));
         for tensor in &opened.checkpoint.tensors {
             let len = usize::try_from(tensor.bytes).unwrap();
-            opened.sources[tensor.file]
-                .bytes(tensor.offset, len, &mut Vec::new())
+            opened
+                .bytes_of(tensor)
+                .bytes(0, len, &mut Vec::new())
                 .unwrap();
         }
         opened.checkpoint

@@ -10,15 +10,14 @@ mod layout;
 mod tests;
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use super::bytes::ByteSource;
 use super::json::{Scan, Scanner};
 use super::limits;
 use super::reader::Contents;
 use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{TensorInfo, Warning};
 use crate::model::dtype::Dtype;
+use crate::source::Source;
 
 /// Bytes of the length in front of the header.
 const LENGTH_BYTES: u64 = 8;
@@ -27,7 +26,8 @@ const LENGTH_BYTES: u64 = 8;
 ///
 /// # Errors
 /// Anything that the format forbids, naming the tensor and what was expected.
-pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Contents> {
+pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
+    let path = source.path();
     let mut scratch = Vec::new();
     let malformed = |what| Error::malformed(path, what);
     if source.len() < LENGTH_BYTES {
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Cont
     let header_bytes = header_bytes(length, space).map_err(malformed)?;
     let header = source.bytes(LENGTH_BYTES, header_bytes, &mut scratch)?;
     let header = parse(header, space - length).map_err(malformed)?;
-    source.done(0, length);
+    source.done_with(0, length);
 
     // No overflow: every range was found to lie inside the file.
     let begin = LENGTH_BYTES + length;
@@ -62,9 +62,8 @@ pub(super) fn read(path: &Path, source: &ByteSource, file: usize) -> Result<Cont
         .to_string_lossy();
     Ok(Contents {
         tensors: header.entries.into_iter().map(tensor).collect(),
-        config: None,
-        gguf: None,
         warnings: header.oddities.warnings(&file_name),
+        ..Contents::default()
     })
 }
 

@@ -580,8 +580,8 @@ fn sound() -> Vec<u8> {
 fn read_bytes(content: &[u8]) -> Result<Contents> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
-    let source = ByteSource::open(file.path(), crate::format::bytes::Io::Read).unwrap();
-    read(file.path(), &source, 0)
+    let source = crate::source::open(file.path(), crate::source::Io::Read).unwrap();
+    read(&*source, 0)
 }
 
 #[test]

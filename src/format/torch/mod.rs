@@ -18,12 +18,11 @@ use self::globals::{Element, Meaning};
 use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
 use super::cursor::Cursor;
-use super::read_at::ReadAt;
-use super::scattered::Scattered;
 use super::unique::repeated;
 use crate::error::{Error, Result, escape_controls, quoted};
 use crate::model::checkpoint::{NOT_READ, TensorInfo, Warning};
 use crate::model::dtype::element_count;
+use crate::source::{Layout, Source};
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
 const PICKLE_LIMIT: u64 = 128 << 20;
@@ -48,7 +47,7 @@ pub struct TorchTensor {
 
 impl TorchTensor {
     /// Where the elements are, where they are not one behind the other.
-    pub fn scattered(&self) -> Option<Scattered> {
+    pub fn layout(&self) -> Option<Layout> {
         let TensorInfo {
             dtype,
             shape,
@@ -56,7 +55,7 @@ impl TorchTensor {
             ..
         } = &self.info;
         let strides = self.strides.clone()?;
-        Some(Scattered {
+        Some(Layout {
             start: *offset,
             width: dtype.block().1,
             shape: shape.clone(),
@@ -94,19 +93,20 @@ impl TorchFile {
     }
 }
 
-/// Reads the PyTorch file at `path` (used in errors only); `file` becomes [`TensorInfo::file`].
+/// Reads the PyTorch file `source`; `file` becomes [`TensorInfo::file`].
 ///
 /// # Errors
 /// Neither form, compressed or big-endian members, a pickle that names what is not on the list of
 /// allowed names, or tensors that do not lie in their storages.
-pub fn parse_torch(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
+pub fn parse_torch(source: &dyn Source, file: usize) -> Result<TorchFile> {
+    let path = source.path();
     let mut head = vec![0; source.len().min(LEGACY_MAGIC.len() as u64) as usize];
     source.read_at(0, &mut head)?;
     if head.starts_with(&zip::MAGIC) {
-        return parse_zip(path, source, file);
+        return parse_zip(source, file);
     }
     if head == LEGACY_MAGIC {
-        return parse_legacy(path, source, file);
+        return parse_legacy(source, file);
     }
     Err(Error::unsupported(
         path,
@@ -117,8 +117,9 @@ pub fn parse_torch(path: &Path, source: &dyn ReadAt, file: usize) -> Result<Torc
 /// Storages by key: where the bytes are.
 type Places = BTreeMap<String, Range<u64>>;
 
-fn parse_zip(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
-    let members = zip::members(path, source)?;
+fn parse_zip(source: &dyn Source, file: usize) -> Result<TorchFile> {
+    let path = source.path();
+    let members = zip::members(source)?;
     let mut roots = members
         .iter()
         .filter_map(|(name, place)| Some((name.strip_suffix("data.pkl")?, place)));
@@ -153,7 +154,6 @@ fn parse_zip(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile>
         return Err(Error::malformed(path, what));
     }
     let pickle = run(&mut Cursor::new(
-        path,
         source,
         data.clone(),
         "the end of data.pkl",
@@ -167,10 +167,10 @@ fn parse_zip(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile>
 
 /// Magic number, protocol, system, object, keys, and then for each key the number of elements and
 /// their bytes.
-fn parse_legacy(path: &Path, source: &dyn ReadAt, file: usize) -> Result<TorchFile> {
+fn parse_legacy(source: &dyn Source, file: usize) -> Result<TorchFile> {
+    let path = source.path();
     let start = LEGACY_MAGIC.len() as u64;
     let mut cursor = Cursor::new(
-        path,
         source,
         start..source.len().min(start + PICKLE_LIMIT),
         "the end of the pickles",

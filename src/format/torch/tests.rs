@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::dtype::Dtype;
+use crate::source::Memory;
 
 fn parse(bytes: &[u8]) -> Result<TorchFile> {
-    parse_torch(Path::new("model.bin"), &bytes, 0)
+    parse_torch(&Memory::new(Path::new("model.bin"), bytes), 0)
 }
 
 fn error(bytes: &[u8]) -> String {
@@ -24,8 +25,10 @@ fn sample(form: &str) -> Vec<u8> {
 /// Bytes of a tensor in row-major order.
 fn read(tensor: &TorchTensor, bytes: &[u8], out: &mut [u8]) {
     let len = tensor.info.bytes;
-    match tensor.scattered() {
-        Some(view) => view.read(&bytes, 0..len, out).unwrap(),
+    match tensor.layout() {
+        Some(view) => view
+            .read(&Memory::new(Path::new("model.bin"), bytes), 0..len, out)
+            .unwrap(),
         None => out.copy_from_slice(&bytes[tensor.info.offset as usize..][..len as usize]),
     }
 }

@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use crate::error::{Error, Result, quoted};
 use crate::format::cursor::Cursor;
-use crate::format::read_at::ReadAt;
+use crate::source::Source;
 
 /// First bytes of every archive that is not empty.
 pub(super) const MAGIC: [u8; 4] = *b"PK\x03\x04";
@@ -23,15 +22,15 @@ const END_LENGTH: u64 = 22;
 pub(super) type Members = BTreeMap<String, Range<u64>>;
 
 /// Reads the list of members at the end of the archive, and the place of each.
-pub(super) fn members(path: &Path, source: &dyn ReadAt) -> Result<Members> {
-    let (count, directory) = directory(path, source)?;
-    let mut cursor = Cursor::new(path, source, directory, "the list of members");
+pub(super) fn members(source: &dyn Source) -> Result<Members> {
+    let (count, directory) = directory(source)?;
+    let mut cursor = Cursor::new(source, directory, "the list of members");
     let mut members = Members::new();
     for _ in 0..count {
-        let (name, place) = member(&mut cursor, path, source)?;
+        let (name, place) = member(&mut cursor, source)?;
         if members.contains_key(&name) {
             return Err(Error::malformed(
-                path,
+                source.path(),
                 format!("zip member {} occurs twice", quoted(&name)),
             ));
         }
@@ -41,8 +40,8 @@ pub(super) fn members(path: &Path, source: &dyn ReadAt) -> Result<Members> {
 }
 
 /// Number of members and range of their list.
-fn directory(path: &Path, source: &dyn ReadAt) -> Result<(u64, Range<u64>)> {
-    let malformed = |what: &str| Error::malformed(path, what.to_owned());
+fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
+    let malformed = |what: &str| Error::malformed(source.path(), what.to_owned());
     let len = source.len();
     let tail_start = len.saturating_sub(END_LENGTH + u64::from(u16::MAX));
     let mut tail = vec![0; (len - tail_start) as usize];
@@ -58,16 +57,19 @@ fn directory(path: &Path, source: &dyn ReadAt) -> Result<(u64, Range<u64>)> {
         ));
     };
     let end = tail_start + end as u64;
-    let mut record = Cursor::new(path, source, end + 4..len, "the end of the file");
+    let mut record = Cursor::new(source, end + 4..len, "the end of the file");
     const OF: &str = "the list of zip members";
     let part = record.u16(OF)?;
     record.skip(4, OF)?;
     let (count, size, start) = (record.u16(OF)?, record.u32(OF)?, record.u32(OF)?);
     if part != 0 && part != u16::MAX {
-        return Err(Error::unsupported(path, "a zip archive in several parts"));
+        return Err(Error::unsupported(
+            source.path(),
+            "a zip archive in several parts",
+        ));
     }
     let (count, size, start) = match count == u16::MAX || size == u32::MAX || start == u32::MAX {
-        true => directory_64(path, source, end)?,
+        true => directory_64(source, end)?,
         false => (count.into(), size.into(), start.into()),
     };
     let stop = start.checked_add(size).filter(|&stop| stop <= end);
@@ -81,21 +83,21 @@ fn directory(path: &Path, source: &dyn ReadAt) -> Result<(u64, Range<u64>)> {
 }
 
 /// The same from the 64-bit record that goes before the one at `end`.
-fn directory_64(path: &Path, source: &dyn ReadAt, end: u64) -> Result<(u64, u64, u64)> {
+fn directory_64(source: &dyn Source, end: u64) -> Result<(u64, u64, u64)> {
     let missing = || {
         Error::malformed(
-            path,
+            source.path(),
             "a zip archive whose 64-bit list of members is missing",
         )
     };
     let locator = end.checked_sub(20).ok_or_else(missing)?;
-    let mut cursor = Cursor::new(path, source, locator..end, "the zip64 locator");
+    let mut cursor = Cursor::new(source, locator..end, "the zip64 locator");
     if &cursor.array::<4>("zip64 locator")? != b"PK\x06\x07" {
         return Err(missing());
     }
     cursor.skip(4, "zip64 locator")?;
     let record = cursor.u64("zip64 locator")?;
-    let mut cursor = Cursor::new(path, source, record..locator, "the zip64 record");
+    let mut cursor = Cursor::new(source, record..locator, "the zip64 record");
     if &cursor.array::<4>("zip64 record")? != b"PK\x06\x06" {
         return Err(missing());
     }
@@ -108,11 +110,7 @@ fn directory_64(path: &Path, source: &dyn ReadAt, end: u64) -> Result<(u64, u64,
 }
 
 /// The next member of the list: name and place of its bytes.
-fn member(
-    cursor: &mut Cursor<'_>,
-    path: &Path,
-    source: &dyn ReadAt,
-) -> Result<(String, Range<u64>)> {
+fn member(cursor: &mut Cursor<'_>, source: &dyn Source) -> Result<(String, Range<u64>)> {
     const OF: &str = "a zip member";
     if &cursor.array::<4>(OF)? != b"PK\x01\x02" {
         return Err(cursor.malformed("the list of zip members is broken"));
@@ -158,7 +156,7 @@ fn member(
             "zip member {shown} is stored, but in {packed} bytes for {size}"
         )));
     }
-    let start = data_start(path, source, header, &shown)?;
+    let start = data_start(source, header, &shown)?;
     match start.checked_add(size) {
         Some(end) if end <= source.len() => Ok((name, start..end)),
         _ => Err(cursor.malformed(format!(
@@ -187,9 +185,8 @@ fn wide_fields(extra: &[u8]) -> impl Iterator<Item = u64> {
 }
 
 /// Where the bytes behind a local header begin: its own lengths count, not those of the list.
-fn data_start(path: &Path, source: &dyn ReadAt, header: u64, shown: &str) -> Result<u64> {
+fn data_start(source: &dyn Source, header: u64, shown: &str) -> Result<u64> {
     let mut cursor = Cursor::new(
-        path,
         source,
         header..header.saturating_add(30),
         "the local header of a zip member",

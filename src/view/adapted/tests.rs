@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::format::bytes::Io;
 use crate::format::open::open_checkpoint;
+use crate::source::Io;
 
 /// A safetensors file of F32 tensors.
 fn file(tensors: &[(&str, &[usize], &[f32])]) -> Vec<u8> {

@@ -8,7 +8,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wcmp::format::bytes::Io;
 use wcmp::format::gguf::{
     declared_base, join_splits, norm_offset, parse_gguf, row_order, tiled, to_config, tokens,
 };
@@ -16,6 +15,7 @@ use wcmp::format::open::open_checkpoint;
 use wcmp::format::torch::parse_torch;
 use wcmp::model::checkpoint::TensorInfo;
 use wcmp::numeric::rows::RowSource;
+use wcmp::source::{Io, Memory};
 use wcmp::view::model::Model;
 use wcmp::view::pieces::pieces;
 
@@ -99,7 +99,7 @@ pub fn index(data: &[u8]) {
 /// A GGUF file.
 pub fn gguf(data: &[u8]) {
     let path = Path::new("model.gguf");
-    let Ok(file) = parse_gguf(path, &data, 0) else {
+    let Ok(file) = parse_gguf(&Memory::new(path, data), 0) else {
         return;
     };
     for tensor in &file.tensors {
@@ -131,12 +131,13 @@ const PART: u64 = 1 << 12;
 
 /// A PyTorch file.
 pub fn torch(data: &[u8]) {
-    let Ok(file) = parse_torch(Path::new("model.bin"), &data, 0) else {
+    let source = Memory::new(Path::new("model.bin"), data);
+    let Ok(file) = parse_torch(&source, 0) else {
         return;
     };
     for tensor in &file.tensors {
         let TensorInfo { offset, bytes, .. } = tensor.info;
-        match tensor.scattered() {
+        match tensor.layout() {
             None => assert!(
                 offset
                     .checked_add(bytes)
@@ -147,9 +148,9 @@ pub fn torch(data: &[u8]) {
                 assert_eq!(view.len(), bytes);
                 let part = bytes.min(PART);
                 let mut out = vec![0; part as usize];
-                view.read(&data, 0..part, &mut out)
+                view.read(&source, 0..part, &mut out)
                     .expect("elements inside the file");
-                view.read(&data, bytes - part..bytes, &mut out)
+                view.read(&source, bytes - part..bytes, &mut out)
                     .expect("elements inside the file");
             }
         }

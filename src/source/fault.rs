@@ -1,29 +1,35 @@
-//! A mapped file that shrinks: the system answers the next touch with SIGBUS, and this turns it
-//! into an error line.
+//! A mapped file that shrinks: the system answers the next touch with SIGBUS, and this tells whoever
+//! asked to be told with [`on_fault`].
 //!
 //! The handler runs in the thread that touched the page. It may not allocate, lock or unwind: it
-//! looks the address up in a table that only grows, writes a line made beforehand, and ends the
-//! process with exit code 2.
+//! looks the address up in a table that only grows, and hands over a text made beforehand.
 #![allow(unsafe_code)]
 
-use std::fs::File;
-use std::io::Write;
-use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use signal_hook::consts::SIGBUS;
-use signal_hook::low_level::{emulate_default_handler, exit};
+use signal_hook::low_level::emulate_default_handler;
 
-use super::bytes::shrank;
+use super::shrank;
 use crate::error::Error;
 
-/// Exit code of a run without an answer (contract.md, section 1).
-const EXIT: i32 = 2;
+/// Tells of a fault, and ends the process: the bytes that were touched do not exist. What it is
+/// given is the error in one line, without a line end.
+///
+/// It runs inside a signal handler and may do only what such a handler may.
+pub type Tell = fn(&[u8]) -> !;
 
-/// A mapped range and the line for a fault in it. Entries stay in the list for good, a few hundred
+static TELL: OnceLock<Tell> = OnceLock::new();
+
+/// Has `tell` called when a mapped file shrinks under its map. The first call counts; without one
+/// the process ends by the signal.
+pub fn on_fault(tell: Tell) {
+    let _ = TELL.set(tell);
+}
+
+/// A mapped range and the error for a fault in it. Entries stay in the list for good, a few hundred
 /// bytes for each file ever mapped: freeing one could pull it from under a handler.
 struct Entry {
     begin: usize,
@@ -55,16 +61,15 @@ impl Drop for Watch {
 pub(super) fn watch(begin: usize, len: usize, path: &Path, bytes: u64) -> Watch {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
-        // SAFETY: `on_fault` does only what a signal handler may: atomic loads, write(2),
-        // sigaction(2), _exit(2). Where registering fails, a fault ends the process as it does
+        // SAFETY: `handle` does only what a signal handler may: atomic loads, sigaction(2), and
+        // what `Tell` is bound to. Where registering fails, a fault ends the process as it does
         // without a handler.
         let _ = unsafe {
-            signal_hook_registry::register_sigaction(SIGBUS, |info| {
-                on_fault(info.si_addr() as usize)
-            })
+            signal_hook_registry::register_sigaction(SIGBUS, |info| handle(info.si_addr() as usize))
         };
     });
-    let line = format!("wcmp: error: {}\n", Error::malformed(path, shrank(bytes)))
+    let line = Error::malformed(path, shrank(bytes))
+        .to_string()
         .into_bytes()
         .into_boxed_slice();
     let end = AtomicUsize::new(begin.saturating_add(len));
@@ -93,29 +98,22 @@ fn line_for(address: usize) -> Option<&'static [u8]> {
     None
 }
 
-fn on_fault(address: usize) {
-    match line_for(address) {
-        Some(line) => {
-            // SAFETY: descriptor 2 is only borrowed, as `ManuallyDrop` never closes it; `File`
-            // writes unbuffered.
-            let mut stderr = ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
-            let _ = stderr.write_all(line);
-            exit(EXIT)
-        }
-        // Not a map of ours: returning would repeat the fault for ever.
-        None => {
-            let _ = emulate_default_handler(SIGBUS);
-        }
+fn handle(address: usize) {
+    if let (Some(line), Some(tell)) = (line_for(address), TELL.get()) {
+        tell(line);
     }
+    // Not a map of ours, or nobody to tell: returning would repeat the fault for ever.
+    let _ = emulate_default_handler(SIGBUS);
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::io::Write;
     use std::process::Command;
 
     use super::*;
-    use crate::format::bytes::{ByteSource, Io};
+    use crate::source::{self, Io};
 
     #[test]
     fn an_address_is_found_while_its_range_is_watched() {
@@ -127,8 +125,8 @@ mod tests {
             |address| line_for(address).map(|line| String::from_utf8(line.to_vec()).unwrap());
         assert_eq!(
             line(base + 99).unwrap(),
-            "wcmp: error: a\\u001B.safetensors: shrank while it was read (expected 100 bytes; --io read tolerates \
-             changing files better)\n"
+            "a\\u001B.safetensors: shrank while it was read (expected 100 bytes; --io read tolerates \
+             changing files better)"
         );
         assert!(line(base + 100).unwrap().contains("b.safetensors: "));
         assert_eq!(line(base - 1), None);
@@ -142,13 +140,17 @@ mod tests {
 
     const CHILD: &str = "WCMP_TEST_SHRINKING_FILE";
 
-    /// The process that [`a_map_whose_file_shrinks_ends_in_the_line_and_exit_code_2`] looks at.
+    /// The process that [`who_asked_is_told_of_a_map_whose_file_shrinks`] looks at.
     #[test]
     #[ignore = "ends its process: run by another test"]
     fn child_that_reads_a_shrinking_file() {
+        on_fault(|line| {
+            let _ = std::io::stderr().write_all(&[b"told: ", line, b"\n"].concat());
+            signal_hook::low_level::exit(3)
+        });
         let path = std::env::var_os(CHILD).unwrap();
-        let source = ByteSource::open(Path::new(&path), Io::Mmap).unwrap();
-        File::options()
+        let source = source::open(Path::new(&path), Io::Mmap).unwrap();
+        std::fs::File::options()
             .write(true)
             .open(&path)
             .unwrap()
@@ -164,11 +166,11 @@ mod tests {
     }
 
     #[test]
-    fn a_map_whose_file_shrinks_ends_in_the_line_and_exit_code_2() {
+    fn who_asked_is_told_of_a_map_whose_file_shrinks() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         std::fs::write(&path, vec![1; 1 << 20]).unwrap();
-        let name = "format::fault::tests::child_that_reads_a_shrinking_file";
+        let name = "source::fault::tests::child_that_reads_a_shrinking_file";
         let mut child = Command::new(std::env::current_exe().unwrap());
         let output = child
             .args(["--exact", name, "--ignored", "--nocapture"])
@@ -176,7 +178,7 @@ mod tests {
             .output()
             .unwrap();
         let expected = format!(
-            "wcmp: error: {}: shrank while it was read (expected 1048576 bytes;",
+            "told: {}: shrank while it was read (expected 1048576 bytes;",
             path.display()
         );
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -184,6 +186,6 @@ mod tests {
             stderr.starts_with(&expected) && stderr.lines().count() == 1,
             "{stderr}"
         );
-        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(output.status.code(), Some(3));
     }
 }

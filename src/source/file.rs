@@ -1,0 +1,147 @@
+//! A regular file, read by position.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Source, require_inside, shrank};
+use crate::error::{Error, Result};
+
+/// Opens `path` if it is a regular file: a FIFO would block, a device or a socket has no length.
+///
+/// # Errors
+/// Not there, a symbolic link to nothing, not a regular file, or not readable.
+pub(crate) fn open_regular(path: &Path) -> Result<(File, Metadata)> {
+    require_regular(path, &metadata(path)?)?;
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
+    require_regular(path, &metadata)?;
+    Ok((file, metadata))
+}
+
+/// What `path` is, links followed; a link to nothing is told apart from nothing.
+///
+/// # Errors
+/// Not there, or the system does not tell.
+pub(crate) fn metadata(path: &Path) -> Result<Metadata> {
+    fs::metadata(path).map_err(|e| match fs::read_link(path) {
+        Ok(_) if e.kind() == io::ErrorKind::NotFound => Error::malformed(
+            path,
+            "a symbolic link to nothing: not downloaded (expected the file it names)",
+        ),
+        _ => Error::io(path, e),
+    })
+}
+
+fn require_regular(path: &Path, metadata: &Metadata) -> Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(Error::unsupported(
+            path,
+            format!("{} (expected a regular file)", kind_in_words(metadata)),
+        )),
+    }
+}
+
+/// What a file that is not regular is.
+fn kind_in_words(metadata: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a named pipe";
+        } else if kind.is_socket() {
+            return "a socket";
+        } else if kind.is_block_device() || kind.is_char_device() {
+            return "a device";
+        }
+    }
+    if metadata.is_dir() {
+        "a directory"
+    } else {
+        "not a regular file"
+    }
+}
+
+/// A regular file whose bytes are read by position.
+pub(super) struct FileSource {
+    path: PathBuf,
+    file: File,
+    opened: Metadata,
+}
+
+impl FileSource {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// As [`open_regular`].
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let (file, opened) = open_regular(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            opened,
+        })
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Source for FileSource {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.opened.len()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        require_inside(&self.path, self.len(), offset, out.len())?;
+        read_exact_at(&self.file, out, offset).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => Error::malformed(&self.path, shrank(self.len())),
+            _ => Error::io(&self.path, e),
+        })
+    }
+
+    /// Length and time of the last change are those of the opened file. A map shows a file that was
+    /// cut inside its last page as zeros, so that the bytes alone do not tell.
+    fn check_unchanged(&self) -> Result<()> {
+        let now = self.file.metadata().map_err(|e| Error::io(&self.path, e))?;
+        if now.len() < self.len() {
+            Err(Error::malformed(&self.path, shrank(self.len())))
+        } else if now.len() != self.len() || now.modified().ok() != self.opened.modified().ok() {
+            Err(Error::malformed(
+                &self.path,
+                "changed while it was read (expected a file at rest)",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, target, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !target.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, target, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                target = &mut target[count..];
+                offset += count as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
