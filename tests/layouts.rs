@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
-use wcmp::model::checkpoint::{NOT_READ, Warning};
+use wcmp::model::warning::{NotRead, Warning};
 use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
@@ -861,10 +861,12 @@ fn a_copy_beside_a_tensor_that_was_not_read_is_not_called_identical() {
     };
     assert_eq!(label(open("target")), "identical");
     let mut partly_read = open("target");
-    partly_read.checkpoint.warnings.push(Warning::about(
-        NOT_READ,
-        "x".to_owned(),
-        "of complex numbers",
-    ));
+    partly_read
+        .checkpoint
+        .warnings
+        .push(Warning::TensorNotRead {
+            name: "x".to_owned(),
+            what: NotRead::ForeignDtype,
+        });
     assert_eq!(label(partly_read), "derived");
 }

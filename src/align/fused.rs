@@ -4,21 +4,18 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::model::sides::Side;
+use crate::model::warning::{Fused, Warning};
 use crate::model::words::Component;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 use crate::view::pieces::{GateUp, other_half};
 use crate::view::qkv::{Order, cut, is_fused, reordered, usual_sizes};
 
-use super::orient::{CLEARLY_MORE, fits, head_sizes, mean_likeness, sample};
+use super::orient::{CLEARLY_MORE, head_sizes, mean_likeness, sample};
 use super::{Alignment, Pair};
 
 const COMPONENTS: [Component; 3] = [Component::Text, Component::Vision, Component::Audio];
-
-const QKV: &str =
-    "query, key and value stand in one tensor, in another order than its name stands for";
-
-const GATE_UP: &str = "gate and up stand in one tensor, in another order than its name stands for";
 
 /// All orders of query, key and value that are possible.
 fn orders(models: [&Model; 2]) -> Vec<Order> {
@@ -52,15 +49,15 @@ impl Way {
 pub(super) fn orient_pieces(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
     let qkv: Vec<Way> = orders(models).into_iter().map(Way::Qkv).collect();
     let gate_up = [GateUp::Halves, GateUp::Swapped, GateUp::Interleaved].map(Way::GateUp);
-    orient_cut(alignment, models, &qkv, QKV)?;
-    orient_cut(alignment, models, &gate_up, GATE_UP)
+    orient_cut(alignment, models, &qkv, Fused::QueryKeyValue)?;
+    orient_cut(alignment, models, &gate_up, Fused::GateUp)
 }
 
 fn orient_cut(
     alignment: &mut Alignment,
     models: [&Model; 2],
     ways: &[Way],
-    what: &str,
+    what: Fused,
 ) -> Result<()> {
     for (side, component) in [0, 1]
         .into_iter()
@@ -118,7 +115,9 @@ fn orient_cut(
                 alignment.pairs[at] = pair;
             }
         }
-        alignment.warnings.push(fits("fused_order", side, what));
+        alignment
+            .warnings
+            .push(Warning::FusedOrder(what).on(Side::BOTH[side]));
     }
     Ok(())
 }
@@ -182,11 +181,13 @@ pub(super) fn orient_wholes(alignment: &mut Alignment, models: [&Model; 2]) -> R
         kept.extend(cut);
         alignment.pairs = kept;
         alignment.sort_pairs();
-        alignment.warnings.push(fits(
-            "fused_order",
-            usize::from(found[0] == Order::Blocks),
-            QKV,
-        ));
+        let side = match found[0] {
+            Order::Blocks => Side::Target,
+            _ => Side::Base,
+        };
+        alignment
+            .warnings
+            .push(Warning::FusedOrder(Fused::QueryKeyValue).on(side));
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::format::adapter::Adapter;
-use crate::model::checkpoint::Warning;
 use crate::model::tokenizer::Tokenizer;
+use crate::model::warning::Noted;
 use crate::model::words::{Role, words};
 use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
@@ -72,7 +72,7 @@ pub struct Alignment {
     /// Whole-prefix mapping of names, in words.
     pub name_mapping: Option<String>,
     /// What had to be guessed.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Noted>,
     /// Channels whose scale differs between the sides without any change of function.
     pub rescaled: rescaled::Rescaled,
 }

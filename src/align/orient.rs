@@ -6,7 +6,6 @@
 
 use crate::align::turned::orient_squares;
 use crate::error::Result;
-use crate::model::checkpoint::Warning;
 use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -113,13 +112,4 @@ pub(super) fn likeness(models: [&Model; 2], base: &Logical, target: &Logical) ->
     } else {
         0.0
     })
-}
-
-/// A note on an order that was tried and fits.
-pub(super) fn fits(code: &'static str, side: usize, what: &str) -> Warning {
-    let side = ["base", "target"][side];
-    Warning::new(
-        code,
-        format!("{side}: {what}; the possible orders were tried, and the one that fits was taken"),
-    )
 }

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::model::sides::Side;
+use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::view::logical::{Logical, RowOrder, Run, Via};
 use crate::view::model::Model;
 use crate::view::reader::interleaved_row;
 
-use super::orient::{CLEARLY_MORE, fits, head_sizes, mean_likeness, sample};
+use super::orient::{CLEARLY_MORE, head_sizes, mean_likeness, sample};
 use super::{Alignment, Pair};
 
 /// Tries the other order on either side, on a few matrices, and takes it for all where it fits.
@@ -54,8 +56,9 @@ pub(super) fn orient_heads(alignment: &mut Alignment, models: [&Model; 2]) -> Re
             alignment.pairs[at] = pair;
         }
     }
-    let what = "the rows of q and k are not in the order that the other file's layout stands for";
-    alignment.warnings.push(fits("rotary_order", side, what));
+    alignment
+        .warnings
+        .push(Warning::RotaryOrder.on(Side::BOTH[side]));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
-use crate::report::schema::{Check, Hash};
+use crate::report::schema::{Check, Hash, WarningRow};
 use crate::report::{Report, csv, json, markdown, summary, text};
 use crate::source::Io;
 use crate::view::model::Model;
@@ -41,7 +41,7 @@ pub(super) fn run(
         .checkpoint()
         .warnings
         .iter()
-        .map(|warning| warning.message.clone())
+        .map(|warning| WarningRow::from(warning).message)
         .collect();
     let Some(manifest) = manifest else {
         let hash = Hash {

@@ -11,8 +11,9 @@ use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, quoted};
-use crate::model::checkpoint::{TensorInfo, Warning};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::element_count;
+use crate::model::warning::{AdapterSetting, Warning};
 
 /// Prefix of every name that PEFT writes.
 const PREFIX: &str = "base_model.model.";
@@ -127,10 +128,9 @@ pub fn parse_adapter(
         match part_of(name) {
             Some((module, part)) => drop(parts.entry(module).or_default().insert(part, at)),
             None if name.contains(".token_adapter.") => {
-                let what = "rows of single tokens that the adapter trained are not compared";
-                adapter
-                    .warnings
-                    .push(Warning::about("adapter_tokens", &tensor.name, what));
+                adapter.warnings.push(Warning::AdapterTokens {
+                    name: tensor.name.clone(),
+                });
             }
             None => match name.split_once(".base_layer.") {
                 Some((module, rest)) => adapter.base_layers.push((format!("{module}.{rest}"), at)),
@@ -432,35 +432,30 @@ fn is_end(path: &str, end: &str) -> bool {
 
 /// Says what of the config the tensors do not bear out, and what is not undone.
 fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
-    let mut warn = |message: String| {
-        adapter
-            .warnings
-            .push(Warning::new("adapter_config", message))
-    };
+    let mut warn = |setting| adapter.warnings.push(Warning::AdapterConfig(setting));
     if settings.flag("use_dora")
         && adapter
             .modules
             .iter()
             .all(|module| module.magnitude.is_none())
     {
-        warn("use_dora is set, and no module has a magnitude".to_owned());
+        warn(AdapterSetting::NoMagnitude);
     }
     if let Some(Value::Array(replication)) = settings.config.get("layer_replication")
         && !replication.is_empty()
     {
-        warn("layer_replication: the adapter belongs to a model with repeated layers".to_owned());
+        warn(AdapterSetting::RepeatedLayers);
     }
     if let Some(Value::String(start)) = settings.config.get("init_lora_weights")
         && ["pissa", "olora", "loftq", "corda"]
             .iter()
             .any(|changes| start.starts_with(changes))
     {
-        warn(format!(
-            "init_lora_weights is {}: training began by changing the base too, which is not undone",
-            quoted(start)
-        ));
+        warn(AdapterSetting::ChangedBase {
+            start: start.clone(),
+        });
     }
-    for (name, patterns) in [
+    for (table, patterns) in [
         ("rank_pattern", &settings.ranks),
         ("alpha_pattern", &settings.alphas),
     ] {
@@ -468,10 +463,10 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
             .iter()
             .filter(|pattern| matches!(pattern.form, Key::Unread))
         {
-            warn(format!(
-                "{name}: {} is a regular expression that is not applied",
-                quoted(pattern.key)
-            ));
+            warn(AdapterSetting::PatternNotApplied {
+                table,
+                pattern: pattern.key.to_owned(),
+            });
         }
     }
     let patterned = !settings.ranks.is_empty();
@@ -482,10 +477,10 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
             .iter()
             .find(|module| module.form != Form::Experts && module.rank != r)
     {
-        warn(format!(
-            "r is {r}, and {} has the rank {}",
-            quoted(&module.module),
-            module.rank
-        ));
+        warn(AdapterSetting::OtherRank {
+            declared: r,
+            module: module.module.clone(),
+            rank: module.rank,
+        });
     }
 }

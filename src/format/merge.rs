@@ -8,7 +8,8 @@ use super::index::Index;
 use super::limits;
 use super::reader::Contents;
 use crate::error::{Error, Result, quoted};
-use crate::model::checkpoint::{TensorInfo, Warning};
+use crate::model::checkpoint::TensorInfo;
+use crate::model::warning::Warning;
 use crate::source::{Region, Source};
 
 /// A file of a set, read.
@@ -92,12 +93,10 @@ fn check_index(
         .iter()
         .filter(|tensor| index.file_of(&tensor.name).is_none());
     if let Some(first) = unnamed.next() {
-        let what = format!(
-            "{} tensor(s) that the index does not name, the first {}; they are read like the others",
-            unnamed.count() + 1,
-            quoted(&first.name)
-        );
-        warnings.push(Warning::about("not_in_index", first.name.clone(), what));
+        warnings.push(Warning::NotInIndex {
+            first: first.name.clone(),
+            tensors: unnamed.count() + 1,
+        });
     }
     Ok(())
 }
@@ -127,11 +126,10 @@ fn drop_copies(
         }
     }
     if let Some(name) = first_copy {
-        let what = format!(
-            "{copies} tensor(s) stand in two files with equal bytes, the first {}; one is read",
-            quoted(&name)
-        );
-        warnings.push(Warning::about("tensor_twice", name, what));
+        warnings.push(Warning::TensorTwice {
+            first: name,
+            tensors: copies,
+        });
     }
     Ok(kept)
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::gguf::{self, GgufFile};
 use super::{limits, safetensors, torch};
 use crate::error::{Error, Result};
-use crate::model::checkpoint::{Format, TensorInfo, Warning};
+use crate::model::checkpoint::{Format, TensorInfo};
 use crate::model::config::Config;
+use crate::model::warning::Warning;
 use crate::source::{Source, Strided};
 
 /// What one weight file holds.
@@ -87,11 +88,7 @@ fn torch_contents(file: torch::TorchFile, source: &Arc<dyn Source>) -> Contents 
     for tensor in file.tensors {
         let name = tensor.info.name.clone();
         if aliases.contains(&name) {
-            warnings.push(Warning::about(
-                "tied_tensor",
-                name,
-                "the same storage as another tensor: counted once",
-            ));
+            warnings.push(Warning::TiedTensor { name });
             continue;
         }
         if let Some(layout) = tensor.layout() {

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{card, limits};
-use crate::error::{Error, Result, escape_controls};
-use crate::model::checkpoint::Warning;
+use crate::error::{Error, Result};
 use crate::model::config::Config;
+use crate::model::warning::Warning;
 use crate::source::open_regular;
 
 /// Reads a regular file of at most `limit` bytes.
@@ -64,12 +64,9 @@ pub(super) fn read_config(path: &Path, warnings: &mut Vec<Warning>) -> Result<Co
         let name = path
             .file_name()
             .unwrap_or(path.as_os_str())
-            .to_string_lossy();
-        let what = format!(
-            "{} has NaN or Infinity, which is no JSON; read as null",
-            escape_controls(&name)
-        );
-        warnings.push(Warning::about("config_not_json", name, what));
+            .to_string_lossy()
+            .into_owned();
+        warnings.push(Warning::ConfigNotJson { file: name });
         Ok(value)
     });
     match parsed {
@@ -179,7 +176,7 @@ mod tests {
         assert_eq!(raw["low"], Value::Null);
         assert_eq!(raw["s"], "a \" NaN \\");
         assert_eq!(raw["t"], "Infinity");
-        assert_eq!(warnings.len(), 1);
-        assert_eq!(warnings[0].code, "config_not_json");
+        let file = warnings[0].name().unwrap();
+        assert_eq!(warnings, [Warning::ConfigNotJson { file }]);
     }
 }

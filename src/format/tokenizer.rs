@@ -7,8 +7,9 @@ use super::gguf::{self, MetaValue, TextList};
 use super::open::Opened;
 use super::{hub, limits, sidecar, weights};
 use crate::error::Result;
-use crate::model::checkpoint::{Format, Warning};
+use crate::model::checkpoint::Format;
 use crate::model::tokenizer::Tokenizer;
+use crate::model::warning::Warning;
 use crate::source::{self, Source};
 
 /// The tokenizer of a checkpoint: of its GGUF file, else tokenizer.json, else vocab.json with
@@ -95,12 +96,10 @@ fn file(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>> {
 }
 
 fn unreadable(name: &str, what: &str) -> Warning {
-    let what = crate::error::escape_controls(what);
-    Warning::about(
-        "tokenizer_unreadable",
-        name,
-        format!("{name} is passed over: {what}"),
-    )
+    Warning::TokenizerUnreadable {
+        file: name.to_owned(),
+        why: what.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +119,12 @@ mod tests {
         let tokenizer = read(&mut opened);
         (
             tokenizer.map(|t| t.len()),
-            opened.checkpoint.warnings.iter().map(|w| w.code).collect(),
+            opened
+                .checkpoint
+                .warnings
+                .iter()
+                .map(Warning::code)
+                .collect(),
         )
     }
 

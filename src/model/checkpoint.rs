@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::config::Config;
 use super::dtype::Dtype;
+use super::warning::Warning;
 use super::words::words;
 
 words! {
@@ -57,40 +58,6 @@ impl TensorInfo {
     }
 }
 
-/// What is odd but usable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// Stable word for scripts, lower case with underscores.
-    pub code: &'static str,
-    /// The sentence for people.
-    pub message: String,
-    /// The tensor or file it is about.
-    pub name: Option<String>,
-}
-
-/// Code of the warning about a tensor that its format's reader leaves out.
-pub const NOT_READ: &str = "tensor_not_read";
-
-impl Warning {
-    /// A warning about the checkpoint as a whole.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            name: None,
-        }
-    }
-
-    /// A warning about one tensor or file.
-    pub fn about(code: &'static str, name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            name: Some(name.into()),
-        }
-    }
-}
-
 /// A checkpoint whose headers were read and checked; no tensor value has been looked at.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -120,7 +87,10 @@ impl Checkpoint {
     /// Whether every tensor of the files stands in [`Self::tensors`]; a warning names each of those
     /// that do not.
     pub fn is_whole(&self) -> bool {
-        !self.warnings.iter().any(|warning| warning.code == NOT_READ)
+        !self
+            .warnings
+            .iter()
+            .any(|warning| matches!(warning, Warning::TensorNotRead { .. }))
     }
 
     /// The stored tensor of that name.

@@ -10,4 +10,5 @@ pub mod dtype;
 pub mod name;
 pub mod sides;
 pub mod tokenizer;
+pub mod warning;
 pub mod words;

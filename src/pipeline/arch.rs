@@ -34,14 +34,8 @@ fn described(mut opened: Opened, warnings: &mut Vec<WarningRow>) -> (Described, 
     let tokenizer = tokenizer::read(&mut opened);
     let model = Model::new(opened);
     let c = model.checkpoint();
-    let of_model = c.warnings.iter().map(|warning| {
-        let row = summary::warning(warning);
-        WarningRow {
-            message: format!("{}: {}", c.name, row.message),
-            ..row
-        }
-    });
-    warnings.extend(of_model);
+    let own = c.warnings.iter().cloned();
+    warnings.extend(own.map(|warning| WarningRow::from(&warning.of_model(&c.name))));
     let tensors: Vec<_> = model
         .logicals
         .iter()

@@ -20,11 +20,12 @@ use crate::evidence::untested::{Obstacle, Subject, Untested};
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
 use crate::measure::{Measured, measure};
-use crate::model::checkpoint::Warning;
+use crate::model::sides::Side;
 use crate::model::tokenizer::Overlap;
+use crate::model::warning::{Noted, Warning};
 use crate::model::words::Component;
 use crate::report::schema::{
-    Compare, ComponentRow, LayerRow, SettingsRow, Sides, TensorRow, UnmatchedRow,
+    Compare, ComponentRow, LayerRow, SettingsRow, Sides, TensorRow, UnmatchedRow, WarningRow,
 };
 use crate::report::summary;
 use crate::stats::units::Sampling;
@@ -258,7 +259,7 @@ impl Comparison<'_> {
             warnings: self
                 .warnings(decision.label)
                 .iter()
-                .map(summary::warning)
+                .map(WarningRow::from)
                 .collect(),
             adapter: self.adaptation.as_ref().map(Adaptation::row),
         }
@@ -610,26 +611,20 @@ impl Comparison<'_> {
         (concluded, row)
     }
 
-    fn warnings(&self, label: Label) -> Vec<Warning> {
+    fn warnings(&self, label: Label) -> Vec<Noted> {
         let mut out = Vec::new();
-        for (model, side) in self.models.into_iter().zip(["base", "target"]) {
-            out.extend(model.checkpoint().warnings.iter().map(|w| Warning {
-                code: w.code,
-                message: format!("{side}: {}", w.message),
-                name: w.name.clone(),
-            }));
+        for (model, side) in self.models.into_iter().zip(Side::BOTH) {
+            let own = model.checkpoint().warnings.iter().cloned();
+            out.extend(own.map(|warning| warning.on(side)));
         }
         out.extend(self.alignment.warnings.iter().cloned());
-        out.extend(self.contradicted_claims(label));
-        out.extend(
-            self.permutation
-                .iter()
-                .flat_map(|p| &p.formula)
-                .map(|name| {
-                    let message = "identical, perhaps computed by a formula: no evidence by itself";
-                    Warning::about("identical_perhaps_formula", name.clone(), message)
-                }),
-        );
+        let claims = self.contradicted_claims(label);
+        out.extend(claims.into_iter().map(Noted::from));
+        let formulas = self.permutation.iter().flat_map(|p| &p.formula);
+        out.extend(formulas.map(|name| {
+            let name = name.clone();
+            Noted::from(Warning::IdenticalPerhapsFormula { name })
+        }));
         out
     }
 
@@ -643,22 +638,18 @@ impl Comparison<'_> {
             .find(|c| short(c) == short(&base.checkpoint().name));
         let mut out = Vec::new();
         if let (Some(claim), Label::FromScratch) = (declared, label) {
-            out.push(Warning::about(
-                "declared_base_contradicted",
-                claim.clone(),
-                "the target declares this base, and no test found its weights in it",
-            ));
+            out.push(Warning::DeclaredBaseContradicted {
+                claim: claim.clone(),
+            });
         }
         let found = matches!(
             label,
             Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse
         );
         if declared.is_none() && found && !claims.is_empty() {
-            out.push(Warning::about(
-                "declared_base_differs",
-                claims.join(", "),
-                "the target declares another base than the one whose weights it shares",
-            ));
+            out.push(Warning::DeclaredBaseDiffers {
+                claims: claims.clone(),
+            });
         }
         out
     }

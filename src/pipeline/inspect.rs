@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::config::Config;
 use crate::model::words::{Block, Class, Component};
-use crate::report::schema::{Inspect, InspectBlock, InspectComponent, InspectTensor};
+use crate::report::schema::{Inspect, InspectBlock, InspectComponent, InspectTensor, WarningRow};
 use crate::report::summary;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -26,7 +26,7 @@ pub fn inspect(model: &Model) -> Inspect {
             .iter()
             .map(|logical| tensor(model, logical))
             .collect(),
-        warnings: c.warnings.iter().map(summary::warning).collect(),
+        warnings: c.warnings.iter().map(WarningRow::from).collect(),
     }
 }
 

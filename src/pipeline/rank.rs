@@ -15,6 +15,7 @@ use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
 use crate::measure::{Duo, Measured, MeasuredGroups, measure_groups};
 use crate::model::sides::Sides;
+use crate::model::warning::Warning;
 use crate::model::words::{Class, Component};
 use crate::report::schema::{
     Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow,
@@ -348,13 +349,7 @@ fn report(
     let conclusion = conclude(label, &rows, names, &merge);
     let mut warnings = warnings(&rows, names, label);
     if mixtures.overall.as_ref().is_some_and(|m| !m.identifiable) {
-        warnings.push(WarningRow {
-            code: "mixture_not_unique".to_owned(),
-            message:
-                "some bases cannot be told apart: the weights of the mixture are one choice of many"
-                    .to_owned(),
-            name: None,
-        });
+        warnings.push(WarningRow::from(&Warning::MixtureNotUnique));
     }
     let first = &rows[0].compared;
     Rank {

@@ -11,7 +11,6 @@ use crate::evidence::permutation::{Permutation, PowerOf, Test};
 use crate::evidence::transformation::Transformation;
 use crate::evidence::untested::Untested;
 use crate::measure::record::{self, Digest};
-use crate::model::checkpoint::Warning;
 use crate::model::tokenizer::Overlap;
 use crate::model::words::Class;
 use crate::verdict::Verdict;
@@ -25,7 +24,6 @@ use super::schema::{
     CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable,
     OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity,
     SubspaceRow, TensorRow, TestRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow,
-    WarningRow,
 };
 use super::words::en::findings as words;
 use crate::manifest;
@@ -279,15 +277,6 @@ pub fn unmatched(u: &Unmatched) -> UnmatchedRow {
         dtype: u.tensor.dtype.to_string(),
         parameters: u.tensor.elements(),
         why: u.why.word(),
-    }
-}
-
-/// A warning.
-pub fn warning(w: &Warning) -> WarningRow {
-    WarningRow {
-        code: w.code.to_owned(),
-        message: w.message.clone(),
-        name: w.name.clone(),
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 use crate::format::adapter::Adapter;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
-use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, Warning};
+use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
 use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::{Meaning, Namer};
 use crate::model::tokenizer::Tokenizer;
+use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
@@ -275,13 +276,11 @@ fn wrapped_zeros_warning(opened: &Opened, quantised: &Quantised) -> Option<Warni
     });
     let wrapped: Vec<(&str, u64)> = wrapped.collect();
     let (first, count) = *wrapped.first()?;
-    let what = format!(
-        "{} of the GPTQ matrices looked at, the first {} with {count}, have zero points stored as the largest code: read \
-         as 0 here, by other programs as an overflow",
-        wrapped.len(),
-        quoted(first)
-    );
-    Some(Warning::about("gptq_zero_points", first, what))
+    Some(Warning::GptqZeroPoints {
+        first: first.to_owned(),
+        wrapped: count,
+        matrices: wrapped.len(),
+    })
 }
 
 /// One warning a layout that is not read.
@@ -295,12 +294,11 @@ fn unsupported_warnings(unsupported: &[Unsupported]) -> Vec<Warning> {
     }
     let warning = |(reason, names): (&str, Vec<&str>)| {
         let first = names.first().copied().unwrap_or_default();
-        let what = format!(
-            "{} matrices, the first {}, are not compared: {reason}",
-            names.len(),
-            quoted(first)
-        );
-        Warning::about("unsupported_quantization", first, what)
+        Warning::UnsupportedQuantization {
+            first: first.to_owned(),
+            matrices: names.len(),
+            why: reason.to_owned(),
+        }
     };
     by_reason.into_iter().map(warning).collect()
 }

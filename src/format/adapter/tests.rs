@@ -194,7 +194,7 @@ fn rows_of_single_tokens_are_told_and_replace_nothing() {
     ] {
         let adapter = parse(config.clone(), &tensors).unwrap();
         assert_eq!(
-            (adapter.replaced.len(), adapter.warnings[0].code),
+            (adapter.replaced.len(), adapter.warnings[0].code()),
             (0, "adapter_tokens")
         );
     }
@@ -226,7 +226,11 @@ fn adapters_that_contradict_themselves_are_refused() {
     let flat = [tensor("q.lora_A.weight", &[24]), sound[1].clone()];
     assert!(error(&lora, &flat).contains("expected two axes each"));
     assert_eq!(
-        parse(lora, &pair("q", 5)).unwrap().warnings[0].message,
-        "r is 4, and \"q\" has the rank 5"
+        parse(lora, &pair("q", 5)).unwrap().warnings,
+        [Warning::AdapterConfig(AdapterSetting::OtherRank {
+            declared: 4,
+            module: "q".to_owned(),
+            rank: 5,
+        })]
     );
 }

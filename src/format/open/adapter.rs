@@ -6,8 +6,9 @@ use super::super::adapter::{Adapter, parse_adapter};
 use super::super::folder::Folder;
 use super::super::sidecar;
 use crate::error::Result;
-use crate::model::checkpoint::{File, TensorInfo, Warning};
+use crate::model::checkpoint::{File, TensorInfo};
 use crate::model::config::Config;
+use crate::model::warning::Warning;
 
 /// The file that makes weights an adapter.
 const CONFIG: &str = "adapter_config.json";

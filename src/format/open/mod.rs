@@ -17,8 +17,9 @@ use super::merge::{self, Shard};
 use super::weights::{self, Choice};
 use super::{gguf, hub, reader, sidecar};
 use crate::error::{Error, Result, escape_controls, quoted};
-use crate::model::checkpoint::{Checkpoint, File, Format, TensorInfo, Warning};
+use crate::model::checkpoint::{Checkpoint, File, Format, TensorInfo};
 use crate::model::config::Config;
+use crate::model::warning::Warning;
 use crate::source::{self, Io, Region, Source, Strided};
 
 /// A checkpoint with its files open.
@@ -263,11 +264,10 @@ impl Set {
     fn missing_shards(&self) -> Option<Warning> {
         let files = self.files.iter().map(|(name, _)| name.as_str());
         let expected = weights::expected_shards(files).filter(|_| self.index.is_none())?;
-        let what = format!(
-            "{} of {expected} shards are there, and no index names the others",
-            self.files.len()
-        );
-        Some(Warning::new("shards_missing", what))
+        Some(Warning::ShardsMissing {
+            found: self.files.len(),
+            expected,
+        })
     }
 }
 

@@ -14,9 +14,10 @@ use std::borrow::Cow;
 use super::json::{Scan, Scanner};
 use super::limits;
 use super::reader::Contents;
-use crate::error::{Error, Result, escape_controls, quoted};
-use crate::model::checkpoint::{TensorInfo, Warning};
+use crate::error::{Error, Result, quoted};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
+use crate::model::warning::Warning;
 use crate::source::Source;
 
 /// Bytes of the length in front of the header.
@@ -119,19 +120,18 @@ impl Oddities {
     fn warnings(self, file: &str) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if let Some((tensor, field)) = self.first_extra {
-            let what = format!(
-                "{}: {} unknown header field(s), the first {} of tensor {}; ignored",
-                escape_controls(file),
-                self.extra_fields,
-                quoted(&field),
-                quoted(&tensor)
-            );
-            warnings.push(Warning::about("extra_header_field", file, what));
+            warnings.push(Warning::ExtraHeaderField {
+                file: file.to_owned(),
+                fields: self.extra_fields,
+                tensor,
+                field,
+            });
         }
         if let Some(key) = self.repeated_metadata {
-            let (shown, key) = (escape_controls(file), quoted(&key));
-            let what = format!("{shown}: the header's __metadata__ repeats the key {key}");
-            warnings.push(Warning::about("repeated_metadata_key", file, what));
+            warnings.push(Warning::RepeatedMetadataKey {
+                file: file.to_owned(),
+                key,
+            });
         }
         warnings
     }

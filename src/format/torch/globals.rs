@@ -1,6 +1,7 @@
 //! The names that a pickle may call, and what each stands for. Nothing is ever imported or run.
 
 use crate::model::dtype::Dtype;
+use crate::model::warning::NotRead;
 
 /// What a global stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub(super) enum Meaning {
     Dtype(Element),
     /// `torch.Size`: the tuple it is made of.
     Tuple,
-    /// Tensors that are listed and not decoded; in words.
-    Unread(&'static str),
+    /// Tensors that are listed and not decoded.
+    Unread(NotRead),
     /// A harmless value that no tensor depends on.
     Inert,
     /// Not on the list.
@@ -48,15 +49,15 @@ pub(super) fn meaning(module: &str, name: &str) -> Meaning {
             Meaning::Parameter
         }
         ("torch.nn.parameter", "Parameter") => Meaning::Parameter,
-        ("torch._utils", "_rebuild_qtensor") => Meaning::Unread("a quantised tensor"),
+        ("torch._utils", "_rebuild_qtensor") => Meaning::Unread(NotRead::Quantised),
         ("torch._utils", "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor") => {
-            Meaning::Unread("a sparse tensor")
+            Meaning::Unread(NotRead::Sparse)
         }
         ("torch._utils", "_rebuild_meta_tensor_no_storage") => {
-            Meaning::Unread("a tensor without values")
+            Meaning::Unread(NotRead::WithoutValues)
         }
-        ("torch._utils", "_rebuild_nested_tensor") => Meaning::Unread("a nested tensor"),
-        ("torch._tensor", "_rebuild_from_type_v2") => Meaning::Unread("a tensor of a subclass"),
+        ("torch._utils", "_rebuild_nested_tensor") => Meaning::Unread(NotRead::Nested),
+        ("torch._tensor", "_rebuild_from_type_v2") => Meaning::Unread(NotRead::Subclass),
         ("torch.storage", "UntypedStorage") | ("torch", "UntypedStorage") => {
             Meaning::Storage(Element::Untyped)
         }

@@ -20,8 +20,9 @@ use self::state::Entry;
 use super::cursor::Cursor;
 use super::unique::repeated;
 use crate::error::{Error, Result, escape_controls, quoted};
-use crate::model::checkpoint::{NOT_READ, TensorInfo, Warning};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::element_count;
+use crate::model::warning::{NAMES_KEPT, NotRead, Warning};
 use crate::source::{Layout, Source};
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
@@ -271,19 +272,21 @@ fn run(cursor: &mut Cursor<'_>) -> Result<Pickle> {
 
 /// A few names for people.
 fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 12;
     let names: Vec<String> = names.map(escape_controls).collect();
     let shown = names
         .iter()
-        .take(SHOWN)
+        .take(NAMES_KEPT)
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    match names.len().checked_sub(SHOWN) {
+    match names.len().checked_sub(NAMES_KEPT) {
         None | Some(0) => shown,
         Some(more) => format!("{shown} and {more} more"),
     }
 }
+
+/// Keys of dictionaries left aside that a warning names.
+const PARTS_NAMED: usize = 8;
 
 /// Tensors of the state dictionary, each checked against its storage.
 fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Result<TorchFile> {
@@ -298,19 +301,14 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
             "a PyTorch file without a dictionary of tensors",
         ));
     }
-    found.warnings.push(Warning::new(
-        "pickle_globals",
-        format!(
-            "the pickle names {}; nothing was run",
-            in_words(found.globals.iter().map(String::as_str))
-        ),
-    ));
+    found.warnings.push(Warning::PickleGlobals {
+        names: found.globals.iter().take(NAMES_KEPT).cloned().collect(),
+        more: found.globals.len().saturating_sub(NAMES_KEPT),
+    });
     if !state.others.is_empty() {
-        let others = state.others_in_words();
-        found.warnings.push(Warning::new(
-            "pickle_parts",
-            format!("tensors under {others} were left aside"),
-        ));
+        found.warnings.push(Warning::PickleParts {
+            keys: state.others.iter().take(PARTS_NAMED).cloned().collect(),
+        });
     }
     let mut expanded = 0u64;
     for (name, entry) in &state.entries {
@@ -328,11 +326,10 @@ fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Resul
                 found.tensors.push(placed.tensor);
             }
             Err(Trouble::Unread(what)) => {
-                found.warnings.push(Warning::about(
-                    NOT_READ,
-                    name.clone(),
-                    format!("{what}, which is not read"),
-                ));
+                found.warnings.push(Warning::TensorNotRead {
+                    name: name.clone(),
+                    what,
+                });
             }
             Err(Trouble::Broken(what)) => {
                 return Err(Error::malformed(
@@ -361,7 +358,7 @@ struct Placed {
 /// Why a tensor has no place.
 enum Trouble {
     /// Legal, and not decoded.
-    Unread(&'static str),
+    Unread(NotRead),
     /// It contradicts its storage.
     Broken(String),
 }
@@ -375,7 +372,7 @@ fn place(
 ) -> std::result::Result<Placed, Trouble> {
     let tensor = match entry {
         Entry::Tensor(tensor) => tensor,
-        Entry::Unread(what) => return Err(Trouble::Unread(what)),
+        Entry::Unread(what) => return Err(Trouble::Unread(*what)),
     };
     let Some(Node::Storage(storage)) = pickle.node(Value::Node(tensor.storage)) else {
         return Err(Trouble::Broken("has no storage".to_owned()));
@@ -388,13 +385,11 @@ fn place(
             ));
         }
         Element::Foreign(_) => {
-            return Err(Trouble::Unread(
-                "a tensor of a dtype that no other format has",
-            ));
+            return Err(Trouble::Unread(NotRead::ForeignDtype));
         }
     };
     if tensor.is_lazy {
-        return Err(Trouble::Unread("a conjugated or negated view"));
+        return Err(Trouble::Unread(NotRead::LazyView));
     }
     let bytes = storage_bytes(pickle, storage, places).map_err(Trouble::Broken)?;
     let width = dtype.block().1;

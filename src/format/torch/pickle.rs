@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::globals::{Element, Meaning, meaning};
 use crate::error::Result;
 use crate::format::cursor::Cursor;
+use crate::model::warning::NotRead;
 
 /// Most values that are pushed. A tensor takes about 30, and models have up to 140,000.
 const PUSH_LIMIT: usize = 1 << 23;
@@ -56,8 +57,8 @@ pub(super) enum Node {
     Storage(Storage),
     /// A tensor.
     Tensor(Tensor),
-    /// A tensor that is not decoded; in words.
-    Unread(&'static str),
+    /// A tensor that is not decoded.
+    Unread(NotRead),
 }
 
 /// A storage that the pickle refers to.

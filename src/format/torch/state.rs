@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pickle::{Node, Pickle, Tensor, Value};
-use crate::error::escape_controls;
+use crate::model::warning::NotRead;
 
 /// Deepest nesting of dictionaries that is followed.
 const DEPTH_LIMIT: usize = 16;
@@ -25,8 +25,8 @@ const WRAPPERS: [&str; 6] = [
 pub(super) enum Entry<'a> {
     /// A tensor.
     Tensor(&'a Tensor),
-    /// A tensor that is not decoded; in words.
-    Unread(&'static str),
+    /// A tensor that is not decoded.
+    Unread(NotRead),
 }
 
 /// The state dictionary of a pickle.
@@ -69,7 +69,7 @@ impl<'a> Finder<'a> {
     fn entry(&self, value: Value) -> Option<Entry<'a>> {
         match self.pickle.node(value) {
             Some(Node::Tensor(tensor)) => Some(Entry::Tensor(tensor)),
-            Some(Node::Unread(what)) => Some(Entry::Unread(what)),
+            Some(Node::Unread(what)) => Some(Entry::Unread(*what)),
             _ => None,
         }
     }
@@ -157,18 +157,5 @@ impl<'a> Finder<'a> {
                 None => {}
             }
         }
-    }
-}
-
-impl State<'_> {
-    /// The keys left aside, for people.
-    pub(super) fn others_in_words(&self) -> String {
-        let shown: Vec<String> = self
-            .others
-            .iter()
-            .take(8)
-            .map(|key| escape_controls(key))
-            .collect();
-        shown.join(", ")
     }
 }

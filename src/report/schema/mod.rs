@@ -14,6 +14,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::words::en::warnings;
+use crate::model::warning::{Noted, Warning};
+
 mod compare;
 mod hash;
 mod inspect;
@@ -203,4 +206,23 @@ pub struct WarningRow {
     pub message: String,
     /// Tensor or file.
     pub name: Option<String>,
+}
+
+impl From<&Warning> for WarningRow {
+    fn from(warning: &Warning) -> Self {
+        Self {
+            code: warning.code().to_owned(),
+            message: warnings::warning(warning),
+            name: warning.name(),
+        }
+    }
+}
+
+impl From<&Noted> for WarningRow {
+    fn from(noted: &Noted) -> Self {
+        Self {
+            message: warnings::noted(noted),
+            ..Self::from(&noted.warning)
+        }
+    }
 }

@@ -1,3 +1,4 @@
 //! English.
 
 pub(in crate::report) mod findings;
+pub(in crate::report) mod warnings;

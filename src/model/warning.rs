@@ -1,0 +1,294 @@
+//! What is odd but usable, typed: which oddity it is, with its names and numbers.
+//!
+//! Sentences for people are made of these where reports are (`report/words`). Names are kept as
+//! they stand in the files; who shows them escapes them.
+
+use super::sides::Side;
+
+/// Names of a list that a warning keeps: a sentence shows no more.
+pub const NAMES_KEPT: usize = 12;
+
+/// What is odd but usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// A configuration with `NaN` or `Infinity`, which were read as null.
+    ConfigNotJson {
+        /// The file.
+        file: String,
+    },
+    /// A tokenizer that is passed over.
+    TokenizerUnreadable {
+        /// The file, or the key of a GGUF file.
+        file: String,
+        /// Why, as the error line would say it.
+        why: String,
+    },
+    /// Header fields that the format does not know.
+    ExtraHeaderField {
+        /// The safetensors file.
+        file: String,
+        /// How many.
+        fields: usize,
+        /// The tensor of the first.
+        tensor: String,
+        /// The first.
+        field: String,
+    },
+    /// A key that a header's `__metadata__` repeats.
+    RepeatedMetadataKey {
+        /// The safetensors file.
+        file: String,
+        /// The key.
+        key: String,
+    },
+    /// Tensors of shards that the index does not name.
+    NotInIndex {
+        /// The first.
+        first: String,
+        /// How many.
+        tensors: usize,
+    },
+    /// Tensors that stand in two files with equal bytes.
+    TensorTwice {
+        /// The first.
+        first: String,
+        /// How many.
+        tensors: usize,
+    },
+    /// Shards that the numbers in file names promise and that are not there.
+    ShardsMissing {
+        /// How many are there.
+        found: usize,
+        /// How many there should be.
+        expected: u32,
+    },
+    /// A tensor with the storage of another.
+    TiedTensor {
+        /// The tensor that is not counted.
+        name: String,
+    },
+    /// What a pickle would have had imported.
+    PickleGlobals {
+        /// The names, at most [`NAMES_KEPT`].
+        names: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// Dictionaries of tensors beside the one that is read.
+    PickleParts {
+        /// Their keys, the first few.
+        keys: Vec<String>,
+    },
+    /// A tensor that its format's reader leaves out.
+    TensorNotRead {
+        /// The tensor.
+        name: String,
+        /// What kind of tensor it is.
+        what: NotRead,
+    },
+    /// Rows of single tokens that an adapter trained.
+    AdapterTokens {
+        /// The tensor that holds them.
+        name: String,
+    },
+    /// Settings of an adapter that its tensors do not bear out, or that are not undone.
+    AdapterConfig(AdapterSetting),
+    /// Zero points that programs read differently.
+    GptqZeroPoints {
+        /// The first matrix.
+        first: String,
+        /// Zero points of the first.
+        wrapped: u64,
+        /// Matrices with such zero points among those looked at.
+        matrices: usize,
+    },
+    /// Matrices of a layout that is not read.
+    UnsupportedQuantization {
+        /// The first.
+        first: String,
+        /// How many.
+        matrices: usize,
+        /// The layout, and why it is not read.
+        why: String,
+    },
+    /// Rows of query and key in another order than the file's layout stands for.
+    RotaryOrder,
+    /// A fused tensor in another order than its name stands for.
+    FusedOrder(Fused),
+    /// Matrices that are identical and may come from a formula.
+    IdenticalPerhapsFormula {
+        /// The matrix.
+        name: String,
+    },
+    /// The target declares the base, and no test found its weights.
+    DeclaredBaseContradicted {
+        /// What it declares.
+        claim: String,
+    },
+    /// The target declares another base than the one it shares weights with.
+    DeclaredBaseDiffers {
+        /// What it declares.
+        claims: Vec<String>,
+    },
+    /// Weights of a mixture that are one choice of many.
+    MixtureNotUnique,
+}
+
+/// A kind of tensor that a reader lists and does not decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRead {
+    /// Quantised by torch itself.
+    Quantised,
+    /// Sparse.
+    Sparse,
+    /// On the device "meta", without values.
+    WithoutValues,
+    /// Nested.
+    Nested,
+    /// Of a class of its own.
+    Subclass,
+    /// Of a dtype that no other format has.
+    ForeignDtype,
+    /// A conjugated or negated view.
+    LazyView,
+}
+
+/// What of an adapter's configuration deserves a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdapterSetting {
+    /// `use_dora`, and no module has a magnitude.
+    NoMagnitude,
+    /// `layer_replication`.
+    RepeatedLayers,
+    /// A start of the training that changed the base.
+    ChangedBase {
+        /// `init_lora_weights`.
+        start: String,
+    },
+    /// A pattern that is a regular expression of a kind that is not read.
+    PatternNotApplied {
+        /// `rank_pattern` or `alpha_pattern`.
+        table: &'static str,
+        /// The pattern.
+        pattern: String,
+    },
+    /// A rank that is not the declared one.
+    OtherRank {
+        /// `r`.
+        declared: u64,
+        /// The first module of another rank.
+        module: String,
+        /// Its rank.
+        rank: u64,
+    },
+}
+
+/// What a fused tensor holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fused {
+    /// Query, key and value.
+    QueryKeyValue,
+    /// Gate and up.
+    GateUp,
+}
+
+impl Warning {
+    /// Stable word for scripts, lower case with underscores.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ConfigNotJson { .. } => "config_not_json",
+            Self::TokenizerUnreadable { .. } => "tokenizer_unreadable",
+            Self::ExtraHeaderField { .. } => "extra_header_field",
+            Self::RepeatedMetadataKey { .. } => "repeated_metadata_key",
+            Self::NotInIndex { .. } => "not_in_index",
+            Self::TensorTwice { .. } => "tensor_twice",
+            Self::ShardsMissing { .. } => "shards_missing",
+            Self::TiedTensor { .. } => "tied_tensor",
+            Self::PickleGlobals { .. } => "pickle_globals",
+            Self::PickleParts { .. } => "pickle_parts",
+            Self::TensorNotRead { .. } => "tensor_not_read",
+            Self::AdapterTokens { .. } => "adapter_tokens",
+            Self::AdapterConfig(_) => "adapter_config",
+            Self::GptqZeroPoints { .. } => "gptq_zero_points",
+            Self::UnsupportedQuantization { .. } => "unsupported_quantization",
+            Self::RotaryOrder => "rotary_order",
+            Self::FusedOrder(_) => "fused_order",
+            Self::IdenticalPerhapsFormula { .. } => "identical_perhaps_formula",
+            Self::DeclaredBaseContradicted { .. } => "declared_base_contradicted",
+            Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
+            Self::MixtureNotUnique => "mixture_not_unique",
+        }
+    }
+
+    /// The tensor, file or claim that it is about; none where it is about the whole.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::ConfigNotJson { file: name }
+            | Self::TokenizerUnreadable { file: name, .. }
+            | Self::ExtraHeaderField { file: name, .. }
+            | Self::RepeatedMetadataKey { file: name, .. }
+            | Self::NotInIndex { first: name, .. }
+            | Self::TensorTwice { first: name, .. }
+            | Self::TiedTensor { name }
+            | Self::TensorNotRead { name, .. }
+            | Self::AdapterTokens { name }
+            | Self::GptqZeroPoints { first: name, .. }
+            | Self::UnsupportedQuantization { first: name, .. }
+            | Self::IdenticalPerhapsFormula { name }
+            | Self::DeclaredBaseContradicted { claim: name } => Some(name.clone()),
+            Self::DeclaredBaseDiffers { claims } => Some(claims.join(", ")),
+            Self::ShardsMissing { .. }
+            | Self::PickleGlobals { .. }
+            | Self::PickleParts { .. }
+            | Self::AdapterConfig(_)
+            | Self::RotaryOrder
+            | Self::FusedOrder(_)
+            | Self::MixtureNotUnique => None,
+        }
+    }
+
+    /// The warning, of a comparison in which it is about one side.
+    pub fn on(self, side: Side) -> Noted {
+        Noted {
+            about: About::Side(side),
+            warning: self,
+        }
+    }
+
+    /// The warning, of a comparison of several models in which it is about the one of that name.
+    pub fn of_model(self, name: &str) -> Noted {
+        Noted {
+            about: About::Model(name.to_owned()),
+            warning: self,
+        }
+    }
+}
+
+/// Which of several models a warning is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// All of them, or what they have in common.
+    Comparison,
+    /// One of the two that are compared.
+    Side(Side),
+    /// The one of this name.
+    Model(String),
+}
+
+/// A warning where several models were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// Whose it is.
+    pub about: About,
+    /// What is odd.
+    pub warning: Warning,
+}
+
+impl From<Warning> for Noted {
+    fn from(warning: Warning) -> Self {
+        Self {
+            about: About::Comparison,
+            warning,
+        }
+    }
+}
