@@ -8,6 +8,7 @@ pub mod cli;
 pub mod error;
 pub mod evidence;
 pub mod format;
+pub mod guide;
 pub mod manifest;
 pub mod measure;
 pub mod model;
