@@ -120,8 +120,8 @@ pub fn quoted(name: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// `text` with `\`, control codes and bidirectional controls written as escapes (contract, section
-/// 6).
+/// `text` with `\`, control codes and bidirectional controls written as escapes
+/// (guide/contract.md, section 6).
 pub fn escape_controls(text: &str) -> String {
     if text
         .bytes()

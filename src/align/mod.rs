@@ -490,8 +490,9 @@ fn pair_tied_head(
     }
 }
 
-/// Copies of the one embedding that encoder and decoder share, in files that hold them (formats.md,
-/// section 2): T5's and BART's `encoder.embed_tokens` and `decoder.embed_tokens` beside `shared`.
+/// Copies of the one embedding that encoder and decoder share, in files that hold them
+/// (guide/formats.md, section 2): T5's and BART's `encoder.embed_tokens` and `decoder.embed_tokens`
+/// beside `shared`.
 fn pair_copies(left: &mut [Pool<'_>; 2], all: [&[Arc<Logical>]; 2], pairs: &mut Vec<Pair>) {
     for (side, other) in [(0, 1), (1, 0)] {
         let mut embeddings = all[other].iter().filter(|l| is_text_weight(l, Role::Embed));

@@ -2,7 +2,7 @@
 //! head, or side by side.
 //!
 //! Meta's own files, and llama.cpp for some architectures, store them side by side; no file says
-//! which it is (formats.md, sections 1.2 and 1.4).
+//! which it is (guide/formats.md, sections 1.2 and 1.4).
 
 use std::sync::Arc;
 

@@ -18,8 +18,9 @@ pub(super) struct Common {
 }
 
 /// Cuts two tables of one width to the rows of the tokens that both `tokenizers` know, or to the
-/// common leading rows where a tokenizer is missing (formats.md, section 2: padded vocabulary).
-/// None where nothing is in common, or the tables are none of tokens or equal in shape.
+/// common leading rows where a tokenizer is missing (guide/formats.md, section 2: padded
+/// vocabulary). None where nothing is in common, or the tables are none of tokens or equal in
+/// shape.
 ///
 /// Memory: 24 bytes a run of neighbouring rows.
 pub(super) fn common(sides: [&Logical; 2], tokenizers: [Option<&Tokenizer>; 2]) -> Option<Common> {

@@ -10,7 +10,7 @@ use super::interrupt;
 use crate::error::Error;
 use crate::report::sink;
 
-/// How a run ends (contract, section 1). A closed pipe changes none of these.
+/// How a run ends (guide/contract.md, section 1). A closed pipe changes none of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The answer was given, and it is what `--expect`, if any, names.

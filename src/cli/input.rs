@@ -16,10 +16,10 @@ pub(super) fn open(path: &Path, io: Io, output: &Destination) -> Result<Opened> 
     keep_inputs(open::open_checkpoint(named(path)?, io)?, output)
 }
 
-/// As [`open`], for a base: an adapter holds changes of one and is none.
+/// As [`open()`], for a base: an adapter holds changes of one and is none.
 ///
 /// # Errors
-/// As [`open`], and an adapter.
+/// As [`open()`], and an adapter.
 pub(super) fn open_base(path: &Path, io: Io, output: &Destination) -> Result<Opened> {
     whole_model(open(path, io, output)?)
 }
@@ -34,7 +34,7 @@ fn whole_model(opened: Opened) -> Result<Opened> {
     }
 }
 
-/// As [`open`], or config.json alone where there is no weight file; no tensor value will be read.
+/// As [`open()`], or config.json alone where there is no weight file; no tensor value will be read.
 ///
 /// # Errors
 /// As [`open::open_described`], and as [`open_base`].

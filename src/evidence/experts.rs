@@ -1,4 +1,4 @@
-//! Experts matched by content as well as by number (methods.md, section 4).
+//! Experts matched by content as well as by number (guide/methods.md, section 4).
 
 use std::collections::{BTreeMap, BTreeSet};
 

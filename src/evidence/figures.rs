@@ -44,7 +44,7 @@ impl<'a> Measurement<'a> {
     }
 }
 
-/// Means and counts of contract.md, section 3.
+/// Means and counts of guide/contract.md, section 3.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Similarity {
     /// Plain mean of the cosines of all pairs of equal name and shape.

@@ -178,7 +178,7 @@ pub struct DisguisedLayers {
     pub exact: bool,
 }
 
-/// What the search for a mere re-encoding found (methods.md, section 6).
+/// What the search for a mere re-encoding found (guide/methods.md, section 6).
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoiseFloor {
     /// Whether every informative tensor is within what its two number formats do.

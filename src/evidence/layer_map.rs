@@ -1,5 +1,5 @@
-//! Which layer of the base each layer of the target comes from, and what moved with it (methods.md,
-//! section 4).
+//! Which layer of the base each layer of the target comes from, and what moved with it
+//! (guide/methods.md, section 4).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

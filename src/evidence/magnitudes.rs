@@ -22,7 +22,7 @@ use crate::stats::chance;
 /// Values of the base that are read at once, unless one row has more.
 const HELD: usize = 1 << 18;
 
-/// Level of a test of power: the least that grades a part as reused (methods.md, section 6).
+/// Level of a test of power: the least that grades a part as reused (guide/methods.md, section 6).
 const LEVEL: f64 = -6.0;
 
 /// The magnitudes of one matrix against the base's row norms.

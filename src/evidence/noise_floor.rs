@@ -1,5 +1,5 @@
-//! Are two models the same values up to the precision of their number formats? (methods.md, section
-//! 6: "Noise floor of an encoding")
+//! Are two models the same values up to the precision of their number formats? (guide/methods.md,
+//! section 6: "Noise floor of an encoding")
 //!
 //! Size of the change alone tells nothing: rounding to 4 bits moves weights more than a light
 //! fine-tune does. What tells is whether each element moved by no more than its own grid allows.
@@ -160,7 +160,7 @@ fn says_nothing(model: &Model, tensor: &Logical, left: &[Unmatched]) -> Result<b
 }
 
 /// Whether rows of a table of tokens are what pads it: all zero, or several copies of one row
-/// (formats.md, section 2).
+/// (guide/formats.md, section 2).
 fn is_padding(model: &Model, tensor: &Logical) -> Result<bool> {
     if model.unreadable(tensor).is_some() {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Parts, the units of the verdict, and what is known of each (contract.md, section 2).
+//! Parts, the units of the verdict, and what is known of each (guide/contract.md, section 2).
 
 use crate::model::words::{Block, Component, words};
 
@@ -61,7 +61,7 @@ pub struct PartTest {
     pub share_seen_95: Option<f64>,
 }
 
-/// A test of one part has power up to this share (methods.md, section 6).
+/// A test of one part has power up to this share (guide/methods.md, section 6).
 pub const PART_POWER: f64 = 0.35;
 
 impl PartTest {

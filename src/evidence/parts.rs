@@ -1,4 +1,5 @@
-//! The target cut into parts, each with what the pass measured of it (contract.md, section 2).
+//! The target cut into parts, each with what the pass measured of it (guide/contract.md, section
+//! 2).
 
 use std::collections::BTreeMap;
 
@@ -78,7 +79,7 @@ pub fn is_informative(pair: &Pair, record: &Record) -> bool {
     !told(&pair.base) && !told(&pair.target) && record.constant == Sides::default()
 }
 
-/// Class of a pair (contract.md, section 2).
+/// Class of a pair (guide/contract.md, section 2).
 pub fn class_of(pair: &Pair, record: &Record) -> Class {
     if is_informative(pair, record) {
         pair.target.meaning.class
@@ -88,8 +89,8 @@ pub fn class_of(pair: &Pair, record: &Record) -> Class {
 }
 
 /// Excess of a pair as a part; none for the decay rates of state-space layers, which start as
-/// log(1..n) in every model and hardly move (formats.md, section 1.7): their likeness is that of
-/// the formula.
+/// log(1..n) in every model and hardly move (guide/formats.md, section 1.7): their likeness is that
+/// of the formula.
 fn excess_of(pair: &Pair, record: &Record) -> Option<f64> {
     let by_formula = pair
         .target

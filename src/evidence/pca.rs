@@ -1,4 +1,5 @@
-//! Which principal subspaces are compared, and what they say together (methods.md, section 5).
+//! Which principal subspaces are compared, and what they say together (guide/methods.md, section
+//! 5).
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Dense feed-forwards copied to experts, and experts made dense (methods.md, section 4): unit
-//! order survives copying.
+//! Dense feed-forwards copied to experts, and experts made dense (guide/methods.md, section 4):
+//! unit order survives copying.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! PEFT LoRA adapters: adapter_config.json and the tensors beside it (formats.md, section 1.6).
+//! PEFT LoRA adapters: adapter_config.json and the tensors beside it (guide/formats.md, section
+//! 1.6).
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

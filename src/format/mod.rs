@@ -8,7 +8,9 @@
 pub mod adapter;
 mod card;
 mod cursor;
+mod folder;
 pub mod gguf;
+mod hub;
 mod index;
 mod json;
 mod limits;

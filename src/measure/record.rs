@@ -1,5 +1,5 @@
-//! What the pass measured of one pair, and the figures that follow from it (contract.md, section
-//! 3).
+//! What the pass measured of one pair, and the figures that follow from it (guide/contract.md,
+//! section 3).
 
 use crate::model::sides::Sides;
 use crate::numeric::sums::Sums;
@@ -46,7 +46,7 @@ pub struct Figures {
     pub cosine: Option<f64>,
     /// The same after each side's mean is taken off.
     pub centered_cosine: Option<f64>,
-    /// Mean cosine over all orders of the last axis of one side (methods.md, section 3).
+    /// Mean cosine over all orders of the last axis of one side (guide/methods.md, section 3).
     pub expected_cosine: Option<f64>,
     /// (cosine − expected) / (1 − expected).
     pub excess: Option<f64>,
@@ -85,7 +85,7 @@ pub enum Undefined {
 const EXPECTED_LIMIT: f64 = 1.0 - 1e-9;
 
 impl Record {
-    /// The figures of contract.md, section 3.
+    /// The figures of guide/contract.md, section 3.
     pub fn figures(&self) -> Figures {
         let s = &self.sums;
         if let Some(reason) = self.undefined() {

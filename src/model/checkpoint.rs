@@ -63,7 +63,7 @@ impl TensorInfo {
 pub struct Checkpoint {
     /// The path as the user gave it.
     pub path: PathBuf,
-    /// Name for people (contract.md, section 5).
+    /// Name for people (guide/contract.md, section 5).
     pub name: String,
     /// File format.
     pub format: Format,

@@ -1,6 +1,6 @@
 //! Number formats of stored tensors: names, widths, what their codes mean.
 //!
-//! One row of [`TABLE`] a dtype; decoding to values lives in `numeric::decode`.
+//! One entry of [`Dtype`] a dtype; decoding to values lives in `numeric::decode`.
 
 use super::words::words;
 

@@ -1,4 +1,5 @@
-//! The words of the contract for tensors: component, block, role, class (contract.md, section 2).
+//! The words of the contract for tensors: component, block, role, class (guide/contract.md, section
+//! 2).
 
 use serde::{Serialize, Serializer};
 

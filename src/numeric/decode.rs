@@ -1,9 +1,9 @@
 //! Stored bytes to numbers: every dtype of safetensors 0.8 whose bit order is defined, from
 //! little-endian bytes at any alignment.
 //!
-//! What the codes mean is the table of the safetensors format (formats.md 1.1): with sign s,
-//! exponent e and mantissa m of M bits, ±(m/2^M)·2^(1−bias) where e = 0 and ±(1+m/2^M)·2^(e−bias)
-//! elsewhere.
+//! What the codes mean is the table of the safetensors format (guide/formats.md, section 1.1): with
+//! sign s, exponent e and mantissa m of M bits, ±(m/2^M)·2^(1−bias) where e = 0 and
+//! ±(1+m/2^M)·2^(e−bias) elsewhere.
 
 use half::slice::HalfFloatSliceExt;
 
@@ -78,10 +78,10 @@ pub fn decode_f64(dtype: Dtype, bytes: &[u8], out: &mut [f64]) {
     }
 }
 
-/// Distance from |`value`| to the next larger number on the grid of `dtype` (methods.md section 6),
-/// subnormals included; beyond the largest number of the format, the distance below it. 1 for
-/// integers and truth values. NaN for a non-finite value and for formats whose grid hangs on a
-/// scale.
+/// Distance from |`value`| to the next larger number on the grid of `dtype` (guide/methods.md,
+/// section 6), subnormals included; beyond the largest number of the format, the distance below it.
+/// 1 for integers and truth values. NaN for a non-finite value and for formats whose grid hangs on
+/// a scale.
 pub fn step(dtype: Dtype, value: f32) -> f32 {
     let Some(grid) = Grid::of(dtype) else {
         return if matches!(dtype.kind(), Kind::Integer | Kind::Boolean) {

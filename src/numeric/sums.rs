@@ -327,7 +327,7 @@ const SHORT_ROW: usize = 64;
 
 /// Rows of `columns` elements each, row-major: adds their sums to `total` in order, and to
 /// `row_products` Σ over rows of (row sum of a)·(row sum of b), which is the expected cosine's
-/// numerator times `columns` (methods.md section 3).
+/// numerator times `columns` (guide/methods.md, section 3).
 ///
 /// Rows of at least 64 elements are added one by one, so that the result does not depend on how a
 /// tensor is cut between rows; shorter ones are one run for every sum but `row_products`.

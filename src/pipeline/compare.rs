@@ -657,7 +657,7 @@ impl Comparison<'_> {
 
 /// Takes back the grade of byte-identical matrices of no known role where nothing else is shared:
 /// filter banks, windows and tables of positions are identical in unrelated models, since a formula
-/// computes them (methods.md, section 4).
+/// computes them (guide/methods.md, section 4).
 fn distrust_formulas(parts: &mut [Part]) {
     let suspect = |p: &Part| p.key.kind == PartKind::Other && p.identical && p.test.is_none();
     let all_suspect = parts

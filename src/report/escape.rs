@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 use crate::error::{escape_controls, is_bidirectional};
 
 /// A tensor, model or file name: `\`, control codes and bidirectional controls as escapes
-/// (contract, section 6).
+/// (guide/contract.md, section 6).
 pub fn name(text: &str) -> String {
     escape_controls(text)
 }

@@ -2,7 +2,8 @@
 //! much, and how such probabilities combine.
 //!
 //! Counts go in; probabilities come out as log10 p, finite, at most 0 and never −0: values such as
-//! −1000 are ordinary and have no place in a plain f64. Sources: methods.md, sections 4 and 6.
+//! −1000 are ordinary and have no place in a plain f64. Sources: guide/methods.md, sections 4 and
+//! 6.
 
 use std::f64::consts::LN_10;
 

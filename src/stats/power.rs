@@ -1,4 +1,5 @@
-//! The power of a null result: how small a reuse would have been seen (methods.md, section 6).
+//! The power of a null result: how small a reuse would have been seen (guide/methods.md, section
+//! 6).
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! Do two matrices spread along the same directions? Overlap of their principal subspaces against
-//! its expectation under independence (methods.md, section 5).
+//! its expectation under independence (guide/methods.md, section 5).
 
 use std::collections::BTreeMap;
 

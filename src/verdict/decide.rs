@@ -1,4 +1,4 @@
-//! The label: the rules of contract.md, section 4, in their order.
+//! The label: the rules of guide/contract.md, section 4, in their order.
 
 use crate::evidence::part::{PART_POWER, Part, State};
 use crate::evidence::relation::Relation;
@@ -23,7 +23,7 @@ words! {
 }
 
 words! {
-    /// How sure the label is; the definitions are in contract.md, section 4.
+    /// How sure the label is; the definitions are in guide/contract.md, section 4.
     Confidence {
         /// Least.
         Weak = "weak",
@@ -78,7 +78,7 @@ pub struct Disguise {
 }
 
 impl Disguise {
-    /// Whether enough layers were found to decide (contract.md, section 4, rule 3).
+    /// Whether enough layers were found to decide (guide/contract.md, section 4, rule 3).
     pub fn decides(&self) -> bool {
         2 * self.found >= self.tried && self.found >= self.tried.min(2) && self.found > 0
     }
@@ -124,7 +124,7 @@ pub struct Findings {
 pub struct Decision {
     /// The label.
     pub label: Label,
-    /// The rule of contract.md, section 4, that held, 1 to 8.
+    /// The rule of guide/contract.md, section 4, that held, 1 to 8.
     pub rule: u8,
     /// Relations, in the order of the contract.
     pub relations: Vec<Relation>,

@@ -1,4 +1,4 @@
-//! How a part is graded (methods.md, section 6).
+//! How a part is graded (guide/methods.md, section 6).
 
 use crate::evidence::part::{Part, PartTest, State};
 

@@ -49,7 +49,7 @@ words! {
 }
 
 impl Pattern {
-    /// The pattern of the layers' matrix cosines, in layer order (contract.md, section 3).
+    /// The pattern of the layers' matrix cosines, in layer order (guide/contract.md, section 3).
     pub fn of(layers: &[f64]) -> Self {
         if layers.len() < 2 {
             return Self::NotApplicable;

@@ -148,8 +148,8 @@ fn every(held: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all
 }
 
-/// The label over all bases (contract.md, section 4): the first relation that any base has; from
-/// scratch where all are.
+/// The label over all bases (guide/contract.md, section 4): the first relation that any base has;
+/// from scratch where all are.
 pub fn conclusion(labels: &[Label]) -> Label {
     let related = [
         Label::Identical,

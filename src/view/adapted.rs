@@ -1,5 +1,5 @@
 //! What a PEFT adapter makes of the base's matrices: W' = W + s · B·A, a few rows at a time
-//! (formats.md, section 1.6).
+//! (guide/formats.md, section 1.6).
 //!
 //! W' holds W because it is put together from it here: how much the two differ tells the size of
 //! the change, and how much they agree tells nothing of where the adapter comes from.

@@ -1,4 +1,4 @@
-//! What llama.cpp's converter did to a tensor, undone on reading (formats.md, section 1.4).
+//! What llama.cpp's converter did to a tensor, undone on reading (guide/formats.md, section 1.4).
 
 use std::sync::Arc;
 

@@ -47,7 +47,7 @@ pub enum RowOrder {
     /// These runs.
     Runs(Arc<[Run]>),
     /// Rows of each of `heads` heads stored as interleaved rotary pairs, read as two halves
-    /// (formats.md 1.4: llama.cpp re-orders q and k of the Llama family).
+    /// (guide/formats.md, section 1.4: llama.cpp re-orders q and k of the Llama family).
     HalfSplit {
         /// Number of heads.
         heads: u64,
@@ -68,8 +68,8 @@ pub enum Origin {
     Adapted,
 }
 
-/// What the writer of the file did to each value, to be undone on reading (formats.md, section
-/// 1.4).
+/// What the writer of the file did to each value, to be undone on reading
+/// (guide/formats.md, section 1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undo {
     /// Nothing.

@@ -216,9 +216,9 @@ impl Model {
     }
 }
 
-/// Turns the matrices that GPT-2 stores (in, out) (formats.md, section 1.7: Conv1D). Other models
-/// use the same names for ordinary matrices, so the first matrix of the feed-forward must read the
-/// residual stream on its first axis.
+/// Turns the matrices that GPT-2 stores (in, out) (guide/formats.md, section 1.7: Conv1D). Other
+/// models use the same names for ordinary matrices, so the first matrix of the feed-forward must
+/// read the residual stream on its first axis.
 fn turn_conv1d(logicals: &mut [Logical], width: Option<u64>) {
     let is_conv1d = |l: &Logical| {
         let parts = [

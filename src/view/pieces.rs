@@ -1,5 +1,5 @@
-//! Fused and stacked tensors cut into what other layouts store apart (formats.md, sections 1.3 and
-//! 1.7).
+//! Fused and stacked tensors cut into what other layouts store apart
+//! (guide/formats.md, sections 1.3 and 1.7).
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Facts {
     pub turned_experts: Option<bool>,
     /// Heads of linear attention.
     pub linear: Option<LinearHeads>,
-    /// Whether norm gains are stored less 1 (formats.md, section 2).
+    /// Whether norm gains are stored less 1 (guide/formats.md, section 2).
     pub zero_centred_gains: bool,
 }
 
@@ -336,7 +336,7 @@ pub fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
     Some(out)
 }
 
-/// Keys and values of low-rank attention: the rows of each head are [key; value] (formats.md,
+/// Keys and values of low-rank attention: the rows of each head are [key; value] (guide/formats.md,
 /// section 1.7: MLA).
 fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     let (heads, (key, value)) = (facts.heads?, facts.low_rank_head?);

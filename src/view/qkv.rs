@@ -1,4 +1,4 @@
-//! Query, key and value in one tensor: where the rows of each lie (formats.md, section 1.7).
+//! Query, key and value in one tensor: where the rows of each lie (guide/formats.md, section 1.7).
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Which stored tensors make up a quantised matrix, and by which layout.
 //!
-//! Tensor names, dtypes and shapes decide; config.json gives what they leave open (formats.md,
-//! section 1.3).
+//! Tensor names, dtypes and shapes decide; config.json gives what they leave open
+//! (guide/formats.md, section 1.3).
 
 mod members;
 mod settings;
@@ -244,7 +244,8 @@ impl QuantisedMatrix {
 
 /// How many zero points of a GPTQ matrix in the form v1 are stored as the largest code. They count
 /// as 0 here and where AutoGPTQ reads them; a program that adds 1 to whole words carries into their
-/// neighbours (formats.md, section 1.3). `None` for other layouts, and where they cannot be read.
+/// neighbours (guide/formats.md, section 1.3). `None` for other layouts, and where they cannot be
+/// read.
 pub fn wrapped_zeros<'a>(
     matrix: &QuantisedMatrix,
     tensors: &[TensorInfo],

@@ -28,7 +28,7 @@ use crate::view::reader::View;
 
 use super::basis::{Basis, Reading, gain};
 
-/// Least excess of a second witness (methods.md, section 4).
+/// Least excess of a second witness (guide/methods.md, section 4).
 const WITNESS_EXCESS: f64 = 0.3;
 
 /// A feed-forward that both models have.

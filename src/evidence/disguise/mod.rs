@@ -1,5 +1,5 @@
-//! Tests that see through a disguise: units re-ordered, the residual stream turned (methods.md,
-//! section 4).
+//! Tests that see through a disguise: units re-ordered, the residual stream turned
+//! (guide/methods.md, section 4).
 //!
 //! They cost more than the direct form, so they run where it finds nothing, first on a few layers;
 //! on the others only once a disguise was found. Bounds are per layer and paid for by the number of

@@ -1,5 +1,5 @@
-//! Which tests on the order of units run on two models, and what they give together (methods.md,
-//! section 4).
+//! Which tests on the order of units run on two models, and what they give together
+//! (guide/methods.md, section 4).
 
 pub mod blocks;
 pub mod residual;

@@ -1,4 +1,4 @@
-//! Metadata of a GGUF file in the words of config.json (formats.md, section 1.4, "Metadata ↔
+//! Metadata of a GGUF file in the words of config.json (guide/formats.md, section 1.4, "Metadata ↔
 //! config").
 
 use serde_json::{Map, Value};

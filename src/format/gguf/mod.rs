@@ -1,5 +1,5 @@
-//! GGUF files: header, metadata, tensor infos, split files (`docs/gguf.md` of ggml; formats.md,
-//! section 1.4).
+//! GGUF files: header, metadata, tensor infos, split files (`docs/gguf.md` of ggml;
+//! guide/formats.md, section 1.4).
 
 mod config;
 mod conversion;

@@ -1,4 +1,4 @@
-//! safetensors: a strict header reader (formats.md, section 1.1).
+//! safetensors: a strict header reader (guide/formats.md, section 1.1).
 //!
 //! A file is the header's length (u64, little-endian), one JSON object, and the tensors' bytes to
 //! the end of the file. The reference crate lets some headers through that the format forbids, the

@@ -1,4 +1,4 @@
-//! PyTorch files: zip archives since 1.6, and the form before (formats.md, section 1.5).
+//! PyTorch files: zip archives since 1.6, and the form before (guide/formats.md, section 1.5).
 //!
 //! The pickle inside is read as data; nothing it names is imported or run.
 

@@ -1,6 +1,6 @@
 //! Facts of config.json. A missing key is absent, never filled in from a class default.
 //!
-//! [`keys`] is the one table of keys and their synonyms, [`scope`] the one look-up in the nested
+//! `keys` is the one table of keys and their synonyms, `scope` the one look-up in the nested
 //! objects of a model of several parts; what reads a config goes through these.
 
 pub(crate) mod keys;

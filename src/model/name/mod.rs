@@ -504,7 +504,7 @@ fn is_feed_forward(role: Role) -> bool {
     )
 }
 
-/// Computed, counted or averaged tensors, by their last word (formats.md, section 1.7).
+/// Computed, counted or averaged tensors, by their last word (guide/formats.md, section 1.7).
 fn is_buffer(path: &Path<'_>) -> bool {
     const WORDS: &[&str] = &[
         "freqs_cis",

@@ -3,7 +3,7 @@
 //! A pattern is the end of a module path (layer and expert numbers, wrapper words and the leaf
 //! `weight` or `bias` already taken off), segments joined by dots; `^` anchors it at the start of
 //! the path. Of the rows that match, one with more segments goes before one with fewer, and an
-//! earlier before a later. Sources: formats.md, sections 1.4 (GGUF) and 1.7 (the others).
+//! earlier before a later. Sources: guide/formats.md, sections 1.4 (GGUF) and 1.7 (the others).
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::model::dtype::{Dtype, element_count};
 use crate::numeric::rows::RowSource;
 
-/// int8: W = weight · SCB / 127, with `weight` I8 [out, in] and `scb` F32 [out].
+/// int8: W = weight · SCB / 127, with `weight` I8 (out, in) and `scb` F32 (out).
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.

@@ -1,6 +1,6 @@
 //! Block formats of ggml: values, and the distance of neighbouring values.
 //!
-//! Layouts as in `gguf/quants.py` of llama.cpp and formats.md, section 1.4.
+//! Layouts as in `gguf/quants.py` of llama.cpp and guide/formats.md, section 1.4.
 
 use super::codes::{self, E2M1, half_at};
 use crate::model::dtype::{Dtype, Kind};

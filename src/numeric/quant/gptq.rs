@@ -17,7 +17,7 @@ pub struct Tensors<'a> {
     pub qzeros: Stored<'a>,
     /// Floats [groups, out].
     pub scales: Stored<'a>,
-    /// I32 [in]: group of each input.
+    /// I32 (in): group of each input.
     pub g_idx: Option<Stored<'a>>,
 }
 

@@ -1,4 +1,4 @@
-//! The matrix that most layouts come to: (table[code] − zero) · scale + bias, by groups.
+//! The matrix that most layouts come to: (table of the code − zero) · scale + bias, by groups.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
 //! What the words of the contract mean, in sentences for people: labels, confidence, bands,
-//! patterns (contract, sections 3 and 4).
+//! patterns (guide/contract.md, sections 3 and 4).
 
 pub(super) mod en;
 

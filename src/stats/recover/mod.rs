@@ -1,5 +1,5 @@
 //! Which change of basis turns one model into the other, and does undoing it bring the rest of the
-//! weights together? (methods.md, section 4.)
+//! weights together? (guide/methods.md, section 4.)
 //!
 //! A re-ordering or a rotation of the residual stream is recovered from the embeddings over shared
 //! tokens, an order of heads from their values and outputs. What is recovered always fits the data

@@ -30,7 +30,7 @@ pub enum Change<'a> {
 pub struct Undone {
     /// Cosine over the values compared.
     pub cosine: f64,
-    /// Its mean over all orders of the axis, as in methods.md section 3.
+    /// Its mean over all orders of the axis, as in guide/methods.md, section 3.
     pub expected: f64,
     /// (cosine − expected) / (1 − expected); `None` where expected > 1 − 1e-9.
     pub excess: Option<f64>,

@@ -1,5 +1,5 @@
 //! Blocks of one model that are copies of one another: layers duplicated in depth up-scaling,
-//! experts copied from one dense FFN. Their tests are one test (methods.md, section 4).
+//! experts copied from one dense FFN. Their tests are one test (guide/methods.md, section 4).
 
 use super::features::{Features, Held};
 use crate::numeric::linalg::products;

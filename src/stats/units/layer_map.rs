@@ -1,5 +1,5 @@
-//! The layer map: which layer of the base each layer of the target comes from (methods.md, section
-//! 4).
+//! The layer map: which layer of the base each layer of the target comes from (guide/methods.md,
+//! section 4).
 
 use super::{Features, Held};
 use crate::error::Result;

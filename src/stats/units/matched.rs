@@ -1,5 +1,5 @@
 //! The matched form: units that were re-ordered, recognised by two projections that agree
-//! (methods.md, section 4).
+//! (guide/methods.md, section 4).
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,5 +1,5 @@
-//! Tests on the order of units that carry no order (methods.md, section 4): is unit i of one model
-//! most like unit i of the other, more often than chance allows?
+//! Tests on the order of units that carry no order (guide/methods.md, section 4): is unit i of one
+//! model most like unit i of the other, more often than chance allows?
 //!
 //! Units are the hidden units of an FFN, experts, groups of heads, residual dimensions or the rows
 //! of any other layer. In come their [`Features`], out come hits and an exact bound of the

@@ -158,8 +158,8 @@ pub fn project_columns(
 }
 
 /// How much more alike the same-index rows of two arrays of shape (units, `width`) are than their
-/// rows in random order: `excess` of methods.md section 3, with the units as the axis that is put
-/// in random order. None where it is undefined.
+/// rows in random order: `excess` of guide/methods.md, section 3, with the units as the axis that
+/// is put in random order. None where it is undefined.
 pub fn excess_over_random_order(one: &[f32], other: &[f32], width: usize) -> Option<f64> {
     let dot = |a: &[f32], b: &[f32]| {
         a.iter()
