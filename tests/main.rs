@@ -18,6 +18,7 @@ mod encodings;
 mod fixtures;
 mod hash;
 mod hostile;
+mod house;
 mod inspect;
 mod layouts;
 mod power;
