@@ -1,10 +1,9 @@
 //! `*.index.json` of a sharded model: which tensor stands in which file.
 
-use std::path::Path;
-
 use super::json::{Scan, Scanner};
 use super::{limits, sidecar};
 use crate::error::{Error, Result, quoted};
+use crate::source::Listing;
 
 /// The weight map, sorted by tensor name, names unique.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,13 +35,16 @@ impl Index {
     }
 }
 
-/// Reads an index. `metadata.total_size` is not looked at: it is wrong in released models.
+/// Reads the index of that name; `None` where there is none. `metadata.total_size` is not looked at: it is wrong in released models.
 ///
 /// # Errors
 /// Not JSON, no weight_map, a tensor in two files, or a file that is no plain name.
-pub(super) fn read(path: &Path) -> Result<Index> {
-    let text = sidecar::read_json_text(path, limits::INDEX_BYTES)?;
-    parse(&text).map_err(|what| Error::malformed(path, what))
+pub(super) fn read(folder: &dyn Listing, name: &str) -> Result<Option<Index>> {
+    let Some(text) = sidecar::read_json_text(folder, name, limits::INDEX_BYTES)? else {
+        return Ok(None);
+    };
+    let index = parse(&text).map_err(|what| Error::malformed(&folder.path_of(name), what))?;
+    Ok(Some(index))
 }
 
 fn parse(text: &str) -> Scan<Index> {

@@ -17,12 +17,6 @@ pub(super) const TOKENIZER_BYTES: u64 = 200_000_000;
 /// How much of a model card is looked at. Front matter with evaluation results reaches about 1 MB.
 pub(super) const CARD_BYTES: u64 = 4_000_000;
 
-/// Longest content of refs/main, which holds 40 hexadecimal digits.
-pub(super) const REF_BYTES: u64 = 1_000;
-
-/// Entries of one directory that are listed.
-pub(super) const DIRECTORY_ENTRIES: usize = 100_000;
-
 /// Axes of one tensor. The format names no bound; frameworks stop at 64, and a shape costs four
 /// times its text.
 pub(super) const AXES: usize = 1_024;

@@ -8,9 +8,7 @@
 pub mod adapter;
 mod card;
 mod cursor;
-mod folder;
 pub mod gguf;
-mod hub;
 mod index;
 mod json;
 mod limits;

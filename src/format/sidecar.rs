@@ -1,7 +1,5 @@
 //! The small files beside the weights: config.json, model_index.json, README.md.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,67 +8,74 @@ use super::{card, limits};
 use crate::error::{Error, Result};
 use crate::model::config::Config;
 use crate::model::warning::Warning;
-use crate::source::open_regular;
+use crate::source::Listing;
 
-/// Reads a regular file of at most `limit` bytes.
-///
-/// # Errors
-/// Not readable, not regular, or longer.
-pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let (file, _) = open_regular(path)?;
-    let content = read_start(path, file, limit + 1)?;
-    match content.len() as u64 <= limit {
-        true => Ok(content),
-        false => Err(Error::malformed(
-            path,
-            format!("too large (expected at most {limit} bytes)"),
-        )),
-    }
-}
-
-fn read_start(path: &Path, file: File, limit: u64) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    file.take(limit)
-        .read_to_end(&mut content)
-        .map_err(|e| Error::io(path, e))?;
-    Ok(content)
-}
-
-/// The UTF-8 text of a JSON file of at most `limit` bytes.
+/// The UTF-8 text of a JSON file of at most `limit` bytes; `None` where there is none of that name.
 ///
 /// # Errors
 /// Not readable, too large, or not UTF-8.
-pub(super) fn read_json_text(path: &Path, limit: u64) -> Result<String> {
-    String::from_utf8(read_small(path, limit)?).map_err(|e| {
+pub(super) fn read_json_text(
+    folder: &dyn Listing,
+    name: &str,
+    limit: u64,
+) -> Result<Option<String>> {
+    let Some(content) = folder.read_small(name, limit)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(content).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
         Error::malformed(
-            path,
-            format!(
-                "not UTF-8 at byte {} (expected JSON)",
-                e.utf8_error().valid_up_to()
-            ),
+            &folder.path_of(name),
+            format!("not UTF-8 at byte {at} (expected JSON)"),
         )
-    })
+    })?;
+    Ok(Some(text))
 }
 
-/// Reads a config.json. `NaN` and `Infinity`, which Python writes and JSON does not have, become
-/// null with a warning.
+/// Reads a config.json; `None` where there is no file of that name. `NaN` and `Infinity`, which
+/// Python writes and JSON does not have, become null with a warning.
 ///
 /// # Errors
 /// Not readable, too large, nested too deeply, no JSON, or no object.
-pub(super) fn read_config(path: &Path, warnings: &mut Vec<Warning>) -> Result<Config> {
-    let text = read_json_text(path, limits::CONFIG_BYTES)?;
-    let parsed = serde_json::from_str(&text).or_else(|strict| {
-        let value = serde_json::from_str(&without_bare_floats(&text).ok_or(strict)?)?;
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned();
-        warnings.push(Warning::ConfigNotJson { file: name });
-        Ok(value)
-    });
+pub(super) fn read_config(
+    folder: &dyn Listing,
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<Config>> {
+    let Some(text) = read_json_text(folder, name, limits::CONFIG_BYTES)? else {
+        return Ok(None);
+    };
+    let (parsed, had_bare_floats) = parse_as_python_writes(&text);
+    if had_bare_floats {
+        warnings.push(Warning::ConfigNotJson {
+            file: name.to_owned(),
+        });
+    }
+    object(&folder.path_of(name), parsed).map(|raw| Some(Config { raw }))
+}
+
+/// Parses strictly, and where that fails once more with null for bare floats; whether that
+/// succeeded.
+fn parse_as_python_writes(text: &str) -> (serde_json::Result<Value>, bool) {
+    let strict = match serde_json::from_str(text) {
+        Ok(value) => return (Ok(value), false),
+        Err(strict) => strict,
+    };
+    let Some(text) = without_bare_floats(text) else {
+        return (Err(strict), false);
+    };
+    let parsed = serde_json::from_str(&text);
+    let is_read = parsed.is_ok();
+    (parsed, is_read)
+}
+
+/// The object that a configuration must be.
+fn object(
+    path: &Path,
+    parsed: serde_json::Result<Value>,
+) -> Result<serde_json::Map<String, Value>> {
     match parsed {
-        Ok(Value::Object(raw)) => Ok(Config { raw }),
+        Ok(Value::Object(raw)) => Ok(raw),
         Ok(_) => Err(Error::malformed(
             path,
             "not a JSON object (expected a model's configuration)",
@@ -115,24 +120,31 @@ fn without_bare_floats(text: &str) -> Option<String> {
     replaced.then_some(out)
 }
 
-/// `base_model` of a model card; nothing where the card cannot be read, as a claim is never needed.
-pub(super) fn read_declared_base(path: &Path) -> Vec<String> {
-    let start = open_regular(path).and_then(|(file, _)| read_start(path, file, limits::CARD_BYTES));
-    start
-        .map(|start| card::declared_base(&String::from_utf8_lossy(&start)))
-        .unwrap_or_default()
+/// `base_model` of the model card of that name; nothing where there is none or it cannot be read, as
+/// a claim is never needed.
+pub(super) fn read_declared_base(folder: &dyn Listing, name: &str) -> Vec<String> {
+    let Ok(Some(start)) = folder.read_start(name, limits::CARD_BYTES) else {
+        return Vec::new();
+    };
+    card::declared_base(&String::from_utf8_lossy(&start))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::source::{At, Io, locate};
 
     fn config_of(content: &[u8]) -> (Result<Config>, Vec<Warning>) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
+        let place = locate(file.path(), Io::Read).unwrap();
+        let At::File { name, folder, .. } = place.at else {
+            panic!("a file")
+        };
         let mut warnings = Vec::new();
-        (read_config(file.path(), &mut warnings), warnings)
+        let config = read_config(&*folder, &name, &mut warnings);
+        (config.map(Option::unwrap), warnings)
     }
 
     fn error_of(content: &[u8]) -> String {

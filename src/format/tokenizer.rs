@@ -1,16 +1,12 @@
 //! The tokenizer beside the weights, or inside of a GGUF file.
 
-use std::path::{Path, PathBuf};
-
-use super::folder::Folder;
 use super::gguf::{self, MetaValue, TextList};
+use super::limits;
 use super::open::Opened;
-use super::{hub, limits, sidecar, weights};
-use crate::error::Result;
 use crate::model::checkpoint::Format;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::warning::Warning;
-use crate::source::{self, Source};
+use crate::source::{Listing, Source};
 
 /// The tokenizer of a checkpoint: of its GGUF file, else tokenizer.json, else vocab.json with
 /// merges.txt, else tokenizer.model. A tokenizer is a witness and never needed: one that cannot be
@@ -24,7 +20,7 @@ pub fn read(opened: &mut Opened) -> Option<Tokenizer> {
     };
     let found = inside
         .and_then(|source| in_gguf(&**source, &mut warnings))
-        .or_else(|| beside(&opened.checkpoint.path, &mut warnings));
+        .or_else(|| beside(opened.folder.as_deref()?, &mut warnings));
     opened.checkpoint.warnings.append(&mut warnings);
     found
 }
@@ -46,54 +42,34 @@ fn strings(list: &TextList) -> impl Iterator<Item = &[u8]> {
     (0..list.len()).filter_map(|at| list.bytes(at))
 }
 
-fn beside(path: &Path, warnings: &mut Vec<Warning>) -> Option<Tokenizer> {
-    let folder = Folder::open(&folder_of(path)?).ok()?;
-    let mut try_one =
-        |name: &str, parse: &dyn Fn(&[u8]) -> std::result::Result<Tokenizer, String>| {
-            let bytes = match file(&folder, name) {
-                Ok(bytes) => bytes?,
-                Err(error) => {
-                    warnings.push(unreadable(name, &error.to_string()));
-                    return None;
-                }
-            };
-            parse(&bytes)
-                .map_err(|what| warnings.push(unreadable(name, &what)))
-                .ok()
+/// The first of the files of `folder` that can be read as a tokenizer.
+fn beside(folder: &dyn Listing, warnings: &mut Vec<Warning>) -> Option<Tokenizer> {
+    let read_small = |name: &str| folder.read_small(name, limits::TOKENIZER_BYTES);
+    let mut try_one = |name: &str, parse: &dyn Fn(&[u8]) -> Parsed| {
+        let bytes = match read_small(name) {
+            Ok(bytes) => bytes?,
+            Err(error) => {
+                warnings.push(unreadable(name, &error.to_string()));
+                return None;
+            }
         };
-    try_one("tokenizer.json", &Tokenizer::from_json)
-        .or_else(|| {
-            let merges = file(&folder, "merges.txt").ok().flatten();
-            try_one("vocab.json", &|bytes| {
-                Tokenizer::from_vocabulary(bytes, merges.as_deref())
-            })
-        })
-        .or_else(|| try_one("tokenizer.model", &Tokenizer::from_sentencepiece))
-}
+        parse(&bytes)
+            .map_err(|what| warnings.push(unreadable(name, &what)))
+            .ok()
+    };
 
-/// The directory whose files are the checkpoint's own; none where `path` is one weight file among
-/// others.
-fn folder_of(path: &Path) -> Option<PathBuf> {
-    if source::metadata(path).ok()?.is_dir() {
-        return hub::snapshot(path)
-            .ok()?
-            .or_else(|| Some(path.to_path_buf()));
+    if let Some(whole) = try_one("tokenizer.json", &Tokenizer::from_json) {
+        return Some(whole);
     }
-    let name = path.file_name()?.to_string_lossy();
-    let is_own =
-        name == "config.json" || name.ends_with("index.json") || weights::has_model_stem(&name);
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    is_own.then(|| parent.unwrap_or(Path::new(".")).to_path_buf())
+    let merges = read_small("merges.txt").ok().flatten();
+    let with_merges = |bytes: &[u8]| Tokenizer::from_vocabulary(bytes, merges.as_deref());
+    if let Some(vocabulary) = try_one("vocab.json", &with_merges) {
+        return Some(vocabulary);
+    }
+    try_one("tokenizer.model", &Tokenizer::from_sentencepiece)
 }
 
-fn file(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>> {
-    folder
-        .file(name)?
-        .map(|path| sidecar::read_small(&path, limits::TOKENIZER_BYTES))
-        .transpose()
-}
+type Parsed = std::result::Result<Tokenizer, String>;
 
 fn unreadable(name: &str, what: &str) -> Warning {
     Warning::TokenizerUnreadable {

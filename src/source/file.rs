@@ -1,7 +1,7 @@
 //! A regular file, read by position.
 
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Source, require_inside, shrank};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// Not there, a symbolic link to nothing, not a regular file, or not readable.
-pub(crate) fn open_regular(path: &Path) -> Result<(File, Metadata)> {
+pub(super) fn open_regular(path: &Path) -> Result<(File, Metadata)> {
     require_regular(path, &metadata(path)?)?;
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
@@ -23,7 +23,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<(File, Metadata)> {
 ///
 /// # Errors
 /// Not there, or the system does not tell.
-pub(crate) fn metadata(path: &Path) -> Result<Metadata> {
+pub(super) fn metadata(path: &Path) -> Result<Metadata> {
     fs::metadata(path).map_err(|e| match fs::read_link(path) {
         Ok(_) if e.kind() == io::ErrorKind::NotFound => Error::malformed(
             path,
@@ -61,6 +61,39 @@ fn kind_in_words(metadata: &Metadata) -> &'static str {
         "a directory"
     } else {
         "not a regular file"
+    }
+}
+
+/// The first bytes of the regular file at `path`, at most `limit`.
+///
+/// # Errors
+/// As [`open_regular`].
+pub(super) fn read_start(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let (file, _) = open_regular(path)?;
+    let mut content = Vec::new();
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(|e| Error::io(path, e))?;
+    Ok(content)
+}
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// As [`open_regular`], and a longer file.
+pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let start = read_start(path, limit.saturating_add(1))?;
+    require_small(path, start, limit)
+}
+
+/// That `start`, read one byte past `limit`, is a whole file.
+pub(super) fn require_small(path: &Path, start: Vec<u8>, limit: u64) -> Result<Vec<u8>> {
+    match start.len() as u64 <= limit {
+        true => Ok(start),
+        false => Err(Error::malformed(
+            path,
+            format!("too large (expected at most {limit} bytes)"),
+        )),
     }
 }
 

@@ -5,11 +5,15 @@
 //! archive, a server that answers ranges) is one more implementation and nothing else. This layer
 //! knows no format.
 
+mod directory;
 #[cfg(unix)]
 mod fault;
 mod file;
+mod hub;
+mod listing;
 mod mapped;
 mod memory;
+mod place;
 mod region;
 mod strided;
 
@@ -18,11 +22,11 @@ use std::sync::Arc;
 
 #[cfg(unix)]
 pub use fault::{Tell, on_fault};
+pub use listing::Listing;
 pub use memory::Memory;
+pub use place::{At, Place, locate};
 pub use region::Region;
 pub use strided::{Layout, Strided};
-
-pub(crate) use file::{metadata, open_regular};
 
 use crate::error::{Error, Result};
 use crate::model::words::words;

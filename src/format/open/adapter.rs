@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::super::adapter::{Adapter, parse_adapter};
-use super::super::folder::Folder;
 use super::super::sidecar;
 use crate::error::Result;
 use crate::model::checkpoint::{File, TensorInfo};
 use crate::model::config::Config;
 use crate::model::warning::Warning;
+use crate::source::Listing;
 
 /// The file that makes weights an adapter.
 const CONFIG: &str = "adapter_config.json";
@@ -18,14 +18,11 @@ const CONFIG: &str = "adapter_config.json";
 /// # Errors
 /// One that is no JSON object.
 pub(super) fn configuration(
-    folder: &Folder,
+    folder: &dyn Listing,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<(PathBuf, Config)>> {
-    let Some(path) = folder.file(CONFIG)? else {
-        return Ok(None);
-    };
-    let config = sidecar::read_config(&path, warnings)?;
-    Ok(Some((path, config)))
+    let config = sidecar::read_config(folder, CONFIG, warnings)?;
+    Ok(config.map(|config| (folder.path_of(CONFIG), config)))
 }
 
 /// What the adapter of this configuration changes.

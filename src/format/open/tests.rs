@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::*;
 use crate::model::dtype::Dtype;
+use crate::model::warning::Warning;
 
 /// A safetensors file of U8 tensors with these names and bytes, written by the reference crate.
 fn weights(tensors: &[(&str, &[u8])]) -> Vec<u8> {

@@ -4,10 +4,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{limits, sidecar};
+use super::directory::ENTRIES;
+use super::file::read_small;
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "models--";
+
+/// Longest content of refs/main, which holds 40 hexadecimal digits.
+const REF_BYTES: u64 = 1_000;
 
 /// The cache folder of one model.
 pub(super) struct Repository {
@@ -67,7 +71,7 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
     let snapshots = path.join("snapshots");
     let main = path.join("refs").join("main");
     if main.exists() {
-        let content = sidecar::read_small(&main, limits::REF_BYTES)?;
+        let content = read_small(&main, REF_BYTES)?;
         let commit = String::from_utf8_lossy(&content).trim().to_string();
         let plain = !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !plain {
@@ -87,7 +91,7 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
     }
     let entries = fs::read_dir(&snapshots)
         .map_err(|e| Error::io(&snapshots, e))?
-        .take(limits::DIRECTORY_ENTRIES);
+        .take(ENTRIES);
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
