@@ -2,6 +2,9 @@
 //! question.
 
 mod adapter;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod any_source;
 pub mod arch;
 pub mod compare;
 mod disguise;
