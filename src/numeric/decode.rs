@@ -1,12 +1,11 @@
 //! Stored bytes to numbers: every dtype of safetensors 0.8 whose bit order is defined, from
 //! little-endian bytes at any alignment.
 //!
-//! What the codes mean is the table of the safetensors format (guide/formats.md, section 1.1): with
-//! sign s, exponent e and mantissa m of M bits, ±(m/2^M)·2^(1−bias) where e = 0 and
-//! ±(1+m/2^M)·2^(e−bias) elsewhere.
+//! What the codes of small floats mean is the table of `numeric/small_floats.rs`.
 
 use half::slice::HalfFloatSliceExt;
 
+use super::small_floats::{Encoding, Special, small_float};
 use crate::model::dtype::{Dtype, Kind};
 
 /// Whether the values of `dtype` are decoded here: all plain numbers, not F6 (bit order undefined)
@@ -83,7 +82,7 @@ pub fn decode_f64(dtype: Dtype, bytes: &[u8], out: &mut [f64]) {
 /// 1 for integers and truth values. NaN for a non-finite value and for formats whose grid hangs on
 /// a scale.
 pub fn step(dtype: Dtype, value: f32) -> f32 {
-    let Some(grid) = Grid::of(dtype) else {
+    let Some(encoding) = encoding(dtype) else {
         return if matches!(dtype.kind(), Kind::Integer | Kind::Boolean) {
             1.0
         } else {
@@ -95,42 +94,26 @@ pub fn step(dtype: Dtype, value: f32) -> f32 {
     }
     let value = f64::from(value).abs();
     // The exponent field of a normal f64, and every finite f32 but 0 is one: the floor of log2.
-    let exponent =
-        ((value.to_bits() >> 52) as i32 - 1023).clamp(grid.least_exponent, grid.greatest_exponent);
-    2f64.powi(exponent - grid.mantissa_bits) as f32
+    let exponent = ((value.to_bits() >> 52) as i32 - 1023)
+        .clamp(encoding.least_exponent(), encoding.greatest_exponent());
+    2f64.powi(exponent - encoding.mantissa_bits as i32) as f32
 }
 
-/// The spacing of a floating-point format: 2^(exponent − mantissa bits), the exponent held between
-/// two bounds.
-struct Grid {
-    mantissa_bits: i32,
-    least_exponent: i32,
-    greatest_exponent: i32,
-}
-
-impl Grid {
-    const fn of(dtype: Dtype) -> Option<Self> {
-        let (mantissa_bits, least_exponent, greatest_exponent) = match dtype {
-            Dtype::F4 => (1, 0, 2),
-            Dtype::F6E2M3 => (3, 0, 2),
-            Dtype::F6E3M2 => (2, -2, 4),
-            Dtype::F8E4M3 => (3, -6, 8),
-            Dtype::F8E5M2 => (2, -14, 15),
-            Dtype::F8E4M3Fnuz => (3, -7, 7),
-            Dtype::F8E5M2Fnuz => (2, -15, 15),
-            Dtype::F8E8M0 => (0, -127, 127),
-            Dtype::F16 => (10, -14, 15),
-            Dtype::Bf16 => (7, -126, 127),
-            Dtype::F32 | Dtype::C64 => (23, -126, 127),
-            Dtype::F64 => (52, -1022, 1023),
-            _ => return None,
-        };
-        Some(Self {
-            mantissa_bits,
-            least_exponent,
-            greatest_exponent,
-        })
-    }
+/// How a float is put together; `None` for what is no float.
+fn encoding(dtype: Dtype) -> Option<Encoding> {
+    let (exponent_bits, mantissa_bits, bias) = match dtype {
+        Dtype::F16 => (5, 10, 15),
+        Dtype::Bf16 => (8, 7, 127),
+        Dtype::F32 | Dtype::C64 => (8, 23, 127),
+        Dtype::F64 => (11, 52, 1023),
+        small => return small_float(small).map(|float| float.encoding()),
+    };
+    Some(Encoding {
+        exponent_bits,
+        mantissa_bits,
+        bias,
+        special: Special::Ieee,
+    })
 }
 
 /// Decodes fixed-width codes one by one; the compiler vectorises the loop where the conversion
@@ -166,107 +149,44 @@ fn decode_f16(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Decodes the formats of 4 and 8 bits that are floats, by table.
+/// Decodes the floats of at most 8 bits, by table.
 fn decode_small<T>(dtype: Dtype, bytes: &[u8], out: &mut [T], convert: impl Fn(f32) -> T) {
-    let table = match dtype {
-        Dtype::F4 => {
-            assert!(
-                2 * bytes.len() == out.len(),
-                "{} values in {} bytes of 2 codes",
-                out.len(),
-                bytes.len()
-            );
-            for (pair, &byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-                *pair = [byte & 15, byte >> 4].map(|code| convert(E2M1[usize::from(code)]));
-            }
-            return;
-        }
-        Dtype::F8E4M3 => &E4M3,
-        Dtype::F8E5M2 => &E5M2,
-        Dtype::F8E4M3Fnuz => &E4M3_FNUZ,
-        Dtype::F8E5M2Fnuz => &E5M2_FNUZ,
-        Dtype::F8E8M0 => &E8M0,
-        _ => panic!("{dtype} is not a plain number"),
+    let Some(float) = small_float(dtype).filter(|_| decodes(dtype)) else {
+        panic!("{dtype} is not a plain number");
     };
-    each(bytes, out, |[code]| convert(table[usize::from(code)]));
-}
-
-static E2M1: [f32; 16] = table(2, 1, 1, Special::None);
-static E4M3: [f32; 256] = table(4, 3, 7, Special::AllOnes);
-static E5M2: [f32; 256] = table(5, 2, 15, Special::Ieee);
-static E4M3_FNUZ: [f32; 256] = table(4, 3, 8, Special::NegativeZero);
-static E5M2_FNUZ: [f32; 256] = table(5, 2, 16, Special::NegativeZero);
-static E8M0: [f32; 256] = {
-    let mut values = [f32::NAN; 256];
-    let mut code = 0;
-    while code < 255 {
-        // 2^(code − 127): a plain f32 exponent field, but for code 0, whose value is subnormal in
-        // f32.
-        values[code] = f32::from_bits(if code == 0 {
-            1 << 22
-        } else {
-            (code as u32) << 23
-        });
-        code += 1;
+    let value = |code: u8| convert(float.value(code));
+    match float.encoding().bits() {
+        4 => each_packed::<_, 1, 2>(bytes, out, value),
+        6 => each_packed::<_, 3, 4>(bytes, out, value),
+        _ => each(bytes, out, |[code]| value(code)),
     }
-    values
-};
-
-/// Which codes of a small format are no numbers.
-#[derive(Clone, Copy)]
-enum Special {
-    /// None.
-    None,
-    /// The greatest exponent: infinity where the mantissa is 0, else NaN.
-    Ieee,
-    /// All exponent and mantissa bits set: NaN ("fn").
-    AllOnes,
-    /// The code of −0: NaN ("fnuz").
-    NegativeZero,
 }
 
-/// Values of all `N` codes of a sign, `exponent_bits` and `mantissa_bits`.
-const fn table<const N: usize>(
-    exponent_bits: u32,
-    mantissa_bits: u32,
-    bias: i32,
-    special: Special,
-) -> [f32; N] {
-    let mut values = [0.0; N];
-    let mut code = 0;
-    while code < N {
-        let magnitude = code as u32 & ((1 << (exponent_bits + mantissa_bits)) - 1);
-        let (exponent, mantissa) = (
-            magnitude >> mantissa_bits,
-            magnitude & ((1 << mantissa_bits) - 1),
-        );
-        let negative = code as u32 != magnitude;
-        let greatest = exponent == (1 << exponent_bits) - 1;
-        let not_a_number = match special {
-            Special::None => false,
-            Special::Ieee => greatest && mantissa != 0,
-            Special::AllOnes => greatest && mantissa == (1 << mantissa_bits) - 1,
-            Special::NegativeZero => negative && magnitude == 0,
-        };
-        let absolute = if not_a_number {
-            f32::NAN
-        } else if matches!(special, Special::Ieee) && greatest {
-            f32::INFINITY
-        } else if exponent == 0 {
-            mantissa as f32 * power_of_two(1 - bias - mantissa_bits as i32)
-        } else {
-            (mantissa + (1 << mantissa_bits)) as f32
-                * power_of_two(exponent as i32 - bias - mantissa_bits as i32)
-        };
-        values[code] = if negative { -absolute } else { absolute };
-        code += 1;
+/// Decodes codes that lie `CODES` in each `BYTES` bytes, the first in the lowest bits.
+fn each_packed<T, const BYTES: usize, const CODES: usize>(
+    bytes: &[u8],
+    out: &mut [T],
+    value: impl Fn(u8) -> T,
+) {
+    let (packs, rest) = bytes.as_chunks::<BYTES>();
+    let (groups, left) = out.as_chunks_mut::<CODES>();
+    assert!(
+        packs.len() == groups.len() && rest.is_empty() && left.is_empty(),
+        "{} values in {} bytes of {CODES} codes",
+        groups.len() * CODES + left.len(),
+        bytes.len()
+    );
+    let bits = 8 * BYTES / CODES;
+    for (group, pack) in groups.iter_mut().zip(packs) {
+        let packed = pack
+            .iter()
+            .rev()
+            .fold(0, |word, &byte| word << 8 | u32::from(byte));
+        for (at, out) in group.iter_mut().enumerate() {
+            let code = packed >> (at * bits) & ((1 << bits) - 1);
+            *out = value(code as u8);
+        }
     }
-    values
-}
-
-/// 2^exponent as a normal f32.
-const fn power_of_two(exponent: i32) -> f32 {
-    f32::from_bits(((exponent + 127) as u32) << 23)
 }
 
 #[cfg(test)]

@@ -6,4 +6,5 @@ pub mod linalg;
 pub mod quant;
 pub mod rng;
 pub mod rows;
+pub(crate) mod small_floats;
 pub mod sums;

@@ -1,53 +1,8 @@
-//! Number codes of 4 and 8 bits that quantised layouts build their blocks and scales from.
+//! What the codes of a quantised layout mean: integers, small floats, lists of values.
 
 use half::f16;
 
-/// The sixteen values of E2M1, code 8 being −0.
-pub const E2M1: [f32; 16] = [
-    0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
-];
-
-/// Value of an E8M0 code, 2^(code − 127); code 255 is NaN (OCP Microscaling 1.0, section 5.4.1).
-pub fn e8m0(code: u8) -> f32 {
-    match code {
-        0xFF => f32::NAN,
-        // 2^-127 is a subnormal of f32.
-        0 => f32::from_bits(1 << 22),
-        code => f32::from_bits(u32::from(code) << 23),
-    }
-}
-
-/// Value of an E4M3 code of the finite kind with NaN: bias 7, 0x7F and 0xFF are NaN.
-pub fn e4m3(code: u8) -> f32 {
-    let magnitude = match code & 0x7F {
-        0x7F => f32::NAN,
-        code @ 0..8 => f32::from(code) * (1.0 / 512.0),
-        // Three bits of fraction and four of exponent, rebiased from 7 to 127.
-        code => f32::from_bits((u32::from(code) << 20) + (120 << 23)),
-    };
-    if code & 0x80 == 0 {
-        magnitude
-    } else {
-        -magnitude
-    }
-}
-
-/// Value of an E5M2 code, IEEE-like with bias 15: the upper byte of a half.
-pub fn e5m2(code: u8) -> f32 {
-    f16::from_bits(u16::from(code) << 8).to_f32()
-}
-
-/// Distance from an E4M3 value to its neighbours, the larger of the two: 2^(exponent − 3).
-pub fn e4m3_step(code: u8) -> f32 {
-    let exponent = ((code >> 3) & 0xF).max(1);
-    f32::from_bits((u32::from(exponent) + 127 - 7 - 3) << 23)
-}
-
-/// Distance from an E5M2 value to its neighbours, the larger of the two: 2^(exponent − 2).
-pub fn e5m2_step(code: u8) -> f32 {
-    let exponent = ((code >> 2) & 0x1F).clamp(1, 30);
-    f32::from_bits((u32::from(exponent) + 127 - 15 - 2) << 23)
-}
+use crate::numeric::small_floats::SmallFloat;
 
 /// For each code of a table the distance to its neighbours, the larger of the two. Equal values
 /// share a step.
@@ -123,77 +78,27 @@ impl Table {
         Self::from(256, |code| f32::from(code.cast_signed()), |_| 1.0)
     }
 
-    /// E4M3, bias 7.
-    pub fn e4m3() -> Box<Self> {
-        Self::from(256, e4m3, e4m3_step)
-    }
-
-    /// E5M2, bias 15.
-    pub fn e5m2() -> Box<Self> {
-        Self::from(256, e5m2, e5m2_step)
-    }
-
-    /// E4M3 of the FNUZ kind: bias 8, code 0x80 is NaN, 0x7F and 0xFF are numbers.
-    pub fn e4m3_fnuz() -> Box<Self> {
-        let value = |code: u8| match code {
-            0x80 => f32::NAN,
-            0x7F => 240.0,
-            0xFF => -240.0,
-            code => e4m3(code) / 2.0,
-        };
-        Self::from(256, value, |code| e4m3_step(code) / 2.0)
-    }
-
-    /// E5M2 of the FNUZ kind: bias 16, code 0x80 is NaN, all others are numbers.
-    pub fn e5m2_fnuz() -> Box<Self> {
-        let value = |code: u8| {
-            let (exponent, fraction) = (i32::from(code >> 2 & 0x1F), f32::from(code & 3) / 4.0);
-            let magnitude = match exponent {
-                0 => fraction * 2f32.powi(-15),
-                _ => (1.0 + fraction) * 2f32.powi(exponent - 16),
-            };
-            match code {
-                0x80 => f32::NAN,
-                0x81.. => -magnitude,
-                _ => magnitude,
-            }
-        };
-        Self::from(256, value, |code| {
-            2f32.powi(i32::from(code >> 2 & 0x1F).max(1) - 16 - 2)
-        })
+    /// Codes of a small float.
+    pub(crate) fn small_float(float: &SmallFloat) -> Box<Self> {
+        Self::from(
+            float.codes(),
+            |code| float.value(code),
+            |code| float.step(code),
+        )
     }
 
     /// Sixteen or more values given by a list; codes beyond it are 0.
     pub fn listed(list: &[f32]) -> Box<Self> {
         let steps = table_steps(list);
-        let at = |of: &[f32], code: u8| of.get(usize::from(code)).copied().unwrap_or(0.0);
+        let entry = |entries: &[f32], code: u8| {
+            let found = entries.get(usize::from(code));
+            found.copied().unwrap_or(0.0)
+        };
         Self::from(
             list.len().min(256),
-            |code| at(list, code),
-            |code| at(&steps, code),
+            |code| entry(list, code),
+            |code| entry(&steps, code),
         )
-    }
-
-    /// E2M1.
-    pub fn e2m1() -> Box<Self> {
-        Self::listed(&E2M1)
-    }
-
-    /// E2M3, bias 1.
-    pub fn e2m3() -> Box<Self> {
-        let value = |code: usize| {
-            let fraction = (code & 7) as f32 / 8.0;
-            let magnitude = match code >> 3 & 3 {
-                0 => fraction,
-                exponent => (1.0 + fraction) * 2f32.powi(exponent as i32 - 1),
-            };
-            if code & 32 == 0 {
-                magnitude
-            } else {
-                -magnitude
-            }
-        };
-        Self::listed(&std::array::from_fn::<f32, 64, _>(value))
     }
 }
 
@@ -205,54 +110,17 @@ pub(super) fn half_at(bytes: &[u8], at: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The definition: ±(m/8)·2^-6 where the exponent is 0, else ±(1 + m/8)·2^(e − 7).
-    fn slow_e4m3(code: u8) -> f32 {
-        let (exponent, fraction) = (i32::from((code >> 3) & 0xF), f32::from(code & 7) / 8.0);
-        let sign = if code & 0x80 == 0 { 1.0 } else { -1.0 };
-        if code & 0x7F == 0x7F {
-            return f32::NAN;
-        }
-        sign * if exponent == 0 {
-            fraction * 2f32.powi(-6)
-        } else {
-            (1.0 + fraction) * 2f32.powi(exponent - 7)
-        }
-    }
+    use crate::numeric::small_floats::{E2M1, E2M3};
 
     #[test]
-    fn every_e4m3_code_has_the_defined_value() {
-        for code in 0..=255u8 {
-            let (fast, slow) = (e4m3(code), slow_e4m3(code));
-            assert!(
-                fast == slow || fast.is_nan() && slow.is_nan(),
-                "code {code}: {fast} against {slow}"
-            );
+    fn steps_of_a_small_float_are_those_of_its_list_of_values() {
+        for float in [&E2M1, &E2M3] {
+            let codes = (0..=255u8).take(float.codes());
+            let values: Vec<f32> = codes.map(|code| float.value(code)).collect();
+            let (table, listed) = (Table::small_float(float), Table::listed(&values));
+            assert_eq!(table.values, listed.values);
+            let count = float.codes();
+            assert_eq!(table.steps[..count], listed.steps[..count]);
         }
-        assert_eq!(e4m3(0x7E), 448.0);
-    }
-
-    #[test]
-    fn steps_are_distances_to_the_next_code() {
-        for code in 0..0x7Eu8 {
-            assert_eq!(e4m3_step(code), e4m3(code + 1) - e4m3(code), "code {code}");
-        }
-        for code in 0..0x7Bu8 {
-            assert_eq!(e5m2_step(code), e5m2(code + 1) - e5m2(code), "code {code}");
-        }
-        assert_eq!(
-            table_steps(&E2M1),
-            [
-                0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0
-            ]
-        );
-    }
-
-    #[test]
-    fn e8m0_is_a_power_of_two_from_end_to_end() {
-        assert_eq!(e8m0(0), 2f32.powi(-126) / 2.0);
-        assert_eq!(e8m0(127), 1.0);
-        assert_eq!(e8m0(254), 2f32.powi(127));
-        assert!(e8m0(255).is_nan());
     }
 }

@@ -7,6 +7,7 @@ use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
 use super::stored::Stored;
 use crate::model::dtype::Dtype;
+use crate::numeric::small_floats::small_float;
 
 /// Rows and columns that share a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +63,11 @@ fn with_factor<'a>(
     factor: Factor,
 ) -> Built<Grouped<'a>> {
     let table = match weight.dtype() {
-        Dtype::F8E4M3 => Table::e4m3(),
-        Dtype::F8E5M2 => Table::e5m2(),
-        Dtype::F8E4M3Fnuz => Table::e4m3_fnuz(),
-        Dtype::F8E5M2Fnuz => Table::e5m2_fnuz(),
         Dtype::I8 => Table::signed(),
-        dtype => return Err(format!("weight is {dtype}, expected 8-bit floats or I8")),
+        dtype => match small_float(dtype).filter(|float| float.encoding().is_signed_byte()) {
+            Some(float) => Table::small_float(float),
+            None => return Err(format!("weight is {dtype}, expected 8-bit floats or I8")),
+        },
     };
     let Some((&columns, leading)) = weight.shape().split_last() else {
         return Err("weight is a scalar, expected a matrix".to_owned());

@@ -2,8 +2,9 @@
 //!
 //! Layouts as in `gguf/quants.py` of llama.cpp and guide/formats.md, section 1.4.
 
-use super::codes::{self, E2M1, half_at};
+use super::codes::half_at;
 use crate::model::dtype::{Dtype, Kind};
+use crate::numeric::small_floats::{E2M1, E4M3, E8M0};
 
 /// Codes of IQ4_NL and IQ4_XS (`kvalues_iq4nl` of ggml).
 const IQ4_VALUES: [f32; 16] = [
@@ -14,11 +15,6 @@ const IQ4_VALUES: [f32; 16] = [
 /// Distances of neighbouring [`IQ4_VALUES`], the larger of the two.
 const IQ4_STEPS: [f32; 16] = [
     23.0, 23.0, 21.0, 18.0, 16.0, 14.0, 13.0, 12.0, 12.0, 12.0, 13.0, 15.0, 16.0, 20.0, 24.0, 24.0,
-];
-
-/// Distances of neighbouring E2M1 values, the larger of the two.
-const E2M1_STEPS: [f32; 16] = [
-    0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0,
 ];
 
 /// The same in MXFP4, whose scale is the largest power of two that is no more than a quarter of the
@@ -319,16 +315,16 @@ fn mxfp4(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     // ggml has no NaN among the scales: code 255 is 2^128 there, which it applies as 2^127 to
     // doubled codes.
     let (scale, doubled) = if block[0] == 0xFF {
-        (codes::e8m0(254), 2.0)
+        (E8M0.value(254), 2.0)
     } else {
-        (codes::e8m0(block[0]), 1.0)
+        (E8M0.value(block[0]), 1.0)
     };
     nibbles(&block[1..], |i, code| {
-        let code = usize::from(code);
+        let step = MXFP4_STEPS[usize::from(code)];
         put(
             i,
-            scale * (doubled * E2M1[code]),
-            scale * (doubled * MXFP4_STEPS[code]),
+            scale * (doubled * E2M1.value(code)),
+            scale * (doubled * step),
         );
     });
 }
@@ -340,11 +336,14 @@ fn nvfp4(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
         let scale = match scale {
             0x7F => 0.0,
             0xFF => 480.0,
-            scale => codes::e4m3(scale & 0x7F),
+            scale => E4M3.value(scale & 0x7F),
         };
         nibbles(&block[4 + 8 * sub..12 + 8 * sub], |i, code| {
-            let code = usize::from(code);
-            put(16 * sub + i, scale * E2M1[code], scale * E2M1_STEPS[code]);
+            put(
+                16 * sub + i,
+                scale * E2M1.value(code),
+                scale * E2M1.step(code),
+            );
         });
     }
 }
@@ -381,6 +380,7 @@ fn tq2_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::numeric::quant::codes::table_steps;
     use crate::numeric::quant::reference::Reference;
 
     const DECODED: [Dtype; 16] = [
@@ -522,8 +522,7 @@ mod tests {
 
     #[test]
     fn steps_of_tables_are_those_of_their_values() {
-        assert_eq!(codes::table_steps(&IQ4_VALUES), IQ4_STEPS);
-        assert_eq!(codes::table_steps(&E2M1), E2M1_STEPS);
+        assert_eq!(table_steps(&IQ4_VALUES), IQ4_STEPS);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
 use super::stored::Stored;
 use crate::model::dtype::Dtype;
+use crate::numeric::small_floats::{E2M1, E4M3};
 
 /// How scales are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,9 @@ pub fn new<'a>(
     let (bits, table, scales) = match mode {
         Mode::Affine(bits @ 1..=8) => (bits, Table::unsigned(bits, 0), scales),
         Mode::Affine(bits) => return Err(format!("codes of {bits} bits, expected at most 8")),
-        Mode::Mxfp4 => (4, Table::e2m1(), scales),
-        Mode::Mxfp8 => (8, Table::e4m3(), scales),
-        Mode::Nvfp4 => (4, Table::e2m1(), scales.read_as(Dtype::F8E4M3)?),
+        Mode::Mxfp4 => (4, Table::small_float(&E2M1), scales),
+        Mode::Mxfp8 => (8, Table::small_float(&E4M3), scales),
+        Mode::Nvfp4 => (4, Table::small_float(&E2M1), scales.read_as(Dtype::F8E4M3)?),
     };
     if biases.is_some() != matches!(mode, Mode::Affine(_)) {
         return Err("biases belong to the affine mode and to no other".to_owned());

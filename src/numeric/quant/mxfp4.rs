@@ -8,6 +8,7 @@ use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
 use super::stored::Stored;
 use crate::model::dtype::Dtype;
+use crate::numeric::small_floats::{E2M1, E2M3};
 
 /// Elements that share a scale.
 const GROUP: usize = 32;
@@ -18,7 +19,7 @@ const GROUP: usize = 32;
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
 pub fn packed<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
-    microscaled(packed, scale, 4, Table::e2m1())
+    microscaled(packed, scale, 4, Table::small_float(&E2M1))
 }
 
 /// E2M3 codes, a little-endian stream of 6 bits: `packed` U8 [.., in·6/8], `scale` [.., in/32]
@@ -27,7 +28,7 @@ pub fn packed<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
 pub fn six_bit<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
-    microscaled(packed, scale, 6, Table::e2m3())
+    microscaled(packed, scale, 6, Table::small_float(&E2M3))
 }
 
 /// gpt-oss: `blocks` U8 [experts, out, in/32, 16] and `scales` U8 [experts, out, in/32] of a stack

@@ -7,6 +7,7 @@ use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
 use super::stored::Stored;
 use crate::model::dtype::Dtype;
+use crate::numeric::small_floats::E2M1;
 
 /// Elements that share a scale.
 const GROUP: usize = 16;
@@ -50,7 +51,7 @@ pub fn new<'a>(packed: Stored<'a>, scale: Stored<'a>, global: Global<'a>) -> Bui
     };
     let parts = Parts {
         codes: Packed::new("weight", packed, layout, rows, columns)?,
-        table: Table::e2m1(),
+        table: Table::small_float(&E2M1),
         groups: Groups::even(GROUP, columns, groups)?,
         scales: Grid::floats("scale", scale, rows, 1, factor)?,
         zeros: None,

@@ -5,9 +5,9 @@ use std::ops::Range;
 use half::{bf16, f16};
 
 use super::Built;
-use super::codes;
 use crate::error::Result;
 use crate::model::dtype::{Dtype, element_count};
+use crate::numeric::small_floats::{E4M3, E5M2, E8M0};
 
 /// Bytes of one stored tensor.
 pub trait StoredBytes: Sync {
@@ -207,9 +207,9 @@ pub(super) fn float_bytes(dtype: Dtype) -> Option<usize> {
 /// Value of [`float_bytes`] bytes.
 pub(super) fn float(dtype: Dtype, bytes: &[u8]) -> f32 {
     match (dtype, bytes) {
-        (Dtype::F8E4M3, &[code]) => codes::e4m3(code),
-        (Dtype::F8E5M2, &[code]) => codes::e5m2(code),
-        (Dtype::F8E8M0 | Dtype::U8, &[code]) => codes::e8m0(code),
+        (Dtype::F8E4M3, &[code]) => E4M3.value(code),
+        (Dtype::F8E5M2, &[code]) => E5M2.value(code),
+        (Dtype::F8E8M0 | Dtype::U8, &[code]) => E8M0.value(code),
         (Dtype::I8, &[code]) => f32::from(code.cast_signed()),
         (Dtype::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
         (Dtype::Bf16, &[a, b]) => bf16::from_le_bytes([a, b]).to_f32(),
