@@ -21,7 +21,7 @@ use super::converted::{self, original_shape};
 use super::logical::{Logical, Origin, RowOrder, Source, fold};
 use super::pieces::{Facts, pieces, turned_experts};
 use super::place::Place;
-use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised, wrapped_zeros};
+use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised};
 use super::reader::{View, stored_bytes};
 
 /// An open checkpoint and what its tensors mean.
@@ -271,7 +271,7 @@ fn wrapped_zeros_warning(opened: &Opened, quantised: &Quantised) -> Option<Warni
     let bytes = |at: usize| stored_bytes(opened, at);
     let matrices = quantised.matrices.iter().take(ZERO_POINTS_LOOKED_AT);
     let wrapped = matrices.filter_map(|matrix| {
-        let count = wrapped_zeros(matrix, &opened.checkpoint.tensors, &bytes)?;
+        let count = matrix.wrapped_zeros(&opened.checkpoint.tensors, &bytes)?;
         (count > 0).then_some((matrix.name.as_str(), count))
     });
     let wrapped: Vec<(&str, u64)> = wrapped.collect();

@@ -4,13 +4,16 @@
 //! AWQ folds a scale of each input channel into the matrices and the norm before them, so that a
 //! matrix differs from that of the unquantised model by more than rounding.
 
-use super::Built;
+use std::sync::Arc;
+
 use super::codes::Table;
 use super::gptq::even_size;
 use super::grid::{Factor, Grid, Groups};
 use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
+use super::scheme::{Candidate, Registration, Scheme, Tensors, found, refused};
 use super::stored::Stored;
+use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 
 /// Version gemm: `qweight` I32 [in, out/8], `qzeros` I32 [groups, out/8], `scales` [groups, out];
@@ -98,4 +101,84 @@ pub fn gemv<'a>(
         biases: None,
     };
     Grouped::new(out, input, parts)
+}
+
+/// The two packings of AWQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Codes packed along the outputs.
+    Gemm,
+    /// Codes packed along the inputs.
+    Gemv,
+}
+
+/// AWQ.
+#[derive(Debug)]
+pub(crate) struct Awq {
+    /// Which packing.
+    pub(crate) version: Version,
+    /// Group size of the config.
+    pub(crate) group_size: Option<usize>,
+}
+
+pub(super) const REGISTRATION: Registration = Registration {
+    endings: &[
+        (".qweight", "qweight"),
+        (".qzeros", "qzeros"),
+        (".scales", "scales"),
+    ],
+    stacks: None,
+    detect,
+};
+
+/// Of the tensors that GPTQ leaves, the packed axis tells the version.
+fn detect(candidate: &Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>> {
+    let (qweight, scales) = (candidate.get("qweight")?, candidate.get("scales")?);
+    let version = match (qweight.shape, scales.shape) {
+        (&[_, columns], &[_, out]) if columns.checked_mul(8) == Some(out) => Version::Gemm,
+        (&[rows, _], &[out, _]) if rows == out => Version::Gemv,
+        (a, b) => {
+            return refused(format!(
+                "qweight of shape {a:?} and scales of shape {b:?} are neither GPTQ nor AWQ"
+            ));
+        }
+    };
+    found(Awq {
+        version,
+        group_size: candidate.settings.group_size(candidate.stem),
+    })
+}
+
+impl Scheme for Awq {
+    fn word(&self) -> &'static str {
+        "AWQ"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["qweight"]
+    }
+
+    fn is_calibrated(&self) -> bool {
+        true
+    }
+
+    fn rescales_inputs(&self) -> bool {
+        true
+    }
+
+    fn open<'a>(&self, tensors: &Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        let qweight = tensors.get("qweight")?;
+        let qzeros = tensors.get("qzeros")?;
+        let scales = tensors.get("scales")?;
+        let put_together = match self.version {
+            Version::Gemm => gemm,
+            Version::Gemv => gemv,
+        };
+        Ok(Box::new(put_together(
+            qweight,
+            qzeros,
+            scales,
+            self.group_size,
+        )?))
+    }
 }

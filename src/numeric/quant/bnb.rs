@@ -1,11 +1,15 @@
 //! bitsandbytes: int8 by row, and nf4 or fp4 in blocks of the flattened matrix.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::codes::Table;
 use super::fp8;
 use super::grouped::Grouped;
 use super::packed::Fields;
+use super::scheme::{self, Candidate, Registration, Scheme, found, refused};
 use super::stored::{Stored, float, float_bytes};
 use super::{Built, SteppedRows};
 use crate::error::Result;
@@ -232,5 +236,124 @@ impl SteppedRows for FourBit<'_> {
         self.each(rows, out, |code, scale| {
             self.table.steps[code] * scale.abs()
         })
+    }
+}
+
+/// int8.
+#[derive(Debug)]
+pub(crate) struct Int8;
+
+/// nf4 or fp4: the quantisation state that is stored beside the codes.
+#[derive(Debug)]
+pub(crate) struct QuantState {
+    /// (out, in).
+    pub(crate) shape: Vec<u64>,
+    /// Elements that share a scale.
+    pub(crate) block: usize,
+    /// With double quantisation: scales that share a scale, and what is added to all.
+    pub(crate) nested: Option<(usize, f32)>,
+}
+
+pub(super) const REGISTRATION: Registration = Registration {
+    endings: &[
+        (".SCB", "SCB"),
+        (".weight_format", "weight_format"),
+        (".weight.absmax", "absmax"),
+        (".weight.quant_map", "quant_map"),
+        (".weight.nested_absmax", "nested_absmax"),
+        (".weight.nested_quant_map", "nested_quant_map"),
+        (".weight.quant_state.bitsandbytes__nf4", "quant_state"),
+        (".weight.quant_state.bitsandbytes__fp4", "quant_state"),
+    ],
+    stacks: None,
+    detect,
+};
+
+fn detect(candidate: &Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>> {
+    if candidate.has("quant_state") {
+        let Some(json) = (candidate.read)("quant_state") else {
+            return refused("bitsandbytes 4-bit: its quant_state cannot be read");
+        };
+        return match QuantState::parse(&json) {
+            Some(state) => found(state),
+            None => refused("bitsandbytes 4-bit: its quant_state lacks shape or blocksize"),
+        };
+    }
+    let is_int8 = candidate.dtype("weight") == Some(Dtype::I8) && candidate.has("SCB");
+    if !is_int8 {
+        return None;
+    }
+    // A format other than 0 is a tiling for one kind of processor.
+    let in_rows = !candidate.has("weight_format")
+        || (candidate.read)("weight_format")
+            .is_some_and(|format| format.iter().all(|&byte| byte == 0));
+    match in_rows {
+        true => found(Int8),
+        false => refused("bitsandbytes int8 in a tiled order, which is not read"),
+    }
+}
+
+impl QuantState {
+    /// The state that is stored as JSON in a U8 tensor.
+    fn parse(json: &[u8]) -> Option<Self> {
+        let state: Value = serde_json::from_slice(json).ok()?;
+        let size = |key: &str| usize::try_from(state.get(key)?.as_u64()?).ok();
+        let axes = state.get("shape")?.as_array()?;
+        let shape = axes.iter().map(Value::as_u64).collect::<Option<Vec<_>>>()?;
+        let nested = match state.get("nested_blocksize") {
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                let offset = state.get("nested_offset")?.as_f64()? as f32;
+                Some((size("nested_blocksize")?, offset))
+            }
+        };
+        Some(Self {
+            shape,
+            block: size("blocksize")?,
+            nested,
+        })
+    }
+}
+
+impl Scheme for Int8 {
+    fn word(&self) -> &'static str {
+        "bitsandbytes int8"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["weight"]
+    }
+
+    fn open<'a>(&self, tensors: &scheme::Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        Ok(Box::new(int8(tensors.get("weight")?, tensors.get("SCB")?)?))
+    }
+}
+
+impl Scheme for QuantState {
+    fn word(&self) -> &'static str {
+        "bitsandbytes 4-bit"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["weight"]
+    }
+
+    fn open<'a>(&self, tensors: &scheme::Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        let nested = match self.nested {
+            None => None,
+            Some((block, offset)) => Some(Nested {
+                quant_map: tensors.get("nested_quant_map")?,
+                absmax: tensors.get("nested_absmax")?,
+                block,
+                offset,
+            }),
+        };
+        let tensors = Tensors {
+            weight: tensors.get("weight")?,
+            absmax: tensors.get("absmax")?,
+            quant_map: tensors.get("quant_map")?,
+            nested,
+        };
+        Ok(Box::new(FourBit::new(tensors, &self.shape, self.block)?))
     }
 }

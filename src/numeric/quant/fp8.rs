@@ -1,11 +1,16 @@
 //! Matrices of one byte an element with scales: FP8 and INT8, by tensor, channel, group or block.
 
-use super::Built;
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::codes::Table;
 use super::grid::{Factor, Grid, Groups};
 use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
+use super::scheme::{Candidate, Registration, Scheme, Settings, Stacks, Tensors, found};
 use super::stored::Stored;
+use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 use crate::numeric::small_floats::small_float;
 
@@ -158,5 +163,111 @@ fn block_of(
         _ => Err(format!(
             "scale has the shape {scale:?}; no block size fits {rows} × {columns}"
         )),
+    }
+}
+
+/// 8-bit floats with scales.
+#[derive(Debug)]
+pub(crate) struct Fp8 {
+    /// Block of the config.
+    pub(crate) block: Option<Block>,
+}
+
+/// 8-bit integers with scales (compressed-tensors, torchao, quanto).
+#[derive(Debug)]
+pub(crate) struct Int8;
+
+const FLOATS: &[Dtype] = &[
+    Dtype::F8E4M3,
+    Dtype::F8E5M2,
+    Dtype::F8E4M3Fnuz,
+    Dtype::F8E5M2Fnuz,
+];
+
+pub(super) const REGISTRATION: Registration = Registration {
+    endings: &[
+        (".weight", "weight"),
+        (".weight_scale_inv", "weight_scale_inv"),
+        (".weight_scale", "weight_scale"),
+        (".weight_zero_point", "weight_zero_point"),
+        (".scale", "scale"),
+        // torchao and quanto: one matrix in two tensors.
+        ("._weight_qdata", "weight"),
+        ("._weight_scale", "weight_scale"),
+        ("._weight_zero_point", "weight_zero_point"),
+        (".weight._data", "weight"),
+        (".weight._scale", "weight_scale"),
+    ],
+    stacks: Some(Stacks::Beside {
+        dtypes: FLOATS,
+        endings: &[
+            ("_scale_inv", "weight_scale_inv"),
+            ("_weight_scale", "weight_scale"),
+            ("_scale", "weight_scale"),
+        ],
+    }),
+    detect,
+};
+
+fn detect(candidate: &Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>> {
+    let weight = candidate.dtype("weight")?;
+    candidate.scale()?;
+    match weight {
+        Dtype::I8 => found(Int8),
+        float if FLOATS.contains(&float) => found(Fp8 {
+            block: configured_block(candidate.settings),
+        }),
+        _ => None,
+    }
+}
+
+/// Rows and columns that share a scale, as the config says.
+fn configured_block(settings: Settings<'_>) -> Option<Block> {
+    let size = |pair: &Value, at: usize| usize::try_from(pair.get(at)?.as_u64()?).ok();
+    let block = |pair: &Value| {
+        Some(Block {
+            rows: size(pair, 0)?,
+            columns: size(pair, 1)?,
+        })
+    };
+    let structures = settings
+        .weights()
+        .filter_map(|weights| weights.get("block_structure"));
+    let stated = settings.value("weight_block_size");
+    stated
+        .into_iter()
+        .chain(structures)
+        .find_map(block)
+        .filter(|block| block.rows > 0 && block.columns > 0)
+}
+
+impl Scheme for Fp8 {
+    fn word(&self) -> &'static str {
+        "FP8"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["weight"]
+    }
+
+    fn open<'a>(&self, tensors: &Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        let (weight, scale) = (tensors.get("weight")?, tensors.scale()?);
+        Ok(Box::new(scaled(weight, scale, None, self.block)?))
+    }
+}
+
+impl Scheme for Int8 {
+    fn word(&self) -> &'static str {
+        "INT8"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["weight"]
+    }
+
+    fn open<'a>(&self, tensors: &Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        let (weight, scale) = (tensors.get("weight")?, tensors.scale()?);
+        let zero = tensors.find("weight_zero_point")?;
+        Ok(Box::new(scaled(weight, scale, zero, None)?))
     }
 }

@@ -1,12 +1,17 @@
 //! GPTQ as AutoGPTQ and GPTQModel write it: codes packed down the input axis, zero points along the
 //! output axis.
 
-use super::Built;
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::codes::Table;
 use super::grid::{Grid, Groups};
 use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
+use super::scheme::{self, Candidate, Registration, Scheme, Settings, found, refused};
 use super::stored::Stored;
+use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 
 /// Tensors of one linear layer of shape (out, in).
@@ -177,4 +182,98 @@ pub(super) fn listed(indexes: &[i32], group_count: usize) -> Built<Groups> {
     groups
         .map(Groups::Listed)
         .ok_or_else(|| format!("g_idx names a group that does not exist; there are {group_count}"))
+}
+
+/// GPTQ.
+#[derive(Debug)]
+pub(crate) struct Gptq {
+    /// How zero points and codes are written.
+    pub(crate) format: Format,
+    /// Group size of the config.
+    pub(crate) group_size: Option<usize>,
+}
+
+pub(super) const REGISTRATION: Registration = Registration {
+    endings: &[
+        (".qweight", "qweight"),
+        (".qzeros", "qzeros"),
+        (".scales", "scales"),
+        (".g_idx", "g_idx"),
+    ],
+    stacks: None,
+    detect,
+};
+
+/// GPTQ and AWQ name their tensors alike; the packed axis tells them apart.
+fn detect(candidate: &Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>> {
+    let qweight = candidate.get("qweight")?;
+    let Some(scales) = candidate.get("scales") else {
+        return refused("qweight without scales, a layout that is not known");
+    };
+    if !candidate.has("qzeros") {
+        return refused("qweight without qzeros, a layout that is not known");
+    }
+    let (&[_, columns], &[_, out]) = (qweight.shape, scales.shape) else {
+        return None;
+    };
+    if columns != out {
+        return None;
+    }
+    match format_of(candidate.settings) {
+        Ok(format) => found(Gptq {
+            format,
+            group_size: candidate.settings.group_size(candidate.stem),
+        }),
+        Err(reason) => refused(reason),
+    }
+}
+
+/// How the config says that zero points and codes are written.
+fn format_of(settings: Settings<'_>) -> Built<Format> {
+    match settings.value("checkpoint_format").and_then(Value::as_str) {
+        None | Some("gptq") => Ok(Format::V1),
+        Some("gptq_v2") => Ok(Format::V2),
+        Some("gptq_p") => Ok(Format::Planar),
+        Some(other) => Err(format!("GPTQ in the form {other:?}, which is not read")),
+    }
+}
+
+impl Gptq {
+    fn grouped<'a>(&self, tensors: &scheme::Tensors<'_, 'a>) -> Built<Grouped<'a>> {
+        let tensors = Tensors {
+            qweight: tensors.get("qweight")?,
+            qzeros: tensors.get("qzeros")?,
+            scales: tensors.get("scales")?,
+            g_idx: tensors.find("g_idx")?,
+        };
+        new(tensors, self.format, self.group_size)
+    }
+}
+
+impl Scheme for Gptq {
+    fn word(&self) -> &'static str {
+        "GPTQ"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["qweight"]
+    }
+
+    fn is_calibrated(&self) -> bool {
+        true
+    }
+
+    fn open<'a>(&self, tensors: &scheme::Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        Ok(Box::new(self.grouped(tensors)?))
+    }
+
+    /// Of the form v1, zero points that are stored as the largest code: they count as 0 here and
+    /// where AutoGPTQ reads them; a program that adds 1 to whole words carries into their
+    /// neighbours (guide/formats.md, section 1.3).
+    fn wrapped_zeros(&self, tensors: &scheme::Tensors<'_, '_>) -> Option<u64> {
+        if self.format != Format::V1 {
+            return None;
+        }
+        self.grouped(tensors).ok()?.wrapped_zeros().ok()
+    }
 }

@@ -1,11 +1,16 @@
 //! MLX: codes in U32 words along the rows, with scales and biases of groups.
 
-use super::Built;
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::codes::Table;
 use super::grid::{Factor, Grid, Groups};
 use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
+use super::scheme::{Candidate, Registration, Scheme, Tensors, found, refused};
 use super::stored::Stored;
+use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 use crate::numeric::small_floats::{E2M1, E4M3};
 
@@ -74,4 +79,82 @@ pub fn new<'a>(
             .transpose()?,
     };
     Grouped::new(rows, columns, parts)
+}
+
+/// MLX.
+#[derive(Debug)]
+pub(crate) struct Mlx {
+    /// How scales are stored.
+    pub(crate) mode: Mode,
+}
+
+pub(super) const REGISTRATION: Registration = Registration {
+    endings: &[
+        (".weight", "weight"),
+        (".scales", "scales"),
+        (".biases", "biases"),
+    ],
+    stacks: None,
+    detect,
+};
+
+fn detect(candidate: &Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>> {
+    let (weight, scales) = (candidate.get("weight")?, candidate.get("scales")?);
+    if weight.dtype != Dtype::U32 {
+        return None;
+    }
+    if let Some(mode) = configured_mode(candidate) {
+        return found(Mlx { mode });
+    }
+    if !candidate.has("biases") {
+        return refused("MLX without biases and without a mode in config.json");
+    }
+    // Words and groups leave bits and group size open; the default of MLX is (64, 4).
+    let words = weight.last_axis().unwrap_or(0);
+    let groups = scales.last_axis().unwrap_or(0);
+    let fits = |bits: u64| {
+        let all = words.checked_mul(32);
+        all.is_some() && all == groups.checked_mul(64 * bits)
+    };
+    match [4, 8, 2, 3, 5, 6].into_iter().find(|&bits| fits(bits)) {
+        Some(bits) => found(Mlx {
+            mode: Mode::Affine(bits as usize),
+        }),
+        None => refused("MLX without bits in config.json, and no groups of 64"),
+    }
+}
+
+/// How the config says that the module is written: its own entry first.
+fn configured_mode(candidate: &Candidate<'_>) -> Option<Mode> {
+    let settings = candidate.settings;
+    let own = settings.value(candidate.stem);
+    let value = |key: &str| {
+        let of_module = own.and_then(|module| module.get(key));
+        of_module.or_else(|| settings.value(key))
+    };
+    match value("mode").and_then(Value::as_str) {
+        Some("mxfp4") => Some(Mode::Mxfp4),
+        Some("mxfp8") => Some(Mode::Mxfp8),
+        Some("nvfp4") => Some(Mode::Nvfp4),
+        _ => {
+            let bits = usize::try_from(value("bits")?.as_u64()?).ok()?;
+            Some(Mode::Affine(bits))
+        }
+    }
+}
+
+impl Scheme for Mlx {
+    fn word(&self) -> &'static str {
+        "MLX"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["weight"]
+    }
+
+    fn open<'a>(&self, tensors: &Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        let (weight, scales) = (tensors.get("weight")?, tensors.get("scales")?);
+        let biases = tensors.find("biases")?;
+        Ok(Box::new(new(weight, scales, biases, self.mode)?))
+    }
 }

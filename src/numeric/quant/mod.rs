@@ -3,12 +3,14 @@
 //! A layout is a constructor that checks the shapes of its tensors against one another and puts
 //! together the same few parts: packed codes ([`packed`]), a table of what a code means
 //! ([`codes`]), scales and zero points for blocks of elements ([`grid`]). Values are f32(code) −
-//! zero, times scale; nothing is held but the rows that are asked for.
+//! zero, times scale; nothing is held but the rows that are asked for. What each scheme says of
+//! itself is [`scheme`]; adding one is its file and a line in `REGISTERED`.
 
 pub mod awq;
 pub mod bnb;
 pub mod codes;
 pub mod compressed;
+mod foreign;
 pub mod fp8;
 pub mod ggml;
 pub mod gptq;
@@ -20,6 +22,7 @@ pub mod nvfp4;
 pub mod packed;
 #[cfg(test)]
 pub(crate) mod reference;
+pub(crate) mod scheme;
 pub mod stored;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -27,11 +30,31 @@ mod tests;
 
 use std::ops::Range;
 
+use self::scheme::Registration;
 use super::rows::RowSource;
 use crate::error::Result;
 
 pub use grouped::Grouped;
+pub use scheme::{Scheme, Tensors};
 pub use stored::{Stored, StoredBytes};
+
+/// The schemes, in the order in which a group of tensors is shown to them.
+///
+/// Order counts: AWQ has the names of GPTQ and takes what GPTQ leaves; NVFP4 comes before MXFP4,
+/// both before the other forms of compressed-tensors; plain bytes with a scale come last.
+pub(crate) const REGISTERED: &[&Registration] = &[
+    &foreign::NAMED,
+    &bnb::REGISTRATION,
+    &gptq::REGISTRATION,
+    &awq::REGISTRATION,
+    &foreign::EETQ,
+    &mlx::REGISTRATION,
+    &nvfp4::REGISTRATION,
+    &mxfp4::REGISTRATION,
+    &compressed::REGISTRATION,
+    &fp8::REGISTRATION,
+    &foreign::UNKNOWN,
+];
 
 /// Result of putting a layout together; the error is one line that says what does not fit.
 pub type Built<T> = std::result::Result<T, String>;

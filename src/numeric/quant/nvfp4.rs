@@ -1,11 +1,14 @@
 //! NVFP4: E2M1 codes in groups of 16 with an E4M3 scale, and one scale for the whole matrix.
 
-use super::Built;
+use std::sync::Arc;
+
 use super::codes::Table;
 use super::grid::{Factor, Grid, Groups};
 use super::grouped::{Grouped, Parts};
 use super::packed::{Axis, Fields, Layout, Packed};
+use super::scheme::{Candidate, Registration, Scheme, Tensors, found};
 use super::stored::Stored;
+use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 use crate::numeric::small_floats::E2M1;
 
@@ -58,4 +61,68 @@ pub fn new<'a>(packed: Stored<'a>, scale: Stored<'a>, global: Global<'a>) -> Bui
         biases: None,
     };
     Grouped::new(rows, columns, parts)
+}
+
+/// NVFP4.
+#[derive(Debug)]
+pub(crate) struct Nvfp4;
+
+pub(super) const REGISTRATION: Registration = Registration {
+    endings: &[
+        (".weight", "weight"),
+        (".weight_scale_inv", "weight_scale_inv"),
+        (".weight_scale", "weight_scale"),
+        (".scale", "scale"),
+        (".weight_scale_2", "weight_scale_2"),
+        (".weight_packed", "weight_packed"),
+        (".weight_global_scale", "weight_global_scale"),
+    ],
+    stacks: None,
+    detect,
+};
+
+fn detect(candidate: &Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>> {
+    let is_nvfp4 = match candidate.get("weight_packed") {
+        // compressed-tensors
+        Some(packed) => {
+            packed.dtype == Dtype::U8
+                && candidate.dtype("weight_scale") == Some(Dtype::F8E4M3)
+                && candidate.has("weight_global_scale")
+        }
+        // modelopt
+        None => {
+            matches!(candidate.dtype("weight"), Some(Dtype::U8 | Dtype::F4))
+                && candidate.scale().is_some()
+                && candidate.has("weight_scale_2")
+        }
+    };
+    if is_nvfp4 { found(Nvfp4) } else { None }
+}
+
+impl Scheme for Nvfp4 {
+    fn word(&self) -> &'static str {
+        "NVFP4"
+    }
+
+    fn codes(&self) -> &'static [&'static str] {
+        &["weight_packed", "weight"]
+    }
+
+    fn open<'a>(&self, tensors: &Tensors<'_, 'a>) -> Built<Box<dyn SteppedRows + 'a>> {
+        let (codes, scale, global) = match tensors.find("weight_packed")? {
+            Some(packed) => {
+                let scale = tensors.scale()?;
+                (
+                    packed,
+                    scale,
+                    Global::Over(tensors.get("weight_global_scale")?),
+                )
+            }
+            None => {
+                let (weight, scale) = (tensors.get("weight")?, tensors.scale()?);
+                (weight, scale, Global::Times(tensors.get("weight_scale_2")?))
+            }
+        };
+        Ok(Box::new(new(codes, scale, global)?))
+    }
 }

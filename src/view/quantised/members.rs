@@ -1,49 +1,18 @@
 //! Names of the tensors that make up a quantised matrix.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::model::checkpoint::TensorInfo;
-use crate::model::dtype::{Dtype, Kind};
+use crate::numeric::quant::REGISTERED;
+use crate::numeric::quant::scheme::Stacks;
 
 /// The tensors of one stem: what each is for, and where it is in the list of tensors.
 pub(super) type Members = BTreeMap<&'static str, usize>;
 
-/// Endings of names and what the tensor is for; a name belongs to the longest ending that it has.
-const ENDINGS: &[(&str, &str)] = &[
-    (".weight", "weight"),
-    (".weight_scale_inv", "weight_scale_inv"),
-    (".weight_scale", "weight_scale"),
-    (".weight_scale_2", "weight_scale_2"),
-    (".weight_zero_point", "weight_zero_point"),
-    (".weight_packed", "weight_packed"),
-    (".weight_shape", "weight_shape"),
-    (".weight_g_idx", "weight_g_idx"),
-    (".weight_global_scale", "weight_global_scale"),
-    (".scale", "scale"),
-    (".qweight", "qweight"),
-    (".qzeros", "qzeros"),
-    (".scales", "scales"),
-    (".g_idx", "g_idx"),
-    (".biases", "biases"),
-    (".SCB", "SCB"),
-    (".weight_format", "weight_format"),
-    (".weight_scales", "weight_scales"),
-    (".weight.absmax", "absmax"),
-    (".weight.quant_map", "quant_map"),
-    (".weight.nested_absmax", "nested_absmax"),
-    (".weight.nested_quant_map", "nested_quant_map"),
-    (".weight.quant_state.bitsandbytes__nf4", "quant_state"),
-    (".weight.quant_state.bitsandbytes__fp4", "quant_state"),
-    // gpt-oss
-    ("_blocks", "blocks"),
-    ("_scales", "stack_scales"),
-    // torchao and quanto, one matrix in two tensors
-    ("._weight_qdata", "weight"),
-    ("._weight_scale", "weight_scale"),
-    ("._weight_zero_point", "weight_zero_point"),
-    (".weight._data", "weight"),
-    (".weight._scale", "weight_scale"),
-    // Activation side
+/// Endings of names that describe activations, and what the tensor is for; they belong to a matrix
+/// of any scheme.
+const ACTIVATIONS: &[(&str, &str)] = &[
     (".input_scale", "input_scale"),
     (".input_zero_point", "input_zero_point"),
     (".input_global_scale", "input_global_scale"),
@@ -51,37 +20,13 @@ const ENDINGS: &[(&str, &str)] = &[
     (".activation_scale", "activation_scale"),
     (".activation_scale_ub", "activation_scale_ub"),
     (".pre_quant_scale", "pre_quant_scale"),
-    // Layouts that are named and not read
-    (".codes", "codes"),
-    (".codebooks", "codebooks"),
-    (".centroids", "centroids"),
-    (".indices", "indices"),
-    (".Qidxs", "Qidxs"),
-    (".dense_weights", "dense_weights"),
-    (".tables2", "tables2"),
-    (".q_weight", "q_weight"),
-    (".q_scale", "q_scale"),
-    (".q_groups", "q_groups"),
-    (".q_invperm", "q_invperm"),
-    (".trellis", "trellis"),
-    (".suh", "suh"),
-    (".svh", "svh"),
-    (".W_q", "W_q"),
-    (".B", "B"),
-    (".s", "s"),
-    (".compressed", "compressed"),
-    (".bitmask", "bitmask"),
-    (".meta", "meta"),
-    (".weight._data._data", "data_of_data"),
-    (".weight._shift", "shift"),
 ];
 
-/// Endings of the scales of stacks of experts that are stored without ".weight".
-const STACK_ENDINGS: [(&str, &str); 3] = [
-    ("_scale_inv", "weight_scale_inv"),
-    ("_weight_scale", "weight_scale"),
-    ("_scale", "weight_scale"),
-];
+/// Endings of all schemes, each once; a name belongs to the longest ending that it has.
+static ENDINGS: LazyLock<BTreeMap<&str, &'static str>> = LazyLock::new(|| {
+    let of_schemes = REGISTERED.iter().flat_map(|scheme| scheme.endings);
+    of_schemes.chain(ACTIVATIONS).copied().collect()
+});
 
 /// The tensors of one stem.
 #[derive(Debug, Default)]
@@ -91,26 +36,6 @@ pub(super) struct Group {
     /// Whether the unquantised tensor is called by the stem alone, as stacks of experts are.
     pub(super) is_stack: bool,
 }
-
-/// Layouts that are known by the tensors they have, the first of them integers, and that are not
-/// read.
-const FOREIGN: &[(&[&str], &str)] = &[
-    (&["codes", "codebooks"], "AQLM"),
-    (&["indices", "centroids"], "VPTQ"),
-    (&["Qidxs"], "QuIP#"),
-    (&["dense_weights"], "SpQR"),
-    (&["weight", "tables2"], "HIGGS"),
-    (&["q_weight", "q_scale"], "EXL2"),
-    (&["trellis"], "EXL3"),
-    (&["W_q"], "HQQ"),
-    (&["B", "s"], "Marlin"),
-    (
-        &["bitmask", "compressed"],
-        "compressed-tensors sparse-bitmask",
-    ),
-    (&["weight_packed", "meta"], "compressed-tensors marlin-24"),
-    (&["data_of_data"], "quanto with packed codes"),
-];
 
 /// Groups the tensors by stem, sorted; stems with no more than a weight are left out.
 pub(super) fn by_stem(tensors: &[TensorInfo]) -> BTreeMap<&str, Group> {
@@ -124,7 +49,7 @@ pub(super) fn by_stem(tensors: &[TensorInfo]) -> BTreeMap<&str, Group> {
             Some((stem, member)) => {
                 let group = stems.entry(stem).or_default();
                 group.members.insert(member, at);
-                group.is_stack |= member == "blocks";
+                group.is_stack |= makes_a_stack(member);
             }
         }
     }
@@ -148,49 +73,42 @@ fn ending(name: &str) -> Option<(&str, &'static str)> {
     endings.min_by_key(|(stem, _)| stem.len())
 }
 
-/// Stacks of experts: "X" in 8-bit floats beside "X_scale" or "X_scale_inv".
+/// Stacks of experts under a name without ".weight", beside their scales.
 fn add_stacks<'a>(tensors: &'a [TensorInfo], stems: &mut BTreeMap<&'a str, Group>) {
-    let is_float8 = |dtype| {
-        matches!(
-            dtype,
-            Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E4M3Fnuz | Dtype::F8E5M2Fnuz
-        )
-    };
-    let stacks: BTreeMap<&str, usize> = tensors
-        .iter()
-        .enumerate()
-        .filter(|(_, tensor)| is_float8(tensor.dtype) && tensor.shape.len() == 3)
-        .map(|(at, tensor)| (tensor.name.as_str(), at))
-        .collect();
-    for (at, tensor) in tensors.iter().enumerate() {
-        let scales = STACK_ENDINGS
+    for scheme in REGISTERED {
+        let Some(Stacks::Beside { dtypes, endings }) = scheme.stacks else {
+            continue;
+        };
+        let is_stack =
+            |tensor: &TensorInfo| dtypes.contains(&tensor.dtype) && tensor.shape.len() == 3;
+        let stacks: BTreeMap<&str, usize> = tensors
             .iter()
-            .filter_map(|(ending, member)| Some((tensor.name.strip_suffix(ending)?, *member)));
-        let stack = scales
-            .filter_map(|(stem, member)| Some((stem, stacks.get(stem)?, member)))
-            .next();
-        if let Some((stem, &stack, member)) = stack {
-            let members = BTreeMap::from([("weight", stack), (member, at)]);
-            stems.insert(
-                stem,
-                Group {
-                    members,
-                    is_stack: true,
-                },
-            );
+            .enumerate()
+            .filter(|(_, tensor)| is_stack(tensor))
+            .map(|(at, tensor)| (tensor.name.as_str(), at))
+            .collect();
+        for (at, tensor) in tensors.iter().enumerate() {
+            let beside = endings.iter().find_map(|(ending, member)| {
+                let stem = tensor.name.strip_suffix(ending)?;
+                Some((stem, *stacks.get(stem)?, *member))
+            });
+            let Some((stem, stack, member)) = beside else {
+                continue;
+            };
+            let group = Group {
+                members: BTreeMap::from([("weight", stack), (member, at)]),
+                is_stack: true,
+            };
+            stems.insert(stem, group);
         }
     }
 }
 
-/// Why the members are not read, where they belong to a layout that is only known by name.
-pub(super) fn foreign(members: &Members, tensors: &[TensorInfo]) -> Option<String> {
-    let has = |marks: &[&str]| {
-        let first = members.get(marks[0]).and_then(|&at| tensors.get(at));
-        let all = marks.iter().all(|mark| members.contains_key(mark));
-        all && first.is_some_and(|tensor| tensor.dtype.kind() == Kind::Integer)
-    };
-    let (_, layout) = FOREIGN.iter().find(|(marks, _)| has(marks))?;
-    Some(format!("{layout}, which is not read"))
+/// Whether a tensor for this makes its group a stack of experts.
+fn makes_a_stack(member: &str) -> bool {
+    REGISTERED
+        .iter()
+        .any(|scheme| matches!(scheme.stacks, Some(Stacks::With(mark)) if mark == member))
 }
 
 /// Tensors that describe activations or key-value caches.
@@ -215,4 +133,17 @@ pub(super) fn activation_side(tensors: &[TensorInfo]) -> Vec<usize> {
         .filter(|(_, tensor)| is_aside(tensor))
         .map(|(at, _)| at)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_says_what_the_tensor_is_for_in_one_way() {
+        let of_schemes = REGISTERED.iter().flat_map(|scheme| scheme.endings);
+        for (ending, member) in of_schemes.chain(ACTIVATIONS) {
+            assert_eq!(ENDINGS.get(ending), Some(member), "{ending}");
+        }
+    }
 }

@@ -4,6 +4,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::dtype::Dtype;
+use crate::numeric::quant::awq::{Awq, Version};
+use crate::numeric::quant::bnb;
+use crate::numeric::quant::fp8::{self, Block, Fp8};
+use crate::numeric::quant::gptq::{Format, Gptq};
+use crate::numeric::quant::mlx::{Mlx, Mode};
+use crate::numeric::quant::mxfp4::Microscaled;
+use crate::numeric::quant::nvfp4::Nvfp4;
+use crate::numeric::quant::scheme::Blank;
 
 fn tensor(name: &str, dtype: Dtype, shape: &[u64]) -> TensorInfo {
     let bytes = crate::model::dtype::element_count(shape)
@@ -34,11 +43,11 @@ fn find(tensors: &[TensorInfo], settings: Value) -> Quantised {
 }
 
 /// The only matrix: (name, shape, scheme).
-fn only(found: &Quantised) -> (&str, &[u64], &Scheme) {
+fn only(found: &Quantised) -> (&str, &[u64], &dyn Scheme) {
     assert_eq!(found.unsupported, [], "unsupported");
     assert_eq!(found.matrices.len(), 1);
     let matrix = &found.matrices[0];
-    (&matrix.name, &matrix.shape, &matrix.scheme)
+    (&matrix.name, &matrix.shape, &*matrix.scheme)
 }
 
 /// Why the only matrix is not read.
@@ -70,7 +79,7 @@ fn fp8_takes_its_block_from_the_config_and_partial_blocks_count() {
     let expected = (
         "a.kv_a_proj_with_mqa.weight",
         &[576, 7168][..],
-        &Scheme::Fp8 { block },
+        &Fp8 { block } as &dyn Scheme,
     );
     assert_eq!(only(&find(&tensors, settings)), expected);
     assert_eq!(only(&quantised(&tensors, None, &|_| None)).1, [576, 7168]);
@@ -95,7 +104,11 @@ fn stacks_of_experts_keep_their_name() {
     ];
     assert_eq!(
         only(&find(&tensors, json!({}))),
-        ("e.gate_up_proj", &[4, 64, 96][..], &Scheme::GptOss)
+        (
+            "e.gate_up_proj",
+            &[4, 64, 96][..],
+            &Microscaled::GptOss as &dyn Scheme
+        )
     );
 }
 
@@ -115,10 +128,10 @@ fn gptq_and_awq_are_told_apart_by_the_packed_axis() {
         (
             "l.weight",
             &[64, 128][..],
-            &Scheme::Gptq {
+            &Gptq {
                 format: Format::V1,
                 group_size: Some(32)
-            }
+            } as &dyn Scheme
         )
     );
     let found = find(
@@ -127,10 +140,10 @@ fn gptq_and_awq_are_told_apart_by_the_packed_axis() {
     );
     assert_eq!(
         only(&found).2,
-        &Scheme::Gptq {
+        &Gptq {
             format: Format::V2,
             group_size: None
-        }
+        } as &dyn Scheme
     );
     assert!(reason(&find(&gptq, json!({ "checkpoint_format": "marlin" }))).contains("\"marlin\""));
     let found = find(
@@ -142,9 +155,10 @@ fn gptq_and_awq_are_told_apart_by_the_packed_axis() {
         (
             "l.weight",
             &[64, 128][..],
-            &Scheme::AwqGemm {
+            &Awq {
+                version: Version::Gemm,
                 group_size: Some(32)
-            }
+            } as &dyn Scheme
         )
     );
     let found = find(
@@ -156,9 +170,10 @@ fn gptq_and_awq_are_told_apart_by_the_packed_axis() {
         (
             "l.weight",
             &[64, 128][..],
-            &Scheme::AwqGemv {
+            &Awq {
+                version: Version::Gemv,
                 group_size: Some(32)
-            }
+            } as &dyn Scheme
         )
     );
     assert!(reason(&find(&gptq[..2], json!({}))).contains("without scales"));
@@ -184,7 +199,7 @@ fn bitsandbytes_takes_the_shape_from_its_state() {
     ];
     assert_eq!(
         only(&find_with(&tensors, json!({}), &[0])).2,
-        &Scheme::BnbInt8
+        &bnb::Int8 as &dyn Scheme
     );
     assert!(reason(&find_with(&tensors, json!({}), &[1])).contains("tiled"));
 }
@@ -215,16 +230,16 @@ fn compressed_tensors_are_told_by_their_dtypes() {
     ];
     assert_eq!(
         only(&find(&two, json!({}))),
-        ("l.weight", &[32, 128][..], &Scheme::Nvfp4)
+        ("l.weight", &[32, 128][..], &Nvfp4 as &dyn Scheme)
     );
-    for (bytes, scheme) in [(64, Scheme::Mxfp4), (96, Scheme::Mxfp6)] {
+    for (bytes, scheme) in [(64, Microscaled::FourBit), (96, Microscaled::SixBit)] {
         let list = [
             tensor("l.weight_packed", Dtype::U8, &[32, bytes]),
             tensor("l.weight_scale", Dtype::U8, &[32, 4]),
         ];
         assert_eq!(
             only(&find(&list, json!({}))),
-            ("l.weight", &[32, 128][..], &scheme)
+            ("l.weight", &[32, 128][..], &scheme as &dyn Scheme)
         );
     }
     let int8 = [
@@ -233,7 +248,7 @@ fn compressed_tensors_are_told_by_their_dtypes() {
     ];
     assert_eq!(
         only(&find(&int8, json!({}))),
-        ("l.weight", &[32, 8][..], &Scheme::Int8)
+        ("l.weight", &[32, 8][..], &fp8::Int8 as &dyn Scheme)
     );
 }
 
@@ -247,7 +262,10 @@ fn modelopt_and_mlx_are_found() {
         tensor("attn.k_proj.k_scale", Dtype::F32, &[]),
     ];
     let found = find(&nvfp4, json!({}));
-    assert_eq!(only(&found), ("l.weight", &[32, 128][..], &Scheme::Nvfp4));
+    assert_eq!(
+        only(&found),
+        ("l.weight", &[32, 128][..], &Nvfp4 as &dyn Scheme)
+    );
     assert_eq!(found.aside, [4]);
     let mlx = [
         tensor("l.weight", Dtype::U32, &[32, 16]),
@@ -262,11 +280,19 @@ fn modelopt_and_mlx_are_found() {
     let found = quantised(&mlx, Some(&config), &|_| None);
     assert_eq!(
         only(&found),
-        ("l.weight", &[32, 128][..], &Scheme::Mlx(Mode::Affine(4)))
+        (
+            "l.weight",
+            &[32, 128][..],
+            &Mlx {
+                mode: Mode::Affine(4)
+            } as &dyn Scheme
+        )
     );
     assert_eq!(
         only(&quantised(&mlx, None, &|_| None)).2,
-        &Scheme::Mlx(Mode::Affine(4))
+        &Mlx {
+            mode: Mode::Affine(4)
+        } as &dyn Scheme
     );
 }
 
