@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::model::rotary::interleaved_row;
 use crate::model::sides::Side;
 use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::view::logical::{Logical, RowOrder, Run, Via};
 use crate::view::model::Model;
-use crate::view::reader::interleaved_row;
 
 use super::orient::{CLEARLY_MORE, head_sizes, mean_likeness, sample};
 use super::{Alignment, Pair};
@@ -126,7 +126,10 @@ fn side_by_side(runs: &[Run], head: u64) -> Option<Vec<Run>> {
         .flat_map(|run| (0..run.count).map(|i| run.start + i * run.step))
         .collect();
     let head = usize::try_from(head).ok()?;
-    let stored = |row: usize| rows.get(interleaved_row(row, head)).copied();
+    let stored = |row: usize| {
+        rows.get(interleaved_row(row as u64, head as u64) as usize)
+            .copied()
+    };
     let mut out: Vec<Run> = Vec::new();
     for row in 0..rows.len() {
         let at = stored(row)?;

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod dtype;
 pub mod name;
+pub mod rotary;
 pub mod sides;
 pub mod tokenizer;
 pub mod warning;

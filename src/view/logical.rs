@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::format::gguf::Conversion;
 use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::Meaning;
 use crate::model::words::{Role, words};
+
+pub use crate::format::gguf::Undo;
 
 words! {
     /// How a pair came to be compared.
@@ -66,18 +69,6 @@ pub enum Origin {
     /// A matrix of the base with an adapter's change ([`super::adapted`]): there are no values
     /// without the base.
     Adapted,
-}
-
-/// What the writer of the file did to each value, to be undone on reading
-/// (guide/formats.md, section 1.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undo {
-    /// Nothing.
-    Nothing,
-    /// 1 was added to a zero-centred gain.
-    AddedOne,
-    /// The logarithm of a decay rate, x, was stored as −exp(x).
-    NegatedExponential,
 }
 
 /// Factors of rows or columns that bring them to the other side's scale.
@@ -150,6 +141,41 @@ pub struct Logical {
 }
 
 impl Logical {
+    /// Reads the tensor as it was before its conversion.
+    pub(super) fn undo(&mut self, conversion: &Conversion) {
+        let (rows, columns) = self.source.stored;
+        // A vector of heads is re-ordered like the rows of a matrix.
+        let as_rows = match self.shape.len() {
+            1 => (columns, 1),
+            _ => (rows, columns),
+        };
+        if let Some(order) = conversion.rotary.filter(|order| order.fits(as_rows.0)) {
+            self.source.rows = RowOrder::HalfSplit { heads: order.heads };
+            self.source.stored = as_rows;
+        }
+        if let Some(stored) = conversion.transposed {
+            self.source.stored = stored;
+            self.source.transposed = true;
+        }
+        if let Some(tiles) = conversion.tiles {
+            let runs = || {
+                let stretches = tiles.stretches().into_iter();
+                stretches.map(|(start, count)| Run {
+                    start,
+                    count,
+                    step: 1,
+                })
+            };
+            if tiles.of_columns && tiles.end() == Some(columns) {
+                self.source.columns = Some(runs().collect());
+            } else if !tiles.of_columns && tiles.end() == Some(as_rows.0) {
+                self.source.rows = RowOrder::Runs(runs().collect());
+                self.source.stored = as_rows;
+            }
+        }
+        self.source.undo = conversion.values;
+    }
+
     /// Number of elements.
     pub fn elements(&self) -> u64 {
         crate::model::dtype::element_count(&self.shape).unwrap_or(0)

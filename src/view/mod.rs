@@ -4,7 +4,6 @@
 //! here up: a shape, a meaning and rows of values.
 
 pub mod adapted;
-mod converted;
 pub mod logical;
 pub mod model;
 pub mod pieces;

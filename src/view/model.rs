@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::format::adapter::Adapter;
+use crate::format::gguf;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
@@ -17,7 +18,6 @@ use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
-use super::converted::{self, original_shape};
 use super::logical::{Logical, Origin, RowOrder, Source, fold};
 use super::pieces::{Facts, pieces, turned_experts};
 use super::place::Place;
@@ -368,9 +368,9 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
                 &tensor.shape,
             ),
             Some(metadata) => {
-                let shape = original_shape(&tensor.name, &tensor.shape);
+                let shape = gguf::original_shape(&tensor.name, &tensor.shape);
                 let mut logical = stored(meaning(at, tensor, &shape), at, tensor, &shape);
-                converted::undo(&mut logical, metadata);
+                logical.undo(&gguf::conversion(metadata, &tensor.name, &tensor.shape));
                 logical
             }
         })

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
+use crate::model::rotary::interleaved_row;
 use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
 use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
@@ -226,9 +227,9 @@ impl<'a> View<'a> {
                 Ok(())
             }
             RowOrder::HalfSplit { heads } => {
-                let size_of_head = self.rows / size(*heads).max(1);
+                let size_of_head = (self.rows as u64) / (*heads).max(1);
                 for (i, row) in rows.enumerate() {
-                    let stored = interleaved_row(row, size_of_head);
+                    let stored = interleaved_row(row as u64, size_of_head) as usize;
                     self.read_turned(
                         stored..stored + 1,
                         &mut out[i * columns..][..columns],
@@ -390,14 +391,6 @@ impl StoredBytes for TensorBytes<'_> {
     }
 }
 
-/// Stored row of logical row `row` where each head's rotary pairs are stored side by side: row h·d
-/// + p·d/2 + j of the half-split order is row h·d + 2j + p of the interleaved one.
-pub fn interleaved_row(row: usize, head: usize) -> usize {
-    let (h, r) = (row / head, row % head);
-    let half = head / 2;
-    h * head + 2 * (r % half) + r / half
-}
-
 /// Puts the columns of each row into the order of `runs`, which name every column once.
 fn reorder_columns(runs: &[Run], columns: usize, out: &mut [f32]) {
     let mut stored = vec![0.0; columns];
@@ -505,7 +498,7 @@ mod tests {
 
     #[test]
     fn interleaved_rotary_rows_are_read_as_halves() {
-        let order: Vec<usize> = (0..8).map(|row| interleaved_row(row, 4)).collect();
+        let order: Vec<u64> = (0..8).map(|row| interleaved_row(row, 4)).collect();
         assert_eq!(order, [0, 2, 1, 3, 4, 6, 5, 7]);
     }
 }

@@ -1,8 +1,57 @@
-//! What llama.cpp's converter does to values, as data for the undoing (`conversion/*.py` of
-//! llama.cpp).
+//! What llama.cpp's converter does to a tensor, as data for the undoing (`conversion/*.py` of
+//! llama.cpp; guide/formats.md, section 1.4): shapes, rotary order, transposed heads, tiled value
+//! heads, changed values. Whoever reads the tensor applies a [`Conversion`] and knows no rule of
+//! the converter.
 
 use super::config::{Counts, LinearHeads};
 use super::{MetaValue, Metadata, architecture};
+use crate::model::rotary::HalfSplit;
+
+/// What was done to one tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// Rows re-ordered to interleaved rotary pairs.
+    pub rotary: Option<HalfSplit>,
+    /// Each of several matrices transposed: rows and columns of one as it is stored.
+    pub transposed: Option<(u64, u64)>,
+    /// Value heads re-ordered.
+    pub tiles: Option<Tiles>,
+    /// What was done to each value.
+    pub values: Undo,
+}
+
+/// What the writer of the file did to each value, to be undone on reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Nothing.
+    Nothing,
+    /// 1 was added to a zero-centred gain.
+    AddedOne,
+    /// The logarithm of a decay rate, x, was stored as −exp(x).
+    NegatedExponential,
+}
+
+/// What the converter did to the tensor of that name and stored shape.
+pub fn conversion(metadata: &Metadata, tensor: &str, stored: &[u64]) -> Conversion {
+    let is_key_of_low_rank = tensor.ends_with(".attn_k_b.weight");
+    let transposed = match *stored {
+        [_, rank, rows] if is_key_of_low_rank => Some((rank, rows)),
+        _ => None,
+    };
+    let values = if norm_offset(metadata, tensor) > 0.0 {
+        Undo::AddedOne
+    } else if tensor.ends_with(".ssm_a") {
+        Undo::NegatedExponential
+    } else {
+        Undo::Nothing
+    };
+    Conversion {
+        rotary: row_order(metadata, tensor),
+        transposed,
+        tiles: tiled(metadata, tensor),
+        values,
+    }
+}
 
 /// Architectures whose converter turns the q and k rows of half-split rotary heads into interleaved
 /// ones.
@@ -44,27 +93,24 @@ const SHIFTED_NORMS: [&str; 9] = [
     "qwen3next",
 ];
 
-/// Rows that stand interleaved in the file, (first half, second half) pairwise, and belong
-/// half-split: for each of `heads` heads, row `h·d + p·d/2 + j` of the original is stored as row
-/// `h·d + 2j + p`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HalfSplit {
-    /// Number of heads in the rows.
-    pub heads: u64,
-}
-
-impl HalfSplit {
-    /// The stored row of row `row` of the original, of `rows` rows; `None` where the rows are not
-    /// that many heads of an even size.
-    pub fn stored_row(self, row: u64, rows: u64) -> Option<u64> {
-        let size = rows.checked_div(self.heads)?;
-        if size < 2 || !size.is_multiple_of(2) || !rows.is_multiple_of(self.heads) || row >= rows {
-            return None;
+/// The shape that a tensor of a GGUF file had before: converters join the heads of low-rank keys
+/// and values to rows, drop the middle axis of a convolution over time, and give a vector of heads
+/// a second axis.
+pub fn original_shape(name: &str, shape: &[u64]) -> Vec<u64> {
+    let stem = name.strip_suffix(".weight").unwrap_or(name);
+    let role = stem.rsplit_once('.').map_or(stem, |(_, role)| role);
+    let joined =
+        |heads: u64, rows: u64, columns: u64| Some(vec![heads.checked_mul(rows)?, columns]);
+    let original = match (role, shape) {
+        ("attn_k_b", &[heads, rank, rows]) | ("attn_v_b", &[heads, rows, rank]) => {
+            joined(heads, rows, rank)
         }
-        let (head, within) = (row / size, row % size);
-        let (half, pair) = (within / (size / 2), within % (size / 2));
-        Some(head * size + 2 * pair + half)
-    }
+        ("ssm_conv1d" | "conv", &[channels, width]) => Some(vec![channels, 1, width]),
+        ("ssm_a" | "ssm_d", &[heads, 1]) => Some(vec![heads]),
+        ("ssm_norm", &[groups, size]) => groups.checked_mul(size).map(|size| vec![size]),
+        _ => None,
+    };
+    original.unwrap_or_else(|| shape.to_vec())
 }
 
 /// Architectures whose converter puts the value heads of linear attention in the order that ggml
@@ -95,6 +141,22 @@ impl Tiles {
             .checked_mul(self.per_key)?
             .checked_mul(self.size)?
             .checked_add(self.first)
+    }
+
+    /// Stored stretches in the order of the original, first row or column and length: heads that
+    /// share a key head stand together there, and one behind the heads of all other key heads here.
+    pub fn stretches(&self) -> Vec<(u64, u64)> {
+        let Self {
+            first,
+            keys,
+            per_key,
+            size,
+            ..
+        } = *self;
+        let heads = (0..keys).flat_map(|key| (0..per_key).map(move |value| value * keys + key));
+        let heads = heads.map(|head| (first + head * size, size));
+        let lead = (first > 0).then_some((0, first));
+        lead.into_iter().chain(heads).collect()
     }
 }
 
@@ -181,4 +243,44 @@ pub fn norm_offset(metadata: &Metadata, tensor: &str) -> f32 {
     // The gated norm of linear attention is an ordinary gain.
     let norm = tensor.ends_with("norm.weight") && !tensor.ends_with("ssm_norm.weight");
     if shifted && norm { 1.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_those_before_the_conversion() {
+        for (name, stored, original) in [
+            ("blk.0.attn_k_b.weight", &[4, 64, 32][..], &[128, 64][..]),
+            ("blk.0.attn_v_b.weight", &[4, 48, 64], &[192, 64]),
+            ("blk.0.ssm_conv1d.weight", &[512, 4], &[512, 1, 4]),
+            ("blk.0.shortconv.conv.weight", &[64, 3], &[64, 1, 3]),
+            ("blk.0.ssm_a", &[8, 1], &[8]),
+            ("blk.0.ssm_a", &[512, 16], &[512, 16]),
+            ("blk.0.ssm_norm.weight", &[2, 256], &[512]),
+            ("blk.0.attn_k.weight", &[32, 64], &[32, 64]),
+            (
+                "blk.0.attn_k_b.weight",
+                &[u64::MAX, 2, 2],
+                &[u64::MAX, 2, 2],
+            ),
+        ] {
+            assert_eq!(original_shape(name, stored), original, "{name}");
+        }
+    }
+
+    #[test]
+    fn tiled_heads_come_back_to_their_key_head() {
+        let tiles = Tiles {
+            of_columns: false,
+            first: 10,
+            keys: 2,
+            per_key: 3,
+            size: 4,
+        };
+        let starts: Vec<u64> = tiles.stretches().iter().map(|(start, _)| *start).collect();
+        // Stored: values 0 of keys 0 and 1, values 1 of both, values 2 of both.
+        assert_eq!(starts, [0, 10, 18, 26, 14, 22, 30]);
+    }
 }

@@ -9,8 +9,11 @@ mod split;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+pub use crate::model::rotary::HalfSplit;
 pub use config::{architecture, declared_base, to_config, tokens};
-pub use conversion::{HalfSplit, Tiles, norm_offset, row_order, tiled};
+pub use conversion::{
+    Conversion, Tiles, Undo, conversion, norm_offset, original_shape, row_order, tiled,
+};
 pub use metadata::{MetaValue, Metadata, NumberList, TextList};
 pub use split::{SplitName, join_splits, missing_part};
 

@@ -4,7 +4,7 @@
 //! together the same few parts: packed codes ([`packed`]), a table of what a code means
 //! ([`codes`]), scales and zero points for blocks of elements ([`grid`]). Values are f32(code) −
 //! zero, times scale; nothing is held but the rows that are asked for. What each scheme says of
-//! itself is [`scheme`]; adding one is its file and a line in `REGISTERED`.
+//! itself is in `scheme.rs`; adding one is its file and a line in `REGISTERED`.
 
 pub mod awq;
 pub mod bnb;
