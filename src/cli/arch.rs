@@ -7,6 +7,7 @@ use super::settings::{Settings, Verbosity};
 use super::{Answer, input};
 use crate::error::Result;
 use crate::pipeline;
+use crate::report::schema::arch::Arch;
 use crate::report::{Report, csv, json, markdown, text};
 
 /// Sets the target against each base, from config.json and headers; no tensor value is read.
@@ -19,7 +20,7 @@ pub(super) fn run(settings: &Settings, target: &Path, bases: &[PathBuf]) -> Resu
         .iter()
         .map(|base| input::open_described(base, &settings.output))
         .collect::<Result<_>>()?;
-    let mut report = pipeline::arch::arch(target, bases);
+    let mut report = Arch::from(pipeline::arch::arch(target, bases));
     let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
     if for_people && settings.verbosity == Verbosity::Quiet {
         report.warnings.clear();

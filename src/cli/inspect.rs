@@ -7,6 +7,7 @@ use super::settings::Settings;
 use super::{Answer, input};
 use crate::error::Result;
 use crate::pipeline;
+use crate::report::schema::Inspect;
 use crate::report::{Report, csv, json, markdown, text};
 use crate::source::Io;
 use crate::view::model::Model;
@@ -17,7 +18,7 @@ use crate::view::model::Model;
 /// A checkpoint that cannot be read.
 pub(super) fn run(settings: &Settings, checkpoint: &Path) -> Result<Answer> {
     let model = Model::new(input::open(checkpoint, Io::Mmap, &settings.output)?);
-    let inspected = pipeline::inspect::inspect(&model);
+    let inspected = Inspect::from(pipeline::inspect::inspect(&model));
     let report: Report = match settings.format {
         OutputFormat::Text => text::inspect(&inspected, &settings.style).into(),
         OutputFormat::Json => json::report(inspected),

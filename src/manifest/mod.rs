@@ -408,7 +408,7 @@ mod tests {
         CheckpointRow {
             path: "m".to_owned(),
             name: "m".to_owned(),
-            format: "safetensors",
+            format: crate::model::checkpoint::Format::Safetensors,
             files: Vec::new(),
             architecture: None,
             parameters: 0,

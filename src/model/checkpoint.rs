@@ -34,6 +34,33 @@ pub struct File {
     pub bytes: u64,
 }
 
+/// Files that are one model, or one part of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightSet {
+    /// What names begin with: the sub-folder with `/`, or nothing.
+    pub prefix: String,
+    /// The files.
+    pub files: WeightFiles,
+}
+
+/// How the files of a set belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WeightFiles {
+    /// Shards that an index names.
+    Indexed {
+        /// The index.
+        index: String,
+        /// How many shards.
+        shards: usize,
+    },
+    /// One file.
+    One(String),
+    /// Several that no index names.
+    Several(usize),
+    /// None: a configuration alone.
+    ConfigAlone(String),
+}
+
 /// A tensor as it is stored: `bytes` bytes at `offset` of file `file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
@@ -75,8 +102,8 @@ pub struct Checkpoint {
     pub config: Option<Config>,
     /// `base_model` that the model card (README.md front matter) declares.
     pub declared_base: Vec<String>,
-    /// Which weight set was chosen, in words ("model.safetensors.index.json, 3 shards").
-    pub weight_set: String,
+    /// Which files were taken: one set, or one of each part of a pipeline.
+    pub weight_sets: Vec<WeightSet>,
     /// Weight files that were left aside, sorted by name.
     pub ignored_files: Vec<String>,
     /// Odd but usable things.

@@ -3,6 +3,7 @@
 //! Sentences for people are made of these where reports are (`report/words`). Names are kept as
 //! they stand in the files; who shows them escapes them.
 
+use super::architecture::Conflict;
 use super::sides::Side;
 
 /// Names of a list that a warning keeps: a sentence shows no more.
@@ -130,6 +131,15 @@ pub enum Warning {
         /// What it declares.
         claims: Vec<String>,
     },
+    /// A model's config.json and its tensors disagree.
+    ConfigConflict {
+        /// Name of the model.
+        model: String,
+        /// Its path.
+        path: String,
+        /// The two sides of it.
+        conflict: Conflict,
+    },
     /// Weights of a mixture that are one choice of many.
     MixtureNotUnique,
 }
@@ -216,6 +226,7 @@ impl Warning {
             Self::IdenticalPerhapsFormula { .. } => "identical_perhaps_formula",
             Self::DeclaredBaseContradicted { .. } => "declared_base_contradicted",
             Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
+            Self::ConfigConflict { .. } => "config_conflict",
             Self::MixtureNotUnique => "mixture_not_unique",
         }
     }
@@ -235,7 +246,8 @@ impl Warning {
             | Self::GptqZeroPoints { first: name, .. }
             | Self::UnsupportedQuantization { first: name, .. }
             | Self::IdenticalPerhapsFormula { name }
-            | Self::DeclaredBaseContradicted { claim: name } => Some(name.clone()),
+            | Self::DeclaredBaseContradicted { claim: name }
+            | Self::ConfigConflict { path: name, .. } => Some(name.clone()),
             Self::DeclaredBaseDiffers { claims } => Some(claims.join(", ")),
             Self::ShardsMissing { .. }
             | Self::PickleGlobals { .. }

@@ -23,6 +23,19 @@ macro_rules! words {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> { s.serialize_str(self.word()) }
         }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+                let word = <std::borrow::Cow<'_, str> as serde::Deserialize>::deserialize(d)?;
+                let found = Self::ALL.iter().find(|value| value.word() == word);
+                found.copied().ok_or_else(|| {
+                    serde::de::Error::custom(format_args!(
+                        "{} is not a word of {}",
+                        $crate::error::quoted(&word),
+                        stringify!($name)
+                    ))
+                })
+            }
+        }
     };
 }
 pub(crate) use words;

@@ -1,41 +1,55 @@
 //! `wcmp arch`: can the weights be compared at all, part by part? From headers and config.json
 //! alone.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
+use super::checkpoint;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
-use crate::model::architecture::{Architecture, describe};
+use crate::model::architecture::{Architecture, compare, describe};
 use crate::model::dtype::Dtype;
 use crate::model::tokenizer::{Overlap, Tokenizer};
-use crate::report::arch::{Model as Described, report};
-use crate::report::schema::WarningRow;
-use crate::report::schema::arch::Arch;
-use crate::report::summary;
+use crate::model::warning::{Noted, Warning};
+use crate::results::arch::{ArchReport, BaseArchitecture, Field};
+use crate::results::checkpoint::CheckpointFacts;
 use crate::view::model::Model;
 
-/// Sets a target against each base. Either may be a configuration without weights.
-pub fn arch(target: Opened, bases: Vec<Opened>) -> Arch {
-    let mut warnings = Vec::new();
-    let (target, own) = described(target, &mut warnings);
-    let bases = bases.into_iter().map(|base| {
-        let (base, its) = described(base, &mut warnings);
-        let overlap = its
-            .as_ref()
-            .zip(own.as_ref())
-            .map(|(base, target)| Overlap::of(base, target));
-        (base, overlap)
-    });
-    let bases: Vec<_> = bases.collect();
-    report(&target, &bases, warnings)
+/// One model: what was opened, and what it is.
+struct Described {
+    checkpoint: CheckpointFacts,
+    architecture: Architecture,
+    tokenizer: Option<Tokenizer>,
 }
 
-fn described(mut opened: Opened, warnings: &mut Vec<WarningRow>) -> (Described, Option<Tokenizer>) {
+/// Sets a target against each base. Either may be a configuration without weights.
+pub fn arch(target: Opened, bases: Vec<Opened>) -> ArchReport {
+    let mut warnings = Vec::new();
+    let target = described(target, &mut warnings);
+    let bases: Vec<Described> = bases
+        .into_iter()
+        .map(|base| described(base, &mut warnings))
+        .collect();
+    warnings.extend(bases.iter().flat_map(conflicts));
+    ArchReport {
+        fields: fields(&target.architecture, &bases),
+        bases: bases
+            .into_iter()
+            .map(|base| against(&target, base))
+            .collect(),
+        target: target.checkpoint,
+        conflicts: target.architecture.conflicts,
+        warnings,
+    }
+}
+
+fn described(mut opened: Opened, warnings: &mut Vec<Noted>) -> Described {
     let tokenizer = tokenizer::read(&mut opened);
     let model = Model::new(opened);
     let c = model.checkpoint();
     let own = c.warnings.iter().cloned();
-    warnings.extend(own.map(|warning| WarningRow::from(&warning.of_model(&c.name))));
+    warnings.extend(own.map(|warning| warning.of_model(&c.name)));
     let tensors: Vec<_> = model
         .logicals
         .iter()
@@ -43,13 +57,49 @@ fn described(mut opened: Opened, warnings: &mut Vec<WarningRow>) -> (Described, 
         .collect();
     let mut architecture = describe(c.config.as_ref(), &tensors);
     observe_dtype(&model, &mut architecture);
-    (
-        Described {
-            checkpoint: summary::checkpoint(&model, None),
-            architecture,
-        },
+    Described {
+        checkpoint: checkpoint::facts(&model),
+        architecture,
         tokenizer,
-    )
+    }
+}
+
+fn against(target: &Described, base: Described) -> BaseArchitecture {
+    let tokenizers = base.tokenizer.as_ref().zip(target.tokenizer.as_ref());
+    BaseArchitecture {
+        shapes: compare(&target.architecture, &base.architecture),
+        tokenizer: tokenizers.map(|(base, target)| Overlap::of(base, target)),
+        base: base.checkpoint,
+    }
+}
+
+/// Disagreements inside a base; those of the target have their own place in the report.
+fn conflicts(base: &Described) -> impl Iterator<Item = Noted> {
+    let conflicts = base.architecture.conflicts.iter();
+    conflicts.map(|conflict| {
+        Noted::from(Warning::ConfigConflict {
+            model: base.checkpoint.name.clone(),
+            path: base.checkpoint.path.clone(),
+            conflict: conflict.clone(),
+        })
+    })
+}
+
+/// Facts that a side has, sorted by field.
+fn fields(target: &Architecture, bases: &[Described]) -> Vec<Field> {
+    let all = std::iter::once(target).chain(bases.iter().map(|base| &base.architecture));
+    let names: BTreeSet<&str> = all
+        .flat_map(|model| model.facts.iter().map(|fact| fact.field.as_str()))
+        .collect();
+    let field = |name: &str| Field {
+        name: name.to_owned(),
+        target: target.fact(name).cloned(),
+        bases: bases
+            .iter()
+            .map(|base| base.architecture.fact(name).cloned())
+            .collect(),
+    };
+    names.into_iter().map(field).collect()
 }
 
 /// The number format that most parameters are stored in, where no quantisation stands between it

@@ -25,7 +25,8 @@ use crate::model::tokenizer::Overlap;
 use crate::model::warning::{Noted, Warning};
 use crate::model::words::Component;
 use crate::report::schema::{
-    Compare, ComponentRow, LayerRow, SettingsRow, Sides, TensorRow, UnmatchedRow, WarningRow,
+    Compare, ComponentRow, LayerRow, SettingsRow, Sides, TensorRow, TokenizerRow, UnmatchedRow,
+    WarningRow,
 };
 use crate::report::summary;
 use crate::stats::units::Sampling;
@@ -244,7 +245,7 @@ impl Comparison<'_> {
                 .iter()
                 .map(summary::transformation)
                 .collect(),
-            tokenizer: self.tokenizer.as_ref().map(summary::tokenizer),
+            tokenizer: self.tokenizer.as_ref().map(TokenizerRow::from),
             evidence: self
                 .evidence(&similarity)
                 .iter()

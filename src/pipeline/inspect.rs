@@ -2,21 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::checkpoint;
 use crate::model::config::Config;
 use crate::model::words::{Block, Class, Component};
-use crate::report::schema::{Inspect, InspectBlock, InspectComponent, InspectTensor, WarningRow};
-use crate::report::summary;
+use crate::results::inspect::{ComponentSize, InspectedTensor, Inspection};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 /// Components, blocks and tensors of a model.
-pub fn inspect(model: &Model) -> Inspect {
+pub fn inspect(model: &Model) -> Inspection {
     let c = model.checkpoint();
-    Inspect {
-        schema: "wcmp.inspect/1",
-        wcmp: summary::VERSION,
-        checkpoint: summary::checkpoint(model, None),
-        weight_set: c.weight_set.clone(),
+    Inspection {
+        checkpoint: checkpoint::facts(model),
+        weight_sets: c.weight_sets.clone(),
         ignored_files: c.ignored_files.clone(),
         config: c.config.as_ref().map(Config::listed).unwrap_or_default(),
         components: components(model),
@@ -26,11 +24,11 @@ pub fn inspect(model: &Model) -> Inspect {
             .iter()
             .map(|logical| tensor(model, logical))
             .collect(),
-        warnings: c.warnings.iter().map(WarningRow::from).collect(),
+        warnings: c.warnings.clone(),
     }
 }
 
-fn components(model: &Model) -> Vec<InspectComponent> {
+fn components(model: &Model) -> Vec<ComponentSize> {
     let mut found: BTreeMap<Component, (u64, BTreeSet<u32>)> = BTreeMap::new();
     for logical in &model.logicals {
         let (parameters, layers) = found.entry(logical.meaning.component).or_default();
@@ -39,16 +37,17 @@ fn components(model: &Model) -> Vec<InspectComponent> {
             layers.extend(logical.meaning.layer);
         }
     }
-    let row =
-        |(component, (parameters, layers)): (Component, (u64, BTreeSet<u32>))| InspectComponent {
-            component: component.to_string(),
+    found
+        .into_iter()
+        .map(|(component, (parameters, layers))| ComponentSize {
+            component,
             parameters,
             layers: layers.len() as u64,
-        };
-    found.into_iter().map(row).collect()
+        })
+        .collect()
 }
 
-fn blocks(model: &Model) -> Vec<InspectBlock> {
+fn blocks(model: &Model) -> Vec<(Block, u64)> {
     let mut found: BTreeMap<Block, u64> = BTreeMap::new();
     for logical in &model.logicals {
         if let Some(block) = logical.meaning.block {
@@ -56,16 +55,10 @@ fn blocks(model: &Model) -> Vec<InspectBlock> {
             *parameters = parameters.saturating_add(logical.elements());
         }
     }
-    found
-        .into_iter()
-        .map(|(block, parameters)| InspectBlock {
-            block: block.to_string(),
-            parameters,
-        })
-        .collect()
+    found.into_iter().collect()
 }
 
-fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
+fn tensor(model: &Model, logical: &Logical) -> InspectedTensor {
     let c = model.checkpoint();
     let tensors: Vec<_> = model
         .stored_tensors(logical)
@@ -75,21 +68,21 @@ fn tensor(model: &Model, logical: &Logical) -> InspectTensor {
         .collect();
     let stored = tensors.iter().max_by_key(|t| t.bytes);
     let m = &logical.meaning;
-    InspectTensor {
+    InspectedTensor {
         name: logical.name.clone(),
-        component: m.component.to_string(),
+        component: m.component,
         layer: m.layer,
-        block: m.block.map(|b| b.to_string()),
+        block: m.block,
         role: m.role,
         expert: m.expert,
         shared_expert: m.shared_expert,
-        class: m.class.word(),
+        class: m.class,
         // Whether a float tensor is constant shows only in its values.
         informative: (m.class == Class::Uninformative || logical.elements() == 0).then_some(false),
         shape: logical.stored_shape.clone(),
         logical_shape: logical.shape.clone(),
-        dtype: logical.dtype.to_string(),
-        storage: model.storage(logical).to_owned(),
+        dtype: logical.dtype,
+        storage: model.storage(logical),
         file: stored
             .map(|t| c.files[t.file].name.clone())
             .unwrap_or_default(),

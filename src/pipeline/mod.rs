@@ -6,6 +6,7 @@ mod adapter;
 #[allow(clippy::unwrap_used)]
 mod any_source;
 pub mod arch;
+mod checkpoint;
 pub mod compare;
 mod disguise;
 mod family;

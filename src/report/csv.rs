@@ -263,11 +263,11 @@ pub fn arch(report: &Arch) -> String {
             let mut cells = vec![
                 name(&base.base.path),
                 name(&base.base.name),
-                base.comparability.to_owned(),
+                base.comparability.to_string(),
             ];
             cells.extend([
                 real(base.share),
-                row.component.to_owned(),
+                row.component.to_string(),
                 row.role.to_string(),
                 whole(row.kind),
             ]);
@@ -313,7 +313,7 @@ pub fn inspect(report: &Inspect) -> String {
             row.role.to_string(),
             whole(row.expert),
             row.shared_expert.to_string(),
-            row.class.to_owned(),
+            row.class.to_string(),
             whole(row.informative),
             number::shape(&row.shape),
             number::shape(&row.logical_shape),

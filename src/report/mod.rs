@@ -4,7 +4,6 @@
 //! settings, and every number they print stands in the JSON, or is a count or share of what stands
 //! there.
 
-pub mod arch;
 pub mod csv;
 pub mod escape;
 pub mod json;

@@ -16,6 +16,7 @@ use super::schema::{
     SettingsRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow, WarningRow, WeightRow,
 };
 use super::words::{self, spaced};
+use crate::model::checkpoint::Format;
 
 /// Facts longer than this are cut.
 const LONGEST_FACT: usize = 60;
@@ -615,7 +616,7 @@ pub(super) fn size(checkpoint: &CheckpointRow) -> String {
 }
 
 fn has_weights(checkpoint: &CheckpointRow) -> bool {
-    checkpoint.format != "config"
+    checkpoint.format != Format::Config
 }
 
 /// Number of files and their format.
@@ -737,7 +738,7 @@ pub(super) fn comparability(base: &ArchBase) -> String {
                 number::percent(Some(share))
             )
         }
-        None => base.comparability.to_owned(),
+        None => base.comparability.to_string(),
     }
 }
 

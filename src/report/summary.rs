@@ -11,7 +11,6 @@ use crate::evidence::permutation::{Permutation, PowerOf, Test};
 use crate::evidence::transformation::Transformation;
 use crate::evidence::untested::Untested;
 use crate::measure::record::{self, Digest};
-use crate::model::tokenizer::Overlap;
 use crate::model::words::Class;
 use crate::verdict::Verdict;
 use crate::verdict::decide::Label;
@@ -23,13 +22,12 @@ use crate::view::model::Model;
 use super::schema::{
     CheckpointRow, Coverage, Figures, FileRow, FindingRow, HashTensor, Hex, LayerRow, NotTestable,
     OriginReading, PartRow, PcaRow, PermutationRow, PowerRow, Shares, Sides, Similarity,
-    SubspaceRow, TensorRow, TestRow, TokenizerRow, TransformationRow, UnmatchedRow, VerdictRow,
+    SubspaceRow, TensorRow, TestRow, TransformationRow, UnmatchedRow, VerdictRow,
 };
 use super::words::en::findings as words;
 use crate::manifest;
 
-/// Version of the program, as every report carries it.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use super::schema::VERSION;
 
 /// The tensors of a manifest, in the order of the checkpoint.
 pub fn hash_tensors(model: &Model, digests: &[Digest]) -> Vec<HashTensor> {
@@ -53,7 +51,7 @@ pub fn checkpoint(model: &Model, digests: Option<&[Digest]>) -> CheckpointRow {
     CheckpointRow {
         path: c.path.to_string_lossy().into_owned(),
         name: c.name.clone(),
-        format: c.format.word(),
+        format: c.format,
         files: c
             .files
             .iter()
@@ -277,17 +275,6 @@ pub fn unmatched(u: &Unmatched) -> UnmatchedRow {
         dtype: u.tensor.dtype.to_string(),
         parameters: u.tensor.elements(),
         why: u.why.word(),
-    }
-}
-
-/// Tokenizers compared.
-pub fn tokenizer(overlap: &Overlap) -> TokenizerRow {
-    let [base, target] = overlap.sizes;
-    TokenizerRow {
-        shared_tokens: overlap.shared_tokens,
-        same_id: overlap.same_id,
-        merges_common: overlap.merges_common,
-        vocab: Sides { base, target },
     }
 }
 

@@ -1,1 +1,5 @@
 //! What the commands answer, typed: made by `pipeline`, read by `report`.
+
+pub mod arch;
+pub mod checkpoint;
+pub mod inspect;

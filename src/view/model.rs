@@ -196,7 +196,7 @@ impl Model {
     }
 
     /// How the values of a logical tensor are stored, in a word for people.
-    pub fn storage(&self, logical: &Logical) -> &str {
+    pub fn storage(&self, logical: &Logical) -> &'static str {
         match logical.source.origin {
             Origin::Quantised(at) => self
                 .quantised

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use wcmp::model::architecture::{Comparability, Kind, Source};
+use wcmp::model::checkpoint::Format;
 use wcmp::model::dtype::Dtype;
-use wcmp::model::words::{Block, Component, Role};
+use wcmp::model::words::{Block, Class, Component, Role};
 use wcmp::report::schema::arch::*;
 use wcmp::report::schema::*;
 
@@ -15,7 +17,7 @@ pub(crate) fn checkpoint(name: &str, parameters: u64) -> CheckpointRow {
     CheckpointRow {
         path: format!("models/{name}"),
         name: name.to_owned(),
-        format: "safetensors",
+        format: Format::Safetensors,
         files: vec![FileRow {
             name: "model.safetensors".to_owned(),
             bytes: 2 * parameters + 4096,
@@ -936,48 +938,54 @@ pub(crate) fn architectures() -> Arch {
                 .map(|base| base.as_ref().map(|base| *base == target))
                 .collect(),
             source: SourceRow {
-                target: "tensors",
+                target: Source::Tensors,
                 bases: bases
                     .iter()
-                    .map(|base| if base.is_some() { "config" } else { "absent" })
+                    .map(|base| {
+                        if base.is_some() {
+                            Source::Config
+                        } else {
+                            Source::Absent
+                        }
+                    })
                     .collect(),
             },
             target: Some(target),
             bases: bases.to_vec(),
         };
     let mut config_alone = checkpoint("Mixtral-8x7B-v0.1", 46_702_792_704);
-    config_alone.format = "config";
+    config_alone.format = Format::Config;
     config_alone.model_digest = None;
     Arch {
-        schema: "wcmp.arch/1",
-        wcmp: "0.1.0",
+        schema: ArchVersion,
+        wcmp: "0.1.0".to_owned(),
         target: checkpoint("HyperCLOVAX-SEED-Think-32B", 33_000_000_000),
         bases: vec![
             ArchBase {
                 base: checkpoint("Qwen2.5-VL-32B-Instruct", 33_452_718_336),
-                comparability: "partial",
+                comparability: Comparability::Partial,
                 reasons: vec![
                     "vision: all 9 roles have equal shapes".to_owned(),
                     "text: 1 of 3 roles have equal shapes: dense.down; not dense.o [5120,5120] against [5120,4096]"
                         .to_owned(),
                 ],
                 share: Some(0.4127),
-                components: vec![component("text", "partial", Some(0.4)), component("vision", "full", Some(1.0))],
+                components: vec![component(Component::Text, Comparability::Partial, Some(0.4)), component(Component::Vision, Comparability::Full, Some(1.0))],
                 roles: vec![
                     role(
-                        "text",
+                        Component::Text,
                         Role::Down,
-                        Some("dense"),
+                        Some(Kind::Dense),
                         "dense.down",
                         shape([5120, 27648], 64),
                         shape([5120, 27648], 64),
                     ),
-                    role("text", Role::O, Some("dense"), "dense.o", shape([5120, 5120], 64), shape([5120, 4096], 64)),
-                    role("text", Role::LmHead, None, "lm_head", shape([128_256, 5120], 1), None),
+                    role(Component::Text, Role::O, Some(Kind::Dense), "dense.o", shape([5120, 5120], 64), shape([5120, 4096], 64)),
+                    role(Component::Text, Role::LmHead, None, "lm_head", shape([128_256, 5120], 1), None),
                     role(
-                        "vision",
+                        Component::Vision,
                         Role::Qkv,
-                        Some("dense"),
+                        Some(Kind::Dense),
                         "dense.qkv",
                         shape([3840, 1280], 32),
                         shape([3840, 1280], 32),
@@ -993,11 +1001,11 @@ pub(crate) fn architectures() -> Arch {
             },
             ArchBase {
                 base: config_alone,
-                comparability: "none",
+                comparability: Comparability::None,
                 reasons: vec!["no matrix has an equal shape".to_owned()],
                 share: Some(0.0),
-                components: vec![component("text", "none", Some(0.0))],
-                roles: vec![role("text", Role::Gate, Some("expert"), "expert.gate", None, shape([14336, 4096], 256))],
+                components: vec![component(Component::Text, Comparability::None, Some(0.0))],
+                roles: vec![role(Component::Text, Role::Gate, Some(Kind::Expert), "expert.gate", None, shape([14336, 4096], 256))],
                 could_be: Vec::new(),
                 tokenizer: None,
             },
@@ -1050,7 +1058,7 @@ pub(crate) fn inspected() -> Inspect {
         role,
         expert,
         shared_expert: false,
-        class: "matrix",
+        class: Class::Matrix,
         informative: None,
         shape: vec![4096, 1024],
         logical_shape: vec![4096, 1024],
@@ -1066,8 +1074,8 @@ pub(crate) fn inspected() -> Inspect {
     blocks.extend((3..48).map(|i| block(format!("layer {i}"), 218_112_000)));
     blocks.push(block("final".to_owned(), 131_076_096));
     Inspect {
-        schema: "wcmp.inspect/1",
-        wcmp: "0.1.0",
+        schema: InspectVersion,
+        wcmp: "0.1.0".to_owned(),
         checkpoint: checkpoint("VAETKI", 102_600_000_000),
         weight_set: "model.safetensors.index.json, 42 shards".to_owned(),
         ignored_files: vec!["consolidated.safetensors".to_owned()],

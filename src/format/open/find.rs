@@ -8,7 +8,8 @@ use super::super::index::{self, Index};
 use super::super::sidecar;
 use super::super::weights::{self, Choice};
 use super::adapter;
-use crate::error::{Error, Result, escape_controls, quoted};
+use crate::error::{Error, Result, quoted};
+use crate::model::checkpoint::{WeightFiles, WeightSet};
 use crate::model::config::Config;
 use crate::model::warning::Warning;
 use crate::source::{At, Listing, Place};
@@ -80,18 +81,18 @@ impl Set {
         })
     }
 
-    /// The set in words, for people.
-    pub(super) fn describe(&self) -> String {
-        let count = self.files.len();
-        let what = match (&self.index, self.files.as_slice()) {
-            (Some((path, _)), _) => {
-                let shards = if count == 1 { "shard" } else { "shards" };
-                format!("{}, {count} {shards}", own_name(path))
-            }
-            (None, [name]) => name.clone(),
-            _ => format!("{count} files without an index"),
+    /// What the set is made of, for people.
+    pub(super) fn describe(&self) -> WeightSet {
+        let files = match (&self.index, self.files.as_slice()) {
+            (Some((path, _)), files) => WeightFiles::Indexed {
+                index: own_name(path),
+                shards: files.len(),
+            },
+            (None, [name]) => WeightFiles::One(name.clone()),
+            (None, files) => WeightFiles::Several(files.len()),
         };
-        escape_controls(&format!("{}{what}", self.prefix))
+        let prefix = self.prefix.clone();
+        WeightSet { prefix, files }
     }
 
     /// Whether the weights are those of an adapter.

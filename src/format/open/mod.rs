@@ -15,7 +15,7 @@ use self::stored::Stored;
 use super::adapter::Adapter;
 use super::{gguf, sidecar};
 use crate::error::{Error, Result};
-use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
+use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, WeightFiles, WeightSet};
 use crate::model::config::Config;
 use crate::source::{At, Io, Listing, Place, Region, Source, Strided, locate};
 
@@ -154,7 +154,6 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         }
         None => None,
     };
-    let weight_set: Vec<String> = sets.iter().map(Set::describe).collect();
     let checkpoint = Checkpoint {
         path,
         name,
@@ -167,7 +166,7 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         tensors: stored.tensors,
         config,
         declared_base,
-        weight_set: weight_set.join("; "),
+        weight_sets: sets.iter().map(Set::describe).collect(),
         ignored_files: ignored,
         warnings,
     };
@@ -211,7 +210,10 @@ fn config_alone(place: &Place) -> Result<Checkpoint> {
         tensors: Vec::new(),
         config: Some(config),
         declared_base,
-        weight_set: format!("{CONFIG}, no weights"),
+        weight_sets: vec![WeightSet {
+            prefix: String::new(),
+            files: WeightFiles::ConfigAlone(CONFIG.to_owned()),
+        }],
         ignored_files: Vec::new(),
         warnings,
     })

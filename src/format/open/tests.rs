@@ -93,6 +93,18 @@ fn names(checkpoint: &Checkpoint) -> Vec<&str> {
         .collect()
 }
 
+fn set(prefix: &str, files: WeightFiles) -> WeightSet {
+    WeightSet {
+        prefix: prefix.to_owned(),
+        files,
+    }
+}
+
+/// A set of one file.
+fn one(prefix: &str, file: &str) -> WeightSet {
+    set(prefix, WeightFiles::One(file.to_owned()))
+}
+
 fn codes(checkpoint: &Checkpoint) -> Vec<&str> {
     checkpoint.warnings.iter().map(Warning::code).collect()
 }
@@ -118,7 +130,7 @@ fn a_directory_with_one_file() {
     assert_eq!(found.tensors[1].dtype, Dtype::U8);
     assert_eq!(found.tensors[1].shape, [2]);
     assert_eq!(found.declared_base, ["org/Root"]);
-    assert_eq!(found.weight_set, "model.safetensors");
+    assert_eq!(found.weight_sets, [one("", "model.safetensors")]);
     assert_eq!(found.ignored_files, ["model.fp16.safetensors"]);
     assert_eq!(found.warnings, []);
     assert_eq!(found.config.unwrap().architecture(), Some("llama"));
@@ -139,7 +151,11 @@ fn shards_with_an_index_are_one_set_whatever_lies_beside() {
     for path in ["m", "m/model.safetensors.index.json"] {
         let found = tree.open(path);
         assert_eq!(names(&found), ["a", "b"]);
-        assert_eq!(found.weight_set, "model.safetensors.index.json, 2 shards");
+        let indexed = WeightFiles::Indexed {
+            index: "model.safetensors.index.json".to_owned(),
+            shards: 2,
+        };
+        assert_eq!(found.weight_sets, [set("", indexed)]);
         assert_eq!(found.name, "m");
         let files: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(
@@ -167,7 +183,7 @@ fn several_files_without_an_index_are_joined() {
     );
     let found = tree.open("m");
     assert_eq!(names(&found), ["a", "b", "both"]);
-    assert_eq!(found.weight_set, "2 files without an index");
+    assert_eq!(found.weight_sets, [set("", WeightFiles::Several(2))]);
     assert_eq!(codes(&found), ["tensor_twice"]);
     assert_eq!(found.tensors[2].file, 0);
 }
@@ -268,7 +284,7 @@ fn a_single_file_takes_the_config_that_is_its_own() {
         .put("m/config.json", r#"{"model_type":"x"}"#);
     let found = tree.open("m/model.safetensors");
     assert_eq!(found.name, "model.safetensors");
-    assert_eq!(found.weight_set, "model.safetensors");
+    assert_eq!(found.weight_sets, [one("", "model.safetensors")]);
     assert!(found.config.is_some());
     tree.put("m/other.safetensors", weights(&[("a", &[1])]));
     assert!(tree.open("m/other.safetensors").config.is_none());
@@ -308,9 +324,13 @@ fn a_pipeline_is_read_folder_by_folder() {
             "whole.safetensors"
         ]
     );
-    assert!(found.weight_set.starts_with(
-        "text_encoder/model.safetensors; unet-2/diffusion_pytorch_model.safetensors; "
-    ));
+    assert_eq!(
+        found.weight_sets[..2],
+        [
+            one("text_encoder/", "model.safetensors"),
+            one("unet-2/", "diffusion_pytorch_model.safetensors")
+        ]
+    );
 }
 
 #[test]
@@ -447,7 +467,7 @@ mod links {
             let found = tree.open(&path);
             assert_eq!(names(&found), ["a", "b"]);
             assert_eq!(found.name, "Org/Name-7B");
-            assert_eq!(found.weight_set, "2 files without an index");
+            assert_eq!(found.weight_sets, [set("", WeightFiles::Several(2))]);
         }
         assert_eq!(
             tree.open(&format!("{root}/snapshots/abc1/model-1-of-2.safetensors"))

@@ -7,7 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Architecture, Kind, RoleShapes, Shape};
+use super::{
+    ArchReason, Architecture, ComponentShapes, FromTo, Kind, PossibleChange, RoleShapes, Shape,
+    UnequalRole, Width, WidthChange,
+};
+use crate::model::sides::{Side, Sides};
 use crate::model::words::{Component, Role, words};
 
 words! {
@@ -54,11 +58,11 @@ pub struct ComponentComparison {
 
 /// A target against one base.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub struct ShapeComparison {
     /// The whole model's answer.
     pub comparability: Comparability,
-    /// Why, in sentences.
-    pub reasons: Vec<String>,
+    /// Why.
+    pub reasons: Vec<ArchReason>,
     /// Part of the target's values in equal shapes, copies counted up to the smaller side's, 0 to
     /// 1.
     pub share: Option<f64>,
@@ -67,11 +71,11 @@ pub struct Comparison {
     /// Roles of both sides, sorted by component and name.
     pub roles: Vec<RoleComparison>,
     /// Changes that together could explain the difference: possibilities, not findings.
-    pub could_be: Vec<String>,
+    pub could_be: Vec<PossibleChange>,
 }
 
 /// Sets `target` against one base.
-pub fn compare(target: &Architecture, base: &Architecture) -> Comparison {
+pub fn compare(target: &Architecture, base: &Architecture) -> ShapeComparison {
     let mut target_roles = target.roles.clone();
     let mut base_roles = base.roles.clone();
     fuse_alike(&mut target_roles, &mut base_roles);
@@ -108,7 +112,7 @@ pub fn compare(target: &Architecture, base: &Architecture) -> Comparison {
     };
     let share = share(&all);
     let roles = pairs.iter().flat_map(Pair::rows).collect();
-    Comparison {
+    ShapeComparison {
         comparability,
         reasons,
         share,
@@ -285,6 +289,18 @@ impl Pair<'_> {
         }
     }
 
+    /// The role as one without an equal shape.
+    fn unequal(&self) -> UnequalRole {
+        let main = |role: Option<&RoleShapes>| Some(role?.main()?.axes.clone());
+        UnequalRole {
+            name: self.name.to_owned(),
+            shapes: Sides {
+                base: main(self.base),
+                target: main(self.target),
+            },
+        }
+    }
+
     fn is_matrix(&self) -> bool {
         self.target.or(self.base).is_some_and(RoleShapes::is_matrix)
     }
@@ -344,160 +360,88 @@ fn share(pairs: &[&Pair<'_>]) -> Option<f64> {
     (total > 0.0 && total.is_finite()).then(|| equal / total)
 }
 
-/// Longest list of roles in a reason.
-const LISTED: usize = 12;
-
-fn list(names: &[String]) -> String {
-    if names.len() <= LISTED {
-        return names.join(", ");
-    }
-    format!(
-        "{} and {} more",
-        names[..LISTED].join(", "),
-        names.len() - LISTED
-    )
-}
-
-fn axes(shape: &Shape) -> String {
-    let axes: Vec<_> = shape.axes.iter().map(u64::to_string).collect();
-    format!("[{}]", axes.join(","))
-}
-
-/// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 fn reasons(
     target: &Architecture,
     base: &Architecture,
     comparability: Comparability,
     components: &[ComponentComparison],
     pairs: &[Pair<'_>],
-) -> Vec<String> {
+) -> Vec<ArchReason> {
+    let is_one_of_several = components.len() > 1;
     let mut out = Vec::new();
     for row in components {
         let of_component: Vec<_> = pairs
             .iter()
             .filter(|pair| pair.component == row.component)
             .collect();
-        let prefix = if components.len() > 1 {
-            format!("{}: ", row.component)
-        } else {
-            String::new()
-        };
-        out.push(format!("{prefix}{}", component_reason(row, &of_component)));
+        out.push(ArchReason::Component {
+            component: is_one_of_several.then_some(row.component),
+            shapes: component_shapes(row, &of_component),
+        });
     }
     let (lacking, lacked) = (target.components(), base.components());
-    for component in lacked.difference(&lacking) {
-        out.push(format!("{component}: only the base has this component"));
-    }
+    let only_in_base = lacked.difference(&lacking).copied();
+    out.extend(only_in_base.map(ArchReason::OnlyInBase));
     out.extend(differences(target, base));
     out.extend(vocabulary_reason(target, base));
-    for (side, architecture) in [("target", target), ("base", base)] {
-        if !architecture.unknown.is_empty() {
-            let names: Vec<_> = architecture
-                .unknown
-                .iter()
-                .map(|role| role.name.clone())
-                .collect();
-            let missing: BTreeSet<_> = architecture
-                .unknown
-                .iter()
-                .map(|role| role.missing.as_str())
-                .collect();
-            let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
-            out.push(format!(
-                "the {side}'s shapes of {} are not known: no {missing}",
-                list(&names)
-            ));
-        }
-        out.extend(
-            architecture
-                .assumptions
-                .iter()
-                .map(|assumption| format!("{side}: {assumption}")),
-        );
+    for (side, architecture) in [(Side::Target, target), (Side::Base, base)] {
+        out.extend(unknown_shapes(side, architecture));
+        let assumptions = architecture.assumptions.iter().cloned();
+        out.extend(assumptions.map(|assumption| ArchReason::Assumed { side, assumption }));
     }
     if comparability == Comparability::None {
-        out.push(
-            "different shapes rule out an elementwise comparison and say nothing about where the weights come from"
-                .into(),
-        );
+        out.push(ArchReason::SaysNothingAboutOrigin);
     }
     out
 }
 
-fn component_reason(row: &ComponentComparison, pairs: &[&Pair<'_>]) -> String {
-    if pairs.iter().all(|pair| pair.base.is_none()) {
-        return "the base has no such component".into();
+fn unknown_shapes(side: Side, architecture: &Architecture) -> Option<ArchReason> {
+    if architecture.unknown.is_empty() {
+        return None;
     }
-    let named = |equal: bool| -> Vec<String> {
-        let of_target = pairs
-            .iter()
-            .filter(|pair| pair.target.is_some() && pair.any_equal() == equal);
-        of_target.map(|pair| pair.name.to_owned()).collect()
-    };
-    let (equal, of) = (
-        named(true),
-        pairs.iter().filter(|pair| pair.target.is_some()).count(),
-    );
+    let unknown = architecture.unknown.iter();
+    let missing: BTreeSet<String> = unknown.clone().map(|role| role.missing.clone()).collect();
+    Some(ArchReason::UnknownShapes {
+        side,
+        roles: unknown.map(|role| role.name.clone()).collect(),
+        missing: missing.into_iter().collect(),
+    })
+}
+
+fn component_shapes(row: &ComponentComparison, pairs: &[&Pair<'_>]) -> ComponentShapes {
+    if pairs.iter().all(|pair| pair.base.is_none()) {
+        return ComponentShapes::NotInBase;
+    }
+    let of_target = || pairs.iter().filter(|pair| pair.target.is_some());
+    let roles = of_target().count();
+    let equal: Vec<String> = of_target()
+        .filter(|pair| pair.any_equal())
+        .map(|pair| pair.name.to_owned())
+        .collect();
     match row.comparability {
-        Comparability::Full => {
-            "every matrix has an equal shape and as many copies on both sides".into()
-        }
-        Comparability::Partial if equal.len() == of => {
-            let different = pairs.iter().filter(|pair| pair.is_matrix() && !pair.same());
-            let fewer: Vec<_> = different.map(|pair| pair.name.to_owned()).collect();
-            format!(
-                "all {of} roles have equal shapes; the number of tensors differs: {}",
-                list(&fewer)
-            )
+        Comparability::Full => ComponentShapes::Equal,
+        Comparability::Partial if equal.len() == roles => {
+            let differing = pairs.iter().filter(|pair| pair.is_matrix() && !pair.same());
+            ComponentShapes::OtherCopies {
+                roles,
+                differing: differing.map(|pair| pair.name.to_owned()).collect(),
+            }
         }
         Comparability::Partial => {
-            let unequal: Vec<String> = pairs
-                .iter()
-                .filter(|pair| !pair.any_equal())
-                .map(|pair| {
-                    match (
-                        pair.target.and_then(RoleShapes::main),
-                        pair.base.and_then(RoleShapes::main),
-                    ) {
-                        (Some(a), Some(b)) => {
-                            format!("{} {} against {}", pair.name, axes(a), axes(b))
-                        }
-                        (Some(_), None) => format!("{} (target only)", pair.name),
-                        _ => format!("{} (base only)", pair.name),
-                    }
-                })
-                .collect();
-            format!(
-                "{} of {of} roles have equal shapes: {}; not {}",
-                equal.len(),
-                list(&equal),
-                list(&unequal)
-            )
+            let unequal = pairs.iter().filter(|pair| !pair.any_equal());
+            ComponentShapes::PartlyEqual {
+                roles,
+                equal,
+                unequal: unequal.map(|pair| pair.unequal()).collect(),
+            }
         }
-        Comparability::None if equal.is_empty() => "no role has an equal shape".into(),
-        Comparability::None => {
-            format!(
-                "no matrix has an equal shape; only {} have, which say nothing by themselves",
-                list(&equal)
-            )
-        }
+        Comparability::None if equal.is_empty() => ComponentShapes::NoneEqual,
+        Comparability::None => ComponentShapes::NoMatrixEqual { equal },
     }
 }
 
-/// Facts that differ and bear on shapes, as sentences.
-fn differences(target: &Architecture, base: &Architecture) -> Vec<String> {
+/// Facts that differ and bear on shapes.
+fn differences(target: &Architecture, base: &Architecture) -> Vec<ArchReason> {
     let counts = [
         "hidden_size",
         "num_hidden_layers",
@@ -506,134 +450,101 @@ fn differences(target: &Architecture, base: &Architecture) -> Vec<String> {
     ];
     let mut out = Vec::new();
     for field in counts {
-        if let (Some(a), Some(b)) = (target.count(field), base.count(field))
-            && a != b
+        if let (Some(target), Some(base)) = (target.count(field), base.count(field))
+            && target != base
         {
-            out.push(format!("{field}: {} against {}", grouped(a), grouped(b)));
+            let values = Sides { base, target };
+            out.push(ArchReason::CountDiffers { field, values });
         }
     }
     for field in ["attention", "norm_placement"] {
-        if let (Some(a), Some(b)) = (target.fact(field), base.fact(field))
-            && let (Some(a), Some(b)) = (a.value.as_str(), b.value.as_str())
-            && a != b
+        if let (Some(target), Some(base)) = (target.word(field), base.word(field))
+            && target != base
         {
-            out.push(format!("{field}: {a} against {b}"));
+            let values = Sides { base, target }.map(str::to_owned);
+            out.push(ArchReason::WordDiffers { field, values });
         }
     }
     out
 }
 
 /// What equal or different numbers of tokens mean for the embedding.
-fn vocabulary_reason(target: &Architecture, base: &Architecture) -> Option<String> {
+fn vocabulary_reason(target: &Architecture, base: &Architecture) -> Option<ArchReason> {
     let embed =
         |architecture: &Architecture| Some(architecture.role("embed")?.main()?.axes.clone());
     let (target, base) = (embed(target)?, embed(base)?);
     let (&[rows, width], &[base_rows, base_width]) = (target.as_slice(), base.as_slice()) else {
         return None;
     };
-    if rows != base_rows && width == base_width {
-        return Some(
-            "embeddings are equally wide: their rows can be paired by token where both tokenizers are at hand".into(),
-        );
+    match (rows == base_rows, width == base_width) {
+        (false, true) => Some(ArchReason::EqualEmbeddingWidths),
+        (true, false) => Some(ArchReason::EqualVocabularySizes { rows }),
+        _ => None,
     }
-    (rows == base_rows && width != base_width).then(|| {
-        format!(
-            "both vocabularies have {} rows: an equal number, of which only the tokenizers tell more",
-            grouped(rows)
-        )
-    })
 }
 
 /// Which of the changes one makes to a released model would be needed to get from base to target.
-fn could_be(target: &Architecture, base: &Architecture) -> Vec<String> {
+fn could_be(target: &Architecture, base: &Architecture) -> Vec<PossibleChange> {
     let mut out = Vec::new();
-    let both = |field: &str| target.count(field).zip(base.count(field));
-    let differ = |field: &str| both(field).filter(|(a, b)| a != b);
-    if let Some((to, from)) = differ("num_hidden_layers") {
-        out.push(format!(
-            "depth change: {} to {} layers",
-            grouped(from),
-            grouped(to)
-        ));
-    }
-    let word = |architecture: &Architecture| {
-        architecture
-            .fact("attention")
-            .and_then(|fact| fact.value.as_str().map(str::to_owned))
+    let differ = |field: &str| {
+        let (to, from) = (target.count(field)?, base.count(field)?);
+        (to != from).then_some(FromTo { from, to })
     };
-    let (attention, old_attention) = (word(target), word(base));
-    let mut widths = vec!["hidden_size", "head_dim", "num_attention_heads"];
+    out.extend(differ("num_hidden_layers").map(PossibleChange::Depth));
+    let widths = width_changes(target, base);
+    if !widths.is_empty() {
+        out.push(PossibleChange::Width(widths));
+    }
+    out.extend(differ("vocab_size").map(PossibleChange::Vocabulary));
+    let experts = |architecture: &Architecture| architecture.count("n_routed_experts").unwrap_or(0);
+    match (experts(base), experts(target)) {
+        (from, to) if to == from => {}
+        (0, experts) => out.push(PossibleChange::DenseToExperts { experts }),
+        (experts, 0) => out.push(PossibleChange::ExpertsToDense { experts }),
+        (from, to) => out.push(PossibleChange::ExpertCount(FromTo { from, to })),
+    }
+    if let (Some(to), Some(from)) = (target.word("attention"), base.word("attention"))
+        && (to == "MLA") != (from == "MLA")
+    {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        out.push(PossibleChange::Attention { from, to });
+    }
+    out
+}
+
+/// Widths that differ: those of fields, and that of experts, which the tensors show.
+fn width_changes(target: &Architecture, base: &Architecture) -> Vec<WidthChange> {
+    let changed = |width: Width, to: Option<u64>, from: Option<u64>| {
+        let (to, from) = (to?, from?);
+        let values = FromTo { from, to };
+        (to != from).then_some(WidthChange { width, values })
+    };
+    let has_latent_attention = [target, base]
+        .iter()
+        .any(|architecture| architecture.word("attention") == Some("MLA"));
+    let mut fields = vec!["hidden_size", "head_dim", "num_attention_heads"];
     // Under latent attention the number is nominal: no tensor rests on it.
-    if attention.as_deref() != Some("MLA") && old_attention.as_deref() != Some("MLA") {
-        widths.push("num_key_value_heads");
+    if !has_latent_attention {
+        fields.push("num_key_value_heads");
     }
-    let dense = target
-        .fact("intermediate_size")
-        .zip(base.fact("intermediate_size"));
-    let dense_differs = dense.is_some_and(|(a, b)| !a.unused && !b.unused && a.value != b.value);
-    let mut changed: Vec<String> = widths
+    let dense = "intermediate_size";
+    let is_used =
+        |architecture: &Architecture| architecture.fact(dense).is_some_and(|fact| !fact.unused);
+    if is_used(target) && is_used(base) {
+        fields.push(dense);
+    }
+    let mut out: Vec<WidthChange> = fields
         .into_iter()
-        .filter_map(|field| {
-            differ(field).map(|(to, from)| format!("{field} {} to {}", grouped(from), grouped(to)))
-        })
+        .filter_map(|field| changed(Width::Field(field), target.count(field), base.count(field)))
         .collect();
-    if dense_differs && let Some((to, from)) = both("intermediate_size") {
-        changed.push(format!(
-            "intermediate_size {} to {}",
-            grouped(from),
-            grouped(to)
-        ));
-    }
-    let expert_width = |architecture: &Architecture| {
+    let of_experts = |architecture: &Architecture| {
         let down = architecture.role("expert.down")?.main()?;
         down.axes.get(1).copied()
     };
-    if let Some((to, from)) = expert_width(target)
-        .zip(expert_width(base))
-        .filter(|(to, from)| to != from)
-    {
-        changed.push(format!(
-            "width of experts {} to {}",
-            grouped(from),
-            grouped(to)
-        ));
-    }
-    if !changed.is_empty() {
-        out.push(format!("width change: {}", changed.join(", ")));
-    }
-    if let Some((to, from)) = differ("vocab_size") {
-        let word = if to > from {
-            "vocabulary extension"
-        } else {
-            "vocabulary reduction"
-        };
-        out.push(format!(
-            "{word}: {} to {} tokens",
-            grouped(from),
-            grouped(to)
-        ));
-    }
-    let experts = |architecture: &Architecture| architecture.count("n_routed_experts").unwrap_or(0);
-    match (experts(target), experts(base)) {
-        (to, from) if to == from => {}
-        (to, 0) => out.push(format!(
-            "dense to mixture of experts: {} experts",
-            grouped(to)
-        )),
-        (0, from) => out.push(format!(
-            "mixture of experts to dense: {} experts",
-            grouped(from)
-        )),
-        (to, from) => out.push(format!(
-            "expert count change: {} to {} experts",
-            grouped(from),
-            grouped(to)
-        )),
-    }
-    if let (Some(to), Some(from)) = (attention, old_attention)
-        && (to == "MLA") != (from == "MLA")
-    {
-        out.push(format!("attention conversion: {from} to {to}"));
-    }
+    out.extend(changed(
+        Width::OfExperts,
+        of_experts(target),
+        of_experts(base),
+    ));
     out
 }

@@ -8,6 +8,7 @@
 mod compare;
 mod facts;
 mod family;
+mod grounds;
 mod shapes;
 mod tensors;
 #[cfg(test)]
@@ -17,7 +18,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-pub use self::compare::{Comparability, Comparison, ComponentComparison, RoleComparison, compare};
+pub use self::compare::{
+    Comparability, ComponentComparison, RoleComparison, ShapeComparison, compare,
+};
+pub use self::grounds::{
+    ArchReason, Assumption, ComponentShapes, FromTo, PossibleChange, UnequalRole, Width,
+    WidthChange,
+};
 use super::config::{Config, Scope};
 use super::name::Meaning;
 use super::words::{Component, Role, words};
@@ -95,7 +102,7 @@ pub struct UnknownShape {
 }
 
 /// A fact on which config.json and tensors disagree.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Field.
     pub field: String,
@@ -116,8 +123,8 @@ pub struct Architecture {
     pub unknown: Vec<UnknownShape>,
     /// Facts on which config.json and tensors disagree, by field.
     pub conflicts: Vec<Conflict>,
-    /// What the shapes rest on beside the facts, as sentences.
-    pub assumptions: Vec<String>,
+    /// What the shapes rest on beside the facts.
+    pub assumptions: Vec<Assumption>,
 }
 
 impl Architecture {
@@ -129,6 +136,11 @@ impl Architecture {
     /// A fact that is a count.
     pub fn count(&self, field: &str) -> Option<u64> {
         self.fact(field)?.value.as_u64()
+    }
+
+    /// A fact that is a word.
+    pub fn word(&self, field: &str) -> Option<&str> {
+        self.fact(field)?.value.as_str()
     }
 
     /// Sets a fact to what the tensors show. A configuration that says something else is a

@@ -5,7 +5,7 @@
 
 use super::facts::layer_kinds;
 use super::family::{Biases, Family, UNKNOWN, family};
-use super::{Architecture, Kind, RoleShapes, Shape, UnknownShape};
+use super::{Architecture, Assumption, Kind, RoleShapes, Shape, UnknownShape};
 use crate::model::config::{Config, Scope};
 use crate::model::words::{Component, Role};
 
@@ -91,20 +91,14 @@ impl Builder<'_> {
         }
     }
 
-    /// The assumptions that were used, as a sentence.
+    /// Tells the assumptions that were used.
     fn finish(self) {
         if !self.assumed.is_empty() {
-            let values: Vec<_> = self
-                .assumed
-                .iter()
-                .map(|(field, value)| format!("{field} {value}"))
-                .collect();
-            self.out.assumptions.push(format!(
-                "shapes of the {} part rest on {}, as in the maker's code for {}: config.json does not say",
-                self.component,
-                values.join(", "),
-                self.model_type
-            ));
+            self.out.assumptions.push(Assumption::ClassDefaults {
+                component: self.component,
+                values: self.assumed,
+                model_type: self.model_type.to_owned(),
+            });
         }
     }
 }
@@ -202,14 +196,9 @@ fn text(scope: &Scope<'_>, out: &mut Architecture) {
     let model_type = scope.model_type().unwrap_or("");
     let known = family(model_type);
     if known.is_none() {
-        let named = if model_type.is_empty() {
-            "no model_type".to_owned()
-        } else {
-            format!("model_type {model_type}")
-        };
-        out.assumptions.push(format!(
-            "{named} is not one whose layout is known: matrices as in the Llama line, norms and biases left out"
-        ));
+        out.assumptions.push(Assumption::UnknownLayout {
+            model_type: model_type.to_owned(),
+        });
     }
     let family = known.unwrap_or(&UNKNOWN);
     let mut b = Builder {
@@ -485,13 +474,9 @@ fn plain_tower(scope: &Scope<'_>, model_type: &str, out: &mut Architecture) {
     ]
     .contains(&model_type);
     if !known {
-        let named = if model_type.is_empty() {
-            "of no model_type"
-        } else {
-            model_type
-        };
-        out.assumptions
-            .push(format!("the layout of a vision tower {named} is not known: its shapes need the weights themselves"));
+        out.assumptions.push(Assumption::UnknownTower {
+            model_type: model_type.to_owned(),
+        });
         out.unknown.push(UnknownShape {
             component: Component::Vision,
             name: "vision".into(),

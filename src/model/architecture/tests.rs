@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::dtype::Dtype;
 use crate::model::name::Namer;
+use crate::model::sides::Sides;
 
 fn fixture(path: &str) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/configs");
@@ -289,52 +290,79 @@ fn components_are_compared_with_their_like() {
 }
 
 #[test]
-fn reasons_and_possibilities_are_said_in_words() {
+fn reasons_and_possibilities_carry_their_numbers() {
+    let change = |from, to| FromTo { from, to };
+    let shapes = |comparison: &ShapeComparison| match &comparison.reasons[0] {
+        ArchReason::Component { shapes, .. } => shapes.clone(),
+        other => panic!("{other:?}"),
+    };
+
     let depth = compare(&model("SOLAR-10.7B"), &model("Mistral-7B"));
-    assert_eq!(depth.could_be, ["depth change: 32 to 48 layers"]);
+    assert_eq!(depth.could_be, [PossibleChange::Depth(change(32, 48))]);
     assert!(
-        depth.reasons[0]
-            .starts_with("all 12 roles have equal shapes; the number of tensors differs"),
+        matches!(
+            shapes(&depth),
+            ComponentShapes::OtherCopies { roles: 12, .. }
+        ),
         "{depth:?}"
     );
-    assert!(
-        depth
-            .reasons
-            .contains(&"num_hidden_layers: 48 against 32".to_owned())
-    );
+    assert!(depth.reasons.contains(&ArchReason::CountDiffers {
+        field: "num_hidden_layers",
+        values: Sides {
+            base: 32,
+            target: 48
+        },
+    }));
 
     let experts = compare(&model("A.X-K1"), &model("Kimi-K2"));
     assert_eq!(
         experts.could_be,
-        ["expert count change: 384 to 192 experts"]
+        [PossibleChange::ExpertCount(change(384, 192))]
     );
-    assert!(
-        experts.reasons[0]
-            .contains("not norm:post_mlp (target only), router [192,7168] against [384,7168]"),
-        "{experts:?}"
+    let ComponentShapes::PartlyEqual { unequal, .. } = shapes(&experts) else {
+        panic!("{experts:?}");
+    };
+    let (norm, router) = (&unequal[0], &unequal[1]);
+    assert_eq!(norm.name, "norm:post_mlp");
+    assert!(norm.shapes.target.is_some() && norm.shapes.base.is_none());
+    let of_router = Sides {
+        base: Some(vec![384, 7168]),
+        target: Some(vec![192, 7168]),
+    };
+    assert_eq!(
+        (router.name.as_str(), &router.shapes),
+        ("router", &of_router)
     );
 
     let mixture = compare(&model("Mixtral"), &model("Mistral-7B"));
-    assert_eq!(mixture.could_be, ["dense to mixture of experts: 8 experts"]);
+    assert_eq!(
+        mixture.could_be,
+        [PossibleChange::DenseToExperts { experts: 8 }]
+    );
 
     let none = compare(&model("HyperCLOVAX"), &model("Llama-3.1-70B"));
-    assert!(
-        none.reasons
-            .last()
-            .unwrap()
-            .contains("say nothing about where the weights come from")
+    assert_eq!(
+        none.reasons.last(),
+        Some(&ArchReason::SaysNothingAboutOrigin)
     );
+    let hidden = WidthChange {
+        width: Width::Field("hidden_size"),
+        values: change(8192, 5120),
+    };
     assert!(
-        none.could_be
-            .iter()
-            .any(|change| change.starts_with("width change: hidden_size 8,192 to 5,120")),
+        none.could_be.iter().any(|change| matches!(
+            change,
+            PossibleChange::Width(widths) if widths[0] == hidden
+        )),
         "{none:?}"
     );
 
     let norms = compare(&model("VAETKI"), &model("DeepSeek-V3"));
-    assert!(
-        norms.reasons[0].contains("only norm:kv_a, norm:q_a have"),
-        "{norms:?}"
+    assert_eq!(
+        shapes(&norms),
+        ComponentShapes::NoMatrixEqual {
+            equal: vec!["norm:kv_a".to_owned(), "norm:q_a".to_owned()]
+        }
     );
 }
 
@@ -891,7 +919,10 @@ fn an_unknown_model_type_is_said_to_be_one() {
     let mut new = small();
     new["model_type"] = json!("a_model_of_tomorrow");
     let architecture = describe(Some(&config(new)), &[]);
-    assert!(architecture.assumptions[0].contains("a_model_of_tomorrow"));
+    let unknown = Assumption::UnknownLayout {
+        model_type: "a_model_of_tomorrow".to_owned(),
+    };
+    assert_eq!(architecture.assumptions[0], unknown);
     assert!(architecture.role("expert.gate").is_some());
     assert!(architecture.role("norm:pre_attn").is_none());
 }

@@ -48,7 +48,7 @@ pub fn arch(report: &Arch, _style: &Style) -> String {
     let paths: Vec<&str> = std::iter::once(report.target.path.as_str())
         .chain(bases)
         .collect();
-    page.reproduce(report.wcmp, &reproduce::plain("arch", &paths, usize::MAX));
+    page.reproduce(&report.wcmp, &reproduce::plain("arch", &paths, usize::MAX));
     page.finish()
 }
 
@@ -66,7 +66,7 @@ fn base(page: &mut Page, base: &ArchBase) {
     if base.components.len() > 1 {
         let row = base.components.iter().map(|c| {
             vec![
-                c.component.to_owned(),
+                c.component.to_string(),
                 format!("`{}`", c.comparability),
                 number::percent(c.share),
             ]

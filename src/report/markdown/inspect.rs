@@ -97,7 +97,7 @@ fn tensor(row: &InspectTensor) -> Vec<String> {
         markdown(&row.component),
         row.block.as_deref().map(markdown).unwrap_or_default(),
         row.role.to_string(),
-        row.class.to_owned(),
+        row.class.to_string(),
         markdown(&row.dtype),
         markdown(&row.storage),
         number::shape(&row.shape),

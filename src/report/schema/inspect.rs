@@ -2,19 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CheckpointRow, WarningRow};
-use crate::model::words::Role;
+use super::super::words::en::inspect as words;
+use super::{CheckpointRow, VERSION, WarningRow, version};
+use crate::model::words::{Block, Class, Role};
+use crate::results::inspect::{ComponentSize, InspectedTensor, Inspection};
+
+version! {
+    /// Version of the JSON of `wcmp inspect`.
+    InspectVersion = "wcmp.inspect/1"
+}
 
 /// `wcmp inspect`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inspect {
     /// `wcmp.inspect/1`.
-    pub schema: &'static str,
+    pub schema: InspectVersion,
     /// Version.
-    pub wcmp: &'static str,
+    pub wcmp: String,
     /// The checkpoint.
     pub checkpoint: CheckpointRow,
     /// Which files were taken.
@@ -34,7 +41,7 @@ pub struct Inspect {
 }
 
 /// Component of `inspect`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InspectComponent {
     /// Component.
     pub component: String,
@@ -45,7 +52,7 @@ pub struct InspectComponent {
 }
 
 /// Block of `inspect`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InspectBlock {
     /// Block.
     pub block: String,
@@ -54,7 +61,7 @@ pub struct InspectBlock {
 }
 
 /// Tensor of `inspect`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InspectTensor {
     /// Name.
     pub name: String,
@@ -71,7 +78,7 @@ pub struct InspectTensor {
     /// Shared expert.
     pub shared_expert: bool,
     /// Class.
-    pub class: &'static str,
+    pub class: Class,
     /// Whether it counts; null where values would have to be read.
     pub informative: Option<bool>,
     /// Stored shape.
@@ -88,4 +95,67 @@ pub struct InspectTensor {
     pub offset: u64,
     /// Length in bytes.
     pub bytes: u64,
+}
+
+impl From<Inspection> for Inspect {
+    fn from(found: Inspection) -> Self {
+        Self {
+            schema: InspectVersion,
+            wcmp: VERSION.to_owned(),
+            checkpoint: found.checkpoint.into(),
+            weight_set: words::weight_sets(&found.weight_sets),
+            ignored_files: found.ignored_files,
+            config: found.config,
+            components: found
+                .components
+                .into_iter()
+                .map(InspectComponent::from)
+                .collect(),
+            blocks: found.blocks.into_iter().map(InspectBlock::from).collect(),
+            tensors: found.tensors.into_iter().map(InspectTensor::from).collect(),
+            warnings: found.warnings.iter().map(WarningRow::from).collect(),
+        }
+    }
+}
+
+impl From<ComponentSize> for InspectComponent {
+    fn from(size: ComponentSize) -> Self {
+        Self {
+            component: size.component.to_string(),
+            parameters: size.parameters,
+            layers: size.layers,
+        }
+    }
+}
+
+impl From<(Block, u64)> for InspectBlock {
+    fn from((block, parameters): (Block, u64)) -> Self {
+        Self {
+            block: block.to_string(),
+            parameters,
+        }
+    }
+}
+
+impl From<InspectedTensor> for InspectTensor {
+    fn from(tensor: InspectedTensor) -> Self {
+        Self {
+            name: tensor.name,
+            component: tensor.component.to_string(),
+            layer: tensor.layer,
+            block: tensor.block.map(|block| block.to_string()),
+            role: tensor.role,
+            expert: tensor.expert,
+            shared_expert: tensor.shared_expert,
+            class: tensor.class,
+            informative: tensor.informative,
+            shape: tensor.shape,
+            logical_shape: tensor.logical_shape,
+            dtype: tensor.dtype.to_string(),
+            storage: tensor.storage.to_owned(),
+            file: tensor.file,
+            offset: tensor.offset,
+            bytes: tensor.bytes,
+        }
+    }
 }

@@ -12,10 +12,13 @@ pub use crate::model::sides::Sides;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::en::warnings;
+use crate::model::checkpoint::Format;
+use crate::model::tokenizer::Overlap;
 use crate::model::warning::{Noted, Warning};
+use crate::results::checkpoint::CheckpointFacts;
 
 mod compare;
 mod hash;
@@ -27,6 +30,45 @@ pub use hash::*;
 pub use inspect::*;
 pub use rank::*;
 
+/// Declares the type of a `schema` key: it is written as the word of its version, and only that
+/// word is read.
+macro_rules! version {
+    ($(#[$doc:meta])* $name:ident = $word:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct $name;
+
+        impl $name {
+            /// The word.
+            pub const WORD: &'static str = $word;
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(Self::WORD)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+                let found = String::deserialize(reader)?;
+                if found == Self::WORD {
+                    return Ok(Self);
+                }
+                Err(serde::de::Error::custom(format_args!(
+                    "schema {} (expected \"{}\")",
+                    crate::error::quoted(&found),
+                    Self::WORD
+                )))
+            }
+        }
+    };
+}
+use version;
+
+/// Version of the program, as every report carries it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// A digest, written in lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hex(pub [u8; 32]);
@@ -36,6 +78,18 @@ impl fmt::Display for Hex {
         let mut digits = [0; 64];
         hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
         f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(reader)?;
+        let mut digest = [0; 32];
+        hex::decode_to_slice(&digits, &mut digest).map_err(|_| {
+            let shown = crate::error::quoted(&digits);
+            serde::de::Error::custom(format_args!("{shown} is no SHA-256 (expected 64 digits)"))
+        })?;
+        Ok(Self(digest))
     }
 }
 
@@ -55,7 +109,7 @@ pub struct Shares {
 }
 
 /// One weight file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRow {
     /// Name within the checkpoint.
     pub name: String,
@@ -64,14 +118,14 @@ pub struct FileRow {
 }
 
 /// `CKPT`: a checkpoint.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointRow {
     /// Path as given.
     pub path: String,
     /// Name for people.
     pub name: String,
     /// safetensors, gguf, torch, adapter or config.
-    pub format: &'static str,
+    pub format: Format,
     /// Weight files.
     pub files: Vec<FileRow>,
     /// Architecture as config.json names it.
@@ -185,7 +239,7 @@ pub struct SettingsRow {
 }
 
 /// Tokenizers compared.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenizerRow {
     /// Tokens in both.
     pub shared_tokens: u64,
@@ -198,7 +252,7 @@ pub struct TokenizerRow {
 }
 
 /// A warning.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarningRow {
     /// Stable word.
     pub code: String,
@@ -206,6 +260,38 @@ pub struct WarningRow {
     pub message: String,
     /// Tensor or file.
     pub name: Option<String>,
+}
+
+impl From<CheckpointFacts> for CheckpointRow {
+    fn from(facts: CheckpointFacts) -> Self {
+        let files = facts.files.into_iter();
+        let dtypes = facts.dtypes.into_iter();
+        Self {
+            path: facts.path,
+            name: facts.name,
+            format: facts.format,
+            files: files.map(|(name, bytes)| FileRow { name, bytes }).collect(),
+            architecture: facts.architecture,
+            parameters: facts.parameters,
+            bytes: facts.bytes,
+            dtypes: dtypes
+                .map(|(dtype, parameters)| (dtype.to_string(), parameters))
+                .collect(),
+            quantization: facts.quantization,
+            model_digest: facts.model_digest.map(|digest| Hex(digest).to_string()),
+        }
+    }
+}
+
+impl From<&Overlap> for TokenizerRow {
+    fn from(overlap: &Overlap) -> Self {
+        Self {
+            shared_tokens: overlap.shared_tokens,
+            same_id: overlap.same_id,
+            merges_common: overlap.merges_common,
+            vocab: Sides::from(overlap.sizes),
+        }
+    }
 }
 
 impl From<&Warning> for WarningRow {

@@ -54,7 +54,7 @@ fn summary(page: &mut Page, bases: &[ArchBase]) {
             (at + 1).to_string(),
             escape::name(&base.base.name),
             sentences::optional(base.base.architecture.as_deref()),
-            base.comparability.to_owned(),
+            base.comparability.to_string(),
             number::percent(base.share),
         ]);
     }

@@ -132,7 +132,7 @@ fn tensors(page: &mut Page, report: &Inspect) {
         let mut cells = vec![
             escape::name(&row.name),
             role,
-            row.class.to_owned(),
+            row.class.to_string(),
             escape::name(&row.dtype),
         ];
         if storage {

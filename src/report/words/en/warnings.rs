@@ -100,6 +100,12 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
         Warning::DeclaredBaseDiffers { .. } => {
             "the target declares another base than the one whose weights it shares".to_owned()
         }
+        Warning::ConfigConflict {
+            model, conflict, ..
+        } => format!(
+            "config.json of {model} says {} {}, its tensors {}",
+            conflict.field, conflict.config, conflict.tensors
+        ),
         Warning::MixtureNotUnique => {
             "some bases cannot be told apart: the weights of the mixture are one choice of many"
                 .to_owned()
