@@ -3,6 +3,9 @@
 //! Comments cite these pages by their path and section (`guide/methods.md, section 4`). A rule that
 //! changes is changed here in the same commit.
 
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
+
 #[doc = include_str!("contract.md")]
 pub mod contract {}
 
