@@ -65,6 +65,7 @@ const OWED: &[(&str, &str)] = &[
     ("pipeline", "report"),
     ("report", "align"),
     ("report", "measure"),
+    ("report", "pipeline"),
     ("report", "stats"),
     ("report", "view"),
 ];

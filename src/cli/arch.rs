@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::choices::OutputFormat;
-use super::settings::{Settings, Verbosity};
+use super::settings::Settings;
 use super::{Answer, input};
 use crate::error::Result;
 use crate::pipeline;
 use crate::report::schema::arch::Arch;
-use crate::report::{Report, csv, json, markdown, text};
 
 /// Sets the target against each base, from config.json and headers; no tensor value is read.
 ///
@@ -20,16 +18,6 @@ pub(super) fn run(settings: &Settings, target: &Path, bases: &[PathBuf]) -> Resu
         .iter()
         .map(|base| input::open_described(base, &settings.output))
         .collect::<Result<_>>()?;
-    let mut report = Arch::from(pipeline::arch::arch(target, bases));
-    let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
-    if for_people && settings.verbosity == Verbosity::Quiet {
-        report.warnings.clear();
-    }
-    let report: Report = match settings.format {
-        OutputFormat::Text => text::arch(&report, &settings.style).into(),
-        OutputFormat::Json => json::report(report),
-        OutputFormat::Csv => csv::arch(&report).into(),
-        OutputFormat::Markdown => markdown::arch(&report, &settings.style).into(),
-    };
-    Ok(Answer::plain(report))
+    let report = Arch::from(pipeline::arch::arch(target, bases));
+    Ok(Answer::plain(settings.render(report, &settings.style)))
 }

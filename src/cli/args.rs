@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::choices::{OutputFormat, When};
+use super::choices::When;
 use super::expect::WORDS;
 use super::help;
 use crate::pipeline::filter::checked_glob;
 use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+use crate::report::OutputFormat;
 use crate::source::Io;
 
 /// Weight forensics: was one model made from the other, or trained from scratch?

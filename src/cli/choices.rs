@@ -5,21 +5,8 @@ use clap::builder::PossibleValue;
 
 use crate::model::words::words;
 use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+use crate::report::OutputFormat;
 use crate::source::Io;
-
-words! {
-    /// Format of the report.
-    OutputFormat {
-        /// For people, in a terminal.
-        Text = "text",
-        /// For scripts: one object.
-        Json = "json",
-        /// For spreadsheets: RFC 4180.
-        Csv = "csv",
-        /// For a pull request or a model card.
-        Markdown = "markdown",
-    }
-}
 
 words! {
     /// When to use colours.

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use super::choices::OutputFormat;
-use super::settings::{Analyses, Settings, Verbosity};
+use super::settings::{Analyses, Settings};
 use super::{Answer, input};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
-use crate::report::schema::Compare;
-use crate::report::{Report, Style, csv, json, markdown, text};
 
 /// Compares the two and renders the report.
 ///
@@ -31,21 +28,8 @@ pub(super) fn run(
     let compared = pool.install(|| pipeline::compare::compare(base, target, options, monitor))?;
     let exit = analyses.exit(compared.verdict.label);
     Ok(Answer {
-        report: render(compared, settings, &analyses.style(settings)),
+        report: settings.render(compared, &analyses.style(settings)),
         exit,
         notes: Vec::new(),
     })
-}
-
-fn render(mut compared: Compare, settings: &Settings, style: &Style) -> Report {
-    let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
-    if for_people && settings.verbosity == Verbosity::Quiet {
-        compared.warnings.clear();
-    }
-    match settings.format {
-        OutputFormat::Text => text::compare(&compared, style).into(),
-        OutputFormat::Json => json::report(compared),
-        OutputFormat::Csv => csv::compare(&compared).into(),
-        OutputFormat::Markdown => markdown::compare(&compared, style).into(),
-    }
 }

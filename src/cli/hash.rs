@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use super::choices::OutputFormat;
 use super::exit::Exit;
 use super::settings::Settings;
 use super::{Answer, input};
@@ -12,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
-use crate::report::schema::{Check, Hash, WarningRow};
-use crate::report::{Report, csv, json, markdown, summary, text};
+use crate::report::schema::{Hash, WarningRow};
+use crate::report::summary;
 use crate::source::Io;
 use crate::view::model::Model;
 
@@ -52,7 +51,7 @@ pub(super) fn run(
             model_digest,
         };
         return Ok(Answer {
-            report: render_hash(hash, settings),
+            report: settings.render(hash, &settings.style),
             exit: Exit::Answered,
             notes,
         });
@@ -60,7 +59,7 @@ pub(super) fn run(
     let check = manifest::check(&manifest, checkpoint, &tensors);
     let exit = Exit::answered(check.equal);
     Ok(Answer {
-        report: render_check(check, settings),
+        report: settings.render(check, &settings.style),
         exit,
         notes,
     })
@@ -108,22 +107,4 @@ fn parse(from: impl Read, source: &Path) -> Result<Manifest> {
         ));
     }
     manifest::parse(&bytes, source)
-}
-
-fn render_hash(hash: Hash, settings: &Settings) -> Report {
-    match settings.format {
-        OutputFormat::Text => text::hash(&hash, &settings.style).into(),
-        OutputFormat::Json => json::report(hash),
-        OutputFormat::Csv => csv::hash(&hash).into(),
-        OutputFormat::Markdown => markdown::hash(&hash, &settings.style).into(),
-    }
-}
-
-fn render_check(check: Check, settings: &Settings) -> Report {
-    match settings.format {
-        OutputFormat::Text => text::check(&check, &settings.style).into(),
-        OutputFormat::Json => json::report(check),
-        OutputFormat::Csv => csv::check(&check).into(),
-        OutputFormat::Markdown => markdown::check(&check, &settings.style).into(),
-    }
 }

@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::choices::OutputFormat;
 use super::exit::Exit;
-use super::settings::{Analyses, Settings, Verbosity};
+use super::settings::{Analyses, Settings};
 use super::{Answer, input};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
-use crate::report::schema::Rank;
-use crate::report::{Report, csv, json, markdown, text};
 
 /// Holds every base against the target and renders the report.
 ///
@@ -34,21 +31,8 @@ pub(super) fn run(
         .as_ref()
         .is_none_or(|expect| expect.names(ranked.conclusion.label));
     Ok(Answer {
-        report: render(ranked, settings),
+        report: settings.render(ranked, &analyses.style(settings)),
         exit: Exit::answered(met),
         notes: Vec::new(),
     })
-}
-
-fn render(mut ranked: Rank, settings: &Settings) -> Report {
-    let for_people = matches!(settings.format, OutputFormat::Text | OutputFormat::Markdown);
-    if for_people && settings.verbosity == Verbosity::Quiet {
-        ranked.warnings.clear();
-    }
-    match settings.format {
-        OutputFormat::Text => text::rank(&ranked, &settings.style).into(),
-        OutputFormat::Json => json::report(ranked),
-        OutputFormat::Csv => csv::rank(&ranked).into(),
-        OutputFormat::Markdown => markdown::rank(&ranked, &settings.style).into(),
-    }
 }

@@ -3,15 +3,15 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::args::{AnalysisArgs, GlobalArgs};
-use super::choices::{OutputFormat, When};
+use super::choices::When;
 use super::exit::Exit;
 use super::expect::Expect;
 use super::terminal::Environment;
 use crate::error::{Error, Result};
 use crate::pipeline::filter::Filter;
 use crate::pipeline::options::Options;
-use crate::report::Style;
 use crate::report::sink::Destination;
+use crate::report::{self, OutputFormat, Printable, Report, Style};
 
 /// Columns of a text report where there is no terminal.
 const DEFAULT_COLUMNS: usize = 80;
@@ -76,6 +76,12 @@ impl Settings {
             verbosity,
             progress,
         })
+    }
+
+    /// `answer` in the format that was asked for, without notes where none are wanted.
+    pub(super) fn render(&self, answer: impl Printable, style: &Style) -> Report {
+        let quiet = self.verbosity == Verbosity::Quiet;
+        report::render(answer, self.format, style, quiet)
     }
 
     /// The thread pool of the pass.

@@ -32,7 +32,8 @@ pub fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
-fn char_width(c: char) -> usize {
+/// Columns of one character.
+pub(super) fn char_width(c: char) -> usize {
     c.width().unwrap_or(1).max(1)
 }
 
@@ -98,7 +99,16 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 /// A name as a Markdown code span that neither its backticks nor, in a table, its pipes can leave.
 pub fn markdown_code(text: &str) -> String {
-    let text = name(text).replace('|', "\\|");
+    code_span(&name(text))
+}
+
+/// A word, a command or a value as a Markdown code span, its `\` as they are.
+pub fn markdown_verbatim(text: &str) -> String {
+    code_span(&sentence(text))
+}
+
+fn code_span(text: &str) -> String {
+    let text = text.replace('|', "\\|");
     if text.is_empty() {
         return "(empty)".to_owned();
     }
@@ -112,6 +122,23 @@ pub fn markdown_code(text: &str) -> String {
         ""
     };
     format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// A sentence as text in HTML.
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in sentence(text).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            // What would be a mention where the page is shown.
+            '@' => out.push_str("&#64;"),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// A sentence as Markdown text: nothing in it is markup, HTML, a link or a mention.
@@ -136,7 +163,8 @@ pub fn markdown(text: &str) -> String {
                 out.extend(['\\', c])
             }
             '.' | ')'
-                if text[..at].chars().all(|d| d.is_ascii_digit())
+                if at > 0
+                    && text[..at].chars().all(|d| d.is_ascii_digit())
                     && !text[at + 1..].starts_with(char::is_alphanumeric) =>
             {
                 out.extend(['\\', c])

@@ -1,21 +1,27 @@
-//! The report: schema types, and one file an output format.
+//! The report: schema types, and what is made of them.
 //!
-//! Renderers are pure functions from the types of [`schema`] to text. They read no files and no
-//! settings, and every number they print stands in the JSON, or is a count or share of what stands
-//! there.
+//! JSON and CSV are written from the types of [`schema`]. For people a report is a document, built
+//! once a command (`documents`) from words of one language (`words`) and laid out by a back end
+//! (`text`, `markdown`). All of these are pure functions: they read no files and no settings, and
+//! every number they print stands in the JSON, or is a count or share of what stands there.
 
 pub mod csv;
 pub mod escape;
 pub mod json;
-pub mod markdown;
 pub mod number;
-mod reproduce;
 pub mod schema;
-mod sentences;
 pub mod sink;
 pub mod summary;
-pub mod text;
+
+mod document;
+mod documents;
+mod export;
+mod markdown;
+mod reproduce;
+mod text;
 mod words;
+
+pub use export::{OutputFormat, Printable, markdown, render, text};
 
 use std::fmt;
 use std::io::{self, Write};

@@ -73,11 +73,6 @@ pub fn count(value: u64) -> String {
     out
 }
 
-/// `n` and its noun, `1 tensor` or `2 tensors`.
-pub fn plural(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
-}
-
 /// Parameters as `1.10B`, `12.3M`, `45.1K` or the plain number below a thousand.
 pub fn parameters(value: u64) -> String {
     scaled(value, 1000.0, &["", "K", "M", "B", "T"]).concat()
@@ -124,14 +119,20 @@ pub fn ranges(values: impl IntoIterator<Item = u32>) -> String {
             _ => runs.push((value, value)),
         }
     }
-    let run = |(first, last): (u32, u32)| {
-        if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        }
-    };
-    runs.into_iter().map(run).collect::<Vec<_>>().join(", ")
+    let runs: Vec<String> = runs
+        .into_iter()
+        .map(|(first, last)| range(first, last))
+        .collect();
+    runs.join(", ")
+}
+
+/// Two whole numbers and all between them as `0-5`, or one as `7`.
+pub fn range(first: u32, last: u32) -> String {
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +184,6 @@ mod tests {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(2048), "2.00 KiB");
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(plural(1, "tensor"), "1 tensor");
     }
 
     #[test]

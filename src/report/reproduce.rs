@@ -2,54 +2,60 @@
 
 use super::escape::{shell_pieces, shell_word, width};
 use super::schema::SettingsRow;
+use crate::pipeline::options::Options;
 
-/// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed.
-/// Words are quoted for a POSIX shell; longer than `columns`, the line goes on behind a `\` at its
-/// end and can still be pasted.
+/// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed;
+/// without options where the command has none. Words are quoted for a POSIX shell; longer than
+/// `columns`, the line goes on behind a `\` at its end and can still be pasted.
 pub(super) fn command(
     subcommand: &str,
-    paths: &[&str],
-    settings: &SettingsRow,
+    paths: &[String],
+    settings: Option<&SettingsRow>,
     columns: usize,
 ) -> String {
     let mut words = words(subcommand, paths);
-    let options = [
-        ("--hash", settings.hash, "sha256"),
-        ("--pca", settings.pca, "fast"),
-        ("--permutation", settings.permutation, "on"),
-        ("--deep", settings.deep, "auto"),
+    words.extend(settings.into_iter().flat_map(options));
+    broken(&words, columns)
+}
+
+fn options(settings: &SettingsRow) -> Vec<String> {
+    let default = Options::default();
+    let chosen = [
+        ("--hash", settings.hash, default.hash.word()),
+        ("--pca", settings.pca, default.pca.word()),
+        (
+            "--permutation",
+            settings.permutation,
+            default.permutation.word(),
+        ),
+        ("--deep", settings.deep, default.deep.word()),
     ];
-    for (option, value, default) in options {
+    let mut words = Vec::new();
+    for (option, value, default) in chosen {
         if value != default {
             words.extend([option.to_owned(), value.to_owned()]);
         }
     }
-    for (option, globs) in [
+    let globs = [
         ("--include", &settings.include),
         ("--exclude", &settings.exclude),
-    ] {
-        words.extend(
-            globs
-                .iter()
-                .flat_map(|glob| [option.to_owned(), glob.clone()]),
-        );
+    ];
+    for (option, globs) in globs {
+        for glob in globs {
+            words.extend([option.to_owned(), glob.clone()]);
+        }
     }
     words.extend(["--seed".to_owned(), settings.seed.to_string()]);
-    broken(&words, columns)
+    words
 }
 
-/// `wcmp COMMAND PATHS…` of a command without settings, laid out as [`command`].
-pub(super) fn plain(subcommand: &str, paths: &[&str], columns: usize) -> String {
-    broken(&words(subcommand, paths), columns)
-}
-
-fn words(subcommand: &str, paths: &[&str]) -> Vec<String> {
+fn words(subcommand: &str, paths: &[String]) -> Vec<String> {
     // A path that begins with a dash would be read as an option.
-    let path = |p: &&str| {
-        if p.starts_with('-') {
-            format!("./{p}")
+    let path = |path: &String| {
+        if path.starts_with('-') {
+            format!("./{path}")
         } else {
-            (*p).to_owned()
+            path.clone()
         }
     };
     ["wcmp", subcommand]
@@ -114,10 +120,14 @@ mod tests {
         }
     }
 
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
     #[test]
     fn defaults_are_left_out_and_the_seed_is_not() {
         assert_eq!(
-            command("compare", &["a", "b c"], &settings(), 80),
+            command("compare", &owned(&["a", "b c"]), Some(&settings()), 80),
             "wcmp compare a 'b c' --seed 7"
         );
         let other = SettingsRow {
@@ -127,7 +137,7 @@ mod tests {
             ..settings()
         };
         assert_eq!(
-            command("compare", &["-a", "b"], &other, 80),
+            command("compare", &owned(&["-a", "b"]), Some(&other), 80),
             "wcmp compare ./-a b --hash none --deep on --include '*.q' --seed 7"
         );
     }
@@ -153,7 +163,7 @@ mod tests {
             "it's a path with spaces, 'quotes', $variables, `ticks`, \\ and \u{1b}[31m controls \u{202e} that is long",
         ];
         for columns in [20, 40, 80] {
-            let line = command("rank", &paths, &settings(), columns);
+            let line = command("rank", &owned(&paths), Some(&settings()), columns);
             assert!(line.lines().all(|l| width(l) <= columns), "{line}");
             if cfg!(unix) {
                 assert_eq!(

@@ -23,11 +23,11 @@ fn show_a_page() {
     let wanted = std::env::var("SAMPLE").unwrap_or_else(|_| "fine_tuned".to_owned());
     for (name, report) in samples::all_compares() {
         if name == wanted {
-            println!("{}", markdown::compare(&report, &STYLE));
+            println!("{}", markdown(&report, &STYLE));
         }
     }
     if wanted == "rank" {
-        println!("{}", markdown::rank(&samples::ranked(), &STYLE));
+        println!("{}", markdown(&samples::ranked(), &STYLE));
     }
 }
 
@@ -101,31 +101,34 @@ fn sound(page: &str) {
 fn every_page_is_sound_whatever_the_names() {
     for style in [STYLE, ALL] {
         for (_, report) in samples::all_compares() {
-            sound(&markdown::compare(&report, &style));
+            sound(&markdown(&report, &style));
         }
         for report in [samples::architectures(), samples::hostile_architectures()] {
-            sound(&markdown::arch(&report, &style));
+            sound(&markdown(&report, &style));
         }
         for report in [samples::ranked(), samples::hostile_rank()] {
-            sound(&markdown::rank(&report, &style));
+            sound(&markdown(&report, &style));
         }
         for report in [samples::inspected(), samples::hostile_inspect()] {
-            sound(&markdown::inspect(&report, &style));
+            sound(&markdown(&report, &style));
         }
-        sound(&markdown::hash(&samples::hashed(), &style));
-        sound(&markdown::check(&samples::checked(), &style));
+        sound(&markdown(&samples::hashed(), &style));
+        sound(&markdown(&samples::checked(), &style));
     }
 }
 
 #[test]
 fn a_pull_request_reads_the_verdict_first_and_the_layers_folded() {
-    let page = markdown::compare(&samples::fine_tuned(), &STYLE);
+    let page = markdown(&samples::fine_tuned(), &STYLE);
     let at = |text: &str| {
         page.find(text)
             .unwrap_or_else(|| panic!("{text} is not in\n{page}"))
     };
-    assert!(at("**Verdict: `derived`**") < at("| matrix cosine | 0.9773 |"));
-    assert!(at("### Evidence, the strongest first") < at("<details><summary>Layers: 22</summary>"));
+    assert!(at("**Verdict: `derived`**") < at("| matrices | 0.9773 |"));
+    assert!(
+        at("### Evidence, the strongest first")
+            < at("<details><summary>Layers: text, 22</summary>")
+    );
     assert!(
         at("| **above 0.95** | **almost certainly fine-tuned** | 0.9812 |")
             < at("wcmp compare models/TinyLlama")
@@ -137,5 +140,5 @@ fn a_pull_request_reads_the_verdict_first_and_the_layers_folded() {
 
 #[test]
 fn a_filter_is_named_on_the_first_line() {
-    assert!(markdown::compare(&samples::partial(), &STYLE).starts_with("Filtered by --include"));
+    assert!(markdown(&samples::partial(), &STYLE).starts_with("Filtered by --include"));
 }

@@ -375,24 +375,24 @@ pub(crate) fn fine_tuned() -> Compare {
         }),
         evidence: vec![
             finding(
-                "cosine",
-                "matrices keep 97.7 % of their likeness above a random order of dimensions",
-                0.9772,
-                None,
-                "derived",
-            ),
-            finding(
-                "norms",
-                "norm gains 0.9996; unrelated models of this shape: 0.9964",
-                0.9996,
-                None,
-                "nothing",
-            ),
-            finding(
                 "permutation",
                 "1,408 of 1,408 probed hidden units are in their own place in all 22 layers; independently trained models agree like this with a chance of at most 10^-4474",
                 1408.0,
                 Some(-4474.8),
+                "derived",
+            ),
+            finding(
+                "bytes",
+                "1 informative tensor is byte-identical: model.embed_tokens.weight",
+                1.0,
+                None,
+                "derived",
+            ),
+            finding(
+                "cosine",
+                "matrices keep 97.7 % of their likeness above a random order of dimensions",
+                0.9772,
+                None,
                 "derived",
             ),
             finding(
@@ -403,11 +403,11 @@ pub(crate) fn fine_tuned() -> Compare {
                 "derived",
             ),
             finding(
-                "bytes",
-                "1 informative tensor is byte-identical: model.embed_tokens.weight",
-                1.0,
+                "norms",
+                "norm gains 0.9996; unrelated models of this shape: 0.9964",
+                0.9996,
                 None,
-                "derived",
+                "nothing",
             ),
         ],
         verdict: VerdictRow {

@@ -35,41 +35,29 @@ fn reports_are_as_they_were_last_looked_at() {
     };
     hold(
         "compare-fine-tuned-80.txt",
-        &text::compare(&samples::fine_tuned(), &narrow),
+        &text(&samples::fine_tuned(), &narrow),
     );
     hold(
         "compare-fine-tuned-140-tensors.txt",
-        &text::compare(&samples::fine_tuned(), &wide),
+        &text(&samples::fine_tuned(), &wide),
     );
     hold(
         "compare-independent-80.txt",
-        &text::compare(&samples::independent(), &narrow),
+        &text(&samples::independent(), &narrow),
     );
     hold(
         "compare-partial-80.txt",
-        &text::compare(&samples::partial(), &narrow),
+        &text(&samples::partial(), &narrow),
     );
-    hold(
-        "compare-empty-80.txt",
-        &text::compare(&samples::empty(), &narrow),
-    );
+    hold("compare-empty-80.txt", &text(&samples::empty(), &narrow));
     hold(
         "compare-partial.md",
-        &markdown::compare(&samples::partial(), &narrow),
+        &markdown(&samples::partial(), &narrow),
     );
-    hold("rank-80.txt", &text::rank(&samples::ranked(), &narrow));
-    hold("rank.md", &markdown::rank(&samples::ranked(), &narrow));
-    hold(
-        "arch-80.txt",
-        &text::arch(&samples::architectures(), &narrow),
-    );
-    hold(
-        "arch.md",
-        &markdown::arch(&samples::architectures(), &narrow),
-    );
-    hold(
-        "inspect-80.txt",
-        &text::inspect(&samples::inspected(), &narrow),
-    );
-    hold("check-80.txt", &text::check(&samples::checked(), &narrow));
+    hold("rank-80.txt", &text(&samples::ranked(), &narrow));
+    hold("rank.md", &markdown(&samples::ranked(), &narrow));
+    hold("arch-80.txt", &text(&samples::architectures(), &narrow));
+    hold("arch.md", &markdown(&samples::architectures(), &narrow));
+    hold("inspect-80.txt", &text(&samples::inspected(), &narrow));
+    hold("check-80.txt", &text(&samples::checked(), &narrow));
 }

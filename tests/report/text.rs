@@ -45,15 +45,15 @@ fn show_a_report() {
     };
     for (name, report) in samples::all_compares() {
         if name == wanted {
-            println!("{}", text::compare(&report, &style));
+            println!("{}", text(&report, &style));
         }
     }
     match wanted.as_str() {
-        "rank" => println!("{}", text::rank(&samples::ranked(), &style)),
-        "arch" => println!("{}", text::arch(&samples::architectures(), &style)),
-        "inspect" => println!("{}", text::inspect(&samples::inspected(), &style)),
-        "hash" => println!("{}", text::hash(&samples::hashed(), &style)),
-        "check" => println!("{}", text::check(&samples::checked(), &style)),
+        "rank" => println!("{}", text(&samples::ranked(), &style)),
+        "arch" => println!("{}", text(&samples::architectures(), &style)),
+        "inspect" => println!("{}", text(&samples::inspected(), &style)),
+        "hash" => println!("{}", text(&samples::hashed(), &style)),
+        "check" => println!("{}", text(&samples::checked(), &style)),
         _ => {}
     }
 }
@@ -67,18 +67,18 @@ fn no_report_is_wider_than_the_terminal() {
                 ..style(columns)
             };
             for (_, report) in samples::all_compares() {
-                fits(&text::compare(&report, &style), columns);
+                fits(&text(&report, &style), columns);
             }
             for report in [samples::ranked(), samples::hostile_rank()] {
-                fits(&text::rank(&report, &style), columns);
+                fits(&text(&report, &style), columns);
             }
             for report in [samples::architectures(), samples::hostile_architectures()] {
-                fits(&text::arch(&report, &style), columns);
+                fits(&text(&report, &style), columns);
             }
             for report in [samples::inspected(), samples::hostile_inspect()] {
-                fits(&text::inspect(&report, &style), columns);
+                fits(&text(&report, &style), columns);
             }
-            fits(&text::check(&samples::checked(), &style), columns);
+            fits(&text(&samples::checked(), &style), columns);
         }
     }
 }
@@ -87,10 +87,10 @@ fn no_report_is_wider_than_the_terminal() {
 fn a_terminal_narrower_than_a_table_does_not_panic() {
     for columns in [0, 1, 20, 59] {
         for (_, report) in samples::all_compares() {
-            assert!(!text::compare(&report, &style(columns)).is_empty());
+            assert!(!text(&report, &style(columns)).is_empty());
         }
-        assert!(!text::rank(&samples::hostile_rank(), &style(columns)).is_empty());
-        assert!(!text::inspect(&samples::hostile_inspect(), &style(columns)).is_empty());
+        assert!(!text(&samples::hostile_rank(), &style(columns)).is_empty());
+        assert!(!text(&samples::hostile_inspect(), &style(columns)).is_empty());
     }
 }
 
@@ -108,7 +108,7 @@ fn has_line(text: &str, line: &str) {
 
 #[test]
 fn a_fine_tune_is_reported_with_figures_evidence_verdict_and_the_marked_row() {
-    let text = text::compare(&samples::fine_tuned(), &style(80));
+    let text = text(&samples::fine_tuned(), &style(80));
     has_line(
         &text,
         "parameters    1.10B                            1.10B",
@@ -140,11 +140,11 @@ fn a_fine_tune_is_reported_with_figures_evidence_verdict_and_the_marked_row() {
     );
     has_line(
         &text,
-        "pattern     early high late low: typical of fine-tuning",
+        "pattern    early high late low: typical of fine-tuning",
     );
     has_line(
         &text,
-        "agreement   the document's reading and the verdict agree",
+        "agreement  the document's reading and the verdict agree",
     );
     has_line(&text, "- the base stores F32 norms, the target BF16");
     let place = |part: &str| {
@@ -152,8 +152,8 @@ fn a_fine_tune_is_reported_with_figures_evidence_verdict_and_the_marked_row() {
             .unwrap_or_else(|| panic!("{part} is missing"))
     };
     let order = [
-        "byte-identical: ",
         "10^-4474",
+        "byte-identical: ",
         "matrices keep 97.7",
         "principal subspaces cluster",
         "Layers: text",
@@ -168,32 +168,32 @@ fn a_fine_tune_is_reported_with_figures_evidence_verdict_and_the_marked_row() {
 
 #[test]
 fn the_last_line_is_the_command_that_gives_the_report_again() {
-    let text = text::compare(&samples::empty(), &style(80));
+    let shown = text(&samples::empty(), &style(80));
     assert_eq!(
-        text.lines().last(),
+        shown.lines().last(),
         Some("wcmp compare models/nothing models/tiny --seed 20260105")
     );
-    let text = text::rank(&samples::ranked(), &style(100));
+    let shown = text(&samples::ranked(), &style(100));
     let last = "wcmp rank models/merged-7B-slerp models/Mistral-7B-Instruct-v0.2 models/OpenHermes-2.5-Mistral-7B \\\n\
                 models/Solar-Open-100B --seed 20260105\n";
-    assert!(text.ends_with(last));
+    assert!(shown.ends_with(last));
 }
 
 #[test]
 fn a_filter_is_named_on_the_first_line() {
-    let text = text::compare(&samples::partial(), &style(120));
+    let shown = text(&samples::partial(), &style(120));
     assert_eq!(
-        text.lines().next(),
+        shown.lines().next(),
         Some(
             "Filtered by --include 'model.*' --exclude '*.bias': every other tensor counts as absent on both sides"
         )
     );
-    assert!(text::compare(&samples::fine_tuned(), &style(80)).starts_with("wcmp 0.1.0 compare"));
+    assert!(text(&samples::fine_tuned(), &style(80)).starts_with("wcmp 0.1.0 compare"));
 }
 
 #[test]
 fn a_disagreement_with_the_document_is_explained() {
-    let text = text::compare(&samples::independent(), &style(100));
+    let text = text(&samples::independent(), &style(100));
     has_line(&text, "label       from_scratch");
     has_line(
         &text,
@@ -208,7 +208,7 @@ fn a_disagreement_with_the_document_is_explained() {
 
 #[test]
 fn a_partial_reuse_names_components_layers_map_and_experts() {
-    let text = text::compare(&samples::partial(), &style(80));
+    let text = text(&samples::partial(), &style(80));
     has_line(&text, "0-4 ← 0-4, 5-8 ← 2-5");
     has_line(
         &text,
@@ -231,7 +231,7 @@ fn a_partial_reuse_names_components_layers_map_and_experts() {
 
 #[test]
 fn a_hundred_layers_take_a_line_each() {
-    let text = text::compare(&samples::hundred_layers(), &style(80));
+    let text = text(&samples::hundred_layers(), &style(80));
     for layer in 0..100 {
         let found = text
             .lines()
@@ -251,8 +251,8 @@ fn tensors_are_listed_in_short_or_all() {
             .filter(|t| text.contains(&t.name.target))
             .count()
     };
-    assert!(listed(&text::compare(&report, &style(140))) < 10);
-    let all = text::compare(
+    assert!(listed(&text(&report, &style(140))) < 10);
+    let all = text(
         &report,
         &Style {
             all_tensors: true,
@@ -260,15 +260,15 @@ fn tensors_are_listed_in_short_or_all() {
         },
     );
     assert_eq!(listed(&all), report.tensors.len());
-    let text = text::compare(&samples::independent(), &style(100));
-    assert!(text.contains("and 7 more; --tensors lists every tensor"));
+    let text = text(&samples::independent(), &style(100));
+    assert!(text.contains("and 7 more; --tensors lists them all"));
 }
 
 #[test]
 fn colours_change_nothing_but_colours() {
     for (_, report) in samples::all_compares() {
-        let plain = text::compare(&report, &style(80));
-        let painted = text::compare(
+        let plain = text(&report, &style(80));
+        let painted = text(
             &report,
             &Style {
                 color: true,
@@ -290,7 +290,7 @@ fn colours_change_nothing_but_colours() {
 
 #[test]
 fn rank_shows_ranking_criteria_plot_mixture_and_conclusion() {
-    let text = text::rank(&samples::ranked(), &style(100));
+    let text = text(&samples::ranked(), &style(100));
     assert!(lines(&text).iter().any(
         |line| line.starts_with("3  Solar-Open-100B") && line.ends_with("from_scratch  strong")
     ));
@@ -314,14 +314,14 @@ fn rank_shows_ranking_criteria_plot_mixture_and_conclusion() {
 
 #[test]
 fn inspect_joins_equal_layers() {
-    let text = text::inspect(&samples::inspected(), &style(80));
+    let text = text(&samples::inspected(), &style(80));
     has_line(&text, "layers 3-47       9.82B   218.1M");
     assert!(text.contains("down e127"));
 }
 
 #[test]
 fn check_names_every_difference_in_full() {
-    let text = text::check(&samples::checked(), &style(80));
+    let text = text(&samples::checked(), &style(80));
     has_line(&text, "differs   model.norm.weight");
     has_line(&text, &format!("expected  {}", "a".repeat(64)));
     has_line(&text, "missing   lm_head.weight");
@@ -331,8 +331,5 @@ fn check_names_every_difference_in_full() {
 #[test]
 fn hash_prints_the_manifest_whatever_the_width() {
     let hash = samples::hashed();
-    assert_eq!(
-        text::hash(&hash, &style(20)),
-        wcmp::manifest::to_string(&hash)
-    );
+    assert_eq!(text(&hash, &style(20)), wcmp::manifest::to_string(&hash));
 }

@@ -3,29 +3,19 @@
 //! Both axes have one scale, so that distances on the screen are distances between the models; a
 //! column is taken to be half as wide as a line is high.
 
+use crate::report::document::Point;
+
 /// A line is this many columns high.
 const ASPECT: f64 = 2.0;
 /// Most lines of the plot.
 const MOST_LINES: usize = 18;
 
-/// The labels of the points, in their order: `T` for the first (the target), then `1` to `9`, `a`
-/// to `z`, then `+`.
-pub(super) fn label(index: usize) -> char {
-    match index {
-        0 => 'T',
-        1..=9 => char::from_digit(index as u32, 10).unwrap_or('+'),
-        10..=35 => char::from_digit(index as u32, 36).unwrap_or('+'),
-        _ => '+',
-    }
-}
-
 /// The plot with its frame, at most `columns` wide. A point that falls on another takes the next
 /// free place, so that every label is seen. `None` where fewer than two points are finite.
-pub(super) fn plot(points: &[[Option<f64>; 2]], columns: usize) -> Option<Vec<String>> {
-    let finite: Vec<(usize, f64, f64)> = points
+pub(super) fn plot(points: &[Point], columns: usize) -> Option<Vec<String>> {
+    let finite: Vec<(char, f64, f64)> = points
         .iter()
-        .enumerate()
-        .filter_map(|(index, [x, y])| Some((index, (*x)?, (*y)?)))
+        .filter_map(|point| Some((point.label, point.place[0]?, point.place[1]?)))
         .filter(|(_, x, y)| x.is_finite() && y.is_finite())
         .collect();
     if finite.len() < 2 {
@@ -51,11 +41,11 @@ pub(super) fn plot(points: &[[Option<f64>; 2]], columns: usize) -> Option<Vec<St
     };
     let lines = place(top, bottom, ASPECT * per_column, MOST_LINES) + 1;
     let mut grid = vec![vec![' '; width]; lines];
-    for (index, x, y) in &finite {
+    for (label, x, y) in &finite {
         let column = place(*x, left, per_column, width);
         let line = lines - 1 - place(*y, bottom, ASPECT * per_column, lines);
         if let Some((line, column)) = nearest_free(&grid, line, column) {
-            grid[line][column] = label(*index);
+            grid[line][column] = *label;
         }
     }
     let rule = "─".repeat(width + 2);
@@ -92,12 +82,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::report::document::point_label;
+
+    fn labelled(places: &[[Option<f64>; 2]]) -> Vec<Point> {
+        let places = places.iter().enumerate();
+        places
+            .map(|(index, place)| Point {
+                label: point_label(index),
+                place: *place,
+            })
+            .collect()
+    }
 
     #[test]
     fn distances_have_one_scale() {
         // An equilateral-like triangle: 20 columns wide, 5 lines (10 columns) high.
         let points = [[0.0, 0.0], [20.0, 0.0], [10.0, 10.0]].map(|p| p.map(Some));
-        let plot = plot(&points, 25).unwrap();
+        let plot = plot(&labelled(&points), 25).unwrap();
         assert_eq!(
             plot,
             [
@@ -115,7 +116,9 @@ mod tests {
 
     #[test]
     fn points_on_one_another_are_all_seen() {
-        let plot = plot(&[[Some(1.0), Some(1.0)]; 5], 80).unwrap().concat();
+        let plot = plot(&labelled(&[[Some(1.0), Some(1.0)]; 5]), 80)
+            .unwrap()
+            .concat();
         assert!("T1234".chars().all(|label| plot.contains(label)));
     }
 
@@ -123,11 +126,11 @@ mod tests {
     fn fewer_than_two_points_are_no_plot() {
         assert_eq!(
             plot(
-                &[
+                &labelled(&[
                     [Some(1.0), Some(2.0)],
                     [None, Some(1.0)],
                     [Some(f64::NAN), Some(0.0)]
-                ],
+                ]),
                 80
             ),
             None
@@ -137,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_points_fit(points in prop::collection::vec([any::<Option<f64>>(), any::<Option<f64>>()], 0..50), columns in 20usize..200) {
-            for line in plot(&points, columns).unwrap_or_default() {
+            for line in plot(&labelled(&points), columns).unwrap_or_default() {
                 prop_assert!(line.chars().count() <= columns);
             }
         }

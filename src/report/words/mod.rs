@@ -1,156 +1,649 @@
-//! What the words of the contract mean, in sentences for people: labels, confidence, bands,
-//! patterns (guide/contract.md, sections 3 and 4).
+//! Every sentence, heading and label of the reports, in one language a folder.
+//!
+//! What a language must say is a trait a file: [`Titles`] for headings, labels and remarks,
+//! [`Meanings`] for what the words of the contract stand for, [`Sentences`] for what is said with
+//! numbers and names in it. A language that lacks one of them does not compile. The words of the
+//! contract themselves are the same in every language, and so are numbers ([`super::number`]).
+//!
+//! A name inside a sentence is written as the contract escapes it (guide/contract.md, section 6);
+//! what a back end must escape beyond that is its own affair.
 
-pub(super) mod en;
+pub(crate) mod en;
 
-use super::number;
+use super::document::Line;
+use crate::model::architecture::Comparability;
+use crate::model::checkpoint::Format;
+use crate::verdict::decide::{Confidence, Label};
+use crate::verdict::origin::Band;
 
-/// What a verdict label means.
-pub(super) fn label(label: &str) -> &'static str {
-    match label {
-        "identical" => "every tensor is paired and equal in dtype, shape and bytes",
-        "re_encoded" => {
-            "the same values, stored otherwise; no difference is larger than the number formats make it"
-        }
-        "derived" => {
-            "the target's weights come from the base, or the base's from the target, or both from one ancestor; \
-             a likeness has no direction in time"
-        }
-        "partial_reuse" => {
-            "some parts are shared with the base, others are shown to be independent of it"
-        }
-        "from_scratch" => {
-            "no likeness to the base in any test that ran, and the tests that ran would have seen one; \
-             training on the base's outputs leaves no trace in weights"
-        }
-        _ => "none of the other verdicts can be said from what could be compared",
-    }
+/// The language of the reports.
+pub(crate) const WORDS: &dyn Words = &en::English;
+
+/// A language.
+pub(crate) trait Words: Titles + Meanings + Sentences + Sync {}
+
+impl<T: Titles + Meanings + Sentences + Sync> Words for T {}
+
+/// Headings, labels and remarks that are always the same.
+pub(crate) trait Titles {
+    /// The heading of a section.
+    fn heading(&self, heading: Heading) -> &'static str;
+
+    /// The name of a figure or fact, at the head of a column or before a value.
+    fn term(&self, term: Term) -> &'static str;
+
+    /// A remark on a table or list.
+    fn remark(&self, remark: Remark) -> &'static str;
 }
 
-/// What a confidence word stands for beside a label: its definition.
-pub(super) fn confidence(label: &str, word: &str) -> &'static str {
-    match (label, word) {
-        ("identical", _) => "equality of bytes leaves no room for chance",
-        ("re_encoded", "strong") => {
-            "every informative tensor differs as rounding alone would make it differ"
-        }
-        ("re_encoded", _) => "within what a calibrated quantiser does, which is no exact bound",
-        ("derived", "conclusive") => {
-            "chance at or below 10^-20, or byte-identical informative matrices, over at least half of the target's matrices"
-        }
-        ("derived", "strong") => {
-            "chance at or below 10^-6; or a stronger figure over less than half of the target's matrices"
-        }
-        ("derived", "moderate") => {
-            "chance at or below 10^-3; or a stronger figure over less than half of the target's matrices"
-        }
-        ("derived", _) => {
-            "no test puts the chance at or below 10^-3 with enough of the target covered"
-        }
-        ("from_scratch", "conclusive") => {
-            "at least 90 % of the target's matrix parameters tested, a reuse of 5 % would have been seen, \
-             and disguises were looked for"
-        }
-        ("from_scratch", "strong") => {
-            "at least 75 % of the target's matrix parameters tested, and a reuse of 10 % would have been seen"
-        }
-        ("from_scratch", "moderate") => {
-            "at least 50 % of the target's matrix parameters tested, and a reuse of 25 % would have been seen"
-        }
-        ("from_scratch", _) => "less was tested, or only a larger reuse would have been seen",
-        ("partial_reuse", _) => {
-            "the weaker of its two sides: what is reused, and what is independent"
-        }
-        _ => "",
-    }
+/// Headings of sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heading {
+    /// Facts that target and bases are compared by.
+    ArchFacts,
+    /// Facts of the bases of a ranking.
+    Bases,
+    /// Blocks of a checkpoint.
+    Blocks,
+    /// Which bases can be compared at all.
+    Comparable,
+    /// Components of a model.
+    Components,
+    /// The answer of a ranking.
+    Conclusion,
+    /// config.json of a checkpoint.
+    Config,
+    /// Where config.json and tensors of the target disagree.
+    Conflicts,
+    /// Bases against one another.
+    Controls,
+    /// Principal coordinates.
+    Coordinates,
+    /// How much has a counterpart.
+    Coverage,
+    /// The origin document's criteria.
+    Criteria,
+    /// Model digests.
+    Digests,
+    /// Findings.
+    Evidence,
+    /// Experts matched by content.
+    Experts,
+    /// Cosines.
+    Figures,
+    /// Labels and confidence words of a ranking, explained.
+    Glossary,
+    /// Identical tensors.
+    Identical,
+    /// What an adapter changes.
+    Adapter,
+    /// Layers of the target and those of the base they come from.
+    LayerMap,
+    /// The target as a weighted sum.
+    Mixture,
+    /// The same sum by role and layer.
+    MixtureParts,
+    /// What could not be tested.
+    NotTestable,
+    /// Warnings.
+    Notes,
+    /// The origin document's reading.
+    Origin,
+    /// Parts by state.
+    Parts,
+    /// Permutation tests.
+    Permutation,
+    /// The ranking.
+    Ranking,
+    /// The command line.
+    Reproduce,
+    /// Shapes by role.
+    Roles,
+    /// Principal subspaces.
+    Subspaces,
+    /// Tokenizers compared.
+    Tokenizer,
+    /// Transformations.
+    Transformations,
+    /// Tensors without a counterpart.
+    Unmatched,
+    /// The verdict.
+    Verdict,
 }
 
-/// One row of the origin document's threshold table.
-pub(super) struct Band {
-    /// The word of the contract.
-    pub(super) word: &'static str,
-    /// The range of the mean cosine.
-    pub(super) range: &'static str,
-    /// The document's reading of it.
-    pub(super) meaning: &'static str,
+/// Names of figures and facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Term {
+    /// Whether the document and the verdict agree.
+    Agreement,
+    /// Scale of an adapter, as configured.
+    Alpha,
+    /// All parameters.
+    AllParameters,
+    /// Approximate bound.
+    Approximate,
+    /// Architecture.
+    Architecture,
+    /// The base.
+    Base,
+    /// A block.
+    Block,
+    /// Whether a bound is exact.
+    Bound,
+    /// Length in bytes.
+    Bytes,
+    /// With the means taken off.
+    Centred,
+    /// Class of a tensor.
+    Class,
+    /// Whether shapes can be compared.
+    Comparable,
+    /// A component.
+    Component,
+    /// How sure the label is.
+    Confidence,
+    /// What config.json says.
+    ConfigJson,
+    /// A cosine.
+    Cosine,
+    /// Several cosines.
+    Cosines,
+    /// Changes that could explain a difference.
+    CouldBe,
+    /// How much is covered.
+    Covered,
+    /// A criterion.
+    Criterion,
+    /// A tensor that is not what a manifest says.
+    Differs,
+    /// Dimension of a subspace.
+    Dimension,
+    /// The origin document.
+    Document,
+    /// Dtype.
+    Dtype,
+    /// Identical tensors, in a narrow column.
+    Equal,
+    /// Equal shapes.
+    EqualShape,
+    /// Exact bound.
+    Exact,
+    /// Above a random order.
+    Excess,
+    /// Excess over the target.
+    ExcessToTarget,
+    /// Expected of a random order; what a manifest says.
+    Expected,
+    /// A field of config.json.
+    Field,
+    /// Files.
+    Files,
+    /// A finding.
+    Finding,
+    /// Form of a test.
+    Form,
+    /// What was found.
+    Found,
+    /// Highest excess to another base.
+    HighestToBase,
+    /// Hits of a test.
+    Hits,
+    /// Whether a criterion holds.
+    Holds,
+    /// Identical tensors.
+    Identical,
+    /// Share in equal shapes.
+    InEqualShapes,
+    /// Size of a subspace.
+    K,
+    /// The verdict's label.
+    Label,
+    /// The largest.
+    Largest,
+    /// A layer.
+    Layer,
+    /// Layers.
+    Layers,
+    /// Least bound.
+    LeastLog10P,
+    /// Files that were not taken.
+    LeftAside,
+    /// Logarithm of a bound on chance.
+    Log10P,
+    /// Several matrices.
+    Matrices,
+    /// Matrices with a counterpart.
+    MatricesCovered,
+    /// One matrix.
+    Matrix,
+    /// The plain mean of cosines.
+    Mean,
+    /// The same, in full.
+    MeanCosine,
+    /// What a word means.
+    Meaning,
+    /// Median change by an adapter.
+    MedianChange,
+    /// A tensor that a manifest has and a copy lacks.
+    Missing,
+    /// A model.
+    Model,
+    /// Digest of a model.
+    ModelDigest,
+    /// A name.
+    Name,
+    /// Name of a tensor in the target.
+    NameInTarget,
+    /// How names are mapped.
+    Names,
+    /// A tensor that a copy has and a manifest lacks.
+    New,
+    /// Norms.
+    Norms,
+    /// No digest was taken.
+    NotTaken,
+    /// What could not be tested, in short.
+    NotTested,
+    /// The number in a finding.
+    Number,
+    /// Of each of several.
+    OfEach,
+    /// Share of the base.
+    OfTheBase,
+    /// Share of the target.
+    OfTheTarget,
+    /// Overlap of subspaces.
+    Overlap,
+    /// Parameters.
+    Parameters,
+    /// Parts.
+    Parts,
+    /// A path.
+    Path,
+    /// A pattern over the layers.
+    Pattern,
+    /// Permutation test.
+    Permutation,
+    /// Probes of a test.
+    Probes,
+    /// Quantisation scheme.
+    Quantization,
+    /// A rank of matrices.
+    Rank,
+    /// How a band reads.
+    Reads,
+    /// Reasons.
+    Reasons,
+    /// The relation.
+    Relation,
+    /// The role of a tensor.
+    Role,
+    /// Scale of an adapter.
+    Scale,
+    /// SHA-256.
+    Sha256,
+    /// A shape.
+    Shape,
+    /// A share.
+    Share,
+    /// Side of a matrix.
+    Side,
+    /// Size in bytes.
+    Size,
+    /// What a criterion speaks for.
+    SpeaksFor,
+    /// How a tensor is stored.
+    Storage,
+    /// Principal subspaces.
+    Subspaces,
+    /// What a finding supports.
+    Supports,
+    /// The target.
+    Target,
+    /// Tensors.
+    Tensors,
+    /// Tests.
+    Tests,
+    /// The pair in question.
+    ThisPair,
+    /// Tokenizers.
+    Tokenizer,
+    /// Share that nothing explains.
+    Unexplained,
+    /// Units of a test.
+    Units,
+    /// Tensors without a counterpart.
+    UnmatchedTensors,
+    /// The verdict.
+    Verdict,
+    /// How two tensors were compared.
+    Via,
+    /// Which files the weights are in.
+    Weights,
+    /// Which of them.
+    Which,
+    /// Why.
+    Why,
+    /// A word of the contract.
+    Word,
 }
 
-/// The origin document's thresholds on the mean cosine, highest first; its open edges closed as the
-/// contract does.
-pub(super) const BANDS: [Band; 4] = [
-    Band {
-        word: "almost_certainly_fine_tuned",
-        range: "above 0.95",
-        meaning: "almost certainly fine-tuned",
+/// Remarks that stand as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// Why an adapter's factors are no counterparts.
+    AdapterCoverage,
+    /// How a change by an adapter is measured.
+    AdapterChange,
+    /// What the bars of the layers show.
+    Bars,
+    /// What the columns of the layers do not show.
+    Layers,
+    /// There is no finding.
+    NoFinding,
+    /// There is no mean cosine.
+    NoBand,
+    /// What equal shapes do not show.
+    Shapes,
+    /// What the controls show.
+    Controls,
+    /// What marks a tensor as identical.
+    IdenticalMark,
+    /// What marks a fact as equal.
+    EqualFact,
+    /// What the plain mean is.
+    MeanCosine,
+    /// What the mean over matrices is.
+    MatrixCosine,
+    /// What the excess is.
+    Excess,
+    /// What the mean over norms is.
+    NormCosine,
+    /// What the centred cosine is.
+    Centred,
+    /// What counts among identical tensors.
+    Informative,
+}
+
+/// What the words of the contract stand for.
+pub(crate) trait Meanings {
+    /// What a label means.
+    fn label(&self, label: Label) -> &'static str;
+
+    /// What a confidence word stands for beside a label: its definition.
+    fn confidence(&self, label: Label, confidence: Confidence) -> &'static str;
+
+    /// What the origin document says of a band.
+    fn band(&self, band: Band) -> &'static str;
+
+    /// The mean cosines of a band.
+    fn band_range(&self, band: Band) -> &'static str;
+
+    /// Why a tensor is without a counterpart.
+    fn unmatched_why<'a>(&self, why: &'a str) -> &'a str;
+
+    /// How principal subspaces lie.
+    fn subspaces(&self, summary: &str) -> &'static str;
+
+    /// What a criterion of the origin document speaks for.
+    fn criterion_side(&self, id: &str) -> &'static str;
+
+    /// Whether something holds.
+    fn yes_or_no(&self, holds: Option<bool>) -> &'static str;
+}
+
+/// What is said with numbers and names in it. Numbers come as they are printed.
+pub(crate) trait Sentences {
+    /// The question of a command.
+    fn question(&self, version: &str, question: Question) -> Line;
+
+    /// One of the bases, by its place in a ranking or on the command line.
+    fn base_number(&self, at: usize) -> String;
+
+    /// One layer, at the head of a row.
+    fn layer(&self, layer: u32) -> String;
+
+    /// Layers of a model, at the head of a row.
+    fn layers(&self, ranges: &str) -> String;
+
+    /// The layers of a component, and how many there are.
+    fn layers_of(&self, component: &str, layers: u64) -> String;
+
+    /// The tensors of a checkpoint, counted.
+    fn tensors(&self, n: u64) -> String;
+
+    /// Aligned tensors, counted.
+    fn aligned_tensors(&self, n: u64) -> String;
+
+    /// A principal coordinate and what it explains.
+    fn coordinate(&self, axis: usize, explained: &str) -> String;
+
+    /// What the axes of the plot are.
+    fn axes(&self, explained: [&str; 2]) -> String;
+
+    /// How many rows of a list are not shown.
+    fn more(&self, n: u64) -> String;
+
+    /// Files of a checkpoint and their format.
+    fn files(&self, n: u64, format: Format) -> String;
+
+    /// A checkpoint without weights.
+    fn config_alone(&self) -> &'static str;
+
+    /// The options that filter, as they were given.
+    fn filtered(&self, options: &str) -> String;
+
+    /// What norm gains are worth.
+    fn norm_gains(&self, cosine: &str, expected: &str) -> String;
+
+    /// Of how many tensors some are identical.
+    fn of_aligned(&self, aligned: u64) -> String;
+
+    /// Identical, aligned and informative tensors.
+    fn identical(&self, identical: u64, aligned: u64, informative: u64) -> String;
+
+    /// The same of one base of a ranking.
+    fn cosines(&self, figures: &Cosines<'_>) -> String;
+
+    /// How much of target and base is covered.
+    fn covered(&self, target: &str, base: &str) -> String;
+
+    /// Probes that hit, and the bound on chance.
+    fn hits(&self, hits: u64, probes: u64, log10_p: Option<f64>) -> String;
+
+    /// How subspaces lie, with their median excess.
+    fn subspaces_in_short(&self, summary: &str, excess: &str) -> String;
+
+    /// The power of a null result; `share` where a reuse would have been seen at all.
+    fn power(&self, units: &str, share: Option<&str>, needed: u64, probes: u64) -> String;
+
+    /// An analysis that was not run.
+    fn not_run(&self, what: &str, why: &str) -> String;
+
+    /// Hits over all groups and what they say about chance.
+    fn permutation(&self, hits: u64, probes: u64, groups: u64, log10_p: Option<f64>) -> String;
+
+    /// How principal subspaces lie, over how many and in which mode.
+    fn principal_subspaces(&self, summary: &str, excess: &str, n: u64, mode: &str) -> String;
+
+    /// The weakest of the layers of a map.
+    fn weakest_layer(&self, log10_p: &str) -> String;
+
+    /// A transformation that was found.
+    fn transformation(&self, found: &Transformation<'_>) -> String;
+
+    /// A pattern and, where they are there, relation and reason of a component.
+    fn component(&self, component: &Component<'_>) -> String;
+
+    /// Parts of one kind that have several to a layer.
+    fn parts(&self, n: usize) -> String;
+
+    /// How the experts of some layers were matched.
+    fn experts(&self, experts: &Experts<'_>) -> String;
+
+    /// Tokens in common.
+    fn tokenizer(&self, tokenizer: &Tokenizer) -> String;
+
+    /// Changes of an adapter by direction and magnitude.
+    fn dora(&self, n: u64) -> String;
+
+    /// Tensors that an adapter replaces.
+    fn replaced(&self, names: &[String]) -> String;
+
+    /// Changes of an adapter that could not be measured.
+    fn not_measured(&self, names: &[String]) -> String;
+
+    /// From one number to another.
+    fn span(&self, least: &str, most: &str) -> String;
+
+    /// What one side has without a counterpart.
+    fn unmatched(&self, unmatched: &Unmatched<'_>) -> String;
+
+    /// A pair that has no cosine.
+    fn no_cosine(&self, name: &str, reason: &str) -> String;
+
+    /// Whether the document's reading and the verdict agree, and why not.
+    fn agreement(&self, agrees: Option<bool>, why: Option<&str>) -> String;
+
+    /// The origin document on one base of a ranking.
+    fn document(&self, band: Option<Band>, pattern: &str, agreement: &str) -> String;
+
+    /// How far a base can be compared.
+    fn comparable(&self, comparability: Comparability, share: Option<&str>) -> String;
+
+    /// A weighted sum of bases and what it leaves.
+    fn mixture(&self, sum: &str, residual: &str) -> String;
+
+    /// Whether a copy is what a manifest says.
+    fn checked(&self, check: &Checked<'_>) -> Line;
+}
+
+/// The questions of the commands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'a> {
+    /// `compare`.
+    Compare {
+        /// The base.
+        base: &'a str,
+        /// The target.
+        target: &'a str,
     },
-    Band {
-        word: "fine_tuned_or_continued",
-        range: "0.8 to 0.95",
-        meaning: "fine-tuned, or pre-training continued",
-    },
-    Band {
-        word: "possible_partial_reuse",
-        range: "0.5 to 0.8",
-        meaning: "weights possibly reused in part",
-    },
-    Band {
-        word: "likely_from_scratch",
-        range: "below 0.5",
-        meaning: "likely trained from scratch",
-    },
-];
-
-/// What one of the origin document's criteria speaks for.
-pub(super) fn criterion_side(id: &str) -> &'static str {
-    match id {
-        "all_means_below_half" | "no_identical" | "independent_in_pca" => "from scratch",
-        _ => "fine-tuning",
-    }
+    /// `rank`.
+    Rank(&'a str),
+    /// `arch`.
+    Arch(&'a str),
+    /// `inspect`.
+    Inspect(&'a str),
+    /// `hash`.
+    Hash(&'a str),
+    /// `hash --check`.
+    Check(&'a str),
 }
 
-/// A word with its underscores as spaces.
-pub(super) fn spaced(word: &str) -> String {
-    word.replace('_', " ")
+/// The cosines of one base of a ranking.
+pub(crate) struct Cosines<'a> {
+    /// Plain mean.
+    pub(crate) mean: &'a str,
+    /// Mean over matrices.
+    pub(crate) matrices: &'a str,
+    /// Its excess.
+    pub(crate) excess: &'a str,
+    /// What norm gains are worth.
+    pub(crate) norms: Option<&'a str>,
+    /// Identical tensors.
+    pub(crate) identical: u64,
+    /// Aligned tensors.
+    pub(crate) aligned: u64,
+    /// Informative ones among the identical.
+    pub(crate) informative: u64,
 }
 
-/// The bound on chance that a `log10_p` states: `at most 10^-814`, or `at most 0.317`.
-pub(super) fn chance(log10_p: f64) -> String {
-    if log10_p <= -3.0 {
-        // A bound may be stated too high, never too low: the exponent is cut towards zero.
-        format!("at most 10^{}", number::fixed(Some(log10_p.trunc()), 0))
-    } else {
-        format!(
-            "at most {}",
-            number::fixed(Some((10f64.powf(log10_p) * 1000.0).ceil() / 1000.0), 3)
-        )
-    }
+/// A transformation that was found.
+pub(crate) struct Transformation<'a> {
+    /// Kind, a word of the contract.
+    pub(crate) kind: &'a str,
+    /// Layers, as ranges.
+    pub(crate) layers: &'a str,
+    /// How many layers.
+    pub(crate) n_layers: usize,
+    /// Units kept, of how many.
+    pub(crate) kept: Option<(u64, Option<u64>)>,
+    /// Whether units were left out.
+    pub(crate) pruned: bool,
+    /// What checked it.
+    pub(crate) check: &'a str,
+    /// The check's cosine.
+    pub(crate) cosine: Option<&'a str>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A component in short.
+pub(crate) struct Component<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Pattern over its layers.
+    pub(crate) pattern: &'a str,
+    /// Relation.
+    pub(crate) relation: Option<&'a str>,
+    /// The first reason.
+    pub(crate) reason: Option<&'a str>,
+}
 
-    #[test]
-    fn a_bound_is_never_stated_lower_than_it_is() {
-        assert_eq!(chance(-814.9), "at most 10^-814");
-        assert_eq!(chance(-3.0), "at most 10^-3");
-        assert_eq!(chance(-0.5), "at most 0.317");
-        assert_eq!(chance(0.0), "at most 1.000");
-    }
+/// Experts of layers that were matched alike.
+pub(crate) struct Experts<'a> {
+    /// Layers, as ranges.
+    pub(crate) layers: &'a str,
+    /// How many layers.
+    pub(crate) n_layers: usize,
+    /// Experts with a counterpart.
+    pub(crate) matched: u64,
+    /// Experts of the target.
+    pub(crate) target: u64,
+    /// Experts of the base.
+    pub(crate) base: u64,
+    /// Experts in other places, where the map is not the identity.
+    pub(crate) moved: Option<&'a [String]>,
+}
 
-    #[test]
-    fn every_label_and_confidence_has_words() {
-        for label in [
-            "identical",
-            "re_encoded",
-            "derived",
-            "partial_reuse",
-            "from_scratch",
-        ] {
-            assert_ne!(self::label(label), self::label("inconclusive"));
-            for word in ["conclusive", "strong", "moderate", "weak"] {
-                assert!(!confidence(label, word).is_empty());
-            }
-        }
-    }
+/// Tokenizers compared.
+pub(crate) struct Tokenizer {
+    /// Tokens in both.
+    pub(crate) shared: u64,
+    /// Of these, with the same id.
+    pub(crate) same_id: u64,
+    /// Tokens of the base.
+    pub(crate) base: u64,
+    /// Tokens of the target.
+    pub(crate) target: u64,
+    /// Merges in common.
+    pub(crate) merges: Option<u64>,
+}
+
+/// What one side has without a counterpart.
+pub(crate) struct Unmatched<'a> {
+    /// Whether it is the target.
+    pub(crate) target: bool,
+    /// Tensors.
+    pub(crate) tensors: u64,
+    /// Their parameters.
+    pub(crate) parameters: &'a str,
+    /// Their share of the side.
+    pub(crate) share: &'a str,
+}
+
+/// How a copy compares with a manifest.
+pub(crate) struct Checked<'a> {
+    /// Name of the copy.
+    pub(crate) name: &'a str,
+    /// Whether all is as the manifest says.
+    pub(crate) equal: bool,
+    /// Tensors that match.
+    pub(crate) matching: u64,
+    /// Tensors of the copy.
+    pub(crate) tensors: u64,
+    /// Tensors that differ.
+    pub(crate) different: u64,
+    /// Tensors that the copy lacks.
+    pub(crate) missing: u64,
+    /// Tensors that the manifest lacks.
+    pub(crate) new: u64,
 }

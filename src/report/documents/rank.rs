@@ -1,0 +1,282 @@
+//! `wcmp rank`.
+
+use super::{checkpoint, compare, filter, heading, notes, reproduce, spaced, term, verdict};
+use crate::report::document::{
+    Answer, Block, Cell, Column, Document, Fold, Line, Point, Scatter, Section, Summary, Table,
+    Value, Verdict, cells, point_label,
+};
+use crate::report::escape;
+use crate::report::number;
+use crate::report::schema::{
+    CheckpointRow, ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank,
+    RankingRow, WeightRow,
+};
+use crate::report::words::{Cosines, Heading, Question, Remark, Term, WORDS};
+
+/// Bases whose weights stand side by side where places are few.
+const ABREAST: usize = 5;
+/// Rows of the mixture that are shown where not all are asked for.
+const MIXTURES: usize = 16;
+
+/// Which of the bases the target is made from, or that it is from none.
+pub(in crate::report) fn rank(report: &Rank, all: bool) -> Document {
+    let title = WORDS.question(report.wcmp, Question::Rank(&report.target.name));
+    let mut document = Document::new(WORDS, title, all);
+    document.caveat = filter(&report.settings);
+    document.grounds = grounds(report);
+    document.answer = Some(conclusion(&report.conclusion));
+    notes(&mut document, &report.warnings);
+    let bases = report.ranking.iter().map(|row| &row.base);
+    let models = std::iter::once(&report.target).chain(bases);
+    let paths = models.map(|model| model.path.clone()).collect();
+    reproduce(&mut document, "rank", paths, Some(&report.settings));
+    document
+}
+
+fn grounds(report: &Rank) -> Vec<Section> {
+    let target = (term(Term::Target), &report.target);
+    let mut out = vec![
+        Section::untitled([Block::Table(checkpoint::side_by_side(&[target]))]),
+        digests(report),
+        ranking(&report.ranking),
+    ];
+    let bases = (1..).zip(&report.ranking);
+    out.extend(bases.map(|(at, row)| base(at, row)));
+    out.extend(explained(&report.ranking));
+    out.extend(report.coordinates.as_ref().map(coordinates));
+    out.extend(report.mixture.as_ref().map(mixture));
+    let controls = report.controls.as_deref().unwrap_or_default();
+    out.extend(self::controls(controls, &report.ranking));
+    out.extend(criteria(&report.criteria));
+    out
+}
+
+fn digests(report: &Rank) -> Section {
+    let target = (term(Term::Target).to_owned(), &report.target);
+    let bases = (1..).zip(&report.ranking);
+    let bases = bases.map(|(at, row)| (WORDS.base_number(at), &row.base));
+    checkpoint::digests(std::iter::once(target).chain(bases))
+}
+
+fn ranking(rows: &[RankingRow]) -> Section {
+    let mut table = Table::new([
+        Column::numbers(""),
+        Column::names(term(Term::Base)),
+        Column::numbers(term(Term::Mean)),
+        Column::numbers(term(Term::Matrices)),
+        Column::numbers(term(Term::Identical)).dropped(1),
+        Column::numbers(term(Term::Log10P)),
+        Column::words(term(Term::Subspaces)).dropped(2),
+        Column::words(term(Term::Verdict)),
+        Column::words(term(Term::Confidence)),
+    ]);
+    for (at, row) in (1u64..).zip(rows) {
+        let subspaces = row.pca.as_ref().map(|pca| spaced(pca.summary));
+        table.row(cells![
+            at.to_string(),
+            Line::name(&row.base.name),
+            number::figure(row.similarity.mean_cosine),
+            number::figure(row.similarity.matrix_cosine),
+            number::count(row.similarity.identical_informative),
+            number::log10(row.permutation.as_ref().and_then(|test| test.log10_p)),
+            subspaces.unwrap_or_else(|| number::ABSENT.to_owned()),
+            Line::word(row.verdict.label),
+            row.verdict.confidence.unwrap_or(number::ABSENT),
+        ]);
+    }
+    Section::new(heading(Heading::Ranking), [Block::Table(table)])
+}
+
+/// What stands behind a row of the ranking.
+fn base(at: usize, row: &RankingRow) -> Section {
+    let mut values = vec![
+        Value::new(term(Term::Path), Line::name(&row.base.path)),
+        Value::new(term(Term::Covered), covered(row)),
+        Value::new(term(Term::Cosines), cosines(row)),
+    ];
+    if let Some(test) = &row.permutation {
+        let hits = WORDS.hits(test.hits, test.probes, test.log10_p);
+        values.push(Value::new(term(Term::Permutation), hits));
+    }
+    if let Some(pca) = &row.pca {
+        let excess = number::figure(pca.median_excess);
+        let lie = WORDS.subspaces_in_short(pca.summary, &excess);
+        values.push(Value::new(term(Term::Subspaces), lie));
+    }
+    let label = verdict::in_short(&row.verdict);
+    values.push(Value::new(term(Term::Verdict), label));
+    let reasons = row.verdict.reasons.iter().map(String::as_str);
+    values.extend(reasons.map(|reason| Value::new("", reason)));
+    let document = verdict::document(&row.origin_reading);
+    values.push(Value::new(term(Term::Document), document));
+    let missing = row.verdict.not_testable.iter();
+    let missing = missing.map(verdict::one_not_testable);
+    values.extend(missing.map(|line| Value::new(term(Term::NotTested), line)));
+    let title = Line::from(format!("{at}. ")).then(Line::name(&row.base.name));
+    Section::new(title, [Block::Labelled(values)]).folded(Fold::Folded)
+}
+
+fn covered(row: &RankingRow) -> String {
+    let matrices = row.coverage.matrices;
+    WORDS.covered(
+        &number::percent(matrices.target),
+        &number::percent(matrices.base),
+    )
+}
+
+fn cosines(row: &RankingRow) -> String {
+    let similarity = &row.similarity;
+    WORDS.cosines(&Cosines {
+        mean: &number::figure(similarity.mean_cosine),
+        matrices: &number::figure(similarity.matrix_cosine),
+        excess: &number::figure(similarity.matrix_excess),
+        norms: compare::norm_gains(similarity).as_deref(),
+        identical: similarity.identical,
+        aligned: similarity.aligned,
+        informative: similarity.identical_informative,
+    })
+}
+
+/// What a page has room to explain: the facts of the bases, and what their verdicts say.
+fn explained(rows: &[RankingRow]) -> [Section; 2] {
+    let bases: Vec<&CheckpointRow> = rows.iter().map(|row| &row.base).collect();
+    let bases = Block::Table(checkpoint::listed(&bases));
+    let verdicts = verdict::glossary(rows.iter().map(|row| &row.verdict));
+    [
+        Section::new(heading(Heading::Bases), [bases]).folded(Fold::Deep),
+        Section::new(heading(Heading::Glossary), [Block::Table(verdicts)]).folded(Fold::Deep),
+    ]
+}
+
+fn coordinates(row: &CoordinatesRow) -> Section {
+    let points = row.points.iter().enumerate();
+    let points = points.map(|(index, place)| Point {
+        label: point_label(index),
+        place: *place,
+    });
+    let points: Vec<Point> = points.collect();
+    let [first, second] = row.explained.map(number::percent);
+    let mut table = Table::new([
+        Column::words(""),
+        Column::names(term(Term::Model)),
+        Column::numbers(WORDS.coordinate(0, &first)),
+        Column::numbers(WORDS.coordinate(1, &second)),
+    ]);
+    for (name, point) in row.models.iter().zip(&points) {
+        let [x, y] = point.place;
+        table.row(cells![
+            point.label.to_string(),
+            Line::name(name),
+            number::figure(x),
+            number::figure(y),
+        ]);
+    }
+    let axes = WORDS.axes([&first, &second]);
+    let blocks = [
+        Block::Scatter(Scatter { points, axes }),
+        Block::Table(table),
+    ];
+    Section::new(heading(Heading::Coordinates), blocks)
+}
+
+fn mixture(row: &MixtureRow) -> Section {
+    let sum: Vec<String> = row.weights.iter().map(weighted).collect();
+    let said = WORDS.mixture(&sum.join(" + "), &number::percent(row.residual));
+    let bases = row.weights.iter();
+    let bases = bases.map(|weight| Column::values(Line::name(&weight.base)).in_series());
+    let mut columns = vec![Column::words("")];
+    columns.extend(bases);
+    columns.push(Column::numbers(term(Term::Unexplained)));
+    let mut table = Table::new(columns);
+    table.abreast = ABREAST;
+    table.limit = Some(MIXTURES);
+    for role in &row.by_role {
+        table.row(shares(role.role.word(), &role.weights, role.residual));
+    }
+    for layer in &row.by_layer {
+        let label = WORDS.layer(layer.layer);
+        table.row(shares(&label, &layer.weights, layer.residual));
+    }
+    let summary = Summary::Named(heading(Heading::MixtureParts));
+    let mut blocks = vec![Block::Paragraph(said.into())];
+    if !table.rows.is_empty() {
+        blocks.push(Block::Fold(summary, vec![Block::Table(table)]));
+    }
+    Section::new(heading(Heading::Mixture), blocks)
+}
+
+/// A weight as `0.50 × A`.
+fn weighted(row: &WeightRow) -> String {
+    let weight = number::fixed(row.weight, 2);
+    format!("{weight} × {}", escape::name(&row.base))
+}
+
+fn shares(label: &str, weights: &[WeightRow], residual: Option<f64>) -> Vec<Cell> {
+    let weights = weights.iter().map(|row| number::figure(row.weight));
+    let mut cells = vec![Cell::from(label)];
+    cells.extend(weights.map(Cell::from));
+    cells.push(Cell::from(number::percent(residual)));
+    cells
+}
+
+/// Each base against the target, and beside it against the base that it is most like.
+fn controls(rows: &[ControlRow], ranking: &[RankingRow]) -> Option<Section> {
+    if rows.is_empty() {
+        return None;
+    }
+    let mut table = Table::new([
+        Column::names(term(Term::Base)),
+        Column::numbers(term(Term::ExcessToTarget)),
+        Column::numbers(term(Term::HighestToBase)),
+        Column::names(term(Term::Which)),
+    ]);
+    for row in rows {
+        // A base is named by its name, or where several have it, by its path.
+        let named = |one: &&RankingRow| one.base.name == row.base || one.base.path == row.base;
+        let base = ranking.iter().find(named);
+        table.row(cells![
+            Line::name(&row.base),
+            number::figure(base.and_then(|base| base.similarity.matrix_excess)),
+            number::figure(row.matrix_excess),
+            Line::name(&row.nearest),
+        ]);
+    }
+    let remark = WORDS.remark(Remark::Controls);
+    let blocks = [Block::Table(table), Block::Remark(remark.into())];
+    Some(Section::new(heading(Heading::Controls), blocks))
+}
+
+fn criteria(rows: &[CriterionRow]) -> Option<Section> {
+    if rows.is_empty() {
+        return None;
+    }
+    let mut table = Table::new([
+        Column::words(term(Term::Holds)),
+        Column::numbers(term(Term::Number)),
+        Column::sentences(term(Term::Criterion)),
+        Column::words(term(Term::SpeaksFor)),
+    ]);
+    for row in rows {
+        table.row(cells![
+            WORDS.yes_or_no(row.holds),
+            number::value(row.value),
+            row.statement.as_str(),
+            WORDS.criterion_side(row.id),
+        ]);
+    }
+    let title = heading(Heading::Criteria);
+    Some(Section::new(title, [Block::Table(table)]))
+}
+
+fn conclusion(row: &ConclusionRow) -> Answer {
+    let base = row.base.as_deref().map(Line::name);
+    Answer::Verdict(Verdict {
+        title: heading(Heading::Conclusion),
+        word: row.label,
+        tone: verdict::tone(verdict::label(row.label)),
+        meaning: row.sentence.as_str().into(),
+        beside: base.map(|base| (term(Term::Base), vec![base])),
+        confidence: None,
+        reasons: Vec::new(),
+    })
+}
