@@ -48,47 +48,58 @@ pub(super) fn read(folder: &dyn Listing, name: &str) -> Result<Option<Index>> {
 }
 
 fn parse(text: &str) -> Scan<Index> {
-    let mut weight_map: Option<Vec<(String, String)>> = None;
+    let mut weight_map = None;
     let mut scanner = Scanner::new(text);
-    scanner
-        .object(|scanner, key| match (&*key, &weight_map) {
-            ("weight_map", None) => {
-                let mut map = Vec::new();
-                let read = scanner.object(|scanner, tensor| {
-                    let file = scanner
-                        .string()
-                        .map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
-                    check_plain(&file)
-                        .map_err(|what| format!("tensor {}: {what}", quoted(&tensor)))?;
-                    map.push((tensor.into_owned(), file.into_owned()));
-                    Ok(())
-                });
-                weight_map = Some(map);
-                read.map_err(|what| format!("weight_map: {what}"))
-            }
-            ("weight_map", Some(_)) => Err("weight_map twice (expected once)".into()),
-            _ => scanner.skip(),
-        })
-        .and_then(|()| scanner.end())?;
-    let mut weight_map = weight_map.ok_or("no weight_map (expected an index of shards)")?;
+    scanner.object(|scanner, key| match (&*key, &weight_map) {
+        ("weight_map", None) => {
+            let read = read_weight_map(scanner).map_err(|what| format!("weight_map: {what}"));
+            weight_map = Some(read?);
+            Ok(())
+        }
+        ("weight_map", Some(_)) => Err("weight_map twice (expected once)".into()),
+        _ => scanner.skip(),
+    })?;
+    scanner.end()?;
+
+    let mut weight_map: Vec<(String, String)> =
+        weight_map.ok_or("no weight_map (expected an index of shards)")?;
     if weight_map.is_empty() {
         return Err("weight_map names no tensor (expected an index of shards)".into());
     }
     weight_map.sort_unstable();
     weight_map.dedup();
+    require_one_file_a_tensor(&weight_map)?;
+    Ok(Index { weight_map })
+}
+
+/// Reads the object that maps each tensor to its file.
+fn read_weight_map(scanner: &mut Scanner<'_>) -> Scan<Vec<(String, String)>> {
+    let mut map = Vec::new();
+    scanner.object(|scanner, tensor| {
+        let of_tensor = |what| format!("tensor {}: {what}", quoted(&tensor));
+        let file = scanner.string().map_err(of_tensor)?;
+        check_plain(&file).map_err(of_tensor)?;
+        map.push((tensor.into_owned(), file.into_owned()));
+        Ok(())
+    })?;
+    Ok(map)
+}
+
+/// That no tensor of the sorted map stands in two files.
+fn require_one_file_a_tensor(weight_map: &[(String, String)]) -> Scan<()> {
     let twice = weight_map.windows(2).find_map(|pair| match pair {
-        [a, b] if a.0 == b.0 => Some((a, b)),
+        [first, second] if first.0 == second.0 => Some((first, second)),
         _ => None,
     });
-    if let Some((a, b)) = twice {
-        let tensor = quoted(&a.0);
-        return Err(format!(
-            "tensor {tensor} is mapped to {} and to {} (expected one file)",
-            quoted(&a.1),
-            quoted(&b.1)
-        ));
-    }
-    Ok(Index { weight_map })
+    let Some(((tensor, one_file), (_, other_file))) = twice else {
+        return Ok(());
+    };
+    Err(format!(
+        "tensor {} is mapped to {} and to {} (expected one file)",
+        quoted(tensor),
+        quoted(one_file),
+        quoted(other_file)
+    ))
 }
 
 /// That a file named by an index stands in the index's own directory.

@@ -1,13 +1,14 @@
 //! Files to checkpoints: layouts on disk, headers, bytes. Nothing here knows a role or an analysis.
 //!
-//! [`open`] finds the weight files of a path and joins what they hold; `reader` tells formats apart
-//! by their first bytes and hands each file to its reader, which answers with names, dtypes, shapes
-//! and places.
+//! [`open`] finds the weight files of a path and joins what they hold; `formats` tells formats
+//! apart by their first bytes and hands each file to its reader, which answers with names, dtypes,
+//! shapes and places.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod adapter;
 mod card;
 mod cursor;
+mod formats;
 pub mod gguf;
 mod index;
 mod json;
@@ -21,3 +22,4 @@ pub mod tokenizer;
 pub mod torch;
 mod unique;
 mod weights;
+mod zip;

@@ -2,8 +2,11 @@
 //! Mistral's names (`consolidated`), as a variant (`model.fp16`), for another framework. One set is
 //! read, the rest is named.
 
+use super::formats;
 use super::json::Scan;
+use super::reader::FormatReader;
 use crate::error::quoted;
+use crate::model::checkpoint::Format;
 
 /// The weight files to read.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,18 +19,9 @@ pub(super) enum Choice<'a> {
     Adapter(&'a str),
 }
 
-/// Extensions of weight files of all frameworks, for the list of what was left aside.
-const WEIGHT_EXTENSIONS: [&str; 9] = [
-    "safetensors",
-    "gguf",
-    "bin",
-    "pt",
-    "pth",
-    "ckpt",
-    "msgpack",
-    "h5",
-    "onnx",
-];
+/// Endings of weight files of frameworks whose formats are not read, for the list of what was left
+/// aside.
+const FOREIGN_ENDINGS: [&str; 3] = ["msgpack", "h5", "onnx"];
 
 /// What training leaves beside a model, and what is no weight for all its extension.
 const LEFTOVERS: [&str; 5] = [
@@ -52,19 +46,11 @@ const VARIANTS: [&str; 4] = ["fp32", "bf16", "fp16", "ema"];
 /// Models of one directory that are named where there is more than one.
 const MODELS_SHOWN: usize = 12;
 
-/// File formats in the order of preference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Safetensors,
-    Torch,
-    Gguf,
-}
-
 /// What a file name says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Named<'a> {
     file: &'a str,
-    family: Family,
+    format: &'static FormatReader,
     is_index: bool,
     /// Without extension, shard number and variant.
     stem: &'a str,
@@ -75,9 +61,11 @@ struct Named<'a> {
 
 /// True for a name that a weight file would have, chosen or not.
 pub(super) fn is_weight_file(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    WEIGHT_EXTENSIONS.contains(&extension)
-        && !LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let is_known = formats::all()
+        .any(|format| format.endings.contains(&ending) || format.shared_endings.contains(&ending));
+    let is_leftover = LEFTOVERS.iter().any(|leftover| name.starts_with(leftover));
+    (is_known || FOREIGN_ENDINGS.contains(&ending)) && !is_leftover
 }
 
 /// True for a name that loaders look for, so that the files beside it are its own.
@@ -95,27 +83,28 @@ pub(super) fn is_adapter(name: &str) -> bool {
 /// # Errors
 /// Several sets of equal standing.
 pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Choice<'a>>> {
-    let names: Vec<&str> = names.collect();
-    let (adapters, others): (Vec<&str>, Vec<&str>) =
-        names.into_iter().partition(|name| is_adapter(name));
+    let (adapters, others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_adapter(name));
     let mut models: Vec<Named<'_>> = others.iter().filter_map(|name| parse(name)).collect();
-    if models
-        .iter()
-        .any(|named| named.family == Family::Gguf && !is_gguf_sidecar(named.file))
-    {
+    let is_whole_gguf =
+        |named: &Named<'_>| named.format.format == Format::Gguf && !is_gguf_sidecar(named.file);
+    if models.iter().any(is_whole_gguf) {
         models.retain(|named| !is_gguf_sidecar(named.file));
     }
-    for family in [Family::Safetensors, Family::Torch, Family::Gguf] {
-        let of_family: Vec<&Named<'_>> = models
-            .iter()
-            .filter(|named| named.family == family)
-            .collect();
-        if !of_family.is_empty() {
-            return choose_in(family, &one_copy(&of_family)).map(Some);
+
+    for format in formats::by_preference() {
+        let mut found = Vec::new();
+        for named in &models {
+            if named.format.format == format.format {
+                found.push(named);
+            }
+        }
+        if !found.is_empty() {
+            return choose_in(format, &one_copy(&found)).map(Some);
         }
     }
     let safe = adapters.iter().find(|name| name.ends_with(".safetensors"));
-    Ok(safe.or(adapters.first()).map(|name| Choice::Adapter(name)))
+    let adapter = safe.or(adapters.first());
+    Ok(adapter.map(|name| Choice::Adapter(name)))
 }
 
 /// Leaves one of the copies that a directory holds: the default one, else Mistral's, else the
@@ -134,25 +123,21 @@ fn rank<'a>(named: &Named<'a>) -> (u8, usize, &'a str) {
     match named.variant {
         None if named.stem != "consolidated" => (0, 0, ""),
         None => (1, 0, ""),
-        Some(variant) => (
-            2,
-            VARIANTS
-                .iter()
-                .position(|known| *known == variant)
-                .unwrap_or(VARIANTS.len()),
-            variant,
-        ),
+        Some(variant) => {
+            let known = VARIANTS.iter().position(|known| *known == variant);
+            (2, known.unwrap_or(VARIANTS.len()), variant)
+        }
     }
 }
 
 /// Chooses among the files of one copy: a whole file, then an index, then everything.
-fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
+fn choose_in<'a>(format: &FormatReader, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
     for stem in STEMS {
         let mut of_stem = copy.iter().filter(|named| named.stem == stem);
-        if let Some(whole) = of_stem
+        let whole = of_stem
             .clone()
-            .find(|named| !named.is_index && named.shards.is_none())
-        {
+            .find(|named| !named.is_index && named.shards.is_none());
+        if let Some(whole) = whole {
             return Ok(Choice::Files(vec![whole.file]));
         }
         if let Some(index) = of_stem.find(|named| named.is_index) {
@@ -162,60 +147,71 @@ fn choose_in<'a>(family: Family, copy: &[&Named<'a>]) -> Scan<Choice<'a>> {
     if let Some(index) = copy.iter().find(|named| named.is_index) {
         return Ok(Choice::Index(index.file));
     }
-    let mut sets: Vec<(&str, Option<u32>)> = copy
+
+    let sets = sets(copy);
+    require_one_generation(&sets)?;
+    if format.each_file_is_a_model {
+        require_one_model(&sets)?;
+    }
+    Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
+}
+
+/// The stems of a copy, each with the numbers of shards that its files count to; sorted.
+fn sets<'a>(copy: &[&Named<'a>]) -> Vec<(&'a str, Option<u32>)> {
+    let mut sets: Vec<_> = copy
         .iter()
         .map(|named| (named.stem, named.shards))
         .collect();
     sets.sort_unstable();
     sets.dedup();
+    sets
+}
+
+/// That no stem stands for two sets of shards, which would be two generations of a model.
+fn require_one_generation(sets: &[(&str, Option<u32>)]) -> Scan<()> {
     let generations = sets.windows(2).find_map(|pair| match pair {
         [a, b] if a.0 == b.0 => Some((a.1, b.1)),
         _ => None,
     });
-    if let Some((a, b)) = generations {
-        let shown = |shards: Option<u32>| {
-            shards.map_or("a whole file".to_string(), |shards| {
-                format!("shards of {shards}")
-            })
-        };
-        return Err(format!(
-            "{} beside {} of one name (expected one set, or an index)",
-            shown(a),
-            shown(b)
-        ));
+    let Some((a, b)) = generations else {
+        return Ok(());
+    };
+    let shown = |shards: Option<u32>| match shards {
+        Some(shards) => format!("shards of {shards}"),
+        None => "a whole file".to_owned(),
+    };
+    Err(format!(
+        "{} beside {} of one name (expected one set, or an index)",
+        shown(a),
+        shown(b)
+    ))
+}
+
+/// That there is one stem only.
+fn require_one_model(sets: &[(&str, Option<u32>)]) -> Scan<()> {
+    if sets.len() < 2 {
+        return Ok(());
     }
-    // Files of these formats are whole models, unless they are numbered.
-    if let (Family::Torch | Family::Gguf, [_, _, ..]) = (family, sets.as_slice()) {
-        let mut shown: Vec<String> = sets
-            .iter()
-            .take(MODELS_SHOWN)
-            .map(|(stem, _)| quoted(stem))
-            .collect();
-        if let Some(more) = sets
-            .len()
-            .checked_sub(MODELS_SHOWN)
-            .filter(|&more| more > 0)
-        {
-            shown.push(format!("{more} more"));
-        }
-        return Err(format!(
-            "several models: {} (expected one: name its file)",
-            shown.join(", ")
-        ));
+    let stems = sets.iter().map(|(stem, _)| quoted(stem));
+    let mut shown: Vec<String> = stems.take(MODELS_SHOWN).collect();
+    let more = sets.len().saturating_sub(MODELS_SHOWN);
+    if more > 0 {
+        shown.push(format!("{more} more"));
     }
-    Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
+    Err(format!(
+        "several models: {} (expected one: name its file)",
+        shown.join(", ")
+    ))
 }
 
 /// The GGUF file of `names` that holds the vision or audio tower of the GGUF model `chosen`. Of
 /// several, which are one tower in several number formats, the one that keeps the most.
 pub(super) fn tower<'a>(chosen: &[&str], names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if !chosen
-        .iter()
-        .all(|name| name.ends_with(".gguf") && !is_gguf_sidecar(name))
-    {
+    let is_whole_gguf = |name: &&str| is_gguf(name) && !is_gguf_sidecar(name);
+    if !chosen.iter().all(is_whole_gguf) {
         return None;
     }
-    let rank = |name: &str| {
+    let what_is_lost = |name: &str| {
         let lower = name.to_ascii_lowercase();
         // "bf16" ends in "f16".
         ["f32", "bf16", "f16", "q8_0"]
@@ -223,9 +219,12 @@ pub(super) fn tower<'a>(chosen: &[&str], names: impl Iterator<Item = &'a str>) -
             .position(|format| lower.contains(format))
             .unwrap_or(usize::MAX)
     };
-    names
-        .filter(|name| name.ends_with(".gguf") && is_tower(name))
-        .min_by_key(|name| (rank(name), *name))
+    let towers = names.filter(|name| is_gguf(name) && is_tower(name));
+    towers.min_by_key(|name| (what_is_lost(name), *name))
+}
+
+fn is_gguf(name: &str) -> bool {
+    name.ends_with(".gguf")
 }
 
 /// A vision or audio tower, as llama.cpp names its file.
@@ -235,15 +234,15 @@ fn is_tower(name: &str) -> bool {
 
 /// A GGUF file that belongs to the model beside it: a tower, or prediction layers alone.
 fn is_gguf_sidecar(name: &str) -> bool {
-    name.ends_with(".gguf") && (is_tower(name) || name.starts_with("mtp-"))
+    is_gguf(name) && (is_tower(name) || name.starts_with("mtp-"))
 }
 
 /// The files of `names` that are one model with `name`: a GGUF model is split so that any of its
 /// parts stands for all.
 pub(super) fn parts<'a>(name: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let split = |name: &'a str| numbered(name.strip_suffix(".gguf")?);
-    match split(name) {
-        Some(of) => names.filter(|other| split(other) == Some(of)).collect(),
+    let model = |name: &'a str| numbered(name.strip_suffix(".gguf")?);
+    match model(name) {
+        Some(own) => names.filter(|other| model(other) == Some(own)).collect(),
         None => vec![name],
     }
 }
@@ -260,24 +259,15 @@ pub(super) fn expected_shards<'a>(files: impl ExactSizeIterator<Item = &'a str>)
 
 /// Reads a file name; none where it is no weight file and no index of a format that is read.
 fn parse(file: &str) -> Option<Named<'_>> {
-    let (name, index_variant) = match file.strip_suffix(".json") {
-        Some(rest) => match rest.strip_suffix(".index") {
-            Some(name) => (name, Some(None)),
-            None => {
-                let (name, variant) = rest.rsplit_once('.')?;
-                (name.strip_suffix(".index")?, Some(Some(variant)))
-            }
-        },
+    let (name, index) = match file.strip_suffix(".json") {
+        Some(rest) => {
+            let (name, variant) = indexed(rest)?;
+            (name, Some(variant))
+        }
         None => (file, None),
     };
-    let (stem, extension) = name.rsplit_once('.')?;
-    let family = match extension {
-        "safetensors" => Family::Safetensors,
-        "bin" if STEMS.iter().any(|known| stem.starts_with(known)) => Family::Torch,
-        "pt" | "pth" | "ckpt" => Family::Torch,
-        "gguf" => Family::Gguf,
-        _ => return None,
-    };
+    let (stem, ending) = name.rsplit_once('.')?;
+    let format = formats::all().find(|format| has_ending(format, stem, ending))?;
     if !is_weight_file(name) {
         return None;
     }
@@ -291,15 +281,30 @@ fn parse(file: &str) -> Option<Named<'_>> {
         }
         _ => (stem, None),
     };
-    let is_index = index_variant.is_some();
     Some(Named {
         file,
-        family,
-        is_index,
+        format,
+        is_index: index.is_some(),
         stem,
-        variant: index_variant.flatten().or(variant),
+        variant: index.flatten().or(variant),
         shards,
     })
+}
+
+/// Splits `NAME.index` and `NAME.index.VARIANT`, what an index is called without `.json`.
+fn indexed(rest: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(name) = rest.strip_suffix(".index") {
+        return Some((name, None));
+    }
+    let (name, variant) = rest.rsplit_once('.')?;
+    Some((name.strip_suffix(".index")?, Some(variant)))
+}
+
+/// Whether weights of the format are called so.
+fn has_ending(format: &FormatReader, stem: &str, ending: &str) -> bool {
+    let has_known_stem = || STEMS.iter().any(|known| stem.starts_with(known));
+    format.endings.contains(&ending)
+        || (format.shared_endings.contains(&ending) && has_known_stem())
 }
 
 /// `fp16` is a variant; `0` and `layer.7` are numbers of a training dump.

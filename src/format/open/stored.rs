@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::formats;
 use super::super::gguf::{self, GgufFile};
 use super::super::merge::{self, Shard};
-use super::super::reader;
 use super::GgufHeader;
 use super::find::Set;
 use crate::error::{Error, Result, quoted};
@@ -57,7 +57,7 @@ impl Stored {
             let what = "is not there any more (expected a directory at rest)";
             return Err(Error::malformed(&set.folder.path_of(name), what));
         };
-        let (format, mut contents) = reader::read(&source, number)?;
+        let (format, mut contents) = formats::read(&source, number)?;
         if *self.format.get_or_insert(format) != format {
             return Err(Error::unsupported(
                 source.path(),

@@ -13,12 +13,31 @@ use std::borrow::Cow;
 
 use super::json::{Scan, Scanner};
 use super::limits;
-use super::reader::Contents;
+use super::reader::{Contents, FormatReader};
 use crate::error::{Error, Result, quoted};
-use crate::model::checkpoint::TensorInfo;
+use crate::model::checkpoint::{Format, TensorInfo};
 use crate::model::dtype::Dtype;
 use crate::model::warning::Warning;
 use crate::source::Source;
+
+/// The format, for the table.
+pub(super) const FORMAT: FormatReader = FormatReader {
+    format: Format::Safetensors,
+    name: "safetensors",
+    endings: &["safetensors"],
+    shared_endings: &[],
+    preference: 0,
+    each_file_is_a_model: false,
+    reads_any_content: true,
+    begins: begins_with_header,
+    read: |source, file| read(&**source, file),
+};
+
+/// A length that a header may have, and the brace that it begins with.
+fn begins_with_header(head: &[u8]) -> bool {
+    let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    length.is_some_and(|length| length <= limits::HEADER_BYTES) && head.get(8) == Some(&b'{')
+}
 
 /// Bytes of the length in front of the header.
 const LENGTH_BYTES: u64 = 8;
@@ -27,10 +46,10 @@ const LENGTH_BYTES: u64 = 8;
 ///
 /// # Errors
 /// Anything that the format forbids, naming the tensor and what was expected.
-pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
+fn read(source: &dyn Source, file: usize) -> Result<Contents> {
     let path = source.path();
-    let mut scratch = Vec::new();
     let malformed = |what| Error::malformed(path, what);
+    let mut scratch = Vec::new();
     if source.len() < LENGTH_BYTES {
         return Err(malformed(format!(
             "{} bytes long (expected at least 10: a length and a header)",
@@ -38,14 +57,22 @@ pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
         )));
     }
     let length = source
-        .bytes(0, 8, &mut scratch)?
+        .bytes(0, LENGTH_BYTES as usize, &mut scratch)?
         .first_chunk()
         .map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let space = source.len() - LENGTH_BYTES;
     let header_bytes = header_bytes(length, space).map_err(malformed)?;
-    let header = source.bytes(LENGTH_BYTES, header_bytes, &mut scratch)?;
+
+    let start = source.bytes(0, LENGTH_BYTES as usize + header_bytes, &mut scratch)?;
+    let header = start.get(LENGTH_BYTES as usize..).unwrap_or_default();
     let header = parse(header, space - length).map_err(malformed)?;
-    source.done_with(0, length);
+    source.done_with(0, LENGTH_BYTES + length);
+
+    let file_name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    let warnings = header.oddities.warnings(&file_name);
 
     // No overflow: every range was found to lie inside the file.
     let begin = LENGTH_BYTES + length;
@@ -57,13 +84,9 @@ pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
         shape: entry.shape,
         file,
     };
-    let file_name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
     Ok(Contents {
         tensors: header.entries.into_iter().map(tensor).collect(),
-        warnings: header.oddities.warnings(&file_name),
+        warnings,
         ..Contents::default()
     })
 }

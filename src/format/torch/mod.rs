@@ -8,22 +8,68 @@ mod state;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
-mod zip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use self::globals::{Element, Meaning};
 use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
 use super::cursor::Cursor;
+use super::reader::{Contents, FormatReader};
 use super::unique::repeated;
+use super::zip;
 use crate::error::{Error, Result, escape_controls, quoted};
-use crate::model::checkpoint::TensorInfo;
+use crate::model::checkpoint::{Format, TensorInfo};
 use crate::model::dtype::element_count;
 use crate::model::warning::{NAMES_KEPT, NotRead, Warning};
-use crate::source::{Layout, Source};
+use crate::source::{Layout, Source, Strided};
+
+/// The format, for the table.
+pub(super) const FORMAT: FormatReader = FormatReader {
+    format: Format::Torch,
+    name: "PyTorch",
+    endings: &["pt", "pth", "ckpt"],
+    shared_endings: &["bin"],
+    preference: 1,
+    each_file_is_a_model: true,
+    reads_any_content: false,
+    // A zip archive or a bare pickle.
+    begins: |head| head.starts_with(&zip::MAGIC) || head.starts_with(b"\x80\x02"),
+    read: |source, file| Ok(contents(parse_torch(&**source, file)?, source)),
+};
+
+/// Tensors of a PyTorch file. A tied tensor is taken once, under its first name; views whose
+/// elements do not lie one behind the other are sources of their own.
+fn contents(file: TorchFile, source: &Arc<dyn Source>) -> Contents {
+    let aliases: BTreeSet<String> = file
+        .tied()
+        .into_iter()
+        .map(|(alias, _)| alias.to_owned())
+        .collect();
+    let mut warnings = file.warnings;
+    let mut tensors = Vec::new();
+    let mut strided = BTreeMap::new();
+    for tensor in file.tensors {
+        let name = tensor.info.name.clone();
+        if aliases.contains(&name) {
+            warnings.push(Warning::TiedTensor { name });
+            continue;
+        }
+        if let Some(layout) = tensor.layout() {
+            strided.insert(name, Strided::new(Arc::clone(source), layout));
+        }
+        tensors.push(tensor.info);
+    }
+    Contents {
+        tensors,
+        strided,
+        warnings,
+        ..Contents::default()
+    }
+}
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
 const PICKLE_LIMIT: u64 = 128 << 20;

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::cursor::Cursor;
 use crate::error::{Error, Result, quoted};
-use crate::format::cursor::Cursor;
 use crate::source::Source;
 
 /// First bytes of every archive that is not empty.

@@ -1,0 +1,145 @@
+//! The file formats that are read, and which of them a file has.
+//!
+//! To add one: its word in [`Format`], a file or folder with its [`FormatReader`], and a line here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::reader::{Contents, FormatReader, HEAD_BYTES};
+use super::{gguf, safetensors, torch};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::Format;
+use crate::source::Source;
+
+/// Every format, in the order in which people are told of them.
+const FORMATS: [&FormatReader; 3] = [&safetensors::FORMAT, &gguf::FORMAT, &torch::FORMAT];
+
+/// Every format, the preferred first.
+pub(super) fn by_preference() -> [&'static FormatReader; FORMATS.len()] {
+    let mut formats = FORMATS;
+    formats.sort_by_key(|format| format.preference);
+    formats
+}
+
+/// Every format.
+pub(super) fn all() -> impl Iterator<Item = &'static FormatReader> {
+    FORMATS.into_iter()
+}
+
+/// Reads the header of the file `source`, number `file` of its checkpoint.
+///
+/// # Errors
+/// No format that is read, or a file that breaks its format.
+pub(super) fn read(source: &Arc<dyn Source>, file: usize) -> Result<(Format, Contents)> {
+    let mut scratch = Vec::new();
+    let len = usize::try_from(source.len().min(HEAD_BYTES)).unwrap_or(0);
+    let head = source.bytes(0, len, &mut scratch)?;
+    let what = match tell(head, source.path()) {
+        Told::Format(reader) => {
+            let contents = (reader.read)(source, file)?;
+            return Ok((reader.format, contents));
+        }
+        Told::LfsPointer => {
+            "a Git LFS pointer: not downloaded (expected the file it stands for)".to_owned()
+        }
+        Told::WebPage => "a web page (expected a weight file)".to_owned(),
+        Told::Unknown => format!(
+            "no weight file of a known format (expected {})",
+            names_in_words()
+        ),
+    };
+    Err(Error::unsupported(source.path(), what))
+}
+
+/// "safetensors, GGUF or PyTorch".
+fn names_in_words() -> String {
+    let names: Vec<&str> = all().map(|format| format.name).collect();
+    match names.split_last() {
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// What a file is.
+#[derive(Debug)]
+enum Told {
+    Format(&'static FormatReader),
+    /// What `git clone` leaves of a large file without the LFS extension.
+    LfsPointer,
+    /// What a download that needs a login leaves.
+    WebPage,
+    Unknown,
+}
+
+/// Content first: names lie.
+fn tell(head: &[u8], path: &Path) -> Told {
+    let begins_with = |magic: &[u8]| head.starts_with(magic);
+    let is_page = ["<!DOCTYPE", "<!doctype", "<html"]
+        .iter()
+        .any(|start| begins_with(start.as_bytes()));
+    if let Some(format) = all().find(|format| (format.begins)(head)) {
+        Told::Format(format)
+    } else if begins_with(b"version https://git-lfs") {
+        Told::LfsPointer
+    } else if is_page {
+        Told::WebPage
+    } else {
+        let named = all().find(|format| format.reads_any_content && has_its_ending(format, path));
+        named.map_or(Told::Unknown, Told::Format)
+    }
+}
+
+fn has_its_ending(format: &FormatReader, path: &Path) -> bool {
+    let Some(ending) = path.extension() else {
+        return false;
+    };
+    let mut endings = format.endings.iter();
+    endings.any(|own| ending.eq_ignore_ascii_case(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a file is told to be, in a word.
+    fn told(head: &[u8], name: &str) -> &'static str {
+        match tell(head, Path::new(name)) {
+            Told::Format(reader) => reader.format.word(),
+            Told::LfsPointer => "pointer",
+            Told::WebPage => "page",
+            Told::Unknown => "unknown",
+        }
+    }
+
+    #[test]
+    fn content_decides_before_the_name() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\n";
+        for (head, name, expected) in [
+            (&b"\x02\0\0\0\0\0\0\0{}"[..], "weights", "safetensors"),
+            (b"GGUF\x03\0\0\0", "model.safetensors", "gguf"),
+            (b"PK\x03\x04\0\0\x08\x08\0\0", "pytorch_model.bin", "torch"),
+            (b"\x80\x02\x8a\x0al\xfc", "old.pt", "torch"),
+            (pointer, "model.safetensors", "pointer"),
+            (b"<!DOCTYPE html>", "model.safetensors", "page"),
+            (b"", "model.safetensors", "safetensors"),
+            (b"anything", "model.SafeTensors", "safetensors"),
+            (b"anything", "model.gguf", "unknown"),
+            (b"anything", "notes.txt", "unknown"),
+        ] {
+            assert_eq!(told(head, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn formats_differ_in_word_endings_and_preference() {
+        assert_eq!(names_in_words(), "safetensors, GGUF or PyTorch");
+        let formats = by_preference();
+        for (at, one) in formats.iter().enumerate() {
+            for other in &formats[at + 1..] {
+                assert!(one.format != other.format && one.preference < other.preference);
+                let endings = || one.endings.iter().chain(one.shared_endings);
+                assert!(endings().all(|ending| !other.endings.contains(ending)));
+            }
+        }
+    }
+}
