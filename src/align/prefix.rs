@@ -9,7 +9,7 @@ use crate::view::logical::Logical;
 
 /// Names that begin with `base` on one side begin with `target` on the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mapping {
+pub(super) struct Mapping {
     /// Prefix of the base's names, empty or ending in a dot.
     pub base: String,
     /// Prefix of the target's names, empty or ending in a dot.
@@ -18,12 +18,12 @@ pub struct Mapping {
 
 impl Mapping {
     /// The target's name of a tensor of the base; other names stay.
-    pub fn apply(&self, name: &str) -> String {
+    pub(super) fn apply(&self, name: &str) -> String {
         swap(name, &self.base, &self.target)
     }
 
     /// The base's name of a tensor of the target; other names stay.
-    pub fn undo(&self, name: &str) -> String {
+    pub(super) fn undo(&self, name: &str) -> String {
         swap(name, &self.target, &self.base)
     }
 }
@@ -54,7 +54,7 @@ const DEEPEST: usize = 4;
 ///
 /// A mapping joins tensors of one component and equal shape, and covers at least half of what one
 /// side has under its prefix.
-pub fn mappings(mut base: Vec<&Logical>, mut target: Vec<&Logical>) -> Vec<Mapping> {
+pub(super) fn mappings(mut base: Vec<&Logical>, mut target: Vec<&Logical>) -> Vec<Mapping> {
     let mut found = Vec::new();
     while let Some(mapping) = best(&base, &target) {
         let joined: BTreeSet<String> = base.iter().map(|l| mapping.apply(&l.name)).collect();

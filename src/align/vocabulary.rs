@@ -4,17 +4,46 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::model::sides::Sides;
 use crate::model::tokenizer::{Tokenizer, shared};
 use crate::model::words::{Component, Role};
-use crate::view::logical::{Logical, RowOrder, Run};
+use crate::view::logical::{Logical, RowOrder, Run, Via};
+use crate::view::model::Model;
+
+use super::Alignment;
+use super::pool::Pool;
+
+/// Pairs embeddings and heads of one place whose numbers of rows differ by the rows that both
+/// vocabularies have. The other rows belong to nobody.
+pub(super) fn pair_common_rows(left: &mut Sides<Pool>, models: Sides<&Model>, out: &mut Alignment) {
+    let tokenizers = models.map(|model| model.tokenizer.as_ref());
+    let targets = left.target.to_vec();
+    for base in left.base.to_vec() {
+        let place = base.place();
+        let mut there = targets.iter().filter(|target| target.place() == place);
+        let (Some(target), None) = (there.next(), there.next()) else {
+            continue;
+        };
+        let sides = Sides {
+            base: base.as_ref(),
+            target: target.as_ref(),
+        };
+        let Some(common) = common(sides, tokenizers) else {
+            continue;
+        };
+        left.base.take(&base.name);
+        left.target.take(&target.name);
+        out.add_common_rows(common, Via::Split);
+    }
+}
 
 /// One table of tokens of each side, cut to the rows in common.
 pub(super) struct Common {
     /// The rows of the tokens that both sides have, in one order.
-    pub(super) sides: [Logical; 2],
+    pub(super) sides: Sides<Logical>,
     /// The rows of tokens that the other side lacks, and padding; none where every row has its
     /// counterpart.
-    pub(super) rest: [Option<Logical>; 2],
+    pub(super) rest: Sides<Option<Logical>>,
 }
 
 /// Cuts two tables of one width to the rows of the tokens that both `tokenizers` know, or to the
@@ -23,49 +52,60 @@ pub(super) struct Common {
 /// shape.
 ///
 /// Memory: 24 bytes a run of neighbouring rows.
-pub(super) fn common(sides: [&Logical; 2], tokenizers: [Option<&Tokenizer>; 2]) -> Option<Common> {
-    let [base, target] = sides;
-    let is_table = |l: &Logical| {
-        matches!(l.meaning.role, Role::Embed | Role::LmHead)
-            && l.shape.len() == 2
-            && l.source.rows == RowOrder::All
-            && !l.is_unsupported()
-    };
-    if !sides.into_iter().all(is_table)
+pub(super) fn common(
+    tables: Sides<&Logical>,
+    tokenizers: Sides<Option<&Tokenizer>>,
+) -> Option<Common> {
+    let Sides { base, target } = tables;
+    if ![base, target].into_iter().all(is_table)
         || base.shape[1] != target.shape[1]
         || base.shape[0] == target.shape[0]
     {
         return None;
     }
-    let counts = sides.map(|l| usize::try_from(l.shape[0]).unwrap_or(usize::MAX));
+
     // A tokenizer is that of the text part.
-    let tokenizers =
-        tokenizers.map(|tokenizer| tokenizer.filter(|_| base.meaning.component == Component::Text));
-    let mut rows = shared(tokenizers[0], tokenizers[1], counts);
+    let is_text = base.meaning.component == Component::Text;
+    let [base_tokenizer, target_tokenizer] = tokenizers
+        .map(|tokenizer| tokenizer.filter(|_| is_text))
+        .into_array();
+    let counts = tables.map(|l| usize::try_from(l.shape[0]).unwrap_or(usize::MAX));
+    let mut rows = shared(base_tokenizer, target_tokenizer, counts.into_array());
+
     // Two strings of one id are one row.
-    rows.dedup_by_key(|pair| pair[0]);
+    rows.dedup_by_key(|[base, _]| *base);
     let mut taken = BTreeSet::new();
-    rows.retain(|pair| taken.insert(pair[1]));
+    rows.retain(|[_, target]| taken.insert(*target));
     if rows.is_empty() {
         return None;
     }
-    let of = |side: usize| {
-        rows.iter()
-            .map(|pair| pair[side] as u64)
-            .collect::<Vec<u64>>()
+
+    let in_common: Sides<Vec<u64>> = Sides {
+        base: rows.iter().map(|[base, _]| *base as u64).collect(),
+        target: rows.iter().map(|[_, target]| *target as u64).collect(),
     };
-    let cut = |side: usize| cut(sides[side], &of(side));
-    let rest = |side: usize| {
-        let others = others(of(side), sides[side].shape[0]);
+    let rest = |(table, rows): (&Logical, Vec<u64>)| {
+        let others = others(rows, table.shape[0]);
         (!others.is_empty()).then(|| Logical {
-            name: format!("{}[other rows]", sides[side].name),
-            ..cut_to_runs(sides[side], others)
+            name: format!("{}[other rows]", table.name),
+            ..cut_to_runs(table, others)
         })
     };
     Some(Common {
-        sides: [cut(0), cut(1)],
-        rest: [rest(0), rest(1)],
+        sides: Sides {
+            base: cut(base, &in_common.base),
+            target: cut(target, &in_common.target),
+        },
+        rest: tables.zip(in_common).map(rest),
     })
+}
+
+/// Whether it is a whole table of tokens.
+fn is_table(logical: &Logical) -> bool {
+    matches!(logical.meaning.role, Role::Embed | Role::LmHead)
+        && logical.shape.len() == 2
+        && logical.source.rows == RowOrder::All
+        && !logical.is_unsupported()
 }
 
 fn cut(table: &Logical, rows: &[u64]) -> Logical {
@@ -143,19 +183,30 @@ mod tests {
         }
     }
 
+    fn both(
+        base: &Logical,
+        target: &Logical,
+        tokenizers: Sides<Option<&Tokenizer>>,
+    ) -> Option<Common> {
+        common(Sides { base, target }, tokenizers)
+    }
+
     const EMBED: &str = "model.embed_tokens.weight";
 
     #[test]
     fn without_tokenizers_the_leading_rows_are_common() {
         let (base, target) = (table(EMBED, 5), table(EMBED, 8));
-        let found = common([&base, &target], [None, None]).unwrap();
-        assert_eq!(found.sides.each_ref().map(runs), [[(0, 5)], [(0, 5)]]);
+        let found = both(&base, &target, Sides::default()).unwrap();
         assert_eq!(
-            found.sides.each_ref().map(|l| l.shape.clone()),
+            found.sides.as_ref().map(runs).into_array(),
+            [[(0, 5)], [(0, 5)]]
+        );
+        assert_eq!(
+            found.sides.as_ref().map(|l| l.shape.clone()).into_array(),
             [[5, 8], [5, 8]]
         );
-        assert!(found.rest[0].is_none());
-        let rest = found.rest[1].as_ref().unwrap();
+        assert!(found.rest.base.is_none());
+        let rest = found.rest.target.as_ref().unwrap();
         assert_eq!(
             (rest.shape.as_slice(), runs(rest)),
             ([3, 8].as_slice(), vec![(5, 3)])
@@ -170,18 +221,26 @@ mod tests {
             tokenizer(&["a", "b", "c", "d"]),
             tokenizer(&["c", "d", "x", "a"]),
         ];
-        let found = common([&base, &target], tokenizers.each_ref().map(Some)).unwrap();
+        let known = tokenizers.each_ref().map(Some).into();
+        let found = both(&base, &target, known).unwrap();
         assert_eq!(
-            found.sides.each_ref().map(runs),
+            found.sides.as_ref().map(runs).into_array(),
             [vec![(0, 1), (2, 2)], vec![(3, 1), (0, 2)]]
         );
-        let rest = found
-            .rest
-            .each_ref()
-            .map(|rest| runs(rest.as_ref().unwrap()));
-        assert_eq!(rest, [vec![(1, 1), (4, 2)], vec![(2, 1), (4, 1)]]);
+        let rest = found.rest.as_ref().map(|rest| runs(rest.as_ref().unwrap()));
+        assert_eq!(
+            rest.into_array(),
+            [vec![(1, 1), (4, 2)], vec![(2, 1), (4, 1)]]
+        );
         let strange = tokenizer(&["p", "q"]);
-        assert!(common([&base, &target], [Some(&tokenizers[0]), Some(&strange)]).is_none());
+        assert!(
+            both(
+                &base,
+                &target,
+                [Some(&tokenizers[0]), Some(&strange)].into()
+            )
+            .is_none()
+        );
     }
 
     #[test]
@@ -191,9 +250,10 @@ mod tests {
             shape: vec![5, 7],
             ..table(EMBED, 5)
         };
-        assert!(common([&base, &narrow], [None, None]).is_none());
-        assert!(common([&base, &table(EMBED, 6)], [None, None]).is_none());
+        assert!(both(&base, &narrow, Sides::default()).is_none());
+        assert!(both(&base, &table(EMBED, 6), Sides::default()).is_none());
         let projection = "model.layers.0.self_attn.q_proj.weight";
-        assert!(common([&table(projection, 4), &table(projection, 6)], [None, None]).is_none());
+        let [four, six] = [4, 6].map(|rows| table(projection, rows));
+        assert!(both(&four, &six, Sides::default()).is_none());
     }
 }

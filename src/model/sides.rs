@@ -15,6 +15,14 @@ impl Side {
     /// Both, the base first.
     pub const BOTH: [Self; 2] = [Self::Base, Self::Target];
 
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Base => Self::Target,
+            Self::Target => Self::Base,
+        }
+    }
+
     /// The word of the contract.
     pub const fn word(self) -> &'static str {
         match self {
@@ -36,6 +44,20 @@ pub struct Sides<T> {
 }
 
 impl<T> Sides<T> {
+    /// `own` on one side, `other` on the other.
+    pub fn placed(side: Side, own: T, other: T) -> Self {
+        match side {
+            Side::Base => Self {
+                base: own,
+                target: other,
+            },
+            Side::Target => Self {
+                base: other,
+                target: own,
+            },
+        }
+    }
+
     /// The value of one side.
     pub const fn get(&self, side: Side) -> &T {
         match side {

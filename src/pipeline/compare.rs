@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::align::orient::orient;
-use crate::align::{Alignment, Why, align, rescaled};
+use crate::align::{Alignment, Why, align, orient, rescaled};
 use crate::error::Result;
 use crate::evidence;
 use crate::evidence::disguise::Disguises;
@@ -78,9 +77,9 @@ pub fn compare(
 /// A read that fails.
 pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignment> {
     let keep = |name: &str| options.filter.keeps(name);
-    let mut alignment = align(models[0], models[1], &keep);
-    orient(&mut alignment, models)?;
-    rescaled::undo(&mut alignment, models)?;
+    let mut alignment = align(models.into(), &keep);
+    orient(&mut alignment, models.into())?;
+    rescaled::undo(&mut alignment, models.into())?;
     Ok(alignment)
 }
 

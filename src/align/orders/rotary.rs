@@ -6,74 +6,69 @@
 
 use std::sync::Arc;
 
+use crate::align::likeness::{Best, Places, head_sizes, mean_likeness};
+use crate::align::{Alignment, Pair};
 use crate::error::Result;
 use crate::model::rotary::interleaved_row;
-use crate::model::sides::Side;
+use crate::model::sides::{Side, Sides};
 use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::view::logical::{Logical, RowOrder, Run, Via};
 use crate::view::model::Model;
 
-use super::orient::{CLEARLY_MORE, head_sizes, mean_likeness, sample};
-use super::{Alignment, Pair};
-
 /// Tries the other order on either side, on a few matrices, and takes it for all where it fits.
 ///
 /// # Errors
 /// A read that fails.
-pub(super) fn orient_heads(alignment: &mut Alignment, models: [&Model; 2]) -> Result<()> {
+pub(super) fn orient_heads(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
     let is_rotary = |pair: &Pair| is_query_or_key(&pair.base) && is_query_or_key(&pair.target);
-    let places: Vec<usize> = (0..alignment.pairs.len())
-        .filter(|&at| is_rotary(&alignment.pairs[at]))
-        .collect();
-    let is_matrix = |at: &usize| alignment.pairs[*at].target.shape.len() == 2;
-    let matrices: Vec<usize> = places.iter().copied().filter(is_matrix).collect();
-    let looked_at: Vec<Pair> = sample(&matrices)
-        .into_iter()
-        .map(|at| alignment.pairs[at].clone())
+    let places = Places::new(alignment, is_rotary);
+    let looked_at: Vec<Pair> = places
+        .looked_at
+        .iter()
+        .map(|&at| alignment.pairs[at].clone())
         .collect();
     let Some(usual) = mean_likeness(models, &looked_at)? else {
         return Ok(());
     };
-    let mut best = (usual + CLEARLY_MORE, None);
+
+    let mut best = Best::than_usual(usual);
     for head in head_sizes(models) {
-        for side in [0, 1] {
+        for side in Side::BOTH {
             let pairs = looked_at
                 .iter()
                 .map(|pair| in_other_order(pair, side, head))
                 .collect::<Option<Vec<_>>>();
-            match mean_likeness(models, &pairs.unwrap_or_default())? {
-                Some(likeness) if likeness > best.0 => best = (likeness, Some((side, head))),
-                _ => {}
-            }
+            let likeness = mean_likeness(models, &pairs.unwrap_or_default())?;
+            best.offer((side, head), likeness);
         }
     }
-    let Some((side, head)) = best.1 else {
+    let Some((side, head)) = best.way() else {
         return Ok(());
     };
-    for at in places {
+
+    for at in places.all {
         if let Some(pair) = in_other_order(&alignment.pairs[at], side, head) {
             alignment.pairs[at] = pair;
         }
     }
-    alignment
-        .warnings
-        .push(Warning::RotaryOrder.on(Side::BOTH[side]));
+    alignment.warnings.push(Warning::RotaryOrder.on(side));
     Ok(())
 }
 
 /// A query or key of the text part, its bias or its norm.
 fn is_query_or_key(logical: &Logical) -> bool {
     let m = &logical.meaning;
-    let of_head = match m.role {
+    let is_of_heads = match m.role {
         Role::Q | Role::K | Role::QNorm | Role::KNorm => true,
         Role::Bias => ["q.bias", "k.bias"].contains(&&*m.slot),
         _ => false,
     };
-    of_head && m.component == Component::Text && matches!(logical.shape.len(), 1 | 2)
+    is_of_heads && m.component == Component::Text && matches!(logical.shape.len(), 1 | 2)
 }
 
-fn in_other_order(pair: &Pair, side: usize, head: u64) -> Option<Pair> {
+fn in_other_order(pair: &Pair, side: Side, head: u64) -> Option<Pair> {
+    let other = other_order(pair.sides().get(side), head)?;
     // Of a pair by name only the names agree now, as of one paired by meaning.
     let via = if pair.by_name { Via::Mapped } else { pair.via };
     let pair = Pair {
@@ -81,16 +76,7 @@ fn in_other_order(pair: &Pair, side: usize, head: u64) -> Option<Pair> {
         by_name: false,
         ..pair.clone()
     };
-    Some(match side {
-        0 => Pair {
-            base: Arc::new(other_order(&pair.base, head)?),
-            ..pair
-        },
-        _ => Pair {
-            target: Arc::new(other_order(&pair.target, head)?),
-            ..pair
-        },
-    })
+    Some(pair.with(side, other))
 }
 
 /// The same rows in the other rotary order.

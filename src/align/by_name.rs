@@ -1,0 +1,95 @@
+//! Tensors of one name, or of names that differ in a prefix as a whole.
+
+use std::collections::BTreeMap;
+
+use crate::format::adapter::Adapter;
+use crate::model::sides::Sides;
+use crate::view::logical::{Logical, RowOrder, Via};
+use crate::view::model::Model;
+
+use super::pool::Pool;
+use super::prefix::{Mapping, mappings};
+use super::{Alignment, Pair, is_comparable};
+
+/// Pairs tensors of one shape: `rename` gives the target's name of a tensor of the base.
+pub(super) fn pair_by_name(
+    left: &mut Sides<Pool>,
+    rename: impl Fn(&str) -> String,
+    pairs: &mut Vec<Pair>,
+) {
+    for base in left.base.to_vec() {
+        let name = rename(&base.name);
+        let Some(target) = left.target.get(&name).cloned() else {
+            continue;
+        };
+        if !is_comparable(&base, &target) {
+            continue;
+        }
+        left.base.take(&base.name);
+        left.target.take(&name);
+
+        let via = via(&base, &target);
+        pairs.push(Pair {
+            base,
+            target,
+            via,
+            by_name: via != Via::Transposed,
+        });
+    }
+}
+
+/// Pairs tensors that an adapter holds whole with those of the base that they stand for.
+pub(super) fn pair_saved(left: &mut Sides<Pool>, target: &Model, out: &mut Alignment) {
+    let adapter = target.opened.adapter.as_ref();
+    let names = adapter.map(Adapter::names_in_base).unwrap_or_default();
+    if names.is_empty() {
+        return;
+    }
+    let tensors = &target.checkpoint().tensors;
+    let saved: BTreeMap<&str, &str> = names
+        .into_iter()
+        .filter_map(|(at, name)| Some((name, tensors.get(at)?.name.as_str())))
+        .collect();
+    let rename = |name: &str| saved.get(name).copied().unwrap_or_default().to_owned();
+    pair_by_name(left, rename, &mut out.pairs);
+    out.name_mapping = Some("(no prefix) -> base_model.model.".to_owned());
+}
+
+/// Pairs tensors whose names differ in a prefix as a whole; the mappings of these prefixes.
+pub(super) fn pair_by_prefix(left: &mut Sides<Pool>, out: &mut Alignment) -> Vec<Mapping> {
+    let open = left
+        .as_ref()
+        .map(|pool| pool.iter().map(AsRef::as_ref).collect());
+    let mappings = mappings(open.base, open.target);
+    for mapping in &mappings {
+        pair_by_name(left, |name| mapping.apply(name), &mut out.pairs);
+    }
+    if !mappings.is_empty() {
+        let words: Vec<String> = mappings.iter().map(ToString::to_string).collect();
+        out.name_mapping = Some(words.join(", "));
+    }
+    mappings
+}
+
+/// How two tensors are compared, from how they are stored.
+pub(super) fn via(base: &Logical, target: &Logical) -> Via {
+    let either = |holds: &dyn Fn(&Logical) -> bool| holds(base) || holds(target);
+    let is_one_of_a_stack =
+        |l: &Logical| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2;
+    let is_row_of_a_stack = |l: &Logical| l.stored_shape.len() == 2 && l.shape.len() == 1;
+    let is_some_rows = |l: &Logical| matches!(l.source.rows, RowOrder::Runs(_));
+
+    if either(&is_one_of_a_stack) || either(&is_row_of_a_stack) {
+        Via::Stacked
+    } else if either(&is_some_rows) {
+        Via::Split
+    } else if either(&Logical::is_quantised) {
+        Via::Dequantized
+    } else if base.source.transposed != target.source.transposed {
+        Via::Transposed
+    } else if base.dtype != target.dtype {
+        Via::Cast
+    } else {
+        Via::Stored
+    }
+}

@@ -1,0 +1,27 @@
+//! What the layout of two files leaves open is read in the way that makes the two sides more alike.
+//!
+//! Few ways are tried, one for all tensors of a kind, and another than the usual is taken only
+//! where it makes them clearly more alike: independent models are as unlike in one order as in the
+//! other.
+
+mod fused;
+mod rotary;
+mod squares;
+
+use crate::error::Result;
+use crate::model::sides::Sides;
+use crate::view::model::Model;
+
+use super::Alignment;
+
+/// Square matrices where others are transposed, query, key and value in one tensor, and the rotary
+/// order of q and k. Of the latter two a warning tells where they were not the usual ones.
+///
+/// # Errors
+/// A read that fails.
+pub fn orient(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
+    squares::orient_squares(alignment, models)?;
+    fused::orient_wholes(alignment, models)?;
+    fused::orient_pieces(alignment, models)?;
+    rotary::orient_heads(alignment, models)
+}
