@@ -34,14 +34,16 @@ pub(super) fn pair_by_meaning(
     models: Sides<&Model>,
     pairs: &mut Vec<Pair>,
 ) {
-    let facts = [&models.base.facts, &models.target.facts];
+    let facts = models.map(|model| &model.facts);
     let targets = by_place(&left.target);
     for (place, bases) in by_place(&left.base) {
         let ([base], Some([target])) = (bases.as_slice(), targets.get(&place).map(Vec::as_slice))
         else {
             continue;
         };
-        if !is_comparable(base, target) || differ_in_layout([base, target], facts) {
+        let sides = Sides { base, target };
+        let tensors = sides.map(AsRef::as_ref);
+        if !is_comparable(base, target) || differ_in_layout(tensors, facts) {
             continue;
         }
         left.base.take(&base.name);
@@ -51,7 +53,6 @@ pub(super) fn pair_by_meaning(
             Via::Stored => Via::Mapped,
             via => via,
         };
-        let sides = Sides { base, target };
         pairs.push(Pair::of_sides(sides.map(Arc::clone), via));
     }
 }
@@ -123,7 +124,7 @@ fn fused_cut(side: Side, left: &Sides<Pool>, models: Sides<&Model>) -> Vec<Cut> 
         let head = own_facts.head_dim.or(other_facts.head_dim);
         let cut = qkv::cut(logical, sizes, qkv::usual_order(logical, head));
         if cut.is_empty() {
-            qkv::cut(logical, sizes, qkv::Order::Blocks)
+            qkv::cut(logical, sizes, qkv::QkvOrder::Blocks)
         } else {
             cut
         }

@@ -75,9 +75,9 @@ pub(super) fn pair_by_prefix(left: &mut Sides<Pool>, out: &mut Alignment) -> Vec
 pub(super) fn via(base: &Logical, target: &Logical) -> Via {
     let either = |holds: &dyn Fn(&Logical) -> bool| holds(base) || holds(target);
     let is_one_of_a_stack =
-        |l: &Logical| l.source.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2;
+        |l: &Logical| l.stored_as.start > 0 || l.stored_shape.len() > 2 && l.shape.len() == 2;
     let is_row_of_a_stack = |l: &Logical| l.stored_shape.len() == 2 && l.shape.len() == 1;
-    let is_some_rows = |l: &Logical| matches!(l.source.rows, RowOrder::Runs(_));
+    let is_some_rows = |l: &Logical| matches!(l.stored_as.rows, RowOrder::Runs(_));
 
     if either(&is_one_of_a_stack) || either(&is_row_of_a_stack) {
         Via::Stacked
@@ -85,7 +85,7 @@ pub(super) fn via(base: &Logical, target: &Logical) -> Via {
         Via::Split
     } else if either(&Logical::is_quantised) {
         Via::Dequantized
-    } else if base.source.transposed != target.source.transposed {
+    } else if base.stored_as.transposed != target.stored_as.transposed {
         Via::Transposed
     } else if base.dtype != target.dtype {
         Via::Cast

@@ -10,11 +10,11 @@ pub(super) fn transposed(logical: &Logical) -> Option<Logical> {
         return None;
     };
     let is_table = matches!(logical.meaning.role, Role::Embed | Role::LmHead);
-    if is_table || logical.source.rows != RowOrder::All {
+    if is_table || logical.stored_as.rows != RowOrder::All {
         return None;
     }
     let mut out = logical.clone();
     out.shape = vec![columns, rows];
-    out.source.transposed = !logical.source.transposed;
+    out.stored_as.transposed = !logical.stored_as.transposed;
     Some(out)
 }

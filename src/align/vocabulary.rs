@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::sides::Sides;
 use crate::model::tokenizer::{Tokenizer, shared};
 use crate::model::words::{Component, Role};
-use crate::view::logical::{Logical, RowOrder, Run, Via};
+use crate::view::logical::{Logical, RowOrder, RowRun, Via};
 use crate::view::model::Model;
 
 use super::Alignment;
@@ -104,16 +104,16 @@ pub(super) fn common(
 fn is_table(logical: &Logical) -> bool {
     matches!(logical.meaning.role, Role::Embed | Role::LmHead)
         && logical.shape.len() == 2
-        && logical.source.rows == RowOrder::All
+        && logical.stored_as.rows == RowOrder::All
         && !logical.is_unsupported()
 }
 
 fn cut(table: &Logical, rows: &[u64]) -> Logical {
-    let mut runs: Vec<Run> = Vec::new();
+    let mut runs: Vec<RowRun> = Vec::new();
     for &row in rows {
         match runs.last_mut() {
             Some(run) if run.start + run.count == row => run.count += 1,
-            _ => runs.push(Run {
+            _ => runs.push(RowRun {
                 start: row,
                 count: 1,
                 step: 1,
@@ -123,21 +123,21 @@ fn cut(table: &Logical, rows: &[u64]) -> Logical {
     cut_to_runs(table, runs)
 }
 
-fn cut_to_runs(table: &Logical, runs: Vec<Run>) -> Logical {
+fn cut_to_runs(table: &Logical, runs: Vec<RowRun>) -> Logical {
     let mut out = table.clone();
     out.shape[0] = runs.iter().map(|run| run.count).sum();
-    out.source.rows = RowOrder::Runs(Arc::from(runs));
+    out.stored_as.rows = RowOrder::Runs(Arc::from(runs));
     out
 }
 
 /// The rows of `count` that are not among `rows`.
-fn others(mut rows: Vec<u64>, count: u64) -> Vec<Run> {
+fn others(mut rows: Vec<u64>, count: u64) -> Vec<RowRun> {
     rows.sort_unstable();
     let mut out = Vec::new();
     let mut next = 0;
     for row in rows.into_iter().chain([count]) {
         if row > next {
-            out.push(Run {
+            out.push(RowRun {
                 start: next,
                 count: row - next,
                 step: 1,
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::model::dtype::Dtype;
     use crate::model::name::Namer;
-    use crate::view::logical::{Origin, Source};
+    use crate::view::logical::{Origin, StoredAs};
 
     fn table(name: &str, rows: u64) -> Logical {
         let shape = vec![rows, 8];
@@ -163,7 +163,7 @@ mod tests {
             meaning: Namer::new([name], None).meaning(name, &shape, Dtype::Bf16),
             stored_shape: shape.clone(),
             dtype: Dtype::Bf16,
-            source: Source::whole(Origin::Tensor(0), (rows, 8)),
+            stored_as: StoredAs::whole(Origin::Tensor(0), (rows, 8)),
             shape,
         }
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn runs(logical: &Logical) -> Vec<(u64, u64)> {
-        match &logical.source.rows {
+        match &logical.stored_as.rows {
             RowOrder::Runs(runs) => runs.iter().map(|run| (run.start, run.count)).collect(),
             other => panic!("{other:?}"),
         }

@@ -262,12 +262,12 @@ enum Formats {
 /// `None` where the bytes, which differ, already say that the values do.
 fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
     let (base, target) = (&pair.base, &pair.target);
-    let plain = |l: &Logical| l.source.undo == Undo::Nothing && !l.is_rescaled();
-    match (base.source.origin, target.source.origin) {
+    let plain = |l: &Logical| l.stored_as.undo == Undo::Nothing && !l.is_rescaled();
+    match (base.stored_as.origin, target.stored_as.origin) {
         // Blocks along one axis and blocks along the other are two grids.
         (Origin::Tensor(_), Origin::Tensor(_))
             if base.dtype.kind() == Kind::Block
-                && base.source.transposed != target.source.transposed =>
+                && base.stored_as.transposed != target.stored_as.transposed =>
         {
             Some(Formats::Two)
         }
@@ -275,10 +275,10 @@ fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
             if base.dtype == target.dtype && plain(base) && plain(target) =>
         {
             let as_stored =
-                |l: &Logical| l.whole_tensor().is_some() && l.source.rows == RowOrder::All;
+                |l: &Logical| l.whole_tensor().is_some() && l.stored_as.rows == RowOrder::All;
             let as_it_lies = as_stored(base)
                 && as_stored(target)
-                && base.source.transposed == target.source.transposed;
+                && base.stored_as.transposed == target.stored_as.transposed;
             if as_it_lies { None } else { Some(Formats::One) }
         }
         (Origin::Quantised(a), Origin::Quantised(b)) if !base.is_rescaled() => {

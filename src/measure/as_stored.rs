@@ -42,7 +42,7 @@ fn elements_meet(pair: &Pair) -> bool {
 fn values_are_final(pair: &Pair) -> bool {
     sides(pair)
         .iter()
-        .all(|side| side.source.undo == Undo::Nothing && !side.is_rescaled())
+        .all(|side| side.stored_as.undo == Undo::Nothing && !side.is_rescaled())
 }
 
 /// Whether the stored elements of both sides follow one another in the same order.
@@ -52,7 +52,7 @@ fn values_are_final(pair: &Pair) -> bool {
 /// are then those of the rows. Several of them behind one another (a stack of experts) have no
 /// such columns, and are read through views.
 fn lie_in_one_order(pair: &Pair) -> bool {
-    let (base, target) = (&pair.base.source, &pair.target.source);
+    let (base, target) = (&pair.base.stored_as, &pair.target.stored_as);
     if base.transposed != target.transposed || base.rows != target.rows {
         return false;
     }
@@ -63,7 +63,7 @@ fn lie_in_one_order(pair: &Pair) -> bool {
 fn are_transposed(pair: &Pair) -> bool {
     sides(pair)
         .iter()
-        .all(|side| side.is_turned() && !side.is_rescaled())
+        .all(|side| side.is_whole_transposed() && !side.is_rescaled())
 }
 
 /// Whether such a matrix is read as it lies, so that the sums of its rows are those of the stored
@@ -85,7 +85,7 @@ pub(super) fn needs_columns(pair: &Pair) -> bool {
 /// Rows and values in a row, as they are read; a complex number is two values.
 pub(super) fn geometry(pair: &Pair) -> Geometry {
     let (rows, columns) = if is_read_transposed(pair) {
-        pair.target.source.stored
+        pair.target.stored_as.stored
     } else {
         pair.target.matrix_shape()
     };

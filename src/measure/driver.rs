@@ -293,7 +293,7 @@ impl<'a> Pass<'a> {
     /// Sums of one segment of a duo that is read through views.
     fn view_segment(&self, reading: &Reading, duo: usize, values: &Range<u64>) -> Result<DuoTally> {
         let Duo { pair, .. } = &self.groups[reading.group][duo];
-        let models = self.groups[reading.group][duo].of(self.models);
+        let models = self.groups[reading.group][duo].among(self.models);
         let base = models.base.view(&pair.base)?;
         let target = models.target.view(&pair.target)?;
 
@@ -374,7 +374,7 @@ impl<'a> Pass<'a> {
         digests: &[Vec<Digest>],
     ) -> Result<Record> {
         let pair: &Pair = &duo.pair;
-        let models = duo.of(self.models);
+        let models = duo.among(self.models);
         tallies.sort_by_key(|(start, _)| *start);
         let tallies = tallies.into_iter().map(|(_, tally)| tally);
 

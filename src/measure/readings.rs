@@ -23,7 +23,7 @@ pub struct Duo<'a> {
 
 impl Duo<'_> {
     /// Its two models.
-    pub(super) fn of<'m>(&self, models: &[&'m Model]) -> Sides<&'m Model> {
+    pub(super) fn among<'m>(&self, models: &[&'m Model]) -> Sides<&'m Model> {
         self.models.map(|model| models[model])
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn readings(models: &[&Model], groups: &[Vec<Duo<'_>>]) -> Vec<Readin
                     place,
                     stored.map(|(model, tensor)| StoredAt { model, tensor }),
                 );
-            } else if unreadable(duo.of(models), &duo.pair).is_none() {
+            } else if unreadable(duo.among(models), &duo.pair).is_none() {
                 let what = Read::Views {
                     duo: place,
                     dtypes: sides(&duo.pair).map(|side| side.dtype),

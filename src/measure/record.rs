@@ -239,8 +239,12 @@ mod tests {
         ];
         let mut mean = 0.0;
         for order in orders {
-            let turned: Vec<f64> = (0..6).map(|i| b[i / 3 * 3 + order[i % 3]]).collect();
-            mean += record(&a, &turned, 3).figures().cosine.unwrap_or(f64::NAN) / 6.0;
+            let reordered: Vec<f64> = (0..6).map(|i| b[i / 3 * 3 + order[i % 3]]).collect();
+            mean += record(&a, &reordered, 3)
+                .figures()
+                .cosine
+                .unwrap_or(f64::NAN)
+                / 6.0;
         }
         let figures = record(&a, &b, 3).figures();
         assert!((figures.expected_cosine.unwrap_or(f64::NAN) - mean).abs() < 1e-12);

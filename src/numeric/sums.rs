@@ -157,7 +157,7 @@ pub fn span(s: Span<'_>) -> Sums {
 pub fn span_on(kernel: Kernel, s: Span<'_>) -> Sums {
     let n = s.len();
     let whole = n - n % STEP;
-    let mut run = Run {
+    let mut run = Summation {
         kernel,
         lanes: Lanes::default(),
         nonfinite: [0; 2],
@@ -168,7 +168,7 @@ pub fn span_on(kernel: Kernel, s: Span<'_>) -> Sums {
         Span::F32(a, b) => run.wide(a, b, whole, Kernel::wide),
         Span::F64(a, b) => run.wide(a, b, whole, Kernel::double),
     }
-    let Run {
+    let Summation {
         lanes, nonfinite, ..
     } = run;
     // The zeros that filled the last step are equal pairs of zeros.
@@ -198,13 +198,13 @@ fn reduce(x: [f64; 8]) -> f64 {
 }
 
 /// A run in progress.
-struct Run {
+struct Summation {
     kernel: Kernel,
     lanes: Lanes,
     nonfinite: [u64; 2],
 }
 
-impl Run {
+impl Summation {
     /// Runs of 16-bit codes, `whole` of them in whole steps, the rest padded to one step.
     fn narrow(&mut self, format: Narrow, a: &[u8], b: &[u8], whole: usize) {
         self.narrow_steps(format, &a[..2 * whole], &b[..2 * whole]);

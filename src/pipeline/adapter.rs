@@ -26,7 +26,7 @@ use crate::report::summary;
 use crate::verdict::decide::Label;
 use crate::verdict::reasons::AdapterReason;
 use crate::view::adapted::{self, Adapted, Unfit};
-use crate::view::logical::{Logical, Origin, Source, Via};
+use crate::view::logical::{Logical, Origin, StoredAs, Via};
 use crate::view::model::Model;
 
 use super::options::Options;
@@ -326,14 +326,14 @@ impl<'a> Adaptation<'a> {
 
 /// W with W'.
 fn pair(base: &Logical, dtype: Dtype) -> Pair {
-    let source = Source {
+    let stored_as = StoredAs {
         origin: Origin::Adapted,
-        ..base.source.clone()
+        ..base.stored_as.clone()
     };
     let target = Logical {
         dtype,
         stored_shape: base.shape.clone(),
-        source,
+        stored_as,
         ..base.clone()
     };
     Pair {

@@ -35,7 +35,7 @@ pub struct Change {
     /// Number format of A.
     pub dtype: Dtype,
     /// Whether ΔW is s · (B·A)ᵀ.
-    turned: bool,
+    transposed: bool,
     /// Which rows of ΔW are those of W.
     rows: Rows,
 }
@@ -73,7 +73,7 @@ pub struct Adapted<'a> {
     /// ΔW = scale · left · right, for each expert with its own columns of left and rows of right.
     left: View<'a>,
     right: View<'a>,
-    turned: bool,
+    transposed: bool,
     rows: Rows,
     experts: usize,
     rank: usize,
@@ -81,7 +81,7 @@ pub struct Adapted<'a> {
     magnitude: Option<Magnitude>,
 }
 
-/// DoRA: what each row, or where W is turned each column, is brought to.
+/// DoRA: what each row, or where ΔW is transposed each column, is brought to.
 enum Magnitude {
     OfRows(Vec<f32>),
     /// The factor of each column.
@@ -96,24 +96,24 @@ impl<'a> Adapted<'a> {
     pub fn new(base: &'a Model, target: &'a Model, change: &Change) -> Result<Self> {
         let module = adapter(target).and_then(|adapter| adapter.modules.get(change.module));
         let module = module.ok_or_else(|| Error::Usage("no adapter".into()))?;
-        let factor = |at: usize, turned: bool| match stored(target, at) {
-            Some(logical) if turned => target.view(&transposed(logical)),
+        let factor = |at: usize, transposed: bool| match stored(target, at) {
+            Some(logical) if transposed => target.view(&other_way_round(logical)),
             Some(logical) => target.view(logical),
             None => Err(Error::unsupported(
                 &target.checkpoint().path,
                 "a factor that is no tensor",
             )),
         };
-        let (left, right) = if change.turned {
+        let (left, right) = if change.transposed {
             (module.a, module.b)
         } else {
             (module.b, module.a)
         };
         let mut out = Self {
             base: base.view(&change.base)?,
-            left: factor(left, change.turned)?,
-            right: factor(right, change.turned)?,
-            turned: change.turned,
+            left: factor(left, change.transposed)?,
+            right: factor(right, change.transposed)?,
+            transposed: change.transposed,
             rows: change.rows,
             experts: usize::try_from(module.experts).unwrap_or(usize::MAX),
             rank: usize::try_from(module.rank).unwrap_or(usize::MAX),
@@ -121,7 +121,7 @@ impl<'a> Adapted<'a> {
             magnitude: None,
         };
         if let Some(magnitude) = magnitudes(target, module)? {
-            out.magnitude = Some(match change.turned {
+            out.magnitude = Some(match change.transposed {
                 false => Magnitude::OfRows(magnitude),
                 true => Magnitude::OfColumns(out.column_factors(&magnitude)?),
             });
@@ -136,7 +136,7 @@ impl<'a> Adapted<'a> {
         let left = self.coefficients(expert, first, step, count)?;
         let mut delta = vec![0.0; values.len()];
         // Rows of right lie together unless experts alternate.
-        let together = if self.experts == 1 || !self.turned {
+        let together = if self.experts == 1 || !self.transposed {
             (HELD / columns).clamp(1, self.rank)
         } else {
             1
@@ -144,7 +144,7 @@ impl<'a> Adapted<'a> {
         let mut right = vec![0.0; together * columns];
         for begin in (0..self.rank).step_by(together) {
             let here = together.min(self.rank - begin);
-            let at = self.place(!self.turned, expert, begin);
+            let at = self.place(!self.transposed, expert, begin);
             self.right.read_rows(at..at + here, &mut right)?;
             for (row, delta) in delta.chunks_exact_mut(columns).enumerate() {
                 let coefficients = &left[row * self.rank + begin..][..here];
@@ -184,7 +184,7 @@ impl<'a> Adapted<'a> {
             let at = first + begin * step;
             self.left.read_rows(at..at + here, &mut values)?;
             for row in values.chunks_exact(width).take(here) {
-                out.extend((0..self.rank).map(|k| row[self.place(self.turned, expert, k)]));
+                out.extend((0..self.rank).map(|k| row[self.place(self.transposed, expert, k)]));
             }
         }
         Ok(out)
@@ -307,13 +307,13 @@ fn stored(model: &Model, at: usize) -> Option<&Logical> {
     let name = &model.checkpoint().tensors.get(at)?.name;
     model
         .named(name)
-        .filter(|logical| logical.source.origin == Origin::Tensor(at))
+        .filter(|logical| logical.stored_as.origin == Origin::Tensor(at))
 }
 
 /// A stored matrix read the other way round.
-fn transposed(logical: &Logical) -> Logical {
+fn other_way_round(logical: &Logical) -> Logical {
     let mut out = logical.clone();
     out.shape.reverse();
-    out.source.transposed = !out.source.transposed;
+    out.stored_as.transposed = !out.stored_as.transposed;
     out
 }

@@ -22,7 +22,7 @@ words! {
         Split = "split",
         /// At least one side put together from several tensors.
         Stacked = "stacked",
-        /// One side turned.
+        /// One side transposed.
         Transposed = "transposed",
         /// An output head with the other side's embedding.
         Tied = "tied",
@@ -33,7 +33,7 @@ words! {
 
 /// A run of consecutive rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+pub struct RowRun {
     /// First row.
     pub start: u64,
     /// Number of rows.
@@ -48,7 +48,7 @@ pub enum RowOrder {
     /// All of them.
     All,
     /// These runs.
-    Runs(Arc<[Run]>),
+    Runs(Arc<[RowRun]>),
     /// Rows of each of `heads` heads stored as interleaved rotary pairs, read as two halves
     /// (guide/formats.md, section 1.4: llama.cpp re-orders q and k of the Llama family).
     HalfSplit {
@@ -80,24 +80,24 @@ pub struct Scale {
     pub uncertainty: Arc<[f32]>,
 }
 
-/// Storage of a logical tensor: its origin as a matrix, turned if `transposed`, of which `rows` are
-/// taken.
+/// StoredAs of a logical tensor: its origin as a matrix, transposed where it is stored (in, out), of
+/// which `rows` are taken.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub struct StoredAs {
     /// Where the values come from.
     pub origin: Origin,
-    /// Rows and columns of the matrix in the origin, before turning. Turned matrices may lie one
-    /// behind the other: the rows that they have after turning are then those of one matrix.
+    /// Rows and columns of the matrix in the origin, as they are stored. Transposed matrices may lie
+    /// one behind the other: the rows that they have once transposed are then those of one matrix.
     pub stored: (u64, u64),
     /// First element of the matrix in the origin: not 0 for one expert of a stack.
     pub start: u64,
     /// Whether the matrix is stored (in, out).
     pub transposed: bool,
-    /// Rows taken of the matrix after turning.
+    /// Rows taken of the matrix (out, in).
     pub rows: RowOrder,
-    /// Stored columns in the order of the logical matrix, where that is another; never of a turned
-    /// matrix.
-    pub columns: Option<Arc<[Run]>>,
+    /// Stored columns in the order of the logical matrix, where that is another; never of a
+    /// transposed matrix.
+    pub columns: Option<Arc<[RowRun]>>,
     /// What is undone on each value.
     pub undo: Undo,
     /// What the rows of the logical matrix are multiplied by.
@@ -106,7 +106,7 @@ pub struct Source {
     pub column_scale: Option<Scale>,
 }
 
-impl Source {
+impl StoredAs {
     /// All of `origin` as it is stored, a matrix of the shape `stored`.
     pub fn whole(origin: Origin, stored: (u64, u64)) -> Self {
         Self {
@@ -137,43 +137,43 @@ pub struct Logical {
     /// Number format in the file; that of the codes for a quantised matrix.
     pub dtype: Dtype,
     /// Where its values are.
-    pub source: Source,
+    pub stored_as: StoredAs,
 }
 
 impl Logical {
     /// Reads the tensor as it was before its conversion.
     pub(super) fn undo(&mut self, conversion: &Conversion) {
-        let (rows, columns) = self.source.stored;
+        let (rows, columns) = self.stored_as.stored;
         // A vector of heads is re-ordered like the rows of a matrix.
         let as_rows = match self.shape.len() {
             1 => (columns, 1),
             _ => (rows, columns),
         };
         if let Some(order) = conversion.rotary.filter(|order| order.fits(as_rows.0)) {
-            self.source.rows = RowOrder::HalfSplit { heads: order.heads };
-            self.source.stored = as_rows;
+            self.stored_as.rows = RowOrder::HalfSplit { heads: order.heads };
+            self.stored_as.stored = as_rows;
         }
         if let Some(stored) = conversion.transposed {
-            self.source.stored = stored;
-            self.source.transposed = true;
+            self.stored_as.stored = stored;
+            self.stored_as.transposed = true;
         }
         if let Some(tiles) = conversion.tiles {
             let runs = || {
                 let stretches = tiles.stretches().into_iter();
-                stretches.map(|(start, count)| Run {
+                stretches.map(|(start, count)| RowRun {
                     start,
                     count,
                     step: 1,
                 })
             };
             if tiles.of_columns && tiles.end() == Some(columns) {
-                self.source.columns = Some(runs().collect());
+                self.stored_as.columns = Some(runs().collect());
             } else if !tiles.of_columns && tiles.end() == Some(as_rows.0) {
-                self.source.rows = RowOrder::Runs(runs().collect());
-                self.source.stored = as_rows;
+                self.stored_as.rows = RowOrder::Runs(runs().collect());
+                self.stored_as.stored = as_rows;
             }
         }
-        self.source.undo = conversion.values;
+        self.stored_as.undo = conversion.values;
     }
 
     /// Number of elements.
@@ -195,15 +195,15 @@ impl Logical {
 
     /// Whether it is one whole matrix that is stored (in, out), not some rows of one and not
     /// several behind one another.
-    pub fn is_turned(&self) -> bool {
-        self.source.transposed && self.source.stored.1 == self.matrix_shape().0
+    pub fn is_whole_transposed(&self) -> bool {
+        self.stored_as.transposed && self.stored_as.stored.1 == self.matrix_shape().0
     }
 
     /// The stored tensor that holds exactly this one, whatever the order of its elements.
     pub fn whole_tensor(&self) -> Option<usize> {
         let elements = crate::model::dtype::element_count(&self.stored_shape);
-        match self.source {
-            Source {
+        match self.stored_as {
+            StoredAs {
                 origin: Origin::Tensor(index),
                 rows: RowOrder::All | RowOrder::HalfSplit { .. },
                 start: 0,
@@ -217,22 +217,22 @@ impl Logical {
     /// Whether it is a choice among the rows of a table of tokens.
     pub fn is_cut_by_token(&self) -> bool {
         matches!(self.meaning.role, Role::Embed | Role::LmHead)
-            && matches!(self.source.rows, RowOrder::Runs(_))
+            && matches!(self.stored_as.rows, RowOrder::Runs(_))
     }
 
     /// Whether it is read in another scale than its own.
     pub fn is_rescaled(&self) -> bool {
-        self.source.row_scale.is_some() || self.source.column_scale.is_some()
+        self.stored_as.row_scale.is_some() || self.stored_as.column_scale.is_some()
     }
 
     /// Whether its values are codes with scales.
     pub fn is_quantised(&self) -> bool {
-        matches!(self.source.origin, Origin::Quantised(_)) || self.dtype.kind() == Kind::Block
+        matches!(self.stored_as.origin, Origin::Quantised(_)) || self.dtype.kind() == Kind::Block
     }
 
     /// Whether its layout is known by name only.
     pub fn is_unsupported(&self) -> bool {
-        matches!(self.source.origin, Origin::Unsupported(_))
+        matches!(self.stored_as.origin, Origin::Unsupported(_))
     }
 }
 

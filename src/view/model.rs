@@ -18,8 +18,8 @@ use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
-use super::logical::{Logical, Origin, RowOrder, Source, fold};
-use super::pieces::{Facts, pieces, turned_experts};
+use super::logical::{Logical, Origin, RowOrder, StoredAs, fold};
+use super::pieces::{LayoutFacts, pieces, transposed_experts};
 use super::place::Place;
 use super::quantised::{Quantised, QuantisedMatrix, SMALL, Unsupported, quantised};
 use super::reader::{View, stored_bytes};
@@ -31,7 +31,7 @@ pub struct Model {
     /// Logical tensors, sorted by name bytes.
     pub logicals: Vec<Arc<Logical>>,
     /// What its fused tensors need to be cut.
-    pub facts: Facts,
+    pub facts: LayoutFacts,
     /// Its tokenizer, where it was asked for and is there.
     pub tokenizer: Option<Tokenizer>,
     /// Matrices that several stored tensors make up.
@@ -55,9 +55,9 @@ impl Model {
             .iter()
             .find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
         let width = embed.and_then(|l| l.shape.get(1).copied());
-        turn_conv1d(&mut logicals, width);
-        let mut facts = Facts::new(opened.checkpoint.config.as_ref(), width);
-        facts.turned_experts = turned_experts(&logicals, facts.hidden);
+        transpose_conv1d(&mut logicals, width);
+        let mut facts = LayoutFacts::new(opened.checkpoint.config.as_ref(), width);
+        facts.transposed_experts = transposed_experts(&logicals, facts.hidden);
         // llama.cpp adds the 1 to gains and takes gate and up apart when it converts.
         facts.zero_centred_gains &= opened.checkpoint.format != Format::Gguf;
         facts.interleaved_experts &= opened.checkpoint.format != Format::Gguf;
@@ -103,7 +103,7 @@ impl Model {
         self.logicals.get(at).map(Arc::as_ref)
     }
 
-    /// Takes over how a tensor turned out to be read when it was held against the other side; not
+    /// Takes over how a tensor is read after all when it was held against the other side; not
     /// that some tokens were left out.
     pub fn adopt(&mut self, logical: &Arc<Logical>) {
         if logical.is_cut_by_token() {
@@ -135,22 +135,28 @@ impl Model {
     /// # Errors
     /// When its values cannot be decoded; the message says why.
     pub fn view(&self, logical: &Logical) -> Result<View<'_>> {
-        View::new(self, logical).map_err(|why| Error::unsupported(&self.checkpoint().path, why))
+        self.open(logical)
+            .map_err(|why| Error::unsupported(&self.checkpoint().path, why))
     }
 
     /// Why the values of a logical tensor of this model cannot be read, if they cannot.
     pub fn unreadable(&self, logical: &Logical) -> Option<String> {
-        View::new(self, logical).err()
+        self.open(logical).err()
+    }
+
+    fn open(&self, logical: &Logical) -> std::result::Result<View<'_>, String> {
+        View::new(&self.opened, &self.quantised, logical)
     }
 
     /// The stored tensors that hold exactly this logical one, whatever the order of its elements;
     /// `None` for a part of a tensor.
     pub fn stored_tensors(&self, logical: &Logical) -> Option<Vec<usize>> {
-        match logical.source.origin {
+        match logical.stored_as.origin {
             Origin::Tensor(_) => logical.whole_tensor().map(|at| vec![at]),
             Origin::Quantised(at) => {
                 let matrix = self.quantised.matrices.get(at)?;
-                let whole = matrix.shape == logical.shape && logical.source.rows == RowOrder::All;
+                let whole =
+                    matrix.shape == logical.shape && logical.stored_as.rows == RowOrder::All;
                 whole.then(|| matrix.members.values().copied().collect())
             }
             Origin::Unsupported(at) => self
@@ -171,7 +177,7 @@ impl Model {
             .gguf
             .iter()
             .any(|part| part.metadata.contains_key("quantize.imatrix.file"));
-        match logical.source.origin {
+        match logical.stored_as.origin {
             Origin::Quantised(at) => self
                 .quantised
                 .matrices
@@ -185,7 +191,7 @@ impl Model {
 
     /// Whether a logical tensor's columns carry scales that the norm before it takes back (AWQ).
     pub fn rescales_inputs(&self, logical: &Logical) -> bool {
-        match logical.source.origin {
+        match logical.stored_as.origin {
             Origin::Quantised(at) => self
                 .quantised
                 .matrices
@@ -197,7 +203,7 @@ impl Model {
 
     /// How the values of a logical tensor are stored, in a word for people.
     pub fn storage(&self, logical: &Logical) -> &'static str {
-        match logical.source.origin {
+        match logical.stored_as.origin {
             Origin::Quantised(at) => self
                 .quantised
                 .matrices
@@ -205,7 +211,7 @@ impl Model {
                 .map_or("quantised", |m| m.scheme.word()),
             Origin::Unsupported(_) => "unsupported",
             Origin::Adapted => "adapted",
-            Origin::Tensor(_) if logical.source.transposed => "transposed",
+            Origin::Tensor(_) if logical.stored_as.transposed => "transposed",
             Origin::Tensor(_) => "stored",
         }
     }
@@ -216,10 +222,10 @@ impl Model {
     }
 }
 
-/// Turns the matrices that GPT-2 stores (in, out) (guide/formats.md, section 1.7: Conv1D). Other
-/// models use the same names for ordinary matrices, so the first matrix of the feed-forward must
-/// read the residual stream on its first axis.
-fn turn_conv1d(logicals: &mut [Logical], width: Option<u64>) {
+/// Transposes the matrices that GPT-2 stores (in, out) (guide/formats.md, section 1.7: Conv1D).
+/// Other models use the same names for ordinary matrices, so the first matrix of the feed-forward
+/// must read the residual stream on its first axis.
+fn transpose_conv1d(logicals: &mut [Logical], width: Option<u64>) {
     let is_conv1d = |l: &Logical| {
         let parts = [
             ".c_attn.weight",
@@ -240,7 +246,7 @@ fn turn_conv1d(logicals: &mut [Logical], width: Option<u64>) {
         .filter(|l| stored_in_out && is_conv1d(l))
     {
         logical.shape.reverse();
-        logical.source.transposed = true;
+        logical.stored_as.transposed = true;
     }
 }
 
@@ -400,7 +406,7 @@ fn dequantised(
         shape: matrix.shape.clone(),
         stored_shape: codes.map_or_else(|| matrix.shape.clone(), |codes| codes.shape.clone()),
         dtype: codes.map_or(VALUES, |codes| codes.dtype),
-        source: Source::whole(Origin::Quantised(at), fold(&matrix.shape, meaning.role)),
+        stored_as: StoredAs::whole(Origin::Quantised(at), fold(&matrix.shape, meaning.role)),
         meaning,
     }
 }
@@ -424,7 +430,7 @@ fn undecoded(
         shape: largest.shape.clone(),
         stored_shape: largest.shape.clone(),
         dtype: largest.dtype,
-        source: Source::whole(Origin::Unsupported(at), fold(&largest.shape, meaning.role)),
+        stored_as: StoredAs::whole(Origin::Unsupported(at), fold(&largest.shape, meaning.role)),
         meaning,
     })
 }
@@ -438,6 +444,6 @@ fn stored(meaning: Meaning, index: usize, tensor: &TensorInfo, shape: &[u64]) ->
         shape: shape.to_vec(),
         stored_shape: tensor.shape.clone(),
         dtype: tensor.dtype,
-        source: Source::whole(Origin::Tensor(index), matrix),
+        stored_as: StoredAs::whole(Origin::Tensor(index), matrix),
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use crate::model::config::Config;
 use crate::model::name::Meaning;
+use crate::model::sides::Sides;
 use crate::model::words::{Class, Role};
 
-use super::logical::{Logical, Origin, RowOrder, Run, Source, fold};
+use super::logical::{Logical, Origin, RowOrder, RowRun, StoredAs, fold};
 use super::qkv::{self, MOST_GROUPS};
 
 /// What a model says of itself that its fused tensors need.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Facts {
+pub struct LayoutFacts {
     /// Width of the residual stream.
     pub hidden: Option<u64>,
     /// Query heads.
@@ -27,7 +28,7 @@ pub struct Facts {
     /// Whether gate and up rows alternate in stacked experts (gpt-oss).
     pub interleaved_experts: bool,
     /// Whether stacked experts are stored (in, out), where the shape of one of them shows it.
-    pub turned_experts: Option<bool>,
+    pub transposed_experts: Option<bool>,
     /// Heads of linear attention.
     pub linear: Option<LinearHeads>,
     /// Whether norm gains are stored less 1 (guide/formats.md, section 2).
@@ -67,8 +68,8 @@ const ZERO_CENTRED_GAINS: [&str; 12] = [
     "minimax_m3*",
 ];
 
-impl Facts {
-    /// Facts of the text part, from config.json and the width of the embedding.
+impl LayoutFacts {
+    /// LayoutFacts of the text part, from config.json and the width of the embedding.
     pub fn new(config: Option<&Config>, embedding_width: Option<u64>) -> Self {
         let Some(config) = config else {
             return Self {
@@ -94,7 +95,7 @@ impl Facts {
             head_dim: text.head_dim(embedding_width),
             low_rank_head: low_rank_key.zip(text.count("v_head_dim")),
             interleaved_experts: model_type == Some("gpt_oss"),
-            turned_experts: None,
+            transposed_experts: None,
             linear: linear(),
             zero_centred_gains: model_type.is_some_and(stores_gains_less_one),
         }
@@ -110,7 +111,7 @@ fn stores_gains_less_one(model_type: &str) -> bool {
 }
 
 /// The pieces of a fused or stacked tensor, in the order of its rows; empty for any other.
-pub fn pieces(logical: &Logical, facts: &Facts) -> Vec<Logical> {
+pub fn pieces(logical: &Logical, facts: &LayoutFacts) -> Vec<Logical> {
     if is_stacked(logical) {
         let cut = |expert: Logical| match holds(&expert, "gate_up") {
             true if facts.interleaved_experts => halves(&expert, GateUp::Interleaved),
@@ -128,7 +129,7 @@ pub fn pieces(logical: &Logical, facts: &Facts) -> Vec<Logical> {
         };
         let cut = qkv::cut(logical, sizes, qkv::usual_order(logical, facts.head_dim));
         return if cut.is_empty() {
-            qkv::cut(logical, sizes, qkv::Order::Blocks)
+            qkv::cut(logical, sizes, qkv::QkvOrder::Blocks)
         } else {
             cut
         };
@@ -139,18 +140,20 @@ pub fn pieces(logical: &Logical, facts: &Facts) -> Vec<Logical> {
 
 /// Whether two tensors of one place and shape hold their rows in different orders, so that only
 /// their pieces can be compared: llama.cpp puts the rows of `query_key_value` in the order of its
-/// own `attn_qkv`, and turns gpt-oss's experts.
-pub fn differ_in_layout(sides: [&Logical; 2], facts: [&Facts; 2]) -> bool {
-    let of = |side: usize| (sides[side], facts[side]);
-    if sides.iter().all(|side| is_stacked(side)) {
-        let turned = |(stack, facts): (&Logical, &Facts)| stored_in_out(stack, facts);
-        let alternate = facts[0].interleaved_experts != facts[1].interleaved_experts;
-        return turned(of(0)) != turned(of(1))
-            || alternate && sides.iter().any(|side| holds(side, "gate_up"));
+/// own `attn_qkv`, and transposes gpt-oss's experts.
+pub fn differ_in_layout(tensors: Sides<&Logical>, facts: Sides<&LayoutFacts>) -> bool {
+    if tensors.iter().all(|side| is_stacked(side)) {
+        let holds_both = tensors.iter().any(|side| holds(side, "gate_up"));
+        let transposed = tensors
+            .zip(facts)
+            .map(|(stack, facts)| stored_in_out(stack, facts));
+        let interleaved = facts.map(|facts| facts.interleaved_experts);
+        return transposed.base != transposed.target
+            || holds_both && interleaved.base != interleaved.target;
     }
     // By the name alone, so that a side that says nothing of its heads is taken as the other.
-    let [base, target] = sides.map(|side| qkv::usual_order(side, Some(1)));
-    sides.iter().all(|side| qkv::is_fused(side)) && base != target
+    let orders = tensors.map(|side| qkv::usual_order(side, Some(1)));
+    tensors.iter().all(|side| qkv::is_fused(side)) && orders.base != orders.target
 }
 
 /// Whether a matrix or a bias is that of several: `qkv`, `gate_up`.
@@ -180,14 +183,14 @@ fn is_stacked(logical: &Logical) -> bool {
 /// Whether stacked experts are stored (in, out): the side that reads the residual stream, `hidden`
 /// wide, is the last axis when they are stored (out, in). `None` where no stack of matrices shows
 /// it.
-pub fn turned_experts(logicals: &[Logical], hidden: Option<u64>) -> Option<bool> {
+pub fn transposed_experts(logicals: &[Logical], hidden: Option<u64>) -> Option<bool> {
     logicals
         .iter()
         .filter(|l| is_stacked(l))
-        .find_map(|l| turned_by_shape(l, hidden?))
+        .find_map(|l| transposed_by_shape(l, hidden?))
 }
 
-fn turned_by_shape(stack: &Logical, hidden: u64) -> Option<bool> {
+fn transposed_by_shape(stack: &Logical, hidden: u64) -> Option<bool> {
     let &[_, rows, columns] = stack.shape.as_slice() else {
         return None;
     };
@@ -205,29 +208,29 @@ fn turned_by_shape(stack: &Logical, hidden: u64) -> Option<bool> {
 }
 
 /// Whether each matrix of a stack is stored (in, out).
-fn stored_in_out(stack: &Logical, facts: &Facts) -> bool {
+fn stored_in_out(stack: &Logical, facts: &LayoutFacts) -> bool {
     if stack.shape.len() != 3 {
         return false;
     }
     // The quantised form is (out, in) in any case.
-    let by_others = matches!(stack.source.origin, Origin::Tensor(_))
-        && (facts.interleaved_experts || facts.turned_experts == Some(true));
+    let by_others = matches!(stack.stored_as.origin, Origin::Tensor(_))
+        && (facts.interleaved_experts || facts.transposed_experts == Some(true));
     facts
         .hidden
-        .and_then(|hidden| turned_by_shape(stack, hidden))
+        .and_then(|hidden| transposed_by_shape(stack, hidden))
         .unwrap_or(by_others)
 }
 
-/// One matrix for each expert of a stack, turned to (out, in), or one bias.
-fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
+/// One matrix for each expert of a stack, as (out, in), or one bias.
+fn experts(logical: &Logical, facts: &LayoutFacts) -> Vec<Logical> {
     let (count, rows, columns) = match *logical.shape.as_slice() {
         [count, n] => (count, 1, n),
         [count, rows, columns] => (count, rows, columns),
         _ => return Vec::new(),
     };
     let is_bias = logical.shape.len() == 2;
-    let turned = stored_in_out(logical, facts);
-    let shape = match (is_bias, turned) {
+    let transposed = stored_in_out(logical, facts);
+    let shape = match (is_bias, transposed) {
         (true, _) => vec![columns],
         (_, true) => vec![columns, rows],
         (_, false) => vec![rows, columns],
@@ -251,12 +254,12 @@ fn experts(logical: &Logical, facts: &Facts) -> Vec<Logical> {
             shape: shape.clone(),
             stored_shape: logical.stored_shape.clone(),
             dtype: logical.dtype,
-            source: Source {
+            stored_as: StoredAs {
                 stored: (rows, columns),
-                start: logical.source.start + expert * rows * columns,
-                transposed: turned,
+                start: logical.stored_as.start + expert * rows * columns,
+                transposed,
                 rows: RowOrder::All,
-                ..logical.source.clone()
+                ..logical.stored_as.clone()
             },
         })
     };
@@ -276,20 +279,20 @@ pub enum GateUp {
 
 impl GateUp {
     /// The rows of one of the two, of `half` rows each.
-    fn run(self, role: Role, half: u64) -> Run {
+    fn run(self, role: Role, half: u64) -> RowRun {
         let second = u64::from(role == Role::Up);
         match self {
-            Self::Halves => Run {
+            Self::Halves => RowRun {
                 start: second * half,
                 count: half,
                 step: 1,
             },
-            Self::Swapped => Run {
+            Self::Swapped => RowRun {
                 start: (1 - second) * half,
                 count: half,
                 step: 1,
             },
-            Self::Interleaved => Run {
+            Self::Interleaved => RowRun {
                 start: second,
                 count: half,
                 step: 2,
@@ -301,7 +304,7 @@ impl GateUp {
 /// Gate and up.
 fn halves(logical: &Logical, order: GateUp) -> Vec<Logical> {
     let (rows, _) = split_shape(logical);
-    if rows % 2 != 0 || logical.source.rows != RowOrder::All {
+    if rows % 2 != 0 || logical.stored_as.rows != RowOrder::All {
         return Vec::new();
     }
     let cut = |role: Role| {
@@ -319,26 +322,26 @@ fn halves(logical: &Logical, order: GateUp) -> Vec<Logical> {
 /// The same half of the same fused tensor, if that held its rows in another order; none for what is
 /// no such half.
 pub fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
-    let RowOrder::Runs(runs) = &piece.source.rows else {
+    let RowOrder::Runs(runs) = &piece.stored_as.rows else {
         return None;
     };
     let [run] = runs.as_ref() else { return None };
-    let is = |role: &Role| {
+    let is_named = |role: &Role| {
         piece
             .meaning
             .slot
             .split('.')
             .any(|word| word == role.word())
     };
-    let role = [Role::Gate, Role::Up].into_iter().find(is)?;
+    let role = [Role::Gate, Role::Up].into_iter().find(is_named)?;
     let mut out = piece.clone();
-    out.source.rows = RowOrder::Runs(Arc::from([order.run(role, run.count)]));
+    out.stored_as.rows = RowOrder::Runs(Arc::from([order.run(role, run.count)]));
     Some(out)
 }
 
 /// Keys and values of low-rank attention: the rows of each head are [key; value] (guide/formats.md,
 /// section 1.7: MLA).
-fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
+fn low_rank_key_value(logical: &Logical, facts: &LayoutFacts) -> Option<Vec<Logical>> {
     let (heads, (key, value)) = (facts.heads?, facts.low_rank_head?);
     let head = key.checked_add(value)?;
     let is_whole = &*logical.meaning.slot == "kv_b.weight"
@@ -348,7 +351,7 @@ fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> 
     }
     let runs = |offset: u64, count: u64| {
         (0..heads)
-            .map(|h| Run {
+            .map(|h| RowRun {
                 start: h * head + offset,
                 count,
                 step: 1,
@@ -363,7 +366,7 @@ fn low_rank_key_value(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> 
 /// its key, and the values and gates of its value heads; in a second matrix the two scalars of each
 /// of these (modeling_qwen3_next.py: `fix_query_key_value_ordering`). Qwen3.5 stores queries, keys
 /// and values of all heads, and the others apart.
-fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
+fn linear_attention(logical: &Logical, facts: &LayoutFacts) -> Option<Vec<Logical>> {
     let LinearHeads {
         keys,
         values,
@@ -371,7 +374,7 @@ fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
         value_dim,
     } = facts.linear?;
     if logical.shape.len() != 2
-        || logical.source.rows != RowOrder::All
+        || logical.stored_as.rows != RowOrder::All
         || keys == 0
         || keys > MOST_GROUPS
         || !values.is_multiple_of(keys)
@@ -399,7 +402,7 @@ fn linear_attention(logical: &Logical, facts: &Facts) -> Option<Vec<Logical>> {
     }
     let runs = |part: usize| {
         let offset: u64 = counts[..part].iter().sum();
-        (0..keys).map(move |head| Run {
+        (0..keys).map(move |head| RowRun {
             start: head * block + offset,
             count: counts[part],
             step: 1,
@@ -436,7 +439,7 @@ pub(super) fn piece(
     fused: &str,
     word: &str,
     role: Role,
-    runs: Vec<Run>,
+    runs: Vec<RowRun>,
 ) -> Logical {
     let slot = whole.meaning.slot.replacen(fused, word, 1).into();
     let rows: u64 = runs.iter().map(|r| r.count).sum();
@@ -457,14 +460,14 @@ pub(super) fn piece(
         },
         stored_shape: whole.stored_shape.clone(),
         dtype: whole.dtype,
-        source: Source {
+        stored_as: StoredAs {
             stored: if is_vector {
                 (rows_of(whole), 1)
             } else {
-                whole.source.stored
+                whole.stored_as.stored
             },
             rows: RowOrder::Runs(Arc::from(runs)),
-            ..whole.source.clone()
+            ..whole.stored_as.clone()
         },
     }
 }
@@ -483,7 +486,7 @@ mod tests {
     fn logical(name: &str, shape: &[u64]) -> Logical {
         let meaning =
             Namer::new([name, "model.embed_tokens.weight"], None).meaning(name, shape, Dtype::F32);
-        let source = Source::whole(Origin::Tensor(0), fold(shape, meaning.role));
+        let stored_as = StoredAs::whole(Origin::Tensor(0), fold(shape, meaning.role));
         let (name, shape, stored_shape) = (name.to_owned(), shape.to_vec(), shape.to_vec());
         Logical {
             name,
@@ -491,7 +494,7 @@ mod tests {
             shape,
             stored_shape,
             dtype: Dtype::F32,
-            source,
+            stored_as,
         }
     }
 
@@ -504,7 +507,7 @@ mod tests {
     }
 
     fn starts(piece: &Logical) -> Vec<u64> {
-        match &piece.source.rows {
+        match &piece.stored_as.rows {
             RowOrder::Runs(runs) => runs.iter().map(|run| run.start).collect(),
             _ => Vec::new(),
         }
@@ -512,32 +515,32 @@ mod tests {
 
     #[test]
     fn an_expert_of_a_stack_has_the_slot_of_one_that_is_stored_apart() {
-        let facts = Facts {
+        let facts = LayoutFacts {
             hidden: Some(6),
-            ..Facts::default()
+            ..LayoutFacts::default()
         };
         let stack = pieces(&logical("blk.0.ffn_down_exps.weight", &[2, 6, 4]), &facts);
         let apart = logical("model.layers.0.mlp.experts.1.down_proj.weight", &[6, 4]);
         assert_eq!(stack[1].place(), apart.place());
         assert_eq!(
-            (stack[1].source.start, stack[1].shape.as_slice()),
+            (stack[1].stored_as.start, stack[1].shape.as_slice()),
             (24, &[6, 4][..])
         );
         let bias = pieces(&logical("blk.0.ffn_gate_exps.bias", &[2, 4]), &facts);
         assert_eq!(slots(&bias), [("gate.bias", &[4][..]), ("gate.bias", &[4])]);
         assert_eq!(
-            (bias[1].source.start, bias[1].meaning.class),
+            (bias[1].stored_as.start, bias[1].meaning.class),
             (4, Class::Vector)
         );
     }
 
     #[test]
     fn fused_attention_is_cut_with_its_bias() {
-        let facts = Facts {
+        let facts = LayoutFacts {
             heads: Some(2),
             kv_heads: Some(2),
             head_dim: Some(3),
-            ..Facts::default()
+            ..LayoutFacts::default()
         };
         for (name, shape, leaf) in [("weight", &[18, 5][..], 5), ("bias", &[18], 1)] {
             let grouped = pieces(
@@ -557,10 +560,10 @@ mod tests {
 
     #[test]
     fn low_rank_keys_and_values_are_cut_by_heads() {
-        let facts = Facts {
+        let facts = LayoutFacts {
             heads: Some(2),
             low_rank_head: Some((3, 2)),
-            ..Facts::default()
+            ..LayoutFacts::default()
         };
         let cut = pieces(
             &logical("model.layers.0.self_attn.kv_b_proj.weight", &[10, 4]),
@@ -588,9 +591,9 @@ mod tests {
             key_dim: 1,
             value_dim: 3,
         });
-        let facts = Facts {
+        let facts = LayoutFacts {
             linear,
-            ..Facts::default()
+            ..LayoutFacts::default()
         };
         let cut = pieces(
             &logical("model.layers.0.linear_attn.in_proj_qkvz.weight", &[28, 4]),
@@ -617,11 +620,11 @@ mod tests {
             key_dim: 2,
             value_dim: u64::MAX,
         });
-        let facts = Facts {
+        let facts = LayoutFacts {
             heads: Some(u64::MAX),
             low_rank_head: Some((1, u64::MAX)),
             linear,
-            ..Facts::default()
+            ..LayoutFacts::default()
         };
         for name in ["self_attn.kv_b_proj", "linear_attn.in_proj_qkvz"] {
             assert!(

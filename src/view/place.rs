@@ -26,7 +26,7 @@ pub struct Place {
 
 impl Place {
     /// The place that a meaning names.
-    pub fn of(meaning: &Meaning) -> Self {
+    pub fn meant_by(meaning: &Meaning) -> Self {
         Self {
             component: meaning.component,
             block: meaning.block,
@@ -41,6 +41,6 @@ impl Place {
 impl Logical {
     /// Its place.
     pub fn place(&self) -> Place {
-        Place::of(&self.meaning)
+        Place::meant_by(&self.meaning)
     }
 }

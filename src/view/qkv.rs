@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::model::words::{Component, Role};
 
-use super::logical::{Logical, RowOrder, Run, fold};
-use super::pieces::{Facts, holds, piece};
+use super::logical::{Logical, RowOrder, RowRun, fold};
+use super::pieces::{LayoutFacts, holds, piece};
 use super::place::Place;
 
 /// In which order a fused tensor holds the rows of query, key and value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum QkvOrder {
     /// All query rows, all key rows, all value rows.
     Blocks,
     /// For each key/value head: its query heads, its key, its value. With as many key heads as
@@ -31,11 +31,11 @@ const ROLES: [Role; 3] = [Role::Q, Role::K, Role::V];
 
 /// Whether it is query, key and value in one tensor, or the bias of one.
 pub fn is_fused(logical: &Logical) -> bool {
-    holds(logical, "qkv") && logical.source.rows == RowOrder::All
+    holds(logical, "qkv") && logical.stored_as.rows == RowOrder::All
 }
 
 /// The sizes that the facts of the model give, else thirds.
-pub fn usual_sizes(logical: &Logical, facts: &Facts) -> Option<Sizes> {
+pub fn usual_sizes(logical: &Logical, facts: &LayoutFacts) -> Option<Sizes> {
     let rows = rows(logical);
     let by_heads = || {
         let (heads, kv_heads, head) = (facts.heads?, facts.kv_heads?, facts.head_dim?);
@@ -50,16 +50,16 @@ pub fn usual_sizes(logical: &Logical, facts: &Facts) -> Option<Sizes> {
 
 /// The order that the name stands for: GPT-NeoX, BLOOM and Falcon name the tensor
 /// `query_key_value`, InternLM2 `wqkv`; they store it by groups.
-pub fn usual_order(logical: &Logical, head: Option<u64>) -> Order {
+pub fn usual_order(logical: &Logical, head: Option<u64>) -> QkvOrder {
     let grouped = ["query_key_value", "attention.wqkv"];
     let by_groups = is_text(logical) && grouped.iter().any(|part| logical.name.contains(part));
     head.filter(|_| by_groups)
-        .map_or(Order::Blocks, |head| Order::Groups { head })
+        .map_or(QkvOrder::Blocks, |head| QkvOrder::Groups { head })
 }
 
 /// Query, key and value of a fused tensor; empty where the order does not fit the sizes, or these
 /// the tensor.
-pub fn cut(logical: &Logical, sizes: Sizes, order: Order) -> Vec<Logical> {
+pub fn cut(logical: &Logical, sizes: Sizes, order: QkvOrder) -> Vec<Logical> {
     if total(sizes) != Some(rows(logical)) {
         return Vec::new();
     }
@@ -82,8 +82,8 @@ pub fn cut(logical: &Logical, sizes: Sizes, order: Order) -> Vec<Logical> {
 
 /// The same piece of the same fused tensor, if that held its rows in another order; none for what
 /// is no such piece, or where the order does not fit.
-pub fn reordered(piece: &Logical, order: Order) -> Option<Logical> {
-    if !matches!(piece.source.rows, RowOrder::Runs(_)) {
+pub fn reordered(piece: &Logical, order: QkvOrder) -> Option<Logical> {
+    if !matches!(piece.stored_as.rows, RowOrder::Runs(_)) {
         return None;
     }
     let place = ROLES.iter().position(|role| {
@@ -93,7 +93,7 @@ pub fn reordered(piece: &Logical, order: Order) -> Option<Logical> {
             .split('.')
             .any(|word| word == role.word())
     })?;
-    let source = &piece.source;
+    let source = &piece.stored_as;
     let whole = if source.transposed {
         source.stored.1
     } else {
@@ -111,7 +111,7 @@ pub fn reordered(piece: &Logical, order: Order) -> Option<Logical> {
         _ => [whole.checked_sub(own.checked_mul(2)?)?, own],
     };
     let mut out = piece.clone();
-    out.source.rows = RowOrder::Runs(Arc::from(runs(sizes, order, place)?));
+    out.stored_as.rows = RowOrder::Runs(Arc::from(runs(sizes, order, place)?));
     Some(out)
 }
 
@@ -128,22 +128,22 @@ fn total([query, key]: Sizes) -> Option<u64> {
 }
 
 /// Rows of query (place 0), key (1) or value (2).
-fn runs([query, key]: Sizes, order: Order, place: usize) -> Option<Vec<Run>> {
+fn runs([query, key]: Sizes, order: QkvOrder, place: usize) -> Option<Vec<RowRun>> {
     let parts = |query: u64, key: u64| match place {
         0 => (0, query),
         1 => (query, key),
         _ => (query + key, key),
     };
     let head = match order {
-        Order::Blocks => {
+        QkvOrder::Blocks => {
             let (start, count) = parts(query, key);
-            return Some(vec![Run {
+            return Some(vec![RowRun {
                 start,
                 count,
                 step: 1,
             }]);
         }
-        Order::Groups { head } => head,
+        QkvOrder::Groups { head } => head,
     };
     let fits = head > 0
         && key > 0
@@ -156,7 +156,7 @@ fn runs([query, key]: Sizes, order: Order, place: usize) -> Option<Vec<Run>> {
     let block = queries + 2 * head;
     Some(
         (0..groups)
-            .map(|group| Run {
+            .map(|group| RowRun {
                 start: group * block + offset,
                 count,
                 step: 1,
@@ -181,7 +181,7 @@ fn rows(logical: &Logical) -> u64 {
 mod tests {
     use super::*;
 
-    fn found(sizes: Sizes, order: Order, place: usize) -> Vec<(u64, u64)> {
+    fn found(sizes: Sizes, order: QkvOrder, place: usize) -> Vec<(u64, u64)> {
         runs(sizes, order, place)
             .into_iter()
             .flatten()
@@ -193,10 +193,10 @@ mod tests {
     fn rows_lie_in_blocks_or_by_groups() {
         let sizes = [8, 4];
         assert_eq!(
-            [0, 1, 2].map(|place| found(sizes, Order::Blocks, place)),
+            [0, 1, 2].map(|place| found(sizes, QkvOrder::Blocks, place)),
             [[(0, 8)], [(8, 4)], [(12, 4)]]
         );
-        let groups = Order::Groups { head: 2 };
+        let groups = QkvOrder::Groups { head: 2 };
         let expected = [[(0, 4), (8, 4)], [(4, 2), (12, 2)], [(6, 2), (14, 2)]];
         assert_eq!([0, 1, 2].map(|place| found(sizes, groups, place)), expected);
         let heads = [0, 1, 2].map(|place| found([4, 4], groups, place));
@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn one_key_head_is_a_single_group() {
-        let one = [0, 1, 2].map(|place| found([8, 2], Order::Groups { head: 2 }, place));
+        let one = [0, 1, 2].map(|place| found([8, 2], QkvOrder::Groups { head: 2 }, place));
         assert_eq!(
             one,
-            [0, 1, 2].map(|place| found([8, 2], Order::Blocks, place))
+            [0, 1, 2].map(|place| found([8, 2], QkvOrder::Blocks, place))
         );
     }
 
@@ -225,7 +225,7 @@ mod tests {
             ([0, 4], 2),
         ] {
             assert_eq!(
-                runs(sizes, Order::Groups { head }, 0),
+                runs(sizes, QkvOrder::Groups { head }, 0),
                 None,
                 "{sizes:?} {head}"
             );

@@ -14,8 +14,8 @@ use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
 use crate::source::Region;
 
-use super::logical::{Logical, Origin, RowOrder, Run, Scale, Undo};
-use super::model::Model;
+use super::logical::{Logical, Origin, RowOrder, RowRun, Scale, Undo};
+use super::quantised::Quantised;
 
 thread_local! {
     /// Bytes of positioned reads, one buffer a worker.
@@ -24,12 +24,12 @@ thread_local! {
 
 /// The rows of one logical tensor.
 pub struct View<'a> {
-    storage: Storage<'a>,
+    elements: Elements<'a>,
     start: u64,
     stored_columns: usize,
     transposed: bool,
     order: RowOrder,
-    column_order: Option<Arc<[Run]>>,
+    column_order: Option<Arc<[RowRun]>>,
     /// Logical row that each run begins with, where the order is one of runs.
     firsts: Vec<usize>,
     undo: Undo,
@@ -42,7 +42,7 @@ pub struct View<'a> {
 }
 
 /// What elements are decoded from.
-enum Storage<'a> {
+enum Elements<'a> {
     /// One tensor, whose dtype says all.
     Tensor(TensorBytes<'a>),
     /// Codes and scales.
@@ -65,33 +65,38 @@ enum Wanted {
 }
 
 impl<'a> View<'a> {
-    /// A view of `logical`, or the reason why there is none.
-    pub(super) fn new(model: &'a Model, logical: &Logical) -> std::result::Result<Self, String> {
-        let storage = Storage::new(model, logical.source.origin)?;
-        let flat = logical.shape.len() == 1 && logical.source.rows != RowOrder::All;
+    /// A view of `logical`, a tensor of the checkpoint `opened` with the matrices `quantised`; or
+    /// the reason why there is none.
+    pub(super) fn new(
+        opened: &'a Opened,
+        quantised: &'a Quantised,
+        logical: &Logical,
+    ) -> std::result::Result<Self, String> {
+        let elements = Elements::new(opened, quantised, logical.stored_as.origin)?;
+        let flat = logical.shape.len() == 1 && logical.stored_as.rows != RowOrder::All;
         let (rows, columns) = if flat {
             (logical.elements(), 1)
         } else {
             logical.matrix_shape()
         };
-        let parts = storage.values_per_element();
+        let parts = elements.values_per_element();
         Ok(Self {
-            start: logical.source.start,
-            stored_columns: size(logical.source.stored.1) * parts,
-            transposed: logical.source.transposed,
-            order: logical.source.rows.clone(),
-            column_order: logical.source.columns.clone(),
-            firsts: match &logical.source.rows {
+            start: logical.stored_as.start,
+            stored_columns: size(logical.stored_as.stored.1) * parts,
+            transposed: logical.stored_as.transposed,
+            order: logical.stored_as.rows.clone(),
+            column_order: logical.stored_as.columns.clone(),
+            firsts: match &logical.stored_as.rows {
                 RowOrder::Runs(runs) => firsts(runs),
                 _ => Vec::new(),
             },
-            undo: logical.source.undo,
-            row_scale: logical.source.row_scale.clone(),
-            column_scale: logical.source.column_scale.clone(),
+            undo: logical.stored_as.undo,
+            row_scale: logical.stored_as.row_scale.clone(),
+            column_scale: logical.stored_as.column_scale.clone(),
             rows: size(rows),
             columns: size(columns) * parts,
             flat,
-            storage,
+            elements,
         })
     }
 
@@ -136,16 +141,16 @@ impl<'a> View<'a> {
         out: &mut [f32],
         change: impl Fn(&mut f32, f32, f32),
     ) {
-        let of = |scale: &Option<Scale>, at: usize| {
-            let found = scale
+        let factor_at = |scale: &Option<Scale>, at: usize| {
+            let known = scale
                 .as_ref()
-                .and_then(|s| Some((*s.factors.get(at)?, *s.uncertainty.get(at)?)));
-            found.unwrap_or((1.0, 0.0))
+                .and_then(|scale| Some((*scale.factors.get(at)?, *scale.uncertainty.get(at)?)));
+            known.unwrap_or((1.0, 0.0))
         };
         for (row, out) in rows.zip(out.chunks_exact_mut(self.columns().max(1))) {
-            let (row_factor, row_off) = of(&self.row_scale, row);
+            let (row_factor, row_off) = factor_at(&self.row_scale, row);
             for (column, out) in out.iter_mut().enumerate() {
-                let (factor, off) = of(&self.column_scale, column);
+                let (factor, off) = factor_at(&self.column_scale, column);
                 change(out, row_factor * factor, row_off + off);
             }
         }
@@ -161,8 +166,8 @@ impl<'a> View<'a> {
 
     /// Reads stored elements from element `first` of the matrix on.
     fn read_stored(&self, first: u64, out: &mut [f32], wanted: Wanted) -> Result<()> {
-        let at = self.start * self.storage.values_per_element() as u64 + first;
-        self.storage.read(at, out, wanted)?;
+        let at = self.start * self.elements.values_per_element() as u64 + first;
+        self.elements.read(at, out, wanted)?;
         match (self.undo, wanted) {
             (Undo::Nothing, _) | (Undo::AddedOne, Wanted::Steps) => {}
             (Undo::AddedOne, Wanted::Values) => out.iter_mut().for_each(|value| *value -= 1.0),
@@ -171,7 +176,7 @@ impl<'a> View<'a> {
             }
             (Undo::NegatedExponential, Wanted::Steps) => {
                 let mut values = vec![0.0; out.len()];
-                self.storage.read(at, &mut values, Wanted::Values)?;
+                self.elements.read(at, &mut values, Wanted::Values)?;
                 out.iter_mut()
                     .zip(&values)
                     .for_each(|(step, value)| *step /= value.abs());
@@ -180,8 +185,8 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// Rows `rows` of the matrix after turning.
-    fn read_turned(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
+    /// Rows `rows` of the matrix (out, in), in the order in which it is stored.
+    fn read_matrix(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
         let count = rows.len();
         if !self.transposed {
             let first = (rows.start * self.stored_columns) as u64;
@@ -216,13 +221,13 @@ impl<'a> View<'a> {
     fn read_ordered(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
         let columns = self.columns;
         match &self.order {
-            RowOrder::All => self.read_turned(rows, out, wanted),
+            RowOrder::All => self.read_matrix(rows, out, wanted),
             RowOrder::Runs(runs) => {
                 let mut at = 0;
                 for stretch in stretches(runs, &self.firsts, rows) {
                     let here = &mut out[at * columns..][..stretch.len() * columns];
                     at += stretch.len();
-                    self.read_turned(stretch, here, wanted)?;
+                    self.read_matrix(stretch, here, wanted)?;
                 }
                 Ok(())
             }
@@ -230,7 +235,7 @@ impl<'a> View<'a> {
                 let size_of_head = (self.rows as u64) / (*heads).max(1);
                 for (i, row) in rows.enumerate() {
                     let stored = interleaved_row(row as u64, size_of_head) as usize;
-                    self.read_turned(
+                    self.read_matrix(
                         stored..stored + 1,
                         &mut out[i * columns..][..columns],
                         wanted,
@@ -256,14 +261,18 @@ impl RowSource for View<'_> {
     }
 }
 
-impl<'a> Storage<'a> {
-    fn new(model: &'a Model, origin: Origin) -> std::result::Result<Self, String> {
-        let tensors = &model.checkpoint().tensors;
+impl<'a> Elements<'a> {
+    fn new(
+        opened: &'a Opened,
+        quantised: &'a Quantised,
+        origin: Origin,
+    ) -> std::result::Result<Self, String> {
+        let tensors = &opened.checkpoint.tensors;
         let bytes = |at: usize| {
             let tensor: &'a TensorInfo = &tensors[at];
             TensorBytes {
                 tensor,
-                bytes: model.opened.bytes_of(tensor),
+                bytes: opened.bytes_of(tensor),
             }
         };
         match origin {
@@ -275,14 +284,14 @@ impl<'a> Storage<'a> {
                 }
             }
             Origin::Quantised(at) => {
-                let matrix = &model.quantised.matrices[at];
+                let matrix = &quantised.matrices[at];
                 let rows = matrix.open(tensors, &|at| {
                     Box::new(bytes(at)) as Box<dyn StoredBytes + 'a>
                 });
                 rows.map(Self::Quantised)
                     .map_err(|what| format!("{}: {what}", matrix.scheme.word()))
             }
-            Origin::Unsupported(at) => Err(model.quantised.unsupported[at].reason.clone()),
+            Origin::Unsupported(at) => Err(quantised.unsupported[at].reason.clone()),
             Origin::Adapted => Err("the change of an adapter, without its base".to_owned()),
         }
     }
@@ -392,7 +401,7 @@ impl StoredBytes for TensorBytes<'_> {
 }
 
 /// Puts the columns of each row into the order of `runs`, which name every column once.
-fn reorder_columns(runs: &[Run], columns: usize, out: &mut [f32]) {
+fn reorder_columns(runs: &[RowRun], columns: usize, out: &mut [f32]) {
     let mut stored = vec![0.0; columns];
     let stretches = stretches(runs, &firsts(runs), 0..columns);
     for row in out.chunks_exact_mut(columns) {
@@ -406,8 +415,8 @@ fn reorder_columns(runs: &[Run], columns: usize, out: &mut [f32]) {
 }
 
 /// The logical row that each run begins with.
-fn firsts(runs: &[Run]) -> Vec<usize> {
-    let first = |next: &mut usize, run: &Run| {
+fn firsts(runs: &[RowRun]) -> Vec<usize> {
+    let first = |next: &mut usize, run: &RowRun| {
         let first = *next;
         *next += size(run.count);
         Some(first)
@@ -417,7 +426,7 @@ fn firsts(runs: &[Run]) -> Vec<usize> {
 
 /// The consecutive stored rows behind the logical rows `rows`, in order; `firsts` are the rows that
 /// the runs begin with.
-fn stretches(runs: &[Run], firsts: &[usize], rows: Range<usize>) -> Vec<Range<usize>> {
+fn stretches(runs: &[RowRun], firsts: &[usize], rows: Range<usize>) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let touched = firsts
         .partition_point(|&first| first <= rows.start)
@@ -453,12 +462,12 @@ mod tests {
     #[test]
     fn runs_give_their_rows_in_order() {
         let runs = [
-            Run {
+            RowRun {
                 start: 10,
                 count: 3,
                 step: 1,
             },
-            Run {
+            RowRun {
                 start: 0,
                 count: 2,
                 step: 2,
@@ -480,12 +489,12 @@ mod tests {
     #[test]
     fn columns_are_put_in_the_order_of_their_runs() {
         let runs = [
-            Run {
+            RowRun {
                 start: 1,
                 count: 2,
                 step: 1,
             },
-            Run {
+            RowRun {
                 start: 0,
                 count: 1,
                 step: 1,

@@ -12,22 +12,22 @@ use crate::model::words::Component;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 use crate::view::pieces::{GateUp, other_half};
-use crate::view::qkv::{Order, cut, is_fused, reordered, usual_sizes};
+use crate::view::qkv::{QkvOrder, cut, is_fused, reordered, usual_sizes};
 
 const COMPONENTS: [Component; 3] = [Component::Text, Component::Vision, Component::Audio];
 
 /// All orders of query, key and value that are possible.
-fn orders(models: Sides<&Model>) -> Vec<Order> {
+fn orders(models: Sides<&Model>) -> Vec<QkvOrder> {
     let groups = head_sizes(models)
         .into_iter()
-        .map(|head| Order::Groups { head });
-    std::iter::once(Order::Blocks).chain(groups).collect()
+        .map(|head| QkvOrder::Groups { head });
+    std::iter::once(QkvOrder::Blocks).chain(groups).collect()
 }
 
 /// A way to cut a fused tensor.
 #[derive(Debug, Clone, Copy)]
 enum Way {
-    Qkv(Order),
+    Qkv(QkvOrder),
     GateUp(GateUp),
 }
 
@@ -140,24 +140,26 @@ fn orient_wholes_of(
         .iter()
         .map(|&at| alignment.pairs[at].clone())
         .collect();
-    let cut_in = |orders: Sides<Order>| -> Vec<Pair> {
+    let cut_in = |orders: Sides<QkvOrder>| -> Vec<Pair> {
         let cut = looked_at.iter().map(|pair| pieces(pair, models, orders));
         cut.flatten().collect()
     };
     let in_blocks = Sides {
-        base: Order::Blocks,
-        target: Order::Blocks,
+        base: QkvOrder::Blocks,
+        target: QkvOrder::Blocks,
     };
     let Some(usual) = mean_likeness(models, &cut_in(in_blocks))? else {
         return Ok(());
     };
 
     // One side is in the order that its name stands for, or nothing tells which orders they are.
-    let others = orders(models).into_iter().filter(|o| *o != Order::Blocks);
+    let others = orders(models)
+        .into_iter()
+        .filter(|o| *o != QkvOrder::Blocks);
     let mut best = Best::than_usual(usual);
     for other in others {
         for side in [Side::Target, Side::Base] {
-            let orders = Sides::placed(side, other, Order::Blocks);
+            let orders = Sides::placed(side, other, QkvOrder::Blocks);
             let cut = cut_in(orders);
             let is_complete = cut.len() == 3 * looked_at.len();
             let likeness = mean_likeness(models, &cut)?;
@@ -192,7 +194,7 @@ fn orient_wholes_of(
 }
 
 /// Query, key and value of both sides, held against each other; none where the orders do not fit.
-fn pieces(pair: &Pair, models: Sides<&Model>, orders: Sides<Order>) -> Vec<Pair> {
+fn pieces(pair: &Pair, models: Sides<&Model>, orders: Sides<QkvOrder>) -> Vec<Pair> {
     let sizes = usual_sizes(&pair.base, &models.base.facts)
         .or_else(|| usual_sizes(&pair.target, &models.target.facts))
         .unwrap_or_default();

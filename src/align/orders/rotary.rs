@@ -13,7 +13,7 @@ use crate::model::rotary::interleaved_row;
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
-use crate::view::logical::{Logical, RowOrder, Run, Via};
+use crate::view::logical::{Logical, RowOrder, RowRun, Via};
 use crate::view::model::Model;
 
 /// Tries the other order on either side, on a few matrices, and takes it for all where it fits.
@@ -83,17 +83,17 @@ fn in_other_order(pair: &Pair, side: Side, head: u64) -> Option<Pair> {
 fn other_order(logical: &Logical, head: u64) -> Option<Logical> {
     let rows = *logical.shape.first()?;
     let mut out = logical.clone();
-    out.source.rows = match &logical.source.rows {
+    out.stored_as.rows = match &logical.stored_as.rows {
         RowOrder::HalfSplit { .. } => RowOrder::All,
         _ if head == 0 || !head.is_multiple_of(2) || !rows.is_multiple_of(head) => return None,
         RowOrder::All => RowOrder::HalfSplit { heads: rows / head },
         RowOrder::Runs(runs) => RowOrder::Runs(Arc::from(side_by_side(runs, head)?)),
     };
     if logical.shape.len() == 1 {
-        out.source.stored = if out.source.rows == RowOrder::All {
+        out.stored_as.stored = if out.stored_as.rows == RowOrder::All {
             (1, rows)
         } else {
-            (rows.max(logical.source.stored.0), 1)
+            (rows.max(logical.stored_as.stored.0), 1)
         };
     }
     Some(out)
@@ -103,7 +103,7 @@ fn other_order(logical: &Logical, head: u64) -> Option<Logical> {
 const MOST_ROWS: u64 = 1 << 20;
 
 /// The rows of `runs`, of each head the two halves of pairs that stand side by side.
-fn side_by_side(runs: &[Run], head: u64) -> Option<Vec<Run>> {
+fn side_by_side(runs: &[RowRun], head: u64) -> Option<Vec<RowRun>> {
     if runs.iter().map(|run| run.count).sum::<u64>() > MOST_ROWS {
         return None;
     }
@@ -116,14 +116,14 @@ fn side_by_side(runs: &[Run], head: u64) -> Option<Vec<Run>> {
         rows.get(interleaved_row(row as u64, head as u64) as usize)
             .copied()
     };
-    let mut out: Vec<Run> = Vec::new();
+    let mut out: Vec<RowRun> = Vec::new();
     for row in 0..rows.len() {
         let at = stored(row)?;
         match out.last_mut() {
             Some(run) if row % (head / 2) != 0 && run.start + run.count * run.step == at => {
                 run.count += 1
             }
-            _ => out.push(Run {
+            _ => out.push(RowRun {
                 start: at,
                 count: 1,
                 step: 2,
@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn pieces_are_read_as_halves() {
         let runs = [
-            Run {
+            RowRun {
                 start: 10,
                 count: 4,
                 step: 1,
             },
-            Run {
+            RowRun {
                 start: 20,
                 count: 4,
                 step: 1,

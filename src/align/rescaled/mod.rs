@@ -116,7 +116,7 @@ enum Axis {
 /// Has the base of a pair read in the target's scale.
 fn rescale(alignment: &mut Alignment, at: usize, scale: &Scale, axis: Axis) {
     let pair = &mut alignment.pairs[at];
-    let storage = &mut Arc::make_mut(&mut pair.base).source;
+    let storage = &mut Arc::make_mut(&mut pair.base).stored_as;
     match axis {
         Axis::Rows => storage.row_scale = Some(scale.clone()),
         Axis::Columns => storage.column_scale = Some(scale.clone()),

@@ -7,7 +7,7 @@ use crate::model::checkpoint::Format;
 use crate::model::dtype::Dtype;
 use crate::model::name::{Meaning, Namer};
 use crate::model::words::{Block, Component, Role};
-use crate::view::logical::{Logical, Origin, RowOrder, Source};
+use crate::view::logical::{Logical, Origin, RowOrder, StoredAs};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 use crate::view::place::Place;
@@ -79,9 +79,11 @@ impl Finder<'_> {
             let Some(matrix) = self.named(name, out, input) else {
                 continue;
             };
-            match self.turned(matrix, out, input) {
-                Some(turned) => {
-                    return self.one(matrix, turned, a.dtype).map(|change| vec![change]);
+            match self.is_transposed(matrix, out, input) {
+                Some(transposed) => {
+                    return self
+                        .one(matrix, transposed, a.dtype)
+                        .map(|change| vec![change]);
                 }
                 None => {
                     let what = format!("{:?} in the base, B·A is [{out}, {input}]", matrix.shape);
@@ -108,7 +110,7 @@ impl Finder<'_> {
         let stored = self
             .base
             .named(name)
-            .or_else(|| self.base.at(&Place::of(&meaning)));
+            .or_else(|| self.base.at(&Place::meant_by(&meaning)));
         stored.or_else(|| self.tied(&meaning))
     }
 
@@ -132,7 +134,7 @@ impl Finder<'_> {
     }
 
     /// Whether ΔW is (B·A)ᵀ for this matrix; `None` where it does not fit either way.
-    fn turned(&self, matrix: &Logical, out: u64, input: u64) -> Option<bool> {
+    fn is_transposed(&self, matrix: &Logical, out: u64, input: u64) -> Option<bool> {
         let (rows, columns) = match (matrix.shape.as_slice(), self.module.experts) {
             (&[rows, columns], 1) => (rows, columns),
             (&[count, rows, columns], experts) if count == experts => (rows, columns),
@@ -150,27 +152,27 @@ impl Finder<'_> {
             (true, true) => Some(match self.module.form {
                 Form::Linear => false,
                 Form::Embedding => true,
-                Form::Transposed => !matrix.source.transposed && !is_gguf,
+                Form::Transposed => !matrix.stored_as.transposed && !is_gguf,
                 Form::Experts => {
                     self.base.facts.interleaved_experts
-                        && matches!(matrix.source.origin, Origin::Tensor(_))
+                        && matches!(matrix.stored_as.origin, Origin::Tensor(_))
                 }
             }),
         }
     }
 
-    fn one(&self, matrix: &Logical, turned: bool, dtype: Dtype) -> Result<Change, String> {
+    fn one(&self, matrix: &Logical, transposed: bool, dtype: Dtype) -> Result<Change, String> {
         let (rows, _) = matrix.matrix_shape();
         let each = usize::try_from(rows / self.module.experts)
             .unwrap_or(usize::MAX)
             .max(1);
-        self.change(matrix, turned, dtype, Rows::Stacked(each))
+        self.change(matrix, transposed, dtype, Rows::Stacked(each))
     }
 
     fn change(
         &self,
         matrix: &Logical,
-        turned: bool,
+        transposed: bool,
         dtype: Dtype,
         rows: Rows,
     ) -> Result<Change, String> {
@@ -180,7 +182,7 @@ impl Finder<'_> {
                 module: self.at,
                 base: matrix.clone(),
                 dtype,
-                turned,
+                transposed,
                 rows,
             }),
         }
@@ -202,7 +204,7 @@ impl Finder<'_> {
                 shape: shape.clone(),
                 stored_shape: shape.clone(),
                 dtype,
-                source: Source::whole(
+                stored_as: StoredAs::whole(
                     Origin::Adapted,
                     (self.module.experts.saturating_mul(out), input),
                 ),
@@ -225,7 +227,7 @@ impl Finder<'_> {
             .at(&piece.place())
             .filter(|matrix| matrix.shape == piece.shape)?;
         let size = |n: u64| usize::try_from(n).ok();
-        let (first, step) = match &piece.source.rows {
+        let (first, step) = match &piece.stored_as.rows {
             RowOrder::All => (0, 1),
             RowOrder::Runs(runs) => match runs.as_ref() {
                 [run] => (size(run.start)?, size(run.step)?),
@@ -240,6 +242,6 @@ impl Finder<'_> {
         };
         self.change(matrix, false, dtype, rows)
             .ok()
-            .filter(|_| !piece.source.transposed)
+            .filter(|_| !piece.stored_as.transposed)
     }
 }
