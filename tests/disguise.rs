@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::support::draws::Draws;
 use crate::support::file;
+use crate::support::rows::compare;
 use crate::support::weights::{Decoder, Model, Values};
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
-use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::{Deep, Options};
 use wcmp::report::schema::Compare;
 use wcmp::source::Io;

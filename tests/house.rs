@@ -50,8 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "error", "model", "source", "numeric", "format", "view", "measure", "manifest",
-            "results", "pipeline", "report",
+            "error", "model", "source", "numeric", "format", "view", "measure", "verdict",
+            "manifest", "results", "pipeline", "report",
         ],
     ),
     ("guide", &[]),

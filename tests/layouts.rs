@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
 use wcmp::model::warning::{NotRead, Warning};
-use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
 
@@ -17,6 +16,7 @@ use wcmp::report::schema::Compare;
 
 use crate::support::draws;
 use crate::support::file::safetensors;
+use crate::support::rows::compare;
 use crate::support::weights::{Decoder, Model, Values};
 
 const HEADS: usize = 4;

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
-use wcmp::pipeline::compare::compare;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
 
 // The parts for other architectures are for other tests.
 
 use crate::support::file::safetensors;
+use crate::support::rows::compare;
 use crate::support::weights::{Decoder, Model, Values};
 
 const DENSE: Decoder = Decoder {

@@ -9,7 +9,7 @@ use super::choices::When;
 use super::expect::WORDS;
 use super::help;
 use crate::pipeline::filter::checked_glob;
-use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
 use crate::report::OutputFormat;
 use crate::source::Io;
 
@@ -116,9 +116,9 @@ pub struct AnalysisArgs {
     /// PCA: fast, full or off [default: fast]
     ///
     /// Overlap of principal subspaces; fast takes a sample of matrices and rows, full takes all.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = Pca::Fast)]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = PcaMode::Fast)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
-    pub pca: Pca,
+    pub pca: PcaMode,
     /// Permutation test: on or off [default: on]
     #[arg(long, value_name = "SWITCH", value_enum, default_value_t = Switch::On)]
     #[arg(hide_possible_values = true, hide_default_value = true)]

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::model::words::words;
-use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
 use crate::report::OutputFormat;
 use crate::source::Io;
 
@@ -34,4 +34,4 @@ macro_rules! selectable {
     )*};
 }
 
-selectable!(OutputFormat, When, Hashing, Pca, Switch, Deep, Io);
+selectable!(OutputFormat, When, Hashing, PcaMode, Switch, Deep, Io);

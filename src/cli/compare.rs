@@ -7,6 +7,7 @@ use super::{Answer, input};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
+use crate::report::schema::convert;
 
 /// Compares the two and renders the report.
 ///
@@ -27,6 +28,7 @@ pub(super) fn run(
     let (base, target) = (base?, target?);
     let compared = pool.install(|| pipeline::compare::compare(base, target, options, monitor))?;
     let exit = analyses.exit(compared.verdict.label);
+    let compared = convert::compare(compared);
     Ok(Answer {
         report: settings.render(compared, &analyses.style(settings)),
         exit,

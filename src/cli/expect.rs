@@ -1,6 +1,6 @@
 //! `--expect`: which verdicts are the expected ones.
 
-use std::collections::BTreeSet;
+use crate::verdict::decide::Label;
 
 /// The words of `--expect`: the verdict labels, then the two groups.
 pub const WORDS: [&str; 8] = [
@@ -10,14 +10,19 @@ pub const WORDS: [&str; 8] = [
     "partial_reuse",
     "from_scratch",
     "inconclusive",
-    "independent",
-    "related",
+    INDEPENDENT,
+    RELATED,
 ];
+
+/// From scratch, by another word.
+const INDEPENDENT: &str = "independent";
+/// Every label that says that weights are shared.
+const RELATED: &str = "related";
 
 /// The verdict labels that `--expect` names, groups resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expect {
-    labels: BTreeSet<&'static str>,
+    labels: Vec<Label>,
 }
 
 impl Expect {
@@ -26,31 +31,24 @@ impl Expect {
         if words.is_empty() {
             return None;
         }
-        let labels = words
-            .iter()
-            .flat_map(|word| named_by(word))
-            .copied()
-            .collect();
-        Some(Self { labels })
+        let named = |label: &Label| words.iter().any(|word| names(word, *label));
+        Some(Self {
+            labels: Label::ALL.iter().copied().filter(named).collect(),
+        })
     }
 
     /// Whether the verdict `label` is an expected one.
-    pub fn names(&self, label: &str) -> bool {
-        self.labels.contains(label)
+    pub fn names(&self, label: Label) -> bool {
+        self.labels.contains(&label)
     }
 }
 
-/// The labels that one of [`WORDS`] stands for; none for any other word.
-fn named_by(word: &str) -> &'static [&'static str] {
+/// Whether one of [`WORDS`] stands for a label.
+fn names(word: &str, label: Label) -> bool {
     match word {
-        "identical" => &["identical"],
-        "re_encoded" => &["re_encoded"],
-        "derived" => &["derived"],
-        "partial_reuse" => &["partial_reuse"],
-        "from_scratch" | "independent" => &["from_scratch"],
-        "inconclusive" => &["inconclusive"],
-        "related" => &["identical", "re_encoded", "derived", "partial_reuse"],
-        _ => &[],
+        INDEPENDENT => label == Label::FromScratch,
+        RELATED => label.is_related(),
+        word => label.word() == word,
     }
 }
 
@@ -65,21 +63,30 @@ mod tests {
     }
 
     #[test]
-    fn every_word_names_a_verdict() {
+    fn every_word_names_a_verdict_and_every_verdict_has_a_word() {
         for word in WORDS {
-            assert!(!named_by(word).is_empty(), "{word}");
+            assert!(!expect(&[word]).labels.is_empty(), "{word}");
+        }
+        for label in Label::ALL {
+            assert!(WORDS.contains(&label.word()), "{label}");
         }
         assert_eq!(Expect::from_words(&[]), None);
     }
 
     #[test]
     fn groups_name_their_members_and_never_inconclusive() {
-        assert!(expect(&["independent"]).names("from_scratch"));
-        for label in ["identical", "re_encoded", "derived", "partial_reuse"] {
+        assert!(expect(&["independent"]).names(Label::FromScratch));
+        let related = [
+            Label::Identical,
+            Label::ReEncoded,
+            Label::Derived,
+            Label::PartialReuse,
+        ];
+        for label in related {
             assert!(expect(&["related"]).names(label));
             assert!(!expect(&["independent"]).names(label));
         }
-        assert!(!expect(&["related", "independent"]).names("inconclusive"));
-        assert!(expect(&["derived", "inconclusive"]).names("inconclusive"));
+        assert!(!expect(&["related", "independent"]).names(Label::Inconclusive));
+        assert!(expect(&["derived", "inconclusive"]).names(Label::Inconclusive));
     }
 }

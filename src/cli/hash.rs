@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
-use crate::report::schema::{Hash, WarningRow};
+use crate::pipeline::checkpoint::facts;
+use crate::report::schema::{CheckpointRow, Hash, WarningRow};
 use crate::report::summary;
 use crate::source::Io;
 use crate::view::model::Model;
@@ -35,7 +36,10 @@ pub(super) fn run(
     let digests = settings.pool()?.install(|| digests(&model, monitor))?;
     let tensors = summary::hash_tensors(&model, &digests);
     let model_digest = manifest::model_digest(&tensors);
-    let checkpoint = summary::checkpoint(&model, Some(&digests));
+    let checkpoint = CheckpointRow {
+        model_digest: Some(model_digest.clone()),
+        ..CheckpointRow::from(facts(&model))
+    };
     let notes = model
         .checkpoint()
         .warnings

@@ -8,6 +8,7 @@ use super::{Answer, input};
 use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
+use crate::report::schema::convert;
 
 /// Holds every base against the target and renders the report.
 ///
@@ -31,7 +32,7 @@ pub(super) fn run(
         .as_ref()
         .is_none_or(|expect| expect.names(ranked.conclusion.label));
     Ok(Answer {
-        report: settings.render(ranked, &analyses.style(settings)),
+        report: settings.render(convert::rank(ranked), &analyses.style(settings)),
         exit: Exit::answered(met),
         notes: Vec::new(),
     })

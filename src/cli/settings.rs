@@ -12,6 +12,7 @@ use crate::pipeline::filter::Filter;
 use crate::pipeline::options::Options;
 use crate::report::sink::Destination;
 use crate::report::{self, OutputFormat, Printable, Report, Style};
+use crate::verdict::decide::Label;
 
 /// Columns of a text report where there is no terminal.
 const DEFAULT_COLUMNS: usize = 80;
@@ -153,7 +154,7 @@ impl Analyses {
     }
 
     /// How a run ends whose verdict or conclusion is `label`.
-    pub fn exit(&self, label: &str) -> Exit {
+    pub fn exit(&self, label: Label) -> Exit {
         Exit::answered(
             self.expect
                 .as_ref()
@@ -175,7 +176,7 @@ impl Analyses {
 mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};
-    use crate::pipeline::options::{Deep, Hashing, Pca, Switch};
+    use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
     use crate::source::Io;
     use clap::Parser;
 
@@ -305,10 +306,10 @@ mod tests {
 
     #[test]
     fn expect_decides_the_exit_code_and_without_it_every_answer_is_0() {
-        assert_eq!(analyses(&[]).exit("inconclusive"), Exit::Answered);
+        assert_eq!(analyses(&[]).exit(Label::Inconclusive), Exit::Answered);
         let expecting = analyses(&["--expect", "related,from_scratch"]);
-        assert_eq!(expecting.exit("derived"), Exit::Answered);
-        assert_eq!(expecting.exit("inconclusive"), Exit::Unexpected);
+        assert_eq!(expecting.exit(Label::Derived), Exit::Answered);
+        assert_eq!(expecting.exit(Label::Inconclusive), Exit::Unexpected);
     }
 
     #[test]
@@ -324,7 +325,7 @@ mod tests {
         let options = analyses.options;
         assert_eq!(
             (options.hash, options.pca, options.permutation),
-            (Hashing::Sha256, Pca::Fast, Switch::On)
+            (Hashing::Sha256, PcaMode::Fast, Switch::On)
         );
         assert_eq!(
             (options.deep, options.seed, options.io),

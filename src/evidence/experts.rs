@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::measure::monitor::Monitor;
 use crate::model::words::{Component, Role};
 use crate::numeric::linalg::{Dense, products};
 use crate::numeric::rows::RowSource;
@@ -13,11 +12,12 @@ use crate::stats::assignment::assign;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
+use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_both, look};
-use super::permutation::{Test, UnitKind};
+use super::tests_of_units::{Test, UnitKind};
 use crate::stats::chance;
 use crate::stats::units::{Held, Sampling};
 
@@ -29,7 +29,7 @@ const FOUND: f64 = -6.0;
 
 /// The experts of one layer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct ExpertLayer {
     /// Component.
     pub component: Component,
     /// Layer of the target.
@@ -47,7 +47,7 @@ pub struct Layer {
     pub router: Option<f64>,
 }
 
-impl Layer {
+impl ExpertLayer {
     /// Whether an expert was found under another number.
     pub fn permuted(&self) -> bool {
         self.map
@@ -65,7 +65,7 @@ impl Layer {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Experts {
     /// Layers, ascending.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<ExpertLayer>,
     /// What became of the target's parts.
     pub parts: BTreeMap<PartKey, Elsewhere>,
 }
@@ -118,13 +118,13 @@ impl Task<'_, '_> {
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn run(
-    models: [&Model; 2],
+pub(super) fn match_all(
+    setting: &Setting<'_>,
     counterpart: &dyn Fn(Component, u32) -> Option<u32>,
     tests: &[Test],
-    sampling: &Sampling,
-    monitor: &dyn Monitor,
 ) -> Result<Experts> {
+    let models = setting.models;
+    let sampling = &setting.sampling;
     let of = blocks_of_both(models);
     let [bases, targets] = of.each_ref().map(routed);
     let of_experts = || {
@@ -167,7 +167,7 @@ pub fn run(
     let matched: Vec<Result<Vec<Match>>> = tasks
         .par_iter()
         .map(|task| {
-            monitor.check()?;
+            setting.monitor.check()?;
             match_by_content(models, task, pairs, sampling)
         })
         .collect();
@@ -342,7 +342,7 @@ impl Experts {
                 self.parts.insert(key, elsewhere);
             }
         }
-        let layer = Layer {
+        let layer = ExpertLayer {
             component: task.component,
             layer: task.layers[1],
             base_layer: task.layers[0],
@@ -356,12 +356,12 @@ impl Experts {
         } else {
             None
         };
-        self.layers.push(Layer { router, ..layer });
+        self.layers.push(ExpertLayer { router, ..layer });
         Ok(())
     }
 
     /// Layers of a component, or of all.
-    pub fn of(&self, component: Option<Component>) -> impl Iterator<Item = &Layer> {
+    pub fn of(&self, component: Option<Component>) -> impl Iterator<Item = &ExpertLayer> {
         self.layers
             .iter()
             .filter(move |layer| component.is_none_or(|c| c == layer.component))
@@ -381,7 +381,7 @@ impl Experts {
             .iter()
             .filter_map(|layer| layer.log10_p)
             .min_by(f64::total_cmp)?;
-        let found: usize = self.layers.iter().map(Layer::found).sum();
+        let found: usize = self.layers.iter().map(ExpertLayer::found).sum();
         let all: usize = self.layers.iter().map(|layer| layer.map.len()).sum();
         let moved: usize = self
             .layers
@@ -406,7 +406,7 @@ impl Experts {
 
 /// Cosine of the rows of both routers in the order found; none where a router is missing or of
 /// another shape.
-fn router_cosine(models: [&Model; 2], layer: &Layer) -> Result<Option<f64>> {
+fn router_cosine(models: [&Model; 2], layer: &ExpertLayer) -> Result<Option<f64>> {
     let router = |side: usize, number: u32| {
         let mut routers = models[side]
             .places()
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn a_layer_is_permuted_where_an_expert_has_another_number() {
-        let layer = |map: Vec<(u32, Option<u32>)>| Layer {
+        let layer = |map: Vec<(u32, Option<u32>)>| ExpertLayer {
             component: Component::Text,
             layer: 0,
             base_layer: 0,

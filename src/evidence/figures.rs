@@ -6,9 +6,7 @@ use crate::align::{Alignment, Pair, Why};
 use crate::measure::record::{Figures, Record};
 use crate::model::words::{Block, Class, Component, Role};
 use crate::view::logical::{Logical, Via};
-use crate::view::model::Model;
 
-use super::finding::{Finding, NoiseFloor, Scope, Statement, Supports};
 use super::parts::class_of;
 
 /// A pair with what follows from its measurements.
@@ -207,40 +205,27 @@ pub fn coverage(alignment: &Alignment, of: &dyn Fn(&Logical) -> bool) -> [Covera
     sides
 }
 
-/// Whether most of the paired matrices' parameters are quantised on one side at least, by a layout
-/// that leaves every column its scale: then more than rounding sets the two apart. (AWQ rescales
-/// columns, so of its files nothing is said.)
-pub fn is_quantised_on_one_side(alignment: &Alignment, models: [&Model; 2]) -> bool {
-    let share = |side: usize| {
-        let mut covered = Covered::default();
-        for pair in &alignment.pairs {
-            let logical = if side == 0 { &pair.base } else { &pair.target };
-            if logical.meaning.class == Class::Matrix {
-                let counts = logical.is_quantised() && !models[side].rescales_inputs(logical);
-                covered.total += logical.elements();
-                covered.aligned += if counts { logical.elements() } else { 0 };
-            }
-        }
-        covered.share()
-    };
-    [0, 1].into_iter().any(|side| share(side) > Some(0.5))
-}
-
 /// Figures of one layer of a component.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct LayerFigures {
     /// Component.
     pub component: Component,
     /// Layer of the target.
     pub layer: u32,
-    /// Figures over its pairs of equal layer number.
+    /// Layer of the base.
+    pub base_layer: u32,
+    /// Figures over the pairs of these two.
     pub similarity: Similarity,
+    /// Bound of its blocks, base 10.
+    pub log10_p: Option<f64>,
 }
 
-/// Figures by component and layer, in order.
-pub fn layers(measurements: &[Measurement<'_>]) -> Vec<Layer> {
+/// Figures by component and layer, in order, of pairs of equal layer number.
+pub fn layers<'a>(
+    measurements: impl IntoIterator<Item = &'a Measurement<'a>>,
+) -> Vec<LayerFigures> {
     let mut by_layer: BTreeMap<(Component, u32), Vec<&Measurement<'_>>> = BTreeMap::new();
-    for m in measurements.iter().filter(|m| m.in_place()) {
+    for m in measurements.into_iter().filter(|m| m.in_place()) {
         if let (Some(layer), true) = (
             m.pair.target.meaning.layer,
             m.pair.target.meaning.block != Some(Block::Mtp),
@@ -253,78 +238,12 @@ pub fn layers(measurements: &[Measurement<'_>]) -> Vec<Layer> {
     }
     let layers = by_layer.into_iter();
     layers
-        .map(|((component, layer), ms)| Layer {
+        .map(|((component, layer), measurements)| LayerFigures {
             component,
             layer,
-            similarity: similarity(ms),
+            base_layer: layer,
+            similarity: similarity(measurements),
+            log10_p: None,
         })
         .collect()
-}
-
-/// Least excess of matrices that speak for descent.
-const ALIKE_EXCESS: f64 = 0.3;
-/// Below this excess matrices speak for independence.
-const STRANGE_EXCESS: f64 = 0.1;
-
-/// What the figures say, as findings; `noise_floor` is what number formats explain of them.
-pub fn findings(s: &Similarity, noise_floor: Option<&NoiseFloor>) -> Vec<Finding> {
-    let equal_bytes = (s.identical_informative > 0).then(|| equal_bytes(s));
-    let matrices = s
-        .matrix_excess
-        .map(|excess| alike_matrices(excess, s.matrix_cosine, noise_floor));
-    let norms = s
-        .norm_cosine
-        .zip(s.norm_expected_cosine)
-        .map(|(cosine, expected)| alike_norms(cosine, expected));
-    [equal_bytes, matrices, norms]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-fn equal_bytes(s: &Similarity) -> Finding {
-    Finding {
-        statement: Statement::EqualBytes {
-            tensors: s.identical_informative,
-            matrices: s.identical_matrices,
-        },
-        value: Some(s.identical_informative as f64),
-        log10_p: None,
-        supports: if s.identical_matrices > 0 {
-            Supports::Derived
-        } else {
-            Supports::Nothing
-        },
-        scope: Scope::Model,
-    }
-}
-
-fn alike_matrices(excess: f64, cosine: Option<f64>, noise_floor: Option<&NoiseFloor>) -> Finding {
-    let supports = match excess {
-        _ if noise_floor.is_some_and(|floor| floor.passed) => Supports::ReEncoded,
-        e if e >= ALIKE_EXCESS => Supports::Derived,
-        e if e < STRANGE_EXCESS => Supports::FromScratch,
-        _ => Supports::Nothing,
-    };
-    Finding {
-        statement: Statement::AlikeMatrices {
-            excess,
-            cosine,
-            noise_floor: noise_floor.cloned(),
-        },
-        value: Some(excess),
-        log10_p: None,
-        supports,
-        scope: Scope::Model,
-    }
-}
-
-fn alike_norms(cosine: f64, expected: f64) -> Finding {
-    Finding {
-        statement: Statement::AlikeNorms { cosine, expected },
-        value: Some(cosine),
-        log10_p: None,
-        supports: Supports::Nothing,
-        scope: Scope::Model,
-    }
 }

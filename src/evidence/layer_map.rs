@@ -8,7 +8,6 @@ use rayon::prelude::*;
 
 use crate::align::Pair;
 use crate::error::Result;
-use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
 use crate::model::words::{Block as Place, Component, Role};
 use crate::view::logical::{Logical, Via};
@@ -16,13 +15,14 @@ use crate::view::model::Model;
 use crate::view::pieces::pieces;
 use crate::view::place;
 
+use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartKind, PartTest};
 use super::parts::{self, Elsewhere, Fate};
 use super::permutation::blocks::{
     BlockKey, Matrices, blocks_of_both, default_features, look, test_of,
 };
-use super::permutation::{Test, UnitKind};
+use super::tests_of_units::{Test, UnitKind};
 use crate::stats::units::{Features, Held, Origin, Sampling, candidates, clones};
 
 /// One layer of the target, with the layer of the base that it comes from, if one was found.
@@ -132,12 +132,9 @@ fn layers<'a>(
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn run(
-    models: [&Model; 2],
-    component: Component,
-    sampling: &Sampling,
-    monitor: &dyn Monitor,
-) -> Result<Option<LayerMap>> {
+pub(super) fn map_layers(setting: &Setting<'_>, component: Component) -> Result<Option<LayerMap>> {
+    let models = setting.models;
+    let sampling = &setting.sampling;
     let of = blocks_of_both(models);
     let [base, target] = [0, 1].map(|side| representatives(&of[side], component));
     if base.is_empty() || target.is_empty() {
@@ -180,7 +177,7 @@ pub fn run(
             .par_iter()
             .zip(candidates)
             .map(|(target, candidate)| {
-                monitor.check()?;
+                setting.monitor.check()?;
                 let Some(at) = candidate else { return Ok(None) };
                 let looked = look(models, [bases[at].matrices, target.matrices], sampling)?;
                 Ok(looked.ok().and_then(|looked| {

@@ -13,8 +13,8 @@ use crate::model::words::Role;
 use crate::numeric::rows::RowSource;
 use crate::view::adapted::{Change, adapter, magnitudes};
 use crate::view::logical::Logical;
-use crate::view::model::Model;
 
+use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::PartTest;
 use crate::stats::chance;
@@ -27,7 +27,7 @@ const LEVEL: f64 = -6.0;
 
 /// The magnitudes of one matrix against the base's row norms.
 #[derive(Debug, Clone)]
-pub struct Magnitudes {
+pub(super) struct Magnitudes {
     /// The base's matrix.
     pub matrix: Logical,
     /// Name of the magnitudes.
@@ -44,12 +44,8 @@ pub struct Magnitudes {
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn run(
-    models: [&Model; 2],
-    changes: &[Change],
-    monitor: &dyn Monitor,
-) -> Result<Vec<Magnitudes>> {
-    let [base, target] = models;
+pub(super) fn test_all(setting: &Setting<'_>, changes: &[Change]) -> Result<Vec<Magnitudes>> {
+    let [base, target] = setting.models;
     let modules = adapter(target).map_or(&[][..], |adapter| &adapter.modules);
     let tested = changes
         .par_iter()
@@ -61,7 +57,7 @@ pub fn run(
             let (Some(found), Some(at)) = (magnitudes(target, module)?, module.magnitude) else {
                 return Ok(None);
             };
-            let norms = row_norms(&base.view(&change.base)?, monitor)?;
+            let norms = row_norms(&base.view(&change.base)?, setting.monitor)?;
             let rows: Vec<[f64; 2]> = found
                 .iter()
                 .zip(norms)
@@ -96,7 +92,7 @@ pub fn run(
 
 /// What the magnitudes say together; `None` where there are none. The bound holds however the tests
 /// depend on one another.
-pub fn finding(tests: &[Magnitudes]) -> Option<Finding> {
+pub(super) fn finding(tests: &[Magnitudes]) -> Option<Finding> {
     let least = tests
         .iter()
         .map(|test| test.test.log10_p)

@@ -1,20 +1,30 @@
-//! Analyses: measurements and rows of values to findings. One file a test.
+//! Analyses: measurements and rows of values to findings. One file an analysis; [`analyses`] lists
+//! them, [`analysis`] says what one is.
 
-pub mod disguise;
+pub mod adaptation;
+pub mod analyses;
+pub mod analysis;
+mod disguise;
 pub mod experts;
 pub mod family;
 pub mod figures;
 pub mod finding;
+pub mod grounds;
 pub mod layer_map;
-pub mod magnitudes;
-pub mod noise_floor;
+mod likeness;
+mod magnitudes;
+pub mod moved;
+mod noise_floor;
 pub mod part;
 pub mod parts;
 pub mod pca;
 pub mod permutation;
 pub mod relation;
+mod rescaled;
+pub mod tests_of_units;
 pub mod tokenizer;
-pub mod tokens;
+mod tokens;
 pub mod transformation;
 pub mod untested;
-pub mod upcycling;
+mod upcycling;
+mod vocabulary;

@@ -15,13 +15,19 @@ use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
 use crate::model::dtype::Kind;
-use crate::model::words::Class;
+use crate::model::words::{Class, Component};
 use crate::numeric::rows::RowSource;
+use crate::view::adapted::adapter;
 use crate::view::logical::{Logical, Origin, RowOrder, Undo};
 use crate::view::model::Model;
 use crate::view::reader::View;
 
+use super::analysis::{Analysis, Found, Setting};
+use super::figures::Covered;
 use super::finding::NoiseFloor;
+use super::grounds::{Grounds, ReEncoding};
+use super::part::Part;
+use super::relation::Relation;
 
 /// No encoding in use brings a tensor's cosine below this: 2 bits in groups of 128 leave 0.85.
 const LEAST_COSINE: f64 = 0.75;
@@ -36,17 +42,54 @@ const CLIPPED_REACH: f64 = 4.0;
 /// last place of f32.
 const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
 
+/// What number formats explain of the difference.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Encoding {
+    /// What the search found; `None` where a tensor lacks its counterpart or is too unlike for any
+    /// encoding.
+    pub noise_floor: Option<NoiseFloor>,
+    /// Whether every tensor of both sides was read.
+    is_whole: bool,
+    /// Whether one side is a quantised form of something.
+    is_quantised: bool,
+}
+
+impl Analysis for Encoding {
+    fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
+        let models = setting.models;
+        let is_adapter = adapter(models[1]).is_some();
+        Ok(Some(Self {
+            noise_floor: judge_all(setting)?,
+            is_whole: models.iter().all(|model| model.checkpoint().is_whole()),
+            is_quantised: !is_adapter && is_quantised_on_one_side(setting.alignment, models),
+        }))
+    }
+
+    fn relations(&self, _: &[Part], _: Option<Component>) -> Vec<Relation> {
+        let passed = self.noise_floor.as_ref().is_some_and(|floor| floor.passed);
+        let quantised = (self.is_quantised && !passed).then_some(Relation::QuantizedFineTune);
+        quantised.into_iter().collect()
+    }
+
+    fn weigh(&self, _: Option<Component>, grounds: &mut Grounds) {
+        let floor = self.noise_floor.as_ref();
+        let floor = floor.filter(|floor| floor.passed && self.is_whole);
+        grounds.re_encoding = floor.map(|floor| ReEncoding {
+            calibrated: floor.calibrated,
+        });
+    }
+}
+
 /// Judges the pairs; `None` where a tensor lacks its counterpart or is too unlike for any encoding.
 /// Runs on the current rayon pool.
-///
-/// # Errors
-/// A read that fails, or an interrupt.
-pub fn run(
-    models: [&Model; 2],
-    alignment: &Alignment,
-    records: &[Record],
-    monitor: &dyn Monitor,
-) -> Result<Option<NoiseFloor>> {
+fn judge_all(setting: &Setting<'_>) -> Result<Option<NoiseFloor>> {
+    let Setting {
+        models,
+        alignment,
+        records,
+        monitor,
+        ..
+    } = *setting;
     let mut padded = 0;
     for (model, left) in models
         .into_iter()
@@ -117,6 +160,25 @@ pub fn run(
     }
     monitor.end();
     Ok(Some(out))
+}
+
+/// Whether most of the paired matrices' parameters are quantised on one side at least, by a layout
+/// that leaves every column its scale: then more than rounding sets the two apart. (AWQ rescales
+/// columns, so of its files nothing is said.)
+fn is_quantised_on_one_side(alignment: &Alignment, models: [&Model; 2]) -> bool {
+    let share = |side: usize| {
+        let mut covered = Covered::default();
+        for pair in &alignment.pairs {
+            let logical = if side == 0 { &pair.base } else { &pair.target };
+            if logical.meaning.class == Class::Matrix {
+                let counts = logical.is_quantised() && !models[side].rescales_inputs(logical);
+                covered.total += logical.elements();
+                covered.aligned += if counts { logical.elements() } else { 0 };
+            }
+        }
+        covered.share()
+    };
+    [0, 1].into_iter().any(|side| share(side) > Some(0.5))
 }
 
 /// Longest vector that is read to see whether it says anything.

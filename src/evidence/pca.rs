@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::align::Alignment;
 use crate::error::{Error, Result};
-use crate::measure::monitor::Monitor;
-use crate::measure::record::Record;
 use crate::model::sides::Sides;
 use crate::model::words::{Block, Class, Component, Role, words};
 use crate::view::logical::Logical;
-use crate::view::model::Model;
 
+use super::analysis::{Analysis, Extent, Found, Setting};
 use super::finding::{Finding, PcaSummary, Scope, Statement, Supports};
 use super::parts::class_of;
 use crate::stats::subspace::{Side, Subspace, overlap, sampled_overlap};
@@ -138,20 +135,18 @@ fn full_tasks<'a>(pairs: &[[&'a Logical; 2]]) -> Vec<Task<'a>> {
     all.collect()
 }
 
-/// Compares principal subspaces of the paired matrices: of a sample (`full` false), or of all of
-/// them, read again. Runs on the current rayon pool. `None` where no matrix has a side that means
-/// something.
-///
-/// # Errors
-/// A read that fails, or an interrupt.
-pub fn run(
-    models: [&Model; 2],
-    alignment: &Alignment,
-    records: &[Record],
-    full: bool,
-    seed: u64,
-    monitor: &dyn Monitor,
-) -> Result<Option<Pca>> {
+/// Compares principal subspaces of the paired matrices: of a sample, or of all of them, read again.
+/// Runs on the current rayon pool. `None` where no matrix has a side that means something.
+fn compare(setting: &Setting<'_>, extent: Extent) -> Result<Option<Pca>> {
+    let Setting {
+        models,
+        alignment,
+        records,
+        monitor,
+        ..
+    } = *setting;
+    let seed = setting.sampling.seed;
+    let full = extent == Extent::All;
     let joined = alignment.pairs.iter().zip(records);
     let pairs: Vec<[&Logical; 2]> = joined
         .filter(|(pair, record)| {
@@ -228,15 +223,21 @@ fn median_excess(matrices: &[Compared]) -> Option<f64> {
     None
 }
 
-impl Pca {
-    /// What the subspaces say.
-    pub fn finding(&self) -> Finding {
+impl Analysis for Pca {
+    fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
+        match setting.asked.subspaces {
+            Some(extent) => compare(setting, extent),
+            None => Ok(None),
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
         let supports = match self.summary {
             PcaSummary::ClusteredWithBase => Supports::Derived,
             PcaSummary::Between => Supports::Nothing,
             PcaSummary::Orthogonal => Supports::FromScratch,
         };
-        Finding {
+        vec![Finding {
             statement: Statement::Subspaces {
                 summary: self.summary,
                 median_excess: self.median_excess,
@@ -246,7 +247,7 @@ impl Pca {
             log10_p: None,
             supports,
             scope: Scope::Model,
-        }
+        }]
     }
 }
 

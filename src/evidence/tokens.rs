@@ -5,16 +5,16 @@ use crate::model::words::{Block, Class, Component, Role};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::permutation::Setting;
+use super::analysis::Setting;
 
 /// The token embedding of a component.
-pub fn embedding(model: &Model, component: Component) -> Option<&Logical> {
+pub(super) fn embedding(model: &Model, component: Component) -> Option<&Logical> {
     table(model, component, Role::Embed)
 }
 
 /// What turns the residual stream into tokens: the output head, or the embedding where the two are
 /// tied.
-pub fn output_head(model: &Model, component: Component) -> Option<&Logical> {
+pub(super) fn output_head(model: &Model, component: Component) -> Option<&Logical> {
     table(model, component, Role::LmHead).or_else(|| embedding(model, component))
 }
 
@@ -32,7 +32,7 @@ fn table(model: &Model, component: Component, role: Role) -> Option<&Logical> {
 
 /// The rows of each shared token in the embeddings of base and target, ascending in the base:
 /// tokens of the same bytes, or, where a tokenizer is missing, of the same id.
-pub fn shared_tokens(setting: &Setting<'_>) -> Vec<[usize; 2]> {
+pub(super) fn shared_tokens(setting: &Setting<'_>) -> Vec<[usize; 2]> {
     let rows = setting.models.map(|model| {
         let rows = embedding(model, Component::Text).map_or(0, |l| l.shape[0]);
         usize::try_from(rows).unwrap_or(0)

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::measure::monitor::Monitor;
 use crate::model::words::Component;
-use crate::view::model::Model;
 
+use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
@@ -17,14 +16,13 @@ use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, loo
 use super::untested::Obstacle;
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
-use crate::stats::units::Sampling;
 
 /// log10 p at which a block counts as copied.
 const FOUND: f64 = -6.0;
 
 /// A layer that is dense on one side and has experts on the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Layer {
+pub(super) struct UpcycledLayer {
     /// Component.
     pub component: Component,
     /// Layer of the target.
@@ -41,9 +39,9 @@ pub struct Layer {
 
 /// All layers that are dense on one side only.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Upcycling {
+pub(super) struct Upcycling {
     /// Layers, ascending.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<UpcycledLayer>,
     /// What became of the target's parts.
     pub parts: BTreeMap<PartKey, Elsewhere>,
 }
@@ -94,12 +92,11 @@ struct Task<'a, 'b> {
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn run(
-    models: [&Model; 2],
+pub(super) fn compare_all(
+    setting: &Setting<'_>,
     counterpart: &dyn Fn(Component, u32) -> Option<u32>,
-    sampling: &Sampling,
-    monitor: &dyn Monitor,
 ) -> Result<Upcycling> {
+    let models = setting.models;
     let of = blocks_of_both(models);
     let [bases, targets] = of.each_ref().map(by_layer);
     let mut tasks: Vec<Task<'_, '_>> = Vec::new();
@@ -131,11 +128,11 @@ pub fn run(
     let tests: usize = tasks.iter().map(|task| task.sides.len()).sum();
     let mut out = Upcycling::default();
     for task in &tasks {
-        monitor.check()?;
+        setting.monitor.check()?;
         let looked: Vec<Result<std::result::Result<Looked, Obstacle>>> = task
             .sides
             .par_iter()
-            .map(|sides| look(models, *sides, sampling))
+            .map(|sides| look(models, *sides, &setting.sampling))
             .collect();
         let looked: Result<Vec<_>> = looked.into_iter().collect();
         let looked: Vec<Looked> = looked?.into_iter().flatten().collect();
@@ -154,7 +151,7 @@ impl Upcycling {
             .iter()
             .filter(|p| chance::bonferroni(**p, tests) <= FOUND)
             .count();
-        self.layers.push(Layer {
+        self.layers.push(UpcycledLayer {
             component: task.component,
             layer: task.layers[1],
             base_layer: task.layers[0],
@@ -197,14 +194,14 @@ impl Upcycling {
     }
 
     /// Layers of a component, or of all.
-    fn of(&self, component: Option<Component>) -> impl Iterator<Item = &Layer> {
+    fn of(&self, component: Option<Component>) -> impl Iterator<Item = &UpcycledLayer> {
         self.layers
             .iter()
             .filter(move |layer| component.is_none_or(|c| c == layer.component))
     }
 
     /// Median log10 p over the layers of one component, or of all.
-    pub fn median(&self, component: Option<Component>) -> Option<f64> {
+    pub(super) fn median(&self, component: Option<Component>) -> Option<f64> {
         let mut bounds: Vec<f64> = self.of(component).map(|layer| layer.log10_p).collect();
         bounds.sort_by(f64::total_cmp);
         // Of an even number the upper one: the weaker bound.
@@ -212,18 +209,18 @@ impl Upcycling {
     }
 
     /// Whether the median says that experts and feed-forwards share their units.
-    pub fn decides(&self, component: Option<Component>) -> bool {
+    pub(super) fn decides(&self, component: Option<Component>) -> bool {
         self.median(component).is_some_and(|p| p <= FOUND)
     }
 
     /// Whether a layer of the target was found.
-    pub fn hit(&self, component: Component, layer: u32) -> bool {
+    pub(super) fn hit(&self, component: Component, layer: u32) -> bool {
         self.of(Some(component))
             .any(|l| l.layer == layer && l.found > 0)
     }
 
     /// What the comparison says.
-    pub fn finding(&self) -> Option<Finding> {
+    pub(super) fn finding(&self) -> Option<Finding> {
         let least = self
             .layers
             .iter()
@@ -231,7 +228,7 @@ impl Upcycling {
             .min_by(f64::total_cmp)?;
         let log10_p = chance::bonferroni(least, self.layers.len());
         let layers_found = self.layers.iter().filter(|layer| layer.found > 0).count();
-        let [found, experts] = [|l: &Layer| l.found, |l: &Layer| l.experts]
+        let [found, experts] = [|l: &UpcycledLayer| l.found, |l: &UpcycledLayer| l.experts]
             .map(|count| self.layers.iter().map(count).sum::<usize>());
         let supports = if log10_p <= -3.0 {
             Supports::Derived
@@ -259,7 +256,7 @@ mod tests {
 
     #[test]
     fn half_of_the_layers_or_more_must_agree() {
-        let layer = |(layer, log10_p): (u32, f64)| Layer {
+        let layer = |(layer, log10_p): (u32, f64)| UpcycledLayer {
             component: Component::Text,
             layer,
             base_layer: layer,

@@ -138,7 +138,7 @@ fn fixture(name: &str) -> PathBuf {
 fn answer(base: Opened, target: Opened) -> Result<String> {
     let options = Options::default();
     let result = compare(base, target, &options, &Silent)?;
-    Ok(serde_json::to_string(&result).unwrap())
+    Ok(format!("{result:?}"))
 }
 
 /// The answer about two fixtures in memory, where one file of the target has a fault.

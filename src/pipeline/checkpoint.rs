@@ -7,7 +7,7 @@ use crate::results::checkpoint::CheckpointFacts;
 use crate::view::model::Model;
 
 /// A model in short, without the digest of its manifest.
-pub(super) fn facts(model: &Model) -> CheckpointFacts {
+pub(crate) fn facts(model: &Model) -> CheckpointFacts {
     let checkpoint = model.checkpoint();
     let config = checkpoint.config.as_ref();
     let mut dtypes: BTreeMap<Dtype, u64> = BTreeMap::new();

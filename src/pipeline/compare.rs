@@ -1,46 +1,47 @@
 //! `wcmp compare`: was the target made from the base?
+//!
+//! Align, measure, look with every analysis, grade the parts, decide.
 
 use std::collections::BTreeSet;
 
-use crate::align::{Alignment, Why, align, orient, rescaled};
+use crate::align::{Alignment, Unmatched, Why, align, orient, rescaled};
 use crate::error::Result;
-use crate::evidence;
-use crate::evidence::disguise::Disguises;
-use crate::evidence::figures::{self, Measurement};
-use crate::evidence::finding::{self, Finding, NoiseFloor, Supports};
-use crate::evidence::noise_floor;
-use crate::evidence::part::{Part, PartKind, State};
+use crate::evidence::adaptation::Adaptation;
+use crate::evidence::analyses::look_at;
+use crate::evidence::analysis::{Asked, Extent, Found, Setting, is_about};
+use crate::evidence::figures::{self, LayerFigures, Measurement, Similarity};
+use crate::evidence::finding::{self, Finding, Supports};
+use crate::evidence::grounds::Grounds;
+use crate::evidence::moved::Moved;
+use crate::evidence::part::{Part, State};
 use crate::evidence::parts;
-use crate::evidence::pca;
-use crate::evidence::permutation::{self, Setting, Test};
-use crate::evidence::relation::Relation;
-use crate::evidence::transformation::{Check, Transformation, TransformationKind};
+use crate::evidence::pca::Pca;
+use crate::evidence::permutation::Permutation;
+use crate::evidence::tests_of_units::Test;
+use crate::evidence::tokenizer::Tokenizers;
 use crate::evidence::untested::{Obstacle, Subject, Untested};
 use crate::format::open::Opened;
+use crate::manifest;
 use crate::measure::monitor::Monitor;
+use crate::measure::record::Digest;
 use crate::measure::{Measured, measure};
-use crate::model::sides::Side;
-use crate::model::tokenizer::Overlap;
+use crate::model::sides::{Side, Sides};
 use crate::model::warning::{Noted, Warning};
 use crate::model::words::Component;
-use crate::report::schema::{
-    Compare, ComponentRow, LayerRow, SettingsRow, Sides, TensorRow, TokenizerRow, UnmatchedRow,
-    WarningRow,
-};
-use crate::report::summary;
+use crate::report::summary::hash_tensors;
+use crate::results::checkpoint::CheckpointFacts;
+use crate::results::compare::{AdapterChanges, Comparison, ComponentResult, TensorPair, UnitTests};
 use crate::stats::units::Sampling;
 use crate::verdict::Verdict;
-use crate::verdict::decide::{Direct, Findings, Label, ReEncoding, decide};
+use crate::verdict::decide::{Label, decide};
 use crate::verdict::grade::grade;
-use crate::verdict::origin::Pattern;
+use crate::verdict::origin::{Pattern, Reading};
 use crate::verdict::reasons::{ComponentVerdict, Reason, reasons};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::adapter::{self, Adaptation};
-use super::disguise;
-use super::options::{Deep, Hashing, Options, Pca, Switch};
-use super::structure::Structure;
+use super::checkpoint;
+use super::options::{Deep, Hashing, Options, PcaMode, Switch};
 
 /// Compares two checkpoints. Runs on the current rayon pool.
 ///
@@ -51,7 +52,7 @@ pub fn compare(
     target: Opened,
     options: &Options,
     monitor: &dyn Monitor,
-) -> Result<Compare> {
+) -> Result<Comparison> {
     let (mut base, mut target) = rayon::join(
         || Model::with_tokenizer(base),
         || Model::with_tokenizer(target),
@@ -93,442 +94,224 @@ pub(super) fn analyse(
     measured: &Measured,
     options: &Options,
     monitor: &dyn Monitor,
-) -> Result<Compare> {
+) -> Result<Comparison> {
+    let measurements = Measurement::of(&alignment.pairs, &measured.records);
     let setting = Setting {
         models,
         alignment,
         records: &measured.records,
-        tokenizers: models.map(|m| m.tokenizer.as_ref()),
+        measurements: &measurements,
+        tokenizers: models.map(|model| model.tokenizer.as_ref()),
         sampling: Sampling {
             seed: options.seed,
             thorough: options.deep == Deep::On,
         },
+        asked: asked(options),
+        keep: &|name| options.filter.keeps(name),
         monitor,
     };
-    let mut permutation = match options.permutation {
-        Switch::Off => None,
-        Switch::On => Some(permutation::run(&setting)?),
-    };
-    let disguises = match &mut permutation {
-        Some(direct) => disguise::look(&setting, direct, options.deep)?,
-        None => None,
-    };
-    let structure = match &permutation {
-        Some(permutation) => Structure::find(models, permutation, options, monitor)?,
-        None => Structure::default(),
-    };
-    let adaptation = Adaptation::find(models, options, monitor)?;
-    models
-        .iter()
-        .try_for_each(|model| model.opened.check_unchanged())?;
-    let noise_floor = noise_floor::run(models, alignment, &measured.records, monitor)?;
-    let pca = match options.pca {
-        Pca::Off => None,
-        mode => pca::run(
-            models,
-            alignment,
-            &measured.records,
-            mode == Pca::Full,
-            options.seed,
-            monitor,
-        )?,
-    };
-    let overlap = match models.map(|m| m.tokenizer.as_ref()) {
-        [Some(base), Some(target)] => Some(Overlap::of(base, target)),
-        _ => None,
-    };
-    let comparison = Comparison {
-        models,
-        alignment,
+    let found = look_at(&setting)?;
+    for model in models {
+        model.opened.check_unchanged()?;
+    }
+    let analysed = Analysed {
+        parts: graded_parts(&setting, &found),
+        findings: findings(&found),
+        setting: &setting,
         measured,
-        permutation,
-        structure,
-        disguises,
-        noise_floor,
-        pca,
-        tokenizer: overlap,
-        adaptation,
+        found,
         options,
     };
-    Ok(comparison.report())
+    Ok(analysed.comparison())
 }
 
-/// Two models that were measured.
-struct Comparison<'a> {
-    models: [&'a Model; 2],
-    alignment: &'a Alignment,
+fn asked(options: &Options) -> Asked {
+    Asked {
+        units: options.permutation == Switch::On,
+        deep: options.deep != Deep::Off,
+        subspaces: match options.pca {
+            PcaMode::Fast => Some(Extent::Sample),
+            PcaMode::Full => Some(Extent::All),
+            PcaMode::Off => None,
+        },
+    }
+}
+
+/// The target's parts: gathered from the pairs, tested by the analyses, graded.
+fn graded_parts(setting: &Setting<'_>, found: &Found) -> Vec<Part> {
+    let mut parts = parts::gather(setting.models[1], setting.alignment, setting.records);
+    for analysis in found.iter() {
+        analysis.place(&mut parts);
+    }
+    // A test that is taken off as blind was a test all the same: the level pays for it.
+    let tested = parts.iter().filter(|part| part.test.is_some()).count();
+    for analysis in found.iter() {
+        analysis.overrule(&mut parts);
+    }
+    for part in &mut parts {
+        part.state = grade(part, tested, setting.asked.units);
+    }
+    for analysis in found.iter() {
+        analysis.doubt(&mut parts);
+    }
+    parts
+}
+
+/// What the analyses say, the strongest first.
+fn findings(found: &Found) -> Vec<Finding> {
+    let mut out: Vec<Finding> = found.iter().flat_map(|a| a.findings()).collect();
+    finding::order(&mut out);
+    out
+}
+
+/// Two models that all analyses looked at.
+struct Analysed<'a> {
+    setting: &'a Setting<'a>,
     measured: &'a Measured,
-    permutation: Option<permutation::Permutation>,
-    structure: Structure,
-    disguises: Option<Disguises>,
-    noise_floor: Option<NoiseFloor>,
-    pca: Option<pca::Pca>,
-    tokenizer: Option<Overlap>,
-    adaptation: Option<Adaptation<'a>>,
+    found: Found,
+    parts: Vec<Part>,
+    findings: Vec<Finding>,
     options: &'a Options,
 }
 
-impl Comparison<'_> {
-    fn report(&self) -> Compare {
-        let measurements = Measurement::of(&self.alignment.pairs, &self.measured.records);
-        let similarity = figures::similarity(&measurements);
-        let layers = figures::layers(&measurements);
-        let parts = self.parts();
-        let pattern = |component: Component| {
-            let of = layers.iter().filter(|l| l.component == component);
-            Pattern::of(
-                &of.filter_map(|l| l.similarity.matrix_cosine)
-                    .collect::<Vec<_>>(),
-            )
-        };
-        let components = components(self.models[1]);
-        let leading = leading_component(self.models[1]);
-        let everything = |_: &Logical| true;
-        let whole = self.findings(&similarity, &parts, None);
-        let decision = decide(&whole);
-        let (labels, component_rows): (Vec<_>, Vec<_>) = components
-            .iter()
-            .map(|&c| self.component(c, &measurements, &parts, pattern(c)))
-            .unzip();
-        let mut verdict = self.verdict(&whole);
-        if labels.len() > 1 {
-            verdict.reasons.insert(0, Reason::Components(labels));
-        }
-        if let Some(adaptation) = &self.adaptation {
-            verdict.reasons.retain(|reason| *reason != Reason::NoMatrix);
-            let of_adapter = adaptation.reasons(decision.label, self.alignment);
-            verdict
-                .reasons
-                .splice(0..0, of_adapter.into_iter().map(Reason::Adapter));
-        }
-        let digests = self.measured.digests.as_ref().map(Vec::as_slice);
-        let own = |side: usize| {
-            let digests =
-                (self.options.hash == Hashing::Sha256).then_some(digests.into_array()[side]);
-            summary::checkpoint(self.models[side], digests)
-        };
-        let (base, target) = rayon::join(|| own(0), || own(1));
-        Compare {
-            schema: "wcmp.compare/1",
-            wcmp: summary::VERSION,
-            settings: self.settings(),
-            base,
-            target,
-            name_mapping: self.alignment.name_mapping.clone(),
-            coverage: summary::coverage(figures::coverage(self.alignment, &everything)),
-            similarity: summary::similarity(&similarity),
-            origin_reading: summary::origin_reading(
-                &similarity,
-                leading.map_or(Pattern::NotApplicable, pattern),
-                decision.label,
-            ),
-            layers: adapter::layers(&measurements, self.adaptation.as_ref())
-                .iter()
-                .map(|l| self.layer_row(l))
-                .chain(self.structure.layer_rows())
-                .collect(),
-            components: component_rows,
-            parts: parts.iter().map(summary::part).collect(),
-            layer_map: self.structure.layer_map_rows(leading),
-            permutation: self
-                .permutation
-                .as_ref()
-                .map(|p| summary::permutation(p, &self.further_tests())),
-            pca: self
-                .pca
-                .as_ref()
-                .map(|pca| summary::pca(pca, self.options.pca.word())),
-            experts: self.structure.experts_rows(),
-            transformations: self
-                .transformations()
-                .iter()
-                .map(summary::transformation)
-                .collect(),
-            tokenizer: self.tokenizer.as_ref().map(TokenizerRow::from),
-            evidence: self
-                .evidence(&similarity)
-                .iter()
-                .map(summary::finding)
-                .collect(),
-            verdict: summary::verdict(&verdict),
-            unmatched: Sides {
-                base: self.unmatched(0),
-                target: self.unmatched(1),
-            },
-            tensors: self.tensor_rows(&measurements),
-            warnings: self
-                .warnings(decision.label)
-                .iter()
-                .map(WarningRow::from)
-                .collect(),
-            adapter: self.adaptation.as_ref().map(Adaptation::row),
-        }
-    }
-
-    /// What is left of a side, without what belongs to a change of an adapter.
-    fn unmatched(&self, side: usize) -> Vec<UnmatchedRow> {
-        let left = if side == 0 {
-            &self.alignment.base_left
-        } else {
-            &self.alignment.target_left
-        };
-        let explained = self
-            .adaptation
-            .as_ref()
-            .map(|a| a.explained(self.models[1], side))
-            .unwrap_or_default();
-        left.iter()
-            .filter(|u| !explained.contains(u.tensor.name.as_str()))
-            .map(summary::unmatched)
-            .collect()
-    }
-
-    /// One finding a family, the strongest first.
-    fn evidence(&self, similarity: &figures::Similarity) -> Vec<Finding> {
-        let mut out = figures::findings(similarity, self.noise_floor.as_ref());
-        out.extend(
-            self.permutation
-                .as_ref()
-                .and_then(permutation::Permutation::finding),
-        );
-        out.extend(self.disguises.as_ref().and_then(Disguises::finding));
-        out.extend(self.adaptation.as_ref().and_then(Adaptation::finding));
-        out.extend(self.structure.findings());
-        out.extend(self.pca.as_ref().map(pca::Pca::finding));
-        out.extend(self.tokenizer.as_ref().map(evidence::tokenizer::finding));
-        finding::order(&mut out);
-        out
-    }
-
-    /// Tests beyond the direct ones: of layers that moved, and of disguises.
-    fn further_tests(&self) -> Vec<Test> {
-        let disguised = self.disguises.iter().flat_map(|d| &d.tests).cloned();
-        self.structure
-            .tests()
+impl Analysed<'_> {
+    fn comparison(self) -> Comparison {
+        let Setting {
+            models,
+            alignment,
+            measurements,
+            ..
+        } = *self.setting;
+        let similarity = figures::similarity(measurements);
+        let layers = figures::layers(measurements);
+        let components: Vec<(ComponentResult, bool)> = components(models[1])
             .into_iter()
-            .chain(disguised)
-            .collect()
+            .map(|component| self.component(component, pattern(&layers, component)))
+            .collect();
+        let verdict = self.verdict_on_model(&similarity, &components);
+        let leading = leading_component(models[1]);
+        let reading = Reading::new(
+            similarity.mean_cosine,
+            similarity.matrix_cosine,
+            similarity.norm_cosine,
+            leading.map_or(Pattern::NotApplicable, |leading| pattern(&layers, leading)),
+            verdict.label,
+        );
+        let moved = self.found.get::<Moved>();
+        let told_map = moved.and_then(|moved| moved.told_map(leading));
+        Comparison {
+            settings: self.options.settings(),
+            checkpoints: self.checkpoints(),
+            name_mapping: alignment.name_mapping.clone(),
+            coverage: figures::coverage(alignment, &|_| true).into(),
+            similarity,
+            reading,
+            layers: self.layers(),
+            components: components.into_iter().map(|(result, _)| result).collect(),
+            layer_map: told_map.map(<[_]>::to_vec),
+            units: self.units(),
+            pca: self.found.get::<Pca>().cloned(),
+            experts: moved.map_or_else(Vec::new, |moved| moved.expert_layers().to_vec()),
+            transformations: self
+                .found
+                .iter()
+                .flat_map(|a| a.transformations())
+                .collect(),
+            tokenizer: self.found.get::<Tokenizers>().map(|shared| shared.0),
+            warnings: self.warnings(verdict.label),
+            verdict,
+            unmatched: self.unmatched(),
+            tensors: self.tensors(),
+            adapter: self.found.get::<Adaptation>().map(adapter_changes),
+            parts: self.parts,
+            findings: self.findings,
+        }
     }
 
-    fn transformations(&self) -> Vec<Transformation> {
-        let mut out = self.structure.transformations(self.tests());
-        out.extend(disguise::transformations(self.disguises.as_ref()));
-        out.extend(self.rescaled());
-        out
-    }
-
-    /// One transformation a component whose channels were rescaled.
-    fn rescaled(&self) -> Vec<Transformation> {
-        let rescaled = &self.alignment.rescaled;
-        let of_component = |(component, layers): (&Component, &Vec<u32>)| Transformation {
-            kind: TransformationKind::ChannelsRescaled,
-            component: Some(*component),
-            layers: layers.clone(),
-            kept: None,
-            check: Check::NormReaders,
-            check_cosine: rescaled.check_cosine,
+    fn checkpoints(&self) -> Sides<CheckpointFacts> {
+        let [base, target] = self.setting.models;
+        let hashed = self.options.hash == Hashing::Sha256;
+        let facts = |model: &Model, digests: &[Digest]| CheckpointFacts {
+            model_digest: hashed.then(|| model_digest(model, digests)).flatten(),
+            ..checkpoint::facts(model)
         };
-        rescaled.layers.iter().map(of_component).collect()
+        let digests = &self.measured.digests;
+        let (base, target) = rayon::join(
+            || facts(base, &digests.base),
+            || facts(target, &digests.target),
+        );
+        Sides { base, target }
     }
 
-    fn settings(&self) -> SettingsRow {
-        let o = self.options;
-        SettingsRow {
-            hash: o.hash.word(),
-            pca: o.pca.word(),
-            permutation: o.permutation.word(),
-            deep: o.deep.word(),
-            seed: o.seed,
-            include: o.include.clone(),
-            exclude: o.exclude.clone(),
-        }
-    }
-
-    /// The target's parts, graded.
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = parts::gather(self.models[1], self.alignment, &self.measured.records);
-        for part in &mut parts {
-            part.test = self
-                .permutation
-                .as_ref()
-                .and_then(|p| p.parts.get(&part.key))
-                .copied();
-        }
-        self.structure.place(&mut parts);
-        if self.permutation.is_some() {
-            parts.extend(self.adaptation.iter().flat_map(Adaptation::parts));
-        }
-        let tested = parts.iter().filter(|p| p.test.is_some()).count();
-        self.disguises
-            .iter()
-            .for_each(|found| found.mark(&mut parts));
-        for part in &mut parts {
-            part.state = grade(part, tested, self.permutation.is_some());
-        }
-        if self.permutation.is_some() {
-            distrust_formulas(&mut parts);
-        }
-        self.adaptation
-            .iter()
-            .for_each(|adaptation| adaptation.doubt(self.models[1], &mut parts));
-        parts
-    }
-
-    /// What the verdict on the model, or on one component of it, rests on.
-    fn findings(
+    /// The verdict on the model as a whole, with what is concluded on each of its components.
+    fn verdict_on_model(
         &self,
-        similarity: &figures::Similarity,
-        parts: &[Part],
-        component: Option<Component>,
-    ) -> Findings {
-        let of = |l: &Logical| component.is_none_or(|c| l.meaning.component == c);
-        let coverage = figures::coverage(self.alignment, &of);
-        let pairs = self
-            .alignment
-            .pairs
-            .iter()
-            .zip(&self.measured.records)
-            .filter(|(p, _)| of(&p.target));
-        let mut left = self
-            .alignment
-            .base_left
-            .iter()
-            .chain(&self.alignment.target_left);
-        let nothing_left = !left.any(|u| u.why != Why::Filtered && of(&u.tensor));
-        let mut all_identical = nothing_left && self.is_whole();
-        let mut tensors = 0;
-        for (_, record) in pairs {
-            tensors += 1;
-            all_identical &= record.identical;
+        similarity: &Similarity,
+        components: &[(ComponentResult, bool)],
+    ) -> Verdict {
+        let mut verdict = self.verdict(similarity, None);
+        if components.len() > 1 {
+            let verdicts = components.iter().map(|(result, in_base)| ComponentVerdict {
+                component: result.component,
+                label: result.verdict.label,
+                in_base: *in_base,
+            });
+            let reason = Reason::Components(verdicts.collect());
+            verdict.reasons.insert(0, reason);
         }
-        let stored = |m: &Model| m.logicals.iter().filter(|l| of(l)).count() as u64;
-        let parts: Vec<Part> = parts
-            .iter()
-            .filter(|p| component.is_none_or(|c| p.key.component == c))
-            .cloned()
-            .collect();
-        let shared = parts.iter().any(|p| p.state == State::Reused);
-        let mut structure = self
-            .structure
-            .relations(self.models, self.tests(), &parts, component);
-        structure.extend(self.stored_relation());
-        structure.extend(self.adaptation.as_ref().and_then(Adaptation::relation));
-        let mut findings = Findings {
-            tensors: stored(self.models[0]).min(stored(self.models[1])),
-            all_identical: all_identical && tensors > 0,
-            re_encoding: self.re_encoding(),
-            matrix_parameters: parts.iter().map(|p| p.parameters).sum(),
-            parts,
-            coverage: coverage[1].matrices.share(),
-            matrix_excess: similarity.matrix_excess,
-            identical_matrices: if shared {
-                similarity.identical_matrices
-            } else {
-                0
-            },
-            direct: self.direct(component),
-            share_seen_95: self
-                .permutation
-                .as_ref()
-                .and_then(|p| p.share_seen_95(component)),
-            least_log10_p: self.least_log10_p(similarity),
-            upcycling: self.structure.upcycling(component),
-            structure,
-            ..Findings::default()
+        if let Some(adaptation) = self.found.get::<Adaptation>() {
+            verdict.reasons.retain(|reason| *reason != Reason::NoMatrix);
+            let of_adapter = self.adapter_reasons(adaptation, verdict.label);
+            verdict.reasons.splice(0..0, of_adapter);
+        }
+        verdict
+    }
+
+    /// What the adapter changes, and what the verdict on it rests on.
+    fn adapter_reasons(&self, adaptation: &Adaptation, label: Label) -> Vec<Reason> {
+        let holds_nothing = self.setting.alignment.pairs.is_empty() && !adaptation.has_magnitudes();
+        let holds = match label {
+            _ if holds_nothing => Reason::FactorsAlone,
+            Label::Inconclusive => Reason::HoldsTooLittle,
+            Label::Identical
+            | Label::ReEncoded
+            | Label::Derived
+            | Label::PartialReuse
+            | Label::FromScratch => Reason::HoldsOfBase,
         };
-        disguise::add(&mut findings, self.disguises.as_ref(), component);
-        findings
+        let facts = adaptation.facts().into_iter().map(Reason::Adapter);
+        facts.chain([holds]).collect()
     }
 
-    /// Whether every tensor of both sides was read.
-    fn is_whole(&self) -> bool {
-        self.models
+    /// One component by itself, and whether the base has it.
+    fn component(&self, component: Component, pattern: Pattern) -> (ComponentResult, bool) {
+        let is_of_component = |l: &Logical| l.meaning.component == component;
+        let measurements = self.setting.measurements.iter();
+        let similarity =
+            figures::similarity(measurements.filter(|m| is_of_component(&m.pair.target)));
+        let in_base = self.setting.models[0]
+            .logicals
             .iter()
-            .all(|model| model.checkpoint().is_whole())
-    }
-
-    fn re_encoding(&self) -> Option<ReEncoding> {
-        let floor = self
-            .noise_floor
-            .as_ref()
-            .filter(|floor| floor.passed && self.is_whole())?;
-        Some(ReEncoding {
-            calibrated: floor.calibrated,
-        })
-    }
-
-    /// The relation that the storage shows.
-    fn stored_relation(&self) -> Option<Relation> {
-        let beyond = self.noise_floor.as_ref().is_none_or(|floor| !floor.passed);
-        let quantised = self.adaptation.is_none()
-            && beyond
-            && figures::is_quantised_on_one_side(self.alignment, self.models);
-        quantised.then_some(Relation::QuantizedFineTune)
-    }
-
-    /// The direct form over the blocks of the model, or of one component.
-    fn direct(&self, component: Option<Component>) -> Option<Direct> {
-        let permutation = self.permutation.as_ref()?;
-        let combined = permutation.blocks_of(component);
-        let direct = combined.map(|c| Direct {
-            log10_p: c.log10_p,
-            layers: c.layers,
-            layers_hit: c.layers_hit,
-        });
-        self.structure.direct(direct, component, permutation)
-    }
-
-    /// Least bound among the findings that speak for a likeness.
-    fn least_log10_p(&self, similarity: &figures::Similarity) -> Option<f64> {
-        let evidence = self.evidence(similarity);
-        let supporting = evidence
-            .iter()
-            .filter(|finding| finding.supports == Supports::Derived);
-        supporting.filter_map(|f| f.log10_p).min_by(f64::total_cmp)
-    }
-
-    /// A layer by its number, with the bound of its blocks.
-    fn layer_row(&self, layer: &figures::Layer) -> LayerRow {
-        let log10_p = self
-            .permutation
-            .as_ref()
-            .and_then(|p| p.layer_log10_p(layer.component, layer.layer));
-        LayerRow {
-            log10_p,
-            ..summary::layer(layer)
+            .any(|l| is_of_component(l));
+        let mut verdict = self.verdict(&similarity, Some(component));
+        if !in_base {
+            verdict.reasons = vec![Reason::NoSuchComponent];
         }
+        let result = ComponentResult {
+            component,
+            coverage: figures::coverage(self.setting.alignment, &is_of_component).into(),
+            similarity,
+            pattern,
+            verdict,
+        };
+        (result, in_base)
     }
 
-    /// Single tests of units.
-    fn tests(&self) -> &[permutation::Test] {
-        self.permutation
-            .as_ref()
-            .map_or(&[], |p| p.tests.as_slice())
-    }
-
-    /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target
-    /// and base.
-    fn tensor_rows(&self, measurements: &[Measurement<'_>]) -> Vec<TensorRow> {
-        let digests = self.measured.digests.as_ref().map(Vec::as_slice);
-        let mapped = Measurement::of(&self.structure.mapped, &self.structure.records);
-        let changes = self
-            .adaptation
-            .as_ref()
-            .map(Adaptation::measurements)
-            .unwrap_or_default();
-        let mut rows: Vec<TensorRow> = measurements
-            .iter()
-            .chain(&mapped)
-            .chain(&changes)
-            .map(|m| summary::tensor(m, digests))
-            .collect();
-        rows.sort_by(|a, b| (&a.name.target, &a.name.base).cmp(&(&b.name.target, &b.name.base)));
-        rows
-    }
-
-    fn verdict(&self, findings: &Findings) -> Verdict {
-        let decision = decide(findings);
-        let mut reasons = reasons(findings, &decision);
+    /// The verdict on the model, or on one component of it.
+    fn verdict(&self, similarity: &Similarity, about: Option<Component>) -> Verdict {
+        let grounds = self.grounds(similarity, about);
+        let decision = decide(&grounds);
+        let mut reasons = reasons(&grounds, &decision);
         if !self.options.filter.is_off() {
             reasons.push(Reason::Filtered);
         }
@@ -541,86 +324,223 @@ impl Comparison<'_> {
         }
     }
 
-    fn untested(&self) -> Vec<Untested> {
-        let unreadable = |tensor: &Logical, why: String| Untested {
-            what: Subject::Tensor(tensor.name.clone()),
-            why: Obstacle::Unreadable(why),
+    /// What the verdict on the model, or on one component of it, rests on.
+    fn grounds(&self, similarity: &Similarity, about: Option<Component>) -> Grounds {
+        let counts = |l: &Logical| is_about(l.meaning.component, about);
+        let parts = self
+            .parts
+            .iter()
+            .filter(|p| is_about(p.key.component, about));
+        let parts: Vec<Part> = parts.cloned().collect();
+        let shares_parts = parts.iter().any(|part| part.state == State::Reused);
+        let coverage = figures::coverage(self.setting.alignment, &counts);
+        let stored = self.setting.models.map(|model| {
+            let logicals = model.logicals.iter();
+            logicals.filter(|l| counts(l)).count() as u64
+        });
+        let mut grounds = Grounds {
+            tensors: stored[0].min(stored[1]),
+            all_identical: self.is_all_identical(&counts),
+            matrix_parameters: parts.iter().map(|part| part.parameters).sum(),
+            coverage: coverage[1].matrices.share(),
+            matrix_excess: similarity.matrix_excess,
+            identical_matrices: if shares_parts {
+                similarity.identical_matrices
+            } else {
+                0
+            },
+            least_log10_p: self.least_log10_p(),
+            ..Grounds::default()
         };
-        let skipped = self.permutation.iter().flat_map(|p| &p.skipped);
-        let mut out: Vec<Untested> = skipped.cloned().collect();
-        if self.options.permutation == Switch::Off {
+        for analysis in self.found.iter() {
+            analysis.weigh(about, &mut grounds);
+            let relations = analysis.relations(&parts, about);
+            grounds.structure.extend(relations);
+        }
+        Grounds { parts, ..grounds }
+    }
+
+    /// Whether every tensor that counts is paired, and equal to its counterpart.
+    fn is_all_identical(&self, counts: &dyn Fn(&Logical) -> bool) -> bool {
+        let Alignment {
+            base_left,
+            target_left,
+            ..
+        } = self.setting.alignment;
+        let models = self.setting.models;
+        let is_whole = models.iter().all(|model| model.checkpoint().is_whole());
+        let mut left = base_left.iter().chain(target_left);
+        let is_left = left.any(|left| left.why != Why::Filtered && counts(&left.tensor));
+        let pairs = self.setting.measurements.iter();
+        let mut pairs = pairs.filter(|m| counts(&m.pair.target)).peekable();
+        let has_pairs = pairs.peek().is_some();
+        is_whole && !is_left && has_pairs && pairs.all(|m| m.record.identical)
+    }
+
+    /// Least bound among the findings that speak for a likeness.
+    fn least_log10_p(&self) -> Option<f64> {
+        let supporting = self.findings.iter();
+        supporting
+            .filter(|finding| finding.supports == Supports::Derived)
+            .filter_map(|finding| finding.log10_p)
+            .min_by(f64::total_cmp)
+    }
+
+    /// What could not be tested: units, then tensors that could not be read.
+    fn untested(&self) -> Vec<Untested> {
+        let mut out: Vec<Untested> = self.found.iter().flat_map(|a| a.untested()).collect();
+        if !self.setting.asked.units {
             out.push(Untested {
                 what: Subject::ReorderedUnits,
                 why: Obstacle::PermutationOff,
             });
         }
-        out.extend(disguise::untested(self.options.deep));
-        for (pair, record) in self.alignment.pairs.iter().zip(&self.measured.records) {
-            if let Some(why) = &record.unreadable {
-                out.push(unreadable(&pair.target, why.clone()));
+        if !self.setting.asked.deep {
+            out.push(Untested {
+                what: Subject::Disguises,
+                why: Obstacle::DeepOff,
+            });
+        }
+        out.extend(self.unreadable());
+        out
+    }
+
+    fn unreadable(&self) -> Vec<Untested> {
+        let unreadable = |tensor: &Logical, why: String| Untested {
+            what: Subject::Tensor(tensor.name.clone()),
+            why: Obstacle::Unreadable(why),
+        };
+        let mut out = Vec::new();
+        for measured in self.setting.measurements {
+            if let Some(why) = &measured.record.unreadable {
+                out.push(unreadable(&measured.pair.target, why.clone()));
             }
         }
-        let left = [&self.alignment.base_left, &self.alignment.target_left];
-        for (model, left) in self.models.into_iter().zip(left) {
-            let unread = left
-                .iter()
-                .filter(|u| u.why == Why::Unsupported && u.tensor.is_unsupported());
-            out.extend(
-                unread.filter_map(|u| Some(unreadable(&u.tensor, model.unreadable(&u.tensor)?))),
-            );
+        let alignment = self.setting.alignment;
+        let left = [&alignment.base_left, &alignment.target_left];
+        for (model, left) in self.setting.models.into_iter().zip(left) {
+            for left in left.iter().filter(|left| left.why == Why::Unsupported) {
+                let why = model.unreadable(&left.tensor);
+                if let Some(why) = why.filter(|_| left.tensor.is_unsupported()) {
+                    out.push(unreadable(&left.tensor, why));
+                }
+            }
         }
         out
     }
 
-    /// One component: what is concluded on it, whether the base has it, and its row.
-    fn component(
-        &self,
-        component: Component,
-        measurements: &[Measurement<'_>],
-        parts: &[Part],
-        pattern: Pattern,
-    ) -> (ComponentVerdict, ComponentRow) {
-        let similarity = figures::similarity(
-            measurements
-                .iter()
-                .filter(|m| m.pair.target.meaning.component == component),
-        );
-        let findings = self.findings(&similarity, parts, Some(component));
-        let in_base = self.models[0]
-            .logicals
-            .iter()
-            .any(|l| l.meaning.component == component);
-        let mut verdict = self.verdict(&findings);
-        if !in_base {
-            verdict.reasons = vec![Reason::NoSuchComponent];
+    /// Figures by layer: what is shown, changes of an adapter included.
+    fn layers(&self) -> Vec<LayerFigures> {
+        let changes = self.changes();
+        let all = self.setting.measurements.iter().chain(&changes);
+        let mut layers = figures::layers(all);
+        for layer in &mut layers {
+            let direct = self.found.get::<Permutation>();
+            layer.log10_p = direct.and_then(|d| d.layer_log10_p(layer.component, layer.layer));
         }
-        let concluded = ComponentVerdict {
-            component,
-            label: verdict.label,
-            in_base,
+        layers.extend(
+            self.found
+                .get::<Moved>()
+                .iter()
+                .flat_map(|moved| moved.layers()),
+        );
+        layers
+    }
+
+    /// Matrices that an adapter changes, with what it makes of them.
+    fn changes(&self) -> Vec<Measurement<'_>> {
+        let adaptation = self.found.get::<Adaptation>();
+        adaptation.map_or_else(Vec::new, Adaptation::measurements)
+    }
+
+    fn units(&self) -> Option<UnitTests> {
+        let direct = self.found.get::<Permutation>()?;
+        let blocks = direct.blocks.unwrap_or_default();
+        // Tests elsewhere and through disguises count for themselves.
+        let next_group = direct.tests.iter().map(|test| test.group + 1).max();
+        let further = self.found.iter().flat_map(|a| a.further_tests());
+        let further = (next_group.unwrap_or(0)..)
+            .zip(further)
+            .map(|(group, test)| Test { group, ..test });
+        Some(UnitTests {
+            log10_p: direct.log10_p(),
+            probes: blocks.probes,
+            hits: blocks.hits,
+            groups: blocks.groups,
+            tests: direct.tests.iter().cloned().chain(further).collect(),
+            power: direct.power.clone(),
+            skipped: direct.skipped.clone(),
+        })
+    }
+
+    /// What is left of either side, without what belongs to a change of an adapter.
+    fn unmatched(&self) -> Sides<Vec<Unmatched>> {
+        let explained = self.found.get::<Adaptation>().map(Adaptation::explained);
+        let keep = |left: &[Unmatched], side: Side| {
+            let is_explained = |left: &&Unmatched| {
+                explained.is_some_and(|names| names.get(side).contains(&left.tensor.name))
+            };
+            let unexplained = left.iter().filter(|left| !is_explained(left));
+            unexplained.cloned().collect()
         };
-        let row = ComponentRow {
-            component: component.to_string(),
-            coverage: summary::coverage(figures::coverage(self.alignment, &|l| {
-                l.meaning.component == component
-            })),
-            similarity: summary::similarity(&similarity),
-            layer_pattern: pattern.word(),
-            verdict: summary::verdict(&verdict),
+        Sides {
+            base: keep(&self.setting.alignment.base_left, Side::Base),
+            target: keep(&self.setting.alignment.target_left, Side::Target),
+        }
+    }
+
+    /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target
+    /// and base.
+    fn tensors(&self) -> Vec<TensorPair> {
+        let moved = self.found.get::<Moved>();
+        let moved = moved.map_or_else(Vec::new, Moved::measurements);
+        let changes = self.changes();
+        let all = self
+            .setting
+            .measurements
+            .iter()
+            .chain(&moved)
+            .chain(&changes);
+        let mut out: Vec<TensorPair> = all.map(|m| self.tensor_pair(m)).collect();
+        out.sort_by(|one, other| {
+            let (one, other) = (&one.pair, &other.pair);
+            let by_target = one.target.name.cmp(&other.target.name);
+            by_target.then_with(|| one.base.name.cmp(&other.base.name))
+        });
+        out
+    }
+
+    fn tensor_pair(&self, measured: &Measurement<'_>) -> TensorPair {
+        let pair = measured.pair;
+        let digests = &self.measured.digests;
+        let digest = |digests: &[Digest], tensor: &Logical| {
+            let at = tensor.whole_tensor()?;
+            digests.get(at).copied()
         };
-        (concluded, row)
+        TensorPair {
+            pair: pair.clone(),
+            class: measured.class,
+            figures: measured.figures.clone(),
+            nonfinite: measured.record.sums.nonfinite,
+            digests: Sides {
+                base: digest(&digests.base, &pair.base),
+                target: digest(&digests.target, &pair.target),
+            },
+            identical: measured.record.identical,
+        }
     }
 
     fn warnings(&self, label: Label) -> Vec<Noted> {
         let mut out = Vec::new();
-        for (model, side) in self.models.into_iter().zip(Side::BOTH) {
+        for (model, side) in self.setting.models.into_iter().zip(Side::BOTH) {
             let own = model.checkpoint().warnings.iter().cloned();
             out.extend(own.map(|warning| warning.on(side)));
         }
-        out.extend(self.alignment.warnings.iter().cloned());
-        let claims = self.contradicted_claims(label);
-        out.extend(claims.into_iter().map(Noted::from));
-        let formulas = self.permutation.iter().flat_map(|p| &p.formula);
+        out.extend(self.setting.alignment.warnings.iter().cloned());
+        let claim = self.contradicted_claim(label);
+        out.extend(claim.map(Noted::from));
+        let direct = self.found.get::<Permutation>();
+        let formulas = direct.iter().flat_map(|direct| &direct.formula);
         out.extend(formulas.map(|name| {
             let name = name.clone();
             Noted::from(Warning::IdenticalPerhapsFormula { name })
@@ -629,47 +549,53 @@ impl Comparison<'_> {
     }
 
     /// A declared base model that the weights contradict.
-    fn contradicted_claims(&self, label: Label) -> Vec<Warning> {
-        let [base, target] = self.models;
+    fn contradicted_claim(&self, label: Label) -> Option<Warning> {
+        let [base, target] = self.setting.models;
         let claims = &target.checkpoint().declared_base;
         let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
         let declared = claims
             .iter()
-            .find(|c| short(c) == short(&base.checkpoint().name));
-        let mut out = Vec::new();
-        if let (Some(claim), Label::FromScratch) = (declared, label) {
-            out.push(Warning::DeclaredBaseContradicted {
+            .find(|claim| short(claim) == short(&base.checkpoint().name));
+        match declared {
+            Some(claim) if label == Label::FromScratch => Some(Warning::DeclaredBaseContradicted {
                 claim: claim.clone(),
-            });
+            }),
+            None if label.is_related() && !claims.is_empty() => {
+                Some(Warning::DeclaredBaseDiffers {
+                    claims: claims.clone(),
+                })
+            }
+            _ => None,
         }
-        let found = matches!(
-            label,
-            Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse
-        );
-        if declared.is_none() && found && !claims.is_empty() {
-            out.push(Warning::DeclaredBaseDiffers {
-                claims: claims.clone(),
-            });
-        }
-        out
     }
 }
 
-/// Takes back the grade of byte-identical matrices of no known role where nothing else is shared:
-/// filter banks, windows and tables of positions are identical in unrelated models, since a formula
-/// computes them (guide/methods.md, section 4).
-fn distrust_formulas(parts: &mut [Part]) {
-    let suspect = |p: &Part| p.key.kind == PartKind::Other && p.identical && p.test.is_none();
-    let all_suspect = parts
-        .iter()
-        .filter(|p| p.state == State::Reused)
-        .all(suspect);
-    for part in parts
-        .iter_mut()
-        .filter(|p| all_suspect && p.state == State::Reused)
-    {
-        part.state = State::Unclear;
+/// SHA-256 of the lines of a model's hash manifest.
+fn model_digest(model: &Model, digests: &[Digest]) -> Option<Digest> {
+    let digest = manifest::model_digest(&hash_tensors(model, digests));
+    let mut out = Digest::default();
+    hex::decode_to_slice(digest, &mut out).ok()?;
+    Some(out)
+}
+
+fn adapter_changes(adaptation: &Adaptation) -> AdapterChanges {
+    let adapter = adaptation.adapter();
+    AdapterChanges {
+        declared_base: adapter.declared_base.clone(),
+        declared_revision: adapter.declared_revision.clone(),
+        task: adapter.task.clone(),
+        changes: adaptation.changes(),
+        replaced: adaptation.replaced(),
     }
+}
+
+/// Pattern of the layers of one component.
+fn pattern(layers: &[LayerFigures], component: Component) -> Pattern {
+    let layers = layers.iter().filter(|layer| layer.component == component);
+    let cosines: Vec<f64> = layers
+        .filter_map(|layer| layer.similarity.matrix_cosine)
+        .collect();
+    Pattern::of(&cosines)
 }
 
 /// Components of a model, in the order of the contract.
@@ -680,9 +606,10 @@ fn components(model: &Model) -> Vec<Component> {
 
 /// Text, else the component with most parameters: the one whose layer pattern is the model's.
 pub(super) fn leading_component(model: &Model) -> Option<Component> {
-    let size = |c: Component| {
-        let of = model.logicals.iter().filter(|l| l.meaning.component == c);
-        of.map(|l| l.elements()).sum::<u64>()
+    let size = |component: Component| {
+        let logicals = model.logicals.iter();
+        let own = logicals.filter(|l| l.meaning.component == component);
+        own.map(|l| l.elements()).sum::<u64>()
     };
     let components = components(model);
     let text = components.iter().copied().find(|c| *c == Component::Text);

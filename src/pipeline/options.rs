@@ -1,53 +1,12 @@
 //! What a run is asked to do.
 
-use crate::model::words::words;
 use crate::source::Io;
 
+pub use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
+
+use crate::results::settings::Settings;
+
 use super::filter::Filter;
-
-words! {
-    /// Digest of the stored bytes.
-    Hashing {
-        /// SHA-256 of each tensor on each side.
-        Sha256 = "sha256",
-        /// No digests; identical tensors are told from the bytes.
-        None = "none",
-    }
-}
-
-words! {
-    /// Principal subspaces.
-    Pca {
-        /// A sample of matrices and rows.
-        Fast = "fast",
-        /// All matrices.
-        Full = "full",
-        /// Not at all.
-        Off = "off",
-    }
-}
-
-words! {
-    /// Whether an analysis runs.
-    Switch {
-        /// It runs.
-        On = "on",
-        /// It does not.
-        Off = "off",
-    }
-}
-
-words! {
-    /// Tests that see through a disguise.
-    Deep {
-        /// Where the cheap tests find nothing, on few layers.
-        Auto = "auto",
-        /// All of them, on all layers.
-        On = "on",
-        /// None.
-        Off = "off",
-    }
-}
 
 /// What shapes the answer, and how the files are read.
 #[derive(Debug, Clone)]
@@ -55,7 +14,7 @@ pub struct Options {
     /// Digests.
     pub hash: Hashing,
     /// Principal subspaces.
-    pub pca: Pca,
+    pub pca: PcaMode,
     /// Permutation tests.
     pub permutation: Switch,
     /// Tests that see through a disguise.
@@ -76,7 +35,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             hash: Hashing::Sha256,
-            pca: Pca::Fast,
+            pca: PcaMode::Fast,
             permutation: Switch::On,
             deep: Deep::Auto,
             seed: 0,
@@ -84,6 +43,21 @@ impl Default for Options {
             include: Vec::new(),
             exclude: Vec::new(),
             io: Io::Mmap,
+        }
+    }
+}
+
+impl Options {
+    /// The settings that shape the answer.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            hash: self.hash,
+            pca: self.pca,
+            permutation: self.permutation,
+            deep: self.deep,
+            seed: self.seed,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
         }
     }
 }

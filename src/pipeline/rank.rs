@@ -1,36 +1,35 @@
 //! `wcmp rank`: which of these bases is the target made from, or from none?
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::align::shared::{Shared, shared};
-use crate::align::{Alignment, Pair};
+use crate::align::{Alignment, Pair, Why};
 use crate::error::Result;
-use crate::evidence::family::{FamilyTensor, controls};
+use crate::evidence::family::{Family, FamilyTensor, MixtureTable};
+use crate::evidence::finding::PcaSummary;
 use crate::evidence::parts::class_of;
-use crate::evidence::relation::Relation;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
 use crate::measure::{Duo, Measured, MeasuredGroups, measure_groups};
-use crate::model::sides::Sides;
-use crate::model::warning::Warning;
+use crate::model::sides::{Side, Sides};
+use crate::model::warning::{About, Noted, Warning};
 use crate::model::words::{Class, Component};
-use crate::report::schema::{
-    Compare, ConclusionRow, ControlRow, CriterionRow, Rank, RankPca, RankPermutation, RankingRow,
-    TensorRow, WarningRow,
+use crate::results::compare::Comparison;
+use crate::results::rank::{
+    BaseControl, Conclusion, Merge, RankedBase, Ranking, SubspaceSummary, UnitSummary,
 };
-use crate::report::summary;
+use crate::stats::mixture::Mixture;
 use crate::verdict::decide::Label;
-use crate::verdict::ranking::{Criterion, Standing, conclusion, criteria};
+use crate::verdict::ranking::{Standing, conclusion, criteria};
 use crate::verdict::reasons::Reason;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
-use super::family::Family;
-use super::merge::Merge;
 use super::options::{Hashing, Options};
 
 /// Holds every base against the target. Runs on the current rayon pool.
@@ -42,7 +41,7 @@ pub fn rank(
     bases: Vec<Opened>,
     options: &Options,
     monitor: &dyn Monitor,
-) -> Result<Rank> {
+) -> Result<Ranking> {
     let mut target = Model::with_tokenizer(target);
     let mut bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
     let alignments: Vec<Alignment> = bases
@@ -65,31 +64,28 @@ pub fn rank(
         monitor,
     )?;
     let family = plan.family(&alignments, &measured);
-    let names = names(&models);
-    let mut rows = Vec::new();
-    for (index, base) in bases.iter().enumerate() {
-        let of_pair = plan.of_pair(&measured, index);
-        let compared = analyse(
-            [base, &target],
-            &alignments[index],
-            &of_pair,
-            options,
-            monitor,
-        )?;
-        rows.push(Row {
-            index,
-            standing: standing(&compared, &target),
-            compared,
+    let mut names = names(&models);
+    let target_name = names.pop().unwrap_or_default();
+
+    let mut held = Vec::new();
+    for (number, name) in names.into_iter().enumerate() {
+        let models = [&bases[number], &target];
+        let measured = plan.of_pair(&measured, number);
+        let comparison = analyse(models, &alignments[number], &measured, options, monitor)?;
+        held.push(Held {
+            number,
+            name,
+            standing: standing(&comparison, &target),
+            comparison,
         });
     }
-    rows.sort_by(|a, b| {
-        let name = |row: &Row| &names[row.index];
-        a.standing
-            .order(&b.standing)
-            .then_with(|| name(a).cmp(name(b)))
-            .then(a.index.cmp(&b.index))
-    });
-    Ok(report(rows, &family, &names, leading_component(&target)))
+    held.sort_by(Held::order);
+    Ok(ranking(
+        held,
+        target_name,
+        &family,
+        leading_component(&target),
+    ))
 }
 
 /// Takes over how the target is read: from the first base that shows an order of its own, for that
@@ -241,11 +237,24 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// One base and what was said of it.
-struct Row {
-    index: usize,
+/// One base held against the target.
+struct Held {
+    /// Number among the bases as given.
+    number: usize,
+    /// Name, told from those of the others.
+    name: String,
     standing: Standing,
-    compared: Compare,
+    comparison: Comparison,
+}
+
+impl Held {
+    /// The better evidence first, then by name and number.
+    fn order(&self, other: &Self) -> Ordering {
+        let by_evidence = self.standing.order(&other.standing);
+        by_evidence
+            .then_with(|| self.name.cmp(&other.name))
+            .then(self.number.cmp(&other.number))
+    }
 }
 
 /// Names for people, the bases' and then the target's; where two models have one, their paths.
@@ -266,245 +275,218 @@ fn names(models: &[&Model]) -> Vec<String> {
     models.iter().map(name).collect()
 }
 
-fn standing(compared: &Compare, target: &Model) -> Standing {
-    let leading = leading_component(target).map(|component| component.word());
-    let layers = compared
-        .layers
-        .iter()
-        .filter(|l| Some(l.component.as_str()) == leading);
-    let label = Label::ALL
-        .iter()
-        .copied()
-        .find(|label| label.word() == compared.verdict.label);
-    // Matrices that an adapter changes are made of the base itself, and so are the figures of their
-    // layers.
-    let changed: BTreeSet<&str> = compared
-        .adapter
-        .iter()
-        .flat_map(|a| &a.changes)
-        .map(|change| change.name.as_str())
-        .collect();
-    let is_own = |t: &&TensorRow| t.informative && !changed.contains(t.name.base.as_str());
-    let informative = compared.tensors.iter().filter(is_own).count();
-    let left = target
-        .logicals
-        .iter()
-        .filter(|l| l.meaning.class != Class::Uninformative);
-    let unmatched: BTreeSet<&str> = compared
-        .unmatched
-        .target
-        .iter()
-        .filter(|u| u.why != "filtered")
-        .map(|u| u.name.as_str())
-        .collect();
-    let alone = left.filter(|l| unmatched.contains(l.name.as_str())).count();
+/// How a base stands to the target, from what was said of the two.
+fn standing(comparison: &Comparison, target: &Model) -> Standing {
+    let similarity = &comparison.similarity;
+    let subspaces = comparison.pca.as_ref();
     Standing {
-        label: label.unwrap_or(Label::Inconclusive),
-        log10_p: compared.permutation.as_ref().and_then(|p| p.log10_p),
-        excess: compared.similarity.matrix_excess,
-        mean_cosine: compared.similarity.mean_cosine,
-        identical: compared.similarity.identical_informative,
-        informative: (informative + alone) as u64,
-        subspaces: compared
-            .pca
-            .as_ref()
-            .and_then(|p| Some((p.summary == "orthogonal", p.median_excess?))),
-        layers: if changed.is_empty() {
-            layers.filter_map(|l| l.matrix_cosine).collect()
-        } else {
-            Vec::new()
-        },
+        label: comparison.verdict.label,
+        log10_p: comparison.units.as_ref().and_then(|units| units.log10_p),
+        excess: similarity.matrix_excess,
+        mean_cosine: similarity.mean_cosine,
+        identical: similarity.identical_informative,
+        informative: informative(comparison, target),
+        subspaces: subspaces.map(|pca| (pca.summary == PcaSummary::Orthogonal, pca.median_excess)),
+        layers: leading_layers(comparison, target),
     }
 }
 
-fn report(
-    mut rows: Vec<Row>,
-    family: &Family<'_>,
-    names: &[String],
-    leading: Option<Component>,
-) -> Rank {
-    let mixtures = family.mixtures(leading);
-    let order: Vec<usize> = rows.iter().map(|row| row.index).collect();
-    let related = |base: usize| {
-        rows.iter()
-            .any(|row| row.index == base && is_related(row.standing.label))
-    };
-    let merge = Merge::of(&mixtures, family, &order, &related);
-    for row in &mut rows {
-        row.compared
-            .verdict
-            .reasons
-            .retain(|reason| *reason != summary::reason(&Reason::NoDirection));
-        if merge.bases().contains(&row.index) {
-            let relations = &mut row.compared.verdict.relations;
-            let before = |word: &&str| *word != Relation::SharedInitializationPossible.word();
-            relations.insert(
-                relations.iter().take_while(|w| before(w)).count(),
-                Relation::Merged.word(),
-            );
-        }
-    }
-    let standings: Vec<Standing> = rows.iter().map(|row| row.standing.clone()).collect();
-    let label = conclusion(&standings.iter().map(|s| s.label).collect::<Vec<_>>());
-    let conclusion = conclude(label, &rows, names, &merge);
-    let mut warnings = warnings(&rows, names, label);
-    if mixtures.overall.as_ref().is_some_and(|m| !m.identifiable) {
-        warnings.push(WarningRow::from(&Warning::MixtureNotUnique));
-    }
-    let first = &rows[0].compared;
-    Rank {
-        schema: "wcmp.rank/1",
-        wcmp: first.wcmp,
-        settings: first.settings.clone(),
-        target: first.target.clone(),
-        criteria: criteria(&standings).iter().map(criterion).collect(),
-        conclusion,
-        coordinates: family.coordinates(&order, names),
-        mixture: mixtures.row(family, &order, names),
-        warnings,
-        controls: control_rows(family, &order, names),
-        ranking: rows.into_iter().map(ranking_row).collect(),
-    }
-}
+/// Informative tensors of the target, compared or left over. Matrices that an adapter changes are
+/// made of the base itself and do not count.
+fn informative(comparison: &Comparison, target: &Model) -> u64 {
+    let adapter = comparison.adapter.as_ref();
+    let changes = adapter.map_or(&[][..], |adapter| &adapter.changes);
+    let changed: BTreeSet<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+    let compared = comparison.tensors.iter().filter(|tensor| {
+        tensor.class != Class::Uninformative && !changed.contains(tensor.pair.base.name.as_str())
+    });
 
-const fn is_related(label: Label) -> bool {
-    matches!(
-        label,
-        Label::Identical | Label::ReEncoded | Label::Derived | Label::PartialReuse
-    )
-}
-
-fn criterion(c: &Criterion) -> CriterionRow {
-    CriterionRow {
-        id: c.id.word(),
-        statement: summary::criterion(c.id).to_owned(),
-        holds: c.holds,
-        value: c.value,
-    }
-}
-
-fn ranking_row(row: Row) -> RankingRow {
-    let c = row.compared;
-    RankingRow {
-        base: c.base,
-        coverage: c.coverage,
-        similarity: c.similarity,
-        origin_reading: c.origin_reading,
-        permutation: c.permutation.map(|p| RankPermutation {
-            log10_p: p.log10_p,
-            probes: p.probes,
-            hits: p.hits,
-        }),
-        pca: c.pca.map(|p| RankPca {
-            summary: p.summary,
-            median_excess: p.median_excess,
-        }),
-        verdict: c.verdict,
-    }
-}
-
-fn conclude(label: Label, rows: &[Row], names: &[String], merge: &Merge) -> ConclusionRow {
-    let related: Vec<&Row> = rows
-        .iter()
-        .filter(|row| is_related(row.standing.label))
+    let left = comparison.unmatched.target.iter();
+    let left: BTreeSet<&str> = left
+        .filter(|left| left.why != Why::Filtered)
+        .map(|left| left.tensor.name.as_str())
         .collect();
-    let best = rows
-        .iter()
-        .find(|row| is_related(label) && row.standing.label == label);
-    let name = best
-        .map(|row| names[row.index].as_str())
-        .unwrap_or_default();
-    let mut sentence = match label {
-        Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
-        Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
-        Label::Derived => format!("The target shares its weights with {name}."),
-        Label::PartialReuse => {
-            format!("The target shares a part of its weights with {name}, and not the rest.")
-        }
-        Label::FromScratch => match rows {
-            [_] => format!(
-                "The target shares no weights with {}, the one base given.",
-                names[rows[0].index]
-            ),
-            _ => format!(
-                "The target shares no weights with any of the {} bases given.",
-                rows.len()
-            ),
+    let alone = target.logicals.iter().filter(|logical| {
+        logical.meaning.class != Class::Uninformative && left.contains(logical.name.as_str())
+    });
+    (compared.count() + alone.count()) as u64
+}
+
+/// Matrix cosines of the layers of the leading component, in layer order; none of an adapter, whose
+/// layers are made of the base itself.
+fn leading_layers(comparison: &Comparison, target: &Model) -> Vec<f64> {
+    let adapter = comparison.adapter.as_ref();
+    if adapter.is_some_and(|adapter| !adapter.changes.is_empty()) {
+        return Vec::new();
+    }
+    let leading = leading_component(target);
+    let layers = comparison.layers.iter();
+    layers
+        .filter(|layer| Some(layer.component) == leading)
+        .filter_map(|layer| layer.similarity.matrix_cosine)
+        .collect()
+}
+
+/// The answer over all bases, which are in the order of the ranking.
+fn ranking(
+    held: Vec<Held>,
+    target_name: String,
+    family: &Family<'_>,
+    leading: Option<Component>,
+) -> Ranking {
+    let order: Vec<usize> = held.iter().map(|base| base.number).collect();
+    let ranked = family.ranked(&order);
+    let mixtures = family.mixtures(leading).in_order(&ranked);
+    // Places in the ranking of the bases of the family, in their order.
+    let places: Vec<usize> = (0..order.len())
+        .filter(|place| family.bases.contains(&order[*place]))
+        .collect();
+    let standings: Vec<Standing> = held.iter().map(|base| base.standing.clone()).collect();
+    let labels: Vec<Label> = standings.iter().map(|standing| standing.label).collect();
+    let label = conclusion(&labels);
+    let merge = merge(&mixtures, &places, &labels);
+
+    let mut warnings = warnings(&held, label);
+    if mixtures.overall.as_ref().is_some_and(|m| !m.identifiable) {
+        warnings.push(Noted::from(Warning::MixtureNotUnique));
+    }
+    let merged = merge.as_ref().map(Merge::bases).unwrap_or_default();
+    Ranking {
+        settings: held[0].comparison.settings.clone(),
+        target: held[0].comparison.checkpoints.target.clone(),
+        target_name,
+        criteria: criteria(&standings),
+        conclusion: Conclusion {
+            label,
+            base: labels
+                .iter()
+                .position(|of_base| label.is_related() && *of_base == label),
+            related: labels.iter().filter(|label| label.is_related()).count(),
+            merge,
         },
-        Label::Inconclusive => {
-            "No base is shown to share weights with the target, and not every base is shown to \
-                                share none."
-                .to_owned()
-        }
+        coordinates: family.coordinates(&ranked),
+        controls: controls(family, &ranked, &places),
+        mixture: mixtures.overall.is_some().then_some(mixtures),
+        family: places,
+        warnings,
+        bases: held
+            .into_iter()
+            .enumerate()
+            .map(|(place, base)| ranked_base(base, merged.contains(&place)))
+            .collect(),
+    }
+}
+
+fn ranked_base(held: Held, is_merged: bool) -> RankedBase {
+    let Comparison {
+        checkpoints,
+        coverage,
+        similarity,
+        reading,
+        units,
+        pca,
+        mut verdict,
+        ..
+    } = held.comparison;
+    // Said once, of the conclusion.
+    verdict
+        .reasons
+        .retain(|reason| *reason != Reason::NoDirection);
+    RankedBase {
+        name: held.name,
+        checkpoint: checkpoints.base,
+        coverage,
+        similarity,
+        reading,
+        units: units.map(|units| UnitSummary {
+            log10_p: units.log10_p,
+            probes: units.probes,
+            hits: units.hits,
+        }),
+        subspaces: pca.map(|pca| SubspaceSummary {
+            summary: pca.summary,
+            median_excess: pca.median_excess,
+        }),
+        verdict,
+        is_merged,
+    }
+}
+
+/// The target as a merge of several bases; claimed of such bases alone whose verdict is that they
+/// share weights. `places` are those of the family's bases in the ranking, whose labels are given.
+fn merge(mixtures: &MixtureTable, places: &[usize], labels: &[Label]) -> Option<Merge> {
+    let is_related = |at: &usize| labels[places[*at]].is_related();
+    let ingredients = mixtures.overall.as_ref().map(Mixture::ingredients);
+    let ingredients = ingredients.unwrap_or_default();
+    if let Some(mixture) = mixtures
+        .overall
+        .as_ref()
+        .filter(|_| !ingredients.is_empty())
+    {
+        let terms = ingredients
+            .iter()
+            .map(|&at| (places[at], mixture.weights[at]));
+        return ingredients.iter().all(is_related).then(|| Merge::Sum {
+            terms: terms.collect(),
+            unexplained: mixture.unexplained,
+        });
+    }
+    let sources = &mixtures.sources;
+    if sources.is_empty() || !sources.iter().all(|(_, at)| is_related(at)) {
+        return None;
+    }
+    let layers_of = |at: usize| -> Vec<u32> {
+        let own = sources.iter().filter(|(_, source)| *source == at);
+        own.map(|(layer, _)| *layer).collect()
     };
-    if let Some(words) = merge.sentence(names) {
-        sentence.push_str(&words);
-    } else if related.len() > 1 {
-        let others = related.len() - 1;
-        let bases = if others == 1 { "base is" } else { "bases are" };
-        sentence.push_str(&format!(" {others} more {bases} related to it."));
-    }
-    if matches!(label, Label::Derived | Label::PartialReuse) {
-        sentence.push_str(
-            " A likeness has no direction in time: it does not tell which model came first.",
-        );
-    }
-    ConclusionRow {
-        label: label.word(),
-        base: best.map(|_| name.to_owned()),
-        sentence,
-    }
+    let taken = places.iter().enumerate();
+    let taken = taken.map(|(at, place)| (*place, layers_of(at)));
+    Some(Merge::Layers(
+        taken.filter(|(_, layers)| !layers.is_empty()).collect(),
+    ))
 }
 
 /// What is odd about the target once, about each base by its name, and claims about the origin
 /// where they matter.
-fn warnings(rows: &[Row], names: &[String], label: Label) -> Vec<WarningRow> {
-    let mut out = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut in_order: Vec<&Row> = rows.iter().collect();
-    in_order.sort_by_key(|row| row.index);
-    for row in in_order {
-        for warning in &row.compared.warnings {
-            let mut warning = warning.clone();
-            if let Some(rest) = warning.message.strip_prefix("base: ") {
-                warning.message = format!("{}: {rest}", names[row.index]);
-            }
+fn warnings(held: &[Held], label: Label) -> Vec<Noted> {
+    let mut as_given: Vec<(usize, &Held)> = held.iter().enumerate().collect();
+    as_given.sort_by_key(|(_, base)| base.number);
+    let mut out: Vec<Noted> = Vec::new();
+    for (place, base) in as_given {
+        for noted in &base.comparison.warnings {
             // A declared base that is the best of those given is no contradiction by its siblings.
-            let about_best = row.index == rows[0].index && is_related(label);
-            if warning.code == "declared_base_differs" && !about_best {
+            let is_about_best = place == 0 && label.is_related();
+            let differs = matches!(noted.warning, Warning::DeclaredBaseDiffers { .. });
+            if differs && !is_about_best {
                 continue;
             }
-            if seen.insert((
-                warning.code.clone(),
-                warning.message.clone(),
-                warning.name.clone(),
-            )) {
-                out.push(warning);
+            let named = match noted.about {
+                About::Side(Side::Base) => noted.warning.clone().of_model(&base.name),
+                About::Side(Side::Target) | About::Comparison | About::Model(_) => noted.clone(),
+            };
+            if !out.contains(&named) {
+                out.push(named);
             }
         }
     }
     out
 }
 
-fn control_rows(family: &Family<'_>, order: &[usize], names: &[String]) -> Option<Vec<ControlRow>> {
-    if family.bases.len() < 2 || family.tensors.is_empty() {
-        return None;
-    }
-    let tensors: Vec<FamilyTensor<'_>> = family
-        .tensors
-        .iter()
-        .map(|(_, tensor)| tensor.clone())
-        .collect();
-    let found = controls(&tensors, family.bases.len());
-    let row = |base: &usize| {
-        let at = family.bases.iter().position(|b| b == base)?;
+/// Each base of the family beside the base it is most like, in the order of the ranking.
+fn controls(family: &Family<'_>, ranked: &[usize], places: &[usize]) -> Option<Vec<BaseControl>> {
+    let found = family.controls()?;
+    let place_of = |at: usize| {
+        let ranked = ranked.iter().position(|ranked| *ranked == at)?;
+        places.get(ranked).copied()
+    };
+    let control = |&at: &usize| {
         let control = found[at].as_ref()?;
-        Some(ControlRow {
-            base: names[*base].clone(),
-            nearest: names[family.bases[control.nearest]].clone(),
-            matrix_cosine: control.cosine,
-            matrix_excess: Some(control.excess),
+        Some(BaseControl {
+            base: place_of(at)?,
+            nearest: place_of(control.nearest)?,
+            cosine: control.cosine,
+            excess: control.excess,
         })
     };
-    Some(order.iter().filter_map(row).collect())
+    Some(ranked.iter().filter_map(control).collect())
 }

@@ -2,4 +2,7 @@
 
 pub mod arch;
 pub mod checkpoint;
+pub mod compare;
 pub mod inspect;
+pub mod rank;
+pub mod settings;

@@ -1,5 +1,6 @@
 //! The label: the rules of guide/contract.md, section 4, in their order.
 
+use crate::evidence::grounds::{Disguise, Grounds};
 use crate::evidence::part::{PART_POWER, Part, State};
 use crate::evidence::relation::Relation;
 use crate::model::words::words;
@@ -19,6 +20,16 @@ words! {
         FromScratch = "from_scratch",
         /// None of these can be said.
         Inconclusive = "inconclusive",
+    }
+}
+
+impl Label {
+    /// Whether it says that weights are shared.
+    pub const fn is_related(self) -> bool {
+        match self {
+            Self::Identical | Self::ReEncoded | Self::Derived | Self::PartialReuse => true,
+            Self::FromScratch | Self::Inconclusive => false,
+        }
     }
 }
 
@@ -44,79 +55,6 @@ impl Confidence {
             Self::Moderate | Self::Weak => Self::Weak,
         }
     }
-}
-
-/// The same values up to the precision of the coarser side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReEncoding {
-    /// Whether a calibrated quantiser is involved.
-    pub calibrated: bool,
-}
-
-/// The direct fixed-point tests of blocks, taken together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Direct {
-    /// Combined over groups, base 10.
-    pub log10_p: f64,
-    /// Layers tested.
-    pub layers: usize,
-    /// Layers with at least 3 hits.
-    pub layers_hit: usize,
-}
-
-/// Layers found in disguise.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Disguise {
-    /// Layers tried.
-    pub tried: usize,
-    /// Layers found.
-    pub found: usize,
-    /// Least bound among the forms that found them.
-    pub log10_p: f64,
-    /// Whether that bound is exact.
-    pub exact: bool,
-}
-
-impl Disguise {
-    /// Whether enough layers were found to decide (guide/contract.md, section 4, rule 3).
-    pub fn decides(&self) -> bool {
-        2 * self.found >= self.tried && self.found >= self.tried.min(2) && self.found > 0
-    }
-}
-
-/// All that the verdict rests on, for the whole model or one component.
-#[derive(Debug, Clone, Default)]
-pub struct Findings {
-    /// Number of tensors on both sides.
-    pub tensors: u64,
-    /// Every tensor is paired and equal in dtype, shape and bytes.
-    pub all_identical: bool,
-    /// Set where every informative tensor passed the noise floor.
-    pub re_encoding: Option<ReEncoding>,
-    /// Parts of the target, graded.
-    pub parts: Vec<Part>,
-    /// Matrix parameters of the target, routers left out.
-    pub matrix_parameters: u64,
-    /// Share of the target's matrix parameters that is aligned.
-    pub coverage: Option<f64>,
-    /// Parameter-weighted mean excess over matrices.
-    pub matrix_excess: Option<f64>,
-    /// Informative matrices with equal bytes.
-    pub identical_matrices: u64,
-    /// The direct tests, where they ran.
-    pub direct: Option<Direct>,
-    /// Forms that see through a disguise, where they ran.
-    pub disguise: Option<Disguise>,
-    /// Median log10 p over layers of a dense feed-forward found in experts, or the other way round.
-    pub upcycling: Option<f64>,
-    /// Least bound of the findings that show a likeness, base 10.
-    pub least_log10_p: Option<f64>,
-    /// Pooled share of units whose reuse would have been seen.
-    pub share_seen_95: Option<f64>,
-    /// Whether the forms that see through a disguise were run where they could.
-    pub disguise_looked_for: bool,
-    /// Structural relations that the evidence shows.
-    pub structure: Vec<Relation>,
 }
 
 /// A label with its grounds.
@@ -156,17 +94,17 @@ fn shown_independent(parts: &[Part]) -> u64 {
 }
 
 /// Decides: the first rule that holds.
-pub fn decide(findings: &Findings) -> Decision {
-    let (label, rule) = label(findings);
+pub fn decide(grounds: &Grounds) -> Decision {
+    let (label, rule) = label(grounds);
     Decision {
         label,
         rule,
-        relations: relations(findings, label),
-        confidence: confidence(findings, label, rule),
+        relations: relations(grounds, label),
+        confidence: confidence(grounds, label, rule),
     }
 }
 
-fn label(f: &Findings) -> (Label, u8) {
+fn label(f: &Grounds) -> (Label, u8) {
     let reused = parameters_in(&f.parts, State::Reused) as f64;
     let independent = parameters_in(&f.parts, State::Independent) as f64;
     let unclear = parameters_in(&f.parts, State::Unclear) as f64;
@@ -203,7 +141,7 @@ const SHARED_START_EXCESS: f64 = 0.4;
 /// From this matrix excess on a derived model counts as fine-tuned.
 const FINE_TUNED_EXCESS: f64 = 0.8;
 
-fn relations(f: &Findings, label: Label) -> Vec<Relation> {
+fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
     if !matches!(
         label,
         Label::Derived | Label::PartialReuse | Label::ReEncoded
@@ -243,7 +181,7 @@ fn relations(f: &Findings, label: Label) -> Vec<Relation> {
     out
 }
 
-fn confidence(f: &Findings, label: Label, rule: u8) -> Option<Confidence> {
+fn confidence(f: &Grounds, label: Label, rule: u8) -> Option<Confidence> {
     match label {
         Label::Identical => Some(Confidence::Conclusive),
         Label::ReEncoded => {
@@ -263,7 +201,7 @@ fn confidence(f: &Findings, label: Label, rule: u8) -> Option<Confidence> {
     }
 }
 
-fn derived_confidence(f: &Findings, rule: u8) -> Confidence {
+fn derived_confidence(f: &Grounds, rule: u8) -> Confidence {
     let by_bytes = f.identical_matrices > 0 && rule != 3;
     let least = match rule {
         7 => f.direct.map(|d| d.log10_p),
@@ -290,7 +228,7 @@ fn derived_confidence(f: &Findings, rule: u8) -> Confidence {
 }
 
 /// Share of the target's matrix parameters in parts whose own test could have seen a reuse.
-fn tested_share(f: &Findings) -> f64 {
+fn tested_share(f: &Grounds) -> f64 {
     let tested = f
         .parts
         .iter()
@@ -300,7 +238,7 @@ fn tested_share(f: &Findings) -> f64 {
     tested as f64 / f.matrix_parameters.max(1) as f64
 }
 
-fn independent_confidence(f: &Findings) -> Confidence {
+fn independent_confidence(f: &Grounds) -> Confidence {
     let least_part = || {
         let shares = f
             .parts
@@ -323,7 +261,7 @@ fn independent_confidence(f: &Findings) -> Confidence {
 
 /// How sure it is that the independent parts of a partial reuse are independent: the share tested
 /// is that of these parts alone.
-fn independent_side_confidence(f: &Findings) -> Confidence {
+fn independent_side_confidence(f: &Grounds) -> Confidence {
     let parts: Vec<Part> = f
         .parts
         .iter()
@@ -331,7 +269,7 @@ fn independent_side_confidence(f: &Findings) -> Confidence {
         .cloned()
         .collect();
     let matrix_parameters = parts.iter().map(|p| p.parameters).sum();
-    independent_confidence(&Findings {
+    independent_confidence(&Grounds {
         parts,
         matrix_parameters,
         ..f.clone()
@@ -341,6 +279,7 @@ fn independent_side_confidence(f: &Findings) -> Confidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::grounds::{Direct, ReEncoding};
     use crate::evidence::part::{PartKey, PartKind, PartTest};
     use crate::model::words::Component;
 
@@ -369,23 +308,23 @@ mod tests {
         }
     }
 
-    fn findings(reused: u64, independent: u64, unclear: u64, new: u64) -> Findings {
+    fn findings(reused: u64, independent: u64, unclear: u64, new: u64) -> Grounds {
         let parts = [
             part(State::Reused, reused, Some(0.2)),
             part(State::Independent, independent, Some(0.2)),
             part(State::Unclear, unclear, Some(0.2)),
             part(State::New, new, None),
         ];
-        Findings {
+        Grounds {
             tensors: 10,
             parts: parts.into_iter().filter(|p| p.parameters > 0).collect(),
             matrix_parameters: reused + independent + unclear + new,
             coverage: Some(1.0),
-            ..Findings::default()
+            ..Grounds::default()
         }
     }
 
-    fn label_of(f: &Findings) -> (Label, u8) {
+    fn label_of(f: &Grounds) -> (Label, u8) {
         let d = decide(f);
         (d.label, d.rule)
     }
@@ -400,23 +339,23 @@ mod tests {
             log10_p: -30.0,
             exact: true,
         };
-        let f = Findings {
+        let f = Grounds {
             disguise: Some(hidden),
             ..f
         };
         assert_eq!(label_of(&f), (Label::Derived, 3));
-        let f = Findings {
+        let f = Grounds {
             re_encoding: Some(ReEncoding { calibrated: false }),
             ..f
         };
         assert_eq!(label_of(&f), (Label::ReEncoded, 2));
-        let f = Findings {
+        let f = Grounds {
             all_identical: true,
             ..f
         };
         assert_eq!(label_of(&f), (Label::Identical, 1));
         assert_eq!(
-            label_of(&Findings { tensors: 0, ..f }),
+            label_of(&Grounds { tensors: 0, ..f }),
             (Label::Inconclusive, 8)
         );
     }
@@ -453,21 +392,21 @@ mod tests {
             })
         };
         assert_eq!(
-            label_of(&Findings {
+            label_of(&Grounds {
                 direct: direct(-6.0, 4),
                 ..f.clone()
             }),
             (Label::Derived, 7)
         );
         assert_eq!(
-            label_of(&Findings {
+            label_of(&Grounds {
                 direct: direct(-6.0, 3),
                 ..f.clone()
             }),
             (Label::Inconclusive, 8)
         );
         assert_eq!(
-            label_of(&Findings {
+            label_of(&Grounds {
                 direct: direct(-5.9, 4),
                 ..f
             }),
@@ -497,7 +436,7 @@ mod tests {
     #[test]
     fn derived_confidence_follows_the_bound_and_the_coverage() {
         let with = |p, coverage| {
-            let f = Findings {
+            let f = Grounds {
                 least_log10_p: Some(p),
                 coverage: Some(coverage),
                 ..findings(100, 0, 0, 0)
@@ -516,7 +455,7 @@ mod tests {
     #[test]
     fn from_scratch_confidence_follows_share_tested_and_power() {
         let with = |s, looked| {
-            let f = Findings {
+            let f = Grounds {
                 share_seen_95: Some(s),
                 disguise_looked_for: looked,
                 ..findings(0, 100, 0, 0)
@@ -528,7 +467,7 @@ mod tests {
         assert_eq!(with(0.10, true), Some(Confidence::Strong));
         assert_eq!(with(0.25, true), Some(Confidence::Moderate));
         assert_eq!(with(0.26, true), Some(Confidence::Weak));
-        let half = Findings {
+        let half = Grounds {
             share_seen_95: Some(0.05),
             disguise_looked_for: true,
             ..findings(0, 60, 0, 40)
@@ -538,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_low_excess_with_hits_mentions_a_shared_initialisation() {
-        let f = Findings {
+        let f = Grounds {
             matrix_excess: Some(0.39),
             ..findings(100, 0, 0, 0)
         };
@@ -547,7 +486,7 @@ mod tests {
                 .relations
                 .contains(&Relation::SharedInitializationPossible)
         );
-        let f = Findings {
+        let f = Grounds {
             identical_matrices: 1,
             ..f
         };
@@ -556,7 +495,7 @@ mod tests {
                 .relations
                 .contains(&Relation::SharedInitializationPossible)
         );
-        let f = Findings {
+        let f = Grounds {
             matrix_excess: Some(0.8),
             ..f
         };

@@ -1,14 +1,16 @@
-//! The grounds of a label, in numbers; `report::words` makes them sentences that can be quoted.
+//! Why a label was given, in numbers; `report::words` makes them sentences that can be quoted.
 
 use std::collections::BTreeMap;
 
+use crate::evidence::adaptation::AdapterFact;
+use crate::evidence::grounds::{Disguise, Grounds};
 use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::relation::Relation;
 use crate::model::words::Component;
 
-use super::decide::{Decision, Disguise, Findings, Label, parameters_in};
+use super::decide::{Decision, Label, parameters_in};
 
-/// One ground of a label.
+/// One reason for a label.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
     /// Every tensor is paired and equal.
@@ -69,8 +71,14 @@ pub enum Reason {
     NoSuchComponent,
     /// What is concluded on each component.
     Components(Vec<ComponentVerdict>),
-    /// What an adapter changes and holds.
-    Adapter(AdapterReason),
+    /// What the target, an adapter, changes.
+    Adapter(AdapterFact),
+    /// The adapter holds nothing but factors.
+    FactorsAlone,
+    /// What the adapter holds of its base does not decide.
+    HoldsTooLittle,
+    /// What the adapter holds of its base decides.
+    HoldsOfBase,
 }
 
 /// What is concluded on one component.
@@ -99,82 +107,27 @@ pub struct PartGroup {
     pub name: Option<String>,
 }
 
-/// What is said of a target that is an adapter.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AdapterReason {
-    /// What it changes.
-    Changes {
-        /// Matrices changed by low rank.
-        matrices: usize,
-        /// Their ranks, ascending, each once.
-        ranks: Vec<u64>,
-        /// Their scales, each once.
-        scales: Vec<f64>,
-        /// Tensors replaced whole.
-        replaced: usize,
-    },
-    /// Sizes of the changes, relative to the matrices.
-    Sizes {
-        /// Median.
-        median: f64,
-        /// Largest.
-        largest: f64,
-        /// Matrix of the largest.
-        name: String,
-    },
-    /// There is no change whose shape could be held against the base.
-    NothingToFit,
-    /// Every change has its matrix in the base.
-    Fits,
-    /// Some changes have no matrix in the base.
-    Unfit {
-        /// How many.
-        unfit: usize,
-        /// Of how many.
-        of: usize,
-        /// Name of the first.
-        first: String,
-        /// Why it does not fit, in one line.
-        why: String,
-    },
-    /// The base that its configuration names.
-    Claim {
-        /// Name.
-        declared: String,
-        /// Revision.
-        revision: Option<String>,
-        /// Whether the base at hand is called so.
-        is_base: bool,
-    },
-    /// It holds nothing but factors.
-    FactorsAlone,
-    /// What it holds of its base does not decide.
-    HoldsTooLittle,
-    /// What it holds of its base decides.
-    Holds,
-}
-
 /// The grounds of `decision`, the strongest first.
-pub fn reasons(findings: &Findings, decision: &Decision) -> Vec<Reason> {
+pub fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
     match decision.label {
         Label::Identical => vec![Reason::AllEqual],
         Label::ReEncoded => vec![Reason::WithinFormats {
-            calibrated: findings.re_encoding.is_some_and(|r| r.calibrated),
+            calibrated: grounds.re_encoding.is_some_and(|r| r.calibrated),
         }],
-        Label::Derived | Label::PartialReuse => shared(findings, decision),
+        Label::Derived | Label::PartialReuse => shared(grounds, decision),
         Label::FromScratch => {
-            let mut out = states(findings);
-            out.push(power(findings));
+            let mut out = states(grounds);
+            out.push(power(grounds));
             out.push(Reason::NoDistillation);
             out
         }
-        Label::Inconclusive => missing(findings),
+        Label::Inconclusive => missing(grounds),
     }
 }
 
-fn shared(findings: &Findings, decision: &Decision) -> Vec<Reason> {
-    let mut out = hidden(findings);
-    out.extend(states(findings));
+fn shared(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
+    let mut out = hidden(grounds);
+    out.extend(states(grounds));
     if decision.rule == 7 {
         out.push(Reason::MostLayersInPlace);
     }
@@ -186,20 +139,20 @@ fn shared(findings: &Findings, decision: &Decision) -> Vec<Reason> {
     out
 }
 
-fn hidden(findings: &Findings) -> Vec<Reason> {
-    let disguised = findings.disguise.as_ref().filter(|d| d.decides());
-    let upcycled = findings.upcycling.filter(|p| *p <= -6.0);
+fn hidden(grounds: &Grounds) -> Vec<Reason> {
+    let disguised = grounds.disguise.as_ref().filter(|d| d.decides());
+    let upcycled = grounds.upcycling.filter(|p| *p <= -6.0);
     disguised
-        .map(|disguise| Reason::Disguised(disguise.clone()))
+        .map(|disguise| Reason::Disguised(*disguise))
         .into_iter()
         .chain(upcycled.map(|log10_p| Reason::ExpertsShareUnits { log10_p }))
         .collect()
 }
 
 /// One ground for each state that occurs.
-fn states(findings: &Findings) -> Vec<Reason> {
+fn states(grounds: &Grounds) -> Vec<Reason> {
     const COMPARABLE: [State; 3] = [State::Reused, State::Independent, State::Unclear];
-    let parameters = |state| parameters_in(&findings.parts, state);
+    let parameters = |state| parameters_in(&grounds.parts, state);
     let comparable: u64 = COMPARABLE.into_iter().map(parameters).sum();
     let mut out = Vec::new();
     for state in COMPARABLE {
@@ -208,34 +161,34 @@ fn states(findings: &Findings) -> Vec<Reason> {
                 state,
                 parameters: parameters(state),
                 comparable,
-                groups: grouped(&findings.parts, state),
+                groups: grouped(&grounds.parts, state),
             });
         }
     }
     if parameters(State::New) > 0 {
-        out.push(Reason::NewParts(grouped(&findings.parts, State::New)));
+        out.push(Reason::NewParts(grouped(&grounds.parts, State::New)));
     }
     out
 }
 
-fn power(findings: &Findings) -> Reason {
-    match findings.share_seen_95 {
+fn power(grounds: &Grounds) -> Reason {
+    match grounds.share_seen_95 {
         Some(share_seen_95) => Reason::Power { share_seen_95 },
-        None if findings.parts.iter().any(|p| p.test.is_some()) => Reason::PowerOfPartsAlone,
+        None if grounds.parts.iter().any(|p| p.test.is_some()) => Reason::PowerOfPartsAlone,
         None => Reason::CosinesAlone,
     }
 }
 
-fn missing(findings: &Findings) -> Vec<Reason> {
-    if findings.tensors == 0 {
+fn missing(grounds: &Grounds) -> Vec<Reason> {
+    if grounds.tensors == 0 {
         return vec![Reason::NoTensors];
     }
     let not_compared = |part: &Part| part.compared == 0 && part.test.is_none();
-    if findings.parts.iter().all(not_compared) {
+    if grounds.parts.iter().all(not_compared) {
         return vec![Reason::NoMatrix];
     }
-    let mut out = states(findings);
-    out.push(if parameters_in(&findings.parts, State::Reused) == 0 {
+    let mut out = states(grounds);
+    out.push(if parameters_in(&grounds.parts, State::Reused) == 0 {
         Reason::TooLittleIndependent
     } else {
         Reason::TooLittleShared

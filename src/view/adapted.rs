@@ -12,7 +12,6 @@ mod tests;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::format::adapter::{Adapter, LoraModule};
 use crate::model::dtype::Dtype;
 use crate::numeric::rows::RowSource;
 
@@ -20,6 +19,7 @@ use super::logical::{Logical, Origin};
 use super::model::Model;
 use super::reader::View;
 
+pub use crate::format::adapter::{Adapter, LoraModule};
 pub use find::{Unfit, find};
 
 /// Values of a factor that are held at once, unless one row has more.

@@ -12,5 +12,6 @@ pub(crate) mod gptq;
 pub(crate) mod hostile_gguf;
 pub(crate) mod hostile_torch;
 pub(crate) mod mlx;
+pub(crate) mod rows;
 pub(crate) mod weights;
 pub(crate) mod zoo;

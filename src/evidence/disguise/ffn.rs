@@ -7,10 +7,11 @@
 //! the heads of the layer are asked.
 
 use crate::error::{Error, Result};
+use crate::evidence::analysis::Setting;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::evidence::permutation::blocks::{BlockKey, Matrices, default_features};
-use crate::evidence::permutation::{Form, Setting, Test, UnitKind};
+use crate::evidence::tests_of_units::{Form, Test, UnitKind};
 use crate::evidence::transformation;
 use crate::model::words::Block;
 use crate::numeric::linalg::round6;

@@ -2,9 +2,9 @@
 //! heads the base's, in another order or in a turned stream?
 
 use crate::error::{Error, Result};
+use crate::evidence::analysis::Setting;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
-use crate::evidence::permutation::Setting;
 use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::recover::heads::{Check, Content, HeadOrder, Layout, check_units, match_heads};

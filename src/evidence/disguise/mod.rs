@@ -19,11 +19,15 @@ use crate::model::words::{Component, Role};
 use crate::numeric::linalg::round6;
 use crate::view::model::Model;
 
+use super::analysis::{Analysis, Found, Setting, is_about};
 use super::finding::{DisguisedLayers, Finding, Scope, Statement, Supports};
+use super::grounds::{Disguise, Grounds};
 use super::part::{Part, PartKey, PartKind};
 use super::pca::evenly_spaced;
+use super::permutation::Permutation;
 use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
-use super::permutation::{Form, Permutation, Setting, Test, UnitKind};
+use super::relation::Relation;
+use super::tests_of_units::{Form, Test, UnitKind};
 use super::tokens::{embedding, shared_tokens};
 use super::transformation::{Check, Transformation, TransformationKind, Witness};
 use super::untested::{Obstacle, Subject, Untested};
@@ -44,7 +48,7 @@ const FOUND: f64 = -6.0;
 
 /// A layer that was looked at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tried {
+pub(super) struct Tried {
     /// Component.
     pub component: Component,
     /// Layer.
@@ -53,22 +57,9 @@ pub struct Tried {
     pub found: Option<(Form, f64)>,
 }
 
-/// Layers of one model or component that were tried, together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seen {
-    /// Layers tried.
-    pub tried: usize,
-    /// Layers found.
-    pub found: usize,
-    /// Least log10 p of a layer, the layers tried paid for.
-    pub log10_p: f64,
-    /// Whether that is an exact bound.
-    pub exact: bool,
-}
-
 /// Everything that was looked at and found.
 #[derive(Debug, Clone, Default)]
-pub struct Disguises {
+pub(super) struct Disguises {
     /// Single tests, in the order of layers.
     pub tests: Vec<Test>,
     /// Layers that were tried first; on them the verdict rests.
@@ -81,13 +72,71 @@ pub struct Disguises {
     powerless: BTreeSet<PartKey>,
 }
 
+impl Analysis for Disguises {
+    fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
+        match found.get_mut::<Permutation>() {
+            Some(direct) if setting.asked.deep => look_through(setting, direct).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.finding().into_iter().collect()
+    }
+
+    fn further_tests(&self) -> Vec<Test> {
+        self.tests.clone()
+    }
+
+    fn relations(&self, _: &[Part], about: Option<Component>) -> Vec<Relation> {
+        let told = self.transformations.iter();
+        told.filter(|t| t.component.is_none_or(|c| is_about(c, about)))
+            .filter_map(|t| relation(t.kind))
+            .collect()
+    }
+
+    fn transformations(&self) -> Vec<Transformation> {
+        self.transformations.clone()
+    }
+
+    /// Marks the parts that were found, and takes the tests without power off others.
+    fn overrule(&self, parts: &mut [Part]) {
+        for part in parts {
+            part.found |= self.found_parts.contains(&part.key);
+            if !part.found && self.powerless.contains(&part.key) {
+                part.test = None;
+            }
+        }
+    }
+
+    fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
+        grounds.disguise_looked_for = true;
+        let Some(seen) = self.seen(about) else { return };
+        grounds.disguise = Some(seen);
+        if seen.found > 0 {
+            let least = grounds.least_log10_p;
+            grounds.least_log10_p = Some(least.map_or(seen.log10_p, |p| p.min(seen.log10_p)));
+        }
+    }
+}
+
+fn relation(kind: TransformationKind) -> Option<Relation> {
+    match kind {
+        TransformationKind::FfnPermuted
+        | TransformationKind::HeadsPermuted
+        | TransformationKind::ResidualPermuted => Some(Relation::Permuted),
+        TransformationKind::ResidualRotated => Some(Relation::Rotated),
+        TransformationKind::ExpertsPermuted
+        | TransformationKind::Pruned
+        | TransformationKind::ExpertsPruned
+        | TransformationKind::ChannelsRescaled => None,
+    }
+}
+
 /// Looks at the layers in which the `direct` form found nothing, a few of each component first, all
 /// with `thorough` sampling; the order of units, taken as a further look on a block, is written to
 /// `direct`. Uses the current rayon pool.
-///
-/// # Errors
-/// A read that fails, or an interrupt.
-pub fn run(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises> {
+fn look_through(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises> {
     let of = blocks_of_both(setting.models);
     let (open, attentions) = (open_blocks(direct, &of), open_attentions(direct));
     let mut out = Disguises::default();
@@ -437,7 +486,7 @@ impl Search<'_, '_> {
 
 impl Disguises {
     /// What the layers tried say of one component, or of all; `None` where none was tried.
-    pub fn seen(&self, component: Option<Component>) -> Option<Seen> {
+    fn seen(&self, component: Option<Component>) -> Option<Disguise> {
         let tried: Vec<&Tried> = self
             .tried
             .iter()
@@ -454,7 +503,7 @@ impl Disguises {
         };
         let exact = least(Form::Projected);
         let log10_p = exact.or_else(|| least(Form::Matched)).unwrap_or(0.0);
-        (!tried.is_empty()).then(|| Seen {
+        (!tried.is_empty()).then(|| Disguise {
             tried: tried.len(),
             found: found.len(),
             log10_p: chance::bonferroni(log10_p, tried.len()),
@@ -462,18 +511,8 @@ impl Disguises {
         })
     }
 
-    /// Marks the parts that were found, and takes the tests without power off others.
-    pub fn mark(&self, parts: &mut [Part]) {
-        for part in parts {
-            part.found |= self.found_parts.contains(&part.key);
-            if !part.found && self.powerless.contains(&part.key) {
-                part.test = None;
-            }
-        }
-    }
-
     /// What the looks say together; `None` where nothing was tried.
-    pub fn finding(&self) -> Option<Finding> {
+    fn finding(&self) -> Option<Finding> {
         let seen = self.seen(None);
         let first = self.transformations.first();
         if seen.is_none() && first.is_none() {
@@ -619,7 +658,7 @@ mod tests {
             ..Disguises::default()
         };
         let mut parts = [part(0), part(1), part(2)];
-        disguises.mark(&mut parts);
+        disguises.overrule(&mut parts);
         assert_eq!(
             parts.each_ref().map(|p| (p.found, p.test.is_some())),
             [(true, true), (false, false), (false, true)]

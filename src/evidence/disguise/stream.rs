@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::evidence::permutation::Setting;
+use crate::evidence::analysis::Setting;
 use crate::evidence::tokens::{embedding, output_head, shared_tokens};
 use crate::evidence::transformation::{StreamWitness, TransformationKind};
 use crate::model::words::{Block, Component};

@@ -18,7 +18,9 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::reader::View;
 
-use super::{Form, Outcome, Setting, Test, UnitKind};
+use super::Outcome;
+use crate::evidence::analysis::Setting;
+use crate::evidence::tests_of_units::{Form, Test, UnitKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// Blocks whose probes are held at one time, in whole layers.
@@ -139,7 +141,7 @@ struct Tested {
 }
 
 /// Tests every block that both models have.
-pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
+pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
     let of = blocks_of_both(setting.models);
     let both: Vec<Both<'_>> = of[1]
         .iter()

@@ -2,85 +2,27 @@
 //! (guide/methods.md, section 4).
 
 pub mod blocks;
-pub mod residual;
-pub mod rows;
+mod pruned;
+mod residual;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::align::Alignment;
 use crate::error::Result;
-use crate::measure::monitor::Monitor;
-use crate::measure::record::Record;
-use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{Component, words};
-use crate::view::model::Model;
-
-use super::finding::{Finding, Hits, Scope, Statement, Supports};
-use super::part::{PartKey, PartKind, PartTest};
-use super::untested::{UnitsOf, Untested};
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
+use crate::stats::units::FixedPoints;
 use crate::stats::units::block::LOOKS;
-use crate::stats::units::{FixedPoints, Sampling};
 
-words! {
-    /// What the units of a test are.
-    UnitKind {
-        /// Hidden units of a dense feed-forward.
-        Ffn = "ffn",
-        /// Hidden units of one expert, or the experts of a layer.
-        Expert = "expert",
-        /// Dimensions of the residual stream.
-        Residual = "residual",
-        /// Rows of any other matrix.
-        Rows = "rows",
-    }
-}
-
-words! {
-    /// How units are compared.
-    Form {
-        /// Fixed points of the stored features.
-        Direct = "direct",
-        /// Fixed points of features projected on shared tokens.
-        Projected = "projected",
-        /// Order of the matches.
-        Order = "order",
-        /// Agreement of two projections.
-        Matched = "matched",
-    }
-}
-
-/// One test.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Test {
-    /// What its units are.
-    pub kind: UnitKind,
-    /// How they are compared.
-    pub form: Form,
-    /// Component.
-    pub component: Component,
-    /// Layer of the target.
-    pub layer: Option<u32>,
-    /// Layer of the base.
-    pub base_layer: Option<u32>,
-    /// Routed expert.
-    pub expert: Option<u32>,
-    /// What the units belong to, where it is no block.
-    pub name: Option<UnitsOf>,
-    /// Units of base and target.
-    pub units: [usize; 2],
-    /// Probes drawn.
-    pub probes: usize,
-    /// Probes that hit; longest run in order for the order form.
-    pub hits: usize,
-    /// Bound on the probability of as many, base 10.
-    pub log10_p: f64,
-    /// Whether the bound is exact.
-    pub exact: bool,
-    /// Blocks of one group are clones and count once.
-    pub group: usize,
-}
+use super::analysis::{Analysis, Found, Setting, is_about};
+use super::finding::{Finding, Hits, Scope, Statement, Supports};
+use super::grounds::{Direct, Grounds};
+use super::part::{Part, PartKey, PartKind, PartTest};
+use super::relation::Relation;
+use super::tests_of_units::{Form, Test, UnitKind};
+use super::transformation::Transformation;
+use super::untested::{UnitsOf, Untested};
 
 /// Tests whose blocks have orders of their own, combined over groups of clones.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -137,6 +79,54 @@ pub struct Permutation {
     pub formula: Vec<String>,
 }
 
+impl Analysis for Permutation {
+    fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
+        if !setting.asked.units {
+            return Ok(None);
+        }
+        test_all(setting).map(Some)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.finding().into_iter().collect()
+    }
+
+    fn relations(&self, _: &[Part], about: Option<Component>) -> Vec<Relation> {
+        let pruned = pruned::pruned(&self.tests);
+        let is_pruned = pruned.iter().any(|test| is_about(test.component, about));
+        is_pruned.then_some(Relation::Pruned).into_iter().collect()
+    }
+
+    fn transformations(&self) -> Vec<Transformation> {
+        pruned::transformations(&self.tests)
+    }
+
+    fn untested(&self) -> Vec<Untested> {
+        self.skipped.clone()
+    }
+
+    fn place(&self, parts: &mut Vec<Part>) {
+        for part in parts {
+            if let Some(test) = self.parts.get(&part.key) {
+                part.test = Some(*test);
+            }
+        }
+    }
+
+    fn doubt(&self, parts: &mut [Part]) {
+        rows::doubt_formulas(parts);
+    }
+
+    fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
+        grounds.direct = self.blocks_of(about).map(|blocks| Direct {
+            log10_p: blocks.log10_p,
+            layers: blocks.layers,
+            layers_hit: blocks.layers_hit,
+        });
+        grounds.share_seen_95 = self.share_seen_95(about);
+    }
+}
+
 impl Permutation {
     /// Bound of the whole family: the least of its kinds of tests, each paid for.
     pub fn log10_p(&self) -> Option<f64> {
@@ -156,11 +146,11 @@ impl Permutation {
         let Some(log10_p) = log10_p.map(|p| chance::bonferroni(p, LOOKS)) else {
             return;
         };
-        let of_block = |t: &&mut Test| {
+        let is_of_block = |t: &&mut Test| {
             t.kind != UnitKind::Residual
                 && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
         };
-        for test in self.tests.iter_mut().filter(of_block) {
+        for test in self.tests.iter_mut().filter(is_of_block) {
             test.log10_p = test.log10_p.min(log10_p);
         }
         for (part, test) in &mut self.parts {
@@ -220,7 +210,7 @@ impl Permutation {
     }
 
     /// What the tests say together.
-    pub fn finding(&self) -> Option<Finding> {
+    fn finding(&self) -> Option<Finding> {
         let log10_p = self.log10_p()?;
         let probed = self.blocks.map(|blocks| Hits {
             hits: blocks.hits,
@@ -239,22 +229,6 @@ impl Permutation {
             scope: Scope::Model,
         })
     }
-}
-
-/// What the tests look at.
-pub struct Setting<'a> {
-    /// Base and target.
-    pub models: [&'a Model; 2],
-    /// Their pairs.
-    pub alignment: &'a Alignment,
-    /// Measurements of the pairs.
-    pub records: &'a [Record],
-    /// Their tokenizers, where there are any.
-    pub tokenizers: [Option<&'a Tokenizer>; 2],
-    /// What is drawn.
-    pub sampling: Sampling,
-    /// Watches the run.
-    pub monitor: &'a dyn Monitor,
 }
 
 /// A test with the part it speaks of.
@@ -299,20 +273,17 @@ fn direct(found: &FixedPoints, kind: UnitKind, component: Component, name: Units
 
 /// Runs the direct form on feed-forward blocks, experts and rows, and the residual form. Uses the
 /// current rayon pool.
-///
-/// # Errors
-/// A read that fails, or an interrupt.
-pub fn run(setting: &Setting<'_>) -> Result<Permutation> {
+fn test_all(setting: &Setting<'_>) -> Result<Permutation> {
     setting.monitor.begin("testing units", 0);
     let mut skipped = Vec::new();
-    let mut outcomes = blocks::run(setting, &mut skipped)?;
+    let mut outcomes = blocks::test_all(setting, &mut skipped)?;
     let first_rows_group = outcomes.iter().map(|o| o.test.group + 1).max().unwrap_or(0);
-    let of_residual = residual::run(setting, &mut skipped)?;
+    let of_residual = residual::test_all(setting, &mut skipped)?;
     let alike = outcomes
         .iter()
         .chain(&of_residual)
         .any(|o| o.test.log10_p <= rows::ALIKE);
-    let (of_rows, formula) = rows::run(setting, alike, first_rows_group, &mut skipped)?;
+    let (of_rows, formula) = rows::test_all(setting, alike, first_rows_group, &mut skipped)?;
     outcomes.extend(of_rows);
     setting.monitor.end();
     Ok(Permutation {

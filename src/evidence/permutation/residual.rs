@@ -20,7 +20,9 @@ use crate::stats::units::{
 use crate::view::logical::Logical;
 use crate::view::reader::View;
 
-use super::{Outcome, Setting, Test, UnitKind, direct, outcomes};
+use super::{Outcome, direct, outcomes};
+use crate::evidence::analysis::Setting;
+use crate::evidence::tests_of_units::{Test, UnitKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// The matrices of one part that have a residual side, pairs of base and target.
@@ -82,7 +84,7 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
         .collect()
 }
 
-pub(super) fn run(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
+pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
     let parts = parts(setting);
     if parts.is_empty() {
         skipped.push(Untested {

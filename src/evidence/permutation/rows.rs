@@ -7,14 +7,16 @@ use rayon::prelude::*;
 
 use crate::align::Pair as Aligned;
 use crate::error::{Error, Result};
-use crate::evidence::part::PartKind;
+use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::parts::{is_informative, part_of};
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
 use crate::stats::units::{Features, Layout, RowFeatures, Untestable, fixed_point_test};
 use crate::view::logical::Logical;
 
-use super::{Outcome, Setting, UnitKind, direct, outcomes};
+use super::{Outcome, direct, outcomes};
+use crate::evidence::analysis::Setting;
+use crate::evidence::tests_of_units::UnitKind;
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// Words in the last segments of a name whose rows are classes or tokens: they carry identities.
@@ -57,7 +59,7 @@ fn layout(logical: &Logical) -> Layout {
 
 /// Tests the rows of every such matrix, and tells which matrices were left out because they may be
 /// computed by a formula. `alike` says whether other tests have found a likeness.
-pub(super) fn run(
+pub(super) fn test_all(
     setting: &Setting<'_>,
     alike: bool,
     first_group: usize,
@@ -69,7 +71,7 @@ pub(super) fn run(
         other && is_informative(pair, record) && rows_are_units(&pair.target)
     });
     let (identical, changed): (Vec<_>, Vec<_>) = tried.partition(|(_, record)| record.identical);
-    let mut out = test_all(setting, changed.into_iter().map(|(pair, _)| pair), skipped)?;
+    let mut out = test_each(setting, changed.into_iter().map(|(pair, _)| pair), skipped)?;
     let alike = alike || out.iter().any(|outcome| outcome.test.log10_p <= ALIKE);
     let (mut kept, mut formula) = (Vec::new(), Vec::new());
     for (pair, _) in identical {
@@ -83,7 +85,7 @@ pub(super) fn run(
         formula.extend(kept.drain(..).map(|pair| pair.target.name.clone()));
         formula.sort();
     }
-    out.extend(test_all(setting, kept.into_iter(), skipped)?);
+    out.extend(test_each(setting, kept.into_iter(), skipped)?);
     skipped.extend(formula.iter().map(|name| Untested {
         what: Subject::Rows(name.clone()),
         why: Obstacle::PerhapsFormula,
@@ -148,7 +150,22 @@ fn values_look_random(values: &[f32], columns: usize) -> bool {
         && (neighbours / squares).abs() < 0.5
 }
 
-fn test_all<'a>(
+/// Takes back the grade of byte-identical matrices of no known role where nothing else is shared:
+/// filter banks, windows and tables of positions are identical in unrelated models, since a formula
+/// computes them (guide/methods.md, section 4).
+pub(super) fn doubt_formulas(parts: &mut [Part]) {
+    let may_be_formula =
+        |part: &Part| part.key.kind == PartKind::Other && part.identical && part.test.is_none();
+    let mut reused = parts.iter().filter(|part| part.state == State::Reused);
+    if !reused.all(may_be_formula) {
+        return;
+    }
+    for part in parts.iter_mut().filter(|part| part.state == State::Reused) {
+        part.state = State::Unclear;
+    }
+}
+
+fn test_each<'a>(
     setting: &Setting<'_>,
     pairs: impl Iterator<Item = &'a Aligned>,
     skipped: &mut Vec<Untested>,

@@ -21,6 +21,7 @@ use crate::model::warning::{Noted, Warning};
 use crate::results::checkpoint::CheckpointFacts;
 
 mod compare;
+pub mod convert;
 mod hash;
 mod inspect;
 mod rank;

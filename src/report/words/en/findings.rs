@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::error::{escape_controls, quoted};
+use crate::evidence::adaptation::{AdapterFact, NoChange};
 use crate::evidence::finding::{DisguisedLayers, Hits, NoiseFloor, PcaSummary, Scope, Statement};
+use crate::evidence::grounds::Disguise;
 use crate::evidence::part::{PartKind, State};
 use crate::evidence::transformation::{Check, StreamWitness, TransformationKind, Witness};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf};
@@ -12,10 +14,10 @@ use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
 use crate::report::number;
 use crate::stats::units::{LEAST_UNITS, Untestable};
-use crate::verdict::decide::{Disguise, Label};
+use crate::verdict::decide::Label;
 use crate::verdict::origin::{Band, Disagreement, DisagreementCause, Pattern};
 use crate::verdict::ranking::CriterionId;
-use crate::verdict::reasons::{AdapterReason, ComponentVerdict, PartGroup, Reason};
+use crate::verdict::reasons::{ComponentVerdict, PartGroup, Reason};
 
 /// A hidden change below this many percent is not worth telling.
 const LEAST_TOLD_PERCENT: f64 = 0.1;
@@ -389,7 +391,15 @@ pub(crate) fn undefined(why: &Undefined) -> String {
     }
 }
 
-/// A ground of a label.
+/// Why the size of a change is not known.
+pub(crate) fn no_change(why: &NoChange) -> String {
+    match why {
+        NoChange::Undefined(why) => undefined(why),
+        NoChange::Unfit(why) => why.clone(),
+    }
+}
+
+/// A reason for a label.
 pub(crate) fn reason(reason: &Reason) -> String {
     let said = match reason {
         Reason::AllEqual => "every tensor is paired and equal in dtype, shape and bytes",
@@ -458,7 +468,19 @@ pub(crate) fn reason(reason: &Reason) -> String {
             );
         }
         Reason::Components(verdicts) => return components(verdicts),
-        Reason::Adapter(reason) => return adapter(reason),
+        Reason::FactorsAlone => {
+            "the factors of a change do not tell which weights they were trained on, and the \
+             adapter holds nothing else: whether it comes from this base cannot be said"
+        }
+        Reason::HoldsTooLittle => {
+            "what the adapter holds of its base (tensors saved along, trained copies, magnitudes) \
+             does not decide"
+        }
+        Reason::HoldsOfBase => {
+            "this rests on what the adapter holds of its base (tensors saved along, trained \
+             copies, magnitudes), not on its factors"
+        }
+        Reason::Adapter(fact) => return adapter(fact),
     };
     said.to_owned()
 }
@@ -535,15 +557,15 @@ fn component(verdict: &ComponentVerdict) -> String {
     format!("{name} {what}")
 }
 
-fn adapter(reason: &AdapterReason) -> String {
-    match reason {
-        AdapterReason::Changes {
+fn adapter(fact: &AdapterFact) -> String {
+    match fact {
+        AdapterFact::Changes {
             matrices,
             ranks,
             scales,
             replaced,
         } => adapter_changes(*matrices, ranks, scales, *replaced),
-        AdapterReason::Sizes {
+        AdapterFact::Sizes {
             median,
             largest,
             name,
@@ -553,15 +575,15 @@ fn adapter(reason: &AdapterReason) -> String {
             number::value(Some(*largest)),
             quoted(name)
         ),
-        AdapterReason::NothingToFit => {
+        AdapterFact::NothingToFit => {
             "there is no change by low rank whose shape could be held against the base".to_owned()
         }
-        AdapterReason::Fits => {
+        AdapterFact::Fits => {
             "every change has a matrix of its name and shape in the base, as in any model of this \
              architecture"
                 .to_owned()
         }
-        AdapterReason::Unfit {
+        AdapterFact::Unfit {
             unfit,
             of,
             first,
@@ -571,7 +593,7 @@ fn adapter(reason: &AdapterReason) -> String {
              the adapter cannot be applied to it ({}: {why})",
             quoted(first)
         ),
-        AdapterReason::Claim {
+        AdapterFact::Claim {
             declared,
             revision,
             is_base,
@@ -586,21 +608,6 @@ fn adapter(reason: &AdapterReason) -> String {
                  claim, and no evidence",
                 quoted(declared)
             )
-        }
-        AdapterReason::FactorsAlone => {
-            "the factors of a change do not tell which weights they were trained on, and the \
-             adapter holds nothing else: whether it comes from this base cannot be said"
-                .to_owned()
-        }
-        AdapterReason::HoldsTooLittle => {
-            "what the adapter holds of its base (tensors saved along, trained copies, magnitudes) \
-             does not decide"
-                .to_owned()
-        }
-        AdapterReason::Holds => {
-            "this rests on what the adapter holds of its base (tensors saved along, trained \
-             copies, magnitudes), not on its factors"
-                .to_owned()
         }
     }
 }

@@ -1,0 +1,71 @@
+//! The analyses that run on two models: one line each.
+
+use crate::error::Result;
+
+use super::adaptation::Adaptation;
+use super::analysis::{Analysis, Found, Setting};
+use super::disguise::Disguises;
+use super::likeness::Likeness;
+use super::moved::Moved;
+use super::noise_floor::Encoding;
+use super::pca::Pca;
+use super::permutation::Permutation;
+use super::rescaled::Rescaled;
+use super::tokenizer::Tokenizers;
+use super::vocabulary::Vocabulary;
+
+/// When an analysis runs: one that builds on another comes at a later stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Of the two models alone.
+    First,
+    /// Where tests in place found nothing.
+    Hidden,
+    /// Where neither found anything.
+    Elsewhere,
+    /// On what all others found.
+    Last,
+}
+
+const STAGES: [Stage; 4] = [Stage::First, Stage::Hidden, Stage::Elsewhere, Stage::Last];
+
+type Look = fn(&Setting<'_>, &mut Found) -> Result<Option<Box<dyn Analysis>>>;
+
+/// All analyses, in the order in which they are told.
+const ANALYSES: [(Stage, Look); 10] = [
+    (Stage::Last, look::<Likeness>),
+    (Stage::First, look::<Permutation>),
+    (Stage::Elsewhere, look::<Moved>),
+    (Stage::Hidden, look::<Disguises>),
+    (Stage::First, look::<Rescaled>),
+    (Stage::First, look::<Adaptation>),
+    (Stage::First, look::<Encoding>),
+    (Stage::First, look::<Pca>),
+    (Stage::First, look::<Tokenizers>),
+    (Stage::First, look::<Vocabulary>),
+];
+
+fn look<A: Analysis>(
+    setting: &Setting<'_>,
+    found: &mut Found,
+) -> Result<Option<Box<dyn Analysis>>> {
+    let analysis = A::look(setting, found)?;
+    Ok(analysis.map(|analysis| -> Box<dyn Analysis> { Box::new(analysis) }))
+}
+
+/// Runs all analyses, stage by stage. Uses the current rayon pool.
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+pub fn look_at(setting: &Setting<'_>) -> Result<Found> {
+    let mut found = Found::with_room(ANALYSES.len());
+    for stage in STAGES {
+        for (place, (of_stage, look)) in ANALYSES.iter().enumerate() {
+            if *of_stage == stage {
+                let analysis = look(setting, &mut found)?;
+                found.put(place, analysis);
+            }
+        }
+    }
+    Ok(found)
+}

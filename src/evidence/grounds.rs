@@ -1,0 +1,77 @@
+//! What a verdict rests on, in the numbers that analyses give.
+
+use super::part::Part;
+use super::relation::Relation;
+
+/// The same values up to the precision of the coarser side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReEncoding {
+    /// Whether a calibrated quantiser is involved.
+    pub calibrated: bool,
+}
+
+/// The direct fixed-point tests of blocks, taken together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Direct {
+    /// Combined over groups, base 10.
+    pub log10_p: f64,
+    /// Layers tested.
+    pub layers: usize,
+    /// Layers with at least 3 hits.
+    pub layers_hit: usize,
+}
+
+/// Layers found in disguise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Disguise {
+    /// Layers tried.
+    pub tried: usize,
+    /// Layers found.
+    pub found: usize,
+    /// Least bound among the forms that found them, the layers tried paid for.
+    pub log10_p: f64,
+    /// Whether that bound is exact.
+    pub exact: bool,
+}
+
+impl Disguise {
+    /// Whether enough layers were found to decide (guide/contract.md, section 4, rule 3).
+    pub fn decides(&self) -> bool {
+        2 * self.found >= self.tried && self.found >= self.tried.min(2) && self.found > 0
+    }
+}
+
+/// All that the verdict rests on, for the whole model or one component.
+#[derive(Debug, Clone, Default)]
+pub struct Grounds {
+    /// Number of tensors on both sides.
+    pub tensors: u64,
+    /// Every tensor is paired and equal in dtype, shape and bytes.
+    pub all_identical: bool,
+    /// Set where every informative tensor passed the noise floor.
+    pub re_encoding: Option<ReEncoding>,
+    /// Parts of the target, graded.
+    pub parts: Vec<Part>,
+    /// Matrix parameters of the target, routers left out.
+    pub matrix_parameters: u64,
+    /// Share of the target's matrix parameters that is aligned.
+    pub coverage: Option<f64>,
+    /// Parameter-weighted mean excess over matrices.
+    pub matrix_excess: Option<f64>,
+    /// Informative matrices with equal bytes.
+    pub identical_matrices: u64,
+    /// The direct tests, where they ran.
+    pub direct: Option<Direct>,
+    /// Forms that see through a disguise, where they ran.
+    pub disguise: Option<Disguise>,
+    /// Median log10 p over layers of a dense feed-forward found in experts, or the other way round.
+    pub upcycling: Option<f64>,
+    /// Least bound of the findings that show a likeness, base 10.
+    pub least_log10_p: Option<f64>,
+    /// Pooled share of units whose reuse would have been seen.
+    pub share_seen_95: Option<f64>,
+    /// Whether the forms that see through a disguise were run where they could.
+    pub disguise_looked_for: bool,
+    /// Structural relations that the evidence shows.
+    pub structure: Vec<Relation>,
+}

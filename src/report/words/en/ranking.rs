@@ -1,0 +1,84 @@
+//! The answer over several bases, in sentences.
+
+use crate::report::number;
+use crate::results::rank::{Merge, Ranking};
+use crate::verdict::decide::Label;
+
+/// The conclusion on a ranking.
+pub(crate) fn conclusion(ranking: &Ranking) -> String {
+    let conclusion = &ranking.conclusion;
+    let name = conclusion
+        .base
+        .map_or("", |place| ranking.bases[place].name.as_str());
+    let mut out = match conclusion.label {
+        Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
+        Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
+        Label::Derived => format!("The target shares its weights with {name}."),
+        Label::PartialReuse => {
+            format!("The target shares a part of its weights with {name}, and not the rest.")
+        }
+        Label::FromScratch => match ranking.bases.as_slice() {
+            [only] => format!(
+                "The target shares no weights with {}, the one base given.",
+                only.name
+            ),
+            bases => format!(
+                "The target shares no weights with any of the {} bases given.",
+                bases.len()
+            ),
+        },
+        Label::Inconclusive => {
+            "No base is shown to share weights with the target, and not every base is shown to \
+             share none."
+                .to_owned()
+        }
+    };
+    if let Some(merge) = &conclusion.merge {
+        out.push_str(&self::merge(merge, ranking));
+    } else if conclusion.related > 1 {
+        let others = conclusion.related - 1;
+        let bases = if others == 1 { "base is" } else { "bases are" };
+        out.push_str(&format!(" {others} more {bases} related to it."));
+    }
+    if matches!(conclusion.label, Label::Derived | Label::PartialReuse) {
+        out.push_str(
+            " A likeness has no direction in time: it does not tell which model came first.",
+        );
+    }
+    out
+}
+
+/// The merge, with a space before.
+fn merge(merge: &Merge, ranking: &Ranking) -> String {
+    let name = |place: usize| &ranking.bases[place].name;
+    match merge {
+        Merge::Sum { terms, unexplained } => {
+            let terms = terms.iter();
+            let terms = terms.map(|(place, weight)| format!("{weight:.2} x {}", name(*place)));
+            format!(
+                " It is a weighted sum of bases: {}, with {} unexplained.",
+                terms.collect::<Vec<_>>().join(" + "),
+                percent(*unexplained)
+            )
+        }
+        Merge::Layers(taken) => {
+            let taken = taken.iter().map(|(place, layers)| {
+                let layers = number::ranges(layers.iter().copied());
+                format!("{layers} of {}", name(*place))
+            });
+            format!(
+                " Its layers are those of several bases: {}.",
+                taken.collect::<Vec<_>>().join(", ")
+            )
+        }
+    }
+}
+
+/// A share of 1 in percent, with digits enough to be told from 0.
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        0.0 => "nothing".to_owned(),
+        p if p < 0.01 => "less than 0.01 %".to_owned(),
+        p => format!("{p:.2} %"),
+    }
+}

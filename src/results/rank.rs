@@ -1,0 +1,136 @@
+//! The answer of `wcmp rank`.
+
+use crate::evidence::family::MixtureTable;
+use crate::evidence::figures::{Coverage, Similarity};
+use crate::evidence::finding::PcaSummary;
+use crate::model::sides::Sides;
+use crate::model::warning::Noted;
+use crate::stats::coordinates::Coordinates;
+use crate::verdict::Verdict;
+use crate::verdict::decide::Label;
+use crate::verdict::origin::Reading;
+use crate::verdict::ranking::Criterion;
+
+use super::checkpoint::CheckpointFacts;
+use super::settings::Settings;
+
+/// A target held against several bases.
+#[derive(Debug, Clone)]
+pub struct Ranking {
+    /// Settings that shape the answer.
+    pub settings: Settings,
+    /// The target.
+    pub target: CheckpointFacts,
+    /// The target's name, told from those of the bases.
+    pub target_name: String,
+    /// The bases, best evidence first.
+    pub bases: Vec<RankedBase>,
+    /// The origin document's criteria.
+    pub criteria: Vec<Criterion>,
+    /// The answer over all bases.
+    pub conclusion: Conclusion,
+    /// Bases that share a shape with the target, by their places in `bases`, with what follows from
+    /// their inner products.
+    pub family: Vec<usize>,
+    /// Principal coordinates of the target and of the bases of the family.
+    pub coordinates: Option<Coordinates>,
+    /// The target as a weighted sum of the bases of the family.
+    pub mixture: Option<MixtureTable>,
+    /// Each base of the family beside the base it is most like; `None` where there is none.
+    pub controls: Option<Vec<BaseControl>>,
+    /// What is odd.
+    pub warnings: Vec<Noted>,
+}
+
+/// One base.
+#[derive(Debug, Clone)]
+pub struct RankedBase {
+    /// Its name, told from those of the others.
+    pub name: String,
+    /// The base.
+    pub checkpoint: CheckpointFacts,
+    /// How much of each side is aligned.
+    pub coverage: Sides<Coverage>,
+    /// Means and counts.
+    pub similarity: Similarity,
+    /// The origin document's reading.
+    pub reading: Reading,
+    /// Tests on the order of units in short, where they ran.
+    pub units: Option<UnitSummary>,
+    /// Principal subspaces in short, where they were compared.
+    pub subspaces: Option<SubspaceSummary>,
+    /// Verdict on the pair.
+    pub verdict: Verdict,
+    /// Whether the target is a merge of several bases, this one among them.
+    pub is_merged: bool,
+}
+
+/// Tests on the order of units in short.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnitSummary {
+    /// Bound of all together, base 10.
+    pub log10_p: Option<f64>,
+    /// Probes of the direct form.
+    pub probes: usize,
+    /// Hits of the direct form.
+    pub hits: usize,
+}
+
+/// Principal subspaces in short.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SubspaceSummary {
+    /// What they say together.
+    pub summary: PcaSummary,
+    /// Median excess.
+    pub median_excess: f64,
+}
+
+/// A base and the base that it is most like, by their places in the ranking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BaseControl {
+    /// The base.
+    pub base: usize,
+    /// The base nearest to it.
+    pub nearest: usize,
+    /// Mean cosine over the matrices that all models share.
+    pub cosine: Option<f64>,
+    /// The same of the excess.
+    pub excess: f64,
+}
+
+/// The answer over all bases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    /// The label.
+    pub label: Label,
+    /// Place of the base that it rests on.
+    pub base: Option<usize>,
+    /// Bases whose verdict is that they share weights.
+    pub related: usize,
+    /// The bases that the target is a merge of.
+    pub merge: Option<Merge>,
+}
+
+/// The target as a merge of several related bases, which are given by their places in the ranking.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Merge {
+    /// A weighted sum.
+    Sum {
+        /// Bases with their weights.
+        terms: Vec<(usize, f64)>,
+        /// Share of the target that it leaves, 0 to 1.
+        unexplained: f64,
+    },
+    /// Layers taken from several bases.
+    Layers(Vec<(usize, Vec<u32>)>),
+}
+
+impl Merge {
+    /// Places of its bases.
+    pub fn bases(&self) -> Vec<usize> {
+        match self {
+            Self::Sum { terms, .. } => terms.iter().map(|term| term.0).collect(),
+            Self::Layers(taken) => taken.iter().map(|taken| taken.0).collect(),
+        }
+    }
+}
