@@ -1,18 +1,88 @@
 //! The file formats that are read, and which of them a file has.
 //!
-//! To add one: its word in [`Format`], a file or folder with its [`FormatReader`], and a line here.
+//! To add one: its word in [`Format`], a file or folder that reads it, and an entry in [`FORMATS`].
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::reader::{Contents, FormatReader, HEAD_BYTES};
+use super::contents::Contents;
 use super::{gguf, safetensors, torch};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Format;
 use crate::source::Source;
 
+/// A file format that is read.
+#[derive(Debug)]
+pub(super) struct FormatReader {
+    /// The word of the contract.
+    pub(super) format: Format,
+    /// Its name in errors.
+    pub(super) name: &'static str,
+    /// What file names end in, behind the dot.
+    pub(super) endings: &'static [&'static str],
+    /// The same, of names that other files have too: these count only behind a stem that loaders
+    /// look for.
+    pub(super) shared_endings: &'static [&'static str],
+    /// Where a directory holds a model in several formats, the least is read.
+    pub(super) preference: u8,
+    /// Whether each file is a model, unless it is numbered as one of several shards.
+    pub(super) each_file_is_a_model: bool,
+    /// Whether a file with one of the endings and of no known content is left to this reader, which
+    /// says what is wrong with it.
+    pub(super) reads_any_content: bool,
+    /// Whether a file that begins with these bytes, at most [`HEAD_BYTES`], is of this format.
+    pub(super) begins: fn(&[u8]) -> bool,
+    /// Reads the header of a file, the number of which in its checkpoint is given.
+    pub(super) read: fn(&Arc<dyn Source>, usize) -> Result<Contents>,
+}
+
+/// Bytes of a file by which formats are told apart.
+const HEAD_BYTES: u64 = 64;
+
 /// Every format, in the order in which people are told of them.
-const FORMATS: [&FormatReader; 3] = [&safetensors::FORMAT, &gguf::FORMAT, &torch::FORMAT];
+const FORMATS: [&FormatReader; 3] = [
+    &FormatReader {
+        format: Format::Safetensors,
+        name: "safetensors",
+        endings: &["safetensors"],
+        shared_endings: &[],
+        preference: 0,
+        each_file_is_a_model: false,
+        reads_any_content: true,
+        begins: safetensors::is_safetensors,
+        read: |source, file| safetensors::read(&**source, file),
+    },
+    &FormatReader {
+        format: Format::Gguf,
+        name: "GGUF",
+        endings: &["gguf"],
+        shared_endings: &[],
+        preference: 2,
+        each_file_is_a_model: true,
+        reads_any_content: false,
+        begins: |head| head.starts_with(&gguf::MAGIC),
+        read: read_gguf,
+    },
+    &FormatReader {
+        format: Format::Torch,
+        name: "PyTorch",
+        endings: &["pt", "pth", "ckpt"],
+        shared_endings: &["bin"],
+        preference: 1,
+        each_file_is_a_model: true,
+        reads_any_content: false,
+        begins: torch::is_torch,
+        read: torch::read,
+    },
+];
+
+/// The tensors of a GGUF file come when its parts are joined.
+fn read_gguf(source: &Arc<dyn Source>, file: usize) -> Result<Contents> {
+    Ok(Contents {
+        gguf: Some(gguf::parse_gguf(&**source, file)?),
+        ..Contents::default()
+    })
+}
 
 /// Every format, the preferred first.
 pub(super) fn by_preference() -> [&'static FormatReader; FORMATS.len()] {

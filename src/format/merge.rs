@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::contents::Contents;
 use super::index::Index;
 use super::limits;
-use super::reader::Contents;
 use crate::error::{Error, Result, quoted};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::warning::Warning;

@@ -7,6 +7,7 @@
 
 pub mod adapter;
 mod card;
+mod contents;
 mod cursor;
 mod formats;
 pub mod gguf;
@@ -15,7 +16,6 @@ mod json;
 mod limits;
 mod merge;
 pub mod open;
-mod reader;
 mod safetensors;
 mod sidecar;
 pub mod tokenizer;

@@ -2,9 +2,8 @@
 //! Mistral's names (`consolidated`), as a variant (`model.fp16`), for another framework. One set is
 //! read, the rest is named.
 
-use super::formats;
+use super::formats::{self, FormatReader};
 use super::json::Scan;
-use super::reader::FormatReader;
 use crate::error::quoted;
 use crate::model::checkpoint::Format;
 

@@ -18,33 +18,14 @@ pub use metadata::{MetaValue, Metadata, NumberList, TextList};
 pub use split::{SplitName, join_splits, missing_part};
 
 use super::cursor::Cursor;
-use super::reader::{Contents, FormatReader};
 use super::unique::repeated;
 use crate::error::{Result, quoted};
-use crate::model::checkpoint::{Format, TensorInfo};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::{Dtype, element_count};
 use crate::source::Source;
 
 /// First bytes of every file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
-
-/// The format, for the table.
-pub(super) const FORMAT: FormatReader = FormatReader {
-    format: Format::Gguf,
-    name: "GGUF",
-    endings: &["gguf"],
-    shared_endings: &[],
-    preference: 2,
-    each_file_is_a_model: true,
-    reads_any_content: false,
-    begins: |head| head.starts_with(&MAGIC),
-    read: |source, file| {
-        Ok(Contents {
-            gguf: Some(parse_gguf(&**source, file)?),
-            ..Contents::default()
-        })
-    },
-};
 
 /// Longest header that is read, in bytes. That of the largest models with a vocabulary of 260,000
 /// takes about 20 MB.

@@ -11,30 +11,17 @@ mod tests;
 
 use std::borrow::Cow;
 
+use super::contents::Contents;
 use super::json::{Scan, Scanner};
 use super::limits;
-use super::reader::{Contents, FormatReader};
 use crate::error::{Error, Result, quoted};
-use crate::model::checkpoint::{Format, TensorInfo};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::model::warning::Warning;
 use crate::source::Source;
 
-/// The format, for the table.
-pub(super) const FORMAT: FormatReader = FormatReader {
-    format: Format::Safetensors,
-    name: "safetensors",
-    endings: &["safetensors"],
-    shared_endings: &[],
-    preference: 0,
-    each_file_is_a_model: false,
-    reads_any_content: true,
-    begins: begins_with_header,
-    read: |source, file| read(&**source, file),
-};
-
-/// A length that a header may have, and the brace that it begins with.
-fn begins_with_header(head: &[u8]) -> bool {
+/// Whether a file that begins with `head` is one: a length that a header may have, and its brace.
+pub(super) fn is_safetensors(head: &[u8]) -> bool {
     let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| length <= limits::HEADER_BYTES) && head.get(8) == Some(&b'{')
 }
@@ -46,7 +33,7 @@ const LENGTH_BYTES: u64 = 8;
 ///
 /// # Errors
 /// Anything that the format forbids, naming the tensor and what was expected.
-fn read(source: &dyn Source, file: usize) -> Result<Contents> {
+pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
     let path = source.path();
     let malformed = |what| Error::malformed(path, what);
     let mut scratch = Vec::new();

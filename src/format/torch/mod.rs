@@ -17,33 +17,28 @@ use std::sync::Arc;
 use self::globals::{Element, Meaning};
 use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
+use super::contents::Contents;
 use super::cursor::Cursor;
-use super::reader::{Contents, FormatReader};
 use super::unique::repeated;
 use super::zip;
 use crate::error::{Error, Result, escape_controls, quoted};
-use crate::model::checkpoint::{Format, TensorInfo};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::element_count;
 use crate::model::warning::{NAMES_KEPT, NotRead, Warning};
 use crate::source::{Layout, Source, Strided};
 
-/// The format, for the table.
-pub(super) const FORMAT: FormatReader = FormatReader {
-    format: Format::Torch,
-    name: "PyTorch",
-    endings: &["pt", "pth", "ckpt"],
-    shared_endings: &["bin"],
-    preference: 1,
-    each_file_is_a_model: true,
-    reads_any_content: false,
-    // A zip archive or a bare pickle.
-    begins: |head| head.starts_with(&zip::MAGIC) || head.starts_with(b"\x80\x02"),
-    read: |source, file| Ok(contents(parse_torch(&**source, file)?, source)),
-};
+/// Whether a file that begins with `head` may be one: a zip archive or a bare pickle.
+pub(super) fn is_torch(head: &[u8]) -> bool {
+    head.starts_with(&zip::MAGIC) || head.starts_with(b"\x80\x02")
+}
 
-/// Tensors of a PyTorch file. A tied tensor is taken once, under its first name; views whose
+/// Reads the PyTorch file `source`, number `file` of its checkpoint. A tied tensor is taken once, under its first name; views whose
 /// elements do not lie one behind the other are sources of their own.
-fn contents(file: TorchFile, source: &Arc<dyn Source>) -> Contents {
+///
+/// # Errors
+/// As [`parse_torch`].
+pub(super) fn read(source: &Arc<dyn Source>, file: usize) -> Result<Contents> {
+    let file = parse_torch(&**source, file)?;
     let aliases: BTreeSet<String> = file
         .tied()
         .into_iter()
@@ -63,12 +58,12 @@ fn contents(file: TorchFile, source: &Arc<dyn Source>) -> Contents {
         }
         tensors.push(tensor.info);
     }
-    Contents {
+    Ok(Contents {
         tensors,
         strided,
         warnings,
         ..Contents::default()
-    }
+    })
 }
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
