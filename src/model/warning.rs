@@ -42,6 +42,14 @@ pub enum Warning {
         /// The key.
         key: String,
     },
+    /// A file that is read here and that the reference reader of its format refuses, and with it
+    /// most other programs.
+    ReferenceReaderDisagrees {
+        /// The file.
+        file: String,
+        /// Why, as the reference reader says it.
+        why: String,
+    },
     /// Tensors of shards that the index does not name.
     NotInIndex {
         /// The first.
@@ -210,6 +218,7 @@ impl Warning {
             Self::TokenizerUnreadable { .. } => "tokenizer_unreadable",
             Self::ExtraHeaderField { .. } => "extra_header_field",
             Self::RepeatedMetadataKey { .. } => "repeated_metadata_key",
+            Self::ReferenceReaderDisagrees { .. } => "reference_reader_disagrees",
             Self::NotInIndex { .. } => "not_in_index",
             Self::TensorTwice { .. } => "tensor_twice",
             Self::ShardsMissing { .. } => "shards_missing",
@@ -238,6 +247,7 @@ impl Warning {
             | Self::TokenizerUnreadable { file: name, .. }
             | Self::ExtraHeaderField { file: name, .. }
             | Self::RepeatedMetadataKey { file: name, .. }
+            | Self::ReferenceReaderDisagrees { file: name, .. }
             | Self::NotInIndex { first: name, .. }
             | Self::TensorTwice { first: name, .. }
             | Self::TiedTensor { name }

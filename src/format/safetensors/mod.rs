@@ -3,9 +3,10 @@
 //! A file is the header's length (u64, little-endian), one JSON object, and the tensors' bytes to
 //! the end of the file. The reference crate lets some headers through that the format forbids, the
 //! worst a name that occurs twice (the last wins, silently); everything is checked here before
-//! anything is trusted.
+//! anything is trusted. Where that crate refuses what is accepted here, a warning says so.
 
 mod layout;
+mod reference;
 #[cfg(test)]
 mod tests;
 
@@ -53,13 +54,18 @@ pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
     let start = source.bytes(0, LENGTH_BYTES as usize + header_bytes, &mut scratch)?;
     let header = start.get(LENGTH_BYTES as usize..).unwrap_or_default();
     let header = parse(header, space - length).map_err(malformed)?;
+    let refusal = reference::refusal(start);
     source.done_with(0, LENGTH_BYTES + length);
 
     let file_name = path
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let warnings = header.oddities.warnings(&file_name);
+    let mut warnings = header.oddities.warnings(&file_name);
+    warnings.extend(refusal.map(|why| Warning::ReferenceReaderDisagrees {
+        file: file_name.clone().into_owned(),
+        why,
+    }));
 
     // No overflow: every range was found to lie inside the file.
     let begin = LENGTH_BYTES + length;

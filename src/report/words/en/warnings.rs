@@ -41,6 +41,12 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
             escape_controls(file),
             quoted(key)
         ),
+        Warning::ReferenceReaderDisagrees { file, why } => format!(
+            "{}: the reference reader of the format refuses the file, so that other programs may \
+             not load it: {}",
+            escape_controls(file),
+            escape_controls(why)
+        ),
         Warning::NotInIndex { first, tensors } => format!(
             "{tensors} tensor(s) that the index does not name, the first {}; they are read like \
              the others",
@@ -188,6 +194,14 @@ mod tests {
                  ignored",
                 "x".repeat(120)
             )
+        );
+        assert_eq!(
+            sentence_of(Warning::ReferenceReaderDisagrees {
+                file: "f.safetensors".to_owned(),
+                why: "invalid \n header".to_owned(),
+            }),
+            "f.safetensors: the reference reader of the format refuses the file, so that other \
+             programs may not load it: invalid \\n header"
         );
         assert_eq!(
             sentence_of(Warning::RepeatedMetadataKey {
