@@ -308,6 +308,27 @@ fn side_tensors_are_no_tensors_and_copies_of_a_quantised_model_are_identical() {
 }
 
 #[test]
+fn rank_knows_a_copy_of_a_quantised_model_as_compare_does() {
+    let (folder, a) = (Folder::new(), model("a"));
+    let (gptq, copy) = (folder.gptq("gptq", &a), folder.gptq("copy", &a));
+    let other = folder.gptq("other", &model("b"));
+    for hash in ["--hash=sha256", "--hash=none"] {
+        let output = command::run(&[
+            "rank".as_ref(),
+            gptq.as_os_str(),
+            other.as_os_str(),
+            copy.as_os_str(),
+            "--format=json".as_ref(),
+            hash.as_ref(),
+        ]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let best = &report["ranking"][0];
+        assert_eq!(best["base"]["name"], "copy");
+        expect_label(best, "identical");
+    }
+}
+
+#[test]
 fn a_layout_that_is_not_read_is_named_and_the_rest_is_compared() {
     let (folder, a) = (Folder::new(), model("a"));
     let base = folder.bf16("base", &a);

@@ -132,7 +132,7 @@ fn a_square_matrix_of_a_conv1d_is_changed_as_it_is_stored() {
     );
     let names = ["A", "B"].map(|factor| format!("base_model.model.{name}.lora_{factor}.weight"));
     let weights = file(&[(&names[0], &[2, 4], &a), (&names[1], &[4, 2], &b)]);
-    for (flag, at) in [("true", "turned"), ("false", "plain")] {
+    for (flag, at) in [("true", "transposed"), ("false", "plain")] {
         let config = CONFIG.replace('}', &format!(r#","fan_in_fan_out":{flag}}}"#));
         let target = model(folder.path(), at, weights.clone(), Some(&config));
         let delta = |i: usize, j: usize| {
