@@ -5,12 +5,13 @@ use crate::simulated::*;
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::{Matrix, RowSource};
 use wcmp::stats::chance::{bonferroni, fisher};
-use wcmp::stats::power::{LEVEL_LOG10, Power, Probed};
+use wcmp::stats::levels::FOUND_LOG10;
+use wcmp::stats::power::{Power, Probed};
 use wcmp::stats::units::clones::are_clones;
-use wcmp::stats::units::tokens::{excess_over_random_order, project_columns};
+use wcmp::stats::units::projected::{excess_over_random_order, project_columns};
 use wcmp::stats::units::{
     ColumnFeatures, Held, Pair, Projected, RowFeatures, TokenRows, block_test, fixed_point_test,
-    layer_map, matched_form, order_test,
+    matched_form, order_test,
 };
 
 /// Cosines of a copy, from a copy hardly changed to one hardly left.
@@ -46,7 +47,7 @@ fn assert_ladder(log10_p: &[f64], found_down_to: f64, clear_at_the_top: f64) {
     assert!(log10_p[0] <= clear_at_the_top, "{log10_p:?}");
     for (cosine, log10_p) in LADDER.iter().zip(log10_p) {
         assert!(
-            *cosine < found_down_to || *log10_p <= LEVEL_LOG10,
+            *cosine < found_down_to || *log10_p <= FOUND_LOG10,
             "cosine {cosine} not found: {log10_p}"
         );
     }

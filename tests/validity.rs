@@ -11,7 +11,7 @@ use wcmp::stats::chance::{bonferroni, combined, fisher, group};
 use wcmp::stats::units::clones::{are_clones, expert_pairs, groups, layer_pairs};
 use wcmp::stats::units::{
     ColumnFeatures, Concat, Features, Held, Layout, Pair, Projected, RowFeatures, TokenRows,
-    Untestable, block_test, fixed_point_test, layer_map, matched_form, order_test,
+    Untestable, block_test, fixed_point_test, matched_form, order_test,
 };
 
 fn direct(base: &dyn Features, target: &dyn Features) -> Option<f64> {

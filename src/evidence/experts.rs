@@ -1,5 +1,6 @@
 //! Experts matched by content as well as by number (guide/methods.md, section 4).
 
+use crate::stats::levels::{FOUND_LOG10, found_among};
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
@@ -23,9 +24,6 @@ use crate::stats::units::{Held, Sampling};
 
 /// Least cosine at which two experts are tested as one: what 512 values leave to chance is 0.04.
 const WORTH_A_TEST: f64 = 0.1;
-
-/// log10 p, after the choice among all pairs of experts is paid for, at which an expert is found.
-const FOUND: f64 = -6.0;
 
 /// The experts of one layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +130,7 @@ pub(super) fn match_all(
             .iter()
             .filter(|test| test.kind == UnitKind::Expert && test.layer == test.base_layer)
     };
-    let level = FOUND - (of_experts().count().max(1) as f64).log10();
+    let level = found_among(of_experts().count());
     let mut in_place: BTreeMap<(Component, u32), BTreeSet<u32>> = BTreeMap::new();
     for test in of_experts().filter(|test| test.log10_p <= level) {
         if let (Some(layer), Some(expert)) = (test.layer, test.expert) {
@@ -247,7 +245,7 @@ fn match_by_content(
                 return Ok(None);
             };
             let log10_p = chance::bonferroni(block.log10_p, pairs);
-            Ok((log10_p <= FOUND).then_some(Match {
+            Ok((log10_p <= FOUND_LOG10).then_some(Match {
                 experts,
                 part,
                 log10_p,

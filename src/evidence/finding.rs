@@ -5,6 +5,7 @@
 use crate::model::tokenizer::Overlap;
 use crate::model::words::{Component, words};
 use crate::stats::chance;
+use crate::stats::levels::MODERATE_LOG10;
 
 use super::transformation::TransformationKind;
 
@@ -241,7 +242,7 @@ pub fn order(findings: &mut [Finding]) {
         finding.log10_p = finding.log10_p.map(|p| chance::bonferroni(p, families));
     }
     let rank = |f: &Finding| match (f.log10_p, f.statement.family(), f.supports) {
-        (Some(p), ..) if p <= -3.0 => 0,
+        (Some(p), ..) if p <= MODERATE_LOG10 => 0,
         (_, Family::Bytes, _) => 1,
         (_, _, Supports::Nothing) => 3,
         _ => 2,

@@ -23,7 +23,7 @@ use super::permutation::blocks::{
     BlockKey, Matrices, blocks_of_both, default_features, look, test_of,
 };
 use super::tests_of_units::{Test, UnitKind};
-use crate::stats::units::{Features, Held, Origin, Sampling, candidates, clones};
+use crate::stats::units::{Features, Held, LayerOrigin, Sampling, candidates, clones};
 
 /// One layer of the target, with the layer of the base that it comes from, if one was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,7 +181,7 @@ pub(super) fn map_layers(setting: &Setting<'_>, component: Component) -> Result<
                 let Some(at) = candidate else { return Ok(None) };
                 let looked = look(models, [bases[at].matrices, target.matrices], sampling)?;
                 Ok(looked.ok().and_then(|looked| {
-                    let origin = Origin::accepted(at, looked.block.log10_p, pairs)?;
+                    let origin = LayerOrigin::accepted(at, looked.block.log10_p, pairs)?;
                     let kind = if target.key.expert.is_some() {
                         UnitKind::Expert
                     } else {

@@ -1,16 +1,12 @@
 //! What the figures of the pairs say by themselves.
 
 use crate::error::Result;
+use crate::stats::levels::{ALIKE_EXCESS, UNLIKE_EXCESS};
 
 use super::analysis::{Analysis, Found, Setting};
 use super::figures::{self, Similarity};
 use super::finding::{Finding, NoiseFloor, Scope, Statement, Supports};
 use super::noise_floor::Encoding;
-
-/// Least excess of matrices that speak for descent.
-const ALIKE_EXCESS: f64 = 0.3;
-/// Below this excess matrices speak for independence.
-const STRANGE_EXCESS: f64 = 0.1;
 
 /// How much the pairs are alike, as the pass measured it.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +63,7 @@ fn alike_matrices(excess: f64, cosine: Option<f64>, noise_floor: Option<&NoiseFl
     let supports = match excess {
         _ if noise_floor.is_some_and(|floor| floor.passed) => Supports::ReEncoded,
         e if e >= ALIKE_EXCESS => Supports::Derived,
-        e if e < STRANGE_EXCESS => Supports::FromScratch,
+        e if e < UNLIKE_EXCESS => Supports::FromScratch,
         _ => Supports::Nothing,
     };
     Finding {

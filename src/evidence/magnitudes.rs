@@ -5,6 +5,7 @@
 //! dimensions of the residual stream. Rows of q, k and v stand by head and by rotary frequency,
 //! whose norms follow one pattern in all models.
 
+use crate::stats::levels::FOUND_LOG10;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -21,9 +22,6 @@ use crate::stats::chance;
 
 /// Values of the base that are read at once, unless one row has more.
 const HELD: usize = 1 << 18;
-
-/// Level of a test of power: the least that grades a part as reused (guide/methods.md, section 6).
-const LEVEL: f64 = -6.0;
 
 /// The magnitudes of one matrix against the base's row norms.
 #[derive(Debug, Clone)]
@@ -110,7 +108,7 @@ pub(super) fn finding(tests: &[Magnitudes]) -> Option<Finding> {
         },
         value: Some(share),
         log10_p: Some(log10_p),
-        supports: if log10_p <= LEVEL {
+        supports: if log10_p <= FOUND_LOG10 {
             Supports::Derived
         } else {
             Supports::Nothing
@@ -176,7 +174,7 @@ fn share_seen(rows: usize) -> Option<f64> {
     let n = rows as f64;
     let seen = |percent: &u32| {
         let expected = n / 4.0 * (1.0 + f64::from(*percent) / 100.0) - Z_95 * n.sqrt() / 4.0;
-        expected > 0.0 && chance::overlap(expected as usize, rows / 2, rows) <= LEVEL
+        expected > 0.0 && chance::overlap(expected as usize, rows / 2, rows) <= FOUND_LOG10
     };
     (1..=100)
         .find(seen)

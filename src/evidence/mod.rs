@@ -21,10 +21,12 @@ pub mod pca;
 pub mod permutation;
 pub mod relation;
 mod rescaled;
+mod shared_tokens;
 pub mod tests_of_units;
 pub mod tokenizer;
-mod tokens;
 pub mod transformation;
 pub mod untested;
 mod upcycling;
 mod vocabulary;
+
+pub use crate::stats::levels;

@@ -1,6 +1,7 @@
 //! Parts, the units of the verdict, and what is known of each (guide/contract.md, section 2).
 
 use crate::model::words::{Block, Component, words};
+use crate::stats::levels::PART_SHARE_SEEN;
 
 words! {
     /// Kind of a part.
@@ -61,13 +62,10 @@ pub struct PartTest {
     pub share_seen_95: Option<f64>,
 }
 
-/// A test of one part has power up to this share (guide/methods.md, section 6).
-pub const PART_POWER: f64 = 0.35;
-
 impl PartTest {
     /// Whether a null result of it says something.
     pub fn has_power(&self) -> bool {
-        self.share_seen_95.is_some_and(|s| s <= PART_POWER)
+        self.share_seen_95.is_some_and(|s| s <= PART_SHARE_SEEN)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The target cut into parts, each with what the pass measured of it (guide/contract.md, section
 //! 2).
 
+use crate::stats::levels::FOUND_LOG10;
 use std::collections::BTreeMap;
 
 use crate::align::{Alignment, Pair, Unmatched, Why};
@@ -168,9 +169,6 @@ fn finish(key: PartKey, g: &Gathered) -> Part {
     }
 }
 
-/// A part with such a bound of its own is in its place, whatever became of the rest of its layer.
-const IN_PLACE: f64 = -6.0;
-
 /// What became of a part that was looked for outside the place of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -217,7 +215,7 @@ impl Elsewhere {
             Fate::Sought => {}
             Fate::NeverAPair => {
                 let in_place =
-                    part.identical || part.test.is_some_and(|test| test.log10_p <= IN_PLACE);
+                    part.identical || part.test.is_some_and(|test| test.log10_p <= FOUND_LOG10);
                 part.new = !in_place;
                 part.base_layer = part.base_layer.filter(|_| in_place);
             }

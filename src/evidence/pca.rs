@@ -1,6 +1,7 @@
 //! Which principal subspaces are compared, and what they say together (guide/methods.md, section
 //! 5).
 
+use crate::stats::levels::{CLUSTERED_EXCESS, ORTHOGONAL_EXCESS};
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -29,8 +30,8 @@ impl PcaSummary {
     /// The word for a median excess.
     pub fn of(median_excess: f64) -> Self {
         match median_excess {
-            e if e >= 0.5 => Self::ClusteredWithBase,
-            e if e <= 0.1 => Self::Orthogonal,
+            e if e >= CLUSTERED_EXCESS => Self::ClusteredWithBase,
+            e if e <= ORTHOGONAL_EXCESS => Self::Orthogonal,
             _ => Self::Between,
         }
     }
@@ -280,6 +281,13 @@ mod tests {
         matrices.extend((0..10).map(|_| compared(Role::Q, 0.02)));
         assert_eq!(median_excess(&matrices), Some(0.02));
         assert_eq!(median_excess(&[]), None);
+        let mut three = vec![compared(Role::Embed, 0.9)];
+        three.extend([0.0; 3].map(|excess| compared(Role::Q, excess)));
+        three.extend([0.02, 0.03, 0.04].map(|excess| compared(Role::Up, excess)));
+        assert_eq!(median_excess(&three), Some(0.03));
+        let mut two = vec![compared(Role::Up, 0.8)];
+        two.extend([0.2; 3].map(|excess| compared(Role::Q, excess)));
+        assert_eq!(median_excess(&two), Some(0.5));
         assert_eq!(
             median_excess(&[compared(Role::Q, 0.2), compared(Role::Up, 0.4)]),
             Some(0.30000000000000004)

@@ -1,6 +1,7 @@
 //! Dense feed-forwards copied to experts, and experts made dense (guide/methods.md, section 4):
 //! unit order survives copying.
 
+use crate::stats::levels::{FOUND_LOG10, MODERATE_LOG10};
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -16,9 +17,6 @@ use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, loo
 use super::untested::Obstacle;
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
-
-/// log10 p at which a block counts as copied.
-const FOUND: f64 = -6.0;
 
 /// A layer that is dense on one side and has experts on the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,7 +147,7 @@ impl Upcycling {
         let bounds: Vec<f64> = looked.iter().map(|looked| looked.block.log10_p).collect();
         let found = bounds
             .iter()
-            .filter(|p| chance::bonferroni(**p, tests) <= FOUND)
+            .filter(|p| chance::bonferroni(**p, tests) <= FOUND_LOG10)
             .count();
         self.layers.push(UpcycledLayer {
             component: task.component,
@@ -172,7 +170,7 @@ impl Upcycling {
                 )
                 .share_seen_95
             });
-            let fate = if log10_p <= FOUND {
+            let fate = if log10_p <= FOUND_LOG10 {
                 Fate::Found
             } else {
                 Fate::Sought
@@ -210,7 +208,7 @@ impl Upcycling {
 
     /// Whether the median says that experts and feed-forwards share their units.
     pub(super) fn decides(&self, component: Option<Component>) -> bool {
-        self.median(component).is_some_and(|p| p <= FOUND)
+        self.median(component).is_some_and(|p| p <= FOUND_LOG10)
     }
 
     /// Whether a layer of the target was found.
@@ -230,7 +228,7 @@ impl Upcycling {
         let layers_found = self.layers.iter().filter(|layer| layer.found > 0).count();
         let [found, experts] = [|l: &UpcycledLayer| l.found, |l: &UpcycledLayer| l.experts]
             .map(|count| self.layers.iter().map(count).sum::<usize>());
-        let supports = if log10_p <= -3.0 {
+        let supports = if log10_p <= MODERATE_LOG10 {
             Supports::Derived
         } else {
             Supports::FromScratch

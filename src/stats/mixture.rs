@@ -20,7 +20,7 @@ pub struct Mixture {
     pub unexplained: f64,
     /// 1 − (squared distance to the mixture) / (squared distance to the best multiple of one base):
     /// how much the other bases add. 1 for a merge of the bases; about 0 for a relative of one base
-    /// alone, and for unrelated models; about 1/2 for the common origin of two (see [`Triangle`]).
+    /// alone, and for unrelated models; about 1/2 for the common origin of two.
     /// `None` where one base explains the target wholly.
     pub gain_over_single: Option<f64>,
     /// Whether the weights are unique; false where bases coincide or are mixtures of one another.
@@ -136,45 +136,6 @@ fn floored(difference: f64, scale: f64) -> f64 {
     }
 }
 
-/// The mixture over all groups (layers, roles) together, and of each group alone.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mixtures<K> {
-    /// Over all groups.
-    pub overall: Option<Mixture>,
-    /// Group by group, in the order given.
-    pub groups: Vec<(K, Option<Mixture>)>,
-}
-
-/// [`mixture`] of groups of tensors with a name each. Inner products of disjoint groups add up.
-///
-/// # Panics
-/// When the groups do not all have inner products of the same number of models.
-pub fn mixtures<K>(groups: Vec<(K, Dense)>) -> Mixtures<K> {
-    let mut sum = Dense::zeros(
-        groups.first().map_or(0, |g| g.1.rows),
-        groups.first().map_or(0, |g| g.1.columns),
-    );
-    for (_, products) in &groups {
-        assert_eq!(
-            (products.rows, products.columns),
-            (sum.rows, sum.columns),
-            "the same models in every group"
-        );
-        sum.values
-            .iter_mut()
-            .zip(&products.values)
-            .for_each(|(s, v)| *s += v);
-    }
-    let overall = mixture(&sum);
-    Mixtures {
-        overall,
-        groups: groups
-            .into_iter()
-            .map(|(key, products)| (key, mixture(&products)))
-            .collect(),
-    }
-}
-
 /// The base that each group of tensors (layers) was taken from, where different groups were taken
 /// from different bases: each group held against its own best base leaves less than half of what
 /// the best base for all leaves. The last model of each group's `products` is the target. `None`
@@ -214,48 +175,6 @@ pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
     let one = together.into_iter().fold(f64::INFINITY, f64::min);
     let differ = taken.iter().any(|base| *base != taken[0]);
     (differ && apart < 0.5 * one).then_some(taken)
-}
-
-/// Distances and angles of three models, figures of 6 digits.
-///
-/// How three models stand to each other shows in the angles, whose changes are as good as
-/// orthogonal when they were made apart from one another: 180° at a merge of the other two;
-/// arccos(−1/(n − 1)) at an average of n models of which they are two (120° for three, 109° for
-/// four); 90° at the common origin of the other two; 60° everywhere among siblings of an origin
-/// that is not there, and among unrelated models. No angle tells which was first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Triangle {
-    /// Lengths of the sides opposite to each model, as shares of the target's norm.
-    pub opposite: [f64; 3],
-    /// Angles at each model in degrees; `None` at a model that coincides with another.
-    pub angles: [Option<f64>; 3],
-}
-
-/// The triangle of three models of `products`; the third gives the unit of length.
-///
-/// `None` where a sum is not finite or the third model is zero.
-///
-/// # Panics
-/// When a model is not in `products`.
-pub fn triangle(products: &Dense, models: [usize; 3]) -> Option<Triangle> {
-    let inner = |i: usize, j: usize| products.row(models[i])[models[j]];
-    let unit = inner(2, 2);
-    if unit <= 0.0 || (0..9).any(|i| !inner(i / 3, i % 3).is_finite()) {
-        return None;
-    }
-    let scale = inner(0, 0).max(inner(1, 1)).max(unit);
-    let squared =
-        |i: usize, j: usize| floored(inner(i, i) + inner(j, j) - 2.0 * inner(i, j), scale);
-    let squares = [squared(1, 2), squared(0, 2), squared(0, 1)];
-    let angle = |at: usize| {
-        let (left, right) = (squares[(at + 1) % 3], squares[(at + 2) % 3]);
-        let cosine = (left + right - squares[at]) / (2.0 * (left * right).sqrt());
-        (left > 0.0 && right > 0.0).then(|| round6(cosine.clamp(-1.0, 1.0).acos().to_degrees()))
-    };
-    Some(Triangle {
-        opposite: squares.map(|s| round6((s / unit).sqrt())),
-        angles: [angle(0), angle(1), angle(2)],
-    })
 }
 
 #[cfg(test)]
@@ -396,21 +315,6 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_solved_alone_and_together() {
-        let (a, b) = (random(1), random(2));
-        let group = |target: &[f64]| products(&[&a, &b, target]);
-        let found = mixtures(vec![("first", group(&a)), ("second", group(&b))]);
-        assert_eq!(found.groups[0].1.as_ref().unwrap().weights, [1.0, 0.0]);
-        assert_eq!(found.groups[1].1.as_ref().unwrap().weights, [0.0, 1.0]);
-        let overall = found.overall.unwrap();
-        assert!(
-            overall.weights.iter().all(|w| (w - 0.5).abs() < 0.05) && overall.unexplained > 0.4,
-            "{overall:?}"
-        );
-        assert!(mixtures::<u32>(Vec::new()).overall.is_none());
-    }
-
-    #[test]
     fn layers_of_several_bases_are_told_from_every_other_kinship() {
         let origin: Vec<Vec<f64>> = (10..14).map(random).collect();
         let tuned = |seed: u64| -> Vec<Vec<f64>> {
@@ -441,30 +345,6 @@ mod tests {
         }
         assert_eq!(sources(&[products(&[&a[0], &b[0]])]), None, "one base");
         assert_eq!(sources(&[]), None);
-    }
-
-    #[test]
-    fn angles_tell_merge_origin_and_siblings() {
-        let origin = random(1);
-        let tuned = |seed: u64| sum(&[(1.0, &origin), (0.1, &random(seed))]);
-        let (a, b, c) = (tuned(2), tuned(3), tuned(4));
-        let at_target = |target: &[f64]| {
-            triangle(&products(&[&a, &b, target]), [0, 1, 2])
-                .unwrap()
-                .angles[2]
-                .unwrap()
-        };
-        assert!((at_target(&sum(&[(0.5, &a), (0.5, &b)])) - 180.0).abs() < 0.1);
-        let of_three = sum(&[(1.0 / 3.0, &a), (1.0 / 3.0, &b), (1.0 / 3.0, &c)]);
-        assert!((at_target(&of_three) - 120.0).abs() < 3.0);
-        assert!((at_target(&origin) - 90.0).abs() < 3.0);
-        assert!((at_target(&c) - 60.0).abs() < 3.0);
-        assert!(
-            (at_target(&random(9)) - 5.7).abs() < 1.0,
-            "two relatives seen from far away"
-        );
-        let same = triangle(&products(&[&a, &a, &b]), [0, 1, 2]).unwrap();
-        assert_eq!((same.angles[0], same.opposite[2]), (None, 0.0));
     }
 
     proptest! {

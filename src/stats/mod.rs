@@ -4,6 +4,7 @@
 pub mod assignment;
 pub mod chance;
 pub mod coordinates;
+pub mod levels;
 pub mod mixture;
 pub mod power;
 pub mod principal;

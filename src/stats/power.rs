@@ -1,21 +1,12 @@
 //! The power of a null result: how small a reuse would have been seen (guide/methods.md, section
 //! 6).
 
+use crate::stats::levels::{
+    CERTAINTY, FOUND_LOG10, PART_SHARE_SEEN, POOLED_SHARE_SEEN, found_among,
+};
 use std::collections::BTreeMap;
 
 use crate::stats::chance::{self, binomial_tail};
-
-/// log10 of the level at which a block, or all blocks together, count as found.
-pub const LEVEL_LOG10: f64 = -6.0;
-
-/// Probability with which a reuse of the stated share is seen.
-const CERTAINTY: f64 = 0.95;
-
-/// Largest share that gives a null result of independent blocks power.
-const POOLED_SHARE: f64 = 0.25;
-
-/// Largest share that gives a null result of one part power.
-const PART_SHARE: f64 = 0.35;
 
 /// The probes and units of one test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +36,13 @@ impl Power {
     /// Of tests on blocks whose orders of units are independent of one another, read together.
     pub fn pooled(blocks: &[Probed]) -> Self {
         let probes = blocks.iter().map(|block| block.probes).sum();
-        Self::of(probes, hits_needed(blocks, LEVEL_LOG10), POOLED_SHARE)
+        Self::of(probes, hits_needed(blocks, FOUND_LOG10), POOLED_SHARE_SEEN)
     }
 
     /// Of one test among `parts` that are read one by one (Bonferroni).
     pub fn part(block: Probed, parts: usize) -> Self {
-        let level = LEVEL_LOG10 - (parts.max(1) as f64).log10();
-        Self::of(block.probes, hits_needed(&[block], level), PART_SHARE)
+        let level = found_among(parts);
+        Self::of(block.probes, hits_needed(&[block], level), PART_SHARE_SEEN)
     }
 
     fn of(probes: usize, hits_needed: Option<usize>, largest_share: f64) -> Self {
@@ -318,8 +309,8 @@ mod tests {
                 sufficient: false
             }
         );
-        assert_eq!(hits_needed(&[], LEVEL_LOG10), None);
-        assert!(hits_needed(&blocks(2, 8, 8), LEVEL_LOG10).is_some());
+        assert_eq!(hits_needed(&[], FOUND_LOG10), None);
+        assert!(hits_needed(&blocks(2, 8, 8), FOUND_LOG10).is_some());
     }
 
     #[test]
@@ -356,19 +347,19 @@ mod tests {
 
     #[test]
     fn pooled_power_of_large_models() {
-        let hundred_layers = hits_needed(&blocks(100, 64, 11_008), LEVEL_LOG10);
+        let hundred_layers = hits_needed(&blocks(100, 64, 11_008), FOUND_LOG10);
         assert_eq!(
             hundred_layers,
-            hits_needed_slowly(&blocks(100, 64, 11_008), LEVEL_LOG10)
+            hits_needed_slowly(&blocks(100, 64, 11_008), FOUND_LOG10)
         );
         let small_layers = blocks(20, 64, 64);
         assert_eq!(
-            hits_needed(&small_layers, LEVEL_LOG10),
-            hits_needed_slowly(&small_layers, LEVEL_LOG10)
+            hits_needed(&small_layers, FOUND_LOG10),
+            hits_needed_slowly(&small_layers, FOUND_LOG10)
         );
         // Every expert of a large mixture: the number expected by the bound is 640, and e times
         // that is needed.
-        let experts = hits_needed(&blocks(7680, 64, 768), LEVEL_LOG10).unwrap();
+        let experts = hits_needed(&blocks(7680, 64, 768), FOUND_LOG10).unwrap();
         assert!((1700..1800).contains(&experts), "{experts}");
     }
 

@@ -1,8 +1,6 @@
 //! Do two matrices spread along the same directions? Overlap of their principal subspaces against
 //! its expectation under independence (guide/methods.md, section 5).
 
-use std::collections::BTreeMap;
-
 use crate::error::Result;
 use crate::numeric::linalg::{Dense, round6};
 use crate::numeric::rng::Draws;
@@ -196,67 +194,6 @@ fn sentence(why: NoSubspace, k: usize, whose: &str) -> String {
             )
         }
     }
-}
-
-/// What the subspaces of a pair of models say together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clustering {
-    /// Median excess of at least 0.5.
-    ClusteredWithBase,
-    /// In between.
-    Between,
-    /// Median excess of at most 0.1.
-    Orthogonal,
-}
-
-impl Clustering {
-    /// The word of the contract.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::ClusteredWithBase => "clustered_with_base",
-            Self::Between => "between",
-            Self::Orthogonal => "orthogonal",
-        }
-    }
-}
-
-/// The median excess and its reading, from a role (or role and side) and an excess for each matrix:
-/// every role weighs the same, shared alike among its matrices, so that many layers do not outvote
-/// the other roles nor one large embedding the layers. `None` without a single excess.
-pub fn summarize<R: Ord>(excesses: &[(R, f64)]) -> Option<(f64, Clustering)> {
-    let mut by_role = BTreeMap::new();
-    for (role, _) in excesses {
-        *by_role.entry(role).or_insert(0u32) += 1;
-    }
-    let mut weighted: Vec<(f64, f64)> = excesses
-        .iter()
-        .map(|(role, excess)| (*excess, 1.0 / f64::from(by_role[role])))
-        .collect();
-    weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let median = round6(weighted_median(&weighted, by_role.len() as f64)?);
-    let clustering = match median {
-        m if m >= 0.5 => Clustering::ClusteredWithBase,
-        m if m <= 0.1 => Clustering::Orthogonal,
-        _ => Clustering::Between,
-    };
-    Some((median, clustering))
-}
-
-/// The value with half of `total` on either side; the mean of two where the half falls between
-/// them.
-fn weighted_median(ascending: &[(f64, f64)], total: f64) -> Option<f64> {
-    let mut below = 0.0;
-    for (i, &(value, weight)) in ascending.iter().enumerate() {
-        below += weight;
-        // Weights are fractions like 1/3: their sums meet one half up to rounding only.
-        if (below - total / 2.0).abs() <= 1e-9 * total && i + 1 < ascending.len() {
-            return Some((value + ascending[i + 1].0) / 2.0);
-        }
-        if below > total / 2.0 {
-            return Some(value);
-        }
-    }
-    ascending.last().map(|last| last.0)
 }
 
 #[cfg(test)]
@@ -465,35 +402,6 @@ mod tests {
                 .k,
             2
         );
-    }
-
-    #[test]
-    fn the_median_weighs_roles_alike_and_reads_its_edges() {
-        let of = |excesses: &[(&str, f64)]| summarize(excesses).unwrap();
-        assert_eq!(of(&[("q", 0.5)]), (0.5, Clustering::ClusteredWithBase));
-        assert_eq!(of(&[("q", 0.499_999)]), (0.499_999, Clustering::Between));
-        assert_eq!(of(&[("q", 0.1)]), (0.1, Clustering::Orthogonal));
-        assert_eq!(of(&[("q", 0.100_001)]).1, Clustering::Between);
-        assert_eq!(of(&[("q", 0.0), ("q", 0.6)]), (0.3, Clustering::Between));
-        let many = [
-            ("embed", 0.9),
-            ("q", 0.0),
-            ("q", 0.0),
-            ("q", 0.0),
-            ("up", 0.02),
-            ("up", 0.03),
-            ("up", 0.04),
-        ];
-        assert_eq!(
-            of(&many),
-            (0.03, Clustering::Orthogonal),
-            "an embedding does not outvote two roles"
-        );
-        assert_eq!(
-            of(&[("q", 0.2), ("q", 0.2), ("q", 0.2), ("up", 0.8)]),
-            (0.5, Clustering::ClusteredWithBase)
-        );
-        assert!(summarize::<&str>(&[]).is_none());
     }
 
     #[test]

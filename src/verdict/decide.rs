@@ -1,7 +1,8 @@
 //! The label: the rules of guide/contract.md, section 4, in their order.
 
 use crate::evidence::grounds::{Disguise, Grounds};
-use crate::evidence::part::{PART_POWER, Part, State};
+use crate::evidence::levels::*;
+use crate::evidence::part::{Part, State};
 use crate::evidence::relation::Relation;
 use crate::model::words::words;
 
@@ -88,7 +89,7 @@ fn shown_independent(parts: &[Part]) -> u64 {
             && (untested
                 || p.test
                     .and_then(|t| t.share_seen_95)
-                    .is_some_and(|s| s <= PART_POWER))
+                    .is_some_and(|s| s <= PART_SHARE_SEEN))
     };
     parts.iter().filter(sure).map(|p| p.parameters).sum()
 }
@@ -115,31 +116,28 @@ fn label(f: &Grounds) -> (Label, u8) {
         () if f.all_identical => (Label::Identical, 1),
         () if f.re_encoding.is_some() => (Label::ReEncoded, 2),
         () if f.disguise.as_ref().is_some_and(Disguise::decides) => (Label::Derived, 3),
-        () if f.upcycling.is_some_and(|p| p <= -6.0) => (Label::Derived, 3),
+        () if f.upcycling.is_some_and(|p| p <= FOUND_LOG10) => (Label::Derived, 3),
         () if reused == 0.0
             && total > 0.0
-            && independent >= 0.5 * total
-            && unclear <= 0.2 * total =>
+            && independent >= INDEPENDENT_SHARE * total
+            && unclear <= UNCLEAR_SHARE * total =>
         {
             (Label::FromScratch, 4)
         }
         () if reused == 0.0 => (Label::Inconclusive, 4),
-        () if shown_independent(&f.parts) as f64 > 0.02 * comparable => (Label::PartialReuse, 5),
-        () if reused >= 2.0 / 3.0 * comparable => (Label::Derived, 6),
+        () if shown_independent(&f.parts) as f64 > PARTIAL_SHARE * comparable => {
+            (Label::PartialReuse, 5)
+        }
+        () if reused >= REUSED_SHARE * comparable => (Label::Derived, 6),
         () if f
             .direct
-            .is_some_and(|d| d.log10_p <= -6.0 && 2 * d.layers_hit > d.layers) =>
+            .is_some_and(|d| d.log10_p <= FOUND_LOG10 && 2 * d.layers_hit > d.layers) =>
         {
             (Label::Derived, 7)
         }
         () => (Label::Inconclusive, 8),
     }
 }
-
-/// Below this matrix excess a shared initialisation explains many hits as well as descent does.
-const SHARED_START_EXCESS: f64 = 0.4;
-/// From this matrix excess on a derived model counts as fine-tuned.
-const FINE_TUNED_EXCESS: f64 = 0.8;
 
 fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
     if !matches!(
@@ -208,9 +206,9 @@ fn derived_confidence(f: &Grounds, rule: u8) -> Confidence {
         _ => f.least_log10_p,
     };
     let by_test = match least {
-        Some(p) if p <= -20.0 => Confidence::Conclusive,
-        Some(p) if p <= -6.0 => Confidence::Strong,
-        Some(p) if p <= -3.0 => Confidence::Moderate,
+        Some(p) if p <= CONCLUSIVE_LOG10 => Confidence::Conclusive,
+        Some(p) if p <= FOUND_LOG10 => Confidence::Strong,
+        Some(p) if p <= MODERATE_LOG10 => Confidence::Moderate,
         _ => Confidence::Weak,
     };
     let approximate =
@@ -220,7 +218,7 @@ fn derived_confidence(f: &Grounds, rule: u8) -> Confidence {
         (false, true) => by_test.min(Confidence::Strong),
         (false, false) => by_test,
     };
-    if f.coverage.is_some_and(|c| c >= 0.5) {
+    if f.coverage.is_some_and(|c| c >= COVERED_SHARE) {
         word
     } else {
         word.lower()
@@ -250,11 +248,17 @@ fn independent_confidence(f: &Grounds) -> Confidence {
         return Confidence::Weak;
     };
     match (tested_share(f), share) {
-        (tested, s) if tested >= 0.9 && s <= 0.05 && f.disguise_looked_for => {
+        (tested, s)
+            if tested >= CONCLUSIVE_TESTED
+                && s <= CONCLUSIVE_SHARE_SEEN
+                && f.disguise_looked_for =>
+        {
             Confidence::Conclusive
         }
-        (tested, s) if tested >= 0.75 && s <= 0.10 => Confidence::Strong,
-        (tested, s) if tested >= 0.5 && s <= 0.25 => Confidence::Moderate,
+        (tested, s) if tested >= STRONG_TESTED && s <= STRONG_SHARE_SEEN => Confidence::Strong,
+        (tested, s) if tested >= MODERATE_TESTED && s <= MODERATE_SHARE_SEEN => {
+            Confidence::Moderate
+        }
         _ => Confidence::Weak,
     }
 }

@@ -1,11 +1,7 @@
 //! How a part is graded (guide/methods.md, section 6).
 
+use crate::evidence::levels::{ALIKE_EXCESS, NOTHING_LOG10, UNLIKE_EXCESS, found_among};
 use crate::evidence::part::{Part, PartTest, State};
-
-/// Least excess of a reused part where no test with power ran.
-const REUSED_EXCESS: f64 = 0.3;
-/// Greatest excess of an independent part where no test was asked for.
-const INDEPENDENT_EXCESS: f64 = 0.1;
 
 /// Grades a part. `parts_tested` is the number of parts that had a test; `tests_on` is false under
 /// `--permutation off`, where bytes and excess have to do.
@@ -16,20 +12,20 @@ pub fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
     if part.identical || part.found {
         return State::Reused;
     }
-    let level = -6.0 - (parts_tested.max(1) as f64).log10();
+    let level = found_among(parts_tested);
     if part.test.is_some_and(|t| t.log10_p <= level) {
         return State::Reused;
     }
     let powerful = part.test.filter(PartTest::has_power);
-    let floor = REUSED_EXCESS.max(6.0 / (part.compared.max(1) as f64).sqrt());
+    let floor = ALIKE_EXCESS.max(6.0 / (part.compared.max(1) as f64).sqrt());
     match (powerful, part.excess) {
         (None, Some(excess)) if excess >= floor => State::Reused,
         (Some(test), excess)
-            if test.log10_p > -2.0 && excess.is_none_or(|e| e.abs() < REUSED_EXCESS) =>
+            if test.log10_p > NOTHING_LOG10 && excess.is_none_or(|e| e.abs() < ALIKE_EXCESS) =>
         {
             State::Independent
         }
-        (None, Some(excess)) if !tests_on && excess < INDEPENDENT_EXCESS => State::Independent,
+        (None, Some(excess)) if !tests_on && excess < UNLIKE_EXCESS => State::Independent,
         _ => State::Unclear,
     }
 }

@@ -1,5 +1,6 @@
 //! The origin document's own reading: its bands on the plain mean, its layer patterns.
 
+use crate::evidence::levels::{BAND_CERTAIN, BAND_HIGH, BAND_LOW, PATTERN_FALL, PATTERN_SPREAD};
 use crate::model::words::words;
 
 use super::decide::Label;
@@ -22,9 +23,9 @@ impl Band {
     /// The band of a plain mean cosine.
     pub fn of(mean: f64) -> Self {
         match mean {
-            m if m > 0.95 => Self::AlmostCertainlyFineTuned,
-            m if m > 0.8 => Self::FineTunedOrContinued,
-            m if m >= 0.5 => Self::PossiblePartialReuse,
+            m if m > BAND_CERTAIN => Self::AlmostCertainlyFineTuned,
+            m if m > BAND_HIGH => Self::FineTunedOrContinued,
+            m if m >= BAND_LOW => Self::PossiblePartialReuse,
             _ => Self::LikelyFromScratch,
         }
     }
@@ -61,10 +62,10 @@ impl Pattern {
         let low = layers.iter().copied().fold(f64::INFINITY, f64::min);
         let high = layers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         match () {
-            () if high < 0.5 => Self::UniformlyLow,
-            () if low < 0.5 && high - low >= 0.3 => Self::SomeLayersHigh,
-            () if early - late >= 0.02 => Self::EarlyHighLateLow,
-            () if low >= 0.8 => Self::UniformlyHigh,
+            () if high < BAND_LOW => Self::UniformlyLow,
+            () if low < BAND_LOW && high - low >= PATTERN_SPREAD => Self::SomeLayersHigh,
+            () if early - late >= PATTERN_FALL => Self::EarlyHighLateLow,
+            () if low >= BAND_HIGH => Self::UniformlyHigh,
             () => Self::Mixed,
         }
     }

@@ -1,19 +1,13 @@
 //! Several bases held against one target: their order, the origin document's criteria, the
 //! conclusion.
 
+use crate::evidence::levels::{BAND_LOW, MANY_IDENTICAL, NEAR_COSINE};
 use std::cmp::Ordering;
 
 use crate::model::words::words;
 
 use super::decide::Label;
 use super::origin::Pattern;
-
-/// Least mean cosine that the document takes for a base of the target.
-const NEAR: f64 = 0.9;
-/// Means below this speak for from scratch.
-const LOW: f64 = 0.5;
-/// Share of informative tensors that are many.
-const MANY: f64 = 0.25;
 
 words! {
     /// A criterion of the origin document: three for from scratch, then three for fine-tuning.
@@ -120,17 +114,17 @@ pub fn criteria(standings: &[Standing]) -> Vec<Criterion> {
 fn figure(id: CriterionId, s: &Standing) -> (Option<bool>, Option<f64>) {
     let test = |value: Option<f64>, holds: &dyn Fn(f64) -> bool| (value.map(holds), value);
     match id {
-        CriterionId::AllMeansBelowHalf => test(s.mean_cosine, &|m| m < LOW),
+        CriterionId::AllMeansBelowHalf => test(s.mean_cosine, &|m| m < BAND_LOW),
         CriterionId::NoIdentical => test(Some(s.identical as f64), &|n| n == 0.0),
         CriterionId::IndependentInPca => (s.subspaces.map(|p| p.0), s.subspaces.map(|p| p.1)),
-        CriterionId::ABaseAt09 => test(s.mean_cosine, &|m| m >= NEAR),
+        CriterionId::ABaseAt09 => test(s.mean_cosine, &|m| m >= NEAR_COSINE),
         CriterionId::ManyIdentical => {
             let share = (s.informative > 0).then(|| s.identical as f64 / s.informative as f64);
-            test(share, &|share| share >= MANY)
+            test(share, &|share| share >= MANY_IDENTICAL)
         }
         CriterionId::EarlyLayersHigh => {
             let falling = Pattern::of(&s.layers) == Pattern::EarlyHighLateLow;
-            test(s.early(), &|early| falling || early >= NEAR)
+            test(s.early(), &|early| falling || early >= NEAR_COSINE)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why a label was given, in numbers; `report::words` makes them sentences that can be quoted.
 
+use crate::evidence::levels::FOUND_LOG10;
 use std::collections::BTreeMap;
 
 use crate::evidence::adaptation::AdapterFact;
@@ -141,7 +142,7 @@ fn shared(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
 
 fn hidden(grounds: &Grounds) -> Vec<Reason> {
     let disguised = grounds.disguise.as_ref().filter(|d| d.decides());
-    let upcycled = grounds.upcycling.filter(|p| *p <= -6.0);
+    let upcycled = grounds.upcycling.filter(|p| *p <= FOUND_LOG10);
     disguised
         .map(|disguise| Reason::Disguised(*disguise))
         .into_iter()

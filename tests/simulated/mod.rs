@@ -1,10 +1,11 @@
 //! Small models with the structure that trained ones have, for the statistics to be tried on.
 #![allow(dead_code, unreachable_pub)]
 
+use wcmp::error::Result;
 use wcmp::numeric::rng::Draws;
 use wcmp::numeric::rows::Matrix;
 use wcmp::stats::chance::binomial_tail;
-use wcmp::stats::units::{Features, Held, RowFeatures, Sampling};
+use wcmp::stats::units::{Features, Held, LayerOrigin, RowFeatures, Sampling, candidates};
 
 pub const SAMPLING: Sampling = Sampling {
     seed: 0,
@@ -288,4 +289,24 @@ pub fn assert_below_uniform(log10_p: &[f64], of_what: &str) {
         rarest_excess(log10_p).0 < 1e-6,
         "{of_what}: a wrong use of the test went unnoticed"
     );
+}
+
+/// For each layer of the target the layer of the base that it comes from, or none, as the analysis
+/// places them: `test` gives log10 p of (target layer, base layer).
+pub(crate) fn layer_map(
+    target: &[Held],
+    base: &[Held],
+    mut test: impl FnMut(usize, usize) -> Result<Option<f64>>,
+) -> Result<Vec<Option<LayerOrigin>>> {
+    let pairs = target.len() * base.len();
+    let mut origins = Vec::new();
+    for (layer, candidate) in candidates(target, base).into_iter().enumerate() {
+        let tested = match candidate {
+            Some(base) => test(layer, base)?,
+            None => None,
+        };
+        let found = candidate.zip(tested);
+        origins.push(found.and_then(|(at, log10_p)| LayerOrigin::accepted(at, log10_p, pairs)));
+    }
+    Ok(origins)
 }

@@ -1,10 +1,10 @@
 //! The basis in which weights that read or write the residual stream are compared.
 
 use crate::error::Result;
-use crate::evidence::tokens::{embedding, output_head};
+use crate::evidence::shared_tokens::{embedding, output_head};
 use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
-use crate::stats::units::tokens::project_columns;
+use crate::stats::units::projected::project_columns;
 use crate::stats::units::{ColumnFeatures, Features, Projected, RowFeatures, TILE, TokenRows};
 use crate::view::model::Model;
 use crate::view::place::Place;

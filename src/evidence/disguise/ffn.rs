@@ -17,8 +17,9 @@ use crate::model::words::Block;
 use crate::numeric::linalg::round6;
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::chance::bonferroni;
+use crate::stats::levels::ALIKE_EXCESS;
 use crate::stats::units::block::LOOKS;
-use crate::stats::units::tokens::excess_over_random_order;
+use crate::stats::units::projected::excess_over_random_order;
 use crate::stats::units::{
     Features, FixedPoints, Held, Matched, Order, Pair, fixed_point_test, matched_form, order_test,
 };
@@ -28,9 +29,6 @@ use crate::view::place::Place;
 use crate::view::reader::View;
 
 use super::basis::{Basis, Reading, gain};
-
-/// Least excess of a second witness (guide/methods.md, section 4).
-const WITNESS_EXCESS: f64 = 0.3;
 
 /// A feed-forward that both models have.
 #[derive(Clone, Copy)]
@@ -132,7 +130,7 @@ impl Look {
 impl Witness {
     /// Whether it confirms the order.
     pub(super) fn agrees(&self) -> bool {
-        self.excess.is_some_and(|excess| excess >= WITNESS_EXCESS)
+        self.excess.is_some_and(|excess| excess >= ALIKE_EXCESS)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::levels::ALIKE_EXCESS;
 use crate::stats::recover::heads::{Check, Content, HeadOrder, Layout, check_units, match_heads};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -14,9 +15,6 @@ use crate::view::place::Place;
 use crate::view::reader::View;
 
 use super::basis::{Basis, Reading, gain};
-
-/// Least excess of the cosine of matched queries and keys over that of all others.
-const CHECK_EXCESS: f64 = 0.3;
 
 /// Matrices of an attention.
 const SLOTS: [&str; 4] = ["q.weight", "k.weight", "v.weight", "o.weight"];
@@ -50,7 +48,7 @@ impl Heads {
             // A single unit has nothing to be told from.
             check.units == 1
                 || 2 * check.hits >= check.units
-                    && check.cosine - check.others >= CHECK_EXCESS * (1.0 - check.others)
+                    && check.cosine - check.others >= ALIKE_EXCESS * (1.0 - check.others)
         };
         2 * self.order.hits >= self.order.heads.len()
             && confirmed(&self.queries)

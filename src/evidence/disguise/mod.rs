@@ -10,6 +10,7 @@ mod ffn;
 mod heads;
 mod stream;
 
+use crate::stats::levels::{NOTHING_LOG10, found_among};
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
@@ -27,8 +28,8 @@ use super::pca::evenly_spaced;
 use super::permutation::Permutation;
 use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
 use super::relation::Relation;
+use super::shared_tokens::{embedding, shared_tokens};
 use super::tests_of_units::{Form, Test, UnitKind};
-use super::tokens::{embedding, shared_tokens};
 use super::transformation::{Check, Transformation, TransformationKind, Witness};
 use super::untested::{Obstacle, Subject, Untested};
 use crate::stats::chance;
@@ -37,14 +38,8 @@ use self::basis::Basis;
 use self::ffn::{Candidate, Look, look};
 use self::heads::{Attention, Heads};
 
-/// The direct form found nothing: log10 p above this.
-const NOTHING: f64 = -2.0;
-
 /// Layers of a component that are looked at first.
 const FEW_LAYERS: usize = 4;
-
-/// log10 p of a layer that is found, before the layers tried are paid for.
-const FOUND: f64 = -6.0;
 
 /// A layer that was looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,7 +182,7 @@ fn open_attentions(direct: &Permutation) -> Vec<Attention> {
 }
 
 fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> {
-    let level = level(direct.parts.len());
+    let level = found_among(direct.parts.len());
     let open = direct
         .parts
         .iter()
@@ -216,7 +211,7 @@ fn open_blocks<'a>(
     let found_nothing = |key: &BlockKey| {
         least
             .get(&(key.component, Some(key.layer), key.expert))
-            .is_some_and(|&log10_p| log10_p > NOTHING)
+            .is_some_and(|&log10_p| log10_p > NOTHING_LOG10)
     };
     for (key, target) in &of[1] {
         let Some(base) = of[0].get(key).filter(|_| found_nothing(key)) else {
@@ -333,22 +328,22 @@ impl Search<'_, '_> {
         open: &[Candidate<'_>],
     ) -> Result<Vec<u32>> {
         let (first, rest) = few(open, self.setting);
-        let mut looks = self.looks_at(&first, level(first.len()))?;
+        let mut looks = self.looks_at(&first, found_among(first.len()))?;
         let tried = looks.iter().map(|look| Tried {
             component: self.component,
             layer: look.key.layer,
-            found: look.found(level(first.len())),
+            found: look.found(found_among(first.len())),
         });
         let tried: Vec<Tried> = tried.collect();
         if in_half(tried.iter().map(|t| t.found.is_some())) {
-            looks.extend(self.looks_at(&rest, level(open.len()))?);
+            looks.extend(self.looks_at(&rest, found_among(open.len()))?);
         }
         looks.sort_by(|a, b| a.key.cmp(&b.key));
         for look in &looks {
             direct.look_again(&look.key, look.order.as_ref().map(|order| order.log10_p));
             self.out.tests.extend(look.tests());
         }
-        let level = level(looks.len());
+        let level = found_among(looks.len());
         let found: Vec<&Look> = looks
             .iter()
             .filter(|look| look.found(level).is_some())
@@ -442,7 +437,7 @@ impl Search<'_, '_> {
         let unseen: Vec<&PartKey> = direct
             .parts
             .iter()
-            .filter(|(key, test)| of_stream(key) && test.log10_p > NOTHING)
+            .filter(|(key, test)| of_stream(key) && test.log10_p > NOTHING_LOG10)
             .map(|p| p.0)
             .collect();
         let embedding = unseen.iter().find(|key| key.kind == PartKind::Embedding);
@@ -541,11 +536,6 @@ impl Disguises {
             scope: Scope::Model,
         })
     }
-}
-
-/// log10 p at which one of `layers` is found.
-fn level(layers: usize) -> f64 {
-    FOUND - (layers.max(1) as f64).log10()
 }
 
 /// Whether at least half of the looks found something, and at least one did.

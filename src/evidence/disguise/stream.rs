@@ -1,11 +1,12 @@
 //! Was the residual stream re-ordered or rotated? Recovered from the embeddings over shared tokens,
 //! checked on tensors that took no part.
 
+use crate::stats::levels::{ALIKE_EXCESS, REORDERED_EXCESS, ROTATED_GAIN};
 use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::evidence::analysis::Setting;
-use crate::evidence::tokens::{embedding, output_head, shared_tokens};
+use crate::evidence::shared_tokens::{embedding, output_head, shared_tokens};
 use crate::evidence::transformation::{StreamWitness, TransformationKind};
 use crate::model::words::{Block, Component};
 use crate::numeric::linalg::round6;
@@ -20,16 +21,6 @@ use crate::view::reader::View;
 
 use super::basis::gain;
 use super::heads::{feeding_gain, tensor};
-
-/// Least mean excess of the check of a recovered change.
-const CHECK_EXCESS: f64 = 0.3;
-
-/// From this excess on a re-ordering explains the stream, and no rotation is looked for.
-const CLEAR_EXCESS: f64 = 0.7;
-
-/// By how much a rotation must do better: a re-ordering is a rotation too, and in a few dimensions
-/// the best re-ordering brings rotated streams a little together.
-const BETTER_EXCESS: f64 = 0.1;
 
 /// A recovered change of the residual stream.
 #[derive(Debug, Clone)]
@@ -113,7 +104,7 @@ pub(super) fn recover(
     }
     if re_ordered
         .as_ref()
-        .is_some_and(|found| found.excess >= CLEAR_EXCESS)
+        .is_some_and(|found| found.excess >= REORDERED_EXCESS)
     {
         return Ok(re_ordered);
     }
@@ -134,7 +125,7 @@ pub(super) fn recover(
     )?;
     let to_beat = re_ordered
         .as_ref()
-        .map_or(f64::NEG_INFINITY, |found| found.excess + BETTER_EXCESS);
+        .map_or(f64::NEG_INFINITY, |found| found.excess + ROTATED_GAIN);
     Ok(rotated
         .filter(|found| found.excess > to_beat)
         .or(re_ordered))
@@ -160,7 +151,7 @@ fn check(
     let (mut undone, mut as_stored, mut attentions) = (Vec::new(), Vec::new(), Vec::new());
     for &layer in layers {
         let of_layer = attention(setting, component, layer, undoing)?;
-        if mean(&of_layer, |u| u.excess).is_some_and(|excess| excess >= CHECK_EXCESS) {
+        if mean(&of_layer, |u| u.excess).is_some_and(|excess| excess >= ALIKE_EXCESS) {
             attentions.push(layer);
         }
         undone.extend(of_layer);
@@ -170,7 +161,7 @@ fn check(
     let head_found = head
         .as_ref()
         .and_then(|u| u.excess)
-        .is_some_and(|excess| excess >= CHECK_EXCESS);
+        .is_some_and(|excess| excess >= ALIKE_EXCESS);
     let found = Stream {
         change,
         witness: StreamWitness::AttentionMatrices,
@@ -180,7 +171,7 @@ fn check(
         attentions,
         head: head_found,
     };
-    if let Some(excess) = mean(&undone, |u| u.excess).filter(|excess| *excess >= CHECK_EXCESS) {
+    if let Some(excess) = mean(&undone, |u| u.excess).filter(|excess| *excess >= ALIKE_EXCESS) {
         let cosine = mean(&undone, |u| Some(u.cosine)).unwrap_or(0.0);
         let as_stored = mean(&as_stored, |u| Some(u.cosine));
         return Ok(Some(Stream {

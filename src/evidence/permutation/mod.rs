@@ -6,6 +6,7 @@ mod pruned;
 mod residual;
 mod rows;
 
+use crate::stats::levels::{FOUND_LOG10, MODERATE_LOG10};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
@@ -216,7 +217,7 @@ impl Permutation {
             hits: blocks.hits,
             probes: blocks.probes,
         });
-        let supports = if log10_p <= -3.0 {
+        let supports = if log10_p <= MODERATE_LOG10 {
             Supports::Derived
         } else {
             Supports::FromScratch
@@ -282,7 +283,7 @@ fn test_all(setting: &Setting<'_>) -> Result<Permutation> {
     let alike = outcomes
         .iter()
         .chain(&of_residual)
-        .any(|o| o.test.log10_p <= rows::ALIKE);
+        .any(|o| o.test.log10_p <= FOUND_LOG10);
     let (of_rows, formula) = rows::test_all(setting, alike, first_rows_group, &mut skipped)?;
     outcomes.extend(of_rows);
     setting.monitor.end();
@@ -339,12 +340,9 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Untested
 /// Hits that make a layer hit.
 const HITS_OF_A_LAYER: usize = 3;
 
-/// Bound from which units found in order count as hits: any two orders have a run in common.
-const IN_ORDER: f64 = -6.0;
-
 /// Units of a test that were found.
 fn seen(test: &Test) -> usize {
-    if test.form == Form::Order && test.log10_p > IN_ORDER {
+    if test.form == Form::Order && test.log10_p > FOUND_LOG10 {
         0
     } else {
         test.hits

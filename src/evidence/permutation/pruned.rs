@@ -1,13 +1,11 @@
 //! Units that one side has and the other lacks, the rest in one order.
 
+use crate::stats::levels::found_among;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::evidence::tests_of_units::{Form, Test, UnitKind};
 use crate::evidence::transformation::{Check, KeptUnits, Transformation, TransformationKind};
 use crate::model::sides::Side;
-
-/// Bound at which units count as kept in order.
-const IN_ORDER: f64 = -6.0;
 
 /// Blocks of which one side has more units than the other, in one order.
 pub(super) fn pruned(tests: &[Test]) -> Vec<&Test> {
@@ -17,7 +15,7 @@ pub(super) fn pruned(tests: &[Test]) -> Vec<&Test> {
             .filter(|test| matches!(test.kind, UnitKind::Ffn | UnitKind::Expert));
         units.filter(|test| test.form == Form::Order && test.units[0] != test.units[1])
     };
-    let level = IN_ORDER - (by_order().count().max(1) as f64).log10();
+    let level = found_among(by_order().count());
     by_order().filter(|test| test.log10_p <= level).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Rows of matrices in networks of any other kind: one test a tensor, tensors of equal row count in
 //! one group.
 
+use crate::stats::levels::{FOUND_LOG10, LARGE_SHARE};
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
@@ -72,7 +73,10 @@ pub(super) fn test_all(
     });
     let (identical, changed): (Vec<_>, Vec<_>) = tried.partition(|(_, record)| record.identical);
     let mut out = test_each(setting, changed.into_iter().map(|(pair, _)| pair), skipped)?;
-    let alike = alike || out.iter().any(|outcome| outcome.test.log10_p <= ALIKE);
+    let alike = alike
+        || out
+            .iter()
+            .any(|outcome| outcome.test.log10_p <= FOUND_LOG10);
     let (mut kept, mut formula) = (Vec::new(), Vec::new());
     for (pair, _) in identical {
         if alike || looks_random(setting, pair)? {
@@ -98,14 +102,6 @@ pub(super) fn test_all(
     Ok((out, formula))
 }
 
-/// What changed and is this unlikely to be alike by chance shows that equal bytes may come from
-/// descent.
-pub(super) const ALIKE: f64 = -6.0;
-
-/// Share of the target's matrix parameters from which on byte-identical matrices may speak for
-/// themselves.
-const LARGE: f64 = 0.05;
-
 fn are_large(setting: &Setting<'_>, pairs: &[&Aligned]) -> bool {
     let matrices = setting.models[1]
         .logicals
@@ -113,7 +109,7 @@ fn are_large(setting: &Setting<'_>, pairs: &[&Aligned]) -> bool {
         .filter(|l| l.meaning.class == Class::Matrix);
     let all: u64 = matrices.map(|l| l.elements()).sum();
     let these: u64 = pairs.iter().map(|pair| pair.target.elements()).sum();
-    these as f64 >= LARGE * all as f64
+    these as f64 >= LARGE_SHARE * all as f64
 }
 
 /// Whether the first rows have many values, few zeros, and no smoothness: filter banks, windows and

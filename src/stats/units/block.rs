@@ -3,6 +3,7 @@
 use super::{Features, FixedPoints, Order, Sampling, Tested, fixed_point_test, order_test};
 use crate::error::Result;
 use crate::stats::chance;
+use crate::stats::levels::NOTHING_LOG10;
 
 /// Looks possible on one block: its default feature, all its features, the order of its units. All
 /// share one order of units, so they are one test; paying for three always keeps the choice of
@@ -11,9 +12,6 @@ pub const LOOKS: usize = 3;
 
 /// Where the default feature leaves log10 p between these, all features are looked at too.
 const IN_DOUBT: std::ops::Range<f64> = -6.0..-2.0;
-
-/// Nothing found: log10 p above this.
-const NOTHING: f64 = -2.0;
 
 /// The same units on both sides.
 #[derive(Clone, Copy)]
@@ -69,7 +67,7 @@ pub fn block_test(
     least = all_features
         .iter()
         .fold(least, |least, look| least.min(look.log10_p));
-    let order = match order_if_nothing && least > NOTHING {
+    let order = match order_if_nothing && least > NOTHING_LOG10 {
         true => order_test(default.base, default.target, sampling)?.ok(),
         false => None,
     };

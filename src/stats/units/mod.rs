@@ -14,22 +14,22 @@ pub mod columns;
 pub mod features;
 pub mod fixed_points;
 pub mod joined;
-pub mod layer_map;
 pub mod matched;
 mod nearest;
 pub mod order;
+pub mod origins;
+pub mod projected;
 mod sorted;
-pub mod tokens;
 
 pub use block::{Block, Pair, block_test};
 pub use columns::ColumnFeatures;
 pub use features::{Features, Held, Layout, RowFeatures};
 pub use fixed_points::{FixedPoints, fixed_point_test};
 pub use joined::{Concat, Stacked};
-pub use layer_map::{Origin, candidates, layer_map};
 pub use matched::{Matched, matched_form};
 pub use order::{Order, order_test};
-pub use tokens::{Projected, TokenRows};
+pub use origins::{LayerOrigin, candidates};
+pub use projected::{Projected, TokenRows};
 
 /// Least number of units that a test is run on.
 pub const LEAST_UNITS: usize = 8;

@@ -1,62 +1,26 @@
-//! The layer map: which layer of the base each layer of the target comes from (guide/methods.md,
+//! Which layer of the base each layer of the target comes from (guide/methods.md,
 //! section 4).
 
 use super::{Features, Held};
-use crate::error::Result;
 use crate::numeric::linalg::products;
 use crate::stats::chance::bonferroni;
-
-/// log10 p, after the choice among all pairs of layers is paid for, at which a layer is placed.
-const ACCEPTED: f64 = -6.0;
+use crate::stats::levels::FOUND_LOG10;
 
 /// The layer of the base that a layer of the target comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Origin {
+pub struct LayerOrigin {
     /// Position of the layer in the base.
     pub base: usize,
     /// log10 of the bound of the chance, times the number of pairs of layers.
     pub log10_p: f64,
 }
 
-/// For each layer of the target the layer of the base that it comes from, or none.
-///
-/// Units keep their index when a layer is moved. `target` and `base` hold the same probe units of
-/// each layer, all of one shape; the pair of layers whose same-index probes are most alike, against
-/// probes shifted by one, is given to `test`, which gives log10 p of the fixed-point test of
-/// (target layer, base layer), or none where it could not run. Cost: 2·L·L′·m·w products.
-///
-/// # Errors
-/// When `test` fails.
-///
-/// # Panics
-/// When the probes of two layers differ in shape.
-pub fn layer_map(
-    target: &[Held],
-    base: &[Held],
-    mut test: impl FnMut(usize, usize) -> Result<Option<f64>>,
-) -> Result<Vec<Option<Origin>>> {
-    let pairs = target.len() * base.len();
-    let mut origins = Vec::with_capacity(target.len());
-    for (layer, candidate) in candidates(target, base).into_iter().enumerate() {
-        let tested = match candidate {
-            Some(base) => test(layer, base)?,
-            None => None,
-        };
-        origins.push(
-            candidate
-                .zip(tested)
-                .and_then(|(base, log10_p)| Origin::accepted(base, log10_p, pairs)),
-        );
-    }
-    Ok(origins)
-}
-
-impl Origin {
+impl LayerOrigin {
     /// A layer of the base as origin, where log10 p of the fixed-point test is small enough after
     /// the choice among `pairs` pairs of layers is paid for.
     pub fn accepted(base: usize, log10_p: f64, pairs: usize) -> Option<Self> {
         let log10_p = bonferroni(log10_p, pairs);
-        (log10_p <= ACCEPTED).then_some(Self { base, log10_p })
+        (log10_p <= FOUND_LOG10).then_some(Self { base, log10_p })
     }
 }
 
@@ -155,20 +119,15 @@ mod tests {
                 .map(|layer| Held::some(&RowFeatures::new(layer), &probes).unwrap())
                 .collect()
         };
-        let origins = layer_map(&held(target), &held(base), |of_target, of_base| {
-            let (base, target) = (
-                RowFeatures::new(&base[of_base]),
-                RowFeatures::new(&target[of_target]),
-            );
-            Ok(fixed_point_test(&base, &target, &probes)?
-                .ok()
-                .map(|test| test.log10_p))
-        });
-        origins
-            .unwrap()
-            .into_iter()
-            .map(|origin| origin.map(|origin| origin.base))
-            .collect()
+        let candidates = candidates(&held(target), &held(base));
+        let pairs = target.len() * base.len();
+        let origin = |(target, candidate): (&Matrix, Option<usize>)| {
+            let at = candidate?;
+            let (base, target) = (RowFeatures::new(&base[at]), RowFeatures::new(target));
+            let test = fixed_point_test(&base, &target, &probes).unwrap().ok()?;
+            Some(LayerOrigin::accepted(at, test.log10_p, pairs)?.base)
+        };
+        target.iter().zip(candidates).map(origin).collect()
     }
 
     #[test]
