@@ -65,7 +65,6 @@ const OWED: &[(&str, &str)] = &[
     ("pipeline", "report"),
     ("report", "align"),
     ("report", "measure"),
-    ("report", "pipeline"),
     ("report", "stats"),
     ("report", "view"),
 ];

@@ -11,6 +11,7 @@ use super::help;
 use crate::pipeline::filter::checked_glob;
 use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
 use crate::report::OutputFormat;
+use crate::results::settings::Settings;
 use crate::source::Io;
 
 /// Weight forensics: was one model made from the other, or trained from scratch?
@@ -110,28 +111,28 @@ pub struct GlobalArgs {
 #[command(next_help_heading = "Analyses")]
 pub struct AnalysisArgs {
     /// Digests: sha256 or none [default: sha256]
-    #[arg(long, value_name = "HASH", value_enum, default_value_t = Hashing::Sha256)]
+    #[arg(long, value_name = "HASH", value_enum, default_value_t = Settings::default().hash)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub hash: Hashing,
     /// PCA: fast, full or off [default: fast]
     ///
     /// Overlap of principal subspaces; fast takes a sample of matrices and rows, full takes all.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = PcaMode::Fast)]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Settings::default().pca)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub pca: PcaMode,
     /// Permutation test: on or off [default: on]
-    #[arg(long, value_name = "SWITCH", value_enum, default_value_t = Switch::On)]
+    #[arg(long, value_name = "SWITCH", value_enum, default_value_t = Settings::default().permutation)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub permutation: Switch,
     /// Disguise tests: auto, on or off [default: auto]
     ///
     /// They see through re-ordered units, moved layers and rotated weights. auto runs them where
     /// the plain tests find nothing, on few layers; on runs them all, on all layers.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = Deep::Auto)]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Settings::default().deep)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub deep: Deep,
     /// Seed of every random draw [default: 0]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seed, hide_default_value = true)]
     pub seed: u64,
     /// Only tensors whose name matches (repeatable)
     #[arg(long, value_name = "GLOB", value_parser = checked_glob)]

@@ -33,15 +33,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
+        let settings = Settings::default();
         Self {
-            hash: Hashing::Sha256,
-            pca: PcaMode::Fast,
-            permutation: Switch::On,
-            deep: Deep::Auto,
-            seed: 0,
+            hash: settings.hash,
+            pca: settings.pca,
+            permutation: settings.permutation,
+            deep: settings.deep,
+            seed: settings.seed,
             filter: Filter::default(),
-            include: Vec::new(),
-            exclude: Vec::new(),
+            include: settings.include,
+            exclude: settings.exclude,
             io: Io::Mmap,
         }
     }

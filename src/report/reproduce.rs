@@ -2,7 +2,7 @@
 
 use super::escape::{shell_pieces, shell_word, width};
 use super::schema::SettingsRow;
-use crate::pipeline::options::Options;
+use crate::results::settings::Settings;
 
 /// `wcmp COMMAND PATHS… OPTIONS` with every option that is not its default, and always the seed;
 /// without options where the command has none. Words are quoted for a POSIX shell; longer than
@@ -19,7 +19,7 @@ pub(super) fn command(
 }
 
 fn options(settings: &SettingsRow) -> Vec<String> {
-    let default = Options::default();
+    let default = Settings::default();
     let chosen = [
         ("--hash", settings.hash, default.hash.word()),
         ("--pca", settings.pca, default.pca.word()),

@@ -64,3 +64,17 @@ pub struct Settings {
     /// Globs as typed.
     pub exclude: Vec<String>,
 }
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hash: Hashing::Sha256,
+            pca: PcaMode::Fast,
+            permutation: Switch::On,
+            deep: Deep::Auto,
+            seed: 0,
+            include: Vec::new(),
+            exclude: Vec::new(),
+        }
+    }
+}
