@@ -450,9 +450,9 @@ pub(crate) fn reason(reason: &Reason) -> String {
         }
         Reason::Power { share_seen_95 } => {
             return format!(
-                "a reuse of {:.1} % of the units, in their places, would have been seen with 95 % \
+                "a reuse of {} of the units, in their places, would have been seen with 95 % \
                  probability",
-                100.0 * share_seen_95
+                number::percent(Some(*share_seen_95))
             );
         }
         Reason::Parts {
@@ -503,9 +503,9 @@ fn parts(state: State, parameters: u64, comparable: u64, groups: &[PartGroup]) -
         State::Unclear => "neither shown to be shared nor to be independent",
         State::New => "without a counterpart in the base",
     };
-    let percent = 100.0 * parameters as f64 / comparable.max(1) as f64;
     format!(
-        "{what}: {percent:.1} % of the comparable matrix parameters ({})",
+        "{what}: {} of the comparable matrix parameters ({})",
+        number::share(parameters, comparable.max(1)),
         named(groups)
     )
 }
