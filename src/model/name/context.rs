@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::path::{Grammar, Half, Path, is_known_word};
+use super::path::{Grammar, Half, Path, is_known_word, is_module_word};
 use crate::model::config::Config;
 use crate::model::words::Component;
 
@@ -135,6 +135,43 @@ const CONVOLUTION_MARKS: &[&str] = &["running_mean", "convolution"];
 /// Segments that only multi-token-prediction layers have.
 const MTP_MARKS: &[&str] = &["enorm", "hnorm", "eh_proj", "nextn", "shared_head"];
 
+/// What is seen in names that have no wrapper word for their component.
+#[derive(Debug, Default)]
+struct BareNames {
+    /// An embedding of tokens or an output head: only text has these.
+    tokens: bool,
+    /// An embedding of patches or a class token: only a vision tower has these.
+    patches: bool,
+    /// Attention, which text and vision have; bare and without patches it is text.
+    attention: bool,
+    /// Running statistics of a convolutional network; transformers have none.
+    convolutions: bool,
+    /// A numbered layer, which most likely is one of a language model.
+    layers: bool,
+}
+
+impl BareNames {
+    fn see(&mut self, segment: &str) {
+        self.tokens |= TEXT_MARKS.contains(&segment);
+        self.patches |= VISION_MARKS.contains(&segment);
+        self.attention |= ATTENTION_MARKS.contains(&segment);
+        self.convolutions |= CONVOLUTION_MARKS.contains(&segment);
+    }
+
+    /// The component that they are of, by the strongest sign first.
+    fn component(&self) -> Option<Component> {
+        let signs = [
+            (self.tokens, Component::Text),
+            (self.patches, Component::Vision),
+            (self.attention, Component::Text),
+            (self.convolutions, Component::Vision),
+            (self.layers, Component::Text),
+        ];
+        let mut seen = signs.into_iter().filter(|(is_seen, _)| *is_seen);
+        seen.next().map(|(_, component)| component)
+    }
+}
+
 /// What the names of a checkpoint tell together.
 #[derive(Debug, Default)]
 pub(super) struct Context {
@@ -158,7 +195,7 @@ impl Context {
         let mut seen = [0u32; GROUPS];
         let mut halves = [0u8; GROUPS];
         let mut swapped = [false; GROUPS];
-        let mut evidence = [false; 5];
+        let mut bare = BareNames::default();
         let mut hinted = BTreeSet::new();
         let mut last_of_stage: BTreeMap<(usize, u32), u32> = BTreeMap::new();
         let mut known = HashSet::new();
@@ -174,10 +211,7 @@ impl Context {
                     seen[at] |= 1 << mark;
                 }
                 if path.hint.is_none() {
-                    evidence[0] |= TEXT_MARKS.contains(&segment);
-                    evidence[1] |= VISION_MARKS.contains(&segment);
-                    evidence[2] |= ATTENTION_MARKS.contains(&segment);
-                    evidence[3] |= CONVOLUTION_MARKS.contains(&segment);
+                    bare.see(segment);
                 }
             }
             swapped[at] |= path.modules.ends_with(&["mlp", "w2"]);
@@ -187,7 +221,7 @@ impl Context {
                 None => 0,
             };
             if let Some(depth) = path.depth {
-                evidence[4] |= path.hint.is_none();
+                bare.layers |= path.hint.is_none();
                 if let Some(stage) = depth.stage {
                     let last = last_of_stage.entry((at, stage)).or_default();
                     *last = depth.layer.max(*last);
@@ -202,32 +236,30 @@ impl Context {
         for at in 0..GROUPS {
             context.traits[at] = traits(seen[at], halves[at], swapped[at], model_type);
         }
-        let mut next = (usize::MAX, Some(0u32));
-        for (&(at, stage), &last) in &last_of_stage {
-            if next.0 != at {
-                next = (at, Some(0));
-            }
-            context.traits[at] |= 1 << Trait::Stages as u32;
-            context.stages.insert((at, stage), next.1);
-            next.1 = next
-                .1
-                .and_then(|first| first.checked_add(last)?.checked_add(1));
-        }
-        context.default = match (evidence, hinted.first()) {
-            ([true, ..], _) => Some(Component::Text),
-            ([_, true, ..], _) => Some(Component::Vision),
-            ([_, _, true, ..], _) => Some(Component::Text),
-            ([_, _, _, true, _], _) => Some(Component::Vision),
-            ([.., true], _) => Some(Component::Text),
-            (_, Some(&only)) if hinted.len() == 1 => Some(only),
-            _ => None,
-        };
+        context.number_stages(&last_of_stage);
+        // Where every name has a wrapper word, the one component that they name.
+        let only_hinted = hinted.first().filter(|_| hinted.len() == 1);
+        context.default = bare.component().or(only_hinted.copied());
         if let Some(config) = config
             && let (Some(layers), Some(extra)) = (config.layer_count(), config.prediction_layers())
         {
             context.mtp_range = layers..layers.saturating_add(extra);
         }
         context
+    }
+
+    /// Numbers layers on from stage to stage: the first of a stage follows the last of the one
+    /// before.
+    fn number_stages(&mut self, last_of_stage: &BTreeMap<(usize, u32), u32>) {
+        let (mut component, mut next) = (usize::MAX, Some(0u32));
+        for (&(at, stage), &last) in last_of_stage {
+            if component != at {
+                (component, next) = (at, Some(0));
+            }
+            self.traits[at] |= 1 << Trait::Stages as u32;
+            self.stages.insert((at, stage), next);
+            next = next.and_then(|first| first.checked_add(last)?.checked_add(1));
+        }
     }
 
     /// Whether the names of that component show the trait.
@@ -327,7 +359,7 @@ fn grammar(names: &[&str]) -> Grammar {
     if !others.is_empty() {
         let words = first.split('.').take(room).enumerate();
         let is_prefix = |&(at, word): &(usize, &str)| {
-            !is_known_word(word) && !super::is_module_word(word) && common(at, word)
+            !is_known_word(word) && !is_module_word(word) && common(at, word)
         };
         grammar.skip = words.take_while(is_prefix).count();
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use self::context::{Context, Trait};
-use self::path::{Half, Leaf, Path};
+use self::path::{Half, Leaf, Path, is_module_word, is_number};
 use self::rules::{Rule, When};
 use super::config::Config;
 use super::dtype::{Dtype, Kind};
@@ -285,7 +285,7 @@ impl Namer {
         // goes in front.
         if found.is_none()
             && let Some((number, modules)) = path.modules.split_last()
-            && rules::is_number(number)
+            && is_number(number)
             && let Some(rule) = find(modules)
         {
             path.modules.rotate_right(1);
@@ -357,7 +357,7 @@ impl Namer {
             let mut lead = &path.modules[..lead];
             // T5 numbers the steps of a layer; the slots tell them apart.
             if let ["layer", step, rest @ ..] = lead
-                && rules::is_number(step)
+                && is_number(step)
             {
                 lead = rest;
             }
@@ -534,37 +534,6 @@ fn is_buffer(path: &Path<'_>) -> bool {
     };
     word.ends_with("inv_freq")
         || (WORDS.contains(&word) && (word != "weights" || path.ends_with("embed_positions")))
-}
-
-/// Modules that only hold others: they say nothing that the role does not say.
-fn is_module_word(segment: &str) -> bool {
-    matches!(
-        segment,
-        "self_attn"
-            | "attn"
-            | "attention"
-            | "self_attention"
-            | "SelfAttention"
-            | "self"
-            | "mlp"
-            | "ffn"
-            | "feed_forward"
-            | "DenseReluDense"
-            | "block_sparse_moe"
-            | "moe"
-            | "moe_statics"
-            | "mixer"
-            | "mamba"
-            | "linear_attn"
-            | "conv"
-            | "norm_attn_norm"
-            | "multi_head_attention"
-            | "patch_embedding"
-            | "embeddings"
-            | "nextn"
-            | "rotary_emb"
-            | "rotary_pos_emb"
-    )
 }
 
 /// Modules without those that only hold others.

@@ -218,6 +218,42 @@ pub(super) fn is_known_word(segment: &str) -> bool {
         || matches!(segment, "encoder" | "decoder")
 }
 
+/// Modules that only hold others: they say nothing that the role does not say.
+pub(super) fn is_module_word(segment: &str) -> bool {
+    matches!(
+        segment,
+        "self_attn"
+            | "attn"
+            | "attention"
+            | "self_attention"
+            | "SelfAttention"
+            | "self"
+            | "mlp"
+            | "ffn"
+            | "feed_forward"
+            | "DenseReluDense"
+            | "block_sparse_moe"
+            | "moe"
+            | "moe_statics"
+            | "mixer"
+            | "mamba"
+            | "linear_attn"
+            | "conv"
+            | "norm_attn_norm"
+            | "multi_head_attention"
+            | "patch_embedding"
+            | "embeddings"
+            | "nextn"
+            | "rotary_emb"
+            | "rotary_pos_emb"
+    )
+}
+
+/// Whether a segment is a decimal number.
+pub(super) fn is_number(segment: &str) -> bool {
+    !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit())
+}
+
 fn is_container(segment: &str) -> bool {
     CONTAINERS.contains(&segment) || segment == "stages"
 }
@@ -233,7 +269,7 @@ fn stage_word(segment: &str) -> Option<u32> {
     reason = "no number and a number too large are answered differently"
 )]
 fn number(segment: &str) -> Option<Option<u32>> {
-    super::rules::is_number(segment).then(|| segment.parse().ok())
+    is_number(segment).then(|| segment.parse().ok())
 }
 
 /// Where the layer stands among the segments of a name.

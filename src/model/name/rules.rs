@@ -101,11 +101,6 @@ impl Rule {
     }
 }
 
-/// Whether a segment is a decimal number.
-pub(super) fn is_number(segment: &str) -> bool {
-    !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit())
-}
-
 /// Rows for names inside a layer.
 pub(super) fn layer() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
