@@ -145,6 +145,20 @@ pub fn escape_controls(text: &str) -> String {
     out
 }
 
+/// A sentence that may quote names which are escaped already: as [`escape_controls`], but `\` stays
+/// as it is.
+pub fn escape_sentence(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\\' {
+            out.push(c)
+        } else {
+            out.push_str(&escape_controls(c.encode_utf8(&mut [0; 4])))
+        }
+    }
+    out
+}
+
 /// Characters that re-order the text around them on a terminal (Unicode UAX 9), and line
 /// separators.
 pub fn is_bidirectional(c: char) -> bool {

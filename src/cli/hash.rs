@@ -9,11 +9,9 @@ use super::settings::Settings;
 use super::{Answer, input};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
-use crate::measure::digests;
 use crate::measure::monitor::Monitor;
-use crate::pipeline::checkpoint::facts;
-use crate::report::schema::{CheckpointRow, Hash, WarningRow};
-use crate::report::summary;
+use crate::pipeline;
+use crate::report::schema::{Check, Hash, WarningRow};
 use crate::source::Io;
 use crate::view::model::Model;
 
@@ -33,34 +31,22 @@ pub(super) fn run(
     let manifest = check.map(read_manifest).transpose()?;
     check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
     let model = Model::new(input::open(checkpoint, io, &settings.output)?);
-    let digests = settings.pool()?.install(|| digests(&model, monitor))?;
-    let tensors = summary::hash_tensors(&model, &digests);
-    let model_digest = manifest::model_digest(&tensors);
-    let checkpoint = CheckpointRow {
-        model_digest: Some(model_digest.clone()),
-        ..CheckpointRow::from(facts(&model))
-    };
-    let notes = model
-        .checkpoint()
+    let hashed = settings
+        .pool()?
+        .install(|| pipeline::hash::hash(&model, monitor))?;
+    let notes = hashed
         .warnings
         .iter()
         .map(|warning| WarningRow::from(warning).message)
         .collect();
     let Some(manifest) = manifest else {
-        let hash = Hash {
-            schema: "wcmp.hash/1",
-            wcmp: summary::VERSION,
-            checkpoint,
-            tensors,
-            model_digest,
-        };
         return Ok(Answer {
-            report: settings.render(hash, &settings.style),
+            report: settings.render(Hash::from(hashed), &settings.style),
             exit: Exit::Answered,
             notes,
         });
     };
-    let check = manifest::check(&manifest, checkpoint, &tensors);
+    let check = Check::from(pipeline::hash::check(hashed, &manifest));
     let exit = Exit::answered(check.equal);
     Ok(Answer {
         report: settings.render(check, &settings.style),

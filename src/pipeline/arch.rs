@@ -58,7 +58,7 @@ fn described(mut opened: Opened, warnings: &mut Vec<Noted>) -> Described {
     let mut architecture = describe(c.config.as_ref(), &tensors);
     observe_dtype(&model, &mut architecture);
     Described {
-        checkpoint: checkpoint::facts(&model),
+        checkpoint: checkpoint::facts(&model, None),
         architecture,
         tokenizer,
     }

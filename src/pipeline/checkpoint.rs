@@ -2,12 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::manifest::{Digest, Manifest, ManifestEntry};
+use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::results::checkpoint::CheckpointFacts;
 use crate::view::model::Model;
 
-/// A model in short, without the digest of its manifest.
-pub(crate) fn facts(model: &Model) -> CheckpointFacts {
+/// The manifest of a model, from the digests of its stored tensors in their order.
+pub(super) fn manifest(model: &Model, digests: &[Digest]) -> Manifest {
+    let tensors = model.checkpoint().tensors.iter().zip(digests);
+    let entry = |(tensor, digest): (&TensorInfo, &Digest)| ManifestEntry {
+        name: tensor.name.clone(),
+        dtype: tensor.dtype.to_string(),
+        shape: tensor.shape.clone(),
+        sha256: *digest,
+    };
+    Manifest::new(tensors.map(entry).collect())
+}
+
+/// A model in short; with the digest of its manifest where digests were taken.
+pub(super) fn facts(model: &Model, digests: Option<&[Digest]>) -> CheckpointFacts {
     let checkpoint = model.checkpoint();
     let config = checkpoint.config.as_ref();
     let mut dtypes: BTreeMap<Dtype, u64> = BTreeMap::new();
@@ -25,6 +39,6 @@ pub(crate) fn facts(model: &Model) -> CheckpointFacts {
         bytes: checkpoint.tensors.iter().map(|tensor| tensor.bytes).sum(),
         dtypes,
         quantization: config.and_then(|c| c.quantization()).map(str::to_owned),
-        model_digest: None,
+        model_digest: digests.map(|digests| manifest(model, digests).model_digest),
     }
 }

@@ -21,14 +21,12 @@ use crate::evidence::tests_of_units::Test;
 use crate::evidence::tokenizer::Tokenizers;
 use crate::evidence::untested::{Obstacle, Subject, Untested};
 use crate::format::open::Opened;
-use crate::manifest;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Digest;
 use crate::measure::{Measured, measure};
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::{Noted, Warning};
 use crate::model::words::Component;
-use crate::report::summary::hash_tensors;
 use crate::results::checkpoint::CheckpointFacts;
 use crate::results::compare::{AdapterChanges, Comparison, ComponentResult, TensorPair, UnitTests};
 use crate::stats::units::Sampling;
@@ -231,10 +229,8 @@ impl Analysed<'_> {
     fn checkpoints(&self) -> Sides<CheckpointFacts> {
         let [base, target] = self.setting.models;
         let hashed = self.options.hash == Hashing::Sha256;
-        let facts = |model: &Model, digests: &[Digest]| CheckpointFacts {
-            model_digest: hashed.then(|| model_digest(model, digests)).flatten(),
-            ..checkpoint::facts(model)
-        };
+        let facts =
+            |model: &Model, digests: &[Digest]| checkpoint::facts(model, hashed.then_some(digests));
         let digests = &self.measured.digests;
         let (base, target) = rayon::join(
             || facts(base, &digests.base),
@@ -568,14 +564,6 @@ impl Analysed<'_> {
             _ => None,
         }
     }
-}
-
-/// SHA-256 of the lines of a model's hash manifest.
-fn model_digest(model: &Model, digests: &[Digest]) -> Option<Digest> {
-    let digest = manifest::model_digest(&hash_tensors(model, digests));
-    let mut out = Digest::default();
-    hex::decode_to_slice(digest, &mut out).ok()?;
-    Some(out)
 }
 
 fn adapter_changes(adaptation: &Adaptation) -> AdapterChanges {

@@ -13,7 +13,7 @@ use crate::view::model::Model;
 pub fn inspect(model: &Model) -> Inspection {
     let c = model.checkpoint();
     Inspection {
-        checkpoint: checkpoint::facts(model),
+        checkpoint: checkpoint::facts(model, None),
         weight_sets: c.weight_sets.clone(),
         ignored_files: c.ignored_files.clone(),
         config: c.config.as_ref().map(Config::listed).unwrap_or_default(),

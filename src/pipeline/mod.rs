@@ -8,6 +8,7 @@ pub mod arch;
 pub(crate) mod checkpoint;
 pub mod compare;
 pub mod filter;
+pub mod hash;
 pub mod inspect;
 pub mod options;
 pub mod rank;

@@ -335,7 +335,7 @@ pub fn hash(report: &Hash) -> String {
             name(&row.name),
             name(&row.dtype),
             number::shape(&row.shape),
-            row.sha256.clone(),
+            row.sha256.to_string(),
         ]);
     }
     rows.finish()

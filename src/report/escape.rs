@@ -5,7 +5,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::error::{escape_controls, is_bidirectional};
+use crate::error::{escape_controls, escape_sentence, is_bidirectional};
 
 /// A tensor, model or file name: `\`, control codes and bidirectional controls as escapes
 /// (guide/contract.md, section 6).
@@ -15,15 +15,7 @@ pub fn name(text: &str) -> String {
 
 /// A sentence that may quote names which are escaped already: as [`name`], but `\` stays as it is.
 pub fn sentence(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c == '\\' {
-            out.push(c)
-        } else {
-            out.push_str(&escape_controls(c.encode_utf8(&mut [0; 4])))
-        }
-    }
-    out
+    escape_sentence(text)
 }
 
 /// Columns that `text` takes in a terminal. A character of no width counts as one, so that no

@@ -8,7 +8,7 @@ use super::schema::arch::Arch;
 use super::schema::{Check, Compare, Hash, Inspect, Rank};
 use super::text::Text;
 use super::{Report, Style, csv, documents, json};
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::model::words::words;
 
 words! {
@@ -144,7 +144,7 @@ impl Printable for Hash {
     }
 
     fn verbatim(&self) -> Option<String> {
-        Some(manifest::to_string(self))
+        Some(manifest::to_string(&Manifest::from(self)))
     }
 }
 

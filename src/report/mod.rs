@@ -11,7 +11,6 @@ pub mod json;
 pub mod number;
 pub mod schema;
 pub mod sink;
-pub mod summary;
 
 mod document;
 mod documents;

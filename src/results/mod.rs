@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod checkpoint;
 pub mod compare;
+pub mod hash;
 pub mod inspect;
 pub mod rank;
 pub mod settings;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use wcmp::manifest::Manifest;
 use wcmp::model::architecture::{Comparability, Kind, Source};
 use wcmp::model::checkpoint::Format;
 use wcmp::model::dtype::Dtype;
@@ -1134,33 +1135,34 @@ pub(crate) fn hostile_inspect() -> Inspect {
 
 /// A manifest of three tensors, one with a hostile name.
 pub(crate) fn hashed() -> Hash {
-    let tensor = |name: &str, digit: &str| HashTensor {
+    let tensor = |name: &str, digit: u8| HashTensor {
         name: name.to_owned(),
         dtype: "BF16".to_owned(),
         shape: vec![2, 3],
-        sha256: digit.repeat(64),
+        sha256: Hex([digit; 32]),
     };
     let tensors = vec![
-        tensor(HOSTILE, "a"),
-        tensor("model.embed_tokens.weight", "b"),
-        tensor("z", "c"),
+        tensor(HOSTILE, 0xaa),
+        tensor("model.embed_tokens.weight", 0xbb),
+        tensor("z", 0xcc),
     ];
-    let model_digest = wcmp::manifest::model_digest(&tensors);
-    Hash {
-        schema: "wcmp.hash/1",
-        wcmp: "0.1.0",
+    let mut hash = Hash {
+        schema: HashVersion,
+        wcmp: "0.1.0".to_owned(),
         checkpoint: checkpoint("tiny", 18),
         tensors,
-        model_digest,
-    }
+        model_digest: Hex([0; 32]),
+    };
+    hash.model_digest = Hex(Manifest::from(&hash).model_digest);
+    hash
 }
 
 /// A copy that differs in every way.
 pub(crate) fn checked() -> Check {
     let names = |name: &str| vec![name.to_owned(), HOSTILE.to_owned()];
     Check {
-        schema: "wcmp.check/1",
-        wcmp: "0.1.0",
+        schema: CheckVersion,
+        wcmp: "0.1.0".to_owned(),
         checkpoint: checkpoint("copy", 18),
         equal: false,
         matching: 199,

@@ -331,5 +331,8 @@ fn check_names_every_difference_in_full() {
 #[test]
 fn hash_prints_the_manifest_whatever_the_width() {
     let hash = samples::hashed();
-    assert_eq!(text(&hash, &style(20)), wcmp::manifest::to_string(&hash));
+    assert_eq!(
+        text(&hash, &style(20)),
+        wcmp::manifest::to_string(&(&hash).into())
+    );
 }

@@ -9,7 +9,7 @@ use crate::report::words::{Checked, Question, Term, WORDS};
 
 /// What a copy has in common with the manifest, and what not.
 pub(in crate::report) fn check(report: &Check, all: bool) -> Document {
-    let title = WORDS.question(report.wcmp, Question::Check(&report.checkpoint.name));
+    let title = WORDS.question(&report.wcmp, Question::Check(&report.checkpoint.name));
     let mut document = Document::new(WORDS, title, all);
     let differences = differences(report);
     if !differences.rows.is_empty() {

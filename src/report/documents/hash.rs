@@ -7,7 +7,7 @@ use crate::report::words::{Question, Term, WORDS};
 
 /// The manifest as a table. To check against, keep the text or the JSON form.
 pub(in crate::report) fn hash(report: &Hash, all: bool) -> Document {
-    let title = WORDS.question(report.wcmp, Question::Hash(&report.checkpoint.name));
+    let title = WORDS.question(&report.wcmp, Question::Hash(&report.checkpoint.name));
     let mut document = Document::new(WORDS, title, all);
     let digest = Line::word(&report.model_digest);
     let digest = Value::new(term(Term::ModelDigest), digest);

@@ -1,0 +1,31 @@
+//! `wcmp hash`: the manifest of a checkpoint, and a checkpoint held against one.
+
+use super::checkpoint;
+use crate::error::Result;
+use crate::manifest::{self, Manifest};
+use crate::measure::digests;
+use crate::measure::monitor::Monitor;
+use crate::results::hash::{CheckReport, HashReport};
+use crate::view::model::Model;
+
+/// The manifest of a checkpoint. Runs on the current rayon pool.
+///
+/// # Errors
+/// Bytes that cannot be read, a file that changed meanwhile, an interrupt.
+pub fn hash(model: &Model, monitor: &dyn Monitor) -> Result<HashReport> {
+    let digests = digests(model, monitor)?;
+    Ok(HashReport {
+        checkpoint: checkpoint::facts(model, Some(&digests)),
+        manifest: checkpoint::manifest(model, &digests),
+        warnings: model.checkpoint().warnings.clone(),
+    })
+}
+
+/// What was hashed, held against a manifest.
+pub fn check(hashed: HashReport, expected: &Manifest) -> CheckReport {
+    CheckReport {
+        differences: manifest::check(expected, &hashed.manifest),
+        checkpoint: hashed.checkpoint,
+        warnings: hashed.warnings,
+    }
+}
