@@ -417,7 +417,7 @@ fn an_interrupt_ends_at_once_with_130_and_leaves_nothing() {
 #[test]
 #[ignore = "panics on purpose, in a process of its own"]
 fn panicking_process() {
-    wcmp::cli::exit::install_panic_hook();
+    wcmp::cli::failure::install_panic_hook();
     let worker = std::thread::spawn(|| panic!("two\nlines"));
     let _ = worker.join();
     unreachable!("the process lived on");

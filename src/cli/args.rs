@@ -9,7 +9,7 @@ use super::choices::When;
 use super::expect::WORDS;
 use super::help;
 use crate::pipeline::filter::checked_glob;
-use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
+use crate::pipeline::options::{Deep, Hashing, Options, PcaMode, Switch};
 use crate::report::OutputFormat;
 use crate::results::settings::Settings;
 use crate::source::Io;
@@ -146,7 +146,7 @@ pub struct AnalysisArgs {
     /// How files are read: mmap or read [default: mmap]
     ///
     /// read is for network file systems and for files that may change meanwhile.
-    #[arg(long, value_name = "IO", value_enum, default_value_t = Io::Mmap)]
+    #[arg(long, value_name = "IO", value_enum, default_value_t = Options::default().io)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub io: Io,
     /// Exit with 1 unless the verdict is one of these
@@ -219,7 +219,7 @@ pub struct HashArgs {
     /// How files are read: mmap or read [default: mmap]
     ///
     /// read is for network file systems and for files that may change meanwhile.
-    #[arg(long, value_name = "IO", value_enum, default_value_t = Io::Mmap)]
+    #[arg(long, value_name = "IO", value_enum, default_value_t = Options::default().io)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub io: Io,
 }
@@ -240,5 +240,46 @@ mod tests {
     #[test]
     fn the_grammar_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_the_defaults_that_hold() {
+        let command = Cli::command();
+        let mut held = Vec::new();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            for option in command.get_arguments() {
+                let help = option
+                    .get_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let Some((_, said)) = help.split_once("[default: ") else {
+                    continue;
+                };
+                let name = option.get_id().as_str();
+                match option.get_default_values() {
+                    [default] => assert_eq!(said.strip_suffix(']'), default.to_str(), "{name}"),
+                    // The number of cores is the machine's.
+                    _ => assert_eq!(name, "threads"),
+                }
+                held.push(name.to_owned());
+            }
+        }
+        held.sort_unstable();
+        held.dedup();
+        assert_eq!(
+            held,
+            [
+                "color",
+                "deep",
+                "format",
+                "hash",
+                "io",
+                "output",
+                "pca",
+                "permutation",
+                "seed",
+                "threads"
+            ]
+        );
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::exit::{Exit, leave as end, say};
+use super::exit::{Exit, leave as end};
+use super::say::say;
 use crate::report::sink;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);

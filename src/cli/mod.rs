@@ -8,35 +8,34 @@ pub mod args;
 pub mod choices;
 pub mod exit;
 pub mod expect;
+pub mod failure;
 #[cfg(unix)]
 pub mod fault;
 pub mod settings;
 pub mod terminal;
 
-mod arch;
-mod compare;
-mod hash;
+mod commands;
 mod help;
 mod input;
-mod inspect;
 mod interrupt;
 mod open_files;
 mod packaging;
-mod rank;
+mod say;
 mod version;
 
 use std::ffi::OsString;
 use std::time::Instant;
 
+use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
+use commands::{arch, compare, hash, inspect, rank};
 use exit::Exit;
 use settings::{Analyses, Settings, Verbosity};
 use terminal::{Environment, Progress};
 
-use crate::error::Result;
 use crate::measure::monitor::Monitor;
 use crate::numeric::kernels;
 use crate::report::Report;
@@ -99,8 +98,9 @@ fn usage_error(what: &str) -> clap::Error {
 /// Runs a command and delivers its report.
 ///
 /// # Errors
-/// There is no answer, or the report could not be written.
-pub fn run(cli: &Cli) -> Result<Exit> {
+/// There is no answer, or the report could not be written: an [`Error`](crate::error::Error) with
+/// what it happened in as its context.
+pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let begin = Instant::now();
     let settings = Settings::from_args(&cli.global, &Environment::read())?;
     open_files::raise_limit();
@@ -111,9 +111,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     let answer = answer(&cli.command, &settings, &progress);
     progress.clear();
     let answer = answer?;
-    settings.output.write(answer.report)?;
+    let written = settings.output.write(answer.report);
+    written.context("while writing the report")?;
     if settings.verbosity > Verbosity::Quiet {
-        answer.notes.iter().for_each(|note| exit::say_note(note));
+        answer.notes.iter().for_each(|note| say::say_note(note));
     }
     if settings.verbosity == Verbosity::Verbose {
         let (seconds, threads, kernel) = (
@@ -121,14 +122,14 @@ pub fn run(cli: &Cli) -> Result<Exit> {
             settings.threads,
             kernels::active(),
         );
-        exit::say_note(&format!(
+        say::say_note(&format!(
             "{seconds:.2} s, threads: {threads}, kernel: {kernel}"
         ));
     }
     Ok(answer.exit)
 }
 
-fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> anyhow::Result<Answer> {
     match command {
         Command::Compare(args) => {
             let analyses = Analyses::from_args(&args.analysis)?;

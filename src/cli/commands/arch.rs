@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::Settings;
-use super::{Answer, input};
-use crate::error::Result;
+use anyhow::Context;
+
+use super::super::settings::Settings;
+use super::super::{Answer, input};
 use crate::pipeline;
 use crate::report::schema::arch::Arch;
 
@@ -12,12 +13,16 @@ use crate::report::schema::arch::Arch;
 ///
 /// # Errors
 /// A checkpoint or configuration that cannot be read.
-pub(super) fn run(settings: &Settings, target: &Path, bases: &[PathBuf]) -> Result<Answer> {
-    let target = input::open_described(target, &settings.output)?;
+pub(in crate::cli) fn run(
+    settings: &Settings,
+    target: &Path,
+    bases: &[PathBuf],
+) -> anyhow::Result<Answer> {
+    let target = input::open_described(target, &settings.output).context("target")?;
     let bases = bases
         .iter()
-        .map(|base| input::open_described(base, &settings.output))
-        .collect::<Result<_>>()?;
+        .map(|base| input::open_described(base, &settings.output).context("base"))
+        .collect::<anyhow::Result<_>>()?;
     let report = Arch::from(pipeline::arch::arch(target, bases));
     Ok(Answer::plain(settings.render(report, &settings.style)))
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::exit::Exit;
-use super::settings::{Analyses, Settings};
-use super::{Answer, input};
-use crate::error::Result;
+use anyhow::Context;
+
+use super::super::exit::Exit;
+use super::super::settings::{Analyses, Settings};
+use super::super::{Answer, input};
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
 use crate::report::schema::convert;
@@ -14,19 +15,20 @@ use crate::report::schema::convert;
 ///
 /// # Errors
 /// A checkpoint that cannot be read, or an interrupt.
-pub(super) fn run(
+pub(in crate::cli) fn run(
     settings: &Settings,
     analyses: &Analyses,
     target: &Path,
     bases: &[PathBuf],
     monitor: &dyn Monitor,
-) -> Result<Answer> {
+) -> anyhow::Result<Answer> {
     let options = &analyses.options;
-    let target = input::open(target, options.io, &settings.output)?;
-    let open = |base: &PathBuf| input::open_base(base, options.io, &settings.output);
-    let bases = bases.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let target = input::open(target, options.io, &settings.output).context("target")?;
+    let open =
+        |base: &PathBuf| input::open_base(base, options.io, &settings.output).context("base");
+    let bases = bases.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let rank = || pipeline::rank::rank(target, bases, options, monitor);
-    let ranked = settings.pool()?.install(rank)?;
+    let ranked = settings.pool()?.install(rank).context("while ranking")?;
     let met = analyses
         .expect
         .as_ref()

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::settings::{Analyses, Settings};
-use super::{Answer, input};
-use crate::error::Result;
+use anyhow::Context;
+
+use super::super::settings::{Analyses, Settings};
+use super::super::{Answer, input};
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
 use crate::report::schema::convert;
@@ -13,20 +14,21 @@ use crate::report::schema::convert;
 ///
 /// # Errors
 /// A checkpoint that cannot be read, or an interrupt.
-pub(super) fn run(
+pub(in crate::cli) fn run(
     settings: &Settings,
     analyses: &Analyses,
     base: &Path,
     target: &Path,
     monitor: &dyn Monitor,
-) -> Result<Answer> {
+) -> anyhow::Result<Answer> {
     let options = &analyses.options;
     let open_base = || input::open_base(base, options.io, &settings.output);
     let open_target = || input::open(target, options.io, &settings.output);
     let pool = settings.pool()?;
     let (base, target) = pool.join(open_base, open_target);
-    let (base, target) = (base?, target?);
-    let compared = pool.install(|| pipeline::compare::compare(base, target, options, monitor))?;
+    let (base, target) = (base.context("base")?, target.context("target")?);
+    let compare = || pipeline::compare::compare(base, target, options, monitor);
+    let compared = pool.install(compare).context("while comparing")?;
     let exit = analyses.exit(compared.verdict.label);
     let compared = convert::compare(compared);
     Ok(Answer {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::settings::Settings;
-use super::{Answer, input};
-use crate::error::Result;
+use anyhow::Context;
+
+use super::super::settings::Settings;
+use super::super::{Answer, input};
 use crate::pipeline;
 use crate::report::schema::Inspect;
 use crate::source::Io;
@@ -14,8 +15,9 @@ use crate::view::model::Model;
 ///
 /// # Errors
 /// A checkpoint that cannot be read.
-pub(super) fn run(settings: &Settings, checkpoint: &Path) -> Result<Answer> {
-    let model = Model::new(input::open(checkpoint, Io::Mmap, &settings.output)?);
+pub(in crate::cli) fn run(settings: &Settings, checkpoint: &Path) -> anyhow::Result<Answer> {
+    let model =
+        Model::new(input::open(checkpoint, Io::Mmap, &settings.output).context("checkpoint")?);
     let inspected = Inspect::from(pipeline::inspect::inspect(&model));
     Ok(Answer::plain(settings.render(inspected, &settings.style)))
 }

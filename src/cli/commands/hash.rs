@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use super::exit::Exit;
-use super::settings::Settings;
-use super::{Answer, input};
+use anyhow::Context;
+
+use super::super::exit::Exit;
+use super::super::settings::Settings;
+use super::super::{Answer, input};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::measure::monitor::Monitor;
@@ -20,20 +22,21 @@ use crate::view::model::Model;
 ///
 /// # Errors
 /// A checkpoint or manifest that cannot be read or breaks its format.
-pub(super) fn run(
+pub(in crate::cli) fn run(
     settings: &Settings,
     checkpoint: &Path,
     io: Io,
     check: Option<&Path>,
     monitor: &dyn Monitor,
-) -> Result<Answer> {
+) -> anyhow::Result<Answer> {
     // Before the pass: a manifest that is wrong should not cost the reading of a whole release.
-    let manifest = check.map(read_manifest).transpose()?;
+    let manifest = check.map(read_manifest).transpose().context("manifest")?;
     check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
-    let model = Model::new(input::open(checkpoint, io, &settings.output)?);
+    let model = Model::new(input::open(checkpoint, io, &settings.output).context("checkpoint")?);
     let hashed = settings
         .pool()?
-        .install(|| pipeline::hash::hash(&model, monitor))?;
+        .install(|| pipeline::hash::hash(&model, monitor))
+        .context("while hashing")?;
     let notes = hashed
         .warnings
         .iter()
