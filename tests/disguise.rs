@@ -6,11 +6,13 @@ use crate::support::draws::Draws;
 use crate::support::file;
 use crate::support::rows::compare;
 use crate::support::weights::{Decoder, Model, Values};
+use wcmp::evidence::part::State;
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
 use wcmp::pipeline::options::{Deep, Options};
 use wcmp::report::schema::Compare;
 use wcmp::source::Io;
+use wcmp::verdict::decide::Label;
 
 const SIZE: Decoder = Decoder {
     hidden: 64,
@@ -290,16 +292,24 @@ fn compared_with(
 
 /// The changes that are named, by kind.
 fn kinds(report: &Compare) -> Vec<&'static str> {
-    report.transformations.iter().map(|t| t.kind).collect()
+    report
+        .transformations
+        .iter()
+        .map(|t| t.kind.word())
+        .collect()
 }
 
 #[track_caller]
 fn assert_found(base: &Model, target: &Model, ffn: usize, expected: &[&str], relation: &str) {
     let report = compared(base, target, ffn, Deep::Auto);
-    assert_eq!(report.verdict.label, "derived", "{:?}", report.verdict);
+    assert_eq!(report.verdict.label, Label::Derived, "{:?}", report.verdict);
     assert_eq!(kinds(&report), expected, "{:?}", report.transformations);
     assert!(
-        report.verdict.relations.contains(&relation),
+        report
+            .verdict
+            .relations
+            .iter()
+            .any(|r| r.word() == relation),
         "{:?}",
         report.verdict.relations
     );
@@ -310,7 +320,10 @@ fn assert_found(base: &Model, target: &Model, ffn: usize, expected: &[&str], rel
             .all(|t| t.check_cosine.is_some_and(|cosine| cosine > 0.7))
     );
     assert!(
-        report.parts.iter().all(|part| part.state != "independent"),
+        report
+            .parts
+            .iter()
+            .all(|part| part.state != State::Independent),
         "{:?}",
         report.parts
     );
@@ -402,7 +415,7 @@ fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
         let target =
             vocabulary_re_ordered(&turned(&ffn_re_ordered(&tuned, SIZE.ffn), turn), &other);
         let report = compared_with(&base, &target, SIZE.ffn, Deep::Auto, Some([&own, &other]));
-        assert_eq!(report.verdict.label, "derived", "{:?}", report.verdict);
+        assert_eq!(report.verdict.label, Label::Derived, "{:?}", report.verdict);
         assert_eq!(
             kinds(&report),
             ["ffn_permuted", kind],
@@ -410,13 +423,16 @@ fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
             report.transformations
         );
         assert!(
-            report.parts.iter().all(|part| part.state != "independent"),
+            report
+                .parts
+                .iter()
+                .all(|part| part.state != State::Independent),
             "{:?}",
             report.parts
         );
         // By their ids no token is the same, and nothing is found.
         let by_id = compared(&base, &target, SIZE.ffn, Deep::Auto);
-        assert_ne!(by_id.verdict.label, "derived");
+        assert_ne!(by_id.verdict.label, Label::Derived);
     }
 }
 
@@ -430,7 +446,7 @@ fn too_few_tokens_in_common_are_told() {
     let own: Vec<usize> = (0..SIZE.vocab).collect();
     let other: Vec<usize> = (SIZE.vocab - 15..2 * SIZE.vocab - 15).collect();
     let report = compared_with(&base, &hidden, SIZE.ffn, Deep::Auto, Some([&own, &other]));
-    assert_ne!(report.verdict.label, "derived");
+    assert_ne!(report.verdict.label, Label::Derived);
     let told = report
         .verdict
         .not_testable
@@ -449,7 +465,7 @@ fn strangers_are_from_scratch_in_every_basis() {
             let report = compared(&base, target, SIZE.ffn, Deep::Auto);
             assert_eq!(
                 (report.verdict.label, kinds(&report).len()),
-                ("from_scratch", 0),
+                (Label::FromScratch, 0),
                 "{:?}",
                 report.verdict
             );
@@ -458,7 +474,7 @@ fn strangers_are_from_scratch_in_every_basis() {
                 .unwrap()
                 .tests
                 .iter()
-                .map(|t| t.form)
+                .map(|t| t.form.word())
                 .collect();
             assert!(
                 ["order", "projected", "matched"]
@@ -476,7 +492,7 @@ fn without_deep_the_report_says_that_nobody_looked() {
     let hidden = ffn_re_ordered(&base, SIZE.ffn);
     let report = compared(&base, &hidden, SIZE.ffn, Deep::Off);
     assert!(
-        report.transformations.is_empty() && report.verdict.label != "derived",
+        report.transformations.is_empty() && report.verdict.label != Label::Derived,
         "{:?}",
         report.verdict
     );
@@ -490,6 +506,6 @@ fn without_deep_the_report_says_that_nobody_looked() {
     let thorough = compared(&base, &hidden, SIZE.ffn, Deep::On);
     assert_eq!(
         (thorough.verdict.label, kinds(&thorough)),
-        ("derived", vec!["ffn_permuted"])
+        (Label::Derived, vec!["ffn_permuted"])
     );
 }

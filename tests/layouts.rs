@@ -6,11 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use wcmp::evidence::part::State;
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
 use wcmp::model::warning::{NotRead, Warning};
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
+use wcmp::results::compare::Via;
+use wcmp::verdict::decide::Label;
 
 // The parts for other architectures are for other tests.
 
@@ -92,7 +95,8 @@ fn assert_one_model(
             .collect();
         assert!(left.is_empty(), "{test}, {way}: {left:?}");
         assert_eq!(
-            report.verdict.label, "re_encoded",
+            report.verdict.label,
+            Label::ReEncoded,
             "{test}, {way}: {:?}",
             report.verdict.reasons
         );
@@ -103,14 +107,15 @@ fn assert_one_model(
             .fold(1.0, f64::min);
         assert_eq!(least, 1.0, "{test}, {way}");
         assert!(
-            report.parts.iter().all(|part| part.state == "reused"),
+            report.parts.iter().all(|part| part.state == State::Reused),
             "{test}, {way}"
         );
     }
     let noised = layout(&model.0.trained("noise", |_| 0.1));
     let report = compared(&format!("{test}, noised"), model, (&noised, config));
     assert_eq!(
-        report.verdict.label, "derived",
+        report.verdict.label,
+        Label::Derived,
         "{test}, noised: {:?}",
         report.verdict.reasons
     );
@@ -132,9 +137,9 @@ fn assert_one_model(
     // Experts of this size are too few and too narrow for most of the model to be tested.
     let has_experts = model.0.0.keys().any(|name| name.contains(".experts."));
     let label = if has_experts {
-        "inconclusive"
+        Label::Inconclusive
     } else {
-        "from_scratch"
+        Label::FromScratch
     };
     assert_eq!(report.verdict.label, label, "{test}, stranger");
     assert!(
@@ -356,7 +361,8 @@ fn an_order_that_the_name_does_not_stand_for_is_tried() {
             (target, Some(&llama)),
         );
         assert_eq!(
-            report.verdict.label, "re_encoded",
+            report.verdict.label,
+            Label::ReEncoded,
             "{test}: {:?}",
             report.verdict.reasons
         );
@@ -371,7 +377,7 @@ fn an_order_that_the_name_does_not_stand_for_is_tried() {
             report
                 .tensors
                 .iter()
-                .filter(|row| row.compared_via == "split")
+                .filter(|row| row.compared_via == Via::Split)
                 .count()
                 == 18,
             "{test}"
@@ -426,7 +432,8 @@ fn the_interleave_of_bloom_and_neox_is_undone_whatever_the_other_side_is_called(
         ] {
             let report = compared(&format!("bloom, {test}, {way}"), base, target);
             assert_eq!(
-                report.verdict.label, "re_encoded",
+                report.verdict.label,
+                Label::ReEncoded,
                 "{test}, {way}: {:?}",
                 report.verdict.reasons
             );
@@ -439,7 +446,8 @@ fn the_interleave_of_bloom_and_neox_is_undone_whatever_the_other_side_is_called(
         (&fused_otherwise, None),
     );
     assert_eq!(
-        report.verdict.label, "re_encoded",
+        report.verdict.label,
+        Label::ReEncoded,
         "{:?}",
         report.verdict.reasons
     );
@@ -510,7 +518,8 @@ fn a_square_projection_under_another_name_may_be_turned() {
     );
     let report = compared("square projection", (&model, None), (&other, None));
     assert_eq!(
-        report.verdict.label, "re_encoded",
+        report.verdict.label,
+        Label::ReEncoded,
         "{:?}",
         report.verdict.reasons
     );
@@ -519,7 +528,7 @@ fn a_square_projection_under_another_name_may_be_turned() {
         .iter()
         .find(|row| row.name.target == "text_projection")
         .unwrap();
-    assert_eq!(row.compared_via, "transposed");
+    assert_eq!(row.compared_via, Via::Transposed);
 }
 
 /// The experts of each layer in two tensors under `mlp.experts`, gate and up interleaved or in
@@ -656,7 +665,8 @@ fn square_experts_are_stored_as_the_others_are() {
             (&other, None),
         );
         assert_eq!(
-            report.verdict.label, "re_encoded",
+            report.verdict.label,
+            Label::ReEncoded,
             "{turned}: {:?}",
             report.verdict.reasons
         );
@@ -710,7 +720,8 @@ fn biases_of_stacked_experts_are_cut_with_them() {
         0
     );
     assert_eq!(
-        report.verdict.label, "re_encoded",
+        report.verdict.label,
+        Label::ReEncoded,
         "{:?}",
         report.verdict.reasons
     );
@@ -794,7 +805,8 @@ fn projections_of_linear_attention_are_cut_by_key_heads() {
             "{way}"
         );
         assert_eq!(
-            report.verdict.label, "re_encoded",
+            report.verdict.label,
+            Label::ReEncoded,
             "{way}: {:?}",
             report.verdict.reasons
         );
@@ -805,7 +817,7 @@ fn projections_of_linear_attention_are_cut_by_key_heads() {
         (&model, Some(&qwen)),
         (&stranger, Some(&qwen)),
     );
-    assert_eq!(report.verdict.label, "from_scratch");
+    assert_eq!(report.verdict.label, Label::FromScratch);
 }
 
 /// A tied matrix may be stored under the name of either of its two uses.
@@ -822,7 +834,8 @@ fn a_tied_matrix_is_the_same_under_either_of_its_names() {
     for (way, base, target) in [("there", &model, &head), ("back", &head, &model)] {
         let report = compared(&format!("tied, {way}"), (base, None), (target, None));
         assert_eq!(
-            report.verdict.label, "identical",
+            report.verdict.label,
+            Label::Identical,
             "{way}: {:?}",
             report.verdict.reasons
         );
@@ -837,7 +850,8 @@ fn a_tied_matrix_is_the_same_under_either_of_its_names() {
         (&as_head(&stranger), None),
     );
     assert_eq!(
-        report.verdict.label, "from_scratch",
+        report.verdict.label,
+        Label::FromScratch,
         "{:?}",
         report.verdict.reasons
     );
@@ -859,7 +873,7 @@ fn a_copy_beside_a_tensor_that_was_not_read_is_not_called_identical() {
             .verdict
             .label
     };
-    assert_eq!(label(open("target")), "identical");
+    assert_eq!(label(open("target")), Label::Identical);
     let mut partly_read = open("target");
     partly_read
         .checkpoint
@@ -868,5 +882,5 @@ fn a_copy_beside_a_tensor_that_was_not_read_is_not_called_identical() {
             name: "x".to_owned(),
             what: NotRead::ForeignDtype,
         });
-    assert_eq!(label(partly_read), "derived");
+    assert_eq!(label(partly_read), Label::Derived);
 }

@@ -5,10 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use wcmp::evidence::part::PartKind;
+use wcmp::evidence::part::State;
+use wcmp::evidence::relation::Relation;
+use wcmp::evidence::tests_of_units::UnitKind;
+use wcmp::evidence::transformation::TransformationKind;
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
+use wcmp::results::compare::Via;
+use wcmp::verdict::decide::Label;
 
 // The parts for other architectures are for other tests.
 
@@ -202,8 +209,8 @@ fn states(report: &Compare, kind: &str) -> Vec<&'static str> {
     report
         .parts
         .iter()
-        .filter(|part| part.kind == kind)
-        .map(|part| part.state)
+        .filter(|part| part.kind.word() == kind)
+        .map(|part| part.state.word())
         .collect()
 }
 
@@ -211,9 +218,17 @@ fn states(report: &Compare, kind: &str) -> Vec<&'static str> {
 fn layers_under_other_numbers_are_found_and_named() {
     let base = Model::decoder("layers", DENSE);
     for (test, origins, relations) in [
-        ("doubled", vec![0, 1, 2, 1, 2, 3], vec!["depth_upscaled"]),
-        ("dropped", vec![0, 2, 3], vec!["depth_pruned"]),
-        ("reversed", vec![3, 2, 1, 0], vec!["layers_reordered"]),
+        (
+            "doubled",
+            vec![0, 1, 2, 1, 2, 3],
+            vec![Relation::DepthUpscaled],
+        ),
+        ("dropped", vec![0, 2, 3], vec![Relation::DepthPruned]),
+        (
+            "reversed",
+            vec![3, 2, 1, 0],
+            vec![Relation::LayersReordered],
+        ),
     ] {
         let target = restacked(&base, &origins).trained(test, |_| 0.2);
         let report = compared(test, &base, &target);
@@ -224,7 +239,7 @@ fn layers_under_other_numbers_are_found_and_named() {
         assert_eq!(map(&report), expected, "{test}");
         assert_eq!(
             (report.verdict.label, &report.verdict.relations),
-            ("derived", &relations),
+            (Label::Derived, &relations),
             "{test}"
         );
         assert!(
@@ -236,7 +251,7 @@ fn layers_under_other_numbers_are_found_and_named() {
         let moved = report
             .tensors
             .iter()
-            .filter(|row| row.compared_via == "mapped")
+            .filter(|row| row.compared_via == Via::Mapped)
             .count();
         let layers = origins
             .iter()
@@ -247,7 +262,7 @@ fn layers_under_other_numbers_are_found_and_named() {
         let by_name = report
             .tensors
             .iter()
-            .filter(|row| row.compared_via != "mapped");
+            .filter(|row| row.compared_via != Via::Mapped);
         let cosines: Vec<f64> = by_name.filter_map(|row| row.figures.cosine).collect();
         let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
         let printed = report.similarity.mean_cosine.expect("a mean");
@@ -265,14 +280,17 @@ fn the_other_way_round_a_doubled_model_holds_every_layer() {
     let report = compared("undoubled", &base, &target);
     assert_eq!(
         (report.verdict.label, report.verdict.relation),
-        ("derived", Some("depth_pruned"))
+        (Label::Derived, Some(Relation::DepthPruned))
     );
     assert!(
-        !report.verdict.relations.contains(&"layers_reordered"),
+        !report
+            .verdict
+            .relations
+            .contains(&Relation::LayersReordered),
         "{:?}",
         map(&report)
     );
-    assert!(report.parts.iter().all(|part| part.state == "reused"));
+    assert!(report.parts.iter().all(|part| part.state == State::Reused));
 }
 
 #[test]
@@ -291,7 +309,7 @@ fn layers_of_two_models_are_told_apart() {
         states(&report, "ffn"),
         ["reused", "reused", "independent", "independent"]
     );
-    assert_eq!(report.verdict.label, "partial_reuse");
+    assert_eq!(report.verdict.label, Label::PartialReuse);
 }
 
 #[test]
@@ -313,12 +331,12 @@ fn experts_in_another_order_are_found_and_their_routers_agree() {
             );
         }
         assert_eq!(report.experts.map(|rows| rows.len()), Some(2));
-        assert_eq!(report.verdict.label, "derived");
-        assert!(report.verdict.relations.contains(&"permuted"));
+        assert_eq!(report.verdict.label, Label::Derived);
+        assert!(report.verdict.relations.contains(&Relation::Permuted));
         let found = report
             .transformations
             .iter()
-            .find(|row| row.kind == "experts_permuted")
+            .find(|row| row.kind == TransformationKind::ExpertsPermuted)
             .expect("the order");
         assert!(found.check_cosine.is_some_and(|cosine| cosine > 0.9) && found.found_in == [0, 1]);
     }
@@ -341,12 +359,12 @@ fn experts_stored_in_one_tensor_are_parts_of_their_own() {
     );
     assert_eq!(
         (report.verdict.label, report.verdict.relation),
-        ("derived", Some("permuted"))
+        (Label::Derived, Some(Relation::Permuted))
     );
     let parameters: u64 = report
         .parts
         .iter()
-        .filter(|part| part.kind == "experts")
+        .filter(|part| part.kind == PartKind::Experts)
         .map(|part| part.parameters)
         .sum();
     assert_eq!(parameters, 2 * 8 * 3 * 64 * 48);
@@ -358,7 +376,7 @@ fn experts_in_their_places_are_one_test_of_their_layer() {
     let report = compared("experts in place", &base, &base.trained("experts", |_| 0.2));
     let tests = report.permutation.as_ref().expect("tests").tests.iter();
     let of_layers: Vec<_> = tests
-        .filter(|test| test.kind == "expert" && test.expert.is_none())
+        .filter(|test| test.kind == UnitKind::Expert && test.expert.is_none())
         .collect();
     assert_eq!(of_layers.len(), 2);
     assert!(
@@ -382,15 +400,15 @@ fn feed_forwards_are_found_in_experts_and_experts_in_feed_forwards() {
     let there = compared("upcycled", &dense, &sparse);
     let back = compared("dense again", &sparse, &dense);
     for report in [&there, &back] {
-        assert_eq!(report.verdict.label, "derived");
-        assert!(report.verdict.relations.contains(&"upcycled"));
-        assert!(report.parts.iter().all(|part| part.state == "reused"));
+        assert_eq!(report.verdict.label, Label::Derived);
+        assert!(report.verdict.relations.contains(&Relation::Upcycled));
+        assert!(report.parts.iter().all(|part| part.state == State::Reused));
     }
     let deeper = restacked(&dense, &[0, 1, 2, 1, 2, 3]).trained("deeper", |_| 0.1);
     let both = compared("upcycled and deeper", &deeper, &sparse);
-    assert_eq!(both.verdict.label, "derived");
+    assert_eq!(both.verdict.label, Label::Derived);
     assert!(
-        both.parts.iter().all(|part| part.state == "reused"),
+        both.parts.iter().all(|part| part.state == State::Reused),
         "{:?}",
         map(&both)
     );
@@ -415,7 +433,7 @@ fn strangers_of_other_structure_are_not_accused() {
     {
         let report = compared(&format!("strangers {at}"), base, target);
         assert!(
-            report.verdict.label == "from_scratch",
+            report.verdict.label == Label::FromScratch,
             "{at}: {:?}",
             report.verdict
         );
@@ -467,6 +485,6 @@ fn decay_rates_that_start_from_one_formula_accuse_nobody() {
     assert!(rates.clone().count() == 4 && rates.clone().all(|row| row.figures.cosine > Some(0.99)));
     assert_eq!(
         (report.verdict.label, report.verdict.relations.len()),
-        ("from_scratch", 0)
+        (Label::FromScratch, 0)
     );
 }

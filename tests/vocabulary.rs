@@ -5,10 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use wcmp::evidence::finding::Supports;
+use wcmp::evidence::part::PartKind;
+use wcmp::evidence::relation::Relation;
 use wcmp::format::open::open_checkpoint;
 use wcmp::measure::monitor::Silent;
 use wcmp::pipeline::options::Options;
 use wcmp::report::schema::Compare;
+use wcmp::results::compare::Via;
+use wcmp::verdict::decide::Label;
 
 // The parts for other architectures are for other tests.
 
@@ -91,7 +96,7 @@ fn tables(report: &Compare) -> [(u64, f64); 2] {
             .iter()
             .find(|row| row.name.target == name)
             .expect("a row for the table");
-        assert_eq!((row.compared_via, row.identical), ("split", false));
+        assert_eq!((row.compared_via, row.identical), (Via::Split, false));
         assert_eq!(row.logical_shape[1], 64);
         (row.logical_shape[0], row.figures.cosine.unwrap())
     })
@@ -102,9 +107,9 @@ fn states(report: &Compare) -> Vec<(&'static str, &'static str, u64)> {
     let of_tokens = report
         .parts
         .iter()
-        .filter(|part| ["embedding", "head"].contains(&part.kind));
+        .filter(|part| [PartKind::Embedding, PartKind::Head].contains(&part.kind));
     of_tokens
-        .map(|part| (part.kind, part.state, part.parameters))
+        .map(|part| (part.kind.word(), part.state.word(), part.parameters))
         .collect()
 }
 
@@ -119,13 +124,16 @@ fn an_extended_or_padded_vocabulary_is_compared_in_its_leading_rows() {
         let target = with_rows(&target, &all);
         let report = compared(test, [(&base, None), (&target, None)]);
         let label = if test == "padded" {
-            "re_encoded"
+            Label::ReEncoded
         } else {
-            "derived"
+            Label::Derived
         };
         assert_eq!(report.verdict.label, label);
         assert!(
-            report.verdict.relations.contains(&"vocabulary_extended"),
+            report
+                .verdict
+                .relations
+                .contains(&Relation::VocabularyExtended),
             "{test}"
         );
         for (rows, found) in tables(&report) {
@@ -175,11 +183,11 @@ fn padding_of_a_vocabulary_says_nothing_and_one_more_token_does() {
                 &format!("padding of {name}"),
                 sides.map(|side| (side, None)),
             );
-            assert_eq!(report.verdict.label, "re_encoded", "{name}");
+            assert_eq!(report.verdict.label, Label::ReEncoded, "{name}");
             let cosine = report
                 .evidence
                 .iter()
-                .find(|finding| finding.supports == "re_encoded")
+                .find(|finding| finding.supports == Supports::ReEncoded)
                 .unwrap();
             assert!(
                 cosine
@@ -195,7 +203,7 @@ fn padding_of_a_vocabulary_says_nothing_and_one_more_token_does() {
     );
     for (name, target) in [("one more", &one_more), ("light", &trained)] {
         let report = compared(name, [(&base, None), (target, None)]);
-        assert_eq!(report.verdict.label, "derived", "{name}");
+        assert_eq!(report.verdict.label, Label::Derived, "{name}");
     }
 }
 
@@ -210,7 +218,7 @@ fn rows_in_common_never_enter_the_mean_cosine() {
     let report = compared("mean", [(&base, None), (&target, None)]);
     assert!(tables(&report).iter().all(|(_, cosine)| cosine.abs() < 0.5));
     assert_eq!(report.similarity.mean_cosine, Some(1.0));
-    assert_eq!(report.verdict.label, "partial_reuse");
+    assert_eq!(report.verdict.label, Label::PartialReuse);
 }
 
 #[test]
@@ -279,7 +287,7 @@ fn an_independent_model_of_another_vocabulary_is_from_scratch() {
         ("stranger, back", [&target, &base]),
     ] {
         let report = compared(test, sides.map(|model| (model, None)));
-        assert_eq!(report.verdict.label, "from_scratch", "{test}");
+        assert_eq!(report.verdict.label, Label::FromScratch, "{test}");
         assert!(
             states(&report)
                 .iter()
@@ -305,7 +313,7 @@ fn a_head_is_held_against_the_rows_of_a_tied_embedding() {
         .expect("the head");
     assert_eq!(
         (head.compared_via, head.logical_shape.as_slice()),
-        ("tied", [150, 64].as_slice())
+        (Via::Tied, [150, 64].as_slice())
     );
     assert_eq!(head.figures.cosine, Some(1.0));
     assert_eq!(report.coverage.parameters.target, Some(1.0));

@@ -1,7 +1,7 @@
 //! The words of the contract for tensors: component, block, role, class (guide/contract.md, section
 //! 2).
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares an enum whose variants have one fixed lower-case word each.
 macro_rules! words {
@@ -165,5 +165,18 @@ impl std::fmt::Display for Block {
 impl Serialize for Block {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Block {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(reader)?;
+        let layer = word.strip_prefix("layer ").and_then(|n| n.parse().ok());
+        let known = [Self::Embedding, Self::Final, Self::Mtp];
+        let mut all = known.into_iter().chain(layer.map(Self::Layer));
+        all.find(|block| block.to_string() == word).ok_or_else(|| {
+            let shown = crate::error::quoted(&word);
+            serde::de::Error::custom(format_args!("{shown} is not a word of Block"))
+        })
     }
 }

@@ -102,7 +102,7 @@ pub fn compare(report: &Compare) -> String {
         cells.extend([
             whole(row.expert),
             row.shared_expert.to_string(),
-            row.class.to_owned(),
+            row.class.to_string(),
         ]);
         cells.extend([
             row.informative.to_string(),
@@ -110,7 +110,7 @@ pub fn compare(report: &Compare) -> String {
         ]);
         cells.extend(sides(&row.shape, |shape| number::shape(shape)));
         cells.extend(sides(&row.dtype, Dtype::to_string));
-        cells.push(row.compared_via.to_owned());
+        cells.push(row.compared_via.to_string());
         cells.extend(
             [
                 figures.cosine,
@@ -219,7 +219,7 @@ pub fn rank(report: &Rank) -> String {
         );
         cells.extend([
             whole(row.origin_reading.band),
-            row.origin_reading.layer_pattern.to_owned(),
+            row.origin_reading.layer_pattern.to_string(),
         ]);
         cells.push(real(permutation.and_then(|p| p.log10_p)));
         cells.extend([
@@ -230,10 +230,11 @@ pub fn rank(report: &Rank) -> String {
             whole(pca.map(|p| p.summary)),
             real(pca.and_then(|p| p.median_excess)),
         ]);
+        let relations: Vec<&str> = verdict.relations.iter().map(|r| r.word()).collect();
         cells.extend([
-            verdict.label.to_owned(),
+            verdict.label.to_string(),
             whole(verdict.relation),
-            verdict.relations.join(" "),
+            relations.join(" "),
         ]);
         cells.push(whole(verdict.confidence));
         rows.row(&cells);

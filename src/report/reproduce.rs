@@ -21,14 +21,14 @@ pub(super) fn command(
 fn options(settings: &SettingsRow) -> Vec<String> {
     let default = Settings::default();
     let chosen = [
-        ("--hash", settings.hash, default.hash.word()),
-        ("--pca", settings.pca, default.pca.word()),
+        ("--hash", settings.hash.word(), default.hash.word()),
+        ("--pca", settings.pca.word(), default.pca.word()),
         (
             "--permutation",
-            settings.permutation,
+            settings.permutation.word(),
             default.permutation.word(),
         ),
-        ("--deep", settings.deep, default.deep.word()),
+        ("--deep", settings.deep.word(), default.deep.word()),
     ];
     let mut words = Vec::new();
     for (option, value, default) in chosen {
@@ -107,13 +107,14 @@ fn broken(words: &[String], columns: usize) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
 
     fn settings() -> SettingsRow {
         SettingsRow {
-            hash: "sha256",
-            pca: "fast",
-            permutation: "on",
-            deep: "auto",
+            hash: Hashing::Sha256,
+            pca: PcaMode::Fast,
+            permutation: Switch::On,
+            deep: Deep::Auto,
             seed: 7,
             include: Vec::new(),
             exclude: Vec::new(),
@@ -131,8 +132,8 @@ mod tests {
             "wcmp compare a 'b c' --seed 7"
         );
         let other = SettingsRow {
-            hash: "none",
-            deep: "on",
+            hash: Hashing::None,
+            deep: Deep::On,
             include: vec!["*.q".to_owned()],
             ..settings()
         };

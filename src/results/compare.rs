@@ -20,6 +20,9 @@ use crate::model::words::{Class, Component};
 use crate::verdict::Verdict;
 use crate::verdict::origin::{Pattern, Reading};
 
+pub use crate::align::Why;
+pub use crate::view::logical::Via;
+
 use super::checkpoint::CheckpointFacts;
 use super::settings::Settings;
 

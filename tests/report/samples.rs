@@ -3,6 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use wcmp::evidence::finding::PcaSummary;
+use wcmp::evidence::pca::Stream;
+use wcmp::evidence::permutation::PowerKind;
+use wcmp::evidence::tests_of_units::Form;
+use wcmp::evidence::tests_of_units::UnitKind;
+use wcmp::evidence::transformation::TransformationKind;
 use wcmp::manifest::Manifest;
 use wcmp::model::architecture::{Comparability, Kind, Source};
 use wcmp::model::checkpoint::Format;
@@ -10,6 +16,16 @@ use wcmp::model::dtype::Dtype;
 use wcmp::model::words::{Block, Class, Component, Role};
 use wcmp::report::schema::arch::*;
 use wcmp::report::schema::*;
+use wcmp::results::compare::Via;
+use wcmp::results::compare::Why;
+use wcmp::results::settings::Deep;
+use wcmp::results::settings::Hashing;
+use wcmp::results::settings::PcaMode;
+use wcmp::results::settings::Switch;
+use wcmp::verdict::decide::Label;
+use wcmp::verdict::origin::Band;
+use wcmp::verdict::origin::Pattern;
+use wcmp::verdict::ranking::CriterionId;
 
 /// A name that tries everything at once.
 pub(crate) const HOSTILE: &str = "a|b\u{1b}[2J\u{202e}`c`\n<script>\r\0\\,\"=1+1\u{9b}31m";
@@ -36,14 +52,19 @@ pub(crate) fn checkpoint(name: &str, parameters: u64) -> CheckpointRow {
 
 pub(crate) fn settings() -> SettingsRow {
     SettingsRow {
-        hash: "sha256",
-        pca: "fast",
-        permutation: "on",
-        deep: "auto",
+        hash: Hashing::Sha256,
+        pca: PcaMode::Fast,
+        permutation: Switch::On,
+        deep: Deep::Auto,
         seed: 20260105,
         include: Vec::new(),
         exclude: Vec::new(),
     }
+}
+
+/// A word of the contract.
+fn read<T: serde::de::DeserializeOwned>(word: &str) -> T {
+    serde_json::from_value(word.into()).unwrap()
 }
 
 fn both<T: Clone>(value: T) -> Sides<T> {
@@ -85,12 +106,12 @@ pub(crate) fn tensor(
         role,
         expert: None,
         shared_expert: false,
-        class,
+        class: read(class),
         informative: class != "uninformative",
         logical_shape: shape.clone(),
         shape: both(shape),
         dtype: both(Dtype::Bf16),
-        compared_via: "stored",
+        compared_via: Via::Stored,
         figures: Figures {
             cosine,
             centered_cosine: cosine,
@@ -116,7 +137,7 @@ pub(crate) fn tensor(
 
 fn layer(index: u32, cosine: f64, log10_p: Option<f64>) -> LayerRow {
     LayerRow {
-        component: "text".to_owned(),
+        component: Component::Text,
         layer: index,
         base_layer: Some(index),
         matrix_cosine: Some(cosine),
@@ -131,13 +152,13 @@ fn layer(index: u32, cosine: f64, log10_p: Option<f64>) -> LayerRow {
 fn part(kind: &'static str, layer: Option<u32>, state: &'static str, parameters: u64) -> PartRow {
     PartRow {
         block: Some(layer.map_or_else(|| "embedding".to_owned(), |layer| format!("layer {layer}"))),
-        kind,
-        component: "text".to_owned(),
+        kind: read(kind),
+        component: Component::Text,
         layer,
         base_layer: layer,
         expert: None,
         parameters,
-        state,
+        state: read(state),
         excess: Some(0.9),
         log10_p: Some(-61.0),
     }
@@ -145,8 +166,8 @@ fn part(kind: &'static str, layer: Option<u32>, state: &'static str, parameters:
 
 fn test(layer: u32, hits: u64, log10_p: f64) -> TestRow {
     TestRow {
-        kind: "ffn",
-        form: "direct",
+        kind: UnitKind::Ffn,
+        form: Form::Direct,
         layer: Some(layer),
         base_layer: Some(layer),
         expert: None,
@@ -168,11 +189,11 @@ fn finding(
     supports: &'static str,
 ) -> FindingRow {
     FindingRow {
-        kind,
+        kind: read(kind),
         statement: text.to_owned(),
         value: Some(value),
         log10_p,
-        supports,
+        supports: read(supports),
         scope: "text".to_owned(),
     }
 }
@@ -184,10 +205,10 @@ fn verdict(
     reasons: &[&str],
 ) -> VerdictRow {
     VerdictRow {
-        label,
-        relation: relations.first().copied(),
-        relations: relations.to_vec(),
-        confidence: Some(confidence),
+        label: read(label),
+        relation: relations.first().map(|word| read(word)),
+        relations: relations.iter().map(|word| read(word)).collect(),
+        confidence: Some(read(confidence)),
         reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
         not_testable: Vec::new(),
     }
@@ -200,7 +221,7 @@ fn unmatched(name: &str, role: Role, parameters: u64) -> UnmatchedRow {
         shape: vec![parameters / 2048, 2048],
         dtype: "BF16".to_owned(),
         parameters,
-        why: "no_such_name",
+        why: Why::NoSuchName,
     }
 }
 
@@ -215,8 +236,8 @@ pub(crate) fn warning(code: &str, message: &str, name: Option<&str>) -> WarningR
 /// A comparison that found nothing to compare: headers without a tensor.
 pub(crate) fn empty() -> Compare {
     Compare {
-        schema: "wcmp.compare/1",
-        wcmp: "0.1.0",
+        schema: CompareVersion,
+        wcmp: "0.1.0".to_owned(),
         settings: settings(),
         base: CheckpointRow {
             files: Vec::new(),
@@ -235,8 +256,8 @@ pub(crate) fn empty() -> Compare {
             mean_cosine: None,
             band: None,
             band_meaning: None,
-            layer_pattern: "not_applicable",
-            pattern_meaning: "fewer than two layers were compared",
+            layer_pattern: Pattern::NotApplicable,
+            pattern_meaning: "fewer than two layers were compared".to_owned(),
             agrees: None,
             why: None,
         },
@@ -251,7 +272,7 @@ pub(crate) fn empty() -> Compare {
         tokenizer: None,
         evidence: Vec::new(),
         verdict: VerdictRow {
-            label: "inconclusive",
+            label: Label::Inconclusive,
             relation: None,
             relations: Vec::new(),
             confidence: None,
@@ -314,19 +335,19 @@ pub(crate) fn fine_tuned() -> Compare {
         },
         origin_reading: OriginReading {
             mean_cosine: Some(0.9812),
-            band: Some("almost_certainly_fine_tuned"),
-            band_meaning: Some("almost certainly fine-tuned"),
-            layer_pattern: "early_high_late_low",
-            pattern_meaning: "typical of fine-tuning",
+            band: Some(Band::AlmostCertainlyFineTuned),
+            band_meaning: Some("almost certainly fine-tuned".to_owned()),
+            layer_pattern: Pattern::EarlyHighLateLow,
+            pattern_meaning: "typical of fine-tuning".to_owned(),
             agrees: Some(true),
             why: None,
         },
         layers,
         components: vec![ComponentRow {
-            component: "text".to_owned(),
+            component: Component::Text,
             coverage: full(),
             similarity: Similarity::default(),
-            layer_pattern: "early_high_late_low",
+            layer_pattern: Pattern::EarlyHighLateLow,
             verdict: verdict("derived", &["fine_tuned"], "conclusive", &[]),
         }],
         parts,
@@ -337,7 +358,7 @@ pub(crate) fn fine_tuned() -> Compare {
             groups: 22,
             tests: (0..22).map(|i| test(i, 64, -203.4)).collect(),
             power: vec![PowerRow {
-                kind: "ffn".to_owned(),
+                kind: PowerKind::Pooled,
                 probes: 1408,
                 hits_needed: 27,
                 share_seen_95: Some(0.026),
@@ -348,8 +369,8 @@ pub(crate) fn fine_tuned() -> Compare {
             }],
         }),
         pca: Some(PcaRow {
-            mode: "fast",
-            summary: "clustered_with_base",
+            mode: PcaMode::Fast,
+            summary: PcaSummary::ClusteredWithBase,
             median_excess: Some(0.941234),
             matrices: ["q_proj", "up_proj"]
                 .iter()
@@ -358,7 +379,7 @@ pub(crate) fn fine_tuned() -> Compare {
                 })
                 .map(|name| SubspaceRow {
                     name,
-                    side: "residual",
+                    side: Stream::Residual,
                     dimension: 2048,
                     k: 32,
                     overlap: Some(0.9421),
@@ -462,10 +483,10 @@ pub(crate) fn independent() -> Compare {
         },
         origin_reading: OriginReading {
             mean_cosine: Some(0.5133),
-            band: Some("possible_partial_reuse"),
-            band_meaning: Some("weights possibly reused in part"),
-            layer_pattern: "uniformly_low",
-            pattern_meaning: "evidence for training from scratch",
+            band: Some(Band::PossiblePartialReuse),
+            band_meaning: Some("weights possibly reused in part".to_owned()),
+            layer_pattern: Pattern::UniformlyLow,
+            pattern_meaning: "evidence for training from scratch".to_owned(),
             agrees: Some(false),
             why: Some(
                 "the plain mean counts 97 norm gains like the matrices, and norm gains lie near 1 in every model"
@@ -481,7 +502,7 @@ pub(crate) fn independent() -> Compare {
             groups: 48,
             tests: (0..48).map(|i| test(i, 0, 0.0)).collect(),
             power: vec![PowerRow {
-                kind: "ffn".to_owned(),
+                kind: PowerKind::Pooled,
                 probes: 3072,
                 hits_needed: 31,
                 share_seen_95: Some(0.0135),
@@ -522,7 +543,7 @@ pub(crate) fn partial() -> Compare {
         .map(|i| part("attention", Some(i), "independent", 26_214_400))
         .collect();
     parts.extend((0..4).map(|i| PartRow {
-        component: "vision".to_owned(),
+        component: Component::Vision,
         ..part("ffn", Some(i), "reused", 8_000_000)
     }));
     parts.push(PartRow {
@@ -535,7 +556,7 @@ pub(crate) fn partial() -> Compare {
     });
     let mut layers: Vec<LayerRow> = (0..4).map(|i| layer(i, 0.01, Some(-0.3))).collect();
     layers.extend((0..4).map(|i| LayerRow {
-        component: "vision".to_owned(),
+        component: Component::Vision,
         ..layer(i, 0.991, Some(-88.2))
     }));
     layers.push(LayerRow {
@@ -562,20 +583,20 @@ pub(crate) fn partial() -> Compare {
         )
     };
     let component = |name: &str, verdict: VerdictRow, cosine: f64| ComponentRow {
-        component: name.to_owned(),
+        component: read(name),
         coverage: full(),
         similarity: Similarity {
             mean_cosine: Some(cosine),
             matrix_cosine: Some(cosine),
             ..Similarity::default()
         },
-        layer_pattern: "uniformly_high",
+        layer_pattern: Pattern::UniformlyHigh,
         verdict,
     };
     Compare {
         settings: SettingsRow {
-            hash: "none",
-            deep: "on",
+            hash: Hashing::None,
+            deep: Deep::On,
             include: vec!["model.*".to_owned()],
             exclude: vec!["*.bias".to_owned()],
             ..settings()
@@ -601,10 +622,10 @@ pub(crate) fn partial() -> Compare {
         },
         origin_reading: OriginReading {
             mean_cosine: Some(0.62),
-            band: Some("possible_partial_reuse"),
-            band_meaning: Some("weights possibly reused in part"),
-            layer_pattern: "some_layers_high",
-            pattern_meaning: "partial initialisation of weights",
+            band: Some(Band::PossiblePartialReuse),
+            band_meaning: Some("weights possibly reused in part".to_owned()),
+            layer_pattern: Pattern::SomeLayersHigh,
+            pattern_meaning: "partial initialisation of weights".to_owned(),
             agrees: Some(true),
             why: None,
         },
@@ -655,7 +676,7 @@ pub(crate) fn partial() -> Compare {
                 .collect(),
         ),
         transformations: vec![TransformationRow {
-            kind: "permuted",
+            kind: TransformationKind::FfnPermuted,
             found_in: vec![0, 1, 2, 5],
             units_kept: Some(128),
             units_of: Some(176),
@@ -728,15 +749,8 @@ pub(crate) fn hostile() -> Compare {
         unmatched(HOSTILE, Role::Other, 1),
         unmatched(&"y".repeat(5000), Role::Other, 4096),
     ];
-    for row in &mut report.layers {
-        row.component = name();
-    }
-    for row in &mut report.components {
-        row.component = name();
-    }
     report.components.push(report.components[0].clone());
     for row in &mut report.parts {
-        row.component = name();
         row.block = Some(name());
     }
     for row in &mut report.evidence {
@@ -803,7 +817,7 @@ fn ranking(report: &Compare, summary: &'static str, excess: f64) -> RankingRow {
             hits: p.hits,
         }),
         pca: Some(RankPca {
-            summary,
+            summary: read(summary),
             median_excess: Some(excess),
         }),
         verdict: report.verdict.clone(),
@@ -842,21 +856,21 @@ pub(crate) fn ranked() -> Rank {
         value,
     };
     Rank {
-        schema: "wcmp.rank/1",
-        wcmp: "0.1.0",
+        schema: RankVersion,
+        wcmp: "0.1.0".to_owned(),
         settings: settings(),
         target: checkpoint("merged-7B-slerp", 7_241_732_096),
         ranking,
         criteria: vec![
-            criterion("all_means_below_half", "the mean cosine with every base is below 0.5", Some(false), Some(0.9812)),
-            criterion("no_identical", "no informative tensor is identical to a base's", Some(false), Some(1.0)),
-            criterion("independent_in_pca", "principal subspaces are orthogonal to every base's", Some(false), Some(0.9612)),
-            criterion("a_base_at_0.9", "a base has a mean cosine of 0.9 or more", Some(true), Some(0.9812)),
-            criterion("many_identical", "a quarter or more of the informative tensors are identical to one base's", Some(false), Some(0.005)),
-            criterion("early_layers_high", "early layers are nearer to a base than late ones, or at 0.9 and more", None, None),
+            criterion(CriterionId::AllMeansBelowHalf, "the mean cosine with every base is below 0.5", Some(false), Some(0.9812)),
+            criterion(CriterionId::NoIdentical, "no informative tensor is identical to a base's", Some(false), Some(1.0)),
+            criterion(CriterionId::IndependentInPca, "principal subspaces are orthogonal to every base's", Some(false), Some(0.9612)),
+            criterion(CriterionId::ABaseAt09, "a base has a mean cosine of 0.9 or more", Some(true), Some(0.9812)),
+            criterion(CriterionId::ManyIdentical, "a quarter or more of the informative tensors are identical to one base's", Some(false), Some(0.005)),
+            criterion(CriterionId::EarlyLayersHigh, "early layers are nearer to a base than late ones, or at 0.9 and more", None, None),
         ],
         conclusion: ConclusionRow {
-            label: "derived",
+            label: Label::Derived,
             base: Some(names[0].to_owned()),
             sentence: "The target shares its weights with Mistral-7B-Instruct-v0.2 and OpenHermes-2.5-Mistral-7B, in near equal parts.".to_owned(),
         },

@@ -4,8 +4,9 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use wcmp::report::json;
+use wcmp::report::{json, schema};
 
 use super::samples;
 
@@ -212,4 +213,42 @@ fn json_reads_back_with_hostile_names_as_they_were() {
             .chars()
             .any(|c| (c.is_control() && c != '\n') || wcmp::error::is_bidirectional(c))
     );
+}
+
+/// What a report gives when it is read back and written again.
+fn written_again<T: Serialize + DeserializeOwned>(report: &T) -> String {
+    let saved = erased::Report::json(report);
+    let read: T = schema::read(saved.as_bytes()).unwrap();
+    erased::Report::json(&read)
+}
+
+#[test]
+fn saved_comparisons_and_rankings_read_back() {
+    for (name, report) in samples::all_compares() {
+        assert_eq!(
+            written_again(&report),
+            erased::Report::json(&report),
+            "{name}"
+        );
+    }
+    for report in [samples::ranked(), samples::hostile_rank()] {
+        assert_eq!(written_again(&report), erased::Report::json(&report));
+    }
+}
+
+#[test]
+fn another_version_and_an_unknown_word_are_refused_and_a_new_key_is_not() {
+    let saved = erased::Report::json(&samples::fine_tuned());
+    let read = |json: &str| schema::read::<schema::Compare>(json.as_bytes());
+    let replaced = |old: &str, new: &str| {
+        assert!(saved.contains(old), "{old}");
+        saved.replacen(old, new, 1)
+    };
+    let version = read(&replaced("wcmp.compare/1", "wcmp.compare/2")).unwrap_err();
+    assert!(version.contains("wcmp.compare/1"), "{version}");
+    let label = read(&replaced("\"label\": \"derived\"", "\"label\": \"stolen\"")).unwrap_err();
+    assert!(label.contains("stolen"), "{label}");
+    let added = replaced("\"wcmp\":", "\"from the future\": [1], \"wcmp\":");
+    assert!(read(&added).is_ok());
+    assert!(schema::read::<schema::Rank>(saved.as_bytes()).is_err());
 }

@@ -1,10 +1,11 @@
 //! `wcmp compare`.
 
 use super::{checkpoint, detail, filter, heading, notes, reproduce, tensors, term, verdict};
+use crate::evidence::finding::Family;
+use crate::model::words::Component;
 use crate::report::document::{
     Block, Cell, Column, Document, Fold, Line, Section, Table, Value, cells,
 };
-use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::{Compare, FindingRow, LayerRow, Similarity};
 use crate::report::words::{Heading, Question, Remark, Term, WORDS};
@@ -12,7 +13,7 @@ use crate::report::words::{Heading, Question, Remark, Term, WORDS};
 /// The report of `wcmp compare`; `all` where every tensor is asked for.
 pub(in crate::report) fn compare(report: &Compare, all: bool) -> Document {
     let title = WORDS.question(
-        report.wcmp,
+        &report.wcmp,
         Question::Compare {
             base: &report.base.name,
             target: &report.target.name,
@@ -191,29 +192,35 @@ fn statement(row: &FindingRow) -> String {
 /// The number of a finding: cosines and their kin as figures, counts as counts.
 fn finding_value(row: &FindingRow) -> String {
     match row.kind {
-        "cosine" | "norms" | "pca" | "transformation" => number::figure(row.value),
-        _ => number::value(row.value),
+        Family::Cosine | Family::Norms | Family::Pca | Family::Transformation => {
+            number::figure(row.value)
+        }
+        Family::Bytes
+        | Family::Permutation
+        | Family::LayerMap
+        | Family::Experts
+        | Family::Tokenizer => number::value(row.value),
     }
 }
 
 /// The layers, a line each, a section a component.
 fn layers(rows: &[LayerRow]) -> Vec<Section> {
-    let mut components: Vec<&str> = Vec::new();
+    let mut components: Vec<Component> = Vec::new();
     for row in rows {
-        if !components.contains(&row.component.as_str()) {
-            components.push(&row.component);
+        if !components.contains(&row.component) {
+            components.push(row.component);
         }
     }
-    let section = |(at, component): (usize, &&str)| {
+    let section = |(at, component): (usize, &Component)| {
         let rows = rows.iter().filter(|row| row.component == *component);
         let last = at + 1 == components.len();
-        component_layers(component, &rows.collect::<Vec<_>>(), last)
+        component_layers(*component, &rows.collect::<Vec<_>>(), last)
     };
     components.iter().enumerate().map(section).collect()
 }
 
 /// One component's layers; what holds for all of them is said behind the last.
-fn component_layers(component: &str, rows: &[&LayerRow], last: bool) -> Section {
+fn component_layers(component: Component, rows: &[&LayerRow], last: bool) -> Section {
     let tested = rows.iter().any(|row| row.log10_p.is_some());
     let mut columns = vec![
         Column::numbers(term(Term::Layer)),
@@ -242,7 +249,7 @@ fn component_layers(component: &str, rows: &[&LayerRow], last: bool) -> Section 
         }
         table.row(cells);
     }
-    let title = WORDS.layers_of(&escape::name(component), rows.len() as u64);
+    let title = WORDS.layers_of(component.word(), rows.len() as u64);
     let mut blocks = vec![Block::Table(table)];
     if last {
         blocks.push(Block::Remark(WORDS.remark(Remark::Layers).into()));

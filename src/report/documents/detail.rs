@@ -1,5 +1,11 @@
 //! What the analyses of `wcmp compare` say beyond the evidence.
 
+use crate::evidence::part::{PartKind, State};
+use crate::evidence::relation::Relation;
+use crate::evidence::tests_of_units::{Form, UnitKind};
+use crate::evidence::transformation::TransformationKind;
+use crate::model::words::Component;
+use crate::verdict::decide::Confidence;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{heading, spaced, term, tokenizer};
@@ -166,11 +172,14 @@ fn transformations(rows: &[TransformationRow]) -> Option<Section> {
 fn transformation(row: &TransformationRow) -> String {
     let cosine = row.check_cosine.map(|cosine| number::figure(Some(cosine)));
     WORDS.transformation(&words::Transformation {
-        kind: row.kind,
+        kind: row.kind.word(),
         layers: &number::ranges(row.found_in.iter().copied()),
         n_layers: row.found_in.len(),
         kept: row.units_kept.map(|kept| (kept, row.units_of)),
-        pruned: row.kind.ends_with("pruned"),
+        pruned: matches!(
+            row.kind,
+            TransformationKind::Pruned | TransformationKind::ExpertsPruned
+        ),
         check: &row.check,
         cosine: cosine.as_deref(),
     })
@@ -191,12 +200,14 @@ fn components(rows: &[ComponentRow]) -> Option<Section> {
     ]);
     for row in rows {
         table.row(cells![
-            Line::name(&row.component),
+            Line::word(row.component),
             number::percent(row.coverage.matrices.target),
             number::figure(row.similarity.mean_cosine),
             number::figure(row.similarity.matrix_cosine),
             Line::word(row.verdict.label),
-            row.verdict.confidence.unwrap_or(number::ABSENT),
+            row.verdict
+                .confidence
+                .map_or(number::ABSENT, Confidence::word),
         ]);
     }
     let items = rows.iter().map(component).collect();
@@ -206,9 +217,9 @@ fn components(rows: &[ComponentRow]) -> Option<Section> {
 
 fn component(row: &ComponentRow) -> Line {
     let said = WORDS.component(&words::Component {
-        name: &escape::name(&row.component),
-        pattern: row.layer_pattern,
-        relation: row.verdict.relation,
+        name: row.component.word(),
+        pattern: row.layer_pattern.word(),
+        relation: row.verdict.relation.map(Relation::word),
         reason: row.verdict.reasons.first().map(String::as_str),
     });
     said.into()
@@ -231,11 +242,11 @@ fn parts(rows: &[PartRow]) -> Option<Section> {
         Column::numbers(term(Term::Share)),
         Column::sentences(term(Term::Which)),
     ]);
-    for state in ["reused", "independent", "unclear", "new"] {
+    for state in State::ALL.iter().copied() {
         let parts: Vec<&PartRow> = rows.iter().filter(|row| row.state == state).collect();
         let parameters = sum(&parts);
         table.row(cells![
-            state,
+            state.word(),
             number::count(parts.len() as u64),
             number::parameters(parameters),
             number::share(parameters, whole),
@@ -276,12 +287,12 @@ fn part_names(parts: &[&PartRow]) -> String {
 /// What parts have in common that are told as one.
 fn part_key(part: &PartRow) -> String {
     let kind = match (part.layer, part.kind, &part.block) {
-        (None, "other", Some(block)) => format!("other ({})", escape::name(block)),
-        _ => part.kind.to_owned(),
+        (None, PartKind::Other, Some(block)) => format!("other ({})", escape::name(block)),
+        (_, kind, _) => kind.to_string(),
     };
-    match part.component.as_str() {
-        "text" => kind,
-        component => format!("{} {kind}", escape::name(component)),
+    match part.component {
+        Component::Text => kind,
+        component => format!("{component} {kind}"),
     }
 }
 
@@ -300,7 +311,7 @@ fn permutation(row: &PermutationRow) -> Section {
 
 /// The tests, those of one kind and form in one row.
 fn test_table(rows: &[TestRow]) -> Table {
-    let mut kinds: Vec<(&str, &str)> = Vec::new();
+    let mut kinds: Vec<(UnitKind, Form)> = Vec::new();
     for test in rows {
         if !kinds.contains(&(test.kind, test.form)) {
             kinds.push((test.kind, test.form));
@@ -330,8 +341,8 @@ fn test_table(rows: &[TestRow]) -> Table {
             Term::Approximate
         };
         table.row(cells![
-            spaced(kind),
-            form,
+            spaced(kind.word()),
+            form.word(),
             number::count(tests.len() as u64),
             number::count(sum(|test| test.hits)),
             number::count(sum(|test| test.probes)),
@@ -345,7 +356,12 @@ fn test_table(rows: &[TestRow]) -> Table {
 /// The power of a null result.
 fn power(row: &PowerRow) -> String {
     let share = row.share_seen_95.map(|share| number::percent(Some(share)));
-    WORDS.power(&row.kind, share.as_deref(), row.hits_needed, row.probes)
+    WORDS.power(
+        row.kind.word(),
+        share.as_deref(),
+        row.hits_needed,
+        row.probes,
+    )
 }
 
 fn subspaces(row: &PcaRow) -> Section {
@@ -353,7 +369,7 @@ fn subspaces(row: &PcaRow) -> Section {
         WORDS.subspaces(row.summary),
         &number::figure(row.median_excess),
         row.matrices.len() as u64,
-        row.mode,
+        row.mode.word(),
     );
     let mut table = Table::new([
         Column::names(term(Term::Matrix)),
@@ -368,7 +384,7 @@ fn subspaces(row: &PcaRow) -> Section {
     for matrix in &row.matrices {
         table.row(cells![
             Line::name(&matrix.name),
-            matrix.side,
+            matrix.side.word(),
             matrix.dimension.to_string(),
             matrix.k.to_string(),
             number::figure(matrix.overlap),

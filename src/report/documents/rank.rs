@@ -12,6 +12,7 @@ use crate::report::schema::{
     RankingRow, WeightRow,
 };
 use crate::report::words::{Cosines, Heading, Question, Remark, Term, WORDS};
+use crate::verdict::decide::Confidence;
 
 /// Bases whose weights stand side by side where places are few.
 const ABREAST: usize = 5;
@@ -20,7 +21,7 @@ const MIXTURES: usize = 16;
 
 /// Which of the bases the target is made from, or that it is from none.
 pub(in crate::report) fn rank(report: &Rank, all: bool) -> Document {
-    let title = WORDS.question(report.wcmp, Question::Rank(&report.target.name));
+    let title = WORDS.question(&report.wcmp, Question::Rank(&report.target.name));
     let mut document = Document::new(WORDS, title, all);
     document.caveat = filter(&report.settings);
     document.grounds = grounds(report);
@@ -71,7 +72,7 @@ fn ranking(rows: &[RankingRow]) -> Section {
         Column::words(term(Term::Confidence)),
     ]);
     for (at, row) in (1u64..).zip(rows) {
-        let subspaces = row.pca.as_ref().map(|pca| spaced(pca.summary));
+        let subspaces = row.pca.as_ref().map(|pca| spaced(pca.summary.word()));
         table.row(cells![
             at.to_string(),
             Line::name(&row.base.name),
@@ -81,7 +82,9 @@ fn ranking(rows: &[RankingRow]) -> Section {
             number::log10(row.permutation.as_ref().and_then(|test| test.log10_p)),
             subspaces.unwrap_or_else(|| number::ABSENT.to_owned()),
             Line::word(row.verdict.label),
-            row.verdict.confidence.unwrap_or(number::ABSENT),
+            row.verdict
+                .confidence
+                .map_or(number::ABSENT, Confidence::word),
         ]);
     }
     Section::new(heading(Heading::Ranking), [Block::Table(table)])
@@ -100,7 +103,7 @@ fn base(at: usize, row: &RankingRow) -> Section {
     }
     if let Some(pca) = &row.pca {
         let excess = number::figure(pca.median_excess);
-        let lie = WORDS.subspaces_in_short(pca.summary, &excess);
+        let lie = WORDS.subspaces_in_short(pca.summary.word(), &excess);
         values.push(Value::new(term(Term::Subspaces), lie));
     }
     let label = verdict::in_short(&row.verdict);
@@ -272,8 +275,8 @@ fn conclusion(row: &ConclusionRow) -> Answer {
     let base = row.base.as_deref().map(Line::name);
     Answer::Verdict(Verdict {
         title: heading(Heading::Conclusion),
-        word: row.label,
-        tone: verdict::tone(verdict::label(row.label)),
+        word: row.label.word(),
+        tone: verdict::tone(row.label),
         meaning: row.sentence.as_str().into(),
         beside: base.map(|base| (term(Term::Base), vec![base])),
         confidence: None,

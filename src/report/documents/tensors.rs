@@ -35,7 +35,7 @@ pub(super) fn identical(report: &Compare) -> Option<Section> {
     for row in report.tensors.iter().filter(informative) {
         table.row(cells![
             Line::name(&row.name.target),
-            row.class,
+            row.class.word(),
             row.dtype.target.to_string(),
             shape(&row.shape.target),
         ]);
@@ -58,11 +58,11 @@ pub(super) fn every(rows: &[TensorRow]) -> Section {
     for row in rows {
         table.row(cells![
             Line::name(&row.name.target),
-            row.class,
+            row.class.word(),
             number::figure(row.figures.cosine),
             number::figure(row.figures.expected_cosine),
             number::figure(row.figures.excess),
-            row.compared_via,
+            row.compared_via.word(),
             if row.identical { "=" } else { "" },
         ]);
     }

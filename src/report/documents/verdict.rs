@@ -10,40 +10,26 @@ use crate::report::words::{Heading, Remark, Term, WORDS};
 use crate::verdict::decide::{Confidence, Label};
 use crate::verdict::origin::Band;
 
-/// The label that a word of the contract stands for.
-pub(super) fn label(word: &str) -> Label {
-    let mut all = Label::ALL.iter().copied();
-    all.find(|label| label.word() == word)
-        .unwrap_or(Label::Inconclusive)
-}
-
-fn confidence(word: &str) -> Confidence {
-    let mut all = Confidence::ALL.iter().copied();
-    all.find(|confidence| confidence.word() == word)
-        .unwrap_or(Confidence::Weak)
-}
-
-fn band(reading: &OriginReading) -> Option<Band> {
-    let mut all = Band::ALL.iter().copied();
-    all.find(|band| Some(band.word()) == reading.band)
-}
-
 /// How loud a label is told.
 pub(super) fn tone(label: Label) -> Tone {
     match label {
         Label::Inconclusive => Tone::Open,
-        _ => Tone::Said,
+        Label::Identical
+        | Label::ReEncoded
+        | Label::Derived
+        | Label::PartialReuse
+        | Label::FromScratch => Tone::Said,
     }
 }
 
 /// Label, relations, confidence and reasons.
 pub(super) fn verdict(row: &VerdictRow) -> Answer {
-    let label = label(row.label);
-    let relations = row.relations.iter().map(|word| Line::word(*word)).collect();
-    let sure = |word: &'static str| (word, WORDS.confidence(label, confidence(word)));
+    let label = row.label;
+    let relations = row.relations.iter().map(Line::word).collect();
+    let sure = |confidence: Confidence| (confidence.word(), WORDS.confidence(label, confidence));
     Answer::Verdict(Verdict {
         title: heading(Heading::Verdict),
-        word: row.label,
+        word: label.word(),
         tone: tone(label),
         meaning: WORDS.label(label).into(),
         beside: Some((term(Term::Relation), relations)),
@@ -56,7 +42,7 @@ pub(super) fn verdict(row: &VerdictRow) -> Answer {
 pub(super) fn in_short(row: &VerdictRow) -> Line {
     let mut out = Line::word(row.label);
     if !row.relations.is_empty() {
-        let relations = row.relations.iter().map(|word| Line::word(*word));
+        let relations = row.relations.iter().map(Line::word);
         out = out.text(" (").then(Line::joined(relations, ", ")).text(")");
     }
     match row.confidence {
@@ -67,7 +53,7 @@ pub(super) fn in_short(row: &VerdictRow) -> Line {
 
 /// What the labels and confidence words of `rows` mean, each once.
 pub(super) fn glossary<'a>(rows: impl Iterator<Item = &'a VerdictRow>) -> Table {
-    let mut said: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut said: Vec<(Label, Option<Confidence>)> = Vec::new();
     for row in rows {
         for key in [(row.label, None), (row.label, row.confidence)] {
             if !said.contains(&key) {
@@ -76,18 +62,18 @@ pub(super) fn glossary<'a>(rows: impl Iterator<Item = &'a VerdictRow>) -> Table 
         }
     }
     // A label stands before the confidence words that go with it.
-    said.sort_by_key(|(word, _)| label(word));
+    said.sort_by_key(|(label, _)| *label);
     let columns = [
         Column::words(term(Term::Word)),
         Column::sentences(term(Term::Meaning)),
     ];
     let mut table = Table::new(columns);
-    for (word, sure) in said {
+    for (label, sure) in said {
         let (key, meaning) = match sure {
-            None => (Line::word(word), WORDS.label(label(word))),
+            None => (Line::word(label), WORDS.label(label)),
             Some(sure) => (
-                Line::word(word).text(format!(", {sure}")),
-                WORDS.confidence(label(word), confidence(sure)),
+                Line::word(label).text(format!(", {sure}")),
+                WORDS.confidence(label, sure),
             ),
         };
         table.row([key.into(), Cell::from(meaning)]);
@@ -109,7 +95,7 @@ pub(super) fn one_not_testable(row: &NotTestable) -> Line {
 
 /// The layer pattern and its meaning.
 pub(super) fn pattern(reading: &OriginReading) -> String {
-    let pattern = spaced(reading.layer_pattern);
+    let pattern = spaced(reading.layer_pattern.word());
     format!("{pattern}: {}", reading.pattern_meaning)
 }
 
@@ -120,13 +106,13 @@ pub(super) fn agreement(reading: &OriginReading) -> String {
 
 /// The origin document on one base of a ranking, in a line.
 pub(super) fn document(reading: &OriginReading) -> String {
-    WORDS.document(band(reading), &pattern(reading), &agreement(reading))
+    WORDS.document(reading.band, &pattern(reading), &agreement(reading))
 }
 
 /// The origin document's threshold table with the row that applies marked, its pattern, and whether
 /// it agrees.
 pub(super) fn origin(reading: &OriginReading) -> Section {
-    let applies = band(reading);
+    let applies = reading.band;
     let mut table = Table::new([
         Column::words(term(Term::MeanCosine)),
         Column::sentences(term(Term::Reads)),

@@ -1,22 +1,36 @@
 //! The JSON of `wcmp compare`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     CheckpointRow, Coverage, Hex, NotTestable, OriginReading, SettingsRow, Sides, Similarity,
     TokenizerRow,
 };
-use super::{VerdictRow, WarningRow};
+use super::{VerdictRow, WarningRow, version};
+use crate::evidence::finding::{Family, PcaSummary, Supports};
+use crate::evidence::part::{PartKind, State};
+use crate::evidence::pca::Stream;
+use crate::evidence::permutation::PowerKind;
+use crate::evidence::tests_of_units::{Form, UnitKind};
+use crate::evidence::transformation::TransformationKind;
 use crate::model::dtype::Dtype;
-use crate::model::words::{Block, Component, Role};
+use crate::model::words::{Block, Class, Component, Role};
+use crate::results::compare::{Via, Why};
+use crate::results::settings::PcaMode;
+use crate::verdict::origin::Pattern;
+
+version! {
+    /// The version of `wcmp compare`.
+    CompareVersion = "wcmp.compare/1"
+}
 
 /// `wcmp compare`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Compare {
     /// `wcmp.compare/1`.
-    pub schema: &'static str,
+    pub schema: CompareVersion,
     /// Version of wcmp.
-    pub wcmp: &'static str,
+    pub wcmp: String,
     /// Settings.
     pub settings: SettingsRow,
     /// The base.
@@ -64,7 +78,7 @@ pub struct Compare {
 }
 
 /// What a PEFT adapter changes in the base.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdapterRow {
     /// The base that its configuration names: a claim.
     pub declared_base: Option<String>,
@@ -79,7 +93,7 @@ pub struct AdapterRow {
 }
 
 /// One matrix that an adapter changes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdapterChange {
     /// Name in the base.
     pub name: String,
@@ -102,7 +116,7 @@ pub struct AdapterChange {
 }
 
 /// `FIG`: figures of one pair.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// dot / norms.
     pub cosine: Option<f64>,
@@ -121,7 +135,7 @@ pub struct Figures {
 }
 
 /// `TENSOR`: one aligned pair.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TensorRow {
     /// Names on both sides.
     pub name: Sides<String>,
@@ -138,7 +152,7 @@ pub struct TensorRow {
     /// Whether it belongs to a shared expert.
     pub shared_expert: bool,
     /// matrix, norm, vector or uninformative.
-    pub class: &'static str,
+    pub class: Class,
     /// Whether it counts as evidence.
     pub informative: bool,
     /// Shape of the compared matrix.
@@ -148,7 +162,7 @@ pub struct TensorRow {
     /// Stored dtypes.
     pub dtype: Sides<Dtype>,
     /// stored, cast, dequantized, split, stacked, transposed, tied or mapped.
-    pub compared_via: &'static str,
+    pub compared_via: Via,
     /// Figures.
     pub figures: Figures,
     /// Values that are NaN or infinite.
@@ -160,14 +174,14 @@ pub struct TensorRow {
 }
 
 /// `PART`: a unit of the verdict.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PartRow {
     /// Block.
     pub block: Option<String>,
     /// attention, ffn, experts, embedding, head or other.
-    pub kind: &'static str,
+    pub kind: PartKind,
     /// Component.
-    pub component: String,
+    pub component: Component,
     /// Layer of the target.
     pub layer: Option<u32>,
     /// Layer of the base it was compared with.
@@ -177,7 +191,7 @@ pub struct PartRow {
     /// Matrix parameters of the target.
     pub parameters: u64,
     /// reused, independent, unclear or new.
-    pub state: &'static str,
+    pub state: State,
     /// Excess, embeddings and heads centred by their mean row.
     pub excess: Option<f64>,
     /// Its own test.
@@ -185,12 +199,12 @@ pub struct PartRow {
 }
 
 /// `TEST`: one permutation test.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TestRow {
     /// ffn, expert, residual, kv_group or rows.
-    pub kind: &'static str,
+    pub kind: UnitKind,
     /// direct, projected, order or matched.
-    pub form: &'static str,
+    pub form: Form,
     /// Layer of the target.
     pub layer: Option<u32>,
     /// Layer of the base.
@@ -214,10 +228,10 @@ pub struct TestRow {
 }
 
 /// One layer of a component.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerRow {
     /// Component.
-    pub component: String,
+    pub component: Component,
     /// Layer of the target.
     pub layer: u32,
     /// Layer of the base.
@@ -237,22 +251,22 @@ pub struct LayerRow {
 }
 
 /// One component.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ComponentRow {
     /// Component.
-    pub component: String,
+    pub component: Component,
     /// Coverage.
     pub coverage: Coverage,
     /// Figures.
     pub similarity: Similarity,
     /// Layer pattern.
-    pub layer_pattern: &'static str,
+    pub layer_pattern: Pattern,
     /// Verdict on the component alone.
     pub verdict: VerdictRow,
 }
 
 /// One row of the layer map.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerMapRow {
     /// Target layer.
     pub target: u32,
@@ -263,10 +277,10 @@ pub struct LayerMapRow {
 }
 
 /// Power of a null result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PowerRow {
     /// Kind of test.
-    pub kind: String,
+    pub kind: PowerKind,
     /// Probes.
     pub probes: u64,
     /// Hits needed.
@@ -276,7 +290,7 @@ pub struct PowerRow {
 }
 
 /// All permutation tests.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PermutationRow {
     /// Combined over groups.
     pub log10_p: Option<f64>,
@@ -295,12 +309,12 @@ pub struct PermutationRow {
 }
 
 /// One subspace comparison.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SubspaceRow {
     /// Tensor.
     pub name: String,
     /// residual or ffn.
-    pub side: &'static str,
+    pub side: Stream,
     /// Dimension.
     pub dimension: u64,
     /// Vectors.
@@ -316,12 +330,12 @@ pub struct SubspaceRow {
 }
 
 /// Principal subspaces.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PcaRow {
     /// fast or full.
-    pub mode: &'static str,
+    pub mode: PcaMode,
     /// clustered_with_base, between or orthogonal.
-    pub summary: &'static str,
+    pub summary: PcaSummary,
     /// Median excess.
     pub median_excess: Option<f64>,
     /// Single matrices.
@@ -329,7 +343,7 @@ pub struct PcaRow {
 }
 
 /// Experts of a layer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExpertsRow {
     /// Layer.
     pub layer: u32,
@@ -344,10 +358,10 @@ pub struct ExpertsRow {
 }
 
 /// A recovered transformation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TransformationRow {
     /// Kind.
-    pub kind: &'static str,
+    pub kind: TransformationKind,
     /// Layers.
     pub found_in: Vec<u32>,
     /// Units kept.
@@ -361,10 +375,10 @@ pub struct TransformationRow {
 }
 
 /// One finding.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FindingRow {
     /// Family.
-    pub kind: &'static str,
+    pub kind: Family,
     /// The sentence.
     pub statement: String,
     /// The number in it.
@@ -372,13 +386,13 @@ pub struct FindingRow {
     /// Bound, base 10.
     pub log10_p: Option<f64>,
     /// derived, partial_reuse, from_scratch, re_encoded or nothing.
-    pub supports: &'static str,
+    pub supports: Supports,
     /// What it is about.
     pub scope: String,
 }
 
 /// A tensor without a counterpart.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UnmatchedRow {
     /// Name.
     pub name: String,
@@ -391,5 +405,5 @@ pub struct UnmatchedRow {
     /// Elements.
     pub parameters: u64,
     /// no_such_name, shape, unsupported or filtered.
-    pub why: &'static str,
+    pub why: Why,
 }

@@ -15,21 +15,27 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::en::warnings;
+use crate::evidence::relation::Relation;
 use crate::model::checkpoint::Format;
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::{Noted, Warning};
 use crate::results::checkpoint::CheckpointFacts;
+use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
+use crate::verdict::decide::{Confidence, Label};
+use crate::verdict::origin::{Band, Pattern};
 
 mod compare;
 pub mod convert;
 mod hash;
 mod inspect;
 mod rank;
+mod read;
 
 pub use compare::*;
 pub use hash::*;
 pub use inspect::*;
 pub use rank::*;
+pub use read::read;
 
 /// Declares the type of a `schema` key: it is written as the word of its version, and only that
 /// word is read.
@@ -101,7 +107,7 @@ impl Serialize for Hex {
 }
 
 /// The same pair, target first (contract: shares of the target come first).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
     /// Share of the target, 0 to 1.
     pub target: Option<f64>,
@@ -144,7 +150,7 @@ pub struct CheckpointRow {
 }
 
 /// `SUM`: means and counts.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Similarity {
     /// The origin document's figure.
     pub mean_cosine: Option<f64>,
@@ -167,7 +173,7 @@ pub struct Similarity {
 }
 
 /// `COV`: how much of each side is aligned.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Coverage {
     /// Of all parameters.
     pub parameters: Shares,
@@ -176,7 +182,7 @@ pub struct Coverage {
 }
 
 /// What could not be tested, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotTestable {
     /// What.
     pub what: String,
@@ -185,16 +191,16 @@ pub struct NotTestable {
 }
 
 /// `VERDICT`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VerdictRow {
     /// identical, re_encoded, derived, partial_reuse, from_scratch or inconclusive.
-    pub label: &'static str,
+    pub label: Label,
     /// First of `relations`.
-    pub relation: Option<&'static str>,
+    pub relation: Option<Relation>,
     /// All that the evidence shows.
-    pub relations: Vec<&'static str>,
+    pub relations: Vec<Relation>,
     /// conclusive, strong, moderate, weak.
-    pub confidence: Option<&'static str>,
+    pub confidence: Option<Confidence>,
     /// Sentences.
     pub reasons: Vec<String>,
     /// What could not be tested.
@@ -202,18 +208,18 @@ pub struct VerdictRow {
 }
 
 /// `ORIGIN`: the origin document's own reading.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OriginReading {
     /// Mean cosine.
     pub mean_cosine: Option<f64>,
     /// Band.
-    pub band: Option<&'static str>,
+    pub band: Option<Band>,
     /// Its meaning.
-    pub band_meaning: Option<&'static str>,
+    pub band_meaning: Option<String>,
     /// Layer pattern.
-    pub layer_pattern: &'static str,
+    pub layer_pattern: Pattern,
     /// Its meaning.
-    pub pattern_meaning: &'static str,
+    pub pattern_meaning: String,
     /// Whether it agrees with the verdict.
     pub agrees: Option<bool>,
     /// Why not.
@@ -221,16 +227,16 @@ pub struct OriginReading {
 }
 
 /// Settings that shape the answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SettingsRow {
     /// sha256 or none.
-    pub hash: &'static str,
+    pub hash: Hashing,
     /// fast, full or off.
-    pub pca: &'static str,
+    pub pca: PcaMode,
     /// on or off.
-    pub permutation: &'static str,
+    pub permutation: Switch,
     /// auto, on or off.
-    pub deep: &'static str,
+    pub deep: Deep,
     /// Seed of every draw.
     pub seed: u64,
     /// Globs.

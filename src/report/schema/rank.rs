@@ -1,19 +1,28 @@
 //! The JSON of `wcmp rank`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     CheckpointRow, Coverage, OriginReading, SettingsRow, Similarity, VerdictRow, WarningRow,
+    version,
 };
+use crate::evidence::finding::PcaSummary;
 use crate::model::words::Role;
+use crate::verdict::decide::Label;
+use crate::verdict::ranking::CriterionId;
+
+version! {
+    /// The version of `wcmp rank`.
+    RankVersion = "wcmp.rank/1"
+}
 
 /// `wcmp rank`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rank {
     /// `wcmp.rank/1`.
-    pub schema: &'static str,
+    pub schema: RankVersion,
     /// Version of wcmp.
-    pub wcmp: &'static str,
+    pub wcmp: String,
     /// Settings.
     pub settings: SettingsRow,
     /// The target.
@@ -36,7 +45,7 @@ pub struct Rank {
 }
 
 /// A base and the base that it is most like.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ControlRow {
     /// Name of the base.
     pub base: String,
@@ -49,7 +58,7 @@ pub struct ControlRow {
 }
 
 /// One base against the target.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RankingRow {
     /// The base.
     pub base: CheckpointRow,
@@ -68,7 +77,7 @@ pub struct RankingRow {
 }
 
 /// The permutation tests of one base in short.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RankPermutation {
     /// Combined over groups, base 10.
     pub log10_p: Option<f64>,
@@ -79,20 +88,20 @@ pub struct RankPermutation {
 }
 
 /// The principal subspaces of one base in short.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RankPca {
     /// clustered_with_base, between or orthogonal.
-    pub summary: &'static str,
+    pub summary: PcaSummary,
     /// Median excess.
     pub median_excess: Option<f64>,
 }
 
 /// One of the origin document's criteria.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CriterionRow {
     /// all_means_below_half, no_identical, independent_in_pca, a_base_at_0.9, many_identical or
     /// early_layers_high.
-    pub id: &'static str,
+    pub id: CriterionId,
     /// The criterion in words.
     pub statement: String,
     /// Whether it holds; null where it could not be decided.
@@ -102,10 +111,10 @@ pub struct CriterionRow {
 }
 
 /// The answer over all bases.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConclusionRow {
     /// A verdict label.
-    pub label: &'static str,
+    pub label: Label,
     /// Name of the base it rests on.
     pub base: Option<String>,
     /// One sentence.
@@ -113,7 +122,7 @@ pub struct ConclusionRow {
 }
 
 /// Principal coordinates of target and bases.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CoordinatesRow {
     /// Names, target first.
     pub models: Vec<String>,
@@ -124,7 +133,7 @@ pub struct CoordinatesRow {
 }
 
 /// The target as a least-squares sum of the bases.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MixtureRow {
     /// Weights over all matrices.
     pub weights: Vec<WeightRow>,
@@ -137,7 +146,7 @@ pub struct MixtureRow {
 }
 
 /// Weight of one base.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WeightRow {
     /// Name of the base.
     pub base: String,
@@ -146,7 +155,7 @@ pub struct WeightRow {
 }
 
 /// The mixture of one layer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerMixture {
     /// Layer of the target.
     pub layer: u32,
@@ -157,7 +166,7 @@ pub struct LayerMixture {
 }
 
 /// The mixture of one role.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RoleMixture {
     /// Role.
     pub role: Role,

@@ -11,10 +11,13 @@
 pub(crate) mod en;
 
 use super::document::Line;
+use crate::evidence::finding::PcaSummary;
 use crate::model::architecture::Comparability;
 use crate::model::checkpoint::Format;
+use crate::results::compare::Why;
 use crate::verdict::decide::{Confidence, Label};
 use crate::verdict::origin::Band;
+use crate::verdict::ranking::CriterionId;
 
 /// The language of the reports.
 pub(crate) const WORDS: &dyn Words = &en::English;
@@ -380,13 +383,13 @@ pub(crate) trait Meanings {
     fn band_range(&self, band: Band) -> &'static str;
 
     /// Why a tensor is without a counterpart.
-    fn unmatched_why<'a>(&self, why: &'a str) -> &'a str;
+    fn unmatched_why(&self, why: Why) -> &'static str;
 
     /// How principal subspaces lie.
-    fn subspaces(&self, summary: &str) -> &'static str;
+    fn subspaces(&self, summary: PcaSummary) -> &'static str;
 
     /// What a criterion of the origin document speaks for.
-    fn criterion_side(&self, id: &str) -> &'static str;
+    fn criterion_side(&self, id: CriterionId) -> &'static str;
 
     /// Whether something holds.
     fn yes_or_no(&self, holds: Option<bool>) -> &'static str;

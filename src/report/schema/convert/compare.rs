@@ -16,20 +16,22 @@ use crate::model::words::Class;
 use crate::report::words::en::findings as words;
 use crate::results::compare::{AdapterChanges, Comparison, ComponentResult, TensorPair, UnitTests};
 
+use crate::results::settings::PcaMode;
+
 use super::super::{
-    AdapterChange, AdapterRow, Compare, ComponentRow, ExpertsRow, Figures, FindingRow, Hex,
-    LayerMapRow, LayerRow, NotTestable, PartRow, PcaRow, PermutationRow, PowerRow, Sides,
-    SubspaceRow, TensorRow, TestRow, TokenizerRow, TransformationRow, UnmatchedRow, VERSION,
+    AdapterChange, AdapterRow, Compare, CompareVersion, ComponentRow, ExpertsRow, Figures,
+    FindingRow, Hex, LayerMapRow, LayerRow, NotTestable, PartRow, PcaRow, PermutationRow, PowerRow,
+    Sides, SubspaceRow, TensorRow, TestRow, TokenizerRow, TransformationRow, UnmatchedRow, VERSION,
     WarningRow,
 };
 
 /// The rows of a comparison.
 pub fn compare(c: Comparison) -> Compare {
-    let mode = c.settings.pca.word();
+    let mode = c.settings.pca;
     let experts: Vec<ExpertsRow> = c.experts.iter().map(experts).collect();
     Compare {
-        schema: "wcmp.compare/1",
-        wcmp: VERSION,
+        schema: CompareVersion,
+        wcmp: VERSION.to_owned(),
         settings: c.settings.into(),
         base: c.checkpoints.base.into(),
         target: c.checkpoints.target.into(),
@@ -57,7 +59,7 @@ pub fn compare(c: Comparison) -> Compare {
 
 fn layer(layer: &LayerFigures) -> LayerRow {
     LayerRow {
-        component: layer.component.to_string(),
+        component: layer.component,
         layer: layer.layer,
         base_layer: Some(layer.base_layer),
         matrix_cosine: layer.similarity.matrix_cosine,
@@ -71,10 +73,10 @@ fn layer(layer: &LayerFigures) -> LayerRow {
 
 fn component(result: ComponentResult) -> ComponentRow {
     ComponentRow {
-        component: result.component.to_string(),
+        component: result.component,
         coverage: result.coverage.into(),
         similarity: (&result.similarity).into(),
-        layer_pattern: result.pattern.word(),
+        layer_pattern: result.pattern,
         verdict: (&result.verdict).into(),
     }
 }
@@ -82,13 +84,13 @@ fn component(result: ComponentResult) -> ComponentRow {
 fn part(part: &Part) -> PartRow {
     PartRow {
         block: part.key.block.map(|block| block.to_string()),
-        kind: part.key.kind.word(),
-        component: part.key.component.to_string(),
+        kind: part.key.kind,
+        component: part.key.component,
         layer: part.key.layer,
         base_layer: part.base_layer,
         expert: part.key.expert,
         parameters: part.parameters,
-        state: part.state.word(),
+        state: part.state,
         excess: part.excess,
         log10_p: part.test.map(|test| test.log10_p),
     }
@@ -116,8 +118,8 @@ fn permutation(units: &UnitTests) -> PermutationRow {
 
 fn test(test: &Test) -> TestRow {
     TestRow {
-        kind: test.kind.word(),
-        form: test.form.word(),
+        kind: test.kind,
+        form: test.form,
         layer: test.layer,
         base_layer: test.base_layer,
         expert: test.expert,
@@ -134,7 +136,7 @@ fn test(test: &Test) -> TestRow {
 fn power(power: &PowerOf) -> PowerRow {
     let PowerOf { kind, power } = power;
     PowerRow {
-        kind: kind.to_string(),
+        kind: *kind,
         probes: power.probes as u64,
         // Where not even all probes suffice, one more than there are.
         hits_needed: power.hits_needed.unwrap_or(power.probes + 1) as u64,
@@ -142,16 +144,16 @@ fn power(power: &PowerOf) -> PowerRow {
     }
 }
 
-fn pca(pca: Pca, mode: &'static str) -> PcaRow {
+fn pca(pca: Pca, mode: PcaMode) -> PcaRow {
     let matrices = pca.matrices.into_iter();
     PcaRow {
         mode,
-        summary: pca.summary.word(),
+        summary: pca.summary,
         median_excess: Some(pca.median_excess),
         matrices: matrices
             .map(|compared| SubspaceRow {
                 name: compared.name,
-                side: compared.stream.word(),
+                side: compared.stream,
                 dimension: compared.subspace.dimension as u64,
                 k: compared.subspace.k as u64,
                 overlap: compared.subspace.overlap,
@@ -176,7 +178,7 @@ fn experts(layer: &ExpertLayer) -> ExpertsRow {
 
 fn transformation(t: &Transformation) -> TransformationRow {
     TransformationRow {
-        kind: t.kind.word(),
+        kind: t.kind,
         found_in: t.layers.clone(),
         units_kept: t.kept.map(|units| units.kept as u64),
         units_of: t.kept.map(|units| units.of as u64),
@@ -187,11 +189,11 @@ fn transformation(t: &Transformation) -> TransformationRow {
 
 fn finding(finding: &Finding) -> FindingRow {
     FindingRow {
-        kind: finding.statement.family().word(),
+        kind: finding.statement.family(),
         statement: words::statement(&finding.statement),
         value: finding.value,
         log10_p: finding.log10_p,
-        supports: finding.supports.word(),
+        supports: finding.supports,
         scope: words::scope(finding.scope),
     }
 }
@@ -204,7 +206,7 @@ fn unmatched(left: &Unmatched) -> UnmatchedRow {
         shape: tensor.shape.clone(),
         dtype: tensor.dtype.to_string(),
         parameters: tensor.elements(),
-        why: left.why.word(),
+        why: left.why,
     }
 }
 
@@ -221,7 +223,7 @@ fn tensor(tensor: TensorPair) -> TensorRow {
         role: target.meaning.role,
         expert: target.meaning.expert,
         shared_expert: target.meaning.shared_expert,
-        class: tensor.class.word(),
+        class: tensor.class,
         informative: tensor.class != Class::Uninformative,
         logical_shape: target.shape.clone(),
         shape: Sides {
@@ -232,7 +234,7 @@ fn tensor(tensor: TensorPair) -> TensorRow {
             base: base.dtype,
             target: target.dtype,
         },
-        compared_via: tensor.pair.via.word(),
+        compared_via: tensor.pair.via,
         figures: figures(&tensor.figures),
         nonfinite: tensor.nonfinite,
         sha256: tensor.digests.map(|digest| digest.map(Hex)),

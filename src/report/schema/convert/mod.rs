@@ -14,7 +14,7 @@ use crate::evidence::untested::Untested;
 use crate::report::words::en::findings as words;
 use crate::results::settings::Settings;
 use crate::verdict::Verdict;
-use crate::verdict::origin::{Band, Reading};
+use crate::verdict::origin::Reading;
 
 impl From<&figures::Similarity> for Similarity {
     fn from(s: &figures::Similarity) -> Self {
@@ -51,10 +51,10 @@ impl From<&Reading> for OriginReading {
     fn from(reading: &Reading) -> Self {
         Self {
             mean_cosine: reading.mean_cosine,
-            band: reading.band.map(Band::word),
-            band_meaning: reading.band.map(words::band),
-            layer_pattern: reading.pattern.word(),
-            pattern_meaning: words::pattern(reading.pattern),
+            band: reading.band,
+            band_meaning: reading.band.map(|band| words::band(band).to_owned()),
+            layer_pattern: reading.pattern,
+            pattern_meaning: words::pattern(reading.pattern).to_owned(),
             agrees: reading.agrees,
             why: reading.why.as_ref().map(words::disagreement),
         }
@@ -63,12 +63,11 @@ impl From<&Reading> for OriginReading {
 
 impl From<&Verdict> for VerdictRow {
     fn from(verdict: &Verdict) -> Self {
-        let relations: Vec<&'static str> = verdict.relations.iter().map(|r| r.word()).collect();
         Self {
-            label: verdict.label.word(),
-            relation: relations.first().copied(),
-            relations,
-            confidence: verdict.confidence.map(|confidence| confidence.word()),
+            label: verdict.label,
+            relation: verdict.relations.first().copied(),
+            relations: verdict.relations.clone(),
+            confidence: verdict.confidence,
             reasons: verdict.reasons.iter().map(words::reason).collect(),
             not_testable: verdict.untested.iter().map(NotTestable::from).collect(),
         }
@@ -87,10 +86,10 @@ impl From<&Untested> for NotTestable {
 impl From<Settings> for SettingsRow {
     fn from(settings: Settings) -> Self {
         Self {
-            hash: settings.hash.word(),
-            pca: settings.pca.word(),
-            permutation: settings.permutation.word(),
-            deep: settings.deep.word(),
+            hash: settings.hash,
+            pca: settings.pca,
+            permutation: settings.permutation,
+            deep: settings.deep,
             seed: settings.seed,
             include: settings.include,
             exclude: settings.exclude,

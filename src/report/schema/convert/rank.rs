@@ -11,7 +11,8 @@ use crate::verdict::ranking::Criterion;
 
 use super::super::{
     ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, LayerMixture, MixtureRow, Rank,
-    RankPca, RankPermutation, RankingRow, RoleMixture, VERSION, VerdictRow, WarningRow, WeightRow,
+    RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, VERSION, VerdictRow,
+    WarningRow, WeightRow,
 };
 
 /// The rows of a ranking.
@@ -19,10 +20,10 @@ pub fn rank(r: Ranking) -> Rank {
     let name = |place: usize| r.bases[place].name.clone();
     let family: Vec<String> = r.family.iter().map(|&place| name(place)).collect();
     Rank {
-        schema: "wcmp.rank/1",
-        wcmp: VERSION,
+        schema: RankVersion,
+        wcmp: VERSION.to_owned(),
         conclusion: ConclusionRow {
-            label: r.conclusion.label.word(),
+            label: r.conclusion.label,
             base: r.conclusion.base.map(name),
             sentence: conclusion_in_words(&r),
         },
@@ -53,9 +54,7 @@ fn ranked(base: RankedBase) -> RankingRow {
     if base.is_merged {
         let last = Relation::SharedInitializationPossible;
         let before = base.verdict.relations.iter().take_while(|r| **r != last);
-        verdict
-            .relations
-            .insert(before.count(), Relation::Merged.word());
+        verdict.relations.insert(before.count(), Relation::Merged);
     }
     RankingRow {
         base: base.checkpoint.into(),
@@ -68,7 +67,7 @@ fn ranked(base: RankedBase) -> RankingRow {
             hits: units.hits as u64,
         }),
         pca: base.subspaces.map(|subspaces| RankPca {
-            summary: subspaces.summary.word(),
+            summary: subspaces.summary,
             median_excess: Some(subspaces.median_excess),
         }),
         verdict,
@@ -77,7 +76,7 @@ fn ranked(base: RankedBase) -> RankingRow {
 
 fn criterion(criterion: &Criterion) -> CriterionRow {
     CriterionRow {
-        id: criterion.id.word(),
+        id: criterion.id,
         statement: words::criterion(criterion.id).to_owned(),
         holds: criterion.holds,
         value: criterion.value,

@@ -2,8 +2,11 @@
 
 use super::super::Meanings;
 use super::{English, findings};
+use crate::evidence::finding::PcaSummary;
+use crate::results::compare::Why;
 use crate::verdict::decide::{Confidence, Label};
 use crate::verdict::origin::Band;
+use crate::verdict::ranking::CriterionId;
 
 impl Meanings for English {
     fn label(&self, label: Label) -> &'static str {
@@ -89,27 +92,33 @@ impl Meanings for English {
         }
     }
 
-    fn unmatched_why<'a>(&self, why: &'a str) -> &'a str {
+    fn unmatched_why(&self, why: Why) -> &'static str {
         match why {
-            "no_such_name" => "no such name",
-            "shape" => "other shape",
-            "unsupported" => "not readable",
-            other => other,
+            Why::NoSuchName => "no such name",
+            Why::Shape => "other shape",
+            Why::Unsupported => "not readable",
+            Why::Filtered => "filtered",
         }
     }
 
-    fn subspaces(&self, summary: &str) -> &'static str {
+    fn subspaces(&self, summary: PcaSummary) -> &'static str {
         match summary {
-            "clustered_with_base" => "clustered with the base",
-            "orthogonal" => "orthogonal to the base's, as those of independent models are",
-            _ => "between orthogonal and clustered",
+            PcaSummary::ClusteredWithBase => "clustered with the base",
+            PcaSummary::Orthogonal => {
+                "orthogonal to the base's, as those of independent models are"
+            }
+            PcaSummary::Between => "between orthogonal and clustered",
         }
     }
 
-    fn criterion_side(&self, id: &str) -> &'static str {
+    fn criterion_side(&self, id: CriterionId) -> &'static str {
         match id {
-            "all_means_below_half" | "no_identical" | "independent_in_pca" => "from scratch",
-            _ => "fine-tuning",
+            CriterionId::AllMeansBelowHalf
+            | CriterionId::NoIdentical
+            | CriterionId::IndependentInPca => "from scratch",
+            CriterionId::ABaseAt09 | CriterionId::ManyIdentical | CriterionId::EarlyLayersHigh => {
+                "fine-tuning"
+            }
         }
     }
 
