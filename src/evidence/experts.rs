@@ -123,8 +123,8 @@ pub(super) fn match_all(
 ) -> Result<Experts> {
     let models = setting.models;
     let sampling = &setting.sampling;
-    let of = blocks_of_both(models);
-    let [bases, targets] = of.each_ref().map(routed);
+    let blocks = blocks_of_both(models);
+    let [bases, targets] = blocks.each_ref().map(routed);
     let of_experts = || {
         tests
             .iter()
@@ -359,7 +359,7 @@ impl Experts {
     }
 
     /// Layers of a component, or of all.
-    pub fn of(&self, component: Option<Component>) -> impl Iterator<Item = &ExpertLayer> {
+    pub fn about(&self, component: Option<Component>) -> impl Iterator<Item = &ExpertLayer> {
         self.layers
             .iter()
             .filter(move |layer| component.is_none_or(|c| c == layer.component))
@@ -367,7 +367,7 @@ impl Experts {
 
     /// Whether half of the experts of a layer of the target were found, at least.
     pub fn hit(&self, component: Component, layer: u32) -> bool {
-        self.of(Some(component))
+        self.about(Some(component))
             .any(|l| l.layer == layer && l.found() > 0 && 2 * l.found() >= l.map.len())
     }
 

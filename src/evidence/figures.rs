@@ -177,16 +177,16 @@ impl Coverage {
     }
 }
 
-/// Coverage of the base and of the target, of the tensors that `of` lets through; filtered tensors
+/// Coverage of the base and of the target, of the tensors that `keep` lets through; filtered tensors
 /// are absent.
-pub fn coverage(alignment: &Alignment, of: &dyn Fn(&Logical) -> bool) -> [Coverage; 2] {
+pub fn coverage(alignment: &Alignment, keep: &dyn Fn(&Logical) -> bool) -> [Coverage; 2] {
     let mut sides = [Coverage::default(); 2];
     for pair in &alignment.pairs {
         for (side, logical) in [&pair.base, &pair.target].into_iter().enumerate() {
             // A tied matrix counts on the side that stores the head; the other side's embedding has
             // its own pair.
             let counts = pair.via != Via::Tied || logical.meaning.role == Role::LmHead;
-            if counts && of(logical) {
+            if counts && keep(logical) {
                 sides[side].add(logical, true);
             }
         }
@@ -197,7 +197,7 @@ pub fn coverage(alignment: &Alignment, of: &dyn Fn(&Logical) -> bool) -> [Covera
     {
         for unmatched in left
             .iter()
-            .filter(|u| u.why != Why::Filtered && of(&u.tensor))
+            .filter(|u| u.why != Why::Filtered && keep(&u.tensor))
         {
             sides[side].add(&unmatched.tensor, false);
         }

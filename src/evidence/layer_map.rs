@@ -135,8 +135,10 @@ fn layers<'a>(
 pub(super) fn map_layers(setting: &Setting<'_>, component: Component) -> Result<Option<LayerMap>> {
     let models = setting.models;
     let sampling = &setting.sampling;
-    let of = blocks_of_both(models);
-    let [base, target] = [0, 1].map(|side| representatives(&of[side], component));
+    let blocks = blocks_of_both(models);
+    let [base, target] = blocks
+        .each_ref()
+        .map(|blocks| representatives(blocks, component));
     if base.is_empty() || target.is_empty() {
         return Ok(None);
     }
@@ -488,19 +490,19 @@ mod tests {
 
     #[test]
     fn the_map_names_what_was_done_to_the_layers() {
-        let of = |origins: &[u32], base| {
+        let named = |origins: &[u32], base| {
             words(&map(
                 &origins.iter().copied().map(Some).collect::<Vec<_>>(),
                 base,
                 &[],
             ))
         };
-        assert_eq!(of(&[0, 1, 2, 3, 4, 2, 3, 4, 5], 6), ["upscaled"]);
-        assert_eq!(of(&[0, 1, 3, 5], 6), ["pruned"]);
-        assert_eq!(of(&[3, 2, 1, 0], 4), ["reordered"]);
-        assert_eq!(of(&[3, 2, 0], 4), ["pruned", "reordered"]);
-        assert_eq!(of(&[0, 0, 1, 1], 4), ["upscaled"]);
-        assert_eq!(of(&[0, 1, 2, 3], 4), [""; 0]);
+        assert_eq!(named(&[0, 1, 2, 3, 4, 2, 3, 4, 5], 6), ["upscaled"]);
+        assert_eq!(named(&[0, 1, 3, 5], 6), ["pruned"]);
+        assert_eq!(named(&[3, 2, 1, 0], 4), ["reordered"]);
+        assert_eq!(named(&[3, 2, 0], 4), ["pruned", "reordered"]);
+        assert_eq!(named(&[0, 0, 1, 1], 4), ["upscaled"]);
+        assert_eq!(named(&[0, 1, 2, 3], 4), [""; 0]);
         assert_eq!(words(&map(&[None; 4], 6, &[])), [""; 0]);
         assert_eq!(words(&map(&[Some(0), None, Some(1)], 2, &[])), ["upscaled"]);
         assert_eq!(words(&map(&[Some(1), None, None], 2, &[])), [""; 0]);
@@ -517,9 +519,9 @@ mod tests {
     #[test]
     fn a_layer_is_compared_with_its_origin_or_with_its_number_where_that_is_free() {
         let map = map(&[Some(0), Some(2), None, None], 4, &[]);
-        let of = |target| map.counterpart(target);
+        let counterpart = |target| map.counterpart(target);
         assert_eq!(
-            [of(0), of(1), of(2), of(3)],
+            [0, 1, 2, 3].map(counterpart),
             [Some(0), Some(2), None, Some(3)]
         );
         assert_eq!(map.moved().collect::<Vec<_>>(), [(2, 1)]);

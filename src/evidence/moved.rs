@@ -76,7 +76,7 @@ impl Analysis for Moved {
             out.extend(shape.pruned.then_some(Relation::DepthPruned));
             out.extend(shape.reordered.then_some(Relation::LayersReordered));
         }
-        if self.experts.of(about).any(ExpertLayer::permuted) {
+        if self.experts.about(about).any(ExpertLayer::permuted) {
             out.push(Relation::Permuted);
         }
         if self.upcycling.decides(about) {

@@ -251,7 +251,8 @@ fn vector(model: &Model, tensor: &Logical) -> Result<Vec<f32>> {
 /// Whether a pair counts: a value that never moved says nothing, unless it did on the other side.
 fn counts(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
-    !told(&pair.base) && !told(&pair.target) && !(record.constant.base && record.constant.target)
+    let never_moved = record.constant.base && record.constant.target;
+    !(told(&pair.base) || told(&pair.target) || never_moved)
 }
 
 /// Verdict on one tensor.

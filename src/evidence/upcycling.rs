@@ -70,10 +70,10 @@ fn experts<'a, 'b>(layer: &[(&'b BlockKey, &'b Matrices<'a>)]) -> Vec<&'b Matric
     if layer.iter().all(|(key, _)| key.expert.is_none()) {
         return Vec::new();
     }
-    let of = layer
+    let experts = layer
         .iter()
         .filter(|(key, _)| key.expert.is_some() || key.shared);
-    of.map(|(_, matrices)| *matrices).collect()
+    experts.map(|(_, matrices)| *matrices).collect()
 }
 
 /// A layer to be tested.
@@ -95,8 +95,8 @@ pub(super) fn compare_all(
     counterpart: &dyn Fn(Component, u32) -> Option<u32>,
 ) -> Result<Upcycling> {
     let models = setting.models;
-    let of = blocks_of_both(models);
-    let [bases, targets] = of.each_ref().map(by_layer);
+    let blocks = blocks_of_both(models);
+    let [bases, targets] = blocks.each_ref().map(by_layer);
     let mut tasks: Vec<Task<'_, '_>> = Vec::new();
     for (&(component, layer), target) in &targets {
         let Some(base_layer) = counterpart(component, layer) else {
@@ -192,7 +192,7 @@ impl Upcycling {
     }
 
     /// Layers of a component, or of all.
-    fn of(&self, component: Option<Component>) -> impl Iterator<Item = &UpcycledLayer> {
+    fn about(&self, component: Option<Component>) -> impl Iterator<Item = &UpcycledLayer> {
         self.layers
             .iter()
             .filter(move |layer| component.is_none_or(|c| c == layer.component))
@@ -200,7 +200,7 @@ impl Upcycling {
 
     /// Median log10 p over the layers of one component, or of all.
     pub(super) fn median(&self, component: Option<Component>) -> Option<f64> {
-        let mut bounds: Vec<f64> = self.of(component).map(|layer| layer.log10_p).collect();
+        let mut bounds: Vec<f64> = self.about(component).map(|layer| layer.log10_p).collect();
         bounds.sort_by(f64::total_cmp);
         // Of an even number the upper one: the weaker bound.
         bounds.get(bounds.len() / 2).copied()
@@ -213,7 +213,7 @@ impl Upcycling {
 
     /// Whether a layer of the target was found.
     pub(super) fn hit(&self, component: Component, layer: u32) -> bool {
-        self.of(Some(component))
+        self.about(Some(component))
             .any(|l| l.layer == layer && l.found > 0)
     }
 
@@ -262,13 +262,16 @@ mod tests {
             found: 0,
             log10_p,
         };
-        let of = |bounds: &[f64]| Upcycling {
+        let upcycling = |bounds: &[f64]| Upcycling {
             layers: (0..).zip(bounds.iter().copied()).map(layer).collect(),
             parts: BTreeMap::new(),
         };
-        assert_eq!(of(&[]).median(None), None);
-        assert_eq!(of(&[-100.0, 0.0, -50.0]).median(None), Some(-50.0));
-        assert!(!of(&[-100.0, 0.0]).decides(None) && of(&[-100.0, 0.0, -7.0]).decides(None));
-        assert_eq!(of(&[-100.0]).median(Some(Component::Vision)), None);
+        assert_eq!(upcycling(&[]).median(None), None);
+        assert_eq!(upcycling(&[-100.0, 0.0, -50.0]).median(None), Some(-50.0));
+        assert!(
+            !upcycling(&[-100.0, 0.0]).decides(None)
+                && upcycling(&[-100.0, 0.0, -7.0]).decides(None)
+        );
+        assert_eq!(upcycling(&[-100.0]).median(Some(Component::Vision)), None);
     }
 }

@@ -6,7 +6,7 @@
 //! the output head, and the first one's bias as the witness; where there is none or it disagrees,
 //! the heads of the layer are asked.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evidence::analysis::Setting;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
@@ -151,8 +151,9 @@ pub(super) struct Look {
 /// Views of one matrix on both sides.
 type Both<'a> = [View<'a>; 2];
 
-/// Looks at `candidate` until one look gives log10 p at or below `level`. `bases` are those of base
-/// and target.
+/// Looks at `candidate` until one look gives log10 p at or below `level`: at the order of its
+/// units, at fixed points over shared tokens, at units matched by two projections. `bases` are
+/// those of base and target.
 ///
 /// `None` where its default feature cannot be read or does not correspond.
 ///
@@ -164,96 +165,145 @@ pub(super) fn look(
     bases: Option<&[Basis; 2]>,
     level: f64,
 ) -> Result<Option<Look>> {
-    if setting.monitor.interrupted() {
-        return Err(Error::Interrupted);
-    }
+    setting.monitor.check()?;
     let by_row = common_rows(setting.models, candidate)?;
     let Some((first, target)) = by_row.first().map(|(pair, target)| (pair, *target)) else {
         return Ok(None);
     };
-    let units = [first[0].rows(), first[1].rows()];
-    let mut out = Look {
-        key: candidate.key.clone(),
-        part: part_of(target),
-        units,
-        order: None,
-        projected: None,
-        matched: None,
-        witness: None,
-        heads_agree: false,
-    };
-    if units[0] == units[1] && first[0].columns() == first[1].columns() {
-        let features = first
-            .each_ref()
-            .map(|view| default_features(view, &setting.sampling));
-        out.order = order_test(&features[0], &features[1], &setting.sampling)?.ok();
-        if out
-            .order
-            .as_ref()
-            .is_some_and(|order| bonferroni(order.log10_p, LOOKS) <= level)
-        {
-            return Ok(Some(out));
-        }
+    let mut out = Look::at(candidate, first, target);
+
+    out.order = order(setting, first)?;
+    let log10_p = out.order.as_ref().map(|order| order.log10_p);
+    if log10_p.is_some_and(|p| bonferroni(p, LOOKS) <= level) {
+        return Ok(Some(out));
     }
     let Some(bases) = bases else {
         return Ok(Some(out));
     };
-    let mut gains = Vec::new();
-    for model in setting.models {
-        gains.push(feeding_gain(model, candidate.key)?);
+
+    let readings = readings(setting, candidate, bases)?;
+    out.projected = projected(setting, &readings, first)?;
+    let log10_p = out.projected.as_ref().map(|found| found.log10_p);
+    if log10_p.is_some_and(|p| p <= level) {
+        return Ok(Some(out));
     }
-    let readings = [0, 1].map(|side| bases[side].reading(gains[side].as_deref()));
-    let turned = matches!(readings[0], Reading::Tokens(_));
-    if let (true, true, Some([base, target])) =
-        (turned, units[0] == units[1], features(&readings, first))
-    {
-        let probes = setting.sampling.probes(units[0]);
-        out.projected = fixed_point_test(base.as_ref(), target.as_ref(), &probes)?.ok();
-        if out
-            .projected
-            .as_ref()
-            .is_some_and(|found| found.log10_p <= level)
-        {
-            return Ok(Some(out));
-        }
-    }
+
     let down = downs(setting.models, candidate)?;
     match by_row.get(1) {
         Some((second, _)) => {
-            let (Some(one), Some(other)) =
-                (features(&readings, first), features(&readings, second))
-            else {
-                return Ok(Some(out));
-            };
-            out.matched = matched_form(pair(&one), pair(&other))?.ok();
-            if let (Some(matched), Some(down)) =
-                (out.matched.as_ref().filter(|m| m.looks_copied()), &down)
-            {
+            out.matched = matched_gated(&readings, [first, second])?;
+            if let (Some(matched), Some(down)) = (out.looks_copied(), &down) {
                 out.witness = written_alike(bases, down, matched)?;
             }
         }
         None => {
-            let written = match &down {
-                Some(down) => all_written(bases, down)?,
-                None => None,
-            };
-            let (Some(one), Some(other)) = (features(&readings, first), written) else {
-                return Ok(Some(out));
-            };
-            out.matched = matched_form(
-                pair(&one),
-                Pair {
-                    base: &other[0],
-                    target: &other[1],
-                },
-            )?
-            .ok();
-            if let Some(matched) = out.matched.as_ref().filter(|m| m.looks_copied()) {
+            out.matched = matched_plain(&readings, first, bases, down.as_ref())?;
+            if let Some(matched) = out.looks_copied() {
                 out.witness = biases_alike(setting.models, target, matched)?;
             }
         }
     }
     Ok(Some(out))
+}
+
+impl Look {
+    /// Nothing seen yet.
+    fn at(candidate: Candidate<'_>, first: &Both<'_>, target: &Logical) -> Self {
+        Self {
+            key: candidate.key.clone(),
+            part: part_of(target),
+            units: [first[0].rows(), first[1].rows()],
+            order: None,
+            projected: None,
+            matched: None,
+            witness: None,
+            heads_agree: false,
+        }
+    }
+
+    /// The units matched by two projections, where they look copied.
+    fn looks_copied(&self) -> Option<&Matched> {
+        self.matched
+            .as_ref()
+            .filter(|matched| matched.looks_copied())
+    }
+}
+
+/// The order of the units, where both sides have as many of one width: the cheapest look, which
+/// sees through a re-ordering that the fixed points do not.
+fn order(setting: &Setting<'_>, first: &Both<'_>) -> Result<Option<Order>> {
+    let [base, target] = first;
+    if base.rows() != target.rows() || base.columns() != target.columns() {
+        return Ok(None);
+    }
+    let [base, target] = [base, target].map(|view| default_features(view, &setting.sampling));
+    Ok(order_test(&base, &target, &setting.sampling)?.ok())
+}
+
+/// What the first matrices of both sides are projected on, the gain before them included.
+fn readings<'a>(
+    setting: &Setting<'_>,
+    candidate: Candidate<'_>,
+    bases: &'a [Basis; 2],
+) -> Result<[Reading<'a>; 2]> {
+    let [base, target] = setting.models;
+    let of_base = feeding_gain(base, candidate.key)?;
+    let of_target = feeding_gain(target, candidate.key)?;
+    Ok([
+        bases[0].reading(of_base.as_deref()),
+        bases[1].reading(of_target.as_deref()),
+    ])
+}
+
+/// Fixed points of the units over shared tokens, which mean the same however the residual stream
+/// was changed; over residual dimensions the direct form has looked already.
+fn projected(
+    setting: &Setting<'_>,
+    readings: &[Reading<'_>; 2],
+    first: &Both<'_>,
+) -> Result<Option<FixedPoints>> {
+    let units = first[0].rows();
+    let over_tokens = matches!(readings[0], Reading::Tokens(_));
+    if !over_tokens || units != first[1].rows() {
+        return Ok(None);
+    }
+    let Some([base, target]) = features(readings, first) else {
+        return Ok(None);
+    };
+    let probes = setting.sampling.probes(units);
+    Ok(fixed_point_test(base.as_ref(), target.as_ref(), &probes)?.ok())
+}
+
+/// Units matched by gate and up.
+fn matched_gated(
+    readings: &[Reading<'_>; 2],
+    [first, second]: [&Both<'_>; 2],
+) -> Result<Option<Matched>> {
+    let (Some(one), Some(other)) = (features(readings, first), features(readings, second)) else {
+        return Ok(None);
+    };
+    Ok(matched_form(pair(&one), pair(&other))?.ok())
+}
+
+/// Units of a feed-forward without a gate, matched by what they read and what they write.
+fn matched_plain(
+    readings: &[Reading<'_>; 2],
+    first: &Both<'_>,
+    bases: &[Basis; 2],
+    down: Option<&Both<'_>>,
+) -> Result<Option<Matched>> {
+    let written = match down {
+        Some(down) => all_written(bases, down)?,
+        None => None,
+    };
+    let (Some(read), Some([base, target])) = (features(readings, first), written) else {
+        return Ok(None);
+    };
+    let written = Pair {
+        base: &base,
+        target: &target,
+    };
+    Ok(matched_form(pair(&read), written)?.ok())
 }
 
 fn pair<'a>(sides: &'a [Box<dyn Features + 'a>; 2]) -> Pair<'a> {

@@ -132,8 +132,8 @@ fn relation(kind: TransformationKind) -> Option<Relation> {
 /// with `thorough` sampling; the order of units, taken as a further look on a block, is written to
 /// `direct`. Uses the current rayon pool.
 fn look_through(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises> {
-    let of = blocks_of_both(setting.models);
-    let (open, attentions) = (open_blocks(direct, &of), open_attentions(direct));
+    let of_sides = blocks_of_both(setting.models);
+    let (open, attentions) = (open_blocks(direct, &of_sides), open_attentions(direct));
     let mut out = Disguises::default();
     if open.is_empty() && attentions.is_empty() {
         return Ok(out);
@@ -194,7 +194,7 @@ fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> 
 /// shared expert, else the first expert.
 fn open_blocks<'a>(
     direct: &Permutation,
-    of: &'a [BTreeMap<BlockKey, Matrices<'a>>; 2],
+    of_sides: &'a [BTreeMap<BlockKey, Matrices<'a>>; 2],
 ) -> Vec<Candidate<'a>> {
     let mut of_layer: BTreeMap<(Component, u32), Candidate<'a>> = BTreeMap::new();
     let mut least: BTreeMap<(Component, Option<u32>, Option<u32>), f64> = BTreeMap::new();
@@ -213,8 +213,8 @@ fn open_blocks<'a>(
             .get(&(key.component, Some(key.layer), key.expert))
             .is_some_and(|&log10_p| log10_p > NOTHING_LOG10)
     };
-    for (key, target) in &of[1] {
-        let Some(base) = of[0].get(key).filter(|_| found_nothing(key)) else {
+    for (key, target) in &of_sides[1] {
+        let Some(base) = of_sides[0].get(key).filter(|_| found_nothing(key)) else {
             continue;
         };
         let candidate = Candidate {

@@ -298,7 +298,7 @@ fn gained<S: RowSource>(
     }
 }
 
-fn mean(undone: &[Undone], of: impl Fn(&Undone) -> Option<f64>) -> Option<f64> {
-    let values: Vec<f64> = undone.iter().filter_map(of).collect();
+fn mean(undone: &[Undone], figure: impl Fn(&Undone) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = undone.iter().filter_map(figure).collect();
     (!values.is_empty()).then(|| round6(values.iter().sum::<f64>() / values.len() as f64))
 }

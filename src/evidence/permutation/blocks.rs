@@ -142,11 +142,11 @@ struct Tested {
 
 /// Tests every block that both models have.
 pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
-    let of = blocks_of_both(setting.models);
-    let both: Vec<Both<'_>> = of[1]
+    let of_sides = blocks_of_both(setting.models);
+    let both: Vec<Both<'_>> = of_sides[1]
         .iter()
         .filter_map(|(key, target)| {
-            of[0].get(key).map(|base| Both {
+            of_sides[0].get(key).map(|base| Both {
                 key,
                 sides: [base, target],
             })
@@ -196,7 +196,7 @@ pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Re
             outcomes[member].test.group = group;
         }
     }
-    let of_layers = experts_as_units(setting, &of, &both, &outcomes)?;
+    let of_layers = experts_as_units(setting, &of_sides, &both, &outcomes)?;
     outcomes.extend(of_layers);
     Ok(outcomes)
 }
@@ -206,7 +206,7 @@ pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Re
 /// together.
 fn experts_as_units<'a>(
     setting: &Setting<'a>,
-    of: &[BTreeMap<BlockKey, Matrices<'a>>; 2],
+    of_sides: &[BTreeMap<BlockKey, Matrices<'a>>; 2],
     both: &[Both<'_>],
     outcomes: &[Outcome],
 ) -> Result<Vec<Outcome>> {
@@ -230,8 +230,15 @@ fn experts_as_units<'a>(
         let Some(alike) = alike.map(|both| both.sides[1].by_row[0]) else {
             return Ok(None);
         };
-        let views =
-            [0, 1].map(|side| experts_of(setting.models[side], &of[side], component, layer, alike));
+        let views = [0, 1].map(|side| {
+            experts_of(
+                setting.models[side],
+                &of_sides[side],
+                component,
+                layer,
+                alike,
+            )
+        });
         let [base, target] = views;
         let (base, target) = (base?, target?);
         let (Some(base), Some(target)) = (

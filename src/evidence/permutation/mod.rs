@@ -169,9 +169,9 @@ impl Permutation {
     /// The block tests of one component, or of all, combined.
     pub fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
         combine(
-            self.tests.iter().filter(|t| {
-                t.kind != UnitKind::Residual && component.is_none_or(|c| c == t.component)
-            }),
+            self.tests
+                .iter()
+                .filter(|t| t.kind != UnitKind::Residual && is_about(t.component, component)),
         )
     }
 
@@ -181,18 +181,18 @@ impl Permutation {
             .tests
             .iter()
             .filter(|t| t.kind != UnitKind::Residual && seen(t) >= HITS_OF_A_LAYER);
-        let of = units.filter(|t| component.is_none_or(|c| c == t.component));
-        of.filter_map(|t| Some((t.component, t.layer?))).collect()
+        let told = units.filter(|t| is_about(t.component, component));
+        told.filter_map(|t| Some((t.component, t.layer?))).collect()
     }
 
     /// Bound of the blocks of one layer, whose tests may depend on one another; none where none was
     /// tested.
     pub fn layer_log10_p(&self, component: Component, layer: u32) -> Option<f64> {
-        let of = self
+        let blocks = self
             .tests
             .iter()
             .filter(|t| matches!(t.kind, UnitKind::Ffn | UnitKind::Expert));
-        let bounds: Vec<f64> = of
+        let bounds: Vec<f64> = blocks
             .filter(|t| (t.component, t.layer) == (component, Some(layer)))
             .map(|t| t.log10_p)
             .collect();
@@ -205,7 +205,7 @@ impl Permutation {
         pooled(
             self.tests
                 .iter()
-                .filter(|t| component.is_none_or(|c| c == t.component)),
+                .filter(|t| is_about(t.component, component)),
         )?
         .share_seen_95
     }

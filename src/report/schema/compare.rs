@@ -201,7 +201,7 @@ pub struct PartRow {
 /// `TEST`: one permutation test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TestRow {
-    /// ffn, expert, residual, kv_group or rows.
+    /// ffn, expert, residual or rows.
     pub kind: UnitKind,
     /// direct, projected, order or matched.
     pub form: Form,
@@ -385,7 +385,7 @@ pub struct FindingRow {
     pub value: Option<f64>,
     /// Bound, base 10.
     pub log10_p: Option<f64>,
-    /// derived, partial_reuse, from_scratch, re_encoded or nothing.
+    /// derived, from_scratch, re_encoded or nothing.
     pub supports: Supports,
     /// What it is about.
     pub scope: String,
