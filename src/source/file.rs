@@ -3,6 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Source, require_inside, shrank};
 use crate::error::{Error, Result};
@@ -101,7 +102,9 @@ pub(super) fn require_small(path: &Path, start: Vec<u8>, limit: u64) -> Result<V
 pub(super) struct FileSource {
     path: PathBuf,
     file: File,
-    opened: Metadata,
+    len: u64,
+    /// Time of the last change when it was opened, where the system tells.
+    modified: Option<SystemTime>,
 }
 
 impl FileSource {
@@ -110,11 +113,12 @@ impl FileSource {
     /// # Errors
     /// As [`open_regular`].
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let (file, opened) = open_regular(path)?;
+        let (file, metadata) = open_regular(path)?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
-            opened,
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
         })
     }
 
@@ -130,13 +134,13 @@ impl Source for FileSource {
     }
 
     fn len(&self) -> u64 {
-        self.opened.len()
+        self.len
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        require_inside(&self.path, self.len(), offset, out.len())?;
+        require_inside(&self.path, self.len, offset, out.len())?;
         read_exact_at(&self.file, out, offset).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => Error::malformed(&self.path, shrank(self.len())),
+            io::ErrorKind::UnexpectedEof => Error::malformed(&self.path, shrank(self.len)),
             _ => Error::io(&self.path, e),
         })
     }
@@ -145,9 +149,9 @@ impl Source for FileSource {
     /// cut inside its last page as zeros, so that the bytes alone do not tell.
     fn check_unchanged(&self) -> Result<()> {
         let now = self.file.metadata().map_err(|e| Error::io(&self.path, e))?;
-        if now.len() < self.len() {
-            Err(Error::malformed(&self.path, shrank(self.len())))
-        } else if now.len() != self.len() || now.modified().ok() != self.opened.modified().ok() {
+        if now.len() < self.len {
+            Err(Error::malformed(&self.path, shrank(self.len)))
+        } else if now.len() != self.len || now.modified().ok() != self.modified {
             Err(Error::malformed(
                 &self.path,
                 "changed while it was read (expected a file at rest)",
