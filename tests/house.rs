@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "results",
         &[
             "error", "model", "stats", "view", "align", "measure", "evidence", "verdict",
+            "manifest",
         ],
     ),
     (
@@ -61,12 +62,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// new one is a fault.
 const OWED: &[(&str, &str)] = &[
     ("align", "format"),
-    ("manifest", "report"),
-    ("pipeline", "report"),
     ("report", "align"),
     ("report", "measure"),
     ("report", "stats"),
-    ("report", "view"),
 ];
 
 fn root() -> PathBuf {
