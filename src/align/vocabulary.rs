@@ -149,7 +149,6 @@ fn others(mut rows: Vec<u64>, count: u64) -> Vec<RowRun> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::model::dtype::Dtype;

@@ -53,7 +53,6 @@ fn names(word: &str, label: Label) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -172,7 +172,6 @@ impl Analyses {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};

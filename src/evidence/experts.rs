@@ -450,7 +450,6 @@ fn router_cosine(models: [&Model; 2], layer: &ExpertLayer) -> Result<Option<f64>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

@@ -241,7 +241,6 @@ fn controls(tensors: &[&FamilyTensor<'_>], bases: usize) -> Vec<Option<Control>>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::sums::Sums;

@@ -2,7 +2,6 @@
 //! 1.6).
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::collections::BTreeMap;

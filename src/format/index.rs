@@ -115,7 +115,6 @@ fn check_plain(file: &str) -> Scan<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -130,7 +130,6 @@ pub(super) fn read_declared_base(folder: &dyn Listing, name: &str) -> Vec<String
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::source::{At, Io, locate};

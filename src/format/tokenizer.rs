@@ -79,7 +79,6 @@ fn unreadable(name: &str, what: &str) -> Warning {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::format::open::open_described;

@@ -68,7 +68,6 @@ pub fn checked_glob(glob: &str) -> std::result::Result<String, String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -2,7 +2,6 @@
 //! question.
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod any_source;
 pub mod arch;
 pub(crate) mod checkpoint;

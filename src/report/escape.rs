@@ -215,7 +215,6 @@ pub fn shell_pieces(word: &str, columns: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -116,7 +116,6 @@ impl Formatter for Canonical<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 pub(crate) fn to_string(value: &impl Serialize) -> String {
     let mut out = Vec::new();
     write(value, &mut out).unwrap();
@@ -124,7 +123,6 @@ pub(crate) fn to_string(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::Value;

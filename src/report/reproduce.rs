@@ -104,7 +104,6 @@ fn broken(words: &[String], columns: usize) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::results::settings::{Deep, Hashing, PcaMode, Switch};

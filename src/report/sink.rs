@@ -221,7 +221,6 @@ fn remove(pending: &mut Option<PathBuf>) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

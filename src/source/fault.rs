@@ -107,7 +107,6 @@ fn handle(address: usize) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::Write;
     use std::process::Command;

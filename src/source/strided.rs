@@ -192,7 +192,6 @@ impl<'a> Pages<'a> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::source::Memory;

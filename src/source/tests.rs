@@ -1,7 +1,5 @@
 //! Both ways of reading a file, and views of it.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fs::{self, File};
 
 use super::*;

@@ -76,7 +76,6 @@ pub fn principal_coordinates(products: &Dense) -> Option<Coordinates> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

@@ -178,7 +178,6 @@ pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -197,7 +197,6 @@ fn sentence(why: NoSubspace, k: usize, whose: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::ops::Range;
     use std::path::Path;

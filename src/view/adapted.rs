@@ -6,7 +6,6 @@
 
 mod find;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::ops::Range;

@@ -477,7 +477,6 @@ fn rows_of(vector: &Logical) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::model::dtype::Dtype;

@@ -253,7 +253,6 @@ fn matched(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

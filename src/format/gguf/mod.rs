@@ -6,7 +6,6 @@ mod conversion;
 mod metadata;
 mod split;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 pub use crate::model::rotary::HalfSplit;

@@ -1,5 +1,4 @@
 //! Layouts on disk: what is found, what is left aside, what is refused.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;

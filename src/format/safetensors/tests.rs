@@ -1,6 +1,5 @@
 //! Every row of guide/formats.md, section 1.1, "what the crate answers and what a strict reader
 //! should".
-#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 

@@ -6,7 +6,6 @@ mod globals;
 mod pickle;
 mod state;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -174,7 +174,6 @@ fn nested<'a>(top: &'a Map<String, Value>, names: &[&str]) -> Vec<&'a Map<String
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 

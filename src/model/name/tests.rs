@@ -1,8 +1,6 @@
 //! One block of lines a family: stored name, shape, and what it means. All lines of a block are one
 //! checkpoint.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 
 use serde_json::json;

@@ -5,7 +5,6 @@
 
 mod parse;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::cmp::Ordering;

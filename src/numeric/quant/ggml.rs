@@ -377,7 +377,6 @@ fn tq2_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::quant::codes::table_steps;

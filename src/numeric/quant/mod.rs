@@ -25,7 +25,6 @@ pub(crate) mod reference;
 pub(crate) mod scheme;
 pub mod stored;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::ops::Range;

@@ -21,10 +21,13 @@ pub(crate) struct Registration {
     pub(crate) endings: &'static [(&'static str, &'static str)],
     /// Stacks of experts, whose names have no `.weight`.
     pub(crate) stacks: Option<Stacks>,
-    /// The scheme of a group of tensors, or why they are not read; `None` where they are not of
-    /// this scheme.
-    pub(crate) detect: fn(&Candidate<'_>) -> Option<Built<Arc<dyn Scheme>>>,
+    /// Looks at a group of tensors.
+    pub(crate) detect: fn(&Candidate<'_>) -> Detected,
 }
+
+/// The scheme of a group of tensors, or why they are not read; `None` where they are not of the
+/// scheme that was looked for.
+pub(crate) type Detected = Option<Built<Arc<dyn Scheme>>>;
 
 /// Stacks of experts under a name without `.weight`.
 pub(crate) enum Stacks {
@@ -81,12 +84,12 @@ impl PartialEq for dyn Scheme + '_ {
 }
 
 /// Answers of [`Registration::detect`] for a scheme that is read.
-pub(super) fn found(scheme: impl Scheme + 'static) -> Option<Built<Arc<dyn Scheme>>> {
+pub(super) fn found(scheme: impl Scheme + 'static) -> Detected {
     Some(Ok(Arc::new(scheme)))
 }
 
 /// Answers of [`Registration::detect`] for tensors that are not read.
-pub(super) fn refused(reason: impl Into<String>) -> Option<Built<Arc<dyn Scheme>>> {
+pub(super) fn refused(reason: impl Into<String>) -> Detected {
     Some(Err(reason.into()))
 }
 

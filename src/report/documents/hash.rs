@@ -9,7 +9,7 @@ use crate::report::words::{Question, Term, WORDS};
 pub(in crate::report) fn hash(report: &Hash, all: bool) -> Document {
     let title = WORDS.question(&report.wcmp, Question::Hash(&report.checkpoint.name));
     let mut document = Document::new(WORDS, title, all);
-    let digest = Line::word(&report.model_digest);
+    let digest = Line::word(report.model_digest);
     let digest = Value::new(term(Term::ModelDigest), digest);
     let mut table = Table::new([
         Column::names(term(Term::Name)),
@@ -22,7 +22,7 @@ pub(in crate::report) fn hash(report: &Hash, all: bool) -> Document {
             Line::name(&row.name),
             Line::name(&row.dtype),
             shape(&row.shape),
-            Line::word(&row.sha256),
+            Line::word(row.sha256),
         ]);
     }
     let tensors = WORDS.tensors(report.tensors.len() as u64);

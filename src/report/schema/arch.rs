@@ -235,7 +235,6 @@ impl From<Conflict> for ConflictRow {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 

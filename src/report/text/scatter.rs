@@ -77,7 +77,6 @@ fn nearest_free(grid: &[Vec<char>], line: usize, column: usize) -> Option<(usize
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

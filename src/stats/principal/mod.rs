@@ -295,7 +295,6 @@ fn orthonormal(rows: &Dense) -> Dense {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::sketch::{Ritz, by_range, outside, random_signs};
     use super::*;

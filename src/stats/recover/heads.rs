@@ -204,7 +204,6 @@ fn best(values: &[f64]) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

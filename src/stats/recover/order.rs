@@ -239,7 +239,6 @@ impl Open {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

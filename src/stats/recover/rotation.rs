@@ -85,7 +85,6 @@ pub fn recover_rotation(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::linalg::orthonormal_rows;

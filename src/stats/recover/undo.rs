@@ -256,7 +256,6 @@ impl RowSource for Gained<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::linalg::orthonormal_rows;

@@ -96,7 +96,6 @@ impl Block {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Held;
     use super::*;

@@ -114,7 +114,6 @@ impl Features for ColumnFeatures<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Held;
     use super::*;

@@ -346,7 +346,6 @@ impl Features for RowFeatures<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rows::Matrix;

@@ -66,7 +66,6 @@ pub fn fixed_point_test(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Sampling;
     use super::*;

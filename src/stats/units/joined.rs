@@ -139,7 +139,6 @@ impl Features for Stacked<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::features::lengths;
     use super::super::{Held, Layout, RowFeatures};

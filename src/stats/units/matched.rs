@@ -239,7 +239,6 @@ fn mutual_best(pair: Pair<'_>) -> Result<(Vec<(usize, usize)>, usize)> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

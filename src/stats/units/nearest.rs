@@ -122,7 +122,6 @@ pub(super) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

@@ -92,7 +92,6 @@ fn longest_increasing(values: impl Iterator<Item = usize>) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::numeric::rng::Draws;

@@ -83,7 +83,6 @@ fn likeness(target: &[Held], base: &[Held]) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::{RowFeatures, Sampling, fixed_point_test};
     use super::*;

@@ -192,7 +192,6 @@ pub fn excess_over_random_order(one: &[f32], other: &[f32], width: usize) -> Opt
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Held;
     use super::*;

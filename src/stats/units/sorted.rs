@@ -57,7 +57,6 @@ fn rank_correlation_with_index(values: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::Held;
     use super::*;
