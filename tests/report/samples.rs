@@ -689,7 +689,7 @@ pub(crate) fn partial() -> Compare {
                 "390 informative tensors of the vision tower are byte-identical",
                 390.0,
                 None,
-                "partial_reuse",
+                "derived",
             ),
             finding(
                 "permutation",
