@@ -105,7 +105,7 @@ fn hint(source: &io::Error) -> &'static str {
 const NAME_IN_ERROR: usize = 120;
 
 /// A tensor name as an error line shows it: escaped, cut at 120 characters.
-pub fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     // Escapes only lengthen, and a name may be as long as its file: one character more than is
     // shown is enough.
     let end = name
@@ -122,7 +122,7 @@ pub fn quoted(name: &str) -> String {
 
 /// `text` with `\`, control codes and bidirectional controls written as escapes
 /// (guide/contract.md, section 6).
-pub fn escape_controls(text: &str) -> String {
+pub(crate) fn escape_controls(text: &str) -> String {
     if text
         .bytes()
         .all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
@@ -147,7 +147,7 @@ pub fn escape_controls(text: &str) -> String {
 
 /// A sentence that may quote names which are escaped already: as [`escape_controls`], but `\` stays
 /// as it is.
-pub fn escape_sentence(text: &str) -> String {
+pub(crate) fn escape_sentence(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\\' {

@@ -6,13 +6,14 @@ use crate::support::draws::Draws;
 use crate::support::file;
 use crate::support::rows::compare;
 use crate::support::weights::{Decoder, Model, Values};
-use wcmp::evidence::part::State;
-use wcmp::format::open::open_checkpoint;
-use wcmp::measure::monitor::Silent;
-use wcmp::pipeline::options::{Deep, Options};
-use wcmp::report::schema::Compare;
-use wcmp::source::Io;
-use wcmp::verdict::decide::Label;
+use wcmp::Io;
+use wcmp::Options;
+use wcmp::Silent;
+use wcmp::open_checkpoint;
+use wcmp::results::settings::Deep;
+use wcmp::results::terms::Label;
+use wcmp::results::terms::State;
+use wcmp::schema::Compare;
 
 const SIZE: Decoder = Decoder {
     hidden: 64,

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wcmp::error::{Error, Result};
-use wcmp::format::gguf;
-use wcmp::model::checkpoint::TensorInfo;
-use wcmp::model::config::Config;
-use wcmp::model::dtype::Dtype;
-use wcmp::numeric::quant::{StoredBytes, ggml};
-use wcmp::source::Memory;
-use wcmp::view::quantised::{QuantisedMatrix, quantised};
+use wcmp::internals::format::gguf;
+use wcmp::internals::model::Config;
+use wcmp::internals::numeric::{StoredBytes, ggml};
+use wcmp::internals::source::Memory;
+use wcmp::internals::view::{QuantisedMatrix, quantised};
+use wcmp::results::terms::Dtype;
+use wcmp::results::terms::TensorInfo;
+use wcmp::{Error, Result};
 
 use crate::support::zoo::zoo;
 

@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::{hostile_gguf, hostile_torch};
-use wcmp::format::open::open_checkpoint;
-use wcmp::source::Io;
+use wcmp::Io;
+use wcmp::open_checkpoint;
 
 /// A checkpoint of one or more files, and its message.
 struct Case {

@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use wcmp::evidence::part::State;
-use wcmp::format::open::open_checkpoint;
-use wcmp::measure::monitor::Silent;
-use wcmp::model::warning::{NotRead, Warning};
-use wcmp::pipeline::options::Options;
-use wcmp::report::schema::Compare;
+use wcmp::Options;
+use wcmp::Silent;
+use wcmp::open_checkpoint;
 use wcmp::results::compare::Via;
-use wcmp::verdict::decide::Label;
+use wcmp::results::terms::Label;
+use wcmp::results::terms::State;
+use wcmp::results::terms::{NotRead, Warning};
+use wcmp::schema::Compare;
 
 // The parts for other architectures are for other tests.
 

@@ -2,17 +2,17 @@
 //! a null result claims.
 
 use crate::simulated::*;
-use wcmp::numeric::rng::Draws;
-use wcmp::numeric::rows::{Matrix, RowSource};
-use wcmp::stats::chance::{bonferroni, fisher};
-use wcmp::stats::levels::FOUND_LOG10;
-use wcmp::stats::power::{Power, Probed};
-use wcmp::stats::units::clones::are_clones;
-use wcmp::stats::units::projected::{excess_over_random_order, project_columns};
-use wcmp::stats::units::{
+use wcmp::internals::numeric::Draws;
+use wcmp::internals::numeric::{Matrix, RowSource};
+use wcmp::internals::stats::FOUND_LOG10;
+use wcmp::internals::stats::units::clones::are_clones;
+use wcmp::internals::stats::units::projected::{excess_over_random_order, project_columns};
+use wcmp::internals::stats::units::{
     ColumnFeatures, Held, Pair, Projected, RowFeatures, TokenRows, block_test, fixed_point_test,
     matched_form, order_test,
 };
+use wcmp::internals::stats::{Power, Probed};
+use wcmp::internals::stats::{bonferroni, fisher};
 
 /// Cosines of a copy, from a copy hardly changed to one hardly left.
 const LADDER: [f64; 9] = [1.0, 0.9, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05];

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wcmp::evidence::part::PartKind;
-use wcmp::evidence::part::State;
-use wcmp::evidence::relation::Relation;
-use wcmp::evidence::tests_of_units::UnitKind;
-use wcmp::evidence::transformation::TransformationKind;
-use wcmp::format::open::open_checkpoint;
-use wcmp::measure::monitor::Silent;
-use wcmp::pipeline::options::Options;
-use wcmp::report::schema::Compare;
+use wcmp::Options;
+use wcmp::Silent;
+use wcmp::open_checkpoint;
 use wcmp::results::compare::Via;
-use wcmp::verdict::decide::Label;
+use wcmp::results::terms::Label;
+use wcmp::results::terms::PartKind;
+use wcmp::results::terms::Relation;
+use wcmp::results::terms::State;
+use wcmp::results::terms::TransformationKind;
+use wcmp::results::terms::UnitKind;
+use wcmp::schema::Compare;
 
 // The parts for other architectures are for other tests.
 

@@ -1,8 +1,8 @@
 //! Principal subspaces against numpy in float64 (tests/reference/subspace.py wrote the figures).
 
-use wcmp::numeric::linalg::Dense;
-use wcmp::numeric::rows::Matrix;
-use wcmp::stats::subspace::{Side, overlap};
+use wcmp::internals::numeric::Dense;
+use wcmp::internals::numeric::Matrix;
+use wcmp::internals::stats::subspace::{Side, overlap};
 
 const RANK: usize = 48;
 

@@ -3,16 +3,16 @@
 //! test that is known to be wrong shows that the simulation would notice.
 
 use crate::simulated::*;
-use wcmp::numeric::linalg::Dense;
-use wcmp::numeric::rng::Draws;
-use wcmp::numeric::rows::Matrix;
-use wcmp::stats::assignment::assign;
-use wcmp::stats::chance::{bonferroni, combined, fisher, group};
-use wcmp::stats::units::clones::{are_clones, expert_pairs, groups, layer_pairs};
-use wcmp::stats::units::{
+use wcmp::internals::numeric::Dense;
+use wcmp::internals::numeric::Draws;
+use wcmp::internals::numeric::Matrix;
+use wcmp::internals::stats::assign;
+use wcmp::internals::stats::units::clones::{are_clones, expert_pairs, groups, layer_pairs};
+use wcmp::internals::stats::units::{
     ColumnFeatures, Concat, Features, Held, Layout, Pair, Projected, RowFeatures, TokenRows,
     Untestable, block_test, fixed_point_test, matched_form, order_test,
 };
+use wcmp::internals::stats::{bonferroni, combined, fisher, group};
 
 fn direct(base: &dyn Features, target: &dyn Features) -> Option<f64> {
     let test = fixed_point_test(base, target, &SAMPLING.probes(base.units())).unwrap();

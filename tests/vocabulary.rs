@@ -5,15 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use wcmp::evidence::finding::Supports;
-use wcmp::evidence::part::PartKind;
-use wcmp::evidence::relation::Relation;
-use wcmp::format::open::open_checkpoint;
-use wcmp::measure::monitor::Silent;
-use wcmp::pipeline::options::Options;
-use wcmp::report::schema::Compare;
+use wcmp::Options;
+use wcmp::Silent;
+use wcmp::open_checkpoint;
 use wcmp::results::compare::Via;
-use wcmp::verdict::decide::Label;
+use wcmp::results::terms::Label;
+use wcmp::results::terms::PartKind;
+use wcmp::results::terms::Relation;
+use wcmp::results::terms::Supports;
+use wcmp::schema::Compare;
 
 // The parts for other architectures are for other tests.
 

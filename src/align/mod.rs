@@ -7,8 +7,8 @@ mod likeness;
 mod orders;
 mod pool;
 mod prefix;
-pub mod rescaled;
-pub mod shared;
+pub(crate) mod rescaled;
+pub(crate) mod shared;
 mod tied;
 mod transposed;
 mod vocabulary;
@@ -27,7 +27,7 @@ use pool::Pool;
 use tied::{pair_copies, pair_tied_head};
 use vocabulary::pair_common_rows;
 
-pub use orders::orient;
+pub(crate) use orders::orient;
 
 words! {
     /// Why a tensor has no counterpart.
@@ -103,7 +103,7 @@ pub struct Unmatched {
 
 /// The two sides put together.
 #[derive(Debug, Clone, Default)]
-pub struct Alignment {
+pub(crate) struct Alignment {
     /// Pairs, sorted by the target's name bytes.
     pub pairs: Vec<Pair>,
     /// What is left of the base, sorted by name bytes.
@@ -140,7 +140,7 @@ impl Alignment {
 ///
 /// Each step pairs what the steps before it have left, from the surest on: equal names, names under
 /// another prefix, equal meanings, and what takes a part of a tensor or a copy of another.
-pub fn align(models: Sides<&Model>, keep: &dyn Fn(&str) -> bool) -> Alignment {
+pub(crate) fn align(models: Sides<&Model>, keep: &dyn Fn(&str) -> bool) -> Alignment {
     let mut out = Alignment::default();
     let mut left = Sides {
         base: Pool::new(&models.base.logicals, keep, &mut out.base_left),

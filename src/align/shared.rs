@@ -9,7 +9,7 @@ use super::Alignment;
 
 /// Matrices that the target has in common with more than itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// Bases that take part, in their order.
     pub bases: Vec<usize>,
     /// The matrices that all of these share with the target, sorted by its names: the place of the
@@ -21,7 +21,7 @@ pub struct Shared {
 ///
 /// A base takes part where at least half of what the best-covered base shares stays common to all;
 /// the best-covered are asked first.
-pub fn shared(alignments: &[Alignment]) -> Shared {
+pub(crate) fn shared(alignments: &[Alignment]) -> Shared {
     let matrices: Vec<BTreeMap<&str, usize>> = alignments.iter().map(matrices).collect();
     let size = |base: usize, names: &[&str]| {
         let elements = |name: &&str| {

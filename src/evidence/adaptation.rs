@@ -26,7 +26,7 @@ use super::part::{Part, PartKey, PartKind, State};
 use super::relation::Relation;
 
 /// What an adapter changes in a base.
-pub struct Adaptation {
+pub(crate) struct Adaptation {
     adapter: Adapter,
     /// Name of the base at hand.
     base_name: String,
@@ -206,22 +206,22 @@ impl Adaptation {
     }
 
     /// The changes with their figures.
-    pub fn measurements(&self) -> Vec<Measurement<'_>> {
+    pub(crate) fn measurements(&self) -> Vec<Measurement<'_>> {
         Measurement::of(&self.pairs, &self.records)
     }
 
     /// Names of what belongs to a change: matrices of the base, stored tensors of the adapter.
-    pub const fn explained(&self) -> &Sides<BTreeSet<String>> {
+    pub(crate) const fn explained(&self) -> &Sides<BTreeSet<String>> {
         &self.explained
     }
 
     /// Whether magnitudes could be held against the base.
-    pub fn has_magnitudes(&self) -> bool {
+    pub(crate) fn has_magnitudes(&self) -> bool {
         !self.magnitudes.is_empty()
     }
 
     /// What its configuration says.
-    pub const fn adapter(&self) -> &Adapter {
+    pub(crate) const fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
@@ -232,7 +232,7 @@ impl Adaptation {
     }
 
     /// What it changes, how it fits, and what its claim is worth.
-    pub fn facts(&self) -> Vec<AdapterFact> {
+    pub(crate) fn facts(&self) -> Vec<AdapterFact> {
         let mut out = vec![self.changed()];
         out.extend(self.sizes());
         out.push(self.fit());
@@ -299,7 +299,7 @@ impl Adaptation {
     }
 
     /// The changes by low rank, sorted by name; those that do not fit among them.
-    pub fn changes(&self) -> Vec<MatrixChange> {
+    pub(crate) fn changes(&self) -> Vec<MatrixChange> {
         let measured = self.modules.iter().zip(self.measurements());
         let measured = measured.filter_map(|(at, measured)| {
             let module = self.adapter.modules.get(*at)?;
@@ -325,7 +325,7 @@ impl Adaptation {
     }
 
     /// Tensors of the base that it replaces whole, sorted by name.
-    pub fn replaced(&self) -> Vec<String> {
+    pub(crate) fn replaced(&self) -> Vec<String> {
         let replaced = self.adapter.replaced.iter();
         let mut out: Vec<String> = replaced.map(|(name, _)| name.clone()).collect();
         out.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));

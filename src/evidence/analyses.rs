@@ -57,7 +57,7 @@ fn look<A: Analysis>(
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn look_at(setting: &Setting<'_>) -> Result<Found> {
+pub(crate) fn look_at(setting: &Setting<'_>) -> Result<Found> {
     let mut found = Found::with_room(ANALYSES.len());
     for stage in STAGES {
         for (place, (of_stage, look)) in ANALYSES.iter().enumerate() {

@@ -23,7 +23,7 @@ use super::transformation::Transformation;
 use super::untested::Untested;
 
 /// What every analysis looks at, and what was asked of it.
-pub struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// Base and target.
     pub models: [&'a Model; 2],
     /// Their pairs.
@@ -46,7 +46,7 @@ pub struct Setting<'a> {
 
 /// Which analyses were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Tests on the order of units.
     pub units: bool,
     /// Tests that see through a disguise, and the map of layers.
@@ -57,7 +57,7 @@ pub struct Asked {
 
 /// How many matrices are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub(crate) enum Extent {
     /// A few of them.
     Sample,
     /// All of them.
@@ -67,7 +67,7 @@ pub enum Extent {
 /// One analysis, done. What a method is not defined for it says nothing about.
 ///
 /// A new analysis is a file with this trait and one line in [`super::analyses`].
-pub trait Analysis: Any {
+pub(crate) trait Analysis: Any {
     /// Looks at the models; `found` is what analyses of earlier stages found. `None` where it was
     /// not asked for or does not apply.
     ///
@@ -117,7 +117,7 @@ pub trait Analysis: Any {
 
 /// What the analyses found, in the order in which they are told.
 #[derive(Default)]
-pub struct Found(Vec<Option<Box<dyn Analysis>>>);
+pub(crate) struct Found(Vec<Option<Box<dyn Analysis>>>);
 
 impl Found {
     /// Room for `count` analyses.
@@ -131,12 +131,12 @@ impl Found {
     }
 
     /// All that found something to say.
-    pub fn iter(&self) -> impl Iterator<Item = &dyn Analysis> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &dyn Analysis> {
         self.0.iter().filter_map(Option::as_deref)
     }
 
     /// One analysis by its type; `None` where it did not run or does not apply.
-    pub fn get<A: Analysis>(&self) -> Option<&A> {
+    pub(crate) fn get<A: Analysis>(&self) -> Option<&A> {
         self.iter().find_map(|analysis| {
             let any: &dyn Any = analysis;
             any.downcast_ref()
@@ -144,7 +144,7 @@ impl Found {
     }
 
     /// One analysis by its type, to be changed by what a later one learnt.
-    pub fn get_mut<A: Analysis>(&mut self) -> Option<&mut A> {
+    pub(crate) fn get_mut<A: Analysis>(&mut self) -> Option<&mut A> {
         let analyses = self.0.iter_mut().filter_map(Option::as_deref_mut);
         analyses.into_iter().find_map(|analysis| {
             let any: &mut dyn Any = analysis;
@@ -154,6 +154,6 @@ impl Found {
 }
 
 /// Whether an analysis of a component is about what is asked for: one component, or all.
-pub fn is_about(component: Component, about: Option<Component>) -> bool {
+pub(crate) fn is_about(component: Component, about: Option<Component>) -> bool {
     about.is_none_or(|asked| asked == component)
 }

@@ -61,7 +61,7 @@ impl ExpertLayer {
 
 /// The experts of all layers that have them on both sides.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Experts {
+pub(crate) struct Experts {
     /// Layers, ascending.
     pub layers: Vec<ExpertLayer>,
     /// What became of the target's parts.
@@ -359,20 +359,20 @@ impl Experts {
     }
 
     /// Layers of a component, or of all.
-    pub fn about(&self, component: Option<Component>) -> impl Iterator<Item = &ExpertLayer> {
+    pub(crate) fn about(&self, component: Option<Component>) -> impl Iterator<Item = &ExpertLayer> {
         self.layers
             .iter()
             .filter(move |layer| component.is_none_or(|c| c == layer.component))
     }
 
     /// Whether half of the experts of a layer of the target were found, at least.
-    pub fn hit(&self, component: Component, layer: u32) -> bool {
+    pub(crate) fn hit(&self, component: Component, layer: u32) -> bool {
         self.about(Some(component))
             .any(|l| l.layer == layer && l.found() > 0 && 2 * l.found() >= l.map.len())
     }
 
     /// What the content of the experts says, where any was found by it.
-    pub fn finding(&self) -> Option<Finding> {
+    pub(crate) fn finding(&self) -> Option<Finding> {
         // Each bound is paid for all pairs of all layers.
         let log10_p = self
             .layers

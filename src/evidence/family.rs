@@ -12,7 +12,7 @@ use crate::view::logical::Logical;
 
 /// What the pass measured of one tensor that all models of a family have.
 #[derive(Debug, Clone)]
-pub struct FamilyTensor<'a> {
+pub(crate) struct FamilyTensor<'a> {
     /// Each base with the target, in the order of the bases.
     pub with_target: Vec<&'a Record>,
     /// Each base with each later one: 0 with 1, 0 with 2, ..., 1 with 2, ...
@@ -26,7 +26,7 @@ pub struct FamilyTensor<'a> {
 ///
 /// # Panics
 /// When they are not in this order.
-pub fn place(first: usize, second: usize, bases: usize) -> usize {
+pub(crate) fn place(first: usize, second: usize, bases: usize) -> usize {
     assert!(first < second && second < bases, "two bases in their order");
     first * bases - first * (first + 1) / 2 + second - first - 1
 }
@@ -35,7 +35,7 @@ impl FamilyTensor<'_> {
     /// Inner products of the bases and of the target, which is last; shape (bases + 1, bases + 1).
     ///
     /// `None` where a value could not be read or is not finite.
-    pub fn products(&self) -> Option<Dense> {
+    pub(crate) fn products(&self) -> Option<Dense> {
         let bases = self.with_target.len();
         let sound = |r: &&Record| {
             r.unreadable.is_none() && r.sums.nonfinite == Sides::default() && r.sums.n > 0
@@ -60,7 +60,7 @@ impl FamilyTensor<'_> {
 }
 
 /// The bases that share matrices with a target, and these matrices.
-pub struct Family<'a> {
+pub(crate) struct Family<'a> {
     /// Numbers of the bases.
     pub bases: Vec<usize>,
     /// The target's tensor, and what was measured of it.
@@ -97,7 +97,7 @@ impl Family<'_> {
     }
 
     /// The mixtures; by layer for the layers of the `leading` component.
-    pub fn mixtures(&self, leading: Option<Component>) -> MixtureTable {
+    pub(crate) fn mixtures(&self, leading: Option<Component>) -> MixtureTable {
         let empty = || Dense::zeros(self.size(), self.size());
         let mut by_layer: BTreeMap<u32, Dense> = BTreeMap::new();
         let mut by_role: BTreeMap<Role, Dense> = BTreeMap::new();
@@ -127,7 +127,7 @@ impl Family<'_> {
 
     /// Places in the family of the bases that are in it, in the order of `ranking`, which holds the
     /// numbers of all bases.
-    pub fn ranked(&self, ranking: &[usize]) -> Vec<usize> {
+    pub(crate) fn ranked(&self, ranking: &[usize]) -> Vec<usize> {
         let places = ranking.iter();
         places
             .filter_map(|number| self.bases.iter().position(|base| base == number))
@@ -136,7 +136,7 @@ impl Family<'_> {
 
     /// Principal coordinates of the target, then of the bases in the order of `ranked`, which holds
     /// their places in the family.
-    pub fn coordinates(&self, ranked: &[usize]) -> Option<Coordinates> {
+    pub(crate) fn coordinates(&self, ranked: &[usize]) -> Option<Coordinates> {
         let products = self.products();
         let target = self.bases.len();
         let order: Vec<usize> = [target].into_iter().chain(ranked.iter().copied()).collect();
@@ -150,7 +150,7 @@ impl Family<'_> {
     }
 
     /// Each base against the others; `None` where there are no others, or no matrices.
-    pub fn controls(&self) -> Option<Vec<Option<Control>>> {
+    pub(crate) fn controls(&self) -> Option<Vec<Option<Control>>> {
         if self.bases.len() < 2 || self.tensors.is_empty() {
             return None;
         }
@@ -196,7 +196,7 @@ fn add(sum: &mut Dense, more: &Dense) {
 
 /// How much a base is like the base that it is most like.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Control {
+pub(crate) struct Control {
     /// The other base.
     pub nearest: usize,
     /// Mean cosine over the matrices, weighted by parameters.

@@ -11,7 +11,7 @@ use super::parts::class_of;
 
 /// A pair with what follows from its measurements.
 #[derive(Debug, Clone)]
-pub struct Measurement<'a> {
+pub(crate) struct Measurement<'a> {
     /// The pair.
     pub pair: &'a Pair,
     /// The sums.
@@ -24,7 +24,7 @@ pub struct Measurement<'a> {
 
 impl<'a> Measurement<'a> {
     /// Figures and classes of all pairs, in their order.
-    pub fn of(pairs: &'a [Pair], records: &'a [Record]) -> Vec<Self> {
+    pub(crate) fn of(pairs: &'a [Pair], records: &'a [Record]) -> Vec<Self> {
         let joined = pairs.iter().zip(records);
         joined
             .map(|(pair, record)| Self {
@@ -37,7 +37,7 @@ impl<'a> Measurement<'a> {
     }
 
     /// Whether base and target are of one layer number.
-    pub fn in_place(&self) -> bool {
+    pub(crate) fn in_place(&self) -> bool {
         self.pair.base.meaning.layer == self.pair.target.meaning.layer
     }
 }
@@ -88,12 +88,14 @@ impl Mean {
 }
 
 /// Means and counts over some pairs, those of mapped layers left out.
-pub fn similarity<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>>) -> Similarity {
+pub(crate) fn similarity<'a>(
+    measurements: impl IntoIterator<Item = &'a Measurement<'a>>,
+) -> Similarity {
     over(measurements.into_iter().filter(|m| m.in_place()))
 }
 
 /// Means and counts over some pairs, whatever their layers.
-pub fn over<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>>) -> Similarity {
+pub(crate) fn over<'a>(measurements: impl IntoIterator<Item = &'a Measurement<'a>>) -> Similarity {
     let mut out = Similarity::default();
     let [
         mut all,
@@ -179,7 +181,7 @@ impl Coverage {
 
 /// Coverage of the base and of the target, of the tensors that `keep` lets through; filtered tensors
 /// are absent.
-pub fn coverage(alignment: &Alignment, keep: &dyn Fn(&Logical) -> bool) -> [Coverage; 2] {
+pub(crate) fn coverage(alignment: &Alignment, keep: &dyn Fn(&Logical) -> bool) -> [Coverage; 2] {
     let mut sides = [Coverage::default(); 2];
     for pair in &alignment.pairs {
         for (side, logical) in [&pair.base, &pair.target].into_iter().enumerate() {
@@ -221,7 +223,7 @@ pub struct LayerFigures {
 }
 
 /// Figures by component and layer, in order, of pairs of equal layer number.
-pub fn layers<'a>(
+pub(crate) fn layers<'a>(
     measurements: impl IntoIterator<Item = &'a Measurement<'a>>,
 ) -> Vec<LayerFigures> {
     let mut by_layer: BTreeMap<(Component, u32), Vec<&Measurement<'_>>> = BTreeMap::new();

@@ -236,7 +236,7 @@ impl Statement {
 
 /// Pays for the families that gave a bound (Bonferroni) and puts the strongest first: bounds by
 /// size, then equal bytes, then what supports something, then the rest.
-pub fn order(findings: &mut [Finding]) {
+pub(crate) fn order(findings: &mut [Finding]) {
     let families = findings.iter().filter(|f| f.log10_p.is_some()).count();
     for finding in findings.iter_mut() {
         finding.log10_p = finding.log10_p.map(|p| chance::bonferroni(p, families));

@@ -5,14 +5,14 @@ use super::relation::Relation;
 
 /// The same values up to the precision of the coarser side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReEncoding {
+pub(crate) struct ReEncoding {
     /// Whether a calibrated quantiser is involved.
     pub calibrated: bool,
 }
 
 /// The direct fixed-point tests of blocks, taken together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Direct {
+pub(crate) struct Direct {
     /// Combined over groups, base 10.
     pub log10_p: f64,
     /// Layers tested.
@@ -43,7 +43,7 @@ impl Disguise {
 
 /// All that the verdict rests on, for the whole model or one component.
 #[derive(Debug, Clone, Default)]
-pub struct Grounds {
+pub(crate) struct Grounds {
     /// Number of tensors on both sides.
     pub tensors: u64,
     /// Every tensor is paired and equal in dtype, shape and bytes.

@@ -38,7 +38,7 @@ pub struct Placed {
 
 /// The layer map of one component.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LayerMap {
+pub(crate) struct LayerMap {
     /// Component.
     pub component: Component,
     /// Layers of the target, ascending.
@@ -51,7 +51,7 @@ pub struct LayerMap {
 
 /// What the map says about the layers as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// A layer of the base is used more than once, or the target, of whose layers half come from
     /// the base, has more.
     pub upscaled: bool,
@@ -64,7 +64,7 @@ pub struct Shape {
 /// The block by which each layer of a component is told: its dense feed-forward, else its first
 /// routed expert, else the shared one. Empty where layers have several dense feed-forwards, as
 /// those of an encoder and a decoder under one number: the number does not name a layer then.
-pub fn representatives<'a, 'b>(
+pub(crate) fn representatives<'a, 'b>(
     blocks: &'b BTreeMap<BlockKey, Matrices<'a>>,
     component: Component,
 ) -> BTreeMap<u32, (&'b BlockKey, &'b Matrices<'a>)> {
@@ -235,7 +235,7 @@ fn twins(layers: &[Layer<'_>]) -> BTreeMap<u32, Vec<u32>> {
 
 impl LayerMap {
     /// Whether every layer was found under its own number, and there are no others.
-    pub fn is_identity(&self) -> bool {
+    pub(crate) fn is_identity(&self) -> bool {
         self.layers
             .iter()
             .all(|layer| layer.base == Some(layer.target))
@@ -243,7 +243,7 @@ impl LayerMap {
     }
 
     /// Layers found under another number: (base, target).
-    pub fn moved(&self) -> impl Iterator<Item = (u32, u32)> {
+    pub(crate) fn moved(&self) -> impl Iterator<Item = (u32, u32)> {
         self.layers
             .iter()
             .filter_map(|layer| Some((layer.base?, layer.target)))
@@ -252,7 +252,7 @@ impl LayerMap {
 
     /// The layer of the base that a layer of the target is compared with: the one it comes from,
     /// else that of its number, unless another layer comes from that one.
-    pub fn counterpart(&self, target: u32) -> Option<u32> {
+    pub(crate) fn counterpart(&self, target: u32) -> Option<u32> {
         match self
             .layers
             .iter()
@@ -270,7 +270,7 @@ impl LayerMap {
     }
 
     /// What the map says about the layers as a whole.
-    pub fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> Shape {
         let origins: Vec<u32> = self.layers.iter().filter_map(|layer| layer.base).collect();
         if origins.is_empty() {
             return Shape::default();
@@ -304,7 +304,7 @@ impl LayerMap {
     }
 
     /// Bound of the chance that any layer is placed: the least, which is paid for all pairs.
-    pub fn log10_p(&self) -> f64 {
+    pub(crate) fn log10_p(&self) -> f64 {
         self.layers
             .iter()
             .filter_map(|layer| layer.test.as_ref())
@@ -313,7 +313,7 @@ impl LayerMap {
     }
 
     /// What the map says, if it places layers elsewhere.
-    pub fn finding(&self) -> Option<Finding> {
+    pub(crate) fn finding(&self) -> Option<Finding> {
         let placed = self
             .layers
             .iter()
@@ -342,7 +342,7 @@ impl LayerMap {
 
     /// The tensors of layers that moved, paired with those they come from; `keep` says which names
     /// count.
-    pub fn pairs(&self, models: [&Model; 2], keep: &dyn Fn(&str) -> bool) -> Vec<Pair> {
+    pub(crate) fn pairs(&self, models: [&Model; 2], keep: &dyn Fn(&str) -> bool) -> Vec<Pair> {
         let moved: BTreeMap<u32, u32> = self.moved().map(|(base, target)| (target, base)).collect();
         let [base, target] = models;
         let counterpart = |logical: &Arc<Logical>| {
@@ -384,7 +384,7 @@ impl LayerMap {
 
     /// What the map says of the target's parts. `mapped` are the [pairs](Self::pairs) with what the
     /// pass measured.
-    pub fn parts(
+    pub(crate) fn parts(
         &self,
         target: &Model,
         mapped: (&[Pair], &[Record]),

@@ -1,32 +1,32 @@
 //! Analyses: measurements and rows of values to findings. One file an analysis; [`analyses`] lists
 //! them, [`analysis`] says what one is.
 
-pub mod adaptation;
-pub mod analyses;
-pub mod analysis;
+pub(crate) mod adaptation;
+pub(crate) mod analyses;
+pub(crate) mod analysis;
 mod disguise;
-pub mod experts;
-pub mod family;
-pub mod figures;
-pub mod finding;
-pub mod grounds;
-pub mod layer_map;
+pub(crate) mod experts;
+pub(crate) mod family;
+pub(crate) mod figures;
+pub(crate) mod finding;
+pub(crate) mod grounds;
+pub(crate) mod layer_map;
 mod likeness;
 mod magnitudes;
-pub mod moved;
+pub(crate) mod moved;
 mod noise_floor;
-pub mod part;
-pub mod parts;
-pub mod pca;
-pub mod permutation;
-pub mod relation;
+pub(crate) mod part;
+pub(crate) mod parts;
+pub(crate) mod pca;
+pub(crate) mod permutation;
+pub(crate) mod relation;
 mod rescaled;
 mod shared_tokens;
-pub mod tests_of_units;
-pub mod tokenizer;
-pub mod transformation;
-pub mod untested;
+pub(crate) mod tests_of_units;
+pub(crate) mod tokenizer;
+pub(crate) mod transformation;
+pub(crate) mod untested;
 mod upcycling;
 mod vocabulary;
 
-pub use crate::stats::levels;
+pub(crate) use crate::stats::levels;

@@ -27,7 +27,7 @@ use super::upcycling::{self, Upcycling};
 
 /// Layers, experts and feed-forwards that were looked for outside the places of their names.
 #[derive(Default)]
-pub struct Moved {
+pub(crate) struct Moved {
     /// Maps of the components that have one, not the identity.
     maps: Vec<LayerMap>,
     /// Tensors of layers that moved, with those they come from.
@@ -234,19 +234,19 @@ impl Moved {
     }
 
     /// The map that is told: that of the `leading` component, else the first.
-    pub fn told_map(&self, leading: Option<Component>) -> Option<&[Placed]> {
+    pub(crate) fn told_map(&self, leading: Option<Component>) -> Option<&[Placed]> {
         let of_leading = self.maps.iter().find(|map| Some(map.component) == leading);
         let map = of_leading.or(self.maps.first())?;
         Some(&map.layers)
     }
 
     /// Pairs of layers that moved, measured.
-    pub fn measurements(&self) -> Vec<Measurement<'_>> {
+    pub(crate) fn measurements(&self) -> Vec<Measurement<'_>> {
         Measurement::of(&self.mapped, &self.records)
     }
 
     /// Figures of layers that moved, beside those of equal number.
-    pub fn layers(&self) -> Vec<LayerFigures> {
+    pub(crate) fn layers(&self) -> Vec<LayerFigures> {
         let measurements = self.measurements();
         let mut out = Vec::new();
         for map in &self.maps {
@@ -271,7 +271,7 @@ impl Moved {
     }
 
     /// Layers that have experts on both sides.
-    pub fn expert_layers(&self) -> &[ExpertLayer] {
+    pub(crate) fn expert_layers(&self) -> &[ExpertLayer] {
         &self.experts.layers
     }
 }

@@ -15,7 +15,7 @@ use crate::view::pieces::pieces;
 use super::part::{Part, PartKey, PartKind, PartTest, State};
 
 /// The part that a tensor belongs to; `None` for routers, norms and whatever is no matrix.
-pub fn part_of(logical: &Logical) -> Option<PartKey> {
+pub(crate) fn part_of(logical: &Logical) -> Option<PartKey> {
     let m = &logical.meaning;
     if m.class != Class::Matrix || matches!(m.role, Role::Router | Role::RouterBias) {
         return None;
@@ -51,7 +51,7 @@ pub fn part_of(logical: &Logical) -> Option<PartKey> {
 
 /// The parts that a tensor belongs to, each with its elements: one, the experts of a stack, or
 /// none.
-pub fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
+pub(crate) fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
     let mut out = BTreeMap::new();
     let stacked = logical.shape.len() == 3 && logical.meaning.expert.is_none();
     let experts = if stacked {
@@ -75,13 +75,13 @@ pub fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
 
 /// Whether a pair counts as evidence: neither side is a deterministic buffer, an index table or a
 /// constant.
-pub fn is_informative(pair: &Pair, record: &Record) -> bool {
+pub(crate) fn is_informative(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
     !told(&pair.base) && !told(&pair.target) && record.constant == Sides::default()
 }
 
 /// Class of a pair (guide/contract.md, section 2).
-pub fn class_of(pair: &Pair, record: &Record) -> Class {
+pub(crate) fn class_of(pair: &Pair, record: &Record) -> Class {
     if is_informative(pair, record) {
         pair.target.meaning.class
     } else {
@@ -117,7 +117,7 @@ struct Gathered {
 
 /// Cuts `target` into parts, sorted, not yet tested or graded. Of a stack of experts that is
 /// compared as a whole, each expert has the figures of the whole.
-pub fn gather(target: &Model, alignment: &Alignment, records: &[Record]) -> Vec<Part> {
+pub(crate) fn gather(target: &Model, alignment: &Alignment, records: &[Record]) -> Vec<Part> {
     let mut parts: BTreeMap<PartKey, Gathered> = BTreeMap::new();
     for (pair, record) in alignment.pairs.iter().zip(records) {
         // Of the target's embedding that a head or a copy of the base is held against, its own pair
@@ -171,7 +171,7 @@ fn finish(key: PartKey, g: &Gathered) -> Part {
 
 /// What became of a part that was looked for outside the place of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It was found.
     Found,
     /// It was looked for, with this test and no other.
@@ -182,7 +182,7 @@ pub enum Fate {
 
 /// A part outside the place of its name.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Elsewhere {
+pub(crate) struct Elsewhere {
     /// Layer of the base it was looked for in.
     pub base_layer: Option<u32>,
     /// The test that looked for it, paid for all it was tried on.
@@ -195,7 +195,7 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     /// Sets it on the part.
-    pub fn apply(&self, part: &mut Part) {
+    pub(crate) fn apply(&self, part: &mut Part) {
         match self.fate {
             Fate::Found => {
                 part.found = true;
@@ -224,7 +224,7 @@ impl Elsewhere {
 }
 
 /// Mean excess of each part of `target` over its pairs, weighted by parameters.
-pub fn excess(target: &Model, pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
+pub(crate) fn excess(target: &Model, pairs: &[Pair], records: &[Record]) -> BTreeMap<PartKey, f64> {
     let mut sums: BTreeMap<PartKey, (f64, f64)> = BTreeMap::new();
     for (pair, record) in pairs
         .iter()

@@ -84,7 +84,7 @@ fn sides(role: Role) -> &'static [(Side, Stream)] {
 }
 
 /// Up to `count` of `items`, evenly spaced, the first and the last among them.
-pub fn evenly_spaced<T: Copy>(items: &[T], count: usize) -> Vec<T> {
+pub(crate) fn evenly_spaced<T: Copy>(items: &[T], count: usize) -> Vec<T> {
     if items.len() <= count || count < 2 {
         return items.iter().take(count).copied().collect();
     }

@@ -8,7 +8,7 @@ use super::finding::{Finding, Scope, Statement, Supports};
 
 /// The overlap of two tokenizers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tokenizers(pub Overlap);
+pub(crate) struct Tokenizers(pub Overlap);
 
 impl Analysis for Tokenizers {
     fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {

@@ -20,7 +20,7 @@ const PREFIX: &str = "base_model.model.";
 
 /// How a module's change follows from its tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// W' = W + s · B·A.
     Linear,
     /// The same; where W is stored (in, out), as by Conv1D layers, W' = W + s · (B·A)ᵀ
@@ -35,7 +35,7 @@ pub enum Form {
 
 /// The change of one matrix.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LoraModule {
+pub(crate) struct LoraModule {
     /// Path of the module in the base model, "model.layers.0.self_attn.q_proj".
     pub module: String,
     /// What the base may call the matrix, the likeliest first: the module and ".weight", or
@@ -64,7 +64,7 @@ pub struct LoraModule {
 
 /// What an adapter changes.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Adapter {
+pub(crate) struct Adapter {
     /// Changes, sorted by module.
     pub modules: Vec<LoraModule>,
     /// Tensors that replace those of the base (`modules_to_save`, trained biases): name in the
@@ -84,7 +84,7 @@ pub struct Adapter {
 
 impl Adapter {
     /// Tensors that stand for whole tensors of the base, by index, with their names there.
-    pub fn names_in_base(&self) -> BTreeMap<usize, &str> {
+    pub(crate) fn names_in_base(&self) -> BTreeMap<usize, &str> {
         self.replaced
             .iter()
             .chain(&self.base_layers)
@@ -98,7 +98,7 @@ impl Adapter {
 ///
 /// # Errors
 /// No LoRA, an A without its B, or shapes and ranks that contradict one another.
-pub fn parse_adapter(
+pub(crate) fn parse_adapter(
     (config, raw): (&Path, &Map<String, Value>),
     (weights, tensors): (&Path, &[TensorInfo]),
 ) -> Result<Adapter> {

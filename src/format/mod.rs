@@ -5,21 +5,21 @@
 //! shapes and places.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-pub mod adapter;
+pub(crate) mod adapter;
 mod card;
 mod contents;
 mod cursor;
 mod formats;
-pub mod gguf;
+pub(crate) mod gguf;
 mod index;
 mod json;
 mod limits;
 mod merge;
-pub mod open;
+pub(crate) mod open;
 mod safetensors;
 mod sidecar;
-pub mod tokenizer;
-pub mod torch;
+pub(crate) mod tokenizer;
+pub(crate) mod torch;
 mod unique;
 mod weights;
 mod zip;

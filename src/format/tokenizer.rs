@@ -11,7 +11,7 @@ use crate::source::{Listing, Source};
 /// The tokenizer of a checkpoint: of its GGUF file, else tokenizer.json, else vocab.json with
 /// merges.txt, else tokenizer.model. A tokenizer is a witness and never needed: one that cannot be
 /// read is a warning of the checkpoint.
-pub fn read(opened: &mut Opened) -> Option<Tokenizer> {
+pub(crate) fn read(opened: &mut Opened) -> Option<Tokenizer> {
     let mut warnings = Vec::new();
     let inside = if opened.checkpoint.format == Format::Gguf {
         opened.sources.first()

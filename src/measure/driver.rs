@@ -31,7 +31,7 @@ use super::segment::{Buffers, Summing, Tally, byte_range};
 
 /// What was measured of two models.
 #[derive(Debug, Default)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// One record a pair, in the order of the pairs.
     pub records: Vec<Record>,
     /// Digests of the stored tensors of each side, in their order; empty without hashing.
@@ -40,7 +40,7 @@ pub struct Measured {
 
 /// What was measured of any number of models.
 #[derive(Debug, Default)]
-pub struct MeasuredGroups {
+pub(crate) struct MeasuredGroups {
     /// One record a duo, in the order of the groups and in them.
     pub records: Vec<Vec<Record>>,
     /// Digests of the stored tensors of each model, in their order; empty without hashing.
@@ -52,7 +52,7 @@ pub struct MeasuredGroups {
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn measure(
+pub(crate) fn measure(
     models: Sides<&Model>,
     pairs: &[Pair],
     hash: bool,
@@ -84,7 +84,7 @@ pub fn measure(
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn measure_groups(
+pub(crate) fn measure_groups(
     models: &[&Model],
     groups: &[Vec<Duo<'_>>],
     hash: bool,
@@ -103,7 +103,7 @@ pub fn measure_groups(
 ///
 /// # Errors
 /// Bytes that cannot be read, a file that changed meanwhile, an interrupt.
-pub fn digests(model: &Model, monitor: &dyn Monitor) -> Result<Vec<Digest>> {
+pub(crate) fn digests(model: &Model, monitor: &dyn Monitor) -> Result<Vec<Digest>> {
     let measured = Pass::new(&[model], &[], true, monitor).over_the_bytes("hashing")?;
     model.opened.check_unchanged()?;
     Ok(measured.digests.into_iter().flatten().collect())

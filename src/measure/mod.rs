@@ -7,12 +7,12 @@ mod driver;
 mod fold;
 mod identity;
 mod jobs;
-pub mod monitor;
+pub(crate) mod monitor;
 mod readings;
-pub mod record;
+pub(crate) mod record;
 mod segment;
 mod views;
 
-pub use driver::{Measured, MeasuredGroups, digests, measure, measure_groups};
-pub use readings::Duo;
-pub use views::measure_views;
+pub(crate) use driver::{Measured, MeasuredGroups, digests, measure, measure_groups};
+pub(crate) use readings::Duo;
+pub(crate) use views::measure_views;

@@ -14,7 +14,7 @@ use super::segment::{Geometry, byte_range};
 
 /// A pair of tensors of two of the models of a pass.
 #[derive(Debug, Clone)]
-pub struct Duo<'a> {
+pub(crate) struct Duo<'a> {
     /// Places in the list of models.
     pub models: Sides<usize>,
     /// The tensors.

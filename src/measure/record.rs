@@ -9,7 +9,7 @@ pub type Digest = [u8; 32];
 
 /// Measurements of one aligned pair.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub(crate) struct Record {
     /// Sums over all elements.
     pub sums: Sums,
     /// Σ over rows of (row sum of a)·(row sum of b).
@@ -28,7 +28,7 @@ pub struct Record {
 
 /// Sums of a pair after each side's mean row is taken off.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RowCentered {
+pub(crate) struct RowCentered {
     /// Σab.
     pub ab: f64,
     /// Σa².
@@ -86,7 +86,7 @@ const EXPECTED_LIMIT: f64 = 1.0 - 1e-9;
 
 impl Record {
     /// The figures of guide/contract.md, section 3.
-    pub fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         let s = &self.sums;
         if let Some(reason) = self.undefined() {
             return Figures {
@@ -130,7 +130,7 @@ impl Record {
 
     /// Excess of the pair as a part of a verdict: after the mean row is taken off where it was
     /// measured.
-    pub fn part_excess(&self) -> Option<f64> {
+    pub(crate) fn part_excess(&self) -> Option<f64> {
         let Some(c) = &self.row_centered else {
             return self.figures().excess;
         };

@@ -19,7 +19,7 @@ use super::segment::{Geometry, SEGMENT, Summing};
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub fn measure_views(
+pub(crate) fn measure_views(
     pairs: &[Pair],
     views: &[Sides<&dyn RowSource>],
     phase: &'static str,

@@ -198,7 +198,7 @@ impl Dtype {
 
 /// Number of elements of a shape; `None` where the product overflows. A shape with a 0 has none,
 /// whatever the rest.
-pub fn element_count(shape: &[u64]) -> Option<u64> {
+pub(crate) fn element_count(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
     }

@@ -3,13 +3,13 @@
 //!
 //! Nothing here does input or output, and nothing here knows an analysis.
 
-pub mod architecture;
-pub mod checkpoint;
-pub mod config;
-pub mod dtype;
-pub mod name;
-pub mod rotary;
-pub mod sides;
-pub mod tokenizer;
-pub mod warning;
-pub mod words;
+pub(crate) mod architecture;
+pub(crate) mod checkpoint;
+pub(crate) mod config;
+pub(crate) mod dtype;
+pub(crate) mod name;
+pub(crate) mod rotary;
+pub(crate) mod sides;
+pub(crate) mod tokenizer;
+pub(crate) mod warning;
+pub(crate) mod words;

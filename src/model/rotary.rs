@@ -27,7 +27,7 @@ impl HalfSplit {
 }
 
 /// The stored row of row `row` of the original, heads of `head` rows.
-pub fn interleaved_row(row: u64, head: u64) -> u64 {
+pub(crate) fn interleaved_row(row: u64, head: u64) -> u64 {
     let (start, within) = (row / head * head, row % head);
     let half = head / 2;
     let (side, pair) = (within / half, within % half);

@@ -7,7 +7,7 @@ use super::architecture::Conflict;
 use super::sides::Side;
 
 /// Names of a list that a warning keeps: a sentence shows no more.
-pub const NAMES_KEPT: usize = 12;
+pub(crate) const NAMES_KEPT: usize = 12;
 
 /// What is odd but usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub enum Warning {
     },
     /// What a pickle would have had imported.
     PickleGlobals {
-        /// The names, at most [`NAMES_KEPT`].
+        /// The names, the first twelve.
         names: Vec<String>,
         /// How many more there are.
         more: usize,

@@ -15,7 +15,7 @@ pub const fn decodes(dtype: Dtype) -> bool {
 }
 
 /// Whether every finite value of `dtype` is exact in f32.
-pub const fn is_exact_in_f32(dtype: Dtype) -> bool {
+pub(crate) const fn is_exact_in_f32(dtype: Dtype) -> bool {
     use Dtype::{F64, I32, I64, U32, U64};
     decodes(dtype) && !matches!(dtype, F64 | I32 | U32 | I64 | U64)
 }
@@ -25,7 +25,7 @@ pub const fn values_per_element(dtype: Dtype) -> usize {
     if matches!(dtype, Dtype::C64) { 2 } else { 1 }
 }
 
-/// Decodes `bytes` to f32: exact where [`is_exact_in_f32`], else rounded to nearest (an F64 beyond
+/// Decodes `bytes` to f32: exact where `is_exact_in_f32`, else rounded to nearest (an F64 beyond
 /// f32 gives infinity).
 ///
 /// # Panics
@@ -81,7 +81,7 @@ pub fn decode_f64(dtype: Dtype, bytes: &[u8], out: &mut [f64]) {
 /// section 6), subnormals included; beyond the largest number of the format, the distance below it.
 /// 1 for integers and truth values. NaN for a non-finite value and for formats whose grid hangs on
 /// a scale.
-pub fn step(dtype: Dtype, value: f32) -> f32 {
+pub(crate) fn step(dtype: Dtype, value: f32) -> f32 {
     let Some(encoding) = encoding(dtype) else {
         return if matches!(dtype.kind(), Kind::Integer | Kind::Boolean) {
             1.0

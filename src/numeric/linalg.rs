@@ -12,7 +12,7 @@ use faer::{Accum, MatMut, MatRef, Par, Side};
 ///
 /// # Panics
 /// When a slice does not have the length that its shape names.
-pub fn products(a: &[f32], b: &[f32], k: usize, out: &mut [f32]) {
+pub(crate) fn products(a: &[f32], b: &[f32], k: usize, out: &mut [f32]) {
     if k == 0 {
         out.fill(0.0);
         return;
@@ -159,7 +159,7 @@ impl Dense {
 
 /// Eigenvalues and eigenvectors of a symmetric matrix.
 #[derive(Debug, Clone)]
-pub struct Eigen {
+pub(crate) struct Eigen {
     /// Eigenvalues, largest first.
     pub values: Vec<f64>,
     /// Unit eigenvectors in the same order, one a row, signs fixed by [`fix_sign`].
@@ -171,7 +171,7 @@ pub struct Eigen {
 ///
 /// # Panics
 /// When the matrix is not square.
-pub fn symmetric_eigen(matrix: &Dense) -> Option<Eigen> {
+pub(crate) fn symmetric_eigen(matrix: &Dense) -> Option<Eigen> {
     assert_eq!(matrix.rows, matrix.columns, "a symmetric matrix is square");
     if !matrix.values.iter().all(|v| v.is_finite()) {
         return None;
@@ -193,7 +193,7 @@ pub fn symmetric_eigen(matrix: &Dense) -> Option<Eigen> {
 ///
 /// # Panics
 /// When the matrix is not square.
-pub fn polar_factor(matrix: &Dense) -> Option<Dense> {
+pub(crate) fn polar_factor(matrix: &Dense) -> Option<Dense> {
     assert_eq!(matrix.rows, matrix.columns, "a rotation is square");
     let n = matrix.rows;
     let mut gram = Dense::zeros(n, n);
@@ -243,7 +243,7 @@ pub fn polar_factor(matrix: &Dense) -> Option<Dense> {
 /// An orthonormal basis of the span of the rows, one vector a row, by Householder reflections with
 /// pivoting, which leaves rows that depend on the others (less than 1e-10 of their length is
 /// outside their span) to the end, cut off.
-pub fn orthonormal_rows(rows: &Dense) -> Dense {
+pub(crate) fn orthonormal_rows(rows: &Dense) -> Dense {
     let mut scaled = rows.clone();
     for i in 0..scaled.rows {
         let length = scaled.row(i).iter().map(|v| v * v).sum::<f64>().sqrt();
@@ -263,7 +263,7 @@ pub fn orthonormal_rows(rows: &Dense) -> Dense {
 
 /// Turns a vector so that its largest component is positive, the first of those within 1e-6 of the
 /// largest: so that the sign does not hang on the last bits.
-pub fn fix_sign(vector: &mut [f64]) {
+pub(crate) fn fix_sign(vector: &mut [f64]) {
     let largest = vector.iter().fold(0.0f64, |most, v| most.max(v.abs()));
     let decides = vector.iter().find(|v| v.abs() >= largest * (1.0 - 1e-6));
     if decides.is_some_and(|&v| v < 0.0) {
@@ -272,7 +272,7 @@ pub fn fix_sign(vector: &mut [f64]) {
 }
 
 /// `value` to 6 significant digits; no negative zero.
-pub fn round6(value: f64) -> f64 {
+pub(crate) fn round6(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value + 0.0;
     }

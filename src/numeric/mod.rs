@@ -1,10 +1,10 @@
 //! Arithmetic on arrays: nothing here knows a file, a name or a verdict.
 
-pub mod decode;
-pub mod kernels;
-pub mod linalg;
-pub mod quant;
-pub mod rng;
-pub mod rows;
+pub(crate) mod decode;
+pub(crate) mod kernels;
+pub(crate) mod linalg;
+pub(crate) mod quant;
+pub(crate) mod rng;
+pub(crate) mod rows;
 pub(crate) mod small_floats;
-pub mod sums;
+pub(crate) mod sums;

@@ -146,7 +146,7 @@ impl<'a> Span<'a> {
 ///
 /// # Panics
 /// When the sides of the run differ in length.
-pub fn span(s: Span<'_>) -> Sums {
+pub(crate) fn span(s: Span<'_>) -> Sums {
     span_on(Kernel::active(), s)
 }
 
@@ -154,7 +154,7 @@ pub fn span(s: Span<'_>) -> Sums {
 ///
 /// # Panics
 /// As [`span`].
-pub fn span_on(kernel: Kernel, s: Span<'_>) -> Sums {
+pub(crate) fn span_on(kernel: Kernel, s: Span<'_>) -> Sums {
     let n = s.len();
     let whole = n - n % STEP;
     let mut run = Summation {
@@ -334,14 +334,14 @@ const SHORT_ROW: usize = 64;
 ///
 /// # Panics
 /// When the sides differ in length or are no whole number of rows.
-pub fn rows(s: Span<'_>, columns: usize, total: &mut Sums, row_products: &mut f64) {
+pub(crate) fn rows(s: Span<'_>, columns: usize, total: &mut Sums, row_products: &mut f64) {
     rows_on(Kernel::active(), s, columns, total, row_products);
 }
 
-/// [`rows`] on a kernel of the caller's choice; all give the same bits.
+/// `rows` on a kernel of the caller's choice; all give the same bits.
 ///
 /// # Panics
-/// As [`rows`].
+/// As `rows`.
 pub fn rows_on(
     kernel: Kernel,
     s: Span<'_>,

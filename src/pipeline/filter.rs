@@ -63,7 +63,7 @@ fn parsed(glob: &str) -> std::result::Result<Glob, String> {
 }
 
 /// A glob as typed, if it parses: a broken one is a usage error.
-pub fn checked_glob(glob: &str) -> std::result::Result<String, String> {
+pub(crate) fn checked_glob(glob: &str) -> std::result::Result<String, String> {
     parsed(glob).map(|_| glob.to_owned())
 }
 

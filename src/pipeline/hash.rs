@@ -2,6 +2,7 @@
 
 use super::checkpoint;
 use crate::error::Result;
+use crate::format::open::Opened;
 use crate::manifest::{self, Manifest};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
@@ -12,7 +13,8 @@ use crate::view::model::Model;
 ///
 /// # Errors
 /// Bytes that cannot be read, a file that changed meanwhile, an interrupt.
-pub fn hash(model: &Model, monitor: &dyn Monitor) -> Result<HashReport> {
+pub fn hash(opened: Opened, monitor: &dyn Monitor) -> Result<HashReport> {
+    let model = &Model::new(opened);
     let digests = digests(model, monitor)?;
     Ok(HashReport {
         checkpoint: checkpoint::facts(model, Some(&digests)),

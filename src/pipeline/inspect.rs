@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checkpoint;
+use crate::format::open::Opened;
 use crate::model::config::Config;
 use crate::model::words::{Block, Class, Component};
 use crate::results::inspect::{ComponentSize, InspectedTensor, Inspection};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-/// Components, blocks and tensors of a model.
-pub fn inspect(model: &Model) -> Inspection {
+/// Components, blocks and tensors of a checkpoint.
+pub fn inspect(opened: Opened) -> Inspection {
+    let model = &Model::new(opened);
     let c = model.checkpoint();
     Inspection {
         checkpoint: checkpoint::facts(model, None),

@@ -3,11 +3,11 @@
 
 #[cfg(test)]
 mod any_source;
-pub mod arch;
+pub(crate) mod arch;
 pub(crate) mod checkpoint;
-pub mod compare;
-pub mod filter;
-pub mod hash;
-pub mod inspect;
-pub mod options;
-pub mod rank;
+pub(crate) mod compare;
+pub(crate) mod filter;
+pub(crate) mod hash;
+pub(crate) mod inspect;
+pub(crate) mod options;
+pub(crate) mod rank;

@@ -2,7 +2,7 @@
 
 use crate::source::Io;
 
-pub use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
+pub(crate) use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
 
 use crate::results::settings::Settings;
 

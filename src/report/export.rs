@@ -44,7 +44,7 @@ pub trait Printable: Serialize + 'static {
 }
 
 /// `answer` in one of the formats; `quiet` leaves the notes out of what people read.
-pub fn render<A: Printable>(
+pub(crate) fn render<A: Printable>(
     mut answer: A,
     format: OutputFormat,
     style: &Style,

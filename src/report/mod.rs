@@ -8,9 +8,9 @@
 pub mod csv;
 pub mod escape;
 pub mod json;
-pub mod number;
+pub(crate) mod number;
 pub mod schema;
-pub mod sink;
+pub(crate) mod sink;
 
 mod document;
 mod documents;
@@ -20,7 +20,8 @@ mod reproduce;
 mod text;
 mod words;
 
-pub use export::{OutputFormat, Printable, markdown, render, text};
+pub(crate) use export::{OutputFormat, Printable, render};
+pub use export::{markdown, text};
 
 use std::fmt;
 use std::io::{self, Write};

@@ -1,10 +1,10 @@
 //! Numbers for people. What is absent is an en dash; nothing prints NaN or a minus zero.
 
 /// Stands for a figure that is absent.
-pub const ABSENT: &str = "–";
+pub(crate) const ABSENT: &str = "–";
 
 /// `value` with `decimals` decimals.
-pub fn fixed(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn fixed(value: Option<f64>, decimals: usize) -> String {
     match value {
         Some(value) if value.is_finite() => {
             let text = format!("{value:.decimals$}");
@@ -18,18 +18,18 @@ pub fn fixed(value: Option<f64>, decimals: usize) -> String {
 }
 
 /// A cosine, an excess or another figure near 1: 4 decimals.
-pub fn figure(value: Option<f64>) -> String {
+pub(crate) fn figure(value: Option<f64>) -> String {
     fixed(value, 4)
 }
 
 /// A logarithm to base 10: 1 decimal.
-pub fn log10(value: Option<f64>) -> String {
+pub(crate) fn log10(value: Option<f64>) -> String {
     fixed(value, 1)
 }
 
 /// The number in a finding: whole numbers whole, others as figures; large and tiny ones in powers
 /// of ten.
-pub fn value(value: Option<f64>) -> String {
+pub(crate) fn value(value: Option<f64>) -> String {
     match value {
         Some(v) if v.is_finite() && v == v.trunc() && v.abs() < 1e15 => signed_grouped(v),
         Some(v) if v.is_finite() && (v.abs() < 5e-5 || v.abs() >= 1e6) => format!("{v:.2e}"),
@@ -45,7 +45,7 @@ fn signed_grouped(value: f64) -> String {
 }
 
 /// A share of 0 to 1 in per cent. Nearly all is never printed as all, nearly none never as none.
-pub fn percent(share: Option<f64>) -> String {
+pub(crate) fn percent(share: Option<f64>) -> String {
     match share {
         Some(s) if !s.is_finite() => ABSENT.to_owned(),
         Some(s) if (0.9995..1.0).contains(&s) => ">99.9 %".to_owned(),
@@ -56,12 +56,12 @@ pub fn percent(share: Option<f64>) -> String {
 }
 
 /// `part` of `whole` in per cent; absent where there is no whole.
-pub fn share(part: u64, whole: u64) -> String {
+pub(crate) fn share(part: u64, whole: u64) -> String {
     percent((whole > 0).then(|| part as f64 / whole as f64))
 }
 
 /// A count with its thousands apart.
-pub fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -74,12 +74,12 @@ pub fn count(value: u64) -> String {
 }
 
 /// Parameters as `1.10B`, `12.3M`, `45.1K` or the plain number below a thousand.
-pub fn parameters(value: u64) -> String {
+pub(crate) fn parameters(value: u64) -> String {
     scaled(value, 1000.0, &["", "K", "M", "B", "T"]).concat()
 }
 
 /// Bytes as `14.19 GiB`; smaller ones in MiB, KiB or B.
-pub fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"]).join(" ")
 }
 
@@ -99,7 +99,7 @@ fn scaled(value: u64, step: f64, units: &[&str]) -> [String; 2] {
 }
 
 /// A shape as `[2,3]`, a scalar's as `[]`.
-pub fn shape(axes: &[u64]) -> String {
+pub(crate) fn shape(axes: &[u64]) -> String {
     format!(
         "[{}]",
         axes.iter()
@@ -110,7 +110,7 @@ pub fn shape(axes: &[u64]) -> String {
 }
 
 /// Whole numbers in ascending order as `0-5, 7, 9-10`.
-pub fn ranges(values: impl IntoIterator<Item = u32>) -> String {
+pub(crate) fn ranges(values: impl IntoIterator<Item = u32>) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for value in values {
         match runs.last_mut() {
@@ -127,7 +127,7 @@ pub fn ranges(values: impl IntoIterator<Item = u32>) -> String {
 }
 
 /// Two whole numbers and all between them as `0-5`, or one as `7`.
-pub fn range(first: u32, last: u32) -> String {
+pub(crate) fn range(first: u32, last: u32) -> String {
     if first == last {
         first.to_string()
     } else {

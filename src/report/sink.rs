@@ -199,7 +199,7 @@ fn pending() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
 
 /// Removes the file that is being written; from here on no report appears. For a process that is
 /// about to end.
-pub fn abandon() {
+pub(crate) fn abandon() {
     let mut pending = pending();
     remove(&mut pending);
     // Held for ever: a writer that is ready to rename waits for the end.
@@ -207,7 +207,7 @@ pub fn abandon() {
 }
 
 /// As [`abandon`], on a thread that may itself be writing: it does nothing where that would wait.
-pub fn abandon_if_free() {
+pub(crate) fn abandon_if_free() {
     if let Ok(mut pending) = PENDING.try_lock() {
         remove(&mut pending);
         std::mem::forget(pending);

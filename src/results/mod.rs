@@ -1,4 +1,7 @@
 //! What the commands answer, typed: made by `pipeline`, read by `report`.
+//!
+//! One file a command. What the answers are made of — findings, the verdict, the words of the
+//! contract — is gathered in [`terms`].
 
 pub mod arch;
 pub mod checkpoint;
@@ -7,3 +10,4 @@ pub mod hash;
 pub mod inspect;
 pub mod rank;
 pub mod settings;
+pub mod terms;

@@ -19,13 +19,13 @@ use crate::error::Error;
 /// given is the error in one line, without a line end.
 ///
 /// It runs inside a signal handler and may do only what such a handler may.
-pub type Tell = fn(&[u8]) -> !;
+pub(crate) type Tell = fn(&[u8]) -> !;
 
 static TELL: OnceLock<Tell> = OnceLock::new();
 
 /// Has `tell` called when a mapped file shrinks under its map. The first call counts; without one
 /// the process ends by the signal.
-pub fn on_fault(tell: Tell) {
+pub(crate) fn on_fault(tell: Tell) {
     let _ = TELL.set(tell);
 }
 

@@ -8,7 +8,7 @@ use super::file::require_small;
 use crate::error::Result;
 
 /// A directory: the names in it, and their bytes. Nothing outside of it can be reached.
-pub trait Listing: Send + Sync {
+pub(crate) trait Listing: Send + Sync {
     /// Its name in errors.
     fn path(&self) -> &Path;
 

@@ -21,12 +21,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(unix)]
-pub use fault::{Tell, on_fault};
-pub use listing::Listing;
+pub(crate) use fault::on_fault;
+pub(crate) use listing::Listing;
 pub use memory::Memory;
-pub use place::{At, Place, locate};
-pub use region::Region;
-pub use strided::{Layout, Strided};
+pub(crate) use place::{At, Place, locate};
+pub(crate) use region::Region;
+pub(crate) use strided::{Layout, Strided};
 
 use crate::error::{Error, Result};
 use crate::model::words::words;
@@ -126,7 +126,7 @@ impl dyn Source + '_ {
 ///
 /// # Errors
 /// Not there, a symbolic link to nothing, not a regular file, or not readable.
-pub fn open(path: &Path, io: Io) -> Result<Arc<dyn Source>> {
+pub(crate) fn open(path: &Path, io: Io) -> Result<Arc<dyn Source>> {
     let file = file::FileSource::open(path)?;
     let mapped = match io {
         Io::Mmap => mapped::MappedSource::new(file),

@@ -10,7 +10,7 @@ use super::{Io, Listing, hub};
 use crate::error::{Error, Result};
 
 /// A path, and what lies there.
-pub struct Place {
+pub(crate) struct Place {
     /// The path as it was given.
     pub path: PathBuf,
     /// Name for people: ORG/NAME of a hub folder, else the folder's or file's own name. An index is
@@ -21,7 +21,7 @@ pub struct Place {
 }
 
 /// A directory or a file.
-pub enum At {
+pub(crate) enum At {
     /// A directory; of a hub cache folder, the snapshot to read.
     Folder(Arc<dyn Listing>),
     /// A file.
@@ -40,7 +40,7 @@ pub enum At {
 /// # Errors
 /// Nothing there, a hub cache folder without one snapshot to read, a directory that cannot be
 /// listed.
-pub fn locate(path: &Path, io: Io) -> Result<Place> {
+pub(crate) fn locate(path: &Path, io: Io) -> Result<Place> {
     let at = if metadata(path)?.is_dir() {
         let snapshot = hub::snapshot(path)?;
         let directory = Directory::open(snapshot.as_deref().unwrap_or(path), io)?;

@@ -13,14 +13,14 @@ use crate::error::Result;
 
 /// A view of a source whose bytes are those of its elements in row-major order.
 #[derive(Clone)]
-pub struct Strided {
+pub(crate) struct Strided {
     base: Arc<dyn Source>,
     layout: Layout,
 }
 
 impl Strided {
     /// The elements of `base` that `layout` names.
-    pub fn new(base: Arc<dyn Source>, layout: Layout) -> Self {
+    pub(crate) fn new(base: Arc<dyn Source>, layout: Layout) -> Self {
         Self { base, layout }
     }
 }

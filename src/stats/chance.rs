@@ -16,7 +16,7 @@ use std::f64::consts::LN_10;
 ///
 /// # Panics
 /// When `hits > probes` or `probes > units`.
-pub fn fixed_points(hits: usize, probes: usize, units: usize) -> f64 {
+pub(crate) fn fixed_points(hits: usize, probes: usize, units: usize) -> f64 {
     assert!(
         hits <= probes && probes <= units,
         "{hits} hits of {probes} probes in {units} units"
@@ -29,7 +29,7 @@ pub fn fixed_points(hits: usize, probes: usize, units: usize) -> f64 {
 ///
 /// # Panics
 /// When `longest > kept`.
-pub fn order(kept: usize, longest: usize) -> f64 {
+pub(crate) fn order(kept: usize, longest: usize) -> f64 {
     assert!(longest <= kept, "{longest} in order of {kept}");
     log10(ln_choose(kept, longest) - ln_factorial(longest))
 }
@@ -39,7 +39,7 @@ pub fn order(kept: usize, longest: usize) -> f64 {
 ///
 /// # Panics
 /// When `shared > chosen` or `chosen > units`.
-pub fn overlap(shared: usize, chosen: usize, units: usize) -> f64 {
+pub(crate) fn overlap(shared: usize, chosen: usize, units: usize) -> f64 {
     assert!(
         shared <= chosen && chosen <= units,
         "{shared} shared of {chosen} chosen of {units}"

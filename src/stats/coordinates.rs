@@ -24,7 +24,7 @@ pub struct Coordinates {
 ///
 /// # Panics
 /// When `products` is not square.
-pub fn principal_coordinates(products: &Dense) -> Option<Coordinates> {
+pub(crate) fn principal_coordinates(products: &Dense) -> Option<Coordinates> {
     assert_eq!(
         products.rows, products.columns,
         "inner products of every pair"

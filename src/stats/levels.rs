@@ -6,10 +6,11 @@
 /// Declares levels, and the list of them.
 macro_rules! levels {
     ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {
-        $($(#[$doc])* pub const $name: f64 = $value;)*
+        $($(#[$doc])* pub(crate) const $name: f64 = $value;)*
 
         /// Every level by its name.
-        pub const LEVELS: &[(&str, f64)] = &[$((stringify!($name), $name),)*];
+        #[cfg(test)]
+        const LEVELS: &[(&str, f64)] = &[$((stringify!($name), $name),)*];
     };
 }
 
@@ -104,7 +105,7 @@ levels! {
 }
 
 /// The level of each of `looks` that are read one by one (Bonferroni).
-pub fn found_among(looks: usize) -> f64 {
+pub(crate) fn found_among(looks: usize) -> f64 {
     FOUND_LOG10 - (looks.max(1) as f64).log10()
 }
 

@@ -57,7 +57,7 @@ impl Mixture {
 ///
 /// # Panics
 /// When `products` is not square.
-pub fn mixture(products: &Dense) -> Option<Mixture> {
+pub(crate) fn mixture(products: &Dense) -> Option<Mixture> {
     assert_eq!(
         products.rows, products.columns,
         "inner products of every pair"
@@ -143,7 +143,7 @@ fn floored(difference: f64, scale: f64) -> f64 {
 ///
 /// # Panics
 /// When the groups do not all have inner products of the same number of models.
-pub fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
+pub(crate) fn sources(groups: &[Dense]) -> Option<Vec<usize>> {
     let bases = groups
         .first()?
         .rows

@@ -67,7 +67,7 @@ impl Power {
 ///
 /// # Panics
 /// When a block has more probes than units.
-pub fn hits_needed(blocks: &[Probed], level_log10: f64) -> Option<usize> {
+pub(crate) fn hits_needed(blocks: &[Probed], level_log10: f64) -> Option<usize> {
     let ln_level = level_log10 * std::f64::consts::LN_10;
     let mut alike: BTreeMap<Probed, usize> = BTreeMap::new();
     for block in blocks {
@@ -118,7 +118,7 @@ pub fn hits_needed(blocks: &[Probed], level_log10: f64) -> Option<usize> {
 
 /// The least share s with P(Bin(`probes`, s) ≥ `hits_needed`) ≥ 0.95; none where more hits than
 /// probes are needed.
-pub fn share_seen_95(probes: usize, hits_needed: usize) -> Option<f64> {
+pub(crate) fn share_seen_95(probes: usize, hits_needed: usize) -> Option<f64> {
     if hits_needed > probes {
         return None;
     }

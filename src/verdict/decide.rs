@@ -60,7 +60,7 @@ impl Confidence {
 
 /// A label with its grounds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The label.
     pub label: Label,
     /// The rule of guide/contract.md, section 4, that held, 1 to 8.
@@ -72,7 +72,7 @@ pub struct Decision {
 }
 
 /// Parameters of the parts in one state.
-pub fn parameters_in(parts: &[Part], state: State) -> u64 {
+pub(crate) fn parameters_in(parts: &[Part], state: State) -> u64 {
     parts
         .iter()
         .filter(|p| p.state == state)
@@ -95,7 +95,7 @@ fn shown_independent(parts: &[Part]) -> u64 {
 }
 
 /// Decides: the first rule that holds.
-pub fn decide(grounds: &Grounds) -> Decision {
+pub(crate) fn decide(grounds: &Grounds) -> Decision {
     let (label, rule) = label(grounds);
     Decision {
         label,

@@ -5,7 +5,7 @@ use crate::evidence::part::{Part, PartTest, State};
 
 /// Grades a part. `parts_tested` is the number of parts that had a test; `tests_on` is false under
 /// `--permutation off`, where bytes and excess have to do.
-pub fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
+pub(crate) fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
     if part.new {
         return State::New;
     }

@@ -1,10 +1,10 @@
 //! Findings to a verdict: pure functions, no file, no array.
 
-pub mod decide;
-pub mod grade;
-pub mod origin;
-pub mod ranking;
-pub mod reasons;
+pub(crate) mod decide;
+pub(crate) mod grade;
+pub(crate) mod origin;
+pub(crate) mod ranking;
+pub(crate) mod reasons;
 
 use crate::evidence::relation::Relation;
 use crate::evidence::untested::Untested;

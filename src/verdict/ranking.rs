@@ -29,7 +29,7 @@ words! {
 
 /// How one base stands to the target.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Verdict on the pair.
     pub label: Label,
     /// Combined chance of the permutation tests, base 10.
@@ -50,7 +50,7 @@ pub struct Standing {
 
 impl Standing {
     /// The better evidence first: by label, by chance, by excess.
-    pub fn order(&self, other: &Self) -> Ordering {
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
         let chance = |s: &Self| s.log10_p.unwrap_or(0.0);
         let excess = |s: &Self| s.excess.unwrap_or(f64::NEG_INFINITY);
         rank(self.label)
@@ -89,7 +89,7 @@ pub struct Criterion {
 }
 
 /// The criteria over all bases.
-pub fn criteria(standings: &[Standing]) -> Vec<Criterion> {
+pub(crate) fn criteria(standings: &[Standing]) -> Vec<Criterion> {
     let one = |id: &CriterionId| {
         let figures: Vec<(Option<bool>, Option<f64>)> =
             standings.iter().map(|s| figure(*id, s)).collect();
@@ -144,7 +144,7 @@ fn every(held: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 
 /// The label over all bases (guide/contract.md, section 4): the first relation that any base has;
 /// from scratch where all are.
-pub fn conclusion(labels: &[Label]) -> Label {
+pub(crate) fn conclusion(labels: &[Label]) -> Label {
     let related = [
         Label::Identical,
         Label::ReEncoded,

@@ -109,7 +109,7 @@ pub struct PartGroup {
 }
 
 /// The grounds of `decision`, the strongest first.
-pub fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
+pub(crate) fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
     match decision.label {
         Label::Identical => vec![Reason::AllEqual],
         Label::ReEncoded => vec![Reason::WithinFormats {

@@ -18,15 +18,15 @@ use super::logical::{Logical, Origin};
 use super::model::Model;
 use super::reader::View;
 
-pub use crate::format::adapter::{Adapter, LoraModule};
-pub use find::{Unfit, find};
+pub(crate) use crate::format::adapter::{Adapter, LoraModule};
+pub(crate) use find::{Unfit, find};
 
 /// Values of a factor that are held at once, unless one row has more.
 const HELD: usize = 1 << 18;
 
 /// A matrix of the base that an adapter changes.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub(crate) struct Change {
     /// Index into the adapter's modules.
     pub module: usize,
     /// W.
@@ -67,7 +67,7 @@ impl Rows {
 }
 
 /// W', the base's matrix with its change.
-pub struct Adapted<'a> {
+pub(crate) struct Adapted<'a> {
     base: View<'a>,
     /// ΔW = scale · left · right, for each expert with its own columns of left and rows of right.
     left: View<'a>,
@@ -92,7 +92,7 @@ impl<'a> Adapted<'a> {
     ///
     /// # Errors
     /// Values that cannot be read.
-    pub fn new(base: &'a Model, target: &'a Model, change: &Change) -> Result<Self> {
+    pub(crate) fn new(base: &'a Model, target: &'a Model, change: &Change) -> Result<Self> {
         let module = adapter(target).and_then(|adapter| adapter.modules.get(change.module));
         let module = module.ok_or_else(|| Error::Usage("no adapter".into()))?;
         let factor = |at: usize, transposed: bool| match stored(target, at) {
@@ -283,7 +283,7 @@ impl RowSource for Adapted<'_> {
 }
 
 /// What a model that is an adapter changes.
-pub fn adapter(model: &Model) -> Option<&Adapter> {
+pub(crate) fn adapter(model: &Model) -> Option<&Adapter> {
     model.opened.adapter.as_ref()
 }
 
@@ -291,7 +291,7 @@ pub fn adapter(model: &Model) -> Option<&Adapter> {
 ///
 /// # Errors
 /// Values that cannot be read.
-pub fn magnitudes(target: &Model, module: &LoraModule) -> Result<Option<Vec<f32>>> {
+pub(crate) fn magnitudes(target: &Model, module: &LoraModule) -> Result<Option<Vec<f32>>> {
     let Some(logical) = module.magnitude.and_then(|at| stored(target, at)) else {
         return Ok(None);
     };

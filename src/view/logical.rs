@@ -7,7 +7,7 @@ use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::Meaning;
 use crate::model::words::{Role, words};
 
-pub use crate::format::gguf::Undo;
+pub(crate) use crate::format::gguf::Undo;
 
 words! {
     /// How a pair came to be compared.
@@ -238,7 +238,7 @@ impl Logical {
 
 /// A shape as (rows, columns). The last axis is the columns, but for convolutions and patch
 /// embeddings, which are (out, rest); a vector is one row, a scalar one element.
-pub fn fold(shape: &[u64], role: Role) -> (u64, u64) {
+pub(crate) fn fold(shape: &[u64], role: Role) -> (u64, u64) {
     let product = |axes: &[u64]| crate::model::dtype::element_count(axes).unwrap_or(0);
     match shape {
         [] => (1, 1),

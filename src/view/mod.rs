@@ -3,11 +3,11 @@
 //! A stored tensor, a slice of a fused one, a transposed or a quantised one all look alike from
 //! here up: a shape, a meaning and rows of values.
 
-pub mod adapted;
-pub mod logical;
-pub mod model;
-pub mod pieces;
-pub mod place;
-pub mod qkv;
-pub mod quantised;
-pub mod reader;
+pub(crate) mod adapted;
+pub(crate) mod logical;
+pub(crate) mod model;
+pub(crate) mod pieces;
+pub(crate) mod place;
+pub(crate) mod qkv;
+pub(crate) mod quantised;
+pub(crate) mod reader;

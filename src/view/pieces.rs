@@ -141,7 +141,7 @@ pub fn pieces(logical: &Logical, facts: &LayoutFacts) -> Vec<Logical> {
 /// Whether two tensors of one place and shape hold their rows in different orders, so that only
 /// their pieces can be compared: llama.cpp puts the rows of `query_key_value` in the order of its
 /// own `attn_qkv`, and transposes gpt-oss's experts.
-pub fn differ_in_layout(tensors: Sides<&Logical>, facts: Sides<&LayoutFacts>) -> bool {
+pub(crate) fn differ_in_layout(tensors: Sides<&Logical>, facts: Sides<&LayoutFacts>) -> bool {
     if tensors.iter().all(|side| is_stacked(side)) {
         let holds_both = tensors.iter().any(|side| holds(side, "gate_up"));
         let transposed = tensors
@@ -183,7 +183,7 @@ fn is_stacked(logical: &Logical) -> bool {
 /// Whether stacked experts are stored (in, out): the side that reads the residual stream, `hidden`
 /// wide, is the last axis when they are stored (out, in). `None` where no stack of matrices shows
 /// it.
-pub fn transposed_experts(logicals: &[Logical], hidden: Option<u64>) -> Option<bool> {
+pub(crate) fn transposed_experts(logicals: &[Logical], hidden: Option<u64>) -> Option<bool> {
     logicals
         .iter()
         .filter(|l| is_stacked(l))
@@ -268,7 +268,7 @@ fn experts(logical: &Logical, facts: &LayoutFacts) -> Vec<Logical> {
 
 /// In which order a fused tensor holds the rows of gate and up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GateUp {
+pub(crate) enum GateUp {
     /// The gate's, then those of up.
     Halves,
     /// Those of up, then the gate's.
@@ -321,7 +321,7 @@ fn halves(logical: &Logical, order: GateUp) -> Vec<Logical> {
 
 /// The same half of the same fused tensor, if that held its rows in another order; none for what is
 /// no such half.
-pub fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
+pub(crate) fn other_half(piece: &Logical, order: GateUp) -> Option<Logical> {
     let RowOrder::Runs(runs) = &piece.stored_as.rows else {
         return None;
     };

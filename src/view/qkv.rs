@@ -10,7 +10,7 @@ use super::place::Place;
 
 /// In which order a fused tensor holds the rows of query, key and value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QkvOrder {
+pub(crate) enum QkvOrder {
     /// All query rows, all key rows, all value rows.
     Blocks,
     /// For each key/value head: its query heads, its key, its value. With as many key heads as
@@ -22,7 +22,7 @@ pub enum QkvOrder {
 }
 
 /// Rows of the query, and of key and value each.
-pub type Sizes = [u64; 2];
+pub(crate) type Sizes = [u64; 2];
 
 /// Most groups whose runs are written out; models have up to a few hundred heads.
 pub(super) const MOST_GROUPS: u64 = 1 << 16;
@@ -30,12 +30,12 @@ pub(super) const MOST_GROUPS: u64 = 1 << 16;
 const ROLES: [Role; 3] = [Role::Q, Role::K, Role::V];
 
 /// Whether it is query, key and value in one tensor, or the bias of one.
-pub fn is_fused(logical: &Logical) -> bool {
+pub(crate) fn is_fused(logical: &Logical) -> bool {
     holds(logical, "qkv") && logical.stored_as.rows == RowOrder::All
 }
 
 /// The sizes that the facts of the model give, else thirds.
-pub fn usual_sizes(logical: &Logical, facts: &LayoutFacts) -> Option<Sizes> {
+pub(crate) fn usual_sizes(logical: &Logical, facts: &LayoutFacts) -> Option<Sizes> {
     let rows = rows(logical);
     let by_heads = || {
         let (heads, kv_heads, head) = (facts.heads?, facts.kv_heads?, facts.head_dim?);
@@ -50,7 +50,7 @@ pub fn usual_sizes(logical: &Logical, facts: &LayoutFacts) -> Option<Sizes> {
 
 /// The order that the name stands for: GPT-NeoX, BLOOM and Falcon name the tensor
 /// `query_key_value`, InternLM2 `wqkv`; they store it by groups.
-pub fn usual_order(logical: &Logical, head: Option<u64>) -> QkvOrder {
+pub(crate) fn usual_order(logical: &Logical, head: Option<u64>) -> QkvOrder {
     let grouped = ["query_key_value", "attention.wqkv"];
     let by_groups = is_text(logical) && grouped.iter().any(|part| logical.name.contains(part));
     head.filter(|_| by_groups)
@@ -59,7 +59,7 @@ pub fn usual_order(logical: &Logical, head: Option<u64>) -> QkvOrder {
 
 /// Query, key and value of a fused tensor; empty where the order does not fit the sizes, or these
 /// the tensor.
-pub fn cut(logical: &Logical, sizes: Sizes, order: QkvOrder) -> Vec<Logical> {
+pub(crate) fn cut(logical: &Logical, sizes: Sizes, order: QkvOrder) -> Vec<Logical> {
     if total(sizes) != Some(rows(logical)) {
         return Vec::new();
     }
@@ -82,7 +82,7 @@ pub fn cut(logical: &Logical, sizes: Sizes, order: QkvOrder) -> Vec<Logical> {
 
 /// The same piece of the same fused tensor, if that held its rows in another order; none for what
 /// is no such piece, or where the order does not fit.
-pub fn reordered(piece: &Logical, order: QkvOrder) -> Option<Logical> {
+pub(crate) fn reordered(piece: &Logical, order: QkvOrder) -> Option<Logical> {
     if !matches!(piece.stored_as.rows, RowOrder::Runs(_)) {
         return None;
     }
@@ -116,7 +116,7 @@ pub fn reordered(piece: &Logical, order: QkvOrder) -> Option<Logical> {
 }
 
 /// The place of a piece of a fused tensor.
-pub fn place_of(logical: &Logical, role: Role) -> Place {
+pub(crate) fn place_of(logical: &Logical, role: Role) -> Place {
     Place {
         slot: logical.meaning.slot.replacen("qkv", role.word(), 1).into(),
         ..logical.place()

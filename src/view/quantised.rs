@@ -77,7 +77,7 @@ impl Quantised {
     }
 }
 
-/// Finds the quantised matrices among `tensors`. `small` reads a whole tensor of at most [`SMALL`]
+/// Finds the quantised matrices among `tensors`. `small` reads a whole tensor of at most `SMALL`
 /// bytes.
 pub fn quantised(
     tensors: &[TensorInfo],
@@ -117,7 +117,7 @@ pub fn quantised(
 }
 
 /// Largest tensor that [`quantised`] asks for: a quantisation state as JSON.
-pub const SMALL: u64 = 1 << 16;
+pub(crate) const SMALL: u64 = 1 << 16;
 
 impl QuantisedMatrix {
     /// The tensor that holds the codes.

@@ -8,13 +8,13 @@ use std::hint::black_box;
 use divan::counter::BytesCount;
 use divan::{Bencher, main as run};
 use sha2::{Digest, Sha256};
-use wcmp::model::dtype::Dtype;
-use wcmp::numeric::decode::{decode_f32, decode_f64, decodes, values_per_element};
-use wcmp::numeric::kernels::Kernel;
-use wcmp::numeric::rows::Matrix;
-use wcmp::numeric::sums::{Span, Sums, add_columns, rows_on};
-use wcmp::stats::subspace::{SAMPLED_ROWS, Side, overlap, sampled_overlap};
-use wcmp::stats::units::{RowFeatures, Sampling, fixed_point_test};
+use wcmp::internals::numeric::Kernel;
+use wcmp::internals::numeric::Matrix;
+use wcmp::internals::numeric::{Span, Sums, add_columns, rows_on};
+use wcmp::internals::numeric::{decode_f32, decode_f64, decodes, values_per_element};
+use wcmp::internals::stats::subspace::{SAMPLED_ROWS, Side, overlap, sampled_overlap};
+use wcmp::internals::stats::units::{RowFeatures, Sampling, fixed_point_test};
+use wcmp::results::terms::Dtype;
 
 fn main() {
     run();

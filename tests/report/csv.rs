@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wcmp::report::csv;
-use wcmp::report::escape;
+use wcmp::internals::report::csv;
+use wcmp::internals::report::escape;
 
 use super::samples::{self, HOSTILE};
 
@@ -68,7 +68,7 @@ fn hostile_names_stay_in_their_cells() {
             !text
                 .replace("\r\n", "")
                 .chars()
-                .any(|c| c.is_control() || wcmp::error::is_bidirectional(c))
+                .any(|c| c.is_control() || wcmp::internals::error::is_bidirectional(c))
         );
     }
 }

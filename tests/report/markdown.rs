@@ -1,6 +1,6 @@
 //! Markdown: tables that hold, and names that stay names.
 
-use wcmp::report::{Style, markdown};
+use wcmp::internals::report::{Style, markdown};
 
 use super::samples;
 
@@ -77,7 +77,7 @@ fn sound(page: &str) {
         assert!(
             !line
                 .chars()
-                .any(|c| c.is_control() || wcmp::error::is_bidirectional(c)),
+                .any(|c| c.is_control() || wcmp::internals::error::is_bidirectional(c)),
             "{line:?}"
         );
         open += i32::from(line.starts_with("<details>")) - i32::from(line == "</details>");

@@ -3,29 +3,29 @@
 
 use std::collections::BTreeMap;
 
-use wcmp::evidence::finding::PcaSummary;
-use wcmp::evidence::pca::Stream;
-use wcmp::evidence::permutation::PowerKind;
-use wcmp::evidence::tests_of_units::Form;
-use wcmp::evidence::tests_of_units::UnitKind;
-use wcmp::evidence::transformation::TransformationKind;
 use wcmp::manifest::Manifest;
-use wcmp::model::architecture::{Comparability, Kind, Source};
-use wcmp::model::checkpoint::Format;
-use wcmp::model::dtype::Dtype;
-use wcmp::model::words::{Block, Class, Component, Role};
-use wcmp::report::schema::arch::*;
-use wcmp::report::schema::*;
 use wcmp::results::compare::Via;
 use wcmp::results::compare::Why;
 use wcmp::results::settings::Deep;
 use wcmp::results::settings::Hashing;
 use wcmp::results::settings::PcaMode;
 use wcmp::results::settings::Switch;
-use wcmp::verdict::decide::Label;
-use wcmp::verdict::origin::Band;
-use wcmp::verdict::origin::Pattern;
-use wcmp::verdict::ranking::CriterionId;
+use wcmp::results::terms::Band;
+use wcmp::results::terms::CriterionId;
+use wcmp::results::terms::Dtype;
+use wcmp::results::terms::Form;
+use wcmp::results::terms::Format;
+use wcmp::results::terms::Label;
+use wcmp::results::terms::Pattern;
+use wcmp::results::terms::PcaSummary;
+use wcmp::results::terms::PowerKind;
+use wcmp::results::terms::Stream;
+use wcmp::results::terms::TransformationKind;
+use wcmp::results::terms::UnitKind;
+use wcmp::results::terms::{Block, Class, Component, Role};
+use wcmp::results::terms::{Comparability, Kind, Source};
+use wcmp::schema::arch::*;
+use wcmp::schema::*;
 
 /// A name that tries everything at once.
 pub(crate) const HOSTILE: &str = "a|b\u{1b}[2J\u{202e}`c`\n<script>\r\0\\,\"=1+1\u{9b}31m";

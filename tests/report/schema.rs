@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use wcmp::report::{json, schema};
+use wcmp::internals::report::json;
+use wcmp::schema;
 
 use super::samples;
 
@@ -211,7 +212,7 @@ fn json_reads_back_with_hostile_names_as_they_were() {
     assert!(
         !text
             .chars()
-            .any(|c| (c.is_control() && c != '\n') || wcmp::error::is_bidirectional(c))
+            .any(|c| (c.is_control() && c != '\n') || wcmp::internals::error::is_bidirectional(c))
     );
 }
 

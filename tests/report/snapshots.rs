@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use wcmp::report::{Style, markdown, text};
+use wcmp::internals::report::{Style, markdown, text};
 
 use super::samples;
 

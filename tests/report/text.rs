@@ -1,8 +1,8 @@
 //! The terminal report.
 
-use wcmp::error::is_bidirectional;
-use wcmp::report::escape::width;
-use wcmp::report::{Style, text};
+use wcmp::internals::error::is_bidirectional;
+use wcmp::internals::report::escape::width;
+use wcmp::internals::report::{Style, text};
 
 use super::samples;
 

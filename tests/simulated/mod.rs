@@ -1,11 +1,13 @@
 //! Small models with the structure that trained ones have, for the statistics to be tried on.
 #![allow(dead_code, unreachable_pub)]
 
-use wcmp::error::Result;
-use wcmp::numeric::rng::Draws;
-use wcmp::numeric::rows::Matrix;
-use wcmp::stats::chance::binomial_tail;
-use wcmp::stats::units::{Features, Held, LayerOrigin, RowFeatures, Sampling, candidates};
+use wcmp::Result;
+use wcmp::internals::numeric::Draws;
+use wcmp::internals::numeric::Matrix;
+use wcmp::internals::stats::binomial_tail;
+use wcmp::internals::stats::units::{
+    Features, Held, LayerOrigin, RowFeatures, Sampling, candidates,
+};
 
 pub const SAMPLING: Sampling = Sampling {
     seed: 0,

@@ -19,7 +19,7 @@ use super::Alignment;
 ///
 /// # Errors
 /// A read that fails.
-pub fn orient(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
+pub(crate) fn orient(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
     squares::orient_squares(alignment, models)?;
     fused::orient_wholes(alignment, models)?;
     fused::orient_pieces(alignment, models)?;

@@ -40,7 +40,7 @@ const LAYERS_TRIED: usize = 4;
 
 /// Matrices of which one layer's channels were rescaled.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rescaled {
+pub(crate) struct Rescaled {
     /// Layers, by component.
     pub layers: BTreeMap<Component, Vec<u32>>,
     /// Pairs that are read in the other side's scale.
@@ -60,7 +60,7 @@ type LayerBlock = (Component, Option<Block>, Option<u32>);
 ///
 /// # Errors
 /// A read that fails.
-pub fn undo(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
+pub(crate) fn undo(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
     let mut cosines = Vec::new();
     let mut tried: BTreeMap<Component, usize> = BTreeMap::new();
     for ((component, _, layer), members) in layer_blocks(alignment) {

@@ -15,7 +15,6 @@ use crate::measure::monitor::Monitor;
 use crate::pipeline;
 use crate::report::schema::{Check, Hash, WarningRow};
 use crate::source::Io;
-use crate::view::model::Model;
 
 /// Prints the manifest of `checkpoint`, whose files are read as `io` says, or holds it against the
 /// manifest at `check`.
@@ -32,10 +31,10 @@ pub(in crate::cli) fn run(
     // Before the pass: a manifest that is wrong should not cost the reading of a whole release.
     let manifest = check.map(read_manifest).transpose().context("manifest")?;
     check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
-    let model = Model::new(input::open(checkpoint, io, &settings.output).context("checkpoint")?);
+    let opened = input::open(checkpoint, io, &settings.output).context("checkpoint")?;
     let hashed = settings
         .pool()?
-        .install(|| pipeline::hash::hash(&model, monitor))
+        .install(|| pipeline::hash::hash(opened, monitor))
         .context("while hashing")?;
     let notes = hashed
         .warnings

@@ -9,15 +9,13 @@ use super::super::{Answer, input};
 use crate::pipeline;
 use crate::report::schema::Inspect;
 use crate::source::Io;
-use crate::view::model::Model;
 
 /// Describes the checkpoint from its headers; no tensor value is read.
 ///
 /// # Errors
 /// A checkpoint that cannot be read.
 pub(in crate::cli) fn run(settings: &Settings, checkpoint: &Path) -> anyhow::Result<Answer> {
-    let model =
-        Model::new(input::open(checkpoint, Io::Mmap, &settings.output).context("checkpoint")?);
-    let inspected = Inspect::from(pipeline::inspect::inspect(&model));
+    let opened = input::open(checkpoint, Io::Mmap, &settings.output).context("checkpoint")?;
+    let inspected = Inspect::from(pipeline::inspect::inspect(opened));
     Ok(Answer::plain(settings.render(inspected, &settings.style)))
 }

@@ -34,7 +34,7 @@ const COLUMNS: usize = 32;
 
 /// A feed-forward block or an expert.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BlockKey {
+pub(crate) struct BlockKey {
     /// Layer.
     pub layer: u32,
     /// Component.
@@ -60,7 +60,7 @@ impl BlockKey {
 
 /// The matrices of a block.
 #[derive(Debug, Clone, Default)]
-pub struct Matrices<'a> {
+pub(crate) struct Matrices<'a> {
     /// Rows are hidden units: up, gate or fc1, the default feature first.
     pub by_row: Vec<&'a Logical>,
     /// Columns are hidden units: down or fc2.
@@ -68,13 +68,15 @@ pub struct Matrices<'a> {
 }
 
 /// The [`blocks`] of both models.
-pub fn blocks_of_both<'a>([base, target]: [&'a Model; 2]) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
+pub(crate) fn blocks_of_both<'a>(
+    [base, target]: [&'a Model; 2],
+) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
     let (base, target) = rayon::join(|| blocks(base), || blocks(target));
     [base, target]
 }
 
 /// Feed-forward blocks and experts of a model, by layer; fused matrices are cut.
-pub fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
+pub(crate) fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
     let mut out: BTreeMap<BlockKey, Matrices<'_>> = BTreeMap::new();
     let mut places: Vec<&Logical> = model.places().map(|(_, logical)| logical).collect();
     // The default feature is up, else fc1, else gate.
@@ -108,13 +110,13 @@ pub fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
 }
 
 /// The default features of a block: rows of its first matrix, cut to drawn coordinates.
-pub fn default_features<'a>(view: &'a View<'_>, sampling: &Sampling) -> RowFeatures<'a> {
+pub(crate) fn default_features<'a>(view: &'a View<'_>, sampling: &Sampling) -> RowFeatures<'a> {
     RowFeatures::new(view).cut(&sampling.coordinates(view.columns()))
 }
 
 /// An expert as one unit, by 16 seeded rows and 32 seeded columns of its default matrix; none where
 /// the matrix is empty.
-pub fn as_unit<'a>(view: &'a View<'_>, sampling: &Sampling) -> Option<RowFeatures<'a>> {
+pub(crate) fn as_unit<'a>(view: &'a View<'_>, sampling: &Sampling) -> Option<RowFeatures<'a>> {
     let draw = |purpose, count, bound| Draws::new(sampling.seed, purpose).distinct(count, bound);
     let rows = draw("rows of an expert", ROWS, view.rows());
     let columns = draw("columns of an expert", COLUMNS, view.columns());
@@ -403,7 +405,7 @@ fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<T
 }
 
 /// A block looked at on both sides.
-pub struct Looked {
+pub(crate) struct Looked {
     /// The outcome of the looks.
     pub block: Block,
     /// Units of base and target.
@@ -419,7 +421,7 @@ pub struct Looked {
 ///
 /// # Errors
 /// A read that fails.
-pub fn look(
+pub(crate) fn look(
     models: [&Model; 2],
     sides: [&Matrices<'_>; 2],
     sampling: &Sampling,
@@ -480,7 +482,7 @@ pub fn look(
 }
 
 /// The test that the looks on a block make, between a layer of the base and one of the target.
-pub fn test_of(
+pub(crate) fn test_of(
     block: &Block,
     units: [usize; 2],
     kind: UnitKind,

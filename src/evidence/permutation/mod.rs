@@ -1,7 +1,7 @@
 //! Which tests on the order of units run on two models, and what they give together
 //! (guide/methods.md, section 4).
 
-pub mod blocks;
+pub(crate) mod blocks;
 mod pruned;
 mod residual;
 mod rows;
@@ -27,7 +27,7 @@ use super::untested::{UnitsOf, Untested};
 
 /// Tests whose blocks have orders of their own, combined over groups of clones.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Combined {
+pub(crate) struct Combined {
     /// Fisher over groups, base 10.
     pub log10_p: f64,
     /// Probes of the direct form.
@@ -63,7 +63,7 @@ pub struct PowerOf {
 
 /// Result of all cheap tests.
 #[derive(Debug, Clone, Default)]
-pub struct Permutation {
+pub(crate) struct Permutation {
     /// Single tests.
     pub tests: Vec<Test>,
     /// What could not be tested.
@@ -130,7 +130,7 @@ impl Analysis for Permutation {
 
 impl Permutation {
     /// Bound of the whole family: the least of its kinds of tests, each paid for.
-    pub fn log10_p(&self) -> Option<f64> {
+    pub(crate) fn log10_p(&self) -> Option<f64> {
         let kinds: Vec<f64> = self
             .blocks
             .map(|b| b.log10_p)
@@ -143,7 +143,7 @@ impl Permutation {
 
     /// Takes one more look on a block, whose bound is `log10_p`; every block has paid for it
     /// already.
-    pub fn look_again(&mut self, key: &blocks::BlockKey, log10_p: Option<f64>) {
+    pub(crate) fn look_again(&mut self, key: &blocks::BlockKey, log10_p: Option<f64>) {
         let Some(log10_p) = log10_p.map(|p| chance::bonferroni(p, LOOKS)) else {
             return;
         };
@@ -167,7 +167,7 @@ impl Permutation {
     }
 
     /// The block tests of one component, or of all, combined.
-    pub fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
+    pub(crate) fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
         combine(
             self.tests
                 .iter()
@@ -176,7 +176,7 @@ impl Permutation {
     }
 
     /// Layers of one component, or of all, with at least 3 hits in a block.
-    pub fn layers_hit(&self, component: Option<Component>) -> BTreeSet<(Component, u32)> {
+    pub(crate) fn layers_hit(&self, component: Option<Component>) -> BTreeSet<(Component, u32)> {
         let units = self
             .tests
             .iter()
@@ -187,7 +187,7 @@ impl Permutation {
 
     /// Bound of the blocks of one layer, whose tests may depend on one another; none where none was
     /// tested.
-    pub fn layer_log10_p(&self, component: Component, layer: u32) -> Option<f64> {
+    pub(crate) fn layer_log10_p(&self, component: Component, layer: u32) -> Option<f64> {
         let blocks = self
             .tests
             .iter()
@@ -201,7 +201,7 @@ impl Permutation {
 
     /// Least share of the units of the blocks of one component, or of all, whose reuse would have
     /// been seen.
-    pub fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
+    pub(crate) fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
         pooled(
             self.tests
                 .iter()
@@ -233,7 +233,7 @@ impl Permutation {
 }
 
 /// A test with the part it speaks of.
-pub struct Outcome {
+pub(crate) struct Outcome {
     test: Test,
     part: Option<PartKey>,
 }

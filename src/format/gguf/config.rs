@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{GgufFile, MetaValue, Metadata, TextList};
 
 /// `general.architecture`.
-pub fn architecture(metadata: &Metadata) -> Option<&str> {
+pub(crate) fn architecture(metadata: &Metadata) -> Option<&str> {
     metadata
         .get("general.architecture")
         .and_then(MetaValue::as_text)

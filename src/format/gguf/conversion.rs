@@ -9,7 +9,7 @@ use crate::model::rotary::HalfSplit;
 
 /// What was done to one tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Conversion {
+pub(crate) struct Conversion {
     /// Rows re-ordered to interleaved rotary pairs.
     pub rotary: Option<HalfSplit>,
     /// Each of several matrices transposed: rows and columns of one as it is stored.
@@ -32,7 +32,7 @@ pub enum Undo {
 }
 
 /// What the converter did to the tensor of that name and stored shape.
-pub fn conversion(metadata: &Metadata, tensor: &str, stored: &[u64]) -> Conversion {
+pub(crate) fn conversion(metadata: &Metadata, tensor: &str, stored: &[u64]) -> Conversion {
     let is_key_of_low_rank = tensor.ends_with(".attn_k_b.weight");
     let transposed = match *stored {
         [_, rank, rows] if is_key_of_low_rank => Some((rank, rows)),
@@ -96,7 +96,7 @@ const SHIFTED_NORMS: [&str; 9] = [
 /// The shape that a tensor of a GGUF file had before: converters join the heads of low-rank keys
 /// and values to rows, drop the middle axis of a convolution over time, and give a vector of heads
 /// a second axis.
-pub fn original_shape(name: &str, shape: &[u64]) -> Vec<u64> {
+pub(crate) fn original_shape(name: &str, shape: &[u64]) -> Vec<u64> {
     let stem = name.strip_suffix(".weight").unwrap_or(name);
     let role = stem.rsplit_once('.').map_or(stem, |(_, role)| role);
     let joined =

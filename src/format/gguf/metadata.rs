@@ -7,7 +7,7 @@ use crate::error::{Result, quoted};
 use crate::format::cursor::Cursor;
 
 /// Pairs of a header, sorted by key.
-pub type Metadata = BTreeMap<String, MetaValue>;
+pub(crate) type Metadata = BTreeMap<String, MetaValue>;
 
 /// Most pairs that are read; files in use hold fewer than 100.
 const PAIR_LIMIT: u64 = 1 << 16;

@@ -8,13 +8,13 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use crate::model::rotary::HalfSplit;
-pub use config::{architecture, declared_base, to_config, tokens};
-pub use conversion::{
-    Conversion, Tiles, Undo, conversion, norm_offset, original_shape, row_order, tiled,
-};
-pub use metadata::{MetaValue, Metadata, NumberList, TextList};
-pub use split::{SplitName, join_splits, missing_part};
+pub(crate) use config::architecture;
+pub use config::{declared_base, to_config, tokens};
+pub(crate) use conversion::{Conversion, Undo, conversion, original_shape};
+pub use conversion::{norm_offset, row_order, tiled};
+pub(crate) use metadata::{MetaValue, Metadata, TextList};
+pub use split::join_splits;
+pub(crate) use split::missing_part;
 
 use super::cursor::Cursor;
 use super::unique::repeated;
@@ -24,7 +24,7 @@ use crate::model::dtype::{Dtype, element_count};
 use crate::source::Source;
 
 /// First bytes of every file.
-pub const MAGIC: [u8; 4] = *b"GGUF";
+pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 
 /// Longest header that is read, in bytes. That of the largest models with a vocabulary of 260,000
 /// takes about 20 MB.

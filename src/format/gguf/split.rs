@@ -8,7 +8,7 @@ use crate::format::unique::repeated;
 
 /// A file name of a split model, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SplitName {
+pub(crate) struct SplitName {
     stem: String,
     /// Number in the name, from 1.
     pub number: u32,
@@ -18,7 +18,7 @@ pub struct SplitName {
 
 impl SplitName {
     /// Takes `NAME-0000i-of-0000n.gguf` apart; `None` for other names.
-    pub fn parse(file_name: &str) -> Option<Self> {
+    pub(crate) fn parse(file_name: &str) -> Option<Self> {
         let rest = file_name.strip_suffix(".gguf")?;
         let (rest, count) = rest.rsplit_once("-of-")?;
         let (stem, number) = rest.rsplit_once('-')?;
@@ -36,7 +36,7 @@ impl SplitName {
     }
 
     /// File names of all parts in order.
-    pub fn siblings(&self) -> Vec<String> {
+    pub(crate) fn siblings(&self) -> Vec<String> {
         (1..=self.count)
             .map(|number| format!("{}-{number:05}-of-{:05}.gguf", self.stem, self.count))
             .collect()
@@ -44,7 +44,7 @@ impl SplitName {
 }
 
 /// The first part that `names`, the sorted file names of a split model, lack.
-pub fn missing_part(names: &[&str]) -> Option<String> {
+pub(crate) fn missing_part(names: &[&str]) -> Option<String> {
     let siblings = SplitName::parse(names.first()?)?.siblings();
     siblings
         .into_iter()

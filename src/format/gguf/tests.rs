@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::split::SplitName;
 use super::*;
+use crate::model::rotary::HalfSplit;
 use crate::source::Memory;
 
 fn parse(bytes: &[u8]) -> Result<GgufFile> {

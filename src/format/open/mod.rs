@@ -24,19 +24,19 @@ pub struct Opened {
     /// What was found.
     pub checkpoint: Checkpoint,
     /// One source for each of [`Checkpoint::files`], in that order.
-    pub sources: Vec<Arc<dyn Source>>,
+    pub(crate) sources: Vec<Arc<dyn Source>>,
     /// The bytes of those tensors whose elements do not lie one behind the other, by name.
     strided: BTreeMap<String, Strided>,
     /// What a PEFT adapter changes; its indices are those of [`Checkpoint::tensors`].
-    pub adapter: Option<Adapter>,
+    pub(crate) adapter: Option<Adapter>,
     /// Headers of a GGUF checkpoint: what its converter did to the values.
-    pub gguf: Vec<GgufHeader>,
+    pub(crate) gguf: Vec<GgufHeader>,
     /// The directory whose files are the checkpoint's own.
     pub(super) folder: Option<Arc<dyn Listing>>,
 }
 
 /// What the header of a GGUF model says of its files. A vision tower is a model of its own there.
-pub struct GgufHeader {
+pub(crate) struct GgufHeader {
     files: Range<usize>,
     /// Key-value pairs.
     pub metadata: gguf::Metadata,
@@ -84,11 +84,11 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
 }
 
 /// Opens what is at `path` for what its header and configuration say: as [`open_checkpoint`], or,
-/// where there is a configuration and no weight file, the configuration alone, as [`open_config`]
-/// and with no sources.
+/// where there is a configuration and no weight file, the configuration alone: a checkpoint of
+/// format `config`, without tensors.
 ///
 /// # Errors
-/// As those two.
+/// As [`open_checkpoint`]; no config.json there, or one that is no JSON object.
 pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
     let place = locate(path, io)?;
     if find::has_weights(&place) {
@@ -102,15 +102,6 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
         gguf: Vec::new(),
         folder: find::own_folder(&place),
     })
-}
-
-/// Reads the config.json at `path`, a file or a directory or hub cache folder that holds one, as a
-/// checkpoint of format `config`, without tensors and whether there are weights or not.
-///
-/// # Errors
-/// No config.json there, or one that is no JSON object.
-pub fn open_config(path: &Path) -> Result<Checkpoint> {
-    config_alone(&locate(path, Io::Read)?)
 }
 
 /// As [`open_checkpoint`], of a place that was looked at, whatever its files are made of.

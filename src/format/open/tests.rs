@@ -411,6 +411,10 @@ fn an_adapter_is_its_weights_and_its_configuration() {
     );
 }
 
+fn open_config(path: &Path) -> Result<Checkpoint> {
+    config_alone(&locate(path, Io::Read)?)
+}
+
 #[test]
 fn a_configuration_alone_opens_as_one() {
     let tree = Tree::new();

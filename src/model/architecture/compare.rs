@@ -75,7 +75,7 @@ pub struct ShapeComparison {
 }
 
 /// Sets `target` against one base.
-pub fn compare(target: &Architecture, base: &Architecture) -> ShapeComparison {
+pub(crate) fn compare(target: &Architecture, base: &Architecture) -> ShapeComparison {
     let mut target_roles = target.roles.clone();
     let mut base_roles = base.roles.clone();
     fuse_alike(&mut target_roles, &mut base_roles);

@@ -18,9 +18,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-pub use self::compare::{
-    Comparability, ComponentComparison, RoleComparison, ShapeComparison, compare,
-};
+pub(crate) use self::compare::compare;
+pub use self::compare::{Comparability, ComponentComparison, RoleComparison, ShapeComparison};
 pub use self::grounds::{
     ArchReason, Assumption, ComponentShapes, FromTo, PossibleChange, UnequalRole, Width,
     WidthChange,
@@ -77,7 +76,7 @@ pub struct Shape {
 
 /// A role of a component and its shapes, the most frequent first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoleShapes {
+pub(crate) struct RoleShapes {
     /// Component.
     pub component: Component,
     /// Name that does not depend on the naming scheme: `expert.gate`, `norm:pre_mlp`, `vision.qkv`.
@@ -92,7 +91,7 @@ pub struct RoleShapes {
 
 /// A role that is there and whose shape cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownShape {
+pub(crate) struct UnknownShape {
     /// Component.
     pub component: Component,
     /// Name of the role.
@@ -114,7 +113,7 @@ pub struct Conflict {
 
 /// Facts and shapes of one model.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Architecture {
+pub(crate) struct Architecture {
     /// Facts, by field.
     pub facts: Vec<Fact>,
     /// Roles, by component and name.
@@ -129,23 +128,23 @@ pub struct Architecture {
 
 impl Architecture {
     /// A fact.
-    pub fn fact(&self, field: &str) -> Option<&Fact> {
+    pub(crate) fn fact(&self, field: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.field == field)
     }
 
     /// A fact that is a count.
-    pub fn count(&self, field: &str) -> Option<u64> {
+    pub(crate) fn count(&self, field: &str) -> Option<u64> {
         self.fact(field)?.value.as_u64()
     }
 
     /// A fact that is a word.
-    pub fn word(&self, field: &str) -> Option<&str> {
+    pub(crate) fn word(&self, field: &str) -> Option<&str> {
         self.fact(field)?.value.as_str()
     }
 
     /// Sets a fact to what the tensors show. A configuration that says something else is a
     /// conflict.
-    pub fn observe(&mut self, field: &str, value: Value) {
+    pub(crate) fn observe(&mut self, field: &str, value: Value) {
         match self.facts.iter_mut().find(|fact| fact.field == field) {
             None => {
                 self.facts.push(Fact {
@@ -176,12 +175,12 @@ impl Architecture {
     }
 
     /// A role by its name.
-    pub fn role(&self, name: &str) -> Option<&RoleShapes> {
+    pub(crate) fn role(&self, name: &str) -> Option<&RoleShapes> {
         self.roles.iter().find(|role| role.name == name)
     }
 
     /// Components that have a role, also one of unknown shape.
-    pub fn components(&self) -> BTreeSet<Component> {
+    pub(crate) fn components(&self) -> BTreeSet<Component> {
         let unknown = self.unknown.iter().map(|role| role.component);
         self.roles
             .iter()
@@ -193,12 +192,12 @@ impl Architecture {
 
 impl RoleShapes {
     /// The most frequent shape.
-    pub fn main(&self) -> Option<&Shape> {
+    pub(crate) fn main(&self) -> Option<&Shape> {
         self.shapes.first()
     }
 
     /// Whether it counts for comparability: at least two axes longer than 1, and no norm.
-    pub fn is_matrix(&self) -> bool {
+    pub(crate) fn is_matrix(&self) -> bool {
         let norm = matches!(
             self.role,
             Role::Norm | Role::QNorm | Role::KNorm | Role::RouterBias | Role::Bias | Role::Buffer
@@ -208,7 +207,7 @@ impl RoleShapes {
     }
 
     /// Values in all its tensors.
-    pub fn values(&self) -> f64 {
+    pub(crate) fn values(&self) -> f64 {
         self.shapes.iter().map(Shape::values).sum()
     }
 }
@@ -227,7 +226,7 @@ impl Shape {
 
 /// The architecture that config.json and the logical shapes of the tensors tell. Either may be
 /// missing.
-pub fn describe(config: Option<&Config>, tensors: &[(Meaning, Vec<u64>)]) -> Architecture {
+pub(crate) fn describe(config: Option<&Config>, tensors: &[(Meaning, Vec<u64>)]) -> Architecture {
     let mut architecture = Architecture::default();
     if let Some(config) = config {
         facts_of_config(config, &mut architecture);

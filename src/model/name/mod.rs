@@ -49,7 +49,7 @@ pub struct Meaning {
 
 /// Reads tensor names of one checkpoint.
 #[derive(Debug)]
-pub struct Namer {
+pub(crate) struct Namer {
     context: Context,
     /// Stems with running statistics beside them, by hash.
     normalizations: HashSet<u64>,
@@ -72,7 +72,10 @@ enum Open {
 impl Namer {
     /// Looks at all `names` of a checkpoint. Give every name, also of tensors that a filter leaves
     /// out.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>, config: Option<&Config>) -> Self {
+    pub(crate) fn new<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        config: Option<&Config>,
+    ) -> Self {
         let names: Vec<&str> = names.into_iter().collect();
         let statistics = names.iter().filter_map(|name| {
             let (stem, last) = name.rsplit_once('.')?;
@@ -110,7 +113,7 @@ impl Namer {
     }
 
     /// Meaning of the tensor `name` of logical `shape`.
-    pub fn meaning(&self, name: &str, shape: &[u64], dtype: Dtype) -> Meaning {
+    pub(crate) fn meaning(&self, name: &str, shape: &[u64], dtype: Dtype) -> Meaning {
         let (mut meaning, open) = self.read(name);
         if self.crowded.contains(&place(&meaning)) {
             meaning.slot = name.into();

@@ -9,7 +9,7 @@ mod tests;
 
 use std::cmp::Ordering;
 
-pub use parse::{MERGE_LIMIT, TOKEN_LIMIT};
+pub(crate) use parse::{MERGE_LIMIT, TOKEN_LIMIT};
 
 /// A vocabulary with its merges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ fn longest_ascent(numbers: &[usize]) -> usize {
 /// Rows of base and target that belong to one token, for embeddings or heads of `rows` rows,
 /// ascending by the base's row: tokens of the same bytes, or, where a tokenizer is missing, of the
 /// same id. Rows beyond a tokenizer are padding and belong to no token.
-pub fn shared(
+pub(crate) fn shared(
     base: Option<&Tokenizer>,
     target: Option<&Tokenizer>,
     rows: [usize; 2],

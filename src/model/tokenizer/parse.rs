@@ -11,10 +11,10 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Se
 use super::Tokenizer;
 
 /// Most tokens of a vocabulary; the largest in use have about 262,000.
-pub const TOKEN_LIMIT: usize = 1 << 22;
+pub(crate) const TOKEN_LIMIT: usize = 1 << 22;
 
 /// Most merges; the largest lists in use have about 515,000.
-pub const MERGE_LIMIT: usize = 1 << 22;
+pub(crate) const MERGE_LIMIT: usize = 1 << 22;
 
 /// That `count` is no more than `limit`.
 pub(super) fn within(count: usize, limit: usize, what: &str) -> Result<(), String> {

@@ -196,7 +196,7 @@ impl Kernel {
 }
 
 /// The kernel in use by name: "avx512", "avx2", "neon" or "portable".
-pub fn active() -> &'static str {
+pub(crate) fn active() -> &'static str {
     Kernel::active().name()
 }
 

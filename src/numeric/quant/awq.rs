@@ -21,7 +21,7 @@ use crate::model::dtype::Dtype;
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn gemm<'a>(
+pub(crate) fn gemm<'a>(
     qweight: Stored<'a>,
     qzeros: Stored<'a>,
     scales: Stored<'a>,
@@ -64,7 +64,7 @@ pub fn gemm<'a>(
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another, or no group size.
-pub fn gemv<'a>(
+pub(crate) fn gemv<'a>(
     qweight: Stored<'a>,
     qzeros: Stored<'a>,
     scales: Stored<'a>,

@@ -20,13 +20,13 @@ use crate::numeric::rows::RowSource;
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn int8<'a>(weight: Stored<'a>, scb: Stored<'a>) -> Built<Grouped<'a>> {
+pub(crate) fn int8<'a>(weight: Stored<'a>, scb: Stored<'a>) -> Built<Grouped<'a>> {
     weight.expect("weight", &[Dtype::I8])?;
     fp8::scaled_by(weight, scb, 1.0 / 127.0)
 }
 
 /// Tensors of a 4-bit matrix.
-pub struct Tensors<'a> {
+pub(crate) struct Tensors<'a> {
     /// out·in/2 bytes under any dtype, high nibble first.
     pub weight: Stored<'a>,
     /// F32 scale of each block, or U8 codes of the nested map.
@@ -38,7 +38,7 @@ pub struct Tensors<'a> {
 }
 
 /// Double quantisation: absmax = map\[code\] · scale + offset.
-pub struct Nested<'a> {
+pub(crate) struct Nested<'a> {
     /// F32 \[256\].
     pub quant_map: Stored<'a>,
     /// F32, one for each block of codes.
@@ -62,7 +62,7 @@ enum Absmax<'a> {
 }
 
 /// A matrix in nf4 or fp4.
-pub struct FourBit<'a> {
+pub(crate) struct FourBit<'a> {
     rows: usize,
     columns: usize,
     weight: Stored<'a>,
@@ -76,7 +76,7 @@ impl<'a> FourBit<'a> {
     ///
     /// # Errors
     /// Dtypes or shapes that do not fit one another.
-    pub fn new(tensors: Tensors<'a>, shape: &[u64], block: usize) -> Built<Self> {
+    pub(crate) fn new(tensors: Tensors<'a>, shape: &[u64], block: usize) -> Built<Self> {
         let Tensors {
             weight,
             absmax,

@@ -6,7 +6,7 @@ use crate::numeric::small_floats::SmallFloat;
 
 /// For each code of a table the distance to its neighbours, the larger of the two. Equal values
 /// share a step.
-pub fn table_steps(table: &[f32]) -> Vec<f32> {
+pub(crate) fn table_steps(table: &[f32]) -> Vec<f32> {
     let mut ascending = table.to_vec();
     ascending.sort_by(f32::total_cmp);
     let step = |&value: &f32| {
@@ -27,7 +27,7 @@ pub fn table_steps(table: &[f32]) -> Vec<f32> {
 /// What the codes of a layout mean: for each of up to 256 codes the value and the distance to its
 /// neighbours.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Value of each code.
     pub values: [f32; 256],
     /// Distance to the neighbouring values, the larger of the two; negative for the least and the
@@ -65,7 +65,7 @@ impl Table {
     }
 
     /// code − `offset`, codes of `bits` bits.
-    pub fn unsigned(bits: usize, offset: u8) -> Box<Self> {
+    pub(crate) fn unsigned(bits: usize, offset: u8) -> Box<Self> {
         Self::from(
             1 << bits.min(8),
             |code| f32::from(code) - f32::from(offset),
@@ -74,7 +74,7 @@ impl Table {
     }
 
     /// Signed bytes.
-    pub fn signed() -> Box<Self> {
+    pub(crate) fn signed() -> Box<Self> {
         Self::from(256, |code| f32::from(code.cast_signed()), |_| 1.0)
     }
 
@@ -88,7 +88,7 @@ impl Table {
     }
 
     /// Sixteen or more values given by a list; codes beyond it are 0.
-    pub fn listed(list: &[f32]) -> Box<Self> {
+    pub(crate) fn listed(list: &[f32]) -> Box<Self> {
         let steps = table_steps(list);
         let entry = |entries: &[f32], code: u8| {
             let found = entries.get(usize::from(code));

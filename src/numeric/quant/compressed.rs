@@ -14,7 +14,7 @@ use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 
 /// Tensors of one linear layer.
-pub struct Tensors<'a> {
+pub(crate) struct Tensors<'a> {
     /// `weight_packed`, I32 [out, ⌈in·bits/32⌉].
     pub packed: Stored<'a>,
     /// `weight_scale`, floats [out, groups] or fewer.
@@ -33,7 +33,7 @@ const PROBED_ROWS: usize = 64;
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn pack_quantized(
+pub(crate) fn pack_quantized(
     tensors: Tensors<'_>,
     out: usize,
     input: usize,

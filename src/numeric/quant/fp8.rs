@@ -16,7 +16,7 @@ use crate::numeric::small_floats::small_float;
 
 /// Rows and columns that share a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Block {
+pub(crate) struct Block {
     /// Rows.
     pub rows: usize,
     /// Columns.
@@ -42,7 +42,7 @@ const BYTES: Layout = Layout {
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn scaled<'a>(
+pub(crate) fn scaled<'a>(
     weight: Stored<'a>,
     scale: Stored<'a>,
     zero: Option<Stored<'a>>,

@@ -15,7 +15,7 @@ use super::{Built, SteppedRows};
 use crate::model::dtype::Dtype;
 
 /// Tensors of one linear layer of shape (out, in).
-pub struct Tensors<'a> {
+pub(crate) struct Tensors<'a> {
     /// I32 [in·bits/32, out].
     pub qweight: Stored<'a>,
     /// I32 [groups, out·bits/32].
@@ -28,7 +28,7 @@ pub struct Tensors<'a> {
 
 /// How zero points and codes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// `gptq`, also where the key is missing: zero points are stored less 1.
     V1,
     /// `gptq_v2`: zero points as they are.
@@ -48,7 +48,11 @@ const INPUT_LIMIT: usize = 1 << 24;
 /// # Errors
 /// Dtypes or shapes that do not fit one another, a width other than 2 to 8 bits, a group that does
 /// not exist.
-pub fn new(tensors: Tensors<'_>, format: Format, group_size: Option<usize>) -> Built<Grouped<'_>> {
+pub(crate) fn new(
+    tensors: Tensors<'_>,
+    format: Format,
+    group_size: Option<usize>,
+) -> Built<Grouped<'_>> {
     let Tensors {
         qweight,
         qzeros,

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// Blocks of one row of codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Groups {
+pub(crate) enum Groups {
     /// Column c is in group c / size.
     Even(usize),
     /// Group of each column.
@@ -30,7 +30,7 @@ impl Groups {
 
 /// What the numbers of a grid are multiplied with or divided by.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Factor {
+pub(crate) enum Factor {
     /// Nothing.
     One,
     /// Multiplied (modelopt).
@@ -56,7 +56,7 @@ enum Numbers<'a> {
 }
 
 /// One number for each block of `block_rows` rows and one group of columns.
-pub struct Grid<'a> {
+pub(crate) struct Grid<'a> {
     numbers: Numbers<'a>,
     rows: usize,
     groups: usize,
@@ -70,7 +70,7 @@ impl<'a> Grid<'a> {
     ///
     /// # Errors
     /// No float dtype, or the shape does not fit.
-    pub fn floats(
+    pub(crate) fn floats(
         what: &str,
         stored: Stored<'a>,
         rows: usize,
@@ -108,7 +108,7 @@ impl<'a> Grid<'a> {
     ///
     /// # Errors
     /// No float dtype, or the shape does not fit.
-    pub fn transposed(what: &str, stored: Stored<'a>, rows: usize) -> Built<Self> {
+    pub(crate) fn transposed(what: &str, stored: Stored<'a>, rows: usize) -> Built<Self> {
         let (groups, columns) = stored.matrix(what)?;
         if columns != rows || float_bytes(stored.dtype()).is_none() {
             let (dtype, shape) = (stored.dtype(), stored.shape());
@@ -131,7 +131,13 @@ impl<'a> Grid<'a> {
 
     /// Zero points as packed codes of shape (rows, groups) and `bits` bits; each code counts as
     /// code + `add`.
-    pub fn codes(codes: Packed<'a>, rows: usize, groups: usize, bits: usize, add: u8) -> Self {
+    pub(crate) fn codes(
+        codes: Packed<'a>,
+        rows: usize,
+        groups: usize,
+        bits: usize,
+        add: u8,
+    ) -> Self {
         Self {
             numbers: Numbers::Codes {
                 codes,
@@ -145,7 +151,7 @@ impl<'a> Grid<'a> {
     }
 
     /// Number of groups of columns.
-    pub fn groups(&self) -> usize {
+    pub(crate) fn groups(&self) -> usize {
         self.groups
     }
 

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::numeric::rows::RowSource;
 
 /// A quantised matrix of shape (rows, columns).
-pub struct Grouped<'a> {
+pub(crate) struct Grouped<'a> {
     rows: usize,
     columns: usize,
     codes: Packed<'a>,
@@ -22,7 +22,7 @@ pub struct Grouped<'a> {
 }
 
 /// The parts of a [`Grouped`].
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// Codes, (rows, columns).
     pub codes: Packed<'a>,
     /// What a code means.
@@ -42,7 +42,7 @@ impl<'a> Grouped<'a> {
     ///
     /// # Errors
     /// The groups of columns are not those of the grids.
-    pub fn new(rows: usize, columns: usize, parts: Parts<'a>) -> Built<Self> {
+    pub(crate) fn new(rows: usize, columns: usize, parts: Parts<'a>) -> Built<Self> {
         let Parts {
             codes,
             table,
@@ -106,7 +106,7 @@ impl<'a> Grouped<'a> {
     ///
     /// # Errors
     /// The zero points cannot be read.
-    pub fn wrapped_zeros(&self) -> Result<u64> {
+    pub(crate) fn wrapped_zeros(&self) -> Result<u64> {
         self.zeros.as_ref().map_or(Ok(0), Grid::wrapped)
     }
 }

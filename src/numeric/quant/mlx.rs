@@ -16,7 +16,7 @@ use crate::numeric::small_floats::{E2M1, E4M3};
 
 /// How scales are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// W = code · scale + bias, codes of that many bits.
     Affine(usize),
     /// E2M1 codes, E8M0 scales of 32.
@@ -32,7 +32,7 @@ pub enum Mode {
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn new<'a>(
+pub(crate) fn new<'a>(
     weight: Stored<'a>,
     scales: Stored<'a>,
     biases: Option<Stored<'a>>,

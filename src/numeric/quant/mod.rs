@@ -6,24 +6,24 @@
 //! zero, times scale; nothing is held but the rows that are asked for. What each scheme says of
 //! itself is in `scheme.rs`; adding one is its file and a line in `REGISTERED`.
 
-pub mod awq;
-pub mod bnb;
-pub mod codes;
-pub mod compressed;
+pub(crate) mod awq;
+pub(crate) mod bnb;
+pub(crate) mod codes;
+pub(crate) mod compressed;
 mod foreign;
-pub mod fp8;
+pub(crate) mod fp8;
 pub mod ggml;
-pub mod gptq;
-pub mod grid;
-pub mod grouped;
-pub mod mlx;
-pub mod mxfp4;
-pub mod nvfp4;
-pub mod packed;
+pub(crate) mod gptq;
+pub(crate) mod grid;
+pub(crate) mod grouped;
+pub(crate) mod mlx;
+pub(crate) mod mxfp4;
+pub(crate) mod nvfp4;
+pub(crate) mod packed;
 #[cfg(test)]
 pub(crate) mod reference;
 pub(crate) mod scheme;
-pub mod stored;
+pub(crate) mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -33,9 +33,9 @@ use self::scheme::Registration;
 use super::rows::RowSource;
 use crate::error::Result;
 
-pub use grouped::Grouped;
-pub use scheme::{Scheme, Tensors};
-pub use stored::{Stored, StoredBytes};
+pub(crate) use scheme::{Scheme, Tensors};
+pub(crate) use stored::Stored;
+pub use stored::StoredBytes;
 
 /// The schemes, in the order in which a group of tensors is shown to them.
 ///
@@ -56,7 +56,7 @@ pub(crate) const REGISTERED: &[&Registration] = &[
 ];
 
 /// Result of putting a layout together; the error is one line that says what does not fit.
-pub type Built<T> = std::result::Result<T, String>;
+pub(crate) type Built<T> = std::result::Result<T, String>;
 
 /// Rows of a matrix that is stored on a grid of values.
 pub trait SteppedRows: RowSource {

@@ -21,7 +21,7 @@ const GROUP: usize = 32;
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn packed<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
+pub(crate) fn packed<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
     microscaled(packed, scale, 4, Table::small_float(&E2M1))
 }
 
@@ -30,7 +30,7 @@ pub fn packed<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn six_bit<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
+pub(crate) fn six_bit<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> {
     microscaled(packed, scale, 6, Table::small_float(&E2M3))
 }
 
@@ -40,7 +40,7 @@ pub fn six_bit<'a>(packed: Stored<'a>, scale: Stored<'a>) -> Built<Grouped<'a>> 
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another.
-pub fn gpt_oss<'a>(blocks: Stored<'a>, scales: Stored<'a>) -> Built<Grouped<'a>> {
+pub(crate) fn gpt_oss<'a>(blocks: Stored<'a>, scales: Stored<'a>) -> Built<Grouped<'a>> {
     let [experts, out, groups, 16] = blocks.shape()[..] else {
         return Err(format!(
             "blocks have the shape {:?}, expected [experts, out, in/32, 16]",

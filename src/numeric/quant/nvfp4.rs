@@ -16,9 +16,7 @@ use crate::numeric::small_floats::E2M1;
 const GROUP: usize = 16;
 
 /// Scale of the whole matrix.
-pub enum Global<'a> {
-    /// None (MLX).
-    One,
+pub(crate) enum Global<'a> {
     /// `weight_scale_2` of modelopt, which multiplies.
     Times(Stored<'a>),
     /// `weight_global_scale` of compressed-tensors, which divides.
@@ -30,7 +28,11 @@ pub enum Global<'a> {
 ///
 /// # Errors
 /// Dtypes or shapes that do not fit one another, or a stack with a global scale for each matrix.
-pub fn new<'a>(packed: Stored<'a>, scale: Stored<'a>, global: Global<'a>) -> Built<Grouped<'a>> {
+pub(crate) fn new<'a>(
+    packed: Stored<'a>,
+    scale: Stored<'a>,
+    global: Global<'a>,
+) -> Built<Grouped<'a>> {
     packed.expect("weight", &[Dtype::U8, Dtype::F4])?;
     scale.expect("scale", &[Dtype::F8E4M3])?;
     let Some((&groups, leading)) = scale.shape().split_last() else {
@@ -41,7 +43,6 @@ pub fn new<'a>(packed: Stored<'a>, scale: Stored<'a>, global: Global<'a>) -> Bui
         groups.checked_mul(GROUP).ok_or("scale is too large")?,
     );
     let factor = match global {
-        Global::One => Factor::One,
         Global::Times(scale) => Factor::Times(scale.scalar("the global scale")?),
         Global::Over(scale) => Factor::Over(scale.scalar("the global scale")?),
     };

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// How codes of b bits sit in a run of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fields {
+pub(crate) enum Fields {
     /// Code i at bits i·b …, least significant first: words and bytes alike.
     Stream,
     /// Two codes to a byte, the first in the high nibble (bitsandbytes).
@@ -94,7 +94,7 @@ impl Fields {
 
 /// An axis of a stored matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis {
+pub(crate) enum Axis {
     /// The slower one.
     First,
     /// The faster one.
@@ -103,7 +103,7 @@ pub enum Axis {
 
 /// Where the codes of a logical (rows, columns) matrix are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Bits of a code, 1 to 8.
     pub bits: usize,
     /// Order inside a run.
@@ -117,7 +117,7 @@ pub struct Layout {
 }
 
 /// Packed codes of a logical matrix.
-pub struct Packed<'a> {
+pub(crate) struct Packed<'a> {
     stored: Stored<'a>,
     layout: Layout,
     /// Codes in a run.
@@ -133,7 +133,7 @@ impl<'a> Packed<'a> {
     ///
     /// # Errors
     /// The stored shape is not that of the layout.
-    pub fn new(
+    pub(crate) fn new(
         what: &str,
         stored: Stored<'a>,
         layout: Layout,

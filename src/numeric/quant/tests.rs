@@ -4,6 +4,7 @@
 use super::bnb::{FourBit, Nested};
 use super::fp8::Block;
 use super::gptq::Format;
+use super::grouped::Grouped;
 use super::mlx::Mode;
 use super::nvfp4::Global;
 use super::reference::Reference;

@@ -11,7 +11,7 @@ use crate::numeric::linalg::{Dense, fix_sign, orthonormal_rows, symmetric_eigen}
 use crate::numeric::rows::RowSource;
 
 /// Longest side whose Gram matrix is decomposed.
-pub const EXACT: usize = 1024;
+pub(crate) const EXACT: usize = 1024;
 
 /// Values in one tile of rows: 8 MB as read, 16 MB in double precision.
 const TILE_VALUES: usize = 1 << 21;
@@ -41,7 +41,7 @@ impl Side {
 
 /// The subspace of the k leading singular vectors.
 #[derive(Debug, Clone)]
-pub struct Leading {
+pub(crate) struct Leading {
     /// k orthonormal vectors that span it, one a row.
     pub vectors: Dense,
     /// An estimate from above of the sum of the sines of the angles between this subspace and the
@@ -51,7 +51,7 @@ pub struct Leading {
 
 /// Why a matrix has no k leading singular vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoSubspace {
+pub(crate) enum NoSubspace {
     /// Some value is NaN or infinite.
     NonFinite,
     /// All values are zero, after the mean row is taken off where asked.
@@ -92,7 +92,7 @@ type Step<T> = std::result::Result<T, Stop>;
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn leading(
+pub(crate) fn leading(
     source: &dyn RowSource,
     side: Side,
     k: usize,

@@ -6,7 +6,7 @@ use crate::stats::assignment::assign;
 
 /// How one side's attention is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Query heads.
     pub heads: usize,
     /// Key/value groups; divides `heads`, and group g serves the heads from g · heads/groups on.
@@ -18,7 +18,7 @@ pub struct Layout {
 /// What a layer's attention is matched by: values and outputs in one common basis, residual or over
 /// shared tokens.
 #[derive(Debug, Clone, Copy)]
-pub struct Content<'a> {
+pub(crate) struct Content<'a> {
     /// Features of the rows of v, shape (groups · head_dimension, features).
     pub values: &'a Matrix,
     /// Features of the columns of o, shape (heads · head_dimension, features).
@@ -27,7 +27,7 @@ pub struct Content<'a> {
 
 /// The order of the target's heads.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeadOrder {
+pub(crate) struct HeadOrder {
     /// Group of the base for each group of the target.
     pub groups: Vec<usize>,
     /// Head of the base for each head of the target.
@@ -41,7 +41,7 @@ pub struct HeadOrder {
 
 /// What queries or keys, which took no part in the matching, say about an order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Check {
+pub(crate) struct Check {
     /// Units (heads or groups) whose best match in the base is the one that the order names.
     pub hits: usize,
     /// Units compared.
@@ -57,7 +57,7 @@ pub struct Check {
 /// matched groups.
 ///
 /// `None` where a shape does not fit the layout, or a value is not finite.
-pub fn match_heads(base: Content, target: Content, layout: Layout) -> Option<HeadOrder> {
+pub(crate) fn match_heads(base: Content, target: Content, layout: Layout) -> Option<HeadOrder> {
     let Layout {
         heads,
         groups,
@@ -114,7 +114,12 @@ pub fn match_heads(base: Content, target: Content, layout: Layout) -> Option<Hea
 /// `rows` of them a unit.
 ///
 /// `None` where a shape does not fit, or a value is not finite.
-pub fn check_units(base: &Matrix, target: &Matrix, order: &[usize], rows: usize) -> Option<Check> {
+pub(crate) fn check_units(
+    base: &Matrix,
+    target: &Matrix,
+    order: &[usize],
+    rows: usize,
+) -> Option<Check> {
     let units = order.len();
     if units == 0 || rows == 0 || order.iter().any(|&unit| unit >= units) {
         return None;

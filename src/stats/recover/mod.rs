@@ -7,10 +7,10 @@
 //! another to a surprising degree: so each answer carries its agreement on tokens held out, and
 //! only [`undo`](undo::undo) on tensors that took no part is evidence.
 
-pub mod heads;
-pub mod order;
-pub mod rotation;
-pub mod undo;
+pub(crate) mod heads;
+pub(crate) mod order;
+pub(crate) mod rotation;
+pub(crate) mod undo;
 
 use crate::error::Result;
 use crate::numeric::linalg::Dense;
@@ -26,7 +26,7 @@ const TOKENS_AT_ONCE: usize = 256;
 
 /// One dimension of each side that are the same but for a sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// Index in the base.
     pub base: usize,
     /// Index in the target.

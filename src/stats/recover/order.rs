@@ -18,7 +18,7 @@ const TILE: usize = 256;
 
 /// A re-ordering of the residual dimensions with signs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Order {
+pub(crate) struct Order {
     /// One pair a dimension, by index in the target.
     pub pairs: Vec<Pair>,
     /// Mean over the dimensions of the correlation over tokens held out, signs undone; 6 digits.
@@ -39,7 +39,7 @@ pub struct Order {
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn recover_order(
+pub(crate) fn recover_order(
     base: &dyn RowSource,
     target: &dyn RowSource,
     seed: u64,

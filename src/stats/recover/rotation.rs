@@ -6,7 +6,7 @@ use crate::numeric::linalg::{Dense, polar_factor, round6};
 use crate::numeric::rows::RowSource;
 
 /// Widest residual stream: at 4,096 the decomposition takes half a minute and 1 GB.
-pub const WIDEST: usize = 4096;
+pub(crate) const WIDEST: usize = 4096;
 
 /// Least and most tokens to recover from; twice the width where there are so many, since fewer than
 /// the width leave directions open.
@@ -14,7 +14,7 @@ const TOKENS: (usize, usize) = (2048, 2 * WIDEST);
 
 /// A rotation of the residual stream (an orthogonal matrix, mirrors included).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     /// R of shape (d, d) with E_target ≈ E_base · R; less than orthogonal where the tokens do not
     /// span the stream.
     pub matrix: Dense,
@@ -25,7 +25,7 @@ pub struct Rotation {
 
 /// Why there is no rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoRotation {
+pub(crate) enum NoRotation {
     /// The streams have different widths.
     Widths,
     /// The stream is wider than [`WIDEST`].
@@ -40,7 +40,7 @@ pub enum NoRotation {
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn recover_rotation(
+pub(crate) fn recover_rotation(
     base: &dyn RowSource,
     target: &dyn RowSource,
     seed: u64,

@@ -18,7 +18,7 @@ const TURNED_LINES: usize = 1024;
 
 /// A change of basis of one axis, from the base to the target.
 #[derive(Debug, Clone, Copy)]
-pub enum Change<'a> {
+pub(crate) enum Change<'a> {
     /// Dimensions have other places and signs; those in no pair are left out.
     Order(&'a [Pair]),
     /// x_target = x_base · R, R of shape (d, d).
@@ -27,7 +27,7 @@ pub enum Change<'a> {
 
 /// The figures of a pair of matrices once a change is undone; 6 digits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Undone {
+pub(crate) struct Undone {
     /// Cosine over the values compared.
     pub cosine: f64,
     /// Its mean over all orders of the axis, as in guide/methods.md, section 3.
@@ -75,7 +75,7 @@ impl Sums {
 ///
 /// # Errors
 /// When rows cannot be read.
-pub fn undo(
+pub(crate) fn undo(
     base: &dyn RowSource,
     target: &dyn RowSource,
     axis: Side,
@@ -225,14 +225,14 @@ fn picked_columns(source: &dyn RowSource, columns: &[usize]) -> Result<Dense> {
 /// A matrix whose columns are multiplied by the gains of the normalisation that feeds it: what a
 /// model computes with, and what stays comparable when the gains were folded into the weights, as a
 /// rotation requires.
-pub struct Gained<'a> {
+pub(crate) struct Gained<'a> {
     source: &'a dyn RowSource,
     gain: &'a [f32],
 }
 
 impl<'a> Gained<'a> {
     /// `source` with one gain a column; `None` where the numbers differ.
-    pub fn new(source: &'a dyn RowSource, gain: &'a [f32]) -> Option<Self> {
+    pub(crate) fn new(source: &'a dyn RowSource, gain: &'a [f32]) -> Option<Self> {
         (source.columns() == gain.len()).then_some(Self { source, gain })
     }
 }

@@ -24,7 +24,7 @@ pub struct FixedPoints {
 /// Looks for each of `probes`, units of `base`, among all units of `target`.
 ///
 /// If the target was trained independently, every order of its units was equally likely, and P(hits
-/// ≥ h) is at most C(m,h)·(n−h)!/n! whatever the features ([`chance::fixed_points`]).
+/// ≥ h) is at most C(m,h)·(n−h)!/n! whatever the features (`chance::fixed_points`).
 ///
 /// # Errors
 /// When features cannot be read.

@@ -31,7 +31,7 @@ pub struct Order {
 ///
 /// If the sides were trained independently, the relative order of the units found is a uniformly
 /// random permutation; the length of its longest increasing subsequence is bounded by
-/// [`chance::order`].
+/// `chance::order`.
 ///
 /// # Errors
 /// When features cannot be read.

@@ -16,7 +16,7 @@ use super::{Change, Rows, adapter, stored};
 
 /// A change that the base has no matrix for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfit {
+pub(crate) struct Unfit {
     /// Index into the adapter's modules.
     pub module: usize,
     /// What does not fit, in words.
@@ -25,7 +25,7 @@ pub struct Unfit {
 
 /// The matrices of `base` that the adapter `target` changes, and what of it fits none; in the order
 /// of its modules.
-pub fn find(base: &Model, target: &Model) -> (Vec<Change>, Vec<Unfit>) {
+pub(crate) fn find(base: &Model, target: &Model) -> (Vec<Change>, Vec<Unfit>) {
     let (mut changes, mut unfit) = (Vec::new(), Vec::new());
     let Some(adapter) = adapter(target) else {
         return (changes, unfit);

@@ -8,16 +8,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wcmp::format::gguf::{
+use wcmp::Io;
+use wcmp::internals::format::gguf::{
     declared_base, join_splits, norm_offset, parse_gguf, row_order, tiled, to_config, tokens,
 };
-use wcmp::format::open::open_checkpoint;
-use wcmp::format::torch::parse_torch;
-use wcmp::model::checkpoint::TensorInfo;
-use wcmp::numeric::rows::RowSource;
-use wcmp::source::{Io, Memory};
-use wcmp::view::model::Model;
-use wcmp::view::pieces::pieces;
+use wcmp::internals::format::parse_torch;
+use wcmp::internals::numeric::RowSource;
+use wcmp::internals::source::Memory;
+use wcmp::internals::view::Model;
+use wcmp::internals::view::pieces;
+use wcmp::open_checkpoint;
+use wcmp::results::terms::TensorInfo;
 
 /// Opens a checkpoint of these files, and checks that its tensors lie in them.
 fn open(files: &[(&str, &[u8])]) {
