@@ -21,6 +21,7 @@ mod hostile;
 mod house;
 mod inspect;
 mod layouts;
+mod no_weights;
 mod power;
 mod rank;
 mod re_encoding;

@@ -7,6 +7,7 @@ use super::analysis::{Analysis, Found, Setting};
 use super::disguise::Disguises;
 use super::likeness::Likeness;
 use super::moved::Moved;
+use super::no_weights::ValuesThatAreNoWeights;
 use super::noise_floor::Encoding;
 use super::pca::Pca;
 use super::permutation::Permutation;
@@ -32,7 +33,7 @@ const STAGES: [Stage; 4] = [Stage::First, Stage::Hidden, Stage::Elsewhere, Stage
 type Look = fn(&Setting<'_>, &mut Found) -> Result<Option<Box<dyn Analysis>>>;
 
 /// All analyses, in the order in which they are told.
-const ANALYSES: [(Stage, Look); 10] = [
+const ANALYSES: [(Stage, Look); 11] = [
     (Stage::Last, look::<Likeness>),
     (Stage::First, look::<Permutation>),
     (Stage::Elsewhere, look::<Moved>),
@@ -40,6 +41,7 @@ const ANALYSES: [(Stage, Look); 10] = [
     (Stage::First, look::<Rescaled>),
     (Stage::First, look::<Adaptation>),
     (Stage::First, look::<Encoding>),
+    (Stage::First, look::<ValuesThatAreNoWeights>),
     (Stage::First, look::<Pca>),
     (Stage::First, look::<Tokenizers>),
     (Stage::First, look::<Vocabulary>),

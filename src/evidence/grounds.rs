@@ -1,5 +1,8 @@
 //! What a verdict rests on, in the numbers that analyses give.
 
+use crate::model::sides::Side;
+use crate::model::warning::NoWeights;
+
 use super::part::Part;
 use super::relation::Relation;
 
@@ -72,6 +75,10 @@ pub(crate) struct Grounds {
     pub share_seen_95: Option<f64>,
     /// Whether the forms that see through a disguise were run where they could.
     pub disguise_looked_for: bool,
+    /// Values of either side that are no weights, and no part of what can be compared.
+    pub no_weights: Vec<(Side, NoWeights)>,
+    /// Whether matrices hold no weights or were not read: no word beside them is more than moderate.
+    pub lacks_values: bool,
     /// Structural relations that the evidence shows.
     pub structure: Vec<Relation>,
 }

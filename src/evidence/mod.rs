@@ -14,6 +14,7 @@ pub(crate) mod layer_map;
 mod likeness;
 mod magnitudes;
 pub(crate) mod moved;
+pub(crate) mod no_weights;
 mod noise_floor;
 pub(crate) mod part;
 pub(crate) mod parts;

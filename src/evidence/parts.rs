@@ -12,6 +12,7 @@ use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 
+use super::no_weights::holds_no_weights;
 use super::part::{Part, PartKey, PartKind, PartTest, State};
 
 /// The part that a tensor belongs to; `None` for routers, norms and whatever is no matrix.
@@ -123,7 +124,7 @@ pub(crate) fn gather(target: &Model, alignment: &Alignment, records: &[Record]) 
         // Of the target's embedding that a head or a copy of the base is held against, its own pair
         // tells.
         let told_elsewhere = pair.via == Via::Tied && pair.target.meaning.role != Role::LmHead;
-        if told_elsewhere || !is_informative(pair, record) {
+        if told_elsewhere || !is_informative(pair, record) || holds_no_weights(pair, record) {
             continue;
         }
         for (key, elements) in parts_in(&pair.target, target) {

@@ -150,6 +150,41 @@ pub enum Warning {
     },
     /// Weights of a mixture that are one choice of many.
     MixtureNotUnique,
+    /// Values that are no weights.
+    NoWeights(NoWeights),
+}
+
+/// Tensors whose values are no weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoWeights {
+    /// What their values are instead.
+    pub kind: NoWeight,
+    /// How many tensors.
+    pub tensors: usize,
+    /// The first names.
+    pub names: Vec<String>,
+    /// How many values; bytes at the end of a file.
+    pub values: u64,
+    /// Parameters of the matrices among them, which are left out of the comparison.
+    pub parameters: u64,
+}
+
+/// What a value can be instead of a weight.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoWeight {
+    /// NaN or infinite.
+    NotFinite,
+    /// Zero in a whole matrix.
+    Zero,
+    /// One other value in a whole matrix.
+    Constant,
+    /// Not there: a tensor without elements.
+    Empty,
+    /// Zero from some place to the end of a file.
+    EndsInZeros {
+        /// The file.
+        file: String,
+    },
 }
 
 /// A kind of tensor that a reader lists and does not decode.
@@ -237,6 +272,13 @@ impl Warning {
             Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
             Self::ConfigConflict { .. } => "config_conflict",
             Self::MixtureNotUnique => "mixture_not_unique",
+            Self::NoWeights(what) => match what.kind {
+                NoWeight::NotFinite => "not_finite",
+                NoWeight::Zero => "zero_matrix",
+                NoWeight::Constant => "constant_matrix",
+                NoWeight::Empty => "no_elements",
+                NoWeight::EndsInZeros { .. } => "ends_in_zeros",
+            },
         }
     }
 
@@ -259,6 +301,10 @@ impl Warning {
             | Self::DeclaredBaseContradicted { claim: name }
             | Self::ConfigConflict { path: name, .. } => Some(name.clone()),
             Self::DeclaredBaseDiffers { claims } => Some(claims.join(", ")),
+            Self::NoWeights(what) => match &what.kind {
+                NoWeight::EndsInZeros { file } => Some(file.clone()),
+                _ => what.names.first().cloned(),
+            },
             Self::ShardsMissing { .. }
             | Self::PickleGlobals { .. }
             | Self::PickleParts { .. }

@@ -13,6 +13,7 @@ use crate::evidence::figures::{self, LayerFigures, Measurement, Similarity};
 use crate::evidence::finding::{self, Finding, Supports};
 use crate::evidence::grounds::Grounds;
 use crate::evidence::moved::Moved;
+use crate::evidence::no_weights::ValuesThatAreNoWeights;
 use crate::evidence::part::{Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca::Pca;
@@ -533,6 +534,8 @@ impl Analysed<'_> {
             out.extend(own.map(|warning| warning.on(side)));
         }
         out.extend(self.setting.alignment.warnings.iter().cloned());
+        let no_weights = self.found.get::<ValuesThatAreNoWeights>();
+        out.extend(no_weights.iter().flat_map(|found| found.warnings()));
         let claim = self.contradicted_claim(label);
         out.extend(claim.map(Noted::from));
         let direct = self.found.get::<Permutation>();

@@ -101,7 +101,18 @@ pub(crate) fn decide(grounds: &Grounds) -> Decision {
         label,
         rule,
         relations: relations(grounds, label),
-        confidence: confidence(grounds, label, rule),
+        confidence: confidence(grounds, label, rule)
+            .map(|word| capped(word, label, grounds.lacks_values)),
+    }
+}
+
+/// At most moderate beside matrices that hold no weights or were not read; that bytes are equal is
+/// as sure there as anywhere.
+fn capped(word: Confidence, label: Label, lacks_values: bool) -> Confidence {
+    if lacks_values && label != Label::Identical {
+        word.min(Confidence::Moderate)
+    } else {
+        word
     }
 }
 

@@ -7,6 +7,8 @@ use crate::evidence::adaptation::AdapterFact;
 use crate::evidence::grounds::{Disguise, Grounds};
 use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::relation::Relation;
+use crate::model::sides::Side;
+use crate::model::warning::NoWeights;
 use crate::model::words::Component;
 
 use super::decide::{Decision, Label, parameters_in};
@@ -74,6 +76,13 @@ pub enum Reason {
     Components(Vec<ComponentVerdict>),
     /// What the target, an adapter, changes.
     Adapter(AdapterFact),
+    /// Values that are no weights, left out of the comparison.
+    NoWeights {
+        /// Whose.
+        side: Side,
+        /// Which, and how many.
+        what: NoWeights,
+    },
     /// The adapter holds nothing but factors.
     FactorsAlone,
     /// What the adapter holds of its base does not decide.
@@ -110,6 +119,19 @@ pub struct PartGroup {
 
 /// The grounds of `decision`, the strongest first.
 pub(crate) fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
+    let no_weights = grounds
+        .no_weights
+        .iter()
+        .map(|(side, what)| Reason::NoWeights {
+            side: *side,
+            what: what.clone(),
+        });
+    no_weights
+        .chain(reasons_of_label(grounds, decision))
+        .collect()
+}
+
+fn reasons_of_label(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
     match decision.label {
         Label::Identical => vec![Reason::AllEqual],
         Label::ReEncoded => vec![Reason::WithinFormats {

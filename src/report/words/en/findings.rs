@@ -19,6 +19,8 @@ use crate::verdict::origin::{Band, Disagreement, DisagreementCause, Pattern};
 use crate::verdict::ranking::CriterionId;
 use crate::verdict::reasons::{ComponentVerdict, PartGroup, Reason};
 
+use super::warnings::no_weights;
+
 /// A hidden change below this many percent is not worth telling.
 const LEAST_TOLD_PERCENT: f64 = 0.1;
 
@@ -468,6 +470,9 @@ pub(crate) fn reason(reason: &Reason) -> String {
             );
         }
         Reason::Components(verdicts) => return components(verdicts),
+        Reason::NoWeights { side, what } => {
+            return format!("{}: {}", side.word(), no_weights(what));
+        }
         Reason::FactorsAlone => {
             "the factors of a change do not tell which weights they were trained on, and the \
              adapter holds nothing else: whether it comes from this base cannot be said"

@@ -2,7 +2,10 @@
 
 use crate::error::{escape_controls, quoted};
 use crate::model::sides::Side;
-use crate::model::warning::{About, AdapterSetting, Fused, NotRead, Noted, Warning};
+use crate::model::warning::{
+    About, AdapterSetting, Fused, NoWeight, NoWeights, NotRead, Noted, Warning,
+};
+use crate::report::number;
 
 /// The sentence of a warning, with whose it is before it.
 pub(in crate::report) fn noted(noted: &Noted) -> String {
@@ -112,11 +115,48 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
             "config.json of {model} says {} {}, its tensors {}",
             conflict.field, conflict.config, conflict.tensors
         ),
+        Warning::NoWeights(what) => no_weights(what),
         Warning::MixtureNotUnique => {
             "some bases cannot be told apart: the weights of the mixture are one choice of many"
                 .to_owned()
         }
     }
+}
+
+/// What holds no weights, how much, and where first.
+pub(super) fn no_weights(what: &NoWeights) -> String {
+    let tensors = match what.tensors {
+        1 => "1 tensor".to_owned(),
+        count => format!("{} tensors", number::count(count as u64)),
+    };
+    let values = number::count(what.values);
+    let said = match &what.kind {
+        NoWeight::NotFinite => format!("{values} NaN or infinite values in {tensors}"),
+        NoWeight::Zero => format!("{tensors} all zero"),
+        NoWeight::Constant => format!("{tensors} of one value throughout"),
+        NoWeight::Empty => format!("{tensors} without any element"),
+        NoWeight::EndsInZeros { file } => {
+            return format!(
+                "{} ends in {values} bytes of zeros, which reach into {tensors}: perhaps an \
+                 unfinished download",
+                escape_controls(file)
+            );
+        }
+    };
+    let names: Vec<String> = what.names.iter().map(|name| quoted(name)).collect();
+    let more = if what.tensors > names.len() {
+        ", …"
+    } else {
+        ""
+    };
+    let left_out = match what.parameters {
+        0 => String::new(),
+        count => format!(
+            "; {} parameters are left out of the comparison",
+            number::count(count)
+        ),
+    };
+    format!("{said} ({}{more}){left_out}", names.join(", "))
 }
 
 fn tried(what: &str) -> String {
