@@ -4,6 +4,8 @@
 //! adapter holds of the base it was trained on: tensors saved along, trained copies of whole
 //! tensors, DoRA's magnitudes.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -47,7 +49,8 @@ pub(crate) struct Adaptation {
 }
 
 /// What is said of a target that is an adapter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AdapterFact {
     /// What it changes.
     Changes {
@@ -119,7 +122,8 @@ pub struct MatrixChange {
 }
 
 /// Why the size of a change is not known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NoChange {
     /// It is not defined.
     Undefined(Undefined),

@@ -2,6 +2,8 @@
 //!
 //! The sentences are made in `report::words`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::tokenizer::Overlap;
 use crate::model::words::{Component, words};
 use crate::stats::chance;
@@ -60,7 +62,8 @@ words! {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// The model as a whole.
     Model,
@@ -69,7 +72,8 @@ pub enum Scope {
 }
 
 /// What an analysis says, in numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Statement {
     /// Informative tensors with equal bytes.
     EqualBytes {
@@ -160,7 +164,7 @@ pub enum Statement {
 }
 
 /// Probe units, and those that hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hits {
     /// Probes that hit.
     pub hits: usize,
@@ -169,7 +173,7 @@ pub struct Hits {
 }
 
 /// Layers that were looked at through a disguise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisguisedLayers {
     /// Layers tried.
     pub tried: usize,
@@ -180,7 +184,7 @@ pub struct DisguisedLayers {
 }
 
 /// What the search for a mere re-encoding found (guide/methods.md, section 6).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseFloor {
     /// Whether every informative tensor is within what its two number formats do.
     pub passed: bool,

@@ -1,5 +1,7 @@
 //! What a verdict rests on, in the numbers that analyses give.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::sides::Side;
 use crate::model::warning::NoWeights;
 
@@ -25,7 +27,7 @@ pub(crate) struct Direct {
 }
 
 /// Layers found in disguise.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Disguise {
     /// Layers tried.
     pub tried: usize,

@@ -1,5 +1,7 @@
 //! What was done to the base's weights, with the check on what took no part in finding it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::sides::Side;
 use crate::model::words::{Component, words};
 
@@ -52,7 +54,8 @@ pub struct KeptUnits {
 }
 
 /// What a recovered transformation was checked on. `as_stored` is the cosine before it is undone.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Check {
     /// A tensor that took no part in matching units, in the order found.
     Units {
@@ -89,7 +92,8 @@ pub enum Check {
 }
 
 /// A tensor that speaks for an order of units in which it took no part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// Down projections.
     DownProjections,
@@ -100,7 +104,8 @@ pub enum Witness {
 }
 
 /// What speaks for a change of the residual stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StreamWitness {
     /// Attention matrices.
     AttentionMatrices,

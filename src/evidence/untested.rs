@@ -1,5 +1,7 @@
 //! What could not be tested, and why.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::words::Component;
 use crate::stats::units::Untestable;
 
@@ -15,7 +17,8 @@ pub struct Untested {
 }
 
 /// What a test would have looked at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Subject {
     /// Units of feed-forwards, of all layers.
     FeedForwards,
@@ -45,7 +48,8 @@ pub enum Subject {
 }
 
 /// What the units of a test belong to, where it is no block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UnitsOf {
     /// The tensor of that name.
     Tensor(String),
@@ -64,7 +68,8 @@ pub enum UnitsOf {
 }
 
 /// Why something could not be tested.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Obstacle {
     /// No feed-forward block of equal layer and kind on both sides.
     NoCommonBlock,

@@ -464,7 +464,7 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
             .filter(|pattern| matches!(pattern.form, Key::Unread))
         {
             warn(AdapterSetting::PatternNotApplied {
-                table,
+                table: table.to_owned(),
                 pattern: pattern.key.to_owned(),
             });
         }

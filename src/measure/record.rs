@@ -1,6 +1,8 @@
 //! What the pass measured of one pair, and the figures that follow from it (guide/contract.md,
 //! section 3).
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::sides::Sides;
 use crate::numeric::sums::Sums;
 
@@ -59,7 +61,8 @@ pub struct Figures {
 }
 
 /// Why a cosine is not defined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Undefined {
     /// There are no elements.
     NoElements,

@@ -1,5 +1,7 @@
 //! What was found in a checkpoint: files, stored tensors, config, and what is odd about them.
 
+use serde::{Deserialize, Serialize};
+
 use std::path::PathBuf;
 
 use super::config::Config;
@@ -35,7 +37,7 @@ pub struct File {
 }
 
 /// Files that are one model, or one part of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightSet {
     /// What names begin with: the sub-folder with `/`, or nothing.
     pub prefix: String,
@@ -44,7 +46,8 @@ pub struct WeightSet {
 }
 
 /// How the files of a set belong together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WeightFiles {
     /// Shards that an index names.
     Indexed {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Which of the two models that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The model that the other may have been made from.
     Base,

@@ -3,6 +3,8 @@
 //! Sentences for people are made of these where reports are (`report/words`). Names are kept as
 //! they stand in the files; who shows them escapes them.
 
+use serde::{Deserialize, Serialize};
+
 use super::architecture::Conflict;
 use super::sides::Side;
 
@@ -10,7 +12,8 @@ use super::sides::Side;
 pub(crate) const NAMES_KEPT: usize = 12;
 
 /// What is odd but usable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Warning {
     /// A configuration with `NaN` or `Infinity`, which were read as null.
     ConfigNotJson {
@@ -155,7 +158,7 @@ pub enum Warning {
 }
 
 /// Tensors whose values are no weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoWeights {
     /// What their values are instead.
     pub kind: NoWeight,
@@ -170,7 +173,8 @@ pub struct NoWeights {
 }
 
 /// What a value can be instead of a weight.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NoWeight {
     /// NaN or infinite.
     NotFinite,
@@ -188,7 +192,8 @@ pub enum NoWeight {
 }
 
 /// A kind of tensor that a reader lists and does not decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NotRead {
     /// Quantised by torch itself.
     Quantised,
@@ -207,7 +212,8 @@ pub enum NotRead {
 }
 
 /// What of an adapter's configuration deserves a word.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AdapterSetting {
     /// `use_dora`, and no module has a magnitude.
     NoMagnitude,
@@ -221,7 +227,7 @@ pub enum AdapterSetting {
     /// A pattern that is a regular expression of a kind that is not read.
     PatternNotApplied {
         /// `rank_pattern` or `alpha_pattern`.
-        table: &'static str,
+        table: String,
         /// The pattern.
         pattern: String,
     },
@@ -237,7 +243,8 @@ pub enum AdapterSetting {
 }
 
 /// What a fused tensor holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fused {
     /// Query, key and value.
     QueryKeyValue,
@@ -333,7 +340,8 @@ impl Warning {
 }
 
 /// Which of several models a warning is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum About {
     /// All of them, or what they have in common.
     Comparison,

@@ -1,5 +1,7 @@
 //! The origin document's own reading: its bands on the plain mean, its layer patterns.
 
+use serde::{Deserialize, Serialize};
+
 use crate::evidence::levels::{BAND_CERTAIN, BAND_HIGH, BAND_LOW, PATTERN_FALL, PATTERN_SPREAD};
 use crate::model::words::words;
 
@@ -72,7 +74,7 @@ impl Pattern {
 }
 
 /// Why the band and the label disagree.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Disagreement {
     /// What explains it.
     pub cause: DisagreementCause,
@@ -85,7 +87,8 @@ pub struct Disagreement {
 }
 
 /// What sets the plain mean and the label apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DisagreementCause {
     /// The mean counts norms and constants, which are alike in unrelated models.
     AlikeInUnrelated,

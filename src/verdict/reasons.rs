@@ -1,5 +1,7 @@
 //! Why a label was given, in numbers; `report::words` makes them sentences that can be quoted.
 
+use serde::{Deserialize, Serialize};
+
 use crate::evidence::levels::FOUND_LOG10;
 use std::collections::BTreeMap;
 
@@ -14,7 +16,8 @@ use crate::model::words::Component;
 use super::decide::{Decision, Label, parameters_in};
 
 /// One reason for a label.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Reason {
     /// Every tensor is paired and equal.
     AllEqual,
@@ -92,7 +95,7 @@ pub enum Reason {
 }
 
 /// What is concluded on one component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentVerdict {
     /// Component.
     pub component: Component,
@@ -103,7 +106,7 @@ pub struct ComponentVerdict {
 }
 
 /// Parts of one component and kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartGroup {
     /// Component.
     pub component: Component,

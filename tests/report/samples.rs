@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use wcmp::manifest::Manifest;
 use wcmp::results::compare::Via;
 use wcmp::results::compare::Why;
@@ -122,6 +123,7 @@ pub(crate) fn tensor(
             reason: cosine
                 .is_none()
                 .then(|| "3 values of the target are not finite".to_owned()),
+            undefined: None,
         },
         nonfinite: Sides {
             base: 0,
@@ -195,6 +197,7 @@ fn finding(
         log10_p,
         supports: read(supports),
         scope: "text".to_owned(),
+        says: None,
     }
 }
 
@@ -211,6 +214,7 @@ fn verdict(
         confidence: Some(read(confidence)),
         reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
         not_testable: Vec::new(),
+        grounds: Vec::new(),
     }
 }
 
@@ -230,6 +234,8 @@ pub(crate) fn warning(code: &str, message: &str, name: Option<&str>) -> WarningR
         code: code.to_owned(),
         message: message.to_owned(),
         name: name.map(str::to_owned),
+        about: None,
+        says: None,
     }
 }
 
@@ -260,6 +266,7 @@ pub(crate) fn empty() -> Compare {
             pattern_meaning: "fewer than two layers were compared".to_owned(),
             agrees: None,
             why: None,
+            disagreement: None,
         },
         layers: Vec::new(),
         components: Vec::new(),
@@ -278,6 +285,7 @@ pub(crate) fn empty() -> Compare {
             confidence: None,
             reasons: vec!["no tensors".to_owned()],
             not_testable: Vec::new(),
+            grounds: Vec::new(),
         },
         unmatched: Sides::default(),
         tensors: Vec::new(),
@@ -341,6 +349,7 @@ pub(crate) fn fine_tuned() -> Compare {
             pattern_meaning: "typical of fine-tuning".to_owned(),
             agrees: Some(true),
             why: None,
+            disagreement: None,
         },
         layers,
         components: vec![ComponentRow {
@@ -366,6 +375,8 @@ pub(crate) fn fine_tuned() -> Compare {
             skipped: vec![NotTestable {
                 what: "key/value groups".to_owned(),
                 why: "4 groups cannot reach 10^-6 alone".to_owned(),
+                subject: None,
+                obstacle: None,
             }],
         }),
         pca: Some(PcaRow {
@@ -394,6 +405,7 @@ pub(crate) fn fine_tuned() -> Compare {
             same_id: 32_000,
             merges_common: Some(61_249),
             vocab: both(32_000),
+            merges_in_order: None,
         }),
         evidence: vec![
             finding(
@@ -436,6 +448,8 @@ pub(crate) fn fine_tuned() -> Compare {
             not_testable: vec![NotTestable {
                 what: "direction".to_owned(),
                 why: "a likeness does not tell which of the two was first".to_owned(),
+                subject: None,
+                obstacle: None,
             }],
             ..verdict(
                 "derived",
@@ -491,8 +505,7 @@ pub(crate) fn independent() -> Compare {
             why: Some(
                 "the plain mean counts 97 norm gains like the matrices, and norm gains lie near 1 in every model"
                     .to_owned(),
-            ),
-        },
+            ), disagreement: None, },
         layers: (0..48).map(|i| layer(i, if i % 2 == 0 { -0.0007 } else { 0.0009 }, Some(0.0))).collect(),
         parts: (0..48).map(|i| part("attention", Some(i), "independent", 8_388_608)).collect(),
         permutation: Some(PermutationRow {
@@ -574,6 +587,8 @@ pub(crate) fn partial() -> Compare {
         not_testable: vec![NotTestable {
             what: "embeddings".to_owned(),
             why: "the vocabularies differ".to_owned(),
+            subject: None,
+            obstacle: None,
         }],
         ..verdict(
             "from_scratch",
@@ -628,6 +643,7 @@ pub(crate) fn partial() -> Compare {
             pattern_meaning: "partial initialisation of weights".to_owned(),
             agrees: Some(true),
             why: None,
+            disagreement: None,
         },
         layers,
         components: vec![
@@ -682,6 +698,7 @@ pub(crate) fn partial() -> Compare {
             units_of: Some(176),
             check: "down in the recovered order".to_owned(),
             check_cosine: Some(0.9981),
+            checked: None,
         }],
         evidence: vec![
             finding(
@@ -761,12 +778,16 @@ pub(crate) fn hostile() -> Compare {
     report.verdict.not_testable = vec![NotTestable {
         what: name(),
         why: name(),
+        subject: None,
+        obstacle: None,
     }];
     report.origin_reading.agrees = Some(false);
     report.origin_reading.why = Some(name());
     report.permutation.as_mut().unwrap().skipped = vec![NotTestable {
         what: name(),
         why: name(),
+        subject: None,
+        obstacle: None,
     }];
     let change = |relative_change: Option<f64>| AdapterChange {
         name: name(),
@@ -778,6 +799,7 @@ pub(crate) fn hostile() -> Compare {
         dora: true,
         relative_change,
         reason: relative_change.is_none().then(name),
+        unfit: None,
     };
     report.adapter = Some(AdapterRow {
         declared_base: Some(name()),
@@ -802,7 +824,71 @@ pub(crate) fn all_compares() -> Vec<(&'static str, Compare)> {
         ("partial", partial()),
         ("hundred_layers", hundred_layers()),
         ("hostile", hostile()),
+        ("typed", typed()),
     ]
+}
+
+/// What stands typed beside a sentence.
+fn says<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> T {
+    serde_json::from_value(json).unwrap()
+}
+
+/// An obstacle and its subject, typed beside their sentences.
+fn untested() -> NotTestable {
+    NotTestable {
+        what: "re-ordered units".to_owned(),
+        why: "the two sides have 3 tokens in common, fewer than 64".to_owned(),
+        subject: says(json!({"code": "reordered_units"})),
+        obstacle: says(json!({"code": "few_common_tokens", "values": {"shared": 3, "needed": 64}})),
+    }
+}
+
+/// A warning, typed beside its sentence.
+fn missing_shards() -> WarningRow {
+    WarningRow {
+        about: says(json!({"side": "base"})),
+        says: says(json!({"code": "shards_missing", "values": {"found": 1, "expected": 2}})),
+        ..warning(
+            "shards_missing",
+            "base: 1 of 2 shards are there, and no index names the others",
+            None,
+        )
+    }
+}
+
+/// A disagreement, typed beside its sentence.
+fn pulled_down(reading: &mut OriginReading) {
+    reading.disagreement = says(json!({
+        "cause": "pulled_down", "mean": 0.4, "matrix": 0.3, "norm": null
+    }));
+}
+
+/// A report in which everything that is said stands typed beside it.
+pub(crate) fn typed() -> Compare {
+    let mut report = partial();
+    report.adapter = hostile().adapter;
+    let adapter = report.adapter.as_mut().unwrap();
+    adapter.changes[0].unfit = says(json!({"unfit": "no such matrix"}));
+    report.evidence[0].says =
+        says(json!({"code": "equal_bytes", "values": {"tensors": 3, "matrices": 2}}));
+    pulled_down(&mut report.origin_reading);
+    report.tensors = fine_tuned().tensors;
+    report.tensors[0].figures.undefined = says(json!({"zero": {"base": true, "target": false}}));
+    report.transformations[0].checked = says(json!({"code": "routers"}));
+    for verdict in report
+        .components
+        .iter_mut()
+        .map(|row| &mut row.verdict)
+        .chain([&mut report.verdict])
+    {
+        verdict.not_testable = vec![untested()];
+        verdict.reasons = vec!["no tensors".to_owned()];
+        verdict.grounds = says(json!([{"code": "no_tensors"}]));
+    }
+    report.permutation = fine_tuned().permutation;
+    report.permutation.as_mut().unwrap().skipped = vec![untested()];
+    report.warnings.push(missing_shards());
+    report
 }
 
 fn ranking(report: &Compare, summary: &'static str, excess: f64) -> RankingRow {
@@ -872,8 +958,7 @@ pub(crate) fn ranked() -> Rank {
         conclusion: ConclusionRow {
             label: Label::Derived,
             base: Some(names[0].to_owned()),
-            sentence: "The target shares its weights with Mistral-7B-Instruct-v0.2 and OpenHermes-2.5-Mistral-7B, in near equal parts.".to_owned(),
-        },
+            sentence: "The target shares its weights with Mistral-7B-Instruct-v0.2 and OpenHermes-2.5-Mistral-7B, in near equal parts.".to_owned(), related: 0, merge: None, },
         coordinates: Some(CoordinatesRow {
             models: ["merged-7B-slerp"].iter().chain(&names).map(|name| (*name).to_owned()).collect(),
             points: vec![[Some(-31.2), Some(0.01)], [Some(-31.0), Some(8.1)], [Some(-31.5), Some(-8.2)], [Some(93.7), Some(0.09)]],
@@ -919,6 +1004,18 @@ pub(crate) fn hostile_rank() -> Rank {
     for row in report.controls.as_mut().unwrap() {
         (row.base, row.nearest) = (name(), name());
     }
+    report
+}
+
+/// A ranking in which everything that is said stands typed beside it.
+pub(crate) fn typed_rank() -> Rank {
+    let mut report = ranked();
+    let row = &mut report.ranking[0];
+    row.verdict = typed().verdict;
+    pulled_down(&mut row.origin_reading);
+    report.conclusion.related = 2;
+    report.conclusion.merge = says(json!({"code": "layers", "values": []}));
+    report.warnings.push(missing_shards());
     report
 }
 
@@ -1011,9 +1108,7 @@ pub(crate) fn architectures() -> Arch {
                     shared_tokens: 120_000,
                     same_id: 3,
                     merges_common: Some(99_000),
-                    vocab: Sides { base: 151_936, target: 128_256 },
-                }),
-            },
+                    vocab: Sides { base: 151_936, target: 128_256 }, merges_in_order: None, }), changes: Vec::new(), grounds: Vec::new(), },
             ArchBase {
                 base: config_alone,
                 comparability: Comparability::None,
@@ -1022,8 +1117,7 @@ pub(crate) fn architectures() -> Arch {
                 components: vec![component(Component::Text, Comparability::None, Some(0.0))],
                 roles: vec![role(Component::Text, Role::Gate, Some(Kind::Expert), "expert.gate", None, shape([14336, 4096], 256))],
                 could_be: Vec::new(),
-                tokenizer: None,
-            },
+                tokenizer: None, changes: Vec::new(), grounds: Vec::new(), },
         ],
         fields: vec![
             field("hidden_size", 5120.into(), [Some(5120.into()), Some(4096.into())]),
@@ -1060,6 +1154,13 @@ pub(crate) fn hostile_architectures() -> Arch {
             .fill(Some(serde_json::json!({ HOSTILE: [HOSTILE] })));
     }
     report.conflicts[0].config = HOSTILE.into();
+    report
+}
+
+/// The same in which everything that is said stands typed beside it.
+pub(crate) fn typed_architectures() -> Arch {
+    let mut report = architectures();
+    report.warnings.push(missing_shards());
     report
 }
 
@@ -1121,6 +1222,7 @@ pub(crate) fn inspected() -> Inspect {
             "a shard holds tensors that the index does not name",
             Some("model-00002.safetensors"),
         )],
+        weight_sets: Vec::new(),
     }
 }
 
@@ -1143,7 +1245,7 @@ pub(crate) fn hostile_inspect() -> Inspect {
     report.tensors[0].name = name();
     report.tensors[0].file = name();
     report.tensors[1].shape = vec![u64::MAX; 30];
-    report.warnings = vec![warning("odd", HOSTILE, Some(HOSTILE))];
+    report.warnings = vec![warning("odd", HOSTILE, Some(HOSTILE)), missing_shards()];
     report
 }
 

@@ -177,7 +177,11 @@ fn compare_has_the_keys_of_the_schema_in_their_order() {
 fn rank_has_the_keys_of_the_schema_in_their_order() {
     hold_all(
         include_str!("../schema/rank.txt"),
-        &[&samples::ranked(), &samples::hostile_rank()],
+        &[
+            &samples::ranked(),
+            &samples::hostile_rank(),
+            &samples::typed_rank(),
+        ],
     );
 }
 
@@ -185,7 +189,7 @@ fn rank_has_the_keys_of_the_schema_in_their_order() {
 fn arch_has_the_keys_of_the_schema_in_their_order() {
     hold_all(
         include_str!("../schema/arch.txt"),
-        &[&samples::architectures()],
+        &[&samples::architectures(), &samples::typed_architectures()],
     );
 }
 
@@ -232,7 +236,11 @@ fn saved_comparisons_and_rankings_read_back() {
             "{name}"
         );
     }
-    for report in [samples::ranked(), samples::hostile_rank()] {
+    for report in [
+        samples::ranked(),
+        samples::hostile_rank(),
+        samples::typed_rank(),
+    ] {
         assert_eq!(written_again(&report), erased::Report::json(&report));
     }
 }

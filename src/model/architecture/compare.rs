@@ -454,7 +454,10 @@ fn differences(target: &Architecture, base: &Architecture) -> Vec<ArchReason> {
             && target != base
         {
             let values = Sides { base, target };
-            out.push(ArchReason::CountDiffers { field, values });
+            out.push(ArchReason::CountDiffers {
+                field: field.to_owned(),
+                values,
+            });
         }
     }
     for field in ["attention", "norm_placement"] {
@@ -462,7 +465,10 @@ fn differences(target: &Architecture, base: &Architecture) -> Vec<ArchReason> {
             && target != base
         {
             let values = Sides { base, target }.map(str::to_owned);
-            out.push(ArchReason::WordDiffers { field, values });
+            out.push(ArchReason::WordDiffers {
+                field: field.to_owned(),
+                values,
+            });
         }
     }
     out
@@ -535,7 +541,13 @@ fn width_changes(target: &Architecture, base: &Architecture) -> Vec<WidthChange>
     }
     let mut out: Vec<WidthChange> = fields
         .into_iter()
-        .filter_map(|field| changed(Width::Field(field), target.count(field), base.count(field)))
+        .filter_map(|field| {
+            changed(
+                Width::Field(field.to_owned()),
+                target.count(field),
+                base.count(field),
+            )
+        })
         .collect();
     let of_experts = |architecture: &Architecture| {
         let down = architecture.role("expert.down")?.main()?;

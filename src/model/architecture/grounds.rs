@@ -1,11 +1,14 @@
 //! What the comparison of two architectures says beside its rows, typed: reasons, assumptions and
 //! possible changes, with their names and numbers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::sides::{Side, Sides};
 use crate::model::words::Component;
 
 /// Why weights can or cannot be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum ArchReason {
     /// What the shapes of one component of the target come to.
     Component {
@@ -19,14 +22,14 @@ pub enum ArchReason {
     /// A count that differs and bears on shapes.
     CountDiffers {
         /// Field.
-        field: &'static str,
+        field: String,
         /// Its values.
         values: Sides<u64>,
     },
     /// A word that differs and bears on shapes.
     WordDiffers {
         /// Field.
-        field: &'static str,
+        field: String,
         /// Its values.
         values: Sides<String>,
     },
@@ -58,7 +61,8 @@ pub enum ArchReason {
 }
 
 /// What the shapes of a component come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ComponentShapes {
     /// The base has no such component.
     NotInBase,
@@ -90,7 +94,7 @@ pub enum ComponentShapes {
 }
 
 /// A role without an equal shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnequalRole {
     /// Name of the role.
     pub name: String,
@@ -99,14 +103,15 @@ pub struct UnequalRole {
 }
 
 /// What shapes rest on beside the facts of config.json.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Assumption {
     /// Values that config.json leaves to the maker's code.
     ClassDefaults {
         /// The part of the model.
         component: Component,
         /// Fields and values.
-        values: Vec<(&'static str, u64)>,
+        values: Vec<(String, u64)>,
         /// The type of model; empty where config.json has none.
         model_type: String,
     },
@@ -123,7 +128,7 @@ pub enum Assumption {
 }
 
 /// A number in the base and in the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FromTo {
     /// The base's.
     pub from: u64,
@@ -132,7 +137,8 @@ pub struct FromTo {
 }
 
 /// A change that one makes to a released model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum PossibleChange {
     /// Another number of layers.
     Depth(FromTo),
@@ -162,7 +168,7 @@ pub enum PossibleChange {
 }
 
 /// A width that differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WidthChange {
     /// Which.
     pub width: Width,
@@ -171,10 +177,11 @@ pub struct WidthChange {
 }
 
 /// A width of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Width {
     /// That of a field of config.json.
-    Field(&'static str),
+    Field(String),
     /// That of an expert, seen in its tensors.
     OfExperts,
 }

@@ -14,6 +14,8 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -101,7 +103,7 @@ pub(crate) struct UnknownShape {
 }
 
 /// A fact on which config.json and tensors disagree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// Field.
     pub field: String,

@@ -96,7 +96,11 @@ impl Builder<'_> {
         if !self.assumed.is_empty() {
             self.out.assumptions.push(Assumption::ClassDefaults {
                 component: self.component,
-                values: self.assumed,
+                values: self
+                    .assumed
+                    .into_iter()
+                    .map(|(field, value)| (field.to_owned(), value))
+                    .collect(),
                 model_type: self.model_type.to_owned(),
             });
         }

@@ -305,7 +305,7 @@ fn reasons_and_possibilities_carry_their_numbers() {
         "{depth:?}"
     );
     assert!(depth.reasons.contains(&ArchReason::CountDiffers {
-        field: "num_hidden_layers",
+        field: "num_hidden_layers".to_owned(),
         values: Sides {
             base: 32,
             target: 48
@@ -344,7 +344,7 @@ fn reasons_and_possibilities_carry_their_numbers() {
         Some(&ArchReason::SaysNothingAboutOrigin)
     );
     let hidden = WidthChange {
-        width: Width::Field("hidden_size"),
+        width: Width::Field("hidden_size".to_owned()),
         values: change(8192, 5120),
     };
     assert!(

@@ -7,6 +7,8 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
 use std::cmp::Ordering;
 
 pub(crate) use parse::{MERGE_LIMIT, TOKEN_LIMIT};
@@ -79,7 +81,7 @@ impl Tokenizer {
 }
 
 /// What two tokenizers have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overlap {
     /// Tokens of the same bytes.
     pub shared_tokens: u64,

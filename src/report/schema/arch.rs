@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::words::en::{arch as words, findings};
-use super::{CheckpointRow, TokenizerRow, VERSION, WarningRow, version};
+use super::{CheckpointRow, TokenizerRow, VERSION, WarningRow, lenient, version};
 use crate::model::architecture::{
-    Comparability, ComponentComparison, Conflict, Fact, Kind, RoleComparison, Shape, Source,
+    ArchReason, Comparability, ComponentComparison, Conflict, Fact, Kind, PossibleChange,
+    RoleComparison, Shape, Source,
 };
 use crate::model::words::{Component, Role};
 use crate::results::arch::{ArchReport, BaseArchitecture, Field};
@@ -74,6 +75,12 @@ pub struct ArchBase {
     pub could_be: Vec<String>,
     /// Tokenizers compared.
     pub tokenizer: Option<TokenizerRow>,
+    /// The reasons but for that of the tokenizers, typed, in the same order.
+    #[serde(default, deserialize_with = "lenient")]
+    pub grounds: Vec<ArchReason>,
+    /// The changes of `could_be`, typed, in the same order.
+    #[serde(default, deserialize_with = "lenient")]
+    pub changes: Vec<PossibleChange>,
 }
 
 /// Where the values of a field come from.
@@ -164,6 +171,8 @@ impl From<BaseArchitecture> for ArchBase {
             roles: shapes.roles.into_iter().map(RoleRow::from).collect(),
             could_be: shapes.could_be.iter().map(words::change).collect(),
             tokenizer: base.tokenizer.as_ref().map(TokenizerRow::from),
+            grounds: shapes.reasons,
+            changes: shapes.could_be,
         }
     }
 }

@@ -4,15 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CheckpointRow, Coverage, Hex, NotTestable, OriginReading, SettingsRow, Sides, Similarity,
-    TokenizerRow,
+    TokenizerRow, lenient,
 };
 use super::{VerdictRow, WarningRow, version};
-use crate::evidence::finding::{Family, PcaSummary, Supports};
+use crate::evidence::adaptation::NoChange;
+use crate::evidence::finding::{Family, PcaSummary, Statement, Supports};
 use crate::evidence::part::{PartKind, State};
 use crate::evidence::pca::Stream;
 use crate::evidence::permutation::PowerKind;
 use crate::evidence::tests_of_units::{Form, UnitKind};
-use crate::evidence::transformation::TransformationKind;
+use crate::evidence::transformation::{Check, TransformationKind};
+use crate::measure::record::Undefined;
 use crate::model::dtype::Dtype;
 use crate::model::words::{Block, Class, Component, Role};
 use crate::results::compare::{Via, Why};
@@ -113,6 +115,9 @@ pub struct AdapterChange {
     pub relative_change: Option<f64>,
     /// Why there is no such figure.
     pub reason: Option<String>,
+    /// Why, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub unfit: Option<NoChange>,
 }
 
 /// `FIG`: figures of one pair.
@@ -132,6 +137,9 @@ pub struct Figures {
     pub max_abs_diff: Option<f64>,
     /// Why the cosine is null.
     pub reason: Option<String>,
+    /// Why, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub undefined: Option<Undefined>,
 }
 
 /// `TENSOR`: one aligned pair.
@@ -372,6 +380,9 @@ pub struct TransformationRow {
     pub check: String,
     /// The check's cosine.
     pub check_cosine: Option<f64>,
+    /// What checked it, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub checked: Option<Check>,
 }
 
 /// One finding.
@@ -389,6 +400,9 @@ pub struct FindingRow {
     pub supports: Supports,
     /// What it is about.
     pub scope: String,
+    /// What it says, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub says: Option<Statement>,
 }
 
 /// A tensor without a counterpart.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::words::en::inspect as words;
-use super::{CheckpointRow, VERSION, WarningRow, version};
+use super::{CheckpointRow, VERSION, WarningRow, lenient, version};
+use crate::model::checkpoint::WeightSet;
 use crate::model::words::{Block, Class, Role};
 use crate::results::inspect::{ComponentSize, InspectedTensor, Inspection};
 
@@ -38,6 +39,9 @@ pub struct Inspect {
     pub tensors: Vec<InspectTensor>,
     /// Warnings.
     pub warnings: Vec<WarningRow>,
+    /// Which files were taken, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub weight_sets: Vec<WeightSet>,
 }
 
 /// Component of `inspect`.
@@ -114,6 +118,7 @@ impl From<Inspection> for Inspect {
             blocks: found.blocks.into_iter().map(InspectBlock::from).collect(),
             tensors: found.tensors.into_iter().map(InspectTensor::from).collect(),
             warnings: found.warnings.iter().map(WarningRow::from).collect(),
+            weight_sets: found.weight_sets,
         }
     }
 }

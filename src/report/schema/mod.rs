@@ -16,13 +16,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::en::warnings;
 use crate::evidence::relation::Relation;
+use crate::evidence::untested::{Obstacle, Subject};
 use crate::model::checkpoint::Format;
 use crate::model::tokenizer::Overlap;
-use crate::model::warning::{Noted, Warning};
+use crate::model::warning::{About, Noted, Warning};
 use crate::results::checkpoint::CheckpointFacts;
 use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
 use crate::verdict::decide::{Confidence, Label};
-use crate::verdict::origin::{Band, Pattern};
+use crate::verdict::origin::{Band, Disagreement, Pattern};
+use crate::verdict::reasons::Reason;
 
 mod compare;
 pub mod convert;
@@ -35,6 +37,7 @@ pub use compare::*;
 pub use hash::*;
 pub use inspect::*;
 pub use rank::*;
+pub(crate) use read::lenient;
 pub use read::read;
 
 /// Declares the type of a `schema` key: it is written as the word of its version, and only that
@@ -182,12 +185,18 @@ pub struct Coverage {
 }
 
 /// What could not be tested, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NotTestable {
     /// What.
     pub what: String,
     /// Why.
     pub why: String,
+    /// What, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub subject: Option<Subject>,
+    /// Why, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub obstacle: Option<Obstacle>,
 }
 
 /// `VERDICT`.
@@ -205,6 +214,9 @@ pub struct VerdictRow {
     pub reasons: Vec<String>,
     /// What could not be tested.
     pub not_testable: Vec<NotTestable>,
+    /// The reasons, typed, in the same order.
+    #[serde(default, deserialize_with = "lenient")]
+    pub grounds: Vec<Reason>,
 }
 
 /// `ORIGIN`: the origin document's own reading.
@@ -224,6 +236,9 @@ pub struct OriginReading {
     pub agrees: Option<bool>,
     /// Why not.
     pub why: Option<String>,
+    /// Why not, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub disagreement: Option<Disagreement>,
 }
 
 /// Settings that shape the answer.
@@ -256,6 +271,9 @@ pub struct TokenizerRow {
     pub merges_common: Option<u64>,
     /// Sizes.
     pub vocab: Sides<u64>,
+    /// Of the merges in common, the most that follow one another in the same order on both sides.
+    #[serde(default)]
+    pub merges_in_order: Option<u64>,
 }
 
 /// A warning.
@@ -267,6 +285,12 @@ pub struct WarningRow {
     pub message: String,
     /// Tensor or file.
     pub name: Option<String>,
+    /// Whose it is, where several models were read.
+    #[serde(default, deserialize_with = "lenient")]
+    pub about: Option<About>,
+    /// What is odd, typed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub says: Option<Warning>,
 }
 
 impl From<CheckpointFacts> for CheckpointRow {
@@ -297,6 +321,7 @@ impl From<&Overlap> for TokenizerRow {
             same_id: overlap.same_id,
             merges_common: overlap.merges_common,
             vocab: Sides::from(overlap.sizes),
+            merges_in_order: overlap.merges_in_order,
         }
     }
 }
@@ -307,6 +332,8 @@ impl From<&Warning> for WarningRow {
             code: warning.code().to_owned(),
             message: warnings::warning(warning),
             name: warning.name(),
+            about: None,
+            says: Some(warning.clone()),
         }
     }
 }
@@ -315,6 +342,7 @@ impl From<&Noted> for WarningRow {
     fn from(noted: &Noted) -> Self {
         Self {
             message: warnings::noted(noted),
+            about: Some(noted.about.clone()),
             ..Self::from(&noted.warning)
         }
     }

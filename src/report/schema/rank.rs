@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CheckpointRow, Coverage, OriginReading, SettingsRow, Similarity, VerdictRow, WarningRow,
-    version,
+    lenient, version,
 };
 use crate::evidence::finding::PcaSummary;
 use crate::model::words::Role;
@@ -119,6 +119,36 @@ pub struct ConclusionRow {
     pub base: Option<String>,
     /// One sentence.
     pub sentence: String,
+    /// Bases whose verdict is that they share weights.
+    #[serde(default)]
+    pub related: u64,
+    /// The bases that the target is a merge of.
+    #[serde(default, deserialize_with = "lenient")]
+    pub merge: Option<MergeRow>,
+}
+
+/// The target as a merge of several bases, by their names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "values")]
+pub enum MergeRow {
+    /// A weighted sum.
+    Sum {
+        /// Bases with their weights.
+        weights: Vec<WeightRow>,
+        /// Share of the target that it leaves, 0 to 1.
+        unexplained: f64,
+    },
+    /// Layers taken from several bases.
+    Layers(Vec<TakenLayers>),
+}
+
+/// Layers taken from one base.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TakenLayers {
+    /// Name of the base.
+    pub base: String,
+    /// Layers of the target.
+    pub layers: Vec<u32>,
 }
 
 /// Principal coordinates of target and bases.

@@ -6,6 +6,8 @@
 //! probability of as many between models trained independently. Nothing here knows a file, a
 //! tensor's name or a verdict.
 
+use serde::{Deserialize, Serialize};
+
 use crate::numeric::rng::Draws;
 
 pub mod block;
@@ -123,7 +125,8 @@ impl Sampling {
 }
 
 /// Why a test gives no number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Untestable {
     /// Fewer than [`LEAST_UNITS`].
     TooFewUnits(usize),

@@ -184,6 +184,7 @@ fn transformation(t: &Transformation) -> TransformationRow {
         units_of: t.kept.map(|units| units.of as u64),
         check: words::check(&t.check),
         check_cosine: t.check_cosine,
+        checked: Some(t.check),
     }
 }
 
@@ -195,6 +196,7 @@ fn finding(finding: &Finding) -> FindingRow {
         log10_p: finding.log10_p,
         supports: finding.supports,
         scope: words::scope(finding.scope),
+        says: Some(finding.statement.clone()),
     }
 }
 
@@ -251,6 +253,7 @@ fn figures(figures: &record::Figures) -> Figures {
         relative_change: figures.relative_change,
         max_abs_diff: figures.max_abs_diff,
         reason: figures.reason.as_ref().map(words::undefined),
+        undefined: figures.reason.clone(),
     }
 }
 
@@ -275,5 +278,6 @@ fn change(change: MatrixChange) -> AdapterChange {
         dora: change.dora,
         relative_change: change.relative_change,
         reason: change.why.as_ref().map(words::no_change),
+        unfit: change.why,
     }
 }

@@ -57,6 +57,7 @@ impl From<&Reading> for OriginReading {
             pattern_meaning: words::pattern(reading.pattern).to_owned(),
             agrees: reading.agrees,
             why: reading.why.as_ref().map(words::disagreement),
+            disagreement: reading.why,
         }
     }
 }
@@ -70,6 +71,7 @@ impl From<&Verdict> for VerdictRow {
             confidence: verdict.confidence,
             reasons: verdict.reasons.iter().map(words::reason).collect(),
             not_testable: verdict.untested.iter().map(NotTestable::from).collect(),
+            grounds: verdict.reasons.clone(),
         }
     }
 }
@@ -79,6 +81,8 @@ impl From<&Untested> for NotTestable {
         Self {
             what: words::subject(&untested.what),
             why: words::obstacle(&untested.why),
+            subject: Some(untested.what.clone()),
+            obstacle: Some(untested.why.clone()),
         }
     }
 }

@@ -4,15 +4,15 @@ use crate::evidence::family::MixtureTable;
 use crate::evidence::relation::Relation;
 use crate::report::words::en::findings as words;
 use crate::report::words::en::ranking::conclusion as conclusion_in_words;
-use crate::results::rank::{BaseControl, RankedBase, Ranking};
+use crate::results::rank::{BaseControl, Merge, RankedBase, Ranking};
 use crate::stats::coordinates::Coordinates;
 use crate::stats::mixture::Mixture;
 use crate::verdict::ranking::Criterion;
 
 use super::super::{
-    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, LayerMixture, MixtureRow, Rank,
-    RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, VERSION, VerdictRow,
-    WarningRow, WeightRow,
+    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, LayerMixture, MergeRow, MixtureRow,
+    Rank, RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, TakenLayers, VERSION,
+    VerdictRow, WarningRow, WeightRow,
 };
 
 /// The rows of a ranking.
@@ -26,6 +26,12 @@ pub fn rank(r: Ranking) -> Rank {
             label: r.conclusion.label,
             base: r.conclusion.base.map(name),
             sentence: conclusion_in_words(&r),
+            related: r.conclusion.related as u64,
+            merge: r
+                .conclusion
+                .merge
+                .as_ref()
+                .map(|merge| self::merge(merge, name)),
         },
         criteria: r.criteria.iter().map(criterion).collect(),
         coordinates: r.coordinates.as_ref().map(|found| {
@@ -46,6 +52,28 @@ pub fn rank(r: Ranking) -> Rank {
         settings: r.settings.into(),
         target: r.target.into(),
         ranking: r.bases.into_iter().map(ranked).collect(),
+    }
+}
+
+fn merge(merge: &Merge, name: impl Fn(usize) -> String) -> MergeRow {
+    match merge {
+        Merge::Sum { terms, unexplained } => MergeRow::Sum {
+            weights: terms
+                .iter()
+                .map(|(place, weight)| WeightRow {
+                    base: name(*place),
+                    weight: Some(*weight),
+                })
+                .collect(),
+            unexplained: *unexplained,
+        },
+        Merge::Layers(taken) => {
+            let taken = taken.iter().map(|(place, layers)| TakenLayers {
+                base: name(*place),
+                layers: layers.clone(),
+            });
+            MergeRow::Layers(taken.collect())
+        }
     }
 }
 

@@ -178,8 +178,8 @@ pub(in crate::report) fn change(change: &PossibleChange) -> String {
 }
 
 fn width(change: &WidthChange) -> String {
-    let named = match change.width {
-        Width::Field(field) => field,
+    let named = match &change.width {
+        Width::Field(field) => field.as_str(),
         Width::OfExperts => "width of experts",
     };
     format!("{named} {}", from_to(change.values))
@@ -256,13 +256,14 @@ mod tests {
             said(PossibleChange::Depth(FromTo { from: 32, to: 48 })),
             "depth change: 32 to 48 layers"
         );
-        let widths = [Width::Field("hidden_size"), Width::OfExperts].map(|width| WidthChange {
-            width,
-            values: FromTo {
-                from: 8192,
-                to: 5120,
-            },
-        });
+        let widths =
+            [Width::Field("hidden_size".to_owned()), Width::OfExperts].map(|width| WidthChange {
+                width,
+                values: FromTo {
+                    from: 8192,
+                    to: 5120,
+                },
+            });
         assert_eq!(
             said(PossibleChange::Width(widths.to_vec())),
             "width change: hidden_size 8,192 to 5,120, width of experts 8,192 to 5,120"
