@@ -27,6 +27,7 @@ mod rank;
 mod re_encoding;
 mod report;
 mod rescaled;
+mod roles;
 mod structure;
 mod subspace_reference;
 mod tokenizer;

@@ -188,9 +188,20 @@ impl Logical {
     }
 
     /// The shape as a matrix (rows, columns): the last axis is the columns; kernels are flattened
-    /// to (out, rest).
+    /// to (out, rest), and (rest, out) where they are stored with their channels last.
     pub fn matrix_shape(&self) -> (u64, u64) {
         fold(&self.shape, self.meaning.role)
+    }
+
+    /// Whether it is one matrix but for axes of length one behind it: a linear layer, or a
+    /// convolution of one position.
+    pub(crate) fn is_plain_matrix(&self) -> bool {
+        matches!(self.shape.as_slice(), [_, _, ones @ ..] if ones.iter().all(|axis| *axis == 1))
+    }
+
+    /// Whether its rows are the positions of a kernel and its last axis the channels out.
+    pub(crate) fn is_channels_last(&self) -> bool {
+        channels_last(&self.shape, self.meaning.role).is_some()
     }
 
     /// Whether it is one whole matrix that is stored (in, out), not some rows of one and not
@@ -237,16 +248,69 @@ impl Logical {
 }
 
 /// A shape as (rows, columns). The last axis is the columns, but for convolutions and patch
-/// embeddings, which are (out, rest); a vector is one row, a scalar one element.
+/// embeddings, which are (out, rest); a vector is one row, a scalar one element. Axes of length one
+/// behind the second hold nothing: a convolution of one position is the matrix (out, in).
 pub(crate) fn fold(shape: &[u64], role: Role) -> (u64, u64) {
-    let product = |axes: &[u64]| crate::model::dtype::element_count(axes).unwrap_or(0);
+    if let Some(matrix) = channels_last(shape, role) {
+        return matrix;
+    }
     match shape {
+        [rows, columns, ones @ ..] if ones.iter().all(|axis| *axis == 1) => (*rows, *columns),
         [] => (1, 1),
         [n] => (1, *n),
         [out, rest @ ..] if shape.len() >= 4 || matches!(role, Role::Conv | Role::PatchEmbed) => {
             (*out, product(rest))
         }
         [lead @ .., last] => (product(lead), *last),
+    }
+}
+
+fn product(axes: &[u64]) -> u64 {
+    crate::model::dtype::element_count(axes).unwrap_or(0)
+}
+
+/// Longest side of a kernel that its shape alone shows to stand in front of the channels.
+const KERNEL_SIDE: u64 = 11;
+
+/// Longest side of a patch.
+const PATCH_SIDE: u64 = 32;
+
+/// Least number of channels behind a kernel that stands in front of them.
+const CHANNELS: u64 = 8;
+
+/// The matrix (rest, out) of a kernel that is stored (height, width, in, out), or (position, in,
+/// out), or by channel (height, width, channels, 1), as TensorFlow, Keras and JAX store it; none of
+/// a kernel stored (out, in, ...). Only the sizes tell: few positions in front of many channels.
+fn channels_last(shape: &[u64], role: Role) -> Option<(u64, u64)> {
+    let is_square = |height: u64, width: u64| height == width || height == 1 || width == 1;
+    match *shape {
+        [height, width, channels, 1] => {
+            let positions = height.checked_mul(width)?;
+            let in_front = height == width && (2..=KERNEL_SIDE).contains(&height);
+            let many = channels >= 2 * CHANNELS && channels > 2 * positions;
+            (in_front && many).then_some((positions, channels))
+        }
+        [height, width, inputs, outputs] => {
+            let rest = height.checked_mul(width)?.checked_mul(inputs)?;
+            let in_front = height.max(width) <= KERNEL_SIDE && is_square(height, width);
+            let is_patch = height == width
+                && height <= PATCH_SIDE
+                && inputs <= CHANNELS / 2
+                && outputs >= 8 * CHANNELS;
+            // A kernel behind: as high as wide, of an odd number of positions.
+            let behind = inputs == outputs && outputs % 2 == 1;
+            let many = outputs >= CHANNELS
+                && rest >= CHANNELS
+                && inputs.checked_mul(outputs)? >= 2 * height * width;
+            ((in_front || is_patch) && many && !behind).then_some((rest, outputs))
+        }
+        [positions, inputs, outputs] if role == Role::Conv => {
+            let in_front = (2..=KERNEL_SIDE).contains(&positions) && inputs >= 2 * positions;
+            // Channels come in eights; a kernel that long stands behind more channels than that.
+            let many = outputs >= 2 * CHANNELS && outputs.is_multiple_of(8);
+            (in_front && many).then_some((positions.checked_mul(inputs)?, outputs))
+        }
+        _ => None,
     }
 }
 
@@ -263,5 +327,52 @@ mod tests {
         assert_eq!(fold(&[8, 3, 5, 5], Role::Other), (8, 75));
         assert_eq!(fold(&[8, 1, 4], Role::Conv), (8, 4));
         assert_eq!(fold(&[0, 4], Role::Q), (0, 4));
+    }
+
+    #[test]
+    fn kernels_of_one_position_are_matrices() {
+        for role in [Role::Conv, Role::Fc1, Role::Other, Role::Linear] {
+            assert_eq!(fold(&[24, 6, 1], role), (24, 6));
+            assert_eq!(fold(&[24, 6, 1, 1], role), (24, 6));
+        }
+        assert_eq!(fold(&[24, 1, 1], Role::Conv), (24, 1));
+        assert_eq!(fold(&[24, 1, 7], Role::Conv), (24, 7));
+    }
+
+    #[test]
+    fn a_kernel_in_front_of_its_channels_is_told_by_its_sizes() {
+        for (shape, matrix) in [
+            (&[3, 3, 64, 128][..], (576, 128)),
+            (&[3, 3, 64, 64], (576, 64)),
+            (&[7, 7, 3, 64], (147, 64)),
+            (&[11, 11, 3, 96], (363, 96)),
+            (&[1, 1, 64, 256], (64, 256)),
+            (&[1, 7, 160, 192], (1120, 192)),
+            (&[3, 3, 10, 16], (90, 16)),
+            (&[16, 16, 3, 768], (768, 768)),
+            (&[3, 3, 128, 1], (9, 128)),
+            (&[3, 80, 384], (240, 384)),
+        ] {
+            assert_eq!(fold(shape, Role::Conv), matrix, "{shape:?}");
+        }
+        for (shape, matrix) in [
+            (&[64, 3, 7, 7][..], (64, 147)),
+            (&[64, 64, 3, 3], (64, 576)),
+            (&[8, 1, 3, 3], (8, 9)),
+            (&[8, 8, 3, 3], (8, 72)),
+            (&[1, 1, 15, 15], (1, 225)),
+            (&[3, 1, 31, 31], (3, 961)),
+            (&[16, 1, 1, 31], (16, 31)),
+            (&[192, 160, 1, 7], (192, 1120)),
+            (&[1, 1, 1, 512], (1, 512)),
+            (&[64, 1, 8, 8], (64, 64)),
+            (&[1, 512, 7], (1, 3584)),
+            (&[128, 1, 16], (128, 16)),
+            (&[384, 80, 3], (384, 240)),
+        ] {
+            assert_eq!(fold(shape, Role::Conv), matrix, "{shape:?}");
+        }
+        // Experts in one tensor are no kernel.
+        assert_eq!(fold(&[8, 32, 64], Role::Up), (256, 64));
     }
 }

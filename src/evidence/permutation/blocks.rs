@@ -87,11 +87,13 @@ pub(crate) fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
     });
     for logical in places {
         let m = &logical.meaning;
-        let (Some(layer), Some(Place::Layer(_)), Class::Matrix, 2) =
-            (m.layer, m.block, m.class, logical.shape.len())
+        let (Some(layer), Some(Place::Layer(_)), Class::Matrix) = (m.layer, m.block, m.class)
         else {
             continue;
         };
+        if !logical.is_plain_matrix() {
+            continue;
+        }
         let key = BlockKey {
             layer,
             component: m.component,
@@ -531,7 +533,7 @@ impl<'a> AllFeatures<'a> {
             by_column: [None, None],
         };
         let readable = |pair: [&Logical; 2]| {
-            pair[0].shape == pair[1].shape
+            pair[0].matrix_shape() == pair[1].matrix_shape()
                 && (0..2).all(|side| models[side].unreadable(pair[side]).is_none())
         };
         for target in &sides[1].by_row {

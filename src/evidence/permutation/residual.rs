@@ -1,5 +1,5 @@
-//! Dimensions of the residual stream: one test for each attention, the embedding and the output
-//! head.
+//! Dimensions of the residual stream: one test for each attention, each matrix that leads into a
+//! state-space layer or out of it, the embedding and the output head.
 //!
 //! All parts of a model share one order of the residual dimensions, so their bounds are read one by
 //! one.
@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
+use crate::model::name::Meaning;
 use crate::model::tokenizer::shared;
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
@@ -31,18 +32,38 @@ struct Part<'a> {
     matrices: Vec<[&'a Logical; 2]>,
 }
 
-/// Whether the residual stream is the rows (true) or the columns of a matrix of that role.
-fn residual_side(role: Role) -> Option<bool> {
-    match role {
-        Role::Q
-        | Role::K
-        | Role::V
-        | Role::Qkv
-        | Role::QA
-        | Role::KvA
-        | Role::Embed
-        | Role::LmHead => Some(false),
-        Role::O => Some(true),
+/// Where a matrix has the residual stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// Its rows: it writes to the stream.
+    Rows,
+    /// Its columns: it reads from the stream.
+    Columns,
+    /// The columns of a table whose rows are tokens.
+    ColumnsOfTokens,
+}
+
+/// Where a matrix of that meaning has the residual stream; `None` where on neither side, or where
+/// it is another stream.
+fn residual_side(meaning: &Meaning) -> Option<Side> {
+    match meaning.role {
+        Role::Q | Role::K | Role::V | Role::Qkv | Role::QA | Role::KvA => Some(Side::Columns),
+        Role::Embed | Role::LmHead => Some(Side::ColumnsOfTokens),
+        Role::O => Some(Side::Rows),
+        // State-space layers and linear attention, and the gates of attention: what comes in reads
+        // from the stream, what goes out writes to it. Their other side is heads and states, which
+        // know their place.
+        Role::Ssm | Role::Linear => {
+            let module = meaning.slot.strip_suffix(".weight")?;
+            match module.rsplit('.').next()? {
+                "out_proj" => (meaning.role == Role::Ssm).then_some(Side::Rows),
+                "attn_gate" | "f_a" | "g_a" => Some(Side::Columns),
+                inwards if inwards.starts_with("in_proj") => {
+                    (meaning.role == Role::Ssm).then_some(Side::Columns)
+                }
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -51,21 +72,20 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
     let [base, target] = setting.models;
     let mut out: BTreeMap<PartKey, Vec<[&Logical; 2]>> = BTreeMap::new();
     for (place, logical) in target.places() {
-        let side = residual_side(logical.meaning.role);
-        let plain = logical.meaning.class == Class::Matrix && logical.shape.len() == 2;
-        let (Some(by_row), true, Some(key)) = (side, plain, part_of(logical)) else {
+        let side = residual_side(&logical.meaning);
+        let plain = logical.meaning.class == Class::Matrix && logical.is_plain_matrix();
+        let (Some(side), true, Some(key)) = (side, plain, part_of(logical)) else {
             continue;
         };
         if logical.meaning.block == Some(Block::Mtp) || logical.meaning.slot.contains("cross.") {
             continue;
         }
-        let Some(counterpart) = base.at(place).filter(|b| b.shape.len() == 2) else {
+        let Some(counterpart) = base.at(place).filter(|b| b.is_plain_matrix()) else {
             continue;
         };
-        let over_tokens = matches!(logical.meaning.role, Role::Embed | Role::LmHead);
-        let comparable = match (over_tokens, by_row) {
-            (true, _) => counterpart.shape[1] == logical.shape[1],
-            (false, _) => counterpart.shape == logical.shape,
+        let comparable = match side {
+            Side::ColumnsOfTokens => counterpart.shape[1] == logical.shape[1],
+            Side::Rows | Side::Columns => counterpart.matrix_shape() == logical.matrix_shape(),
         };
         // A fused tensor and its pieces are the same weights.
         let fused =
@@ -119,14 +139,14 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
             why,
         }))
     };
-    let mut views: [Vec<(Role, View<'_>)>; 2] = [Vec::new(), Vec::new()];
+    let mut views: [Vec<(Side, View<'_>)>; 2] = [Vec::new(), Vec::new()];
     for pair in &part.matrices {
+        let Some(side_of_stream) = residual_side(&pair[1].meaning) else {
+            continue;
+        };
         if (0..2).all(|side| setting.models[side].unreadable(pair[side]).is_none()) {
             for (side, views) in views.iter_mut().enumerate() {
-                views.push((
-                    pair[side].meaning.role,
-                    setting.models[side].view(pair[side])?,
-                ));
+                views.push((side_of_stream, setting.models[side].view(pair[side])?));
             }
         }
     }
@@ -165,11 +185,11 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
 
 /// For each matrix, the rows on either side whose k-th belong to one token; none for a matrix
 /// without tokens.
-fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Role, View<'_>)>; 2]) -> [Vec<Vec<usize>>; 2] {
+fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Side, View<'_>)>; 2]) -> [Vec<Vec<usize>>; 2] {
     let mut out = [Vec::new(), Vec::new()];
-    for ((role, base), (_, target)) in views[0].iter().zip(&views[1]) {
+    for ((side, base), (_, target)) in views[0].iter().zip(&views[1]) {
         let mut pairs = Vec::new();
-        if matches!(role, Role::Embed | Role::LmHead) {
+        if *side == Side::ColumnsOfTokens {
             let [of_base, of_target] = setting.tokenizers;
             pairs = shared(of_base, of_target, [base.rows(), target.rows()]);
         }
@@ -188,7 +208,7 @@ fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Role, View<'_>)>; 2]) -> [Ve
 /// Features of the residual dimensions over the matrices of one side; `tokens` are the rows to take
 /// of embedding and head.
 fn features<'a>(
-    views: &'a [(Role, View<'_>)],
+    views: &'a [(Side, View<'_>)],
     tokens: &[Vec<usize>],
     sampling: &Sampling,
 ) -> Option<Concat<'a>> {
@@ -196,13 +216,13 @@ fn features<'a>(
     let parts = views
         .iter()
         .zip(tokens)
-        .map(|((role, view), tokens)| -> Box<dyn Features + 'a> {
-            match role {
-                Role::Embed | Role::LmHead => {
+        .map(|((side, view), tokens)| -> Box<dyn Features + 'a> {
+            match side {
+                Side::ColumnsOfTokens => {
                     Box::new(ColumnFeatures::new(view, tokens.clone()).centred())
                 }
-                Role::O => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
-                _ => Box::new(ColumnFeatures::new(view, each(view.rows()))),
+                Side::Rows => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
+                Side::Columns => Box::new(ColumnFeatures::new(view, each(view.rows()))),
             }
         });
     Concat::new(parts.collect())

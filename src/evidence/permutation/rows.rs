@@ -1,8 +1,9 @@
-//! Rows of matrices in networks of any other kind: one test a tensor, tensors of equal row count in
-//! one group.
+//! Rows of matrices in networks of any other kind, or their columns where these are the hidden
+//! units: one test a tensor, tensors of an equal number of units in one group.
 
 use crate::stats::levels::{FOUND_LOG10, LARGE_SHARE};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -12,16 +13,19 @@ use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::parts::{is_informative, part_of};
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
-use crate::stats::units::{Features, Layout, RowFeatures, Untestable, fixed_point_test};
+use crate::stats::units::{
+    ColumnFeatures, Features, Layout, RowFeatures, Sampling, Untestable, fixed_point_test,
+};
 use crate::view::logical::Logical;
+use crate::view::reader::View;
 
 use super::{Outcome, direct, outcomes};
 use crate::evidence::analysis::Setting;
 use crate::evidence::tests_of_units::UnitKind;
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
 
-/// Words in the last segments of a name whose rows are classes or tokens: they carry identities.
-const ROWS_WITH_IDENTITY: [&str; 6] = [
+/// Words in the last module of a name whose outputs are classes or tokens: they carry identities.
+const OUTPUTS_WITH_IDENTITY: [&str; 6] = [
     "classifier",
     "score",
     "head",
@@ -30,19 +34,76 @@ const ROWS_WITH_IDENTITY: [&str; 6] = [
     "codebook",
 ];
 
-/// Whether the rows of a matrix may stand in any order.
-fn rows_are_units(logical: &Logical) -> bool {
-    let role = logical.meaning.role;
-    let known = matches!(
-        role,
-        Role::Conv | Role::Linear | Role::PatchEmbed | Role::Projector | Role::Other
-    );
+/// Which units of a matrix may stand in any order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Units {
+    /// Its rows, one or several a unit.
+    Rows(Layout),
+    /// Its columns.
+    Columns,
+}
+
+/// The units of a matrix that is a part by itself, in a model whose matrices are `all`; `None`
+/// where each of its axes knows its place.
+fn units_of(logical: &Logical, all: &[Arc<Logical>]) -> Option<Units> {
+    let meaning = &logical.meaning;
+    if meaning.block == Some(Block::Mtp) {
+        return None;
+    }
+    let plain = logical.is_plain_matrix();
+    match meaning.role {
+        Role::Conv | Role::Linear | Role::PatchEmbed | Role::Projector | Role::Other => {
+            outputs(logical, all)
+        }
+        // A feed-forward outside the numbered layers. Stacked experts are cut before.
+        Role::Fc1 | Role::Gate | Role::Up if plain || logical.shape.len() == 4 => {
+            outputs(logical, all)
+        }
+        Role::GateUp if plain => Some(Units::Rows(Layout::Stacks(2))),
+        Role::Fc2 | Role::Down if plain => Some(Units::Columns),
+        // The channels of a first-generation state-space layer: its rates belong to a channel each,
+        // while the states behind `x_proj` are numbered by the formula that they start from.
+        Role::Ssm if plain => match meaning.slot.strip_suffix(".weight")? {
+            "ssm.dt_proj" => Some(Units::Rows(Layout::Rows)),
+            "ssm.x_proj" => Some(Units::Columns),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The output channels of a matrix as its units; `None` where they are classes, tokens, or the
+/// dimensions of heads.
+fn outputs(logical: &Logical, all: &[Arc<Logical>]) -> Option<Units> {
     let name = logical.name.to_lowercase();
-    let mut last = name.rsplit('.').skip(1).take(1);
-    let identified =
-        last.any(|segment| ROWS_WITH_IDENTITY.iter().any(|word| segment.contains(word)));
-    let fused_heads = name.contains("in_proj_weight");
-    known && !identified && !fused_heads && logical.meaning.block != Some(Block::Mtp)
+    let module = name.rsplit('.').nth(1).unwrap_or("");
+    let has_word = |word: &&str| module.contains(*word);
+    let identified = OUTPUTS_WITH_IDENTITY.iter().any(|word| has_word(&word))
+        && !(module.contains("conv") && feeds_a_head(logical, all));
+    // A row of a fused projection, and of a gate that attention's output passes, is one of a head.
+    let of_heads = name.contains("in_proj_weight") || logical.meaning.slot.starts_with("attn_gate");
+    match (identified || of_heads, logical.is_channels_last()) {
+        (true, _) => None,
+        (false, true) => Some(Units::Columns),
+        (false, false) => Some(Units::Rows(layout(logical))),
+    }
+}
+
+/// Whether a later head reads as many channels as a matrix that is named a head puts out
+/// (`conv_head` of EfficientNet, before `classifier`).
+fn feeds_a_head(logical: &Logical, all: &[Arc<Logical>]) -> bool {
+    let (rows, columns) = logical.matrix_shape();
+    let channels = if logical.is_channels_last() {
+        columns
+    } else {
+        rows
+    };
+    all.iter().any(|other| {
+        other.meaning.block == Some(Block::Final)
+            && other.name != logical.name
+            && other.meaning.class == Class::Matrix
+            && other.matrix_shape().1 == channels
+    })
 }
 
 /// Rows that make up one unit: the gates of a recurrent cell are stacked.
@@ -69,7 +130,9 @@ pub(super) fn test_all(
     let pairs = setting.alignment.pairs.iter().zip(setting.records);
     let tried = pairs.filter(|(pair, record)| {
         let other = part_of(&pair.target).is_some_and(|key| key.kind == PartKind::Other);
-        other && is_informative(pair, record) && rows_are_units(&pair.target)
+        other
+            && is_informative(pair, record)
+            && units_of(&pair.target, &setting.models[1].logicals).is_some()
     });
     let (identical, changed): (Vec<_>, Vec<_>) = tried.partition(|(_, record)| record.identical);
     let mut out = test_each(setting, changed.into_iter().map(|(pair, _)| pair), skipped)?;
@@ -193,12 +256,9 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
         setting.models[0].view(sides[0])?,
         setting.models[1].view(sides[1])?,
     ];
-    let layout = layout(&pair.target);
-    let [Some(base), Some(target)] = [&views[0], &views[1]].map(|view| {
-        let features = RowFeatures::with_layout(view, layout)?;
-        let width = features.full_width();
-        Some(features.cut(&setting.sampling.coordinates(width)))
-    }) else {
+    let units = units_of(&pair.target, &setting.models[1].logicals);
+    let of_side = |view| features(view, units?, &setting.sampling);
+    let [Some(base), Some(target)] = [&views[0], &views[1]].map(of_side) else {
         return skip(Obstacle::PartialUnits {
             rows: views[1].rows(),
         });
@@ -210,7 +270,7 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
             target.units(),
         )));
     }
-    match fixed_point_test(&base, &target, &probes)? {
+    match fixed_point_test(base.as_ref(), target.as_ref(), &probes)? {
         Err(why) => skip(Obstacle::Units(why)),
         Ok(found) => {
             let test = direct(
@@ -223,6 +283,26 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
                 test,
                 part: part_of(&pair.target),
             }))
+        }
+    }
+}
+
+/// Features of the `units` of a matrix, cut to drawn coordinates; `None` where its rows do not fill
+/// whole units.
+fn features<'a>(
+    view: &'a View<'_>,
+    units: Units,
+    sampling: &Sampling,
+) -> Option<Box<dyn Features + 'a>> {
+    match units {
+        Units::Rows(layout) => {
+            let features = RowFeatures::with_layout(view, layout)?;
+            let width = features.full_width();
+            Some(Box::new(features.cut(&sampling.coordinates(width))))
+        }
+        Units::Columns => {
+            let drawn = sampling.coordinates(view.rows());
+            Some(Box::new(ColumnFeatures::new(view, drawn)))
         }
     }
 }
