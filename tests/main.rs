@@ -10,6 +10,7 @@ mod adapter;
 mod arch;
 mod cli;
 mod compare;
+mod composed;
 mod conversions;
 mod corpus;
 mod determinism;

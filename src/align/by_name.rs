@@ -1,15 +1,20 @@
 //! Tensors of one name, or of names that differ in a prefix as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::format::adapter::Adapter;
+use crate::model::name::unwrapped;
 use crate::model::sides::Sides;
 use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
 
 use super::pool::Pool;
-use super::prefix::{Mapping, mappings};
+use super::prefix::{Mapping, Named, mappings};
 use super::{Alignment, Pair, is_comparable};
+
+/// Wrapper words that are told of.
+const WORDS_TOLD: usize = 4;
 
 /// Pairs tensors of one shape: `rename` gives the target's name of a tensor of the base.
 pub(super) fn pair_by_name(
@@ -18,7 +23,7 @@ pub(super) fn pair_by_name(
     pairs: &mut Vec<Pair>,
 ) {
     for base in left.base.to_vec() {
-        let name = rename(&base.name);
+        let name = rename(&left.base.key(&base.name));
         let Some(target) = left.target.get(&name).cloned() else {
             continue;
         };
@@ -57,18 +62,40 @@ pub(super) fn pair_saved(left: &mut Sides<Pool>, target: &Model, out: &mut Align
 
 /// Pairs tensors whose names differ in a prefix as a whole; the mappings of these prefixes.
 pub(super) fn pair_by_prefix(left: &mut Sides<Pool>, out: &mut Alignment) -> Vec<Mapping> {
-    let open = left
-        .as_ref()
-        .map(|pool| pool.iter().map(AsRef::as_ref).collect());
-    let mappings = mappings(open.base, open.target);
+    let open = left.as_ref().map(|pool| {
+        let named = pool.iter().map(|logical| Named {
+            name: pool.key(&logical.name).into_owned(),
+            logical: Arc::clone(logical),
+        });
+        named.collect::<Vec<_>>()
+    });
+    let mappings = mappings(open.as_ref().map(|named| named.iter().collect()));
     for mapping in &mappings {
         pair_by_name(left, |name| mapping.apply(name), &mut out.pairs);
     }
-    if !mappings.is_empty() {
-        let words: Vec<String> = mappings.iter().map(ToString::to_string).collect();
+    let words = mappings.iter().map(ToString::to_string);
+    let words: Vec<String> = wrapper_words(&out.pairs).into_iter().chain(words).collect();
+    if !words.is_empty() {
         out.name_mapping = Some(words.join(", "));
     }
     mappings
+}
+
+/// Words that wrap modules in the names of one side only, of pairs under one name.
+fn wrapper_words(pairs: &[Pair]) -> Option<String> {
+    let sides = pairs.iter().filter(|pair| pair.by_name).map(Pair::sides);
+    let differing = sides.filter(|sides| sides.base.name != sides.target.name);
+    let mut words = BTreeSet::new();
+    for Sides { base, target } in differing {
+        for (own, other) in [(base, target), (target, base)] {
+            if *own.name != *unwrapped(&own.name) {
+                let others: BTreeSet<&str> = other.name.split('.').collect();
+                words.extend(own.name.split('.').filter(|word| !others.contains(word)));
+            }
+        }
+    }
+    let words: Vec<&str> = words.into_iter().take(WORDS_TOLD).collect();
+    (!words.is_empty()).then(|| format!("{} left out", words.join(", ")))
 }
 
 /// How two tensors are compared, from how they are stored.

@@ -1,16 +1,21 @@
 //! What a side has left while tensors are paired.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::model::name::unwrapped;
 use crate::view::logical::Logical;
 use crate::view::place::Place;
 
 use super::{Unmatched, Why};
 
-/// Tensors of one side that have no partner yet, by name.
+/// Tensors of one side that have no partner yet, by name without wrapper words; by the name as it
+/// is where another tensor would have the same.
 pub(super) struct Pool {
     by_name: BTreeMap<String, Arc<Logical>>,
+    /// Names that are kept as they are.
+    crowded: BTreeSet<String>,
 }
 
 /// A fused tensor and its pieces.
@@ -28,8 +33,16 @@ impl Pool {
         keep: &dyn Fn(&str) -> bool,
         filtered: &mut Vec<Unmatched>,
     ) -> Self {
+        let mut plain: BTreeMap<Cow<'_, str>, &str> = BTreeMap::new();
+        let mut crowded = BTreeSet::new();
+        for logical in logicals {
+            if let Some(other) = plain.insert(unwrapped(&logical.name), &logical.name) {
+                crowded.extend([other, &*logical.name].map(str::to_owned));
+            }
+        }
         let mut pool = Self {
             by_name: BTreeMap::new(),
+            crowded,
         };
         for logical in logicals {
             if keep(&logical.name) {
@@ -45,8 +58,17 @@ impl Pool {
     }
 
     fn add(&mut self, logical: &Arc<Logical>) {
-        self.by_name
-            .insert(logical.name.clone(), Arc::clone(logical));
+        let key = self.key(&logical.name).into_owned();
+        self.by_name.insert(key, Arc::clone(logical));
+    }
+
+    /// The name that a tensor goes by.
+    pub(super) fn key<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if self.crowded.contains(name) {
+            Cow::Borrowed(name)
+        } else {
+            unwrapped(name)
+        }
     }
 
     /// What is left, by name.
@@ -61,18 +83,18 @@ impl Pool {
 
     /// The tensor of that name.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<Logical>> {
-        self.by_name.get(name)
+        self.by_name.get(&*self.key(name))
     }
 
     /// Takes a tensor out, as it has found its partner.
     pub(super) fn take(&mut self, name: &str) -> Option<Arc<Logical>> {
-        self.by_name.remove(name)
+        self.by_name.remove(&*self.key(name))
     }
 
     /// Puts pieces in the place of their fused tensors.
     pub(super) fn replace(&mut self, cuts: &[Cut]) {
         for cut in cuts {
-            self.by_name.remove(&cut.whole.name);
+            self.take(&cut.whole.name);
             cut.pieces.iter().for_each(|piece| self.add(piece));
         }
     }
@@ -80,12 +102,12 @@ impl Pool {
     /// Puts those fused tensors back of which no piece found a partner.
     pub(super) fn restore(&mut self, cuts: &[Cut]) {
         for cut in cuts {
-            let is_left = |piece: &Arc<Logical>| self.by_name.contains_key(&piece.name);
+            let is_left = |piece: &Arc<Logical>| self.get(&piece.name).is_some();
             if !cut.pieces.iter().all(is_left) {
                 continue;
             }
             for piece in &cut.pieces {
-                self.by_name.remove(&piece.name);
+                self.take(&piece.name);
             }
             self.add(&cut.whole);
         }
@@ -105,10 +127,9 @@ impl Pool {
             .map(|l| l.place())
             .collect();
         let has_namesake = |l: &Logical| {
-            other.by_name.contains_key(&l.name)
-                || renamed(&l.name)
-                    .iter()
-                    .any(|name| other.by_name.contains_key(name))
+            let name = self.key(&l.name);
+            other.get(&name).is_some()
+                || renamed(&name).iter().any(|name| other.get(name).is_some())
         };
         let why = |l: &Logical| {
             let place = l.place();

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
+use crate::model::sides::Sides;
 use crate::model::words::Role;
 use crate::view::logical::Logical;
 
@@ -46,6 +48,14 @@ fn swap(name: &str, from: &str, to: &str) -> String {
         .map_or_else(|| name.to_owned(), |rest| format!("{to}{rest}"))
 }
 
+/// A tensor by the name that it goes by.
+pub(super) struct Named {
+    /// The name, without wrapper words.
+    pub(super) name: String,
+    /// The tensor.
+    pub(super) logical: Arc<Logical>,
+}
+
 /// Most segments of a wrapper prefix.
 const DEEPEST: usize = 4;
 
@@ -54,7 +64,11 @@ const DEEPEST: usize = 4;
 ///
 /// A mapping joins tensors of one component and equal shape, and covers at least half of what one
 /// side has under its prefix.
-pub(super) fn mappings(mut base: Vec<&Logical>, mut target: Vec<&Logical>) -> Vec<Mapping> {
+pub(super) fn mappings(sides: Sides<Vec<&Named>>) -> Vec<Mapping> {
+    let Sides {
+        mut base,
+        mut target,
+    } = sides;
     let mut found = Vec::new();
     while let Some(mapping) = best(&base, &target) {
         let joined: BTreeSet<String> = base.iter().map(|l| mapping.apply(&l.name)).collect();
@@ -67,29 +81,29 @@ pub(super) fn mappings(mut base: Vec<&Logical>, mut target: Vec<&Logical>) -> Ve
 }
 
 /// The mapping that joins most; `None` where none does or two join the same tensors equally well.
-fn best(base: &[&Logical], target: &[&Logical]) -> Option<Mapping> {
+fn best(base: &[&Named], target: &[&Named]) -> Option<Mapping> {
     let mut by_rest: BTreeMap<&str, Vec<(&str, &Logical)>> = BTreeMap::new();
-    for logical in target {
-        for (prefix, rest) in cuts(&logical.name) {
+    for Named { name, logical } in target {
+        for (prefix, rest) in cuts(name) {
             by_rest.entry(rest).or_default().push((prefix, logical));
         }
     }
     let mut joined: BTreeMap<Mapping, BTreeSet<&str>> = BTreeMap::new();
-    for logical in base {
-        for (prefix, rest) in cuts(&logical.name) {
+    for Named { name, logical } in base {
+        for (prefix, rest) in cuts(name) {
             for (other, counterpart) in by_rest.get(rest).into_iter().flatten() {
                 if is_alike(logical, counterpart) && last_segment(prefix) != last_segment(other) {
                     let mapping = Mapping {
                         base: prefix.to_owned(),
                         target: (*other).to_owned(),
                     };
-                    joined.entry(mapping).or_default().insert(&logical.name);
+                    joined.entry(mapping).or_default().insert(name);
                 }
             }
         }
     }
     let under =
-        |all: &[&Logical], prefix: &str| all.iter().filter(|l| l.name.starts_with(prefix)).count();
+        |all: &[&Named], prefix: &str| all.iter().filter(|l| l.name.starts_with(prefix)).count();
     joined.retain(|m, names| 2 * names.len() >= under(base, &m.base).min(under(target, &m.target)));
     let most = joined.values().map(BTreeSet::len).max()?;
     let mut leaders = joined.iter().filter(|(_, names)| names.len() == most);

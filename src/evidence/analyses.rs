@@ -12,6 +12,7 @@ use super::noise_floor::Encoding;
 use super::pca::Pca;
 use super::permutation::Permutation;
 use super::rescaled::Rescaled;
+use super::storage::Storage;
 use super::tokenizer::Tokenizers;
 use super::vocabulary::Vocabulary;
 
@@ -33,7 +34,7 @@ const STAGES: [Stage; 4] = [Stage::First, Stage::Hidden, Stage::Elsewhere, Stage
 type Look = fn(&Setting<'_>, &mut Found) -> Result<Option<Box<dyn Analysis>>>;
 
 /// All analyses, in the order in which they are told.
-const ANALYSES: [(Stage, Look); 11] = [
+const ANALYSES: [(Stage, Look); 12] = [
     (Stage::Last, look::<Likeness>),
     (Stage::First, look::<Permutation>),
     (Stage::Elsewhere, look::<Moved>),
@@ -42,6 +43,7 @@ const ANALYSES: [(Stage, Look); 11] = [
     (Stage::First, look::<Adaptation>),
     (Stage::First, look::<Encoding>),
     (Stage::First, look::<ValuesThatAreNoWeights>),
+    (Stage::First, look::<Storage>),
     (Stage::First, look::<Pca>),
     (Stage::First, look::<Tokenizers>),
     (Stage::First, look::<Vocabulary>),

@@ -23,6 +23,7 @@ pub(crate) mod permutation;
 pub(crate) mod relation;
 mod rescaled;
 mod shared_tokens;
+pub(crate) mod storage;
 pub(crate) mod tests_of_units;
 pub(crate) mod tokenizer;
 pub(crate) mod transformation;

@@ -18,7 +18,7 @@ use crate::model::dtype::Kind;
 use crate::model::words::{Class, Component};
 use crate::numeric::rows::RowSource;
 use crate::view::adapted::adapter;
-use crate::view::logical::{Logical, Origin, RowOrder, Undo};
+use crate::view::logical::{Logical, Origin, RowOrder};
 use crate::view::model::Model;
 use crate::view::reader::View;
 
@@ -325,7 +325,7 @@ enum Formats {
 /// `None` where the bytes, which differ, already say that the values do.
 fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
     let (base, target) = (&pair.base, &pair.target);
-    let plain = |l: &Logical| l.stored_as.undo == Undo::Nothing && !l.is_rescaled();
+    let plain = |l: &Logical| l.is_as_stored();
     match (base.stored_as.origin, target.stored_as.origin) {
         // Blocks along one axis and blocks along the other are two grids.
         (Origin::Tensor(_), Origin::Tensor(_))

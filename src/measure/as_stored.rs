@@ -5,7 +5,7 @@ use crate::model::dtype::Dtype;
 use crate::model::sides::Sides;
 use crate::model::words::Role;
 use crate::numeric::decode::{decodes, values_per_element};
-use crate::view::logical::{Logical, Undo};
+use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::segment::Geometry;
@@ -40,9 +40,7 @@ fn elements_meet(pair: &Pair) -> bool {
 
 /// Whether what is stored are the values themselves: nothing to be undone, no scale to be put on.
 fn values_are_final(pair: &Pair) -> bool {
-    sides(pair)
-        .iter()
-        .all(|side| side.stored_as.undo == Undo::Nothing && !side.is_rescaled())
+    sides(pair).iter().all(|side| side.is_as_stored())
 }
 
 /// Whether the stored elements of both sides follow one another in the same order.

@@ -155,6 +155,13 @@ pub enum Warning {
     MixtureNotUnique,
     /// Values that are no weights.
     NoWeights(NoWeights),
+    /// Factors of an adapter inside a whole model, which are not added to what they change.
+    UnmergedAdapter {
+        /// The first.
+        first: String,
+        /// How many tensors.
+        tensors: usize,
+    },
 }
 
 /// Tensors whose values are no weights.
@@ -279,6 +286,7 @@ impl Warning {
             Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
             Self::ConfigConflict { .. } => "config_conflict",
             Self::MixtureNotUnique => "mixture_not_unique",
+            Self::UnmergedAdapter { .. } => "unmerged_adapter",
             Self::NoWeights(what) => match what.kind {
                 NoWeight::NotFinite => "not_finite",
                 NoWeight::Zero => "zero_matrix",
@@ -304,6 +312,7 @@ impl Warning {
             | Self::AdapterTokens { name }
             | Self::GptqZeroPoints { first: name, .. }
             | Self::UnsupportedQuantization { first: name, .. }
+            | Self::UnmergedAdapter { first: name, .. }
             | Self::IdenticalPerhapsFormula { name }
             | Self::DeclaredBaseContradicted { claim: name }
             | Self::ConfigConflict { path: name, .. } => Some(name.clone()),

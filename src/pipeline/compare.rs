@@ -18,6 +18,7 @@ use crate::evidence::part::{Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca::Pca;
 use crate::evidence::permutation::Permutation;
+use crate::evidence::storage::Storage;
 use crate::evidence::tests_of_units::Test;
 use crate::evidence::tokenizer::Tokenizers;
 use crate::evidence::untested::{Obstacle, Subject, Untested};
@@ -536,6 +537,8 @@ impl Analysed<'_> {
         out.extend(self.setting.alignment.warnings.iter().cloned());
         let no_weights = self.found.get::<ValuesThatAreNoWeights>();
         out.extend(no_weights.iter().flat_map(|found| found.warnings()));
+        let storage = self.found.get::<Storage>();
+        out.extend(storage.iter().flat_map(|found| found.warnings()));
         let claim = self.contradicted_claim(label);
         out.extend(claim.map(Noted::from));
         let direct = self.found.get::<Permutation>();

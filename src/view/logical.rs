@@ -9,6 +9,8 @@ use crate::model::words::{Role, words};
 
 pub(crate) use crate::format::gguf::Undo;
 
+use super::composed::Composed;
+
 words! {
     /// How a pair came to be compared.
     Via {
@@ -100,6 +102,8 @@ pub struct StoredAs {
     pub columns: Option<Arc<[RowRun]>>,
     /// What is undone on each value.
     pub undo: Undo,
+    /// What the stored values are multiplied by to be the weight.
+    pub composed: Option<Arc<Composed>>,
     /// What the rows of the logical matrix are multiplied by.
     pub row_scale: Option<Scale>,
     /// What its columns, or the elements of a vector, are multiplied by.
@@ -117,6 +121,7 @@ impl StoredAs {
             rows: RowOrder::All,
             columns: None,
             undo: Undo::Nothing,
+            composed: None,
             row_scale: None,
             column_scale: None,
         }
@@ -234,6 +239,12 @@ impl Logical {
     /// Whether it is read in another scale than its own.
     pub fn is_rescaled(&self) -> bool {
         self.stored_as.row_scale.is_some() || self.stored_as.column_scale.is_some()
+    }
+
+    /// Whether its values are those that lie in the file.
+    pub fn is_as_stored(&self) -> bool {
+        let storage = &self.stored_as;
+        storage.undo == Undo::Nothing && storage.composed.is_none() && !self.is_rescaled()
     }
 
     /// Whether its values are codes with scales.

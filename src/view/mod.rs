@@ -4,6 +4,7 @@
 //! here up: a shape, a meaning and rows of values.
 
 pub(crate) mod adapted;
+pub(crate) mod composed;
 pub(crate) mod logical;
 pub(crate) mod model;
 pub(crate) mod pieces;

@@ -1,5 +1,6 @@
 //! A checkpoint as a set of logical tensors.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,12 +13,13 @@ use crate::format::open::Opened;
 use crate::format::tokenizer;
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo};
 use crate::model::dtype::{Dtype, Kind};
-use crate::model::name::{Meaning, Namer};
+use crate::model::name::{Meaning, Namer, is_adapter_factor, unwrapped};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::warning::Warning;
 use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
+use super::composed::composed;
 use super::logical::{Logical, Origin, RowOrder, StoredAs, fold};
 use super::pieces::{LayoutFacts, pieces, transposed_experts};
 use super::place::Place;
@@ -152,7 +154,11 @@ impl Model {
     /// `None` for a part of a tensor.
     pub fn stored_tensors(&self, logical: &Logical) -> Option<Vec<usize>> {
         match logical.stored_as.origin {
-            Origin::Tensor(_) => logical.whole_tensor().map(|at| vec![at]),
+            Origin::Tensor(_) => {
+                let beside = logical.stored_as.composed.iter().map(|parts| parts.beside);
+                let whole = logical.whole_tensor()?;
+                Some(std::iter::once(whole).chain(beside).collect())
+            }
             Origin::Quantised(at) => {
                 let matrix = self.quantised.matrices.get(at)?;
                 let whole =
@@ -321,9 +327,14 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
         .unsupported
         .iter()
         .flat_map(|matrix| &matrix.members);
+    let composed = match opened.adapter {
+        None => composed(opened),
+        Some(_) => BTreeMap::new(),
+    };
     let taken: BTreeSet<usize> = read
         .chain(unread)
         .chain(&quantised.aside)
+        .chain(composed.values().map(|parts| &parts.beside))
         .copied()
         .collect();
     let plain = || {
@@ -339,20 +350,26 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
         .as_ref()
         .map(Adapter::names_in_base)
         .unwrap_or_default();
-    let names = plain().map(|(at, tensor)| in_base.get(&at).copied().unwrap_or(&tensor.name));
-    let names = names.chain(quantised.matrices.iter().map(|matrix| matrix.name.as_str()));
-    let names = names.chain(
-        quantised
-            .unsupported
-            .iter()
-            .map(|matrix| matrix.name.as_str()),
-    );
-    let namer = Namer::new(names, checkpoint.config.as_ref());
+    let name_of = |at: usize, tensor: &'_ TensorInfo| -> String {
+        let in_base = in_base.get(&at).copied();
+        let computed = composed.get(&at).map(|parts| parts.name.as_str());
+        let name = in_base.or(computed).unwrap_or(&tensor.name);
+        unwrapped(name).into_owned()
+    };
+    let matrices = quantised.matrices.iter().map(|matrix| &matrix.name);
+    let unread = quantised.unsupported.iter().map(|matrix| &matrix.name);
+    let made_up = matrices.chain(unread).map(|name| unwrapped(name));
+    let plain_names = plain().map(|(at, tensor)| name_of(at, tensor).into());
+    let names: Vec<Cow<'_, str>> = plain_names.chain(made_up).collect();
+    let namer = Namer::new(names.iter().map(AsRef::as_ref), checkpoint.config.as_ref());
     let meaning = |at: usize, tensor: &TensorInfo, shape: &[u64]| {
-        let name = in_base.get(&at).copied().unwrap_or(&tensor.name);
+        let name = &*name_of(at, tensor);
         let meaning = namer.meaning(name, shape, tensor.dtype);
         // A factor of a change is not the matrix of its module.
-        let is_factor = opened.adapter.is_some() && !in_base.contains_key(&at);
+        let is_factor = match opened.adapter {
+            Some(_) => !in_base.contains_key(&at),
+            None => is_adapter_factor(name),
+        };
         if is_factor {
             Meaning {
                 role: Role::Other,
@@ -367,12 +384,15 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|(at, tensor)| match opened.gguf_header(tensor.file) {
-            None => stored(
-                meaning(at, tensor, &tensor.shape),
-                at,
-                tensor,
-                &tensor.shape,
-            ),
+            None => {
+                let meaning = meaning(at, tensor, &tensor.shape);
+                let mut logical = stored(meaning, at, tensor, &tensor.shape);
+                if let Some(parts) = composed.get(&at) {
+                    logical.name.clone_from(&parts.name);
+                    logical.stored_as.composed = Some(Arc::clone(parts));
+                }
+                logical
+            }
             Some(metadata) => {
                 let shape = gguf::original_shape(&tensor.name, &tensor.shape);
                 let mut logical = stored(meaning(at, tensor, &shape), at, tensor, &shape);
@@ -400,7 +420,7 @@ fn dequantised(
     tensors: &[TensorInfo],
 ) -> Logical {
     let codes = matrix.codes().and_then(|at| tensors.get(at));
-    let meaning = namer.meaning(&matrix.name, &matrix.shape, VALUES);
+    let meaning = namer.meaning(&unwrapped(&matrix.name), &matrix.shape, VALUES);
     Logical {
         name: matrix.name.clone(),
         shape: matrix.shape.clone(),
@@ -424,7 +444,7 @@ fn undecoded(
         .iter()
         .filter_map(|&member| tensors.get(member));
     let largest = members.max_by_key(|tensor| tensor.bytes)?;
-    let meaning = namer.meaning(&matrix.name, &largest.shape, VALUES);
+    let meaning = namer.meaning(&unwrapped(&matrix.name), &largest.shape, VALUES);
     Some(Logical {
         name: matrix.name.clone(),
         shape: largest.shape.clone(),

@@ -14,6 +14,7 @@ use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
 use crate::source::Region;
 
+use super::composed::Factor;
 use super::logical::{Logical, Origin, RowOrder, RowRun, Scale, Undo};
 use super::quantised::Quantised;
 
@@ -33,6 +34,7 @@ pub struct View<'a> {
     /// Logical row that each run begins with, where the order is one of runs.
     firsts: Vec<usize>,
     undo: Undo,
+    factor: Option<StoredFactor<'a>>,
     row_scale: Option<Scale>,
     column_scale: Option<Scale>,
     rows: usize,
@@ -47,6 +49,14 @@ enum Elements<'a> {
     Tensor(TensorBytes<'a>),
     /// Codes and scales.
     Quantised(Box<dyn SteppedRows + 'a>),
+}
+
+/// What stored values are multiplied by.
+enum StoredFactor<'a> {
+    /// The values of another tensor.
+    Mask(Elements<'a>),
+    /// One number for every run of elements.
+    Runs { each: u64, factors: Arc<[f32]> },
 }
 
 /// The bytes of one stored tensor.
@@ -91,6 +101,10 @@ impl<'a> View<'a> {
                 _ => Vec::new(),
             },
             undo: logical.stored_as.undo,
+            factor: match &logical.stored_as.composed {
+                None => None,
+                Some(composed) => Some(StoredFactor::new(opened, quantised, &composed.factor)?),
+            },
             row_scale: logical.stored_as.row_scale.clone(),
             column_scale: logical.stored_as.column_scale.clone(),
             rows: size(rows),
@@ -168,6 +182,9 @@ impl<'a> View<'a> {
     fn read_stored(&self, first: u64, out: &mut [f32], wanted: Wanted) -> Result<()> {
         let at = self.start * self.elements.values_per_element() as u64 + first;
         self.elements.read(at, out, wanted)?;
+        if let Some(factor) = &self.factor {
+            factor.apply(at, out, wanted)?;
+        }
         match (self.undo, wanted) {
             (Undo::Nothing, _) | (Undo::AddedOne, Wanted::Steps) => {}
             (Undo::AddedOne, Wanted::Values) => out.iter_mut().for_each(|value| *value -= 1.0),
@@ -258,6 +275,47 @@ impl RowSource for View<'_> {
 
     fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
         self.read(rows, out, Wanted::Values)
+    }
+}
+
+impl<'a> StoredFactor<'a> {
+    fn new(
+        opened: &'a Opened,
+        quantised: &'a Quantised,
+        factor: &Factor,
+    ) -> std::result::Result<Self, String> {
+        Ok(match factor {
+            Factor::Mask(at) => Self::Mask(Elements::new(opened, quantised, Origin::Tensor(*at))?),
+            Factor::Runs { each, factors } => Self::Runs {
+                each: (*each).max(1),
+                factors: Arc::clone(factors),
+            },
+        })
+    }
+
+    /// Multiplies what was read from element `at` on; a mask leaves the grid as it is.
+    fn apply(&self, at: u64, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        match self {
+            Self::Mask(_) if wanted == Wanted::Steps => {}
+            Self::Mask(mask) => {
+                let mut factors = vec![0.0; out.len()];
+                mask.read(at, &mut factors, Wanted::Values)?;
+                out.iter_mut()
+                    .zip(&factors)
+                    .for_each(|(value, factor)| *value *= factor);
+            }
+            Self::Runs { each, factors } => {
+                for (at, value) in (at..).zip(out) {
+                    let run = usize::try_from(at / each).ok();
+                    let factor = run.and_then(|run| factors.get(run)).copied();
+                    *value *= match wanted {
+                        Wanted::Values => factor.unwrap_or(1.0),
+                        Wanted::Steps => factor.unwrap_or(1.0).abs(),
+                    };
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ mod path;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod wrapper;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,6 +24,8 @@ use self::rules::{Rule, When};
 use super::config::Config;
 use super::dtype::{Dtype, Kind};
 use super::words::{Block, Class, Component, Role};
+
+pub(crate) use wrapper::{is_adapter_factor, unwrapped};
 
 /// What a tensor is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -116,6 +116,11 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
             conflict.field, conflict.config, conflict.tensors
         ),
         Warning::NoWeights(what) => no_weights(what),
+        Warning::UnmergedAdapter { first, tensors } => format!(
+            "an adapter that was not merged: {tensors} LoRA factors, the first {}, are left aside, \
+             and what they change is compared without them",
+            quoted(first)
+        ),
         Warning::MixtureNotUnique => {
             "some bases cannot be told apart: the weights of the mixture are one choice of many"
                 .to_owned()

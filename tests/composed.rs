@@ -1,0 +1,152 @@
+//! What training libraries wrap around a module, in its name or around its weights.
+
+use serde_json::Value;
+
+use crate::support::encoded::{Folder, compare, expect_covered, expect_label, model};
+use crate::support::weights::{Model, Values};
+
+/// The model with every name changed.
+fn renamed(model: &Model, rename: impl Fn(&str) -> String) -> Model {
+    let tensors = model.0.iter();
+    Model(tensors.map(|(name, v)| (rename(name), v.clone())).collect())
+}
+
+/// The report on `base` and a `target` whose matrices in layers are stored in parts.
+fn in_parts(seed: &str, parts: impl Fn(&str, &Values) -> Vec<(String, Values)>) -> Value {
+    let folder = Folder::new();
+    let base = model("base");
+    let source = model(seed);
+    let stored = source.0.iter().flat_map(|(name, values)| {
+        if name.contains("layers") && values.shape.len() == 2 {
+            parts(name, values)
+        } else {
+            vec![(name.clone(), values.clone())]
+        }
+    });
+    let target = Model(stored.collect());
+    let target = folder.safetensors("target", &target.stored(|_| "F32"), None);
+    compare(
+        &folder.safetensors("base", &base.stored(|_| "F32"), None),
+        &target,
+    )
+}
+
+#[test]
+fn wrapper_words_hide_nothing_wherever_they_stand() {
+    for word in [
+        "_orig_mod",
+        "module._fsdp_wrapped_module",
+        "_checkpoint_wrapped_module",
+    ] {
+        for (seed, label) in [("base", "derived"), ("stranger", "from_scratch")] {
+            let folder = Folder::new();
+            let target = model(seed).trained("tuned", |_| 0.02);
+            let wrapped = renamed(&target, |name| {
+                let at = name.find(".mlp.").or(name.find(".self_attn."));
+                at.map_or(name.to_owned(), |at| {
+                    format!("{}.{word}{}", &name[..at], &name[at..])
+                })
+            });
+            let report = compare(
+                &folder.bf16("base", &model("base")),
+                &folder.bf16("target", &wrapped),
+            );
+            expect_label(&report, label);
+            assert_eq!(report["coverage"]["parameters"]["target"], 1.0, "{word}");
+            let mapping = report["name_mapping"].as_str().unwrap();
+            assert!(
+                mapping.contains(word.split('.').next().unwrap()),
+                "{mapping}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_adapter_that_was_not_merged_stands_beside_its_base() {
+    let factor = |rows: usize, columns: usize| Values {
+        shape: vec![rows, columns],
+        values: (0..rows * columns).map(|i| (i as f64).sin()).collect(),
+    };
+    let report = in_parts("base", |name, values| {
+        let stem = name.strip_suffix(".weight").unwrap();
+        vec![
+            (format!("{stem}.base_layer.weight"), values.clone()),
+            (
+                format!("{stem}.lora_A.default.weight"),
+                factor(4, values.shape[1]),
+            ),
+            (
+                format!("{stem}.lora_B.default.weight"),
+                factor(values.shape[0], 4),
+            ),
+        ]
+    });
+    expect_label(&report, "derived");
+    assert_eq!(report["verdict"]["relation"], "adapter");
+    assert_eq!(report["coverage"]["matrices"]["base"], 1.0);
+    assert_eq!(report["warnings"][0]["code"], "unmerged_adapter");
+}
+
+#[test]
+fn a_mask_prunes_the_weight_beside_it() {
+    let report = in_parts("base", |name, values| {
+        let ones = values.values.iter().enumerate();
+        let mask = ones.map(|(i, _)| f64::from(i % 5 != 0)).collect();
+        let shape = values.shape.clone();
+        vec![
+            (format!("{name}_orig"), values.clone()),
+            (
+                format!("{name}_mask"),
+                Values {
+                    shape,
+                    values: mask,
+                },
+            ),
+        ]
+    });
+    expect_label(&report, "derived");
+    let relations = report["verdict"]["relations"].as_array().unwrap();
+    assert!(relations.contains(&"pruned".into()), "{relations:?}");
+    assert_eq!(report["coverage"]["parameters"]["target"], 1.0);
+    let rows = report["tensors"].as_array().unwrap();
+    let up = rows.iter().find(|row| row["role"] == "up").unwrap();
+    let cosine = up["figures"]["cosine"].as_f64().unwrap();
+    assert!((cosine - 0.8f64.sqrt()).abs() < 0.03, "{cosine}");
+}
+
+#[test]
+fn a_direction_with_its_norms_is_the_weight() {
+    let spellings: [fn(&str) -> [String; 2]; 2] = [
+        |name| [format!("{name}_g"), format!("{name}_v")],
+        |name| {
+            let stem = name.strip_suffix("weight").unwrap();
+            [0, 1].map(|at| format!("{stem}parametrizations.weight.original{at}"))
+        },
+    ];
+    for names in spellings {
+        let report = in_parts("base", |name, values| {
+            let rows = values.values.chunks(values.shape[1]);
+            let norms: Vec<f64> = rows
+                .map(|row| row.iter().map(|value| value * value).sum::<f64>().sqrt())
+                .collect();
+            let scaled = values.values.iter().enumerate();
+            let direction = scaled.map(|(at, value)| value * (1 + at / values.shape[1] % 7) as f64);
+            let g = Values {
+                shape: vec![norms.len(), 1],
+                values: norms.clone(),
+            };
+            let v = Values {
+                shape: values.shape.clone(),
+                values: direction.collect(),
+            };
+            let [name_g, name_v] = names(name);
+            vec![(name_g, g), (name_v, v)]
+        });
+        expect_covered(&report);
+        let rows = report["tensors"].as_array().unwrap();
+        let up = rows.iter().find(|row| row["role"] == "up").unwrap();
+        let change = up["figures"]["relative_change"].as_f64().unwrap();
+        assert!(change < 1e-5, "{change}");
+    }
+}
