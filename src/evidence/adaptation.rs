@@ -409,6 +409,7 @@ fn part_of_magnitudes(tested: &Magnitudes) -> Part {
         identical: false,
         new: false,
         found: false,
+        has_named_places: false,
         excess: None,
         test: Some(tested.test),
         state: State::Unclear,

@@ -5,6 +5,7 @@ use crate::error::Result;
 use super::adaptation::Adaptation;
 use super::analysis::{Analysis, Found, Setting};
 use super::disguise::Disguises;
+use super::formulas::Formulas;
 use super::likeness::Likeness;
 use super::moved::Moved;
 use super::no_weights::ValuesThatAreNoWeights;
@@ -34,7 +35,7 @@ const STAGES: [Stage; 4] = [Stage::First, Stage::Hidden, Stage::Elsewhere, Stage
 type Look = fn(&Setting<'_>, &mut Found) -> Result<Option<Box<dyn Analysis>>>;
 
 /// All analyses, in the order in which they are told.
-const ANALYSES: [(Stage, Look); 12] = [
+const ANALYSES: [(Stage, Look); 13] = [
     (Stage::Last, look::<Likeness>),
     (Stage::First, look::<Permutation>),
     (Stage::Elsewhere, look::<Moved>),
@@ -44,6 +45,7 @@ const ANALYSES: [(Stage, Look); 12] = [
     (Stage::First, look::<Encoding>),
     (Stage::First, look::<ValuesThatAreNoWeights>),
     (Stage::First, look::<Storage>),
+    (Stage::First, look::<Formulas>),
     (Stage::First, look::<Pca>),
     (Stage::First, look::<Tokenizers>),
     (Stage::First, look::<Vocabulary>),

@@ -15,6 +15,7 @@ use crate::view::model::Model;
 
 use super::figures::Measurement;
 use super::finding::Finding;
+use super::formulas::Formulas;
 use super::grounds::Grounds;
 use super::part::Part;
 use super::relation::Relation;
@@ -32,6 +33,8 @@ pub(crate) struct Setting<'a> {
     pub records: &'a [Record],
     /// The same with figures and classes.
     pub measurements: &'a [Measurement<'a>],
+    /// Pairs that a formula explains.
+    pub formulas: &'a Formulas,
     /// Their tokenizers, where there are any.
     pub tokenizers: [Option<&'a Tokenizer>; 2],
     /// What is drawn.

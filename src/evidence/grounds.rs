@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::sides::Side;
 use crate::model::warning::NoWeights;
 
+use super::formulas::Computed;
 use super::part::Part;
 use super::relation::Relation;
 
@@ -79,6 +80,8 @@ pub(crate) struct Grounds {
     pub disguise_looked_for: bool,
     /// Values of either side that are no weights, and no part of what can be compared.
     pub no_weights: Vec<(Side, NoWeights)>,
+    /// Matrices that a formula explains, and no part of what can be compared.
+    pub computed: Vec<Computed>,
     /// Whether matrices hold no weights or were not read: no word beside them is more than moderate.
     pub lacks_values: bool,
     /// Structural relations that the evidence shows.

@@ -4,11 +4,13 @@
 pub(crate) mod adaptation;
 pub(crate) mod analyses;
 pub(crate) mod analysis;
+mod axes;
 mod disguise;
 pub(crate) mod experts;
 pub(crate) mod family;
 pub(crate) mod figures;
 pub(crate) mod finding;
+pub(crate) mod formulas;
 pub(crate) mod grounds;
 pub(crate) mod layer_map;
 mod likeness;

@@ -1,7 +1,7 @@
 //! Parts, the units of the verdict, and what is known of each (guide/contract.md, section 2).
 
 use crate::model::words::{Block, Component, words};
-use crate::stats::levels::PART_SHARE_SEEN;
+use crate::stats::levels::{FOUND_LOG10, PART_SHARE_SEEN};
 
 words! {
     /// Kind of a part.
@@ -86,10 +86,21 @@ pub struct Part {
     pub new: bool,
     /// Whether the layer map or another exact form found it in the base.
     pub found: bool,
+    /// Whether places along an axis of a matrix of it have a meaning of their own: positions,
+    /// tokens by classes, frequencies.
+    pub has_named_places: bool,
     /// Excess over its matrices, weighted by parameters.
     pub excess: Option<f64>,
     /// Its own test, where one ran.
     pub test: Option<PartTest>,
     /// Grade.
     pub state: State,
+}
+
+impl Part {
+    /// Whether it is reused by its excess alone: no bytes, no place elsewhere, no test says so.
+    pub fn rests_on_excess(&self) -> bool {
+        let by_test = self.test.is_some_and(|test| test.log10_p <= FOUND_LOG10);
+        self.state == State::Reused && !self.identical && !self.found && !by_test
+    }
 }

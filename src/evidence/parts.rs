@@ -12,6 +12,7 @@ use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 use crate::view::pieces::pieces;
 
+use super::axes::{has_named_places, is_alone};
 use super::no_weights::holds_no_weights;
 use super::part::{Part, PartKey, PartKind, PartTest, State};
 
@@ -75,10 +76,11 @@ pub(crate) fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u6
 }
 
 /// Whether a pair counts as evidence: neither side is a deterministic buffer, an index table or a
-/// constant.
+/// constant, and no formula explains their likeness.
 pub(crate) fn is_informative(pair: &Pair, record: &Record) -> bool {
     let told = |l: &Logical| l.meaning.class == Class::Uninformative;
-    !told(&pair.base) && !told(&pair.target) && record.constant == Sides::default()
+    let is_constant = record.constant != Sides::default();
+    !told(&pair.base) && !told(&pair.target) && !is_constant && !record.is_by_formula
 }
 
 /// Class of a pair (guide/contract.md, section 2).
@@ -113,6 +115,7 @@ struct Gathered {
     identical: usize,
     tensors: usize,
     counterparts: usize,
+    has_named_places: bool,
     base_layer: Option<u32>,
 }
 
@@ -128,12 +131,14 @@ pub(crate) fn gather(target: &Model, alignment: &Alignment, records: &[Record]) 
             continue;
         }
         for (key, elements) in parts_in(&pair.target, target) {
+            let is_alone = key.kind == PartKind::Other && is_alone(target, &pair.target);
             let part = parts.entry(key).or_default();
             part.parameters += elements;
             part.compared += elements;
             part.tensors += 1;
             part.counterparts += 1;
             part.identical += usize::from(record.identical);
+            part.has_named_places |= has_named_places(&pair.target) || is_alone;
             part.base_layer = pair.base.meaning.layer;
             if let Some(excess) = excess_of(pair, record) {
                 part.weighted_excess += excess * elements as f64;
@@ -163,6 +168,7 @@ fn finish(key: PartKey, g: &Gathered) -> Part {
         identical: g.identical == g.tensors,
         new: g.counterparts == 0,
         found: false,
+        has_named_places: g.has_named_places,
         excess: (g.excess_weight > 0.0).then(|| g.weighted_excess / g.excess_weight),
         test: None,
         state: State::Unclear,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::words::Component;
+use crate::stats::formula::Formula;
 use crate::stats::units::Untestable;
 
 use super::part::PartKind;
@@ -102,6 +103,12 @@ pub enum Obstacle {
     },
     /// Byte-identical while nothing else is alike: perhaps computed by a formula.
     PerhapsFormula,
+    /// A formula explains the likeness of the two sides.
+    Formula(Formula),
+    /// Places along its axes have a meaning of their own.
+    NamedPlaces,
+    /// Each row is like the next, on both sides.
+    OwnOrder,
     /// What statistics say of the units.
     Units(Untestable),
     /// Values cannot be read; why, in one line.

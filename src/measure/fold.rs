@@ -25,6 +25,7 @@ pub(super) fn fold(
         identical: total.tally.equal_bytes && (total.has_begun || geometry.values() == 0),
         constant: total.constant(),
         row_centered: None,
+        is_by_formula: false,
         unreadable: None,
     };
     match total.tally.columns {

@@ -24,6 +24,8 @@ pub(crate) struct Record {
     pub constant: Sides<bool>,
     /// Sums after the mean row is taken off each side; for embeddings and output heads only.
     pub row_centered: Option<RowCentered>,
+    /// Whether a formula explains what the two sides have in common (guide/methods.md, section 8.6).
+    pub is_by_formula: bool,
     /// Why no figure could be computed, where values are not decoded.
     pub unreadable: Option<String>,
 }

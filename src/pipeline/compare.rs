@@ -11,6 +11,7 @@ use crate::evidence::analyses::look_at;
 use crate::evidence::analysis::{Asked, Extent, Found, Setting, is_about};
 use crate::evidence::figures::{self, LayerFigures, Measurement, Similarity};
 use crate::evidence::finding::{self, Finding, Supports};
+use crate::evidence::formulas::Formulas;
 use crate::evidence::grounds::Grounds;
 use crate::evidence::moved::Moved;
 use crate::evidence::no_weights::ValuesThatAreNoWeights;
@@ -95,12 +96,15 @@ pub(super) fn analyse(
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Comparison> {
-    let measurements = Measurement::of(&alignment.pairs, &measured.records);
+    let mut records = measured.records.clone();
+    let formulas = Formulas::set_aside(models, alignment, &mut records, monitor)?;
+    let measurements = Measurement::of(&alignment.pairs, &records);
     let setting = Setting {
         models,
         alignment,
-        records: &measured.records,
+        records: &records,
         measurements: &measurements,
+        formulas: &formulas,
         tokenizers: models.map(|model| model.tokenizer.as_ref()),
         sampling: Sampling {
             seed: options.seed,

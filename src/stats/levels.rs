@@ -30,6 +30,11 @@ levels! {
     /// Least excess of what is alike: of matrices, of a part without a test, of a witness, of the
     /// check of a recovered change (guide/methods.md, sections 4 and 6).
     ALIKE_EXCESS = 0.3;
+    /// Least excess by which a part without a test with power is reused (guide/methods.md, section
+    /// 8.6).
+    ALIKE_ALONE = 0.9;
+    /// Least likeness that a formula is asked to explain (guide/methods.md, section 8.6).
+    LIKE_AT_ALL = 0.05;
     /// Excess below which matrices are unlike (guide/methods.md, section 6).
     UNLIKE_EXCESS = 0.1;
     /// Excess from which on a re-ordering explains the residual stream (guide/methods.md, section

@@ -4,6 +4,7 @@
 pub(crate) mod assignment;
 pub(crate) mod chance;
 pub(crate) mod coordinates;
+pub(crate) mod formula;
 pub(crate) mod levels;
 pub(crate) mod mixture;
 pub(crate) mod power;

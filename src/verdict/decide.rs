@@ -210,7 +210,16 @@ fn confidence(f: &Grounds, label: Label, rule: u8) -> Option<Confidence> {
     }
 }
 
+/// Whether a label of rule 5 or 6 rests on the excess of parts alone.
+fn rests_on_excess(f: &Grounds, rule: u8) -> bool {
+    let mut reused = f.parts.iter().filter(|p| p.state == State::Reused);
+    matches!(rule, 5 | 6) && reused.all(Part::rests_on_excess)
+}
+
 fn derived_confidence(f: &Grounds, rule: u8) -> Confidence {
+    if rests_on_excess(f, rule) {
+        return Confidence::Weak;
+    }
     let by_bytes = f.identical_matrices > 0 && rule != 3;
     let least = match rule {
         7 => f.direct.map(|d| d.log10_p),
@@ -314,6 +323,7 @@ mod tests {
             identical: false,
             new: false,
             found: false,
+            has_named_places: false,
             excess: None,
             test: share.map(|s| PartTest {
                 log10_p: 0.0,
@@ -324,8 +334,16 @@ mod tests {
     }
 
     fn findings(reused: u64, independent: u64, unclear: u64, new: u64) -> Grounds {
+        let found = PartTest {
+            log10_p: -30.0,
+            share_seen_95: Some(0.2),
+        };
+        let reused = Part {
+            test: Some(found),
+            ..part(State::Reused, reused, None)
+        };
         let parts = [
-            part(State::Reused, reused, Some(0.2)),
+            reused.clone(),
             part(State::Independent, independent, Some(0.2)),
             part(State::Unclear, unclear, Some(0.2)),
             part(State::New, new, None),
@@ -333,7 +351,7 @@ mod tests {
         Grounds {
             tensors: 10,
             parts: parts.into_iter().filter(|p| p.parameters > 0).collect(),
-            matrix_parameters: reused + independent + unclear + new,
+            matrix_parameters: reused.parameters + independent + unclear + new,
             coverage: Some(1.0),
             ..Grounds::default()
         }

@@ -1,6 +1,8 @@
 //! How a part is graded (guide/methods.md, section 6).
 
-use crate::evidence::levels::{ALIKE_EXCESS, NOTHING_LOG10, UNLIKE_EXCESS, found_among};
+use crate::evidence::levels::{
+    ALIKE_ALONE, ALIKE_EXCESS, NOTHING_LOG10, UNLIKE_EXCESS, found_among,
+};
 use crate::evidence::part::{Part, PartTest, State};
 
 /// Grades a part. `parts_tested` is the number of parts that had a test; `tests_on` is false under
@@ -17,9 +19,8 @@ pub(crate) fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
         return State::Reused;
     }
     let powerful = part.test.filter(PartTest::has_power);
-    let floor = ALIKE_EXCESS.max(6.0 / (part.compared.max(1) as f64).sqrt());
     match (powerful, part.excess) {
-        (None, Some(excess)) if excess >= floor => State::Reused,
+        (None, Some(excess)) if excess >= alike_alone(part) => State::Reused,
         (Some(test), excess)
             if test.log10_p > NOTHING_LOG10 && excess.is_none_or(|e| e.abs() < ALIKE_EXCESS) =>
         {
@@ -27,6 +28,16 @@ pub(crate) fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
         }
         (None, Some(excess)) if !tests_on && excess < UNLIKE_EXCESS => State::Independent,
         _ => State::Unclear,
+    }
+}
+
+/// Excess from which on a part is reused where no test could tell; none would do where the places
+/// along an axis have a meaning of their own, which two models may have in common.
+fn alike_alone(part: &Part) -> f64 {
+    if part.has_named_places {
+        f64::INFINITY
+    } else {
+        ALIKE_ALONE.max(6.0 / (part.compared.max(1) as f64).sqrt())
     }
 }
 
@@ -52,6 +63,7 @@ mod tests {
             identical: false,
             new: false,
             found: false,
+            has_named_places: false,
             excess: Some(0.0),
             test: None,
             state: State::Unclear,
@@ -140,30 +152,35 @@ mod tests {
         assert_eq!(with(Some(0.43), tested(-0.5, 0.1)), State::Unclear);
         assert_eq!(with(Some(0.29), tested(-0.5, 0.1)), State::Independent);
         assert_eq!(with(None, tested(-0.5, 0.1)), State::Independent);
-        assert_eq!(with(Some(0.3), None), State::Reused);
-        assert_eq!(with(Some(0.3), tested(-0.5, 0.36)), State::Reused);
-        assert_eq!(with(Some(0.29), None), State::Unclear);
+        assert_eq!(with(Some(0.9), None), State::Reused);
+        assert_eq!(with(Some(0.9), tested(-0.5, 0.36)), State::Reused);
+        assert_eq!(with(Some(0.89), None), State::Unclear);
     }
 
     #[test]
     fn small_parts_need_more_excess() {
-        let small = Part {
-            compared: 100,
-            excess: Some(0.5),
+        let small = |compared, excess| Part {
+            compared,
+            excess: Some(excess),
             ..part()
         };
-        assert_eq!(grade(&small, 1, true), State::Unclear);
-        assert_eq!(
-            grade(
-                &Part {
-                    excess: Some(0.6),
-                    ..small
-                },
-                1,
-                true
-            ),
-            State::Reused
-        );
+        assert_eq!(grade(&small(40, 0.94), 1, true), State::Unclear);
+        assert_eq!(grade(&small(40, 0.95), 1, true), State::Reused);
+    }
+
+    #[test]
+    fn excess_says_nothing_where_places_have_a_meaning() {
+        let positions = Part {
+            excess: Some(0.99),
+            has_named_places: true,
+            ..part()
+        };
+        assert_eq!(grade(&positions, 1, true), State::Unclear);
+        let identical = Part {
+            identical: true,
+            ..positions
+        };
+        assert_eq!(grade(&identical, 1, true), State::Reused);
     }
 
     #[test]

@@ -86,6 +86,15 @@ pub enum Reason {
         /// Which, and how many.
         what: NoWeights,
     },
+    /// Matrices whose likeness a formula explains, left out of the comparison.
+    Computed {
+        /// How many.
+        matrices: usize,
+        /// Their parameters.
+        parameters: u64,
+        /// Name of the first.
+        name: String,
+    },
     /// The adapter holds nothing but factors.
     FactorsAlone,
     /// What the adapter holds of its base does not decide.
@@ -129,9 +138,20 @@ pub(crate) fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
             side: *side,
             what: what.clone(),
         });
-    no_weights
-        .chain(reasons_of_label(grounds, decision))
-        .collect()
+    let mut out: Vec<Reason> = no_weights.collect();
+    out.extend(reasons_of_label(grounds, decision));
+    out.extend(computed(grounds));
+    out
+}
+
+/// What was set aside because a formula explains it.
+fn computed(grounds: &Grounds) -> Option<Reason> {
+    let first = grounds.computed.first()?;
+    Some(Reason::Computed {
+        matrices: grounds.computed.len(),
+        parameters: grounds.computed.iter().map(|c| c.parameters).sum(),
+        name: first.names.target.clone(),
+    })
 }
 
 fn reasons_of_label(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {

@@ -635,6 +635,7 @@ mod tests {
             identical: false,
             new: false,
             found: false,
+            has_named_places: false,
             excess: None,
             test: Some(crate::evidence::part::PartTest {
                 log10_p: 0.0,

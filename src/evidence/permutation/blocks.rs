@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
+use crate::model::sides::Side;
 use crate::model::words::{Block as Place, Class, Component, Role};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
@@ -111,6 +112,15 @@ pub(crate) fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
     out
 }
 
+/// Leaves out some matrices, and blocks of which nothing is left to look at.
+fn leave_out(blocks: &mut BTreeMap<BlockKey, Matrices<'_>>, leaves: &dyn Fn(&Logical) -> bool) {
+    for matrices in blocks.values_mut() {
+        matrices.by_row.retain(|logical| !leaves(logical));
+        matrices.by_column = matrices.by_column.filter(|logical| !leaves(logical));
+    }
+    blocks.retain(|_, matrices| !matrices.by_row.is_empty());
+}
+
 /// The default features of a block: rows of its first matrix, cut to drawn coordinates.
 pub(crate) fn default_features<'a>(view: &'a View<'_>, sampling: &Sampling) -> RowFeatures<'a> {
     RowFeatures::new(view).cut(&sampling.coordinates(view.columns()))
@@ -146,7 +156,10 @@ struct Tested {
 
 /// Tests every block that both models have.
 pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
-    let of_sides = blocks_of_both(setting.models);
+    let mut of_sides = blocks_of_both(setting.models);
+    for (side, blocks) in Side::BOTH.into_iter().zip(&mut of_sides) {
+        leave_out(blocks, &|logical| setting.formulas.holds(side, logical));
+    }
     let both: Vec<Both<'_>> = of_sides[1]
         .iter()
         .filter_map(|(key, target)| {

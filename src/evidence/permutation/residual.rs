@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::model::name::Meaning;
+use crate::model::sides;
 use crate::model::tokenizer::shared;
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
@@ -87,6 +88,9 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
             Side::ColumnsOfTokens => counterpart.shape[1] == logical.shape[1],
             Side::Rows | Side::Columns => counterpart.matrix_shape() == logical.matrix_shape(),
         };
+        if setting.formulas.holds(sides::Side::Target, logical) {
+            continue;
+        }
         // A fused tensor and its pieces are the same weights.
         let fused =
             logical.meaning.role == Role::Qkv && out.get(&key).is_some_and(|m| !m.is_empty());

@@ -9,10 +9,12 @@ use rayon::prelude::*;
 
 use crate::align::Pair as Aligned;
 use crate::error::{Error, Result};
+use crate::evidence::axes::{has_named_places, is_alone};
 use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::parts::{is_informative, part_of};
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
+use crate::stats::formula;
 use crate::stats::units::{
     ColumnFeatures, Features, Layout, RowFeatures, Sampling, Untestable, fixed_point_test,
 };
@@ -236,6 +238,23 @@ fn test_each<'a>(
     )
 }
 
+/// Whether the units of both sides stand in an order of their own, each like the next. Stacks are
+/// made of several orders.
+fn stand_in_order(views: &[View<'_>; 2], units: Option<Units>) -> Result<bool> {
+    for view in views {
+        let window = formula::window(view)?;
+        let units = match units {
+            Some(Units::Rows(Layout::Rows)) => window,
+            Some(Units::Columns) => window.transposed(),
+            _ => return Ok(false),
+        };
+        if !formula::are_in_order(&units) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Outcome, Untested>> {
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
@@ -246,6 +265,9 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
             why,
         }))
     };
+    if has_named_places(&pair.target) || is_alone(setting.models[1], &pair.target) {
+        return skip(Obstacle::NamedPlaces);
+    }
     let sides = [&pair.base, &pair.target];
     for (model, logical) in setting.models.into_iter().zip(sides) {
         if let Some(why) = model.unreadable(logical) {
@@ -257,6 +279,9 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
         setting.models[1].view(sides[1])?,
     ];
     let units = units_of(&pair.target, &setting.models[1].logicals);
+    if stand_in_order(&views, units)? {
+        return skip(Obstacle::OwnOrder);
+    }
     let of_side = |view| features(view, units?, &setting.sampling);
     let [Some(base), Some(target)] = [&views[0], &views[1]].map(of_side) else {
         return skip(Obstacle::PartialUnits {

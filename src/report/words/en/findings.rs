@@ -13,6 +13,7 @@ use crate::measure::record::Undefined;
 use crate::model::tokenizer::Overlap;
 use crate::model::words::Component;
 use crate::report::number;
+use crate::stats::formula::Formula;
 use crate::stats::units::{LEAST_UNITS, Untestable};
 use crate::verdict::decide::Label;
 use crate::verdict::origin::{Band, Disagreement, DisagreementCause, Pattern};
@@ -341,6 +342,19 @@ pub(crate) fn obstacle(obstacle: &Obstacle) -> String {
         Obstacle::PerhapsFormula => {
             "byte-identical while nothing else is alike: perhaps computed by a formula"
         }
+        Obstacle::Formula(formula) => {
+            return format!(
+                "a formula explains its likeness: {}",
+                formula_name(*formula)
+            );
+        }
+        Obstacle::NamedPlaces => {
+            "the places along its axes have a meaning of their own (positions, classes, \
+             frequencies): no order says anything"
+        }
+        Obstacle::OwnOrder => {
+            "each row is like the next on both sides: the rows stand in an order of their own"
+        }
         Obstacle::PermutationOff => "permutation tests were switched off",
         Obstacle::DeepOff => "a disguise was not looked for (--deep off)",
         Obstacle::Unreadable(why) => why,
@@ -356,6 +370,17 @@ pub(crate) fn obstacle(obstacle: &Obstacle) -> String {
         }
     };
     said.to_owned()
+}
+
+/// A formula by its name.
+fn formula_name(formula: Formula) -> &'static str {
+    match formula {
+        Formula::Identity => "one value on one diagonal, as of an identity",
+        Formula::Diagonals => "one value along each diagonal, as of a band",
+        Formula::Sines => "sines and cosines",
+        Formula::Hadamard => "a Hadamard matrix",
+        Formula::Smooth => "neighbours alike, as of a filter bank or of positions",
+    }
 }
 
 /// Why a test of units gives no number.
@@ -472,6 +497,24 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::Components(verdicts) => return components(verdicts),
         Reason::NoWeights { side, what } => {
             return format!("{}: {}", side.word(), no_weights(what));
+        }
+        Reason::Computed {
+            matrices,
+            parameters,
+            name,
+        } => {
+            return format!(
+                "a formula explains what {} of {} parameters ({}{}) {} in common: set aside, and \
+                 no evidence",
+                match matrices {
+                    1 => "1 matrix".to_owned(),
+                    count => format!("{} matrices", number::count(*count as u64)),
+                },
+                number::count(*parameters),
+                quoted(name),
+                if *matrices > 1 { ", …" } else { "" },
+                if *matrices > 1 { "have" } else { "has" },
+            );
         }
         Reason::FactorsAlone => {
             "the factors of a change do not tell which weights they were trained on, and the \

@@ -1,0 +1,96 @@
+//! Axes whose places have a meaning of their own (guide/methods.md, section 8.6): positions, classes
+//! against tokens, frequencies of a filter bank. Two models that never met give them one order, so
+//! no order says anything, and no cosine either.
+
+use crate::model::words::{Class, Role};
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+
+/// Most gates of a cell, or halves of a gated layer, that are stacked in one matrix.
+const STACKED: u64 = 4;
+
+/// Words of a name, between dots and underscores, that say that both axes have a meaning, or that
+/// one of them is positions or frequencies.
+const WORDS: [&str; 33] = [
+    "adj",
+    "adjacency",
+    "alibi",
+    "cepstrum",
+    "crf",
+    "dct",
+    "dft",
+    "fb",
+    "fbank",
+    "filterbank",
+    "fourier",
+    "freqs",
+    "hadamard",
+    "leaf",
+    "mel",
+    "mfcc",
+    "positional",
+    "position",
+    "positions",
+    "pos",
+    "pe",
+    "seasonal",
+    "sgu",
+    "sinc",
+    "spatial",
+    "spectrogram",
+    "stft",
+    "temporal",
+    "tokens",
+    "transition",
+    "transitions",
+    "trend",
+    "wsin",
+];
+
+/// Whether the places along an axis of a matrix have a meaning of their own.
+pub(super) fn has_named_places(logical: &Logical) -> bool {
+    if logical.meaning.class != Class::Matrix {
+        return false;
+    }
+    match logical.meaning.role {
+        Role::PosEmbed => true,
+        // Where a role is known, its axes are: tokens or hidden units against the stream.
+        Role::Conv | Role::Linear | Role::Other | Role::Buffer | Role::PatchEmbed => {
+            named(&logical.name)
+        }
+        _ => false,
+    }
+}
+
+/// Whether no other matrix of the model reads what this one gives, nor gives what it reads: its
+/// rows are then outputs (classes), its columns inputs (features, tokens), each with a meaning.
+pub(super) fn is_alone(model: &Model, logical: &Logical) -> bool {
+    let Some((out, fan_in)) = ends(logical) else {
+        return false;
+    };
+    let others = model
+        .logicals
+        .iter()
+        .filter(|other| other.name != logical.name);
+    let mut others = others.filter_map(|other| ends(other));
+    !others.any(|(others_out, others_in)| {
+        let reads = others_in.is_multiple_of(out);
+        let feeds = fan_in.is_multiple_of(others_out)
+            || others_out.is_multiple_of(fan_in) && others_out / fan_in <= STACKED;
+        reads || feeds
+    })
+}
+
+/// Numbers of outputs and inputs of a matrix.
+fn ends(logical: &Logical) -> Option<(u64, u64)> {
+    let is_matrix = logical.meaning.class == Class::Matrix;
+    let ends = logical.shape.first().zip(logical.shape.get(1));
+    let ends = ends.map(|(&out, &fan_in)| (out, fan_in));
+    ends.filter(|(out, fan_in)| is_matrix && *out > 0 && *fan_in > 0)
+}
+
+fn named(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let mut words = name.split(['.', '_', '/', '-']);
+    words.any(|word| WORDS.binary_search(&word).is_ok() || WORDS.contains(&word))
+}

@@ -1,0 +1,147 @@
+//! Matrices whose likeness is that of a formula (guide/methods.md, section 8.6): identity, sine
+//! tables, bands, Hadamard matrices, filter banks. Two models that never met compute them alike.
+//!
+//! They are set aside before anything is tested: no evidence, and no share of what is graded.
+
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
+
+use crate::align::{Alignment, Pair};
+use crate::error::{Error, Result};
+use crate::measure::monitor::Monitor;
+use crate::measure::record::Record;
+use crate::model::sides::{Side, Sides};
+use crate::model::words::{Class, Component};
+use crate::stats::formula::{self, Formula};
+use crate::stats::levels::LIKE_AT_ALL;
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+
+use super::analysis::{Analysis, Found, Setting, is_about};
+use super::grounds::Grounds;
+use super::parts::is_informative;
+use super::untested::{Obstacle, Subject, Untested};
+
+/// A pair that a formula explains.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Computed {
+    /// Its names.
+    pub names: Sides<String>,
+    /// Component of the target.
+    pub component: Component,
+    /// Matrix parameters of the target.
+    pub parameters: u64,
+    /// The formula.
+    pub formula: Formula,
+}
+
+/// Pairs whose likeness a formula explains.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Formulas {
+    computed: Vec<Computed>,
+    names: Sides<BTreeSet<String>>,
+}
+
+impl Formulas {
+    /// Looks at every pair of matrices that is alike at all, and marks in `records` those that a
+    /// formula explains. Uses the current rayon pool.
+    ///
+    /// # Errors
+    /// A read that fails, or an interrupt.
+    pub(crate) fn set_aside(
+        models: [&Model; 2],
+        alignment: &Alignment,
+        records: &mut [Record],
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let looked = alignment.pairs.par_iter().zip(&mut *records);
+        let looked = looked.map(|(pair, record)| {
+            if monitor.interrupted() {
+                return Err(Error::Interrupted);
+            }
+            let formula = if is_alike(pair, record) {
+                explaining(models, pair)?
+            } else {
+                None
+            };
+            record.is_by_formula = formula.is_some();
+            Ok(formula)
+        });
+        let looked: Vec<Option<Formula>> = looked.collect::<Result<_>>()?;
+        let mut out = Self::default();
+        for (pair, formula) in alignment.pairs.iter().zip(looked) {
+            if let Some(formula) = formula {
+                out.add(pair, formula);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether the matrix of that side is one of them.
+    pub(crate) fn holds(&self, side: Side, logical: &Logical) -> bool {
+        self.names.get(side).contains(&logical.name)
+    }
+
+    fn add(&mut self, pair: &Pair, formula: Formula) {
+        let names = Sides {
+            base: pair.base.name.clone(),
+            target: pair.target.name.clone(),
+        };
+        self.names.base.insert(names.base.clone());
+        self.names.target.insert(names.target.clone());
+        self.computed.push(Computed {
+            names,
+            component: pair.target.meaning.component,
+            parameters: pair.target.elements(),
+            formula,
+        });
+    }
+}
+
+impl Analysis for Formulas {
+    fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
+        let found = setting.formulas;
+        Ok((!found.computed.is_empty()).then(|| found.clone()))
+    }
+
+    fn untested(&self) -> Vec<Untested> {
+        let computed = self.computed.iter();
+        computed
+            .map(|computed| Untested {
+                what: Subject::Tensor(computed.names.target.clone()),
+                why: Obstacle::Formula(computed.formula),
+            })
+            .collect()
+    }
+
+    fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
+        let counts = |computed: &&Computed| is_about(computed.component, about);
+        grounds.computed = self.computed.iter().filter(counts).cloned().collect();
+    }
+}
+
+/// Whether a pair of matrices has any likeness that a formula could explain.
+fn is_alike(pair: &Pair, record: &Record) -> bool {
+    if pair.target.meaning.class != Class::Matrix || !is_informative(pair, record) {
+        return false;
+    }
+    let seen = [record.figures().cosine, record.part_excess()];
+    seen.into_iter()
+        .flatten()
+        .any(|likeness| likeness.abs() >= LIKE_AT_ALL)
+}
+
+fn explaining(models: [&Model; 2], pair: &Pair) -> Result<Option<Formula>> {
+    let sides = [&pair.base, &pair.target];
+    let mut windows = Vec::with_capacity(2);
+    for (model, logical) in models.into_iter().zip(sides) {
+        if model.unreadable(logical).is_some() {
+            return Ok(None);
+        }
+        windows.push(formula::window(&model.view(logical)?)?);
+    }
+    let remaining = formula::remaining(&windows[0], &windows[1]);
+    let explained = remaining.filter(formula::Remaining::is_explained);
+    Ok(explained.map(|remaining| remaining.formula.formula))
+}

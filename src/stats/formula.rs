@@ -1,0 +1,751 @@
+//! Is a matrix near a formula (guide/methods.md, section 8.6)? Identity, Fourier and sine tables,
+//! Hadamard matrices, bands, filter banks: two models that never met compute them alike, train on
+//! from them, and look like copies. Where a likeness goes when the formula is taken off, it was the
+//! formula's.
+//!
+//! A formula is looked for in a window of [`WINDOW`] rows and columns: every one of them shows in a
+//! window as in the whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::numeric::linalg::Dense;
+use crate::numeric::rows::RowSource;
+
+/// Rows and columns that are looked at, from the first on.
+pub(crate) const WINDOW: usize = 256;
+
+/// Share of the energy that a formula must explain, beyond what chance gives it.
+const LEAST_EXPLAINED: f64 = 0.25;
+
+/// A side with fewer rows or columns in its window has no formula.
+const LEAST_SIDE: usize = 8;
+
+/// A likeness below this is none.
+const LIKE: f64 = 0.3;
+
+/// What kind of formula a matrix follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Formula {
+    /// One value on one diagonal (identity, also scaled, shifted or at one place of a kernel).
+    Identity,
+    /// One value along each diagonal: bands, shifts, relative positions.
+    Diagonals,
+    /// Each column or each row one frequency: sine tables of positions, DCT, Fourier and STFT bases.
+    Sines,
+    /// Blocks of Sylvester's Hadamard matrix, the factor of each row or column of a block free.
+    Hadamard,
+    /// Each row the mean of its neighbours, or each column: filter banks, smooth tables.
+    Smooth,
+}
+
+/// A formula and how much of a matrix it explains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Explained {
+    /// Which.
+    pub formula: Formula,
+    /// Along rows or columns, where the formula has a direction.
+    pub along: Along,
+    /// Share of the energy that it explains, 0 to 1.
+    pub share: f64,
+    /// What it explains of random numbers.
+    pub by_chance: f64,
+}
+
+impl Explained {
+    fn excess(&self) -> f64 {
+        self.share - self.by_chance
+    }
+}
+
+/// The axis along which a formula runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Along {
+    /// Down the rows of a column.
+    Rows,
+    /// Along the columns of a row.
+    Columns,
+}
+
+/// The first rows and columns of a matrix; values that are not finite count as 0.
+///
+/// # Errors
+/// When rows cannot be read.
+pub(crate) fn window(source: &dyn RowSource) -> Result<Dense> {
+    let (rows, columns) = (source.rows().min(WINDOW), source.columns().min(WINDOW));
+    let mut out = Dense::zeros(rows, columns);
+    let mut row = vec![0.0f32; source.columns()];
+    for at in 0..rows {
+        source.read_rows(at..at + 1, &mut row)?;
+        let place = out.row_mut(at).iter_mut().zip(&row);
+        place.for_each(|(x, &value)| {
+            *x = if value.is_finite() {
+                f64::from(value)
+            } else {
+                0.0
+            }
+        });
+    }
+    Ok(out)
+}
+
+/// Whether the rows of a window stand in an order of their own: each is like the next, beyond what
+/// any order of theirs would give.
+///
+/// r = Σ⟨xᵢ, xᵢ₊₁⟩ / Σ‖xᵢ‖², the mean row taken off; at least [`LIKE`] and four deviations of 1/√n,
+/// which holds however few directions the rows share.
+pub(crate) fn are_in_order(window: &Dense) -> bool {
+    let rows = less_own_means(&window.transposed()).transposed();
+    let beside = |at: usize| -> f64 {
+        let pairs = rows.row(at - 1).iter().zip(rows.row(at));
+        pairs.map(|(x, y)| x * y).sum()
+    };
+    let together: f64 = (1..rows.rows).map(beside).sum();
+    let floor = LIKE.max(4.0 / (rows.rows as f64).sqrt());
+    together >= floor * rows.energy() && together > 0.0
+}
+
+/// The formula that explains most of a window beyond chance; none where none explains a quarter, or
+/// the window is smaller than 8 × 8 or all zero.
+///
+/// Random matrices, with common directions, clusters, low rank or heavy tails, are near none: every
+/// formula here names places, and their rows and columns have none.
+pub(crate) fn nearest_formula(window: &Dense) -> Option<Explained> {
+    if window.rows.min(window.columns) < LEAST_SIDE || !(window.energy() > 0.0) {
+        return None;
+    }
+    let mut best: Option<Explained> = None;
+    for (formula, along) in every() {
+        let Some(found) = explained(window, formula, along) else {
+            continue;
+        };
+        if best.is_none_or(|best| found.excess() > best.excess() + 1e-9) {
+            best = Some(found);
+        }
+    }
+    best.filter(|best| best.excess() >= LEAST_EXPLAINED)
+}
+
+fn every() -> impl Iterator<Item = (Formula, Along)> {
+    // The plainest first: of equals it stays.
+    [
+        (Formula::Identity, Along::Rows),
+        (Formula::Diagonals, Along::Rows),
+        (Formula::Hadamard, Along::Rows),
+        (Formula::Hadamard, Along::Columns),
+        (Formula::Sines, Along::Rows),
+        (Formula::Sines, Along::Columns),
+        (Formula::Smooth, Along::Rows),
+        (Formula::Smooth, Along::Columns),
+    ]
+    .into_iter()
+}
+
+fn explained(window: &Dense, formula: Formula, along: Along) -> Option<Explained> {
+    let (rest, by_chance) = rest(window, formula, along)?;
+    let centred = match formula {
+        Formula::Smooth => centred(&oriented(window, along)).energy(),
+        Formula::Sines => less_own_means(&oriented(window, along).transposed()).energy(),
+        _ => window.energy(),
+    };
+    let share = if centred > 1e-12 * window.energy() {
+        (1.0 - rest.energy() / centred).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    Some(Explained {
+        formula,
+        along,
+        share,
+        by_chance,
+    })
+}
+
+fn oriented(window: &Dense, along: Along) -> Dense {
+    match along {
+        Along::Rows => window.clone(),
+        Along::Columns => window.transposed(),
+    }
+}
+
+/// What is left of `window` when `formula` is taken off, the formula's free values fitted to it, and
+/// the share of random numbers that the fit takes away.
+fn rest(window: &Dense, formula: Formula, along: Along) -> Option<(Dense, f64)> {
+    let oriented = oriented(window, along);
+    match formula {
+        Formula::Identity => Some(without_identity(&oriented)),
+        Formula::Diagonals => Some(without_diagonals(&oriented)),
+        Formula::Hadamard => without_hadamard(&oriented),
+        Formula::Sines => Some(without_sines(&oriented)),
+        Formula::Smooth => Some(without_neighbours(&oriented)),
+    }
+}
+
+/// Strides from a row to the next at which diagonals are looked for: 1, and the kernel of a
+/// convolution whose axes were folded.
+fn strides(window: &Dense) -> Vec<usize> {
+    let mut out = vec![1];
+    out.extend(
+        [3, 4, 5, 7, 9, 25, 49]
+            .iter()
+            .filter(|&&s| s * 4 <= window.columns),
+    );
+    out
+}
+
+fn without_identity(window: &Dense) -> (Dense, f64) {
+    let mut best: Option<(f64, usize, usize, f64)> = None;
+    for stride in strides(window) {
+        for offset in 0..stride.max(window.columns / 2) {
+            let (mut sum, mut count) = (0.0, 0usize);
+            for row in 0..window.rows {
+                let Some(x) = window.row(row).get(row * stride + offset) else {
+                    break;
+                };
+                sum += x;
+                count += 1;
+            }
+            let energy = sum * sum / count.max(1) as f64;
+            if count >= 4 && best.is_none_or(|(most, ..)| energy > most) {
+                best = Some((energy, stride, offset, sum / count as f64));
+            }
+        }
+    }
+    let mut out = window.clone();
+    if let Some((_, stride, offset, mean)) = best {
+        for row in 0..window.rows {
+            if let Some(x) = out.row_mut(row).get_mut(row * stride + offset) {
+                *x -= mean;
+            }
+        }
+    }
+    // The best of some hundred means of chi-squared 1.
+    (out, 12.0 / (window.rows * window.columns) as f64)
+}
+
+fn without_diagonals(window: &Dense) -> (Dense, f64) {
+    let (rows, columns) = (window.rows, window.columns);
+    let mut best: Option<(f64, Dense, usize)> = None;
+    for stride in strides(window) {
+        let place = |row: usize, column: usize| column + (rows - 1 - row) * stride;
+        let diagonals = columns + (rows - 1) * stride;
+        let (mut sums, mut counts) = (vec![0.0; diagonals], vec![0usize; diagonals]);
+        for row in 0..rows {
+            for (column, x) in window.row(row).iter().enumerate() {
+                sums[place(row, column)] += x;
+                counts[place(row, column)] += 1;
+            }
+        }
+        let mut out = window.clone();
+        for row in 0..rows {
+            for (column, x) in out.row_mut(row).iter_mut().enumerate() {
+                let at = place(row, column);
+                *x -= sums[at] / counts[at] as f64;
+            }
+        }
+        let chance = diagonals as f64 / (rows * columns) as f64;
+        // Long strides have about as many diagonals as values: they explain anything.
+        let beyond = window.energy() * (1.0 - chance) - out.energy();
+        if chance < 0.5 && best.as_ref().is_none_or(|(most, ..)| beyond > *most) {
+            best = Some((beyond, out, diagonals));
+        }
+    }
+    match best {
+        Some((_, out, diagonals)) => (out, diagonals as f64 / (rows * columns) as f64),
+        None => (window.clone(), 0.0),
+    }
+}
+
+/// Blocks of Sylvester's matrix H[i][j] = (−1)^popcount(i & j), a factor for each row of each block.
+fn without_hadamard(window: &Dense) -> Option<(Dense, f64)> {
+    let power = |n: usize| 1usize << n.trailing_zeros().min(8);
+    let size = power(window.rows).min(power(window.columns));
+    // The first row and column of smaller ones are much of them, and constant like many things.
+    if size < 2 * LEAST_SIDE {
+        return None;
+    }
+    let sign = |i: usize, j: usize| {
+        if ((i % size) & (j % size)).count_ones() % 2 == 0 {
+            1.0
+        } else {
+            -1.0
+        }
+    };
+    let mut out = window.clone();
+    for row in 0..window.rows {
+        for (block, values) in out.row_mut(row).chunks_mut(size).enumerate() {
+            let signed = values.iter().enumerate();
+            let sum: f64 = signed.map(|(j, x)| x * sign(row, block * size + j)).sum();
+            let factor = sum / size as f64;
+            for (j, x) in values.iter_mut().enumerate() {
+                *x -= factor * sign(row, block * size + j);
+            }
+        }
+    }
+    Some((out, 1.0 / size as f64))
+}
+
+/// Each column less its mean and its strongest frequency: either that one with its neighbours on
+/// either side, as a window makes of a sine, or one wave of any frequency, whichever leaves less.
+fn without_sines(window: &Dense) -> (Dense, f64) {
+    let n = window.rows;
+    let columns = less_own_means(&window.transposed());
+    let (cosines, sines) = waves(n);
+    let spectrum = [columns.times(&cosines), columns.times(&sines)];
+    let mut out = Dense::zeros(0, n);
+    for at in 0..columns.rows {
+        let column = columns.row(at);
+        let (c, s) = (spectrum[0].row(at), spectrum[1].row(at));
+        let power = |k: usize| c[k].powi(2) + s[k].powi(2);
+        let peak = (0..c.len()).max_by(|&a, &b| power(a).total_cmp(&power(b)));
+        let rest = match peak {
+            None => column.to_vec(),
+            Some(peak) => {
+                let together = less_three(column, peak, [c, s], [&cosines, &sines]);
+                let energy = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>();
+                let is_wave = 2.0 * energy(&together) < energy(column);
+                let alone = is_wave.then(|| less_one_wave(column, peak));
+                let alone = alone.filter(|alone| energy(alone) < energy(&together));
+                alone.unwrap_or(together)
+            }
+        };
+        out.values.extend(rest);
+        out.rows += 1;
+    }
+    // The greatest of n/2 exponentials and two others, of n/2.
+    let by_chance = ((n as f64 / 2.0).ln() + 0.58 + 2.0) / (n as f64 / 2.0);
+    (out.transposed(), by_chance.min(1.0))
+}
+
+/// cos and sin of 2π·k·t/n, shape (n, n/2), k = 1 to n/2 in the columns.
+fn waves(n: usize) -> (Dense, Dense) {
+    let turn = std::f64::consts::TAU / n as f64;
+    let table = |wave: fn(f64) -> f64| {
+        let of_turns: Vec<f64> = (0..n).map(|at| wave(turn * at as f64)).collect();
+        let mut out = Dense::zeros(n, n / 2);
+        for t in 0..n {
+            for (k, x) in out.row_mut(t).iter_mut().enumerate() {
+                *x = of_turns[(k + 1) * t % n];
+            }
+        }
+        out
+    };
+    (table(f64::cos), table(f64::sin))
+}
+
+/// A column less the frequency at `peak` of its spectrum and the two beside it.
+fn less_three(
+    column: &[f64],
+    peak: usize,
+    [c, s]: [&[f64]; 2],
+    [cosines, sines]: [&Dense; 2],
+) -> Vec<f64> {
+    let n = column.len();
+    let mut out = column.to_vec();
+    for k in peak.saturating_sub(1)..(peak + 2).min(c.len()) {
+        // The highest frequency of an even number has one phase only.
+        let factor = if 2 * (k + 1) == n { 1.0 } else { 2.0 } / n as f64;
+        for (t, x) in out.iter_mut().enumerate() {
+            *x -= factor * (c[k] * cosines.row(t)[k] + s[k] * sines.row(t)[k]);
+        }
+    }
+    out
+}
+
+/// Steps of the search for a frequency between those of the spectrum.
+const NARROWED: usize = 24;
+
+/// A column less a constant and the one wave that leaves the least of it, its frequency within one
+/// of `peak`, by golden section.
+fn less_one_wave(column: &[f64], peak: usize) -> Vec<f64> {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let unit = std::f64::consts::TAU / column.len() as f64;
+    let (mut low, mut high) = (unit * (peak as f64 + 0.02), unit * (peak as f64 + 2.0));
+    for _ in 0..NARROWED {
+        let (near, far) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
+        if wave_fitted(column, near).0 <= wave_fitted(column, far).0 {
+            high = far;
+        } else {
+            low = near;
+        }
+    }
+    wave_fitted(column, 0.5 * (low + high)).1
+}
+
+/// Energy and values of what is left of a column when a constant and a wave of that frequency, in
+/// radians a step, are taken off it.
+fn wave_fitted(column: &[f64], frequency: f64) -> (f64, Vec<f64>) {
+    // Gram-Schmidt over 1, cos, sin; phases count from the middle, where cos and sin are apart.
+    let middle = 0.5 * (column.len() as f64 - 1.0);
+    let phase = |t: usize| frequency * (t as f64 - middle);
+    let n = column.len() as f64;
+    let mut cosine: Vec<f64> = (0..column.len()).map(|t| phase(t).cos()).collect();
+    let mean = cosine.iter().sum::<f64>() / n;
+    cosine.iter_mut().for_each(|x| *x -= mean);
+    // About the middle a sine is odd: it has no mean, and nothing in common with a cosine.
+    let sine: Vec<f64> = (0..column.len()).map(|t| phase(t).sin()).collect();
+    let mean = column.iter().sum::<f64>() / n;
+    let mut rest: Vec<f64> = column.iter().map(|x| x - mean).collect();
+    for wave in [&cosine, &sine] {
+        let own: f64 = wave.iter().map(|x| x * x).sum();
+        if own > 1e-12 * n {
+            let share = rest.iter().zip(wave).map(|(x, w)| x * w).sum::<f64>() / own;
+            rest.iter_mut().zip(wave).for_each(|(x, w)| *x -= share * w);
+        }
+    }
+    (rest.iter().map(|x| x * x).sum(), rest)
+}
+
+/// Each row less its mean.
+fn less_own_means(rows: &Dense) -> Dense {
+    let mut out = rows.clone();
+    for at in 0..out.rows {
+        let row = out.row_mut(at);
+        let mean = row.iter().sum::<f64>() / row.len() as f64;
+        row.iter_mut().for_each(|x| *x -= mean);
+    }
+    out
+}
+
+/// Each row less what the mean of its two neighbours tells of it, the mean row taken off first.
+fn without_neighbours(window: &Dense) -> (Dense, f64) {
+    let rows = centred(window);
+    let around = |at: usize| -> Vec<f64> {
+        let (before, after) = (rows.row(at - 1), rows.row(at + 1));
+        before
+            .iter()
+            .zip(after)
+            .map(|(x, y)| 0.5 * (x + y))
+            .collect()
+    };
+    let (mut together, mut own) = (0.0, 0.0);
+    for at in 1..rows.rows - 1 {
+        let around = around(at);
+        together += around
+            .iter()
+            .zip(rows.row(at))
+            .map(|(x, y)| x * y)
+            .sum::<f64>();
+        own += around.iter().map(|x| x * x).sum::<f64>();
+    }
+    let factor = if own > 0.0 { together / own } else { 0.0 };
+    let mut out = Dense::zeros(0, rows.columns);
+    for at in 0..rows.rows {
+        let inner = at > 0 && at + 1 < rows.rows;
+        let values: Vec<f64> = if inner {
+            let around = around(at);
+            rows.row(at)
+                .iter()
+                .zip(around)
+                .map(|(x, y)| x - factor * y)
+                .collect()
+        } else {
+            // The first and the last have one neighbour.
+            let beside = rows.row(if at == 0 { 1 } else { at - 1 });
+            rows.row(at)
+                .iter()
+                .zip(beside)
+                .map(|(x, y)| x - factor * y)
+                .collect()
+        };
+        out.values.extend(values);
+        out.rows += 1;
+    }
+    (out, 2.0 / (rows.rows * rows.columns) as f64)
+}
+
+/// Less the mean row and the mean of each row: what all have in common is no formula of places.
+fn centred(window: &Dense) -> Dense {
+    let mut out = window.clone();
+    for row in 0..out.rows {
+        let mean = out.row(row).iter().sum::<f64>() / out.columns as f64;
+        out.row_mut(row).iter_mut().for_each(|x| *x -= mean);
+    }
+    for column in 0..out.columns {
+        let mean = (0..out.rows).map(|row| out.row(row)[column]).sum::<f64>() / out.rows as f64;
+        (0..out.rows).for_each(|row| out.row_mut(row)[column] -= mean);
+    }
+    out
+}
+
+/// How a likeness stands when the formula of one side is taken off both.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Remaining {
+    /// The formula.
+    pub formula: Explained,
+    /// What it explains of the other side.
+    pub of_target: f64,
+    /// Cosine of the two windows.
+    pub before: f64,
+    /// Cosine of what is left; 0 where nothing is.
+    pub after: f64,
+}
+
+impl Remaining {
+    /// Whether the likeness is the formula's: there before, and gone or nothing left after. A
+    /// fine-tune of a model that holds such a table keeps more than the formula, its noise.
+    pub(crate) fn is_explained(&self) -> bool {
+        let is_gone = self.after < LIKE.min(0.5 * self.before.abs());
+        self.before.abs() >= LIKE && is_gone
+    }
+}
+
+/// Takes each formula that either window is near off both; of these the one that leaves the least
+/// likeness. None where neither is near one, or their shapes differ.
+///
+/// A copy of a trained matrix stays like it whichever formula is taken off, by what training put
+/// beside it, so the choice of the least costs a copy nothing.
+pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
+    if (base.rows, base.columns) != (target.rows, target.columns) {
+        return None;
+    }
+    nearest_formula(base).or_else(|| nearest_formula(target))?;
+    let before = cosine(base, target);
+    let without = |formula, along| -> Option<Remaining> {
+        let of_base = explained(base, formula, along)?;
+        let of_target = explained(target, formula, along)?;
+        if of_base.excess().max(of_target.excess()) < LEAST_EXPLAINED {
+            return None;
+        }
+        let (rest_of_base, _) = rest(base, formula, along)?;
+        let (rest_of_target, _) = rest(target, formula, along)?;
+        // Rounding to 16 or 8 bits leaves something of every table: no likeness.
+        let nothing_left = |rest: &Dense, window: &Dense| rest.energy() < 1e-3 * window.energy();
+        let is_gone = nothing_left(&rest_of_base, base) || nothing_left(&rest_of_target, target);
+        Some(Remaining {
+            formula: of_base,
+            of_target: of_target.share,
+            before,
+            after: if is_gone {
+                0.0
+            } else {
+                cosine(&rest_of_base, &rest_of_target)
+            },
+        })
+    };
+    let mut best: Option<Remaining> = None;
+    for (formula, along) in every() {
+        let Some(found) = without(formula, along) else {
+            continue;
+        };
+        if best.is_none_or(|best| found.after.abs() < best.after.abs()) {
+            best = Some(found);
+        }
+    }
+    best
+}
+
+fn cosine(one: &Dense, other: &Dense) -> f64 {
+    let dot: f64 = one
+        .values
+        .iter()
+        .zip(&other.values)
+        .map(|(x, y)| x * y)
+        .sum();
+    let scale = (one.energy() * other.energy()).sqrt();
+    if scale > 0.0 { dot / scale } else { 0.0 }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::f64::consts::{PI, TAU};
+
+    use super::*;
+    use crate::numeric::rng::Draws;
+    use crate::numeric::rows::Matrix;
+
+    fn table(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f64) -> Dense {
+        Dense {
+            rows,
+            columns,
+            values: (0..rows * columns)
+                .map(|at| value(at / columns, at % columns))
+                .collect(),
+        }
+    }
+
+    fn noised(table: &Dense, share: f64, purpose: &str) -> Dense {
+        let mut draws = Draws::new(0, purpose);
+        let size = share * (table.energy() / table.values.len() as f64).sqrt();
+        Dense {
+            values: table
+                .values
+                .iter()
+                .map(|x| x + size * draws.normal())
+                .collect(),
+            ..*table
+        }
+    }
+
+    fn positions(half_and_half: bool) -> Dense {
+        table(128, 64, |position, column| {
+            let pair = if half_and_half {
+                column % 32
+            } else {
+                column / 2
+            };
+            let angle = position as f64 / 10_000f64.powf(pair as f64 / 32.0);
+            let is_sine = if half_and_half {
+                column < 32
+            } else {
+                column % 2 == 0
+            };
+            if is_sine { angle.sin() } else { angle.cos() }
+        })
+    }
+
+    fn mel() -> Dense {
+        table(40, 201, |filter, bin| {
+            let centre = 5.0 * filter as f64;
+            (1.0 - (bin as f64 - centre).abs() / 8.0).max(0.0)
+        })
+    }
+
+    fn tables() -> Vec<(Formula, Dense)> {
+        let popcount = |i: usize, j: usize| {
+            if (i & j).count_ones() % 2 == 0 {
+                1.0
+            } else {
+                -1.0
+            }
+        };
+        vec![
+            (Formula::Identity, table(64, 64, |i, j| f64::from(i == j))),
+            (
+                Formula::Identity,
+                table(40, 60, |i, j| 3.0 * f64::from(i + 7 == j)),
+            ),
+            (
+                Formula::Identity,
+                table(28, 28 * 9, |i, j| f64::from(j == 9 * i + 4)),
+            ),
+            (
+                Formula::Diagonals,
+                table(96, 96, |i, j| (-(i as f64 - j as f64).abs() / 5.0).exp()),
+            ),
+            (
+                Formula::Diagonals,
+                table(96, 96, |i, j| f64::from((i + 96 - j) % 24 == 0)),
+            ),
+            (Formula::Sines, positions(true)),
+            (Formula::Sines, positions(false)),
+            (
+                Formula::Sines,
+                table(64, 64, |i, j| {
+                    (PI * i as f64 * (j as f64 + 0.5) / 64.0).cos()
+                }),
+            ),
+            (
+                Formula::Sines,
+                table(65, 128, |k, t| {
+                    let hann = 0.5 - 0.5 * (TAU * t as f64 / 128.0).cos();
+                    hann * (TAU * (k * t) as f64 / 128.0).sin()
+                }),
+            ),
+            (Formula::Hadamard, table(128, 128, popcount)),
+            (
+                Formula::Hadamard,
+                table(96, 96, |i, j| {
+                    popcount(i % 32, j % 32) * [1.0, -1.0][usize::from(i < 40)]
+                }),
+            ),
+        ]
+    }
+
+    #[test]
+    fn formulas_are_recognised_in_any_format_and_noised() {
+        for (formula, table) in tables() {
+            for noise in [0.0, 0.005, 0.3] {
+                let found = nearest_formula(&noised(&table, noise, "training")).unwrap();
+                let other = formula != Formula::Identity && found.formula == Formula::Identity;
+                assert!(
+                    !other && found.share > 0.6,
+                    "{formula:?} {noise}: {found:?}"
+                );
+            }
+            let (one, other) = (noised(&table, 0.3, "one"), noised(&table, 0.3, "other"));
+            let found = remaining(&one, &other).unwrap();
+            assert!(found.is_explained(), "{formula:?}: {found:?}");
+            let found = remaining(&table, &noised(&table, 1e-3, "format")).unwrap();
+            assert!(found.is_explained(), "{formula:?}: {found:?}");
+            // A copy of what training made of the table is a copy.
+            let copy = remaining(&one, &noised(&one, 0.1, "fine-tuning")).unwrap();
+            assert!(!copy.is_explained(), "{formula:?}: {copy:?}");
+        }
+        let found = nearest_formula(&mel()).unwrap();
+        assert!(found.share > 0.6, "{found:?}");
+        let found = remaining(&noised(&mel(), 0.2, "one"), &noised(&mel(), 0.2, "other")).unwrap();
+        assert!(found.is_explained(), "{found:?}");
+    }
+
+    /// Matrices without a formula, with all kinds of structure.
+    fn random_ones(rounds: u64) {
+        let mut greatest = 0.0f64;
+        for round in 0..rounds {
+            let mut draws = Draws::new(round, "no formula");
+            let (rows, columns) = [(64, 64), (40, 201), (128, 32), (8, 8)][round as usize % 4];
+            let mut normal =
+                |count: usize| -> Vec<f64> { (0..count).map(|_| draws.normal()).collect() };
+            let noise = normal(rows * columns);
+            let (of_rows, of_columns) = (normal(rows * 4), normal(columns * 4));
+            for kind in 0..6 {
+                let window = table(rows, columns, |i, j| {
+                    let x = noise[i * columns + j];
+                    match kind {
+                        0 => x,
+                        1 => x.powi(3),
+                        2 => x + 2.0 * of_columns[j],
+                        3 => {
+                            x + (0..4)
+                                .map(|k| of_rows[i * 4 + k] * of_columns[j * 4 + k])
+                                .sum::<f64>()
+                        }
+                        4 => x + 2.0 * of_columns[i % 3 * columns + j],
+                        _ => x * (1.0 + i as f64 / rows as f64) + of_columns[j],
+                    }
+                });
+                // Three clusters in turn repeat every third row; that is a frequency.
+                if kind == 4 {
+                    continue;
+                }
+                for (formula, along) in every() {
+                    if let Some(found) = explained(&window, formula, along) {
+                        greatest = greatest.max(found.excess());
+                    }
+                }
+                assert!(nearest_formula(&window).is_none(), "{round} {kind}");
+            }
+        }
+        assert!(greatest < LEAST_EXPLAINED, "{greatest}");
+    }
+
+    #[test]
+    fn random_matrices_are_near_no_formula() {
+        random_ones(12);
+    }
+
+    #[test]
+    #[ignore = "minutes: 2,000 matrices"]
+    fn random_matrices_are_never_near_a_formula() {
+        random_ones(400);
+    }
+
+    #[test]
+    fn what_is_small_empty_or_broken_has_no_formula() {
+        assert!(nearest_formula(&table(64, 64, |_, _| 0.0)).is_none());
+        assert!(nearest_formula(&table(7, 64, |i, j| f64::from(i == j))).is_none());
+        let nan = Matrix {
+            rows: 9,
+            columns: 300,
+            values: vec![f32::NAN; 2700],
+        };
+        let window = window(&nan).unwrap();
+        assert_eq!(
+            (window.rows, window.columns, window.energy()),
+            (9, WINDOW, 0.0)
+        );
+        assert!(remaining(&window, &table(9, 9, |_, _| 1.0)).is_none());
+    }
+}
