@@ -20,6 +20,19 @@ pub(super) struct Contents {
     pub(super) config: Option<Config>,
     /// A GGUF file, whose tensors are here and not in the list above until its parts are joined.
     pub(super) gguf: Option<GgufFile>,
+    /// The key of the model that is read, where others stand beside it.
+    pub(super) key: Option<String>,
+    /// Models beside the one that is read.
+    pub(super) others: Vec<ModelBeside>,
     /// Odd but usable things.
     pub(super) warnings: Vec<Warning>,
+}
+
+/// A model that stands beside another in one file, and is read only where it is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelBeside {
+    /// The key of its dictionary.
+    pub(crate) key: String,
+    /// Its tensors; their names begin with the key and a dot.
+    pub(crate) tensors: Vec<TensorInfo>,
 }

@@ -79,16 +79,18 @@ pub enum Warning {
         /// The tensor that is not counted.
         name: String,
     },
-    /// What a pickle would have had imported.
+    /// Classes that a pickle names and that are not known here; no tensor depends on them.
     PickleGlobals {
         /// The names, the first twelve.
         names: Vec<String>,
         /// How many more there are.
         more: usize,
     },
-    /// Dictionaries of tensors beside the one that is read.
+    /// Models of one file beside the one that is read.
     PickleParts {
-        /// Their keys, the first few.
+        /// The key of that one.
+        read: String,
+        /// Keys of the others, the first few.
         keys: Vec<String>,
     },
     /// A tensor that its format's reader leaves out.

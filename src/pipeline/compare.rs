@@ -41,19 +41,20 @@ use crate::verdict::reasons::{ComponentVerdict, Reason, reasons};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::checkpoint;
 use super::options::{Deep, Hashing, Options, PcaMode, Switch};
+use super::{checkpoint, several};
 
 /// Compares two checkpoints. Runs on the current rayon pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn compare(
-    base: Opened,
-    target: Opened,
+    mut base: Opened,
+    mut target: Opened,
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Comparison> {
+    let options = &several::choose([&mut base, &mut target].into_iter(), options)?;
     let (mut base, mut target) = rayon::join(
         || Model::with_tokenizer(base),
         || Model::with_tokenizer(target),

@@ -11,3 +11,4 @@ pub(crate) mod hash;
 pub(crate) mod inspect;
 pub(crate) mod options;
 pub(crate) mod rank;
+mod several;

@@ -31,17 +31,20 @@ use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
 use super::options::{Hashing, Options};
+use super::several;
 
 /// Holds every base against the target. Runs on the current rayon pool.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
 pub fn rank(
-    target: Opened,
-    bases: Vec<Opened>,
+    mut target: Opened,
+    mut bases: Vec<Opened>,
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Ranking> {
+    let all = bases.iter_mut().chain([&mut target]);
+    let options = &several::choose(all, options)?;
     let mut target = Model::with_tokenizer(target);
     let mut bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
     let alignments: Vec<Alignment> = bases

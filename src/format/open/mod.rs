@@ -13,10 +13,12 @@ use std::sync::Arc;
 use self::find::{CONFIG, Found, Set, find};
 use self::stored::Stored;
 use super::adapter::Adapter;
+use super::contents::ModelBeside;
 use super::{gguf, sidecar};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, WeightFiles, WeightSet};
 use crate::model::config::Config;
+use crate::model::warning::Warning;
 use crate::source::{At, Io, Listing, Place, Region, Source, Strided, locate};
 
 /// A checkpoint with its files open.
@@ -31,6 +33,10 @@ pub struct Opened {
     pub(crate) adapter: Option<Adapter>,
     /// Headers of a GGUF checkpoint: what its converter did to the values.
     pub(crate) gguf: Vec<GgufHeader>,
+    /// Models beside the one that is read, in the same file.
+    others: Vec<ModelBeside>,
+    /// The key of the model that is read, where there are others.
+    key: Option<String>,
     /// The directory whose files are the checkpoint's own.
     pub(super) folder: Option<Arc<dyn Listing>>,
 }
@@ -63,6 +69,45 @@ impl Opened {
         self.sources
             .iter()
             .try_for_each(|source| source.check_unchanged())
+    }
+
+    /// Keys of the models in a file that holds several, the one that is read first.
+    pub(crate) fn model_keys(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(|model| model.key.as_str());
+        self.key.as_deref().into_iter().chain(others)
+    }
+
+    /// Reads the model under `key` in place of the one that is read, its names without the key.
+    pub(crate) fn choose(&mut self, key: &str) {
+        let Some(model) = self.others.iter().find(|model| model.key == key) else {
+            return;
+        };
+        let own_name = |name: &str| {
+            let inner = name
+                .strip_prefix(key)
+                .and_then(|name| name.strip_prefix('.'));
+            inner.unwrap_or(name).to_owned()
+        };
+        let names: Vec<String> = model.tensors.iter().map(|t| own_name(&t.name)).collect();
+        let mut tensors = model.tensors.clone();
+        let mut strided = BTreeMap::new();
+        for (tensor, name) in tensors.iter_mut().zip(names) {
+            if let Some(view) = self.strided.remove(&tensor.name) {
+                strided.insert(name.clone(), view);
+            }
+            tensor.name = name;
+        }
+        tensors.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        self.strided = strided;
+        self.checkpoint.tensors = tensors;
+        self.key = Some(key.to_owned());
+        for warning in &mut self.checkpoint.warnings {
+            if let Warning::PickleParts { read, keys } = warning
+                && let Some(own) = keys.iter_mut().find(|own| *own == key)
+            {
+                std::mem::swap(read, own);
+            }
+        }
     }
 
     /// Metadata that hold for the GGUF file number `file`.
@@ -100,6 +145,8 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
         strided: BTreeMap::new(),
         adapter: None,
         gguf: Vec::new(),
+        others: Vec::new(),
+        key: None,
         folder: find::own_folder(&place),
     })
 }
@@ -167,6 +214,8 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         strided: stored.strided,
         adapter,
         gguf: stored.gguf,
+        others: stored.others,
+        key: stored.key,
         folder,
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::contents::ModelBeside;
 use super::super::formats;
 use super::super::gguf::{self, GgufFile};
 use super::super::merge::{self, Shard};
@@ -23,6 +24,10 @@ pub(super) struct Stored {
     pub(super) sources: Vec<Arc<dyn Source>>,
     pub(super) strided: BTreeMap<String, Strided>,
     pub(super) tensors: Vec<TensorInfo>,
+    /// Models beside the one that is read, in the same file.
+    pub(super) others: Vec<ModelBeside>,
+    /// The key of the model that is read, where there are others.
+    pub(super) key: Option<String>,
     pub(super) config: Option<Config>,
     pub(super) gguf: Vec<GgufHeader>,
 }
@@ -40,6 +45,7 @@ impl Stored {
         }
         self.join_gguf(&mut shards)?;
         let tensors = merge::join(&mut shards, set.index.as_ref(), warnings)?;
+        self.take_others(set, &mut shards);
         self.take_tensors(set, tensors, &mut shards);
         self.take_files(set, shards);
         Ok(())
@@ -94,6 +100,23 @@ impl Stored {
                 file: tensor.file + first_file,
                 ..tensor
             });
+        }
+    }
+
+    /// Takes over what stands beside the model in the file of a set that is one file.
+    fn take_others(&mut self, set: &Set, shards: &mut [Shard]) {
+        let ([shard], "") = (shards, set.prefix.as_str()) else {
+            return;
+        };
+        self.key = shard.contents.key.take();
+        for mut other in shard.contents.others.drain(..) {
+            for tensor in &mut other.tensors {
+                tensor.file = self.files.len();
+                if let Some(view) = shard.contents.strided.remove(&tensor.name) {
+                    self.strided.insert(tensor.name.clone(), view);
+                }
+            }
+            self.others.push(other);
         }
     }
 

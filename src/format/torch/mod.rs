@@ -3,20 +3,23 @@
 //! The pickle inside is read as data; nothing it names is imported or run.
 
 mod globals;
+mod keys;
 mod pickle;
+mod refused;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod training_files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use self::globals::{Element, Meaning};
 use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
-use super::contents::Contents;
+use super::contents::{Contents, ModelBeside};
 use super::cursor::Cursor;
 use super::unique::repeated;
 use super::zip;
@@ -28,41 +31,55 @@ use crate::source::{Layout, Source, Strided};
 
 /// Whether a file that begins with `head` may be one: a zip archive or a bare pickle.
 pub(super) fn is_torch(head: &[u8]) -> bool {
-    head.starts_with(&zip::MAGIC) || head.starts_with(b"\x80\x02")
+    head.starts_with(&zip::MAGIC) || matches!(head, [0x80, 2..=5, ..])
 }
 
-/// Reads the PyTorch file `source`, number `file` of its checkpoint. A tied tensor is taken once, under its first name; views whose
-/// elements do not lie one behind the other are sources of their own.
+/// Reads the PyTorch file `source`, number `file` of its checkpoint. A tied tensor is taken once,
+/// under its first name; views whose elements do not lie one behind the other are sources of their
+/// own.
 ///
 /// # Errors
 /// As [`parse_torch`].
 pub(super) fn read(source: &Arc<dyn Source>, file: usize) -> Result<Contents> {
     let file = parse_torch(&**source, file)?;
-    let aliases: BTreeSet<String> = file
-        .tied()
+    let mut contents = Contents {
+        warnings: file.warnings,
+        key: file.key,
+        ..Contents::default()
+    };
+    contents.tensors = untied(file.tensors, source, &mut contents);
+    for (key, tensors) in file.others {
+        let tensors = untied(tensors, source, &mut contents);
+        contents.others.push(ModelBeside { key, tensors });
+    }
+    Ok(contents)
+}
+
+/// The tensors of a model, each storage once; the views among them and a word about the tied ones
+/// go to `contents`.
+fn untied(
+    tensors: Vec<TorchTensor>,
+    source: &Arc<dyn Source>,
+    contents: &mut Contents,
+) -> Vec<TensorInfo> {
+    let aliases: BTreeSet<String> = tied(&tensors)
         .into_iter()
         .map(|(alias, _)| alias.to_owned())
         .collect();
-    let mut warnings = file.warnings;
-    let mut tensors = Vec::new();
-    let mut strided = BTreeMap::new();
-    for tensor in file.tensors {
+    let mut kept = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
         let name = tensor.info.name.clone();
         if aliases.contains(&name) {
-            warnings.push(Warning::TiedTensor { name });
+            contents.warnings.push(Warning::TiedTensor { name });
             continue;
         }
         if let Some(layout) = tensor.layout() {
-            strided.insert(name, Strided::new(Arc::clone(source), layout));
+            let view = Strided::new(Arc::clone(source), layout);
+            contents.strided.insert(name, view);
         }
-        tensors.push(tensor.info);
+        kept.push(tensor.info);
     }
-    Ok(Contents {
-        tensors,
-        strided,
-        warnings,
-        ..Contents::default()
-    })
+    kept
 }
 
 /// Longest pickle that is read, in bytes. A model of 140,000 tensors takes about 30 MB.
@@ -72,8 +89,14 @@ const PICKLE_LIMIT: u64 = 128 << 20;
 /// Masks and position tables of a few megabytes are saved so.
 const EXPANDED_LIMIT: u64 = 1 << 28;
 
-/// First pickle of the form before 1.6: the integer 0x1950A86A20F9469CFC6C.
-const LEGACY_MAGIC: [u8; 15] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// How often the bytes of a file are read at most, as views of one storage that overlap.
+const OVERLAP_LIMIT: u64 = 4;
+
+/// First pickle of the form before 1.6, without its protocol: the integer 0x1950A86A20F9469CFC6C.
+const LEGACY_MAGIC: [u8; 13] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// Where [`LEGACY_MAGIC`] begins: behind a protocol, and from protocol 4 on a frame.
+const LEGACY_STARTS: [usize; 2] = [2, 11];
 
 /// A tensor of a PyTorch file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +134,10 @@ pub struct TorchFile {
     /// Tensors of the state dictionary, in its order. Tied tensors have the same place under
     /// several names.
     pub tensors: Vec<TorchTensor>,
+    /// The key of its dictionary, where there are other models.
+    pub key: Option<String>,
+    /// Models beside it, by key; their tensors' names begin with it.
+    pub others: Vec<(String, Vec<TorchTensor>)>,
     /// Every name that the pickle would have had imported, sorted.
     pub globals: Vec<String>,
     /// Odd but usable things.
@@ -120,18 +147,22 @@ pub struct TorchFile {
 impl TorchFile {
     /// Names whose tensor is that of an earlier name, with that name: tied weights.
     pub fn tied(&self) -> Vec<(&str, &str)> {
-        let mut first = BTreeMap::new();
-        let mut tied = Vec::new();
-        for TorchTensor { info, strides } in &self.tensors {
-            let place = (info.offset, info.bytes, &info.shape, info.dtype, strides);
-            match first.get(&place) {
-                Some(&name) => tied.push((info.name.as_str(), name)),
-                None if info.bytes > 0 => drop(first.insert(place, info.name.as_str())),
-                None => {}
-            }
-        }
-        tied
+        tied(&self.tensors)
     }
+}
+
+fn tied(tensors: &[TorchTensor]) -> Vec<(&str, &str)> {
+    let mut first = BTreeMap::new();
+    let mut tied = Vec::new();
+    for TorchTensor { info, strides } in tensors {
+        let place = (info.offset, info.bytes, &info.shape, info.dtype, strides);
+        match first.get(&place) {
+            Some(&name) => tied.push((info.name.as_str(), name)),
+            None if info.bytes > 0 => drop(first.insert(place, info.name.as_str())),
+            None => {}
+        }
+    }
+    tied
 }
 
 /// Reads the PyTorch file `source`; `file` becomes [`TensorInfo::file`].
@@ -141,17 +172,30 @@ impl TorchFile {
 /// allowed names, or tensors that do not lie in their storages.
 pub fn parse_torch(source: &dyn Source, file: usize) -> Result<TorchFile> {
     let path = source.path();
-    let mut head = vec![0; source.len().min(LEGACY_MAGIC.len() as u64) as usize];
+    let longest = LEGACY_STARTS
+        .iter()
+        .max()
+        .map_or(0, |start| start + LEGACY_MAGIC.len());
+    let mut head = vec![0; source.len().min(longest as u64) as usize];
     source.read_at(0, &mut head)?;
     if head.starts_with(&zip::MAGIC) {
         return parse_zip(source, file);
     }
-    if head == LEGACY_MAGIC {
-        return parse_legacy(source, file);
+    let has_magic = |start: &usize| {
+        head.get(*start..)
+            .is_some_and(|at| at.starts_with(&LEGACY_MAGIC))
+    };
+    if let (true, Some(start)) = (is_torch(&head), LEGACY_STARTS.into_iter().find(has_magic)) {
+        return parse_legacy(source, (start + LEGACY_MAGIC.len()) as u64, file);
     }
     Err(Error::unsupported(
         path,
-        "no PyTorch file: neither a zip archive nor the pickles of the form before 1.6",
+        match is_torch(&head) {
+            true => "a pickle that torch.save did not write (expected a file of torch.save)",
+            false => {
+                "no PyTorch file: neither a zip archive nor the pickles of the form before 1.6"
+            }
+        },
     ))
 }
 
@@ -161,6 +205,9 @@ type Places = BTreeMap<String, Range<u64>>;
 fn parse_zip(source: &dyn Source, file: usize) -> Result<TorchFile> {
     let path = source.path();
     let members = zip::members(source)?;
+    if let Some(what) = refused::archive(members.keys()) {
+        return Err(Error::unsupported(path, what));
+    }
     let mut roots = members
         .iter()
         .filter_map(|(name, place)| Some((name.strip_suffix("data.pkl")?, place)));
@@ -203,14 +250,13 @@ fn parse_zip(source: &dyn Source, file: usize) -> Result<TorchFile> {
     let storages = members
         .iter()
         .filter_map(|(name, place)| Some((name.strip_prefix(&prefix)?.to_owned(), place.clone())));
-    assemble(path, &pickle, &storages.collect(), file)
+    assemble(source, &pickle, &storages.collect(), file)
 }
 
 /// Magic number, protocol, system, object, keys, and then for each key the number of elements and
 /// their bytes.
-fn parse_legacy(source: &dyn Source, file: usize) -> Result<TorchFile> {
+fn parse_legacy(source: &dyn Source, start: u64, file: usize) -> Result<TorchFile> {
     let path = source.path();
-    let start = LEGACY_MAGIC.len() as u64;
     let mut cursor = Cursor::new(
         source,
         start..source.len().min(start + PICKLE_LIMIT),
@@ -291,7 +337,7 @@ fn parse_legacy(source: &dyn Source, file: usize) -> Result<TorchFile> {
             ));
         }
     }
-    assemble(path, &object, &places, file)
+    assemble(source, &object, &places, file)
 }
 
 /// Runs the pickle that holds the state dictionary and refuses names that are not allowed.
@@ -325,67 +371,154 @@ fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// Keys of dictionaries left aside that a warning names.
+/// Keys of models left aside that a warning names.
 const PARTS_NAMED: usize = 8;
 
-/// Tensors of the state dictionary, each checked against its storage.
-fn assemble(path: &Path, pickle: &Pickle, places: &Places, file: usize) -> Result<TorchFile> {
+/// Tensors of the weights, each checked against its storage.
+fn assemble(
+    source: &dyn Source,
+    pickle: &Pickle,
+    places: &Places,
+    file: usize,
+) -> Result<TorchFile> {
+    let path = source.path();
     let state = state::find(pickle);
+    if state.is_cut {
+        let what = "a pickle with more names than its text holds (expected a model's tensors)";
+        return Err(Error::malformed(path, what));
+    }
+    if state.entries.is_empty() {
+        return Err(Error::unsupported(path, refused::pickle(pickle, &state)));
+    }
     let mut found = TorchFile {
         globals: pickle.globals().map(|(name, _)| name.to_owned()).collect(),
+        warnings: notes(pickle, &state),
+        key: state.chosen.clone(),
         ..TorchFile::default()
     };
-    if state.entries.is_empty() {
-        return Err(Error::unsupported(
-            path,
-            "a PyTorch file without a dictionary of tensors",
-        ));
-    }
-    found.warnings.push(Warning::PickleGlobals {
-        names: found.globals.iter().take(NAMES_KEPT).cloned().collect(),
-        more: found.globals.len().saturating_sub(NAMES_KEPT),
-    });
-    if !state.others.is_empty() {
-        found.warnings.push(Warning::PickleParts {
-            keys: state.others.iter().take(PARTS_NAMED).cloned().collect(),
-        });
-    }
-    let mut expanded = 0u64;
-    for (name, entry) in &state.entries {
-        match place(pickle, name, entry, places, file) {
-            Ok(placed) => {
-                expanded = expanded.saturating_add(placed.expanded);
-                if expanded > EXPANDED_LIMIT {
-                    let (bytes, name) = (placed.expanded, quoted(name));
-                    let what = format!(
-                        "tensor {name} is an expanded view of {bytes} bytes, more than its storage holds (expected at \
-                         most {EXPANDED_LIMIT} bytes of expanded views)"
-                    );
-                    return Err(Error::malformed(path, what));
-                }
-                found.tensors.push(placed.tensor);
-            }
-            Err(Trouble::Unread(what)) => {
-                found.warnings.push(Warning::TensorNotRead {
-                    name: name.clone(),
-                    what,
-                });
-            }
-            Err(Trouble::Broken(what)) => {
-                return Err(Error::malformed(
-                    path,
-                    format!("tensor {} {what}", quoted(name)),
-                ));
-            }
-        }
-    }
-    if let Some(name) = repeated(state.entries.iter().map(|(name, _)| name.as_str())) {
-        return Err(Error::malformed(
-            path,
-            format!("tensor {} occurs twice", quoted(name)),
-        ));
+    let mut placing = Placing {
+        source,
+        pickle,
+        places,
+        file,
+        expanded: 0,
+        bytes: 0,
+    };
+    found.tensors = placing.all(&state.entries, &mut found.warnings)?;
+    for (key, entries) in &state.others {
+        let tensors = placing.all(entries, &mut found.warnings)?;
+        found.others.push((key.clone(), tensors));
     }
     Ok(found)
+}
+
+/// What is odd about a pickle: names that are not known, models that are not read.
+fn notes(pickle: &Pickle, state: &state::State<'_>) -> Vec<Warning> {
+    let mut notes = Vec::new();
+    let unknown = pickle
+        .globals()
+        .filter(|(_, meaning)| *meaning == Meaning::Unknown);
+    let unknown: Vec<&str> = unknown.map(|(name, _)| name).collect();
+    if !unknown.is_empty() {
+        notes.push(Warning::PickleGlobals {
+            names: unknown
+                .iter()
+                .take(NAMES_KEPT)
+                .map(|&name| name.to_owned())
+                .collect(),
+            more: unknown.len().saturating_sub(NAMES_KEPT),
+        });
+    }
+    if let Some(chosen) = &state.chosen {
+        let keys = state.others.iter().map(|(key, _)| key);
+        notes.push(Warning::PickleParts {
+            read: chosen.clone(),
+            keys: keys.take(PARTS_NAMED).cloned().collect(),
+        });
+    }
+    notes
+}
+
+/// Finds the place of tensors, and keeps count of what reading them costs.
+struct Placing<'a> {
+    source: &'a dyn Source,
+    pickle: &'a Pickle,
+    places: &'a Places,
+    file: usize,
+    /// Bytes of views that are longer than what they are views of.
+    expanded: u64,
+    /// Bytes of all tensors, each place once.
+    bytes: u64,
+}
+
+impl Placing<'_> {
+    /// The tensors of a model; of those that are not read, a warning.
+    fn all(
+        &mut self,
+        entries: &[(String, Entry<'_>)],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<TorchTensor>> {
+        let path = self.source.path();
+        if let Some(name) = repeated(entries.iter().map(|(name, _)| name.as_str())) {
+            let what = format!("tensor {} occurs twice", quoted(name));
+            return Err(Error::malformed(path, what));
+        }
+        let mut tensors = Vec::with_capacity(entries.len());
+        for (name, entry) in entries {
+            match place(self.pickle, name, entry, self.places, self.file) {
+                Ok(placed) => {
+                    self.count_expanded(&placed)?;
+                    tensors.push(placed.tensor);
+                }
+                Err(Trouble::Unread(what)) => {
+                    let name = name.clone();
+                    warnings.push(Warning::TensorNotRead { name, what });
+                }
+                Err(Trouble::Broken(what)) => {
+                    let what = format!("tensor {} {what}", quoted(name));
+                    return Err(Error::malformed(path, what));
+                }
+            }
+        }
+        self.count_overlapping(&tensors)?;
+        Ok(tensors)
+    }
+
+    fn count_expanded(&mut self, placed: &Placed) -> Result<()> {
+        self.expanded = self.expanded.saturating_add(placed.expanded);
+        if self.expanded <= EXPANDED_LIMIT {
+            return Ok(());
+        }
+        let (bytes, name) = (placed.expanded, quoted(&placed.tensor.info.name));
+        let what = format!(
+            "tensor {name} is an expanded view of {bytes} bytes, more than its storage holds (expected at \
+             most {EXPANDED_LIMIT} bytes of expanded views)"
+        );
+        Err(Error::malformed(self.source.path(), what))
+    }
+
+    /// Views that overlap are read each: all together must not be many times the file.
+    fn count_overlapping(&mut self, tensors: &[TorchTensor]) -> Result<()> {
+        let aliases: BTreeSet<&str> = tied(tensors).into_iter().map(|(alias, _)| alias).collect();
+        let own = tensors
+            .iter()
+            .filter(|tensor| !aliases.contains(&*tensor.info.name));
+        let bytes = own.fold(0u64, |sum, tensor| sum.saturating_add(tensor.info.bytes));
+        self.bytes = self.bytes.saturating_add(bytes);
+        let len = self.source.len();
+        let most = len
+            .saturating_mul(OVERLAP_LIMIT)
+            .saturating_add(EXPANDED_LIMIT);
+        if self.bytes <= most {
+            return Ok(());
+        }
+        let what = format!(
+            "tensors of {} bytes that overlap in a file of {len} bytes (expected at most {OVERLAP_LIMIT} \
+             times its length)",
+            self.bytes
+        );
+        Err(Error::malformed(self.source.path(), what))
+    }
 }
 
 /// A tensor that has its place.

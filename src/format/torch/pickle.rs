@@ -1,5 +1,5 @@
-//! A pickle as data: the opcodes that `torch.save` writes (protocol 2), interpreted without
-//! importing or calling anything. What a call would give is known for the few names that matter,
+//! A pickle as data: the opcodes of protocols 0 to 5, interpreted without importing or calling
+//! anything. What a call would give is known for the few names that matter,
 //! and opaque for all others.
 
 use std::collections::BTreeMap;
@@ -59,6 +59,8 @@ pub(super) enum Node {
     Tensor(Tensor),
     /// A tensor that is not decoded.
     Unread(NotRead),
+    /// An object of this global's class, whatever its attributes are.
+    Object(u32),
 }
 
 /// A storage that the pickle refers to.
@@ -141,8 +143,16 @@ impl Pickle {
             .filter_map(|(name, &at)| Some((name.as_str(), self.meaning(Value::Global(at))?)))
     }
 
+    /// Name of a global.
+    pub(super) fn global_name(&self, at: u32) -> Option<&str> {
+        let mut names = self.global_names.iter();
+        names
+            .find(|(_, own)| **own == at)
+            .map(|(name, _)| name.as_str())
+    }
+
     /// Meaning, where the value is a global.
-    fn meaning(&self, value: Value) -> Option<Meaning> {
+    pub(super) fn meaning(&self, value: Value) -> Option<Meaning> {
         match value {
             Value::Global(at) => self.globals.get(at as usize).copied(),
             _ => None,
@@ -179,23 +189,40 @@ impl Machine {
         let done = match opcode {
             // PROTO
             0x80 => match cursor.u8(OF)? {
-                0..=2 => Ok(()),
+                0..=5 => Ok(()),
                 protocol => {
-                    return Err(cursor
-                        .unsupported(format!("pickle protocol {protocol}; protocol 2 is read")));
+                    let what = format!("pickle protocol {protocol} (expected 5 at most)");
+                    return Err(cursor.unsupported(what));
                 }
             },
+            // FRAME: a length that a reader who reads on does not need
+            0x95 => cursor.skip(8, OF).map(Ok)?,
             // GLOBAL
             b'c' => {
                 let (module, name) = (line(cursor)?, line(cursor)?);
                 self.global(&module, &name)
             }
-            // BINPUT, LONG_BINPUT
+            // STACK_GLOBAL
+            0x93 => self.stack_global(),
+            // MEMOIZE, PUT, BINPUT, LONG_BINPUT
+            0x94 => self.remember(self.memo.len() as u32),
+            b'p' => {
+                let cell = number_line(cursor)?;
+                self.remember(cell)
+            }
             b'q' => self.remember(cursor.u8(OF)?.into()),
             b'r' => self.remember(cursor.u32(OF)?),
-            // BINGET, LONG_BINGET
+            // GET, BINGET, LONG_BINGET
+            b'g' => {
+                let cell = number_line(cursor)?;
+                self.recall(cell)
+            }
             b'h' => self.recall(cursor.u8(OF)?.into()),
             b'j' => self.recall(cursor.u32(OF)?),
+            // POP, POP_MARK, DUP
+            b'0' => self.pop().map(|_| ()),
+            b'1' => self.marked().map(|_| ()),
+            b'2' => self.top().and_then(|value| self.push(value)),
             // MARK
             b'(' => {
                 self.marks.push(self.stack.len());
@@ -218,18 +245,62 @@ impl Machine {
                 let bytes = cursor.bytes(len.into(), OF)?;
                 self.push(long(&bytes))
             }
-            // BINFLOAT
+            // LONG4
+            0x8b => {
+                let len = cursor.u32(OF)?;
+                let bytes = cursor.bytes(len.into(), "a pickled number")?;
+                self.push(long(&bytes))
+            }
+            // INT, LONG, in text
+            b'I' | b'L' => {
+                let text = line(cursor)?;
+                self.push(whole_number(&text))
+            }
+            // BINFLOAT, FLOAT
             b'G' => {
                 cursor.skip(8, OF)?;
                 self.push(Value::Opaque)
             }
-            // BINUNICODE, SHORT_BINSTRING
-            b'X' => {
+            b'F' => {
+                line(cursor)?;
+                self.push(Value::Opaque)
+            }
+            // BINBYTES, SHORT_BINBYTES, BINBYTES8, BYTEARRAY8: no name of a tensor
+            b'B' | b'C' | 0x8e | 0x96 => {
+                let len = match opcode {
+                    b'B' => cursor.u32(OF)?.into(),
+                    b'C' => cursor.u8(OF)?.into(),
+                    _ => cursor.u64(OF)?,
+                };
+                cursor.skip(len, "pickled bytes")?;
+                self.push(Value::Opaque)
+            }
+            // NEXT_BUFFER, READONLY_BUFFER: bytes that were kept outside
+            0x97 => self.push(Value::Opaque),
+            0x98 => self.top().map(|_| ()),
+            // STRING, UNICODE, in text
+            b'S' | b'V' => {
+                let text = line(cursor)?;
+                let unquoted = text.trim_matches(['\'', '"']);
+                let text = if opcode == b'S' {
+                    unquoted
+                } else {
+                    text.as_str()
+                };
+                self.push_text(text.as_bytes())
+            }
+            // BINUNICODE, BINSTRING, BINUNICODE8, SHORT_BINUNICODE, SHORT_BINSTRING
+            b'X' | b'T' => {
                 let len = cursor.u32(OF)?;
                 let bytes = cursor.bytes(len.into(), "a pickled text")?;
                 self.push_text(&bytes)
             }
-            b'U' => {
+            0x8d => {
+                let len = cursor.u64(OF)?;
+                let bytes = cursor.bytes(len, "a pickled text")?;
+                self.push_text(&bytes)
+            }
+            b'U' | 0x8c => {
                 let len = cursor.u8(OF)?;
                 let bytes = cursor.bytes(len.into(), "a pickled text")?;
                 self.push_text(&bytes)
@@ -244,6 +315,17 @@ impl Machine {
             b']' => self.push_node(Node::List(Vec::new())),
             b'}' => self.push_node(Node::Dictionary(Vec::new())),
             0x8f => self.push(Value::Opaque),
+            // ADDITEMS, FROZENSET: a set holds no tensor
+            0x90 => self.marked().and_then(|_| self.top().map(|_| ())),
+            0x91 => self.marked().and_then(|_| self.push(Value::Opaque)),
+            // LIST, DICT
+            b'l' => self
+                .marked()
+                .and_then(|items| self.push_node(Node::List(items))),
+            b'd' => self.marked().and_then(|pairs| {
+                self.push_node(Node::Dictionary(Vec::new()))?;
+                self.set(&pairs)
+            }),
             // APPEND, APPENDS
             b'a' => self.pop().and_then(|item| self.extend(&[item])),
             b'e' => self.marked().and_then(|items| self.extend(&items)),
@@ -252,6 +334,17 @@ impl Machine {
             b'u' => self.marked().and_then(|pairs| self.set(&pairs)),
             // REDUCE, NEWOBJ
             b'R' | 0x81 => self.call(),
+            // NEWOBJ_EX: with named arguments, which no tensor has
+            0x92 => self.pop().and_then(|_| self.call()),
+            // OBJ, INST
+            b'o' => self.marked().and_then(|items| match items.first() {
+                Some(&class) => self.object(class),
+                None => Err("an object of no class".to_owned()),
+            }),
+            b'i' => {
+                let (module, name) = (line(cursor)?, line(cursor)?);
+                self.instance(&module, &name)
+            }
             // BUILD: attributes of an object (`_metadata` of a state dictionary), which no tensor
             // depends on
             b'b' => self.pop().and_then(|_| self.top().map(|_| ())),
@@ -268,7 +361,7 @@ impl Machine {
             opcode => {
                 let at = cursor.position() - 1;
                 return Err(cursor.unsupported(format!(
-                    "pickle opcode 0x{opcode:02X} at byte {at} is not among those that PyTorch writes"
+                    "pickle opcode 0x{opcode:02X} at byte {at} is not among those that PyTorch writes (expected a file of torch.save)"
                 )));
             }
         };
@@ -389,11 +482,25 @@ impl Machine {
         self.push(Value::Global(at))
     }
 
+    /// The global whose module and name are the two texts on top.
+    fn stack_global(&mut self) -> Step {
+        let (name, module) = (self.pop()?, self.pop()?);
+        let texts = (self.pickle.text(module), self.pickle.text(name));
+        match texts {
+            (Some(module), Some(name)) if module.len() + name.len() <= 2 * GLOBAL_LIMIT => {
+                let (module, name) = (module.to_owned(), name.to_owned());
+                self.global(&module, &name)
+            }
+            _ => Err("a global without a name".to_owned()),
+        }
+    }
+
     /// Appends to the list on top.
     fn extend(&mut self, items: &[Value]) -> Step {
         match self.top()? {
             Value::Node(at) => match self.pickle.nodes.get_mut(at as usize) {
                 Some(Node::List(list)) => list.extend_from_slice(items),
+                Some(Node::Object(_) | Node::Unread(_)) => {}
                 _ => return Err("items appended to what is no list".to_owned()),
             },
             Value::Opaque => {}
@@ -412,6 +519,12 @@ impl Machine {
                 Some(Node::Dictionary(dictionary)) => {
                     dictionary.extend(pairs.iter().map(|&[key, value]| (key, value)))
                 }
+                // An object that is a dictionary besides.
+                Some(node @ Node::Object(_)) => {
+                    let pairs = pairs.iter().map(|&[key, value]| (key, value));
+                    *node = Node::Dictionary(pairs.collect());
+                }
+                Some(Node::Unread(_)) => {}
                 _ => return Err("keys set in what is no dictionary".to_owned()),
             },
             Value::Opaque => {}
@@ -440,9 +553,61 @@ impl Machine {
                 self.push(arguments.first().copied().unwrap_or(Value::Opaque))
             }
             Meaning::Unread(what) => self.push_node(Node::Unread(what)),
-            Meaning::Storage(_) | Meaning::Dtype(_) | Meaning::Inert | Meaning::Forbidden => {
-                self.push(Value::Opaque)
+            Meaning::TensorOfType => self.tensor_of_type(&arguments),
+            // What an unknown class makes of a tensor is not known.
+            Meaning::Unknown if arguments.iter().any(|&value| self.is_tensor(value)) => {
+                self.push_node(Node::Unread(NotRead::Subclass))
             }
+            Meaning::Unknown | Meaning::Module | Meaning::Numpy => self.object(callable),
+            Meaning::Storage(_) | Meaning::Dtype(_) | Meaning::Inert | Meaning::Forbidden => {
+                // `copyreg._reconstructor` makes an object of its first argument's class.
+                match arguments.first() {
+                    Some(&class @ Value::Global(_)) => self.object(class),
+                    _ => self.push(Value::Opaque),
+                }
+            }
+        }
+    }
+
+    fn is_tensor(&self, value: Value) -> bool {
+        matches!(
+            self.pickle.node(value),
+            Some(Node::Tensor(_) | Node::Unread(_))
+        )
+    }
+
+    /// An object of a class.
+    fn object(&mut self, class: Value) -> Step {
+        match (class, self.pickle.meaning(class)) {
+            (_, Some(Meaning::Dictionary)) => self.push_node(Node::Dictionary(Vec::new())),
+            (Value::Global(at), Some(Meaning::Unknown | Meaning::Module | Meaning::Numpy)) => {
+                self.push_node(Node::Object(at))
+            }
+            _ => self.push(Value::Opaque),
+        }
+    }
+
+    /// An object of a class that is named in place, of the arguments above the last mark.
+    fn instance(&mut self, module: &str, name: &str) -> Step {
+        self.marked()?;
+        self.global(module, name)?;
+        let class = self.pop()?;
+        self.object(class)
+    }
+
+    /// (function, class, arguments, attributes) of a tensor that had attributes.
+    fn tensor_of_type(&mut self, arguments: &[Value]) -> Step {
+        let &[function, class, inner, ..] = arguments else {
+            return self.push_node(Node::Unread(NotRead::Subclass));
+        };
+        let is_plain = self.pickle.meaning(class) == Some(Meaning::Parameter);
+        match (self.pickle.meaning(function), self.pickle.items(inner)) {
+            (Some(Meaning::Tensor), Some(items)) if is_plain => {
+                let items: Vec<Value> = items.iter().take(ARGUMENT_LIMIT).copied().collect();
+                self.tensor(&items)
+            }
+            (Some(Meaning::Parameter), Some(&[first, ..])) if is_plain => self.push(first),
+            _ => self.push_node(Node::Unread(NotRead::Subclass)),
         }
     }
 
@@ -579,7 +744,26 @@ fn long(bytes: &[u8]) -> Value {
     Value::Integer(i64::from_le_bytes(word))
 }
 
-/// A line of a GLOBAL.
+/// A whole number in text; opaque where it is none of 64 bits. `00` and `01` are truth values.
+fn whole_number(text: &str) -> Value {
+    match text {
+        "00" => Value::Bool(false),
+        "01" => Value::Bool(true),
+        text => text
+            .trim_end_matches('L')
+            .parse()
+            .map_or(Value::Opaque, Value::Integer),
+    }
+}
+
+/// The number of a memory cell, in text.
+fn number_line(cursor: &mut Cursor<'_>) -> Result<u32> {
+    let text = line(cursor)?;
+    text.parse()
+        .map_err(|_| cursor.malformed("a pickle with a memory cell without a number"))
+}
+
+/// A line, as a GLOBAL has two.
 fn line(cursor: &mut Cursor<'_>) -> Result<String> {
     let mut line = Vec::new();
     loop {

@@ -64,11 +64,16 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
         }
         Warning::TiedTensor { .. } => "the same storage as another tensor: counted once".to_owned(),
         Warning::PickleGlobals { names, more } => {
-            format!("the pickle names {}; nothing was run", listed(names, *more))
+            let names = listed(names, *more);
+            format!(
+                "the pickle names {names}, which is not known: passed over, and nothing was run"
+            )
         }
-        Warning::PickleParts { keys } => {
-            format!("tensors under {} were left aside", listed(keys, 0))
-        }
+        Warning::PickleParts { read, keys } => format!(
+            "several models in one file: {} is read, {} left aside; --include 'KEY.*' chooses",
+            quoted(read),
+            listed(keys, 0)
+        ),
         Warning::TensorNotRead { what, .. } => format!("{}, which is not read", not_read(*what)),
         Warning::AdapterTokens { .. } => {
             "rows of single tokens that the adapter trained are not compared".to_owned()
@@ -260,7 +265,7 @@ mod tests {
                 names: vec!["a.b".to_owned(), name()],
                 more: 3,
             }),
-            "the pickle names a.b, a\\u001Bb and 3 more; nothing was run"
+            "the pickle names a.b, a\\u001Bb and 3 more, which is not known: passed over, and nothing was run"
         );
     }
 
