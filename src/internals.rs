@@ -30,7 +30,7 @@ pub mod numeric {
 }
 
 pub mod report {
-    pub use crate::report::{Style, csv, escape, json, markdown, text};
+    pub use crate::report::{Lang, Style, csv, escape, html, json, markdown, text};
 }
 
 pub mod source {

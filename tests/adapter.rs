@@ -248,7 +248,12 @@ fn factors_alone_tell_the_change_and_nothing_of_the_origin() {
             .any(|reason| reason.contains("a claim, and no evidence"))
     );
     assert!(report.unmatched.target.is_empty());
-    let text = command::run(&["compare", base.to_str().unwrap(), target.to_str().unwrap()]);
+    let text = command::run(&[
+        "compare",
+        "--full",
+        base.to_str().unwrap(),
+        target.to_str().unwrap(),
+    ]);
     assert!(command::answer(&text, 0).contains("What the adapter changes"));
 }
 
@@ -583,7 +588,7 @@ fn every_command_answers_for_an_adapter_or_says_what_it_expects() {
         target.to_str().unwrap().to_owned(),
     );
     let base = base.to_str().unwrap();
-    let inspected = command::run(&["inspect", &target]);
+    let inspected = command::run(&["inspect", &target, "--full"]);
     assert!(command::answer(&inspected, 0).contains("lora_A"));
     assert_eq!(
         command::answer(&command::run(&["hash", &target]), 0)

@@ -246,7 +246,7 @@ fn every_damaged_checkpoint_ends_with_its_message_on_either_side() {
 #[test]
 fn a_report_says_how_to_reproduce_it() {
     let output = wcmp()
-        .arg("compare")
+        .args(["compare", "--full"])
         .args([fixture("base"), fixture("fine-tuned")])
         .output()
         .unwrap();

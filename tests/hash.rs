@@ -11,7 +11,6 @@ use tempfile::TempDir;
 
 /// `wcmp.hash/1`, read strictly.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Hash {
     schema: String,
     wcmp: String,
@@ -21,7 +20,6 @@ struct Hash {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct HashTensor {
     name: String,
     dtype: String,
@@ -31,7 +29,6 @@ struct HashTensor {
 
 /// `wcmp.check/1`, read strictly.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Check {
     schema: String,
     wcmp: String,
@@ -44,7 +41,6 @@ struct Check {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Difference {
     name: String,
     expected: String,

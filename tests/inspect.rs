@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Inspect {
     schema: String,
     wcmp: String,
@@ -22,7 +21,6 @@ struct Inspect {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Checkpoint {
     path: String,
     name: String,
@@ -37,14 +35,12 @@ struct Checkpoint {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct File {
     name: String,
     bytes: u64,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Component {
     component: String,
     parameters: u64,
@@ -52,14 +48,12 @@ struct Component {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Block {
     block: String,
     parameters: u64,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Tensor {
     name: String,
     component: String,

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Rank {
     schema: String,
     wcmp: String,
@@ -27,7 +26,6 @@ struct Rank {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
 struct Checkpoint {
     path: String,
     name: String,
@@ -42,7 +40,6 @@ struct Checkpoint {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Row {
     base: Checkpoint,
     coverage: Value,
@@ -54,7 +51,6 @@ struct Row {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
 struct Permutation {
     log10_p: Option<f64>,
     probes: u64,
@@ -62,14 +58,12 @@ struct Permutation {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
 struct Pca {
     summary: String,
     median_excess: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Verdict {
     label: String,
     relation: Option<String>,
@@ -80,7 +74,6 @@ struct Verdict {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Criterion {
     id: String,
     statement: String,
@@ -89,7 +82,6 @@ struct Criterion {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Conclusion {
     label: String,
     base: Option<String>,
@@ -97,7 +89,6 @@ struct Conclusion {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Coordinates {
     models: Vec<String>,
     points: Vec<[f64; 2]>,
@@ -105,7 +96,6 @@ struct Coordinates {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Mixture {
     weights: Vec<Weight>,
     residual: f64,
@@ -114,14 +104,12 @@ struct Mixture {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Weight {
     base: String,
     weight: f64,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct LayerMixture {
     layer: u32,
     weights: Vec<Weight>,
@@ -129,7 +117,6 @@ struct LayerMixture {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RoleMixture {
     role: String,
     weights: Vec<Weight>,
@@ -137,7 +124,6 @@ struct RoleMixture {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Warning {
     code: String,
     message: String,
@@ -145,7 +131,6 @@ struct Warning {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Control {
     base: String,
     nearest: String,
@@ -643,7 +628,15 @@ fn expect_tests_the_conclusion() {
         ("related", 1),
         ("derived,inconclusive", 1),
     ] {
-        answer(&run(&models, &["--expect", word]), code);
+        let output = run(&models, &["--expect", word]);
+        assert_eq!(output.status.code(), Some(code));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let expected = format!(
+            "wcmp: expected {}; the verdict is from_scratch (",
+            word.replace(',', " or ")
+        );
+        assert_eq!(said.starts_with(&expected), code == 1, "{said}");
+        assert_eq!(said.lines().count(), usize::try_from(code).unwrap());
     }
     let related = ["fine-tuned", "independent", "base"].map(fixture);
     let models: Vec<&Path> = related.iter().map(PathBuf::as_path).collect();
@@ -663,7 +656,7 @@ fn expect_tests_the_conclusion() {
 fn every_format_names_the_conclusion_and_all_bases() {
     let paths = ["fine-tuned", "independent", "base"].map(fixture);
     let models: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    let text = answer(&run(&models, &[]), 0).to_owned();
+    let text = answer(&run(&models, &["--full"]), 0).to_owned();
     for part in [
         "Conclusion",
         "derived",
@@ -674,7 +667,7 @@ fn every_format_names_the_conclusion_and_all_bases() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    let markdown = answer(&run(&models, &["--format", "markdown"]), 0).to_owned();
+    let markdown = answer(&run(&models, &["--full", "--format", "markdown"]), 0).to_owned();
     assert!(markdown.contains("**Conclusion: `derived`**"), "{markdown}");
     let csv = answer(&run(&models, &["--format", "csv"]), 0).to_owned();
     assert_eq!(csv.lines().count(), 3);

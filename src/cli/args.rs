@@ -10,9 +10,10 @@ use super::expect::WORDS;
 use super::help;
 use crate::pipeline::filter::checked_glob;
 use crate::pipeline::options::{Deep, Hashing, Options, PcaMode, Switch};
-use crate::report::OutputFormat;
+use crate::report::{Lang, OutputFormat};
 use crate::results::settings::Settings;
 use crate::source::Io;
+use crate::verdict::decide::Confidence;
 
 /// Weight forensics: was one model made from the other, or trained from scratch?
 ///
@@ -23,12 +24,7 @@ use crate::source::Io;
 /// A CHECKPOINT is a directory in the Hugging Face layout, a single file, an index.json, or a hub
 /// cache folder models--ORG--NAME.
 #[derive(Debug, Parser)]
-#[command(
-    name = "wcmp",
-    version,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
+#[command(name = "wcmp", version, arg_required_else_help = true)]
 #[command(after_long_help = help::MAIN)]
 pub struct Cli {
     /// What to do.
@@ -63,6 +59,16 @@ pub enum Command {
     /// same however the files are sharded.
     #[command(after_long_help = help::HASH)]
     Hash(HashArgs),
+    /// A saved JSON report, in another format or language
+    ///
+    /// With the options of the original run it gives the same bytes.
+    Show(ShowArgs),
+    /// Does a saved report come out the same from these files?
+    ///
+    /// Opens the checkpoints again, runs with the report's settings and says what differs. Paths
+    /// and names aside.
+    #[command(after_long_help = help::VERIFY)]
+    Verify(VerifyArgs),
     /// Print a completion script (for packagers)
     Completions(CompletionsArgs),
     /// Print the manual page (for packagers)
@@ -73,8 +79,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct GlobalArgs {
-    /// text, json, csv or markdown [default: text]
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    /// text, json, csv, markdown or html [default: text]
+    #[arg(short, long, global = true, overrides_with = "format", value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
     /// Write to FILE, whole or not at all [default: -]
@@ -82,13 +88,29 @@ pub struct GlobalArgs {
     /// The report is written beside FILE and renamed over it when it is complete; - is standard
     /// output.
     #[arg(
+        short,
         long,
         global = true,
+        overrides_with = "output",
         value_name = "FILE",
         default_value = "-",
         hide_default_value = true
     )]
     pub output: PathBuf,
+    /// Once more, in the format of FILE's ending (repeatable)
+    ///
+    /// .txt, .json, .csv, .md or .html; the checkpoints are read once for all.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub export: Vec<PathBuf>,
+    /// Every test and table, not the answer on one screen
+    #[arg(long, global = true)]
+    pub full: bool,
+    /// Language of reports: en or ko [default: en]
+    ///
+    /// Text, Markdown and HTML; JSON, CSV, labels and exit codes are the same in both.
+    #[arg(long, global = true, value_name = "LANG", value_enum, default_value_t = Lang::En)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub lang: Lang,
     /// Colours: auto, always or never [default: auto]
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
@@ -98,7 +120,7 @@ pub struct GlobalArgs {
     /// Nothing in the report depends on it.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub threads: Option<u16>,
-    /// No progress, no notes; the report is still printed
+    /// No progress, no notes; of text the first line alone
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// More notes on standard error
@@ -140,7 +162,7 @@ pub struct AnalysisArgs {
     /// Not the tensors whose name matches (repeatable)
     #[arg(long, value_name = "GLOB", value_parser = checked_glob)]
     pub exclude: Vec<String>,
-    /// Every tensor in the text and markdown reports
+    /// Every tensor in text and markdown; implies --full
     #[arg(long)]
     pub tensors: bool,
     /// How files are read: mmap or read [default: mmap]
@@ -156,6 +178,11 @@ pub struct AnalysisArgs {
     #[arg(long, value_name = "WORD[,WORD]", value_delimiter = ',', value_parser = WORDS)]
     #[arg(hide_possible_values = true)]
     pub expect: Vec<String>,
+    /// With --expect: how sure it must be at least
+    ///
+    /// weak, moderate, strong or conclusive.
+    #[arg(long, value_name = "WORD", value_enum, hide_possible_values = true)]
+    pub min_confidence: Option<Confidence>,
 }
 
 /// `wcmp compare`.
@@ -224,6 +251,34 @@ pub struct HashArgs {
     pub io: Io,
 }
 
+/// `wcmp show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Report that --format json gave; - is standard input
+    #[arg(value_name = "REPORT")]
+    pub report: PathBuf,
+    /// Every tensor in text and markdown; implies --full
+    #[arg(long)]
+    pub tensors: bool,
+}
+
+/// `wcmp verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Report that --format json gave; - is standard input
+    #[arg(value_name = "REPORT")]
+    pub report: PathBuf,
+    /// Checkpoints in place of those the report names, in the order of its command
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How files are read: mmap or read [default: mmap]
+    ///
+    /// read is for network file systems and for files that may change meanwhile.
+    #[arg(long, value_name = "IO", value_enum, default_value_t = Options::default().io)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub io: Io,
+}
+
 /// `wcmp completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -274,6 +329,7 @@ mod tests {
                 "format",
                 "hash",
                 "io",
+                "lang",
                 "output",
                 "pca",
                 "permutation",

@@ -5,8 +5,9 @@ use clap::builder::PossibleValue;
 
 use crate::model::words::words;
 use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
-use crate::report::OutputFormat;
+use crate::report::{Lang, OutputFormat};
 use crate::source::Io;
+use crate::verdict::decide::Confidence;
 
 words! {
     /// When to use colours.
@@ -17,6 +18,20 @@ words! {
         Always = "always",
         /// Never.
         Never = "never",
+    }
+}
+
+impl ValueEnum for OutputFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let value = PossibleValue::new(self.word());
+        Some(match self {
+            Self::Markdown => value.alias("md"),
+            Self::Text | Self::Json | Self::Csv | Self::Html => value,
+        })
     }
 }
 
@@ -34,4 +49,4 @@ macro_rules! selectable {
     )*};
 }
 
-selectable!(OutputFormat, When, Hashing, PcaMode, Switch, Deep, Io);
+selectable!(Confidence, Lang, When, Hashing, PcaMode, Switch, Deep, Io);

@@ -9,11 +9,14 @@ Examples:
   wcmp inspect model.safetensors              what is in it?
   wcmp hash release/ > release.manifest       the manifest of a release
   wcmp hash --check release.manifest copy/    is this copy the released one?
+  wcmp compare base/ target/ --export report.json --export report.html
+  wcmp show report.json --lang ko             the same answer in Korean
+  wcmp verify report.json                     does it come out the same?
 
 Exit codes:
   0    the answer was given, and it is what --expect (if any) names
-  1    the answer was given and --expect does not name it; hash --check found a
-       difference
+  1    the answer was given and --expect does not name it; hash --check or verify
+       found a difference
   2    no answer: wrong usage, unreadable or malformed input, I/O error
   130  interrupted
 
@@ -28,6 +31,8 @@ Examples:
   wcmp compare base/ target/
   wcmp compare base/ target/ --format json | jq -r .verdict.label
   wcmp compare base/ target/ --expect independent --quiet
+  wcmp compare base/ target/ --expect derived --min-confidence strong -q
+  wcmp compare base/ target/ -o report.txt --export report.html
   wcmp compare base/ target/ --format markdown --output report.md
   wcmp compare base/ target/ --exclude 'vision_tower.*'
   wcmp compare base/ adapter/                 what does a PEFT adapter change?
@@ -68,6 +73,19 @@ Examples:
   wcmp inspect ~/.cache/huggingface/hub/models--ORG--NAME
 
 Exit codes: 0 answered, 2 no answer, 130 interrupted";
+
+/// `wcmp verify --help`.
+pub(super) const VERIFY: &str = "\
+Examples:
+  wcmp compare base/ target/ --export report.json
+  wcmp verify report.json                     from the paths that it names
+  wcmp verify report.json my/base my/target   from copies of the two
+
+Exit codes:
+  0    the report comes out the same
+  1    it does not: the fields are named, with what was expected and found
+  2    no answer: the report or a checkpoint cannot be read
+  130  interrupted";
 
 /// `wcmp hash --help`.
 pub(super) const HASH: &str = "\

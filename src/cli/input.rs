@@ -12,16 +12,16 @@ use crate::source::Io;
 /// # Errors
 /// As [`open::open_checkpoint`]; standard input, which cannot be a checkpoint; an `output` that is
 /// one of its files.
-pub(super) fn open(path: &Path, io: Io, output: &Destination) -> Result<Opened> {
-    keep_inputs(open::open_checkpoint(named(path)?, io)?, output)
+pub(super) fn open(path: &Path, io: Io, outputs: &[Destination]) -> Result<Opened> {
+    keep_inputs(open::open_checkpoint(named(path)?, io)?, outputs)
 }
 
 /// As [`open()`], for a base: an adapter holds changes of one and is none.
 ///
 /// # Errors
 /// As [`open()`], and an adapter.
-pub(super) fn open_base(path: &Path, io: Io, output: &Destination) -> Result<Opened> {
-    whole_model(open(path, io, output)?)
+pub(super) fn open_base(path: &Path, io: Io, outputs: &[Destination]) -> Result<Opened> {
+    whole_model(open(path, io, outputs)?)
 }
 
 fn whole_model(opened: Opened) -> Result<Opened> {
@@ -38,10 +38,10 @@ fn whole_model(opened: Opened) -> Result<Opened> {
 ///
 /// # Errors
 /// As [`open::open_described`], and as [`open_base`].
-pub(super) fn open_described(path: &Path, output: &Destination) -> Result<Opened> {
+pub(super) fn open_described(path: &Path, outputs: &[Destination]) -> Result<Opened> {
     let opened = open::open_described(named(path)?, Io::Mmap)?;
-    keep(&path.join("config.json"), output)?;
-    keep_inputs(whole_model(opened)?, output)
+    keep(&path.join("config.json"), outputs)?;
+    keep_inputs(whole_model(opened)?, outputs)
 }
 
 fn named(path: &Path) -> Result<&Path> {
@@ -53,13 +53,13 @@ fn named(path: &Path) -> Result<&Path> {
     }
 }
 
-fn keep_inputs(opened: Opened, output: &Destination) -> Result<Opened> {
-    keep(&opened.checkpoint.path, output)?;
+fn keep_inputs(opened: Opened, outputs: &[Destination]) -> Result<Opened> {
+    keep(&opened.checkpoint.path, outputs)?;
     opened
         .checkpoint
         .files
         .iter()
-        .try_for_each(|file| keep(&file.path, output))?;
+        .try_for_each(|file| keep(&file.path, outputs))?;
     Ok(opened)
 }
 
@@ -67,10 +67,12 @@ fn keep_inputs(opened: Opened, output: &Destination) -> Result<Opened> {
 ///
 /// # Errors
 /// `output` is that file.
-pub(super) fn keep(input: &Path, output: &Destination) -> Result<()> {
-    if output.is_file(input) {
+pub(super) fn keep(input: &Path, outputs: &[Destination]) -> Result<()> {
+    let at = outputs.iter().position(|output| output.is_file(input));
+    if let Some(at) = at {
+        let option = if at == 0 { "--output" } else { "--export" };
         return Err(Error::Usage(format!(
-            "--output would overwrite an input, {}",
+            "{option} would overwrite an input, {}",
             input.display()
         )));
     }

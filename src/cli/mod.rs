@@ -21,6 +21,7 @@ mod interrupt;
 mod open_files;
 mod packaging;
 mod say;
+mod tips;
 mod version;
 
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
-use commands::{arch, compare, hash, inspect, rank};
+use commands::{arch, compare, hash, inspect, rank, show, verify};
 use exit::Exit;
 use settings::{Analyses, Settings, Verbosity};
 use terminal::{Environment, Progress};
@@ -39,25 +40,40 @@ use terminal::{Environment, Progress};
 use crate::measure::monitor::Monitor;
 use crate::numeric::kernels;
 use crate::report::Report;
+use crate::report::schema::ExpectRow;
+use crate::report::sink::{self, Destination};
 
 /// What a command found out.
 #[derive(Debug)]
 pub struct Answer {
-    /// The report, in the format that was asked for.
-    pub report: Report,
+    /// The report for every destination, each in its format.
+    pub reports: Vec<(Destination, Report)>,
     /// How the run ends.
     pub exit: Exit,
     /// Sentences for standard error, said behind the report unless `--quiet`.
     pub notes: Vec<String>,
+    /// A line for standard error that is said in any case.
+    pub line: Option<String>,
 }
 
 impl Answer {
     /// An answer that nothing was expected of.
-    fn plain(report: impl Into<Report>) -> Self {
+    fn plain(reports: Vec<(Destination, Report)>) -> Self {
         Self {
-            report: report.into(),
+            reports,
             exit: Exit::Answered,
             notes: Vec::new(),
+            line: None,
+        }
+    }
+
+    /// An answer of which something may have been expected.
+    fn expected(reports: Vec<(Destination, Report)>, row: Option<&ExpectRow>) -> Self {
+        let met = row.is_none_or(|row| row.met);
+        Self {
+            exit: Exit::answered(met),
+            line: row.filter(|row| !row.met).map(expect::not_met),
+            ..Self::plain(reports)
         }
     }
 }
@@ -67,10 +83,12 @@ impl Answer {
 /// # Errors
 /// The code to end with: 0 after help and version, 2 after a usage error, which has been said.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Exit> {
-    let matches = command().try_get_matches_from(arguments);
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = command().try_get_matches_from(&arguments);
     matches
         .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| {
+        .map_err(|mut error| {
+            tips::add(&mut error, &arguments);
             let printed = error.print();
             match printed {
                 Ok(()) if !error.use_stderr() => Exit::Answered,
@@ -104,15 +122,17 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let begin = Instant::now();
     let settings = Settings::from_args(&cli.global, &Environment::read())?;
     open_files::raise_limit();
-    settings.output.check()?;
+    let destinations = settings.destinations();
+    destinations.iter().try_for_each(Destination::check)?;
     let progress = Progress::new(settings.progress, settings.threads);
     let line = progress.clone();
     interrupt::install(move || line.clear());
     let answer = answer(&cli.command, &settings, &progress);
     progress.clear();
     let answer = answer?;
-    let written = settings.output.write(answer.report);
+    let written = sink::write_all(answer.reports);
     written.context("while writing the report")?;
+    answer.line.iter().for_each(|line| say::say(line));
     if settings.verbosity > Verbosity::Quiet {
         answer.notes.iter().for_each(|note| say::say_note(note));
     }
@@ -145,7 +165,12 @@ fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> anyh
             let check = args.check.as_deref();
             hash::run(settings, &args.checkpoint, args.io, check, monitor)
         }
-        Command::Completions(args) => Ok(Answer::plain(packaging::completions(args.shell))),
-        Command::Man => Ok(Answer::plain(packaging::man())),
+        Command::Show(args) => show::run(settings, &args.report, args.tensors),
+        Command::Verify(args) => verify::run(settings, &args.report, &args.paths, args.io, monitor),
+        Command::Completions(args) => {
+            let script = packaging::completions(args.shell);
+            Ok(Answer::plain(settings.plain(script)))
+        }
+        Command::Man => Ok(Answer::plain(settings.plain(packaging::man()))),
     }
 }

@@ -1,18 +1,20 @@
 //! What the typed options mean: defaults resolved, conflicts refused. No later code sees an option.
 
+use std::rc::Rc;
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::args::{AnalysisArgs, GlobalArgs};
 use super::choices::When;
-use super::exit::Exit;
 use super::expect::Expect;
 use super::terminal::Environment;
 use crate::error::{Error, Result};
 use crate::pipeline::filter::Filter;
 use crate::pipeline::options::Options;
+use crate::report::schema::ExpectRow;
 use crate::report::sink::Destination;
 use crate::report::{self, OutputFormat, Printable, Report, Style};
-use crate::verdict::decide::Label;
+use crate::verdict::decide::{Confidence, Label};
 
 /// Columns of a text report where there is no terminal.
 const DEFAULT_COLUMNS: usize = 80;
@@ -31,10 +33,8 @@ pub enum Verbosity {
 /// What holds for every command.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Format of the report.
-    pub format: OutputFormat,
-    /// Where the report goes.
-    pub output: Destination,
+    /// Where the report goes, and then where it goes once more, each in its format.
+    pub outputs: Vec<(Destination, OutputFormat)>,
     /// Layout of the text report.
     pub style: Style,
     /// Threads of the pass, at least 1.
@@ -61,7 +61,9 @@ impl Settings {
         let style = Style {
             width: columns(for_terminal, environment),
             color: for_terminal && colored(args.color, environment),
+            full: args.full,
             all_tensors: false,
+            lang: args.lang,
         };
         let threads = match args.threads {
             None | Some(0) => environment.cores.max(1),
@@ -69,9 +71,24 @@ impl Settings {
         };
         let progress =
             environment.stderr_is_terminal && !environment.dumb && verbosity > Verbosity::Quiet;
+        let mut outputs = vec![(output, args.format)];
+        for path in &args.export {
+            let format = OutputFormat::of_ending(path).ok_or_else(|| {
+                let shown = path.display();
+                Error::Usage(format!(
+                    "--export {shown}: no ending that stands for a format (expected .txt, .json, \
+                     .csv, .md or .html)"
+                ))
+            })?;
+            let destination = Destination::File(path.clone());
+            if outputs.iter().any(|(known, _)| *known == destination) {
+                let shown = path.display();
+                return Err(Error::Usage(format!("{shown} is named twice as an output")));
+            }
+            outputs.push((destination, format));
+        }
         Ok(Self {
-            format: args.format,
-            output,
+            outputs,
             style,
             threads,
             verbosity,
@@ -79,10 +96,43 @@ impl Settings {
         })
     }
 
-    /// `answer` in the format that was asked for, without notes where none are wanted.
-    pub(super) fn render(&self, answer: impl Printable, style: &Style) -> Report {
-        let quiet = self.verbosity == Verbosity::Quiet;
-        report::render(answer, self.format, style, quiet)
+    /// `answer` for every destination, in its format.
+    pub(super) fn render(
+        &self,
+        answer: impl Printable,
+        style: &Style,
+    ) -> Vec<(Destination, Report)> {
+        let answer = Rc::new(answer);
+        let one = |(destination, format): &(Destination, OutputFormat)| {
+            // A file is no terminal: its text has no colours and no terminal's width.
+            let is_main = self
+                .outputs
+                .first()
+                .is_some_and(|(main, _)| main == destination);
+            let for_file = Style {
+                width: DEFAULT_COLUMNS,
+                color: false,
+                ..*style
+            };
+            let (style, brief) = match is_main {
+                true => (style, self.verbosity == Verbosity::Quiet),
+                false => (&for_file, false),
+            };
+            let report = report::render(&answer, *format, style, brief);
+            (destination.clone(), report)
+        };
+        self.outputs.iter().map(one).collect()
+    }
+
+    /// `report`, which has one form, for the first destination.
+    pub(super) fn plain(&self, report: impl Into<Report>) -> Vec<(Destination, Report)> {
+        let main = self.outputs.first().map(|(main, _)| main.clone());
+        vec![(main.unwrap_or(Destination::Stdout), report.into())]
+    }
+
+    /// Where reports go.
+    pub(super) fn destinations(&self) -> Vec<Destination> {
+        self.outputs.iter().map(|(to, _)| to.clone()).collect()
     }
 
     /// The thread pool of the pass.
@@ -149,23 +199,20 @@ impl Analyses {
                 io: args.io,
             },
             all_tensors: args.tensors,
-            expect: Expect::from_words(&args.expect),
+            expect: Expect::new(&args.expect, args.min_confidence)?,
         })
     }
 
-    /// How a run ends whose verdict or conclusion is `label`.
-    pub fn exit(&self, label: Label) -> Exit {
-        Exit::answered(
-            self.expect
-                .as_ref()
-                .is_none_or(|expect| expect.names(label)),
-        )
+    /// What was expected, and whether this verdict or conclusion meets it.
+    pub fn expected(&self, label: Label, sure: Option<Confidence>) -> Option<ExpectRow> {
+        self.expect.as_ref().map(|expect| expect.held(label, sure))
     }
 
     /// Layout of the text and markdown reports.
     pub fn style(&self, settings: &Settings) -> Style {
         Style {
             all_tensors: self.all_tensors,
+            full: settings.style.full || self.all_tensors,
             ..settings.style
         }
     }
@@ -304,11 +351,17 @@ mod tests {
     }
 
     #[test]
-    fn expect_decides_the_exit_code_and_without_it_every_answer_is_0() {
-        assert_eq!(analyses(&[]).exit(Label::Inconclusive), Exit::Answered);
-        let expecting = analyses(&["--expect", "related,from_scratch"]);
-        assert_eq!(expecting.exit(Label::Derived), Exit::Answered);
-        assert_eq!(expecting.exit(Label::Inconclusive), Exit::Unexpected);
+    fn expect_is_met_by_label_and_confidence_and_without_it_nothing_is_expected() {
+        assert!(analyses(&[]).expected(Label::Inconclusive, None).is_none());
+        let met =
+            |options: &[&str], label, sure| analyses(options).expected(label, sure).unwrap().met;
+        let related = ["--expect", "related,from_scratch"];
+        assert!(met(&related, Label::Derived, Some(Confidence::Weak)));
+        assert!(!met(&related, Label::Inconclusive, None));
+        let strong = ["--expect", "derived", "--min-confidence", "strong"];
+        assert!(met(&strong, Label::Derived, Some(Confidence::Strong)));
+        assert!(met(&strong, Label::Derived, Some(Confidence::Conclusive)));
+        assert!(!met(&strong, Label::Derived, Some(Confidence::Moderate)));
     }
 
     #[test]

@@ -17,3 +17,6 @@ pub mod formats {}
 
 #[doc = include_str!("schema.md")]
 pub mod schema {}
+
+#[doc = include_str!("speed.md")]
+pub mod speed {}

@@ -10,6 +10,7 @@ use crate::align::{Alignment, Pair, Why};
 use crate::error::Result;
 use crate::evidence::family::{Family, FamilyTensor, MixtureTable};
 use crate::evidence::finding::PcaSummary;
+use crate::evidence::part::{Part, State};
 use crate::evidence::parts::class_of;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
@@ -389,6 +390,8 @@ fn ranked_base(held: Held, is_merged: bool) -> RankedBase {
         units,
         pca,
         mut verdict,
+        findings,
+        parts,
         ..
     } = held.comparison;
     // Said once, of the conclusion.
@@ -411,8 +414,20 @@ fn ranked_base(held: Held, is_merged: bool) -> RankedBase {
             median_excess: pca.median_excess,
         }),
         verdict,
+        reused: reused(&parts),
+        findings,
         is_merged,
     }
+}
+
+/// Share of the matrix parameters in parts that are the base's; none where there is no part.
+fn reused(parts: &[Part]) -> Option<f64> {
+    let sum = |parts: &mut dyn Iterator<Item = &Part>| {
+        parts.fold(0u64, |sum, part| sum.saturating_add(part.parameters))
+    };
+    let whole = sum(&mut parts.iter());
+    let reused = sum(&mut parts.iter().filter(|part| part.state == State::Reused));
+    (whole > 0).then(|| reused as f64 / whole as f64)
 }
 
 /// The target as a merge of several bases; claimed of such bases alone whose verdict is that they

@@ -7,7 +7,7 @@
 use super::escape;
 use super::number;
 use super::schema::arch::Arch;
-use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides};
+use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides, Verify};
 use crate::model::dtype::Dtype;
 
 /// A table under construction.
@@ -337,6 +337,19 @@ pub fn hash(report: &Hash) -> String {
             name(&row.dtype),
             number::shape(&row.shape),
             row.sha256.to_string(),
+        ]);
+    }
+    rows.finish()
+}
+
+/// `wcmp verify`: a field a row.
+pub fn verify(report: &Verify) -> String {
+    let mut rows = Rows::new(&["field", "expected", "found"]);
+    for row in &report.differences {
+        rows.row(&[
+            name(&row.field),
+            name(&row.expected.to_string()),
+            name(&row.found.to_string()),
         ]);
     }
     rows.finish()

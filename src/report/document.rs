@@ -82,6 +82,31 @@ impl From<&str> for Line {
     }
 }
 
+/// The first lines of a report: what anybody quotes.
+pub(crate) struct Opening {
+    /// The label, a word of the contract.
+    pub(crate) word: &'static str,
+    /// How sure it is, where that can be said.
+    pub(crate) confidence: Option<&'static str>,
+    /// How loud it is told.
+    pub(crate) tone: Tone,
+    /// What it says, with the names of those it is about.
+    pub(crate) sentence: Line,
+    /// What must be quoted with it.
+    pub(crate) caveats: Vec<Line>,
+}
+
+impl Opening {
+    /// The first line.
+    pub(crate) fn line(&self) -> Line {
+        let word = match self.confidence {
+            Some(sure) => format!("{}, {sure}", self.word),
+            None => self.word.to_owned(),
+        };
+        Line::word(word).text(": ").then(self.sentence.clone())
+    }
+}
+
 /// A report for people.
 pub struct Document {
     /// The language of what a back end adds itself.
@@ -90,7 +115,9 @@ pub struct Document {
     pub(crate) all: bool,
     /// What must be known before anything else is read.
     pub(crate) caveat: Option<Line>,
-    /// The question.
+    /// The answer at the head, where the report opens with it.
+    pub(crate) opening: Option<Opening>,
+    /// The question; nothing where the report opens with the answer.
     pub(crate) title: Line,
     /// What the answer rests on.
     pub(crate) grounds: Vec<Section>,
@@ -100,6 +127,8 @@ pub struct Document {
     pub(crate) remarks: Vec<Section>,
     /// The command line that gives the report again, and its columns where it must be broken.
     pub(crate) command: Option<Command>,
+    /// What stands before that command, where it is not headed.
+    pub(crate) foot: Option<Line>,
 }
 
 /// Makes a command line that is broken into lines of at most so many columns.
@@ -112,11 +141,13 @@ impl Document {
             words,
             all,
             caveat: None,
+            opening: None,
             title,
             grounds: Vec::new(),
             answer: None,
             remarks: Vec::new(),
             command: None,
+            foot: None,
         }
     }
 }
@@ -170,6 +201,8 @@ impl Section {
 pub(crate) enum Block {
     /// Running text.
     Paragraph(Line),
+    /// An empty line, where lines are counted.
+    Space,
     /// Running text that only remarks on something.
     Remark(Line),
     /// Values behind labels.
@@ -182,6 +215,53 @@ pub(crate) enum Block {
     Fold(Summary, Vec<Block>),
     /// Points on a plane.
     Scatter(Scatter),
+    /// A picture of what a table beside it says.
+    Picture(Picture),
+}
+
+/// A picture, and the table that says the same.
+pub(crate) struct Picture {
+    /// What it shows, in a sentence.
+    pub(crate) caption: String,
+    /// How.
+    pub(crate) drawing: Drawing,
+    /// The same for whom a picture is nothing.
+    pub(crate) table: Table,
+}
+
+/// What a page can draw.
+pub(crate) enum Drawing {
+    /// Figures from -1 to 1 in rows and columns.
+    Heat {
+        /// Labels of the rows.
+        rows: Vec<String>,
+        /// Labels of the columns.
+        columns: Vec<String>,
+        /// A row of figures a row; none where nothing was compared.
+        figures: Vec<Vec<Option<f64>>>,
+    },
+    /// Figures from -1 to 1 along the depth: a place and a figure.
+    Depth(Vec<(f64, f64)>),
+    /// Layers of the target above, of the base below, and which comes from which.
+    Ribbons {
+        /// Layers of the target.
+        target: u32,
+        /// Layers of the base.
+        base: u32,
+        /// From which to which.
+        pairs: Vec<(u32, u32)>,
+    },
+    /// Shares from 0 to 1, a bar a row.
+    Bars(Vec<(String, Option<f64>)>),
+    /// Shares of several in each row.
+    Stacked {
+        /// Labels of the rows.
+        rows: Vec<String>,
+        /// What the shares are of.
+        series: Vec<String>,
+        /// Shares a row, 0 to 1.
+        shares: Vec<Vec<f64>>,
+    },
 }
 
 /// What stands before blocks that are folded away.

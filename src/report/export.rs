@@ -1,12 +1,16 @@
 //! The formats of the reports: the one place that knows them all.
 
+use std::path::Path;
+use std::rc::Rc;
+
 use serde::Serialize;
 
 use super::document::{BackEnd, Document};
 use super::markdown::Markdown;
 use super::schema::arch::Arch;
-use super::schema::{Check, Compare, Hash, Inspect, Rank};
-use super::text::Text;
+use super::schema::{Check, Compare, Hash, Inspect, Rank, Verify};
+
+use super::text::{self as layout, Text};
 use super::{Report, Style, csv, documents, json};
 use crate::manifest::{self, Manifest};
 use crate::model::words::words;
@@ -22,6 +26,8 @@ words! {
         Csv = "csv",
         /// For a pull request or a model card.
         Markdown = "markdown",
+        /// For a browser: one file that needs nothing else.
+        Html = "html",
     }
 }
 
@@ -29,7 +35,7 @@ words! {
 pub trait Printable: Serialize + 'static {
     /// For people; `all` where every row of every list is asked for.
     #[doc(hidden)]
-    fn document(&self, all: bool) -> Document;
+    fn document(&self, style: &Style) -> Document;
 
     /// For spreadsheets.
     fn csv(&self) -> String;
@@ -39,27 +45,69 @@ pub trait Printable: Serialize + 'static {
         None
     }
 
-    /// Leaves out what is said beside the answer, for people who asked for that.
-    fn quieten(&mut self) {}
+    /// For a browser: the answer, its pictures and everything it rests on.
+    #[doc(hidden)]
+    fn page(&self, style: &Style) -> Document {
+        self.document(style)
+    }
 }
 
-/// `answer` in one of the formats; `quiet` leaves the notes out of what people read.
+impl OutputFormat {
+    /// The format that the ending of a file's name stands for.
+    pub(crate) fn of_ending(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "txt" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            "md" | "markdown" => Some(Self::Markdown),
+            "html" | "htm" => Some(Self::Html),
+            _ => None,
+        }
+    }
+}
+
+/// `answer` in one of the formats; `brief` leaves the first line alone of a text report that opens
+/// with the answer.
 pub(crate) fn render<A: Printable>(
-    mut answer: A,
+    answer: &Rc<A>,
     format: OutputFormat,
     style: &Style,
-    quiet: bool,
+    brief: bool,
 ) -> Report {
-    let for_people = matches!(format, OutputFormat::Text | OutputFormat::Markdown);
-    if for_people && quiet {
-        answer.quieten();
-    }
     match format {
-        OutputFormat::Text => text(&answer, style).into(),
-        OutputFormat::Json => json::report(answer),
+        OutputFormat::Text if brief => first_line(&**answer, style).into(),
+        OutputFormat::Text => text(&**answer, style).into(),
+        OutputFormat::Json => {
+            let answer = Rc::clone(answer);
+            Report::new(move |out| json::write(&*answer, out))
+        }
         OutputFormat::Csv => answer.csv().into(),
-        OutputFormat::Markdown => markdown(&answer, style).into(),
+        OutputFormat::Markdown => markdown(&**answer, style).into(),
+        OutputFormat::Html => html(&**answer, style).into(),
     }
+}
+
+/// The first line of a text report, or all of it where it does not open with the answer.
+fn first_line(answer: &impl Printable, style: &Style) -> String {
+    let whole = text(answer, style);
+    match answer
+        .document(&Style {
+            full: false,
+            all_tensors: false,
+            ..*style
+        })
+        .opening
+    {
+        Some(opening) if answer.verbatim().is_none() => {
+            format!("{}\n", layout::plain(&opening.line()))
+        }
+        _ => whole,
+    }
+}
+
+/// `answer` as a page of HTML.
+pub fn html(answer: &impl Printable, style: &Style) -> String {
+    super::html::page(&answer.page(style))
 }
 
 /// `answer` as text.
@@ -79,54 +127,70 @@ pub fn markdown(answer: &impl Printable, style: &Style) -> String {
 }
 
 fn laid_out(answer: &impl Printable, back_end: &dyn BackEnd, style: &Style) -> String {
-    back_end.render(&answer.document(style.all_tensors))
+    back_end.render(&answer.document(style))
 }
 
 impl Printable for Compare {
-    fn document(&self, all: bool) -> Document {
-        documents::compare(self, all)
+    fn document(&self, style: &Style) -> Document {
+        match style.full || style.all_tensors {
+            true => documents::compare(style.lang.words(), self, style.all_tensors),
+            false => documents::screen::compare(style.lang.words(), self),
+        }
+    }
+
+    fn page(&self, style: &Style) -> Document {
+        documents::page::compare(style.lang.words(), self, style.all_tensors)
     }
 
     fn csv(&self) -> String {
         csv::compare(self)
     }
-
-    fn quieten(&mut self) {
-        self.warnings.clear();
-    }
 }
 
 impl Printable for Rank {
-    fn document(&self, all: bool) -> Document {
-        documents::rank(self, all)
+    fn document(&self, style: &Style) -> Document {
+        match style.full || style.all_tensors {
+            true => documents::rank(style.lang.words(), self, style.all_tensors),
+            false => documents::screen::rank(style.lang.words(), self),
+        }
+    }
+
+    fn page(&self, style: &Style) -> Document {
+        documents::page::rank(style.lang.words(), self, style.all_tensors)
     }
 
     fn csv(&self) -> String {
         csv::rank(self)
     }
-
-    fn quieten(&mut self) {
-        self.warnings.clear();
-    }
 }
 
 impl Printable for Arch {
-    fn document(&self, all: bool) -> Document {
-        documents::arch(self, all)
+    fn document(&self, style: &Style) -> Document {
+        match style.full || style.all_tensors {
+            true => documents::arch(style.lang.words(), self, style.all_tensors),
+            false => documents::screen::arch(style.lang.words(), self),
+        }
+    }
+
+    fn page(&self, style: &Style) -> Document {
+        documents::page::arch(style.lang.words(), self, style.all_tensors)
     }
 
     fn csv(&self) -> String {
         csv::arch(self)
     }
-
-    fn quieten(&mut self) {
-        self.warnings.clear();
-    }
 }
 
 impl Printable for Inspect {
-    fn document(&self, all: bool) -> Document {
-        documents::inspect(self, all)
+    fn document(&self, style: &Style) -> Document {
+        match style.full || style.all_tensors {
+            true => documents::inspect(style.lang.words(), self, style.all_tensors),
+            false => documents::screen::inspect(style.lang.words(), self),
+        }
+    }
+
+    fn page(&self, style: &Style) -> Document {
+        documents::page::inspect(style.lang.words(), self, style.all_tensors)
     }
 
     fn csv(&self) -> String {
@@ -135,8 +199,8 @@ impl Printable for Inspect {
 }
 
 impl Printable for Hash {
-    fn document(&self, all: bool) -> Document {
-        documents::hash(self, all)
+    fn document(&self, style: &Style) -> Document {
+        documents::hash(style.lang.words(), self, style.all_tensors)
     }
 
     fn csv(&self) -> String {
@@ -149,11 +213,21 @@ impl Printable for Hash {
 }
 
 impl Printable for Check {
-    fn document(&self, all: bool) -> Document {
-        documents::check(self, all)
+    fn document(&self, style: &Style) -> Document {
+        documents::check(style.lang.words(), self, style.all_tensors)
     }
 
     fn csv(&self) -> String {
         csv::check(self)
+    }
+}
+
+impl Printable for Verify {
+    fn document(&self, style: &Style) -> Document {
+        documents::verify(style.lang.words(), self, style.full || style.all_tensors)
+    }
+
+    fn csv(&self) -> String {
+        csv::verify(self)
     }
 }

@@ -6,17 +6,10 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use super::Report;
 use crate::error::is_bidirectional;
 
 /// Bytes that are written at a time.
 const BUFFER: usize = 1 << 16;
-
-/// `value` as a report, written as it is made: that of a model of many tensors is longer than the
-/// headers it tells of.
-pub fn report(value: impl Serialize + 'static) -> Report {
-    Report::new(move |out| write(&value, out))
-}
 
 /// Writes `value` as indented JSON with a line end behind it.
 ///

@@ -5,8 +5,8 @@
 //! markup, HTML, a link or a mention.
 
 use super::document::{
-    Answer, BackEnd, Block, Cell, Column, Document, Fit, Fold, Line, Row, Section, Span, Summary,
-    Table, Value, Verdict, shown,
+    Answer, BackEnd, Block, Cell, Column, Document, Fit, Fold, Line, Opening, Row, Section, Span,
+    Summary, Table, Value, Verdict, shown,
 };
 use super::escape::{html, markdown, markdown_code, markdown_verbatim};
 use super::words::{Heading, Term};
@@ -31,13 +31,23 @@ impl BackEnd for Markdown {
         if let Some(caveat) = &document.caveat {
             page.block(&inline(caveat));
         }
-        page.block(&format!("## {}", inline(&document.title)));
+        if let Some(opening) = &document.opening {
+            page.opening(opening);
+        }
+        if !document.title.is_empty() {
+            page.block(&format!("## {}", inline(&document.title)));
+        }
         if let Some(answer) = &document.answer {
             page.answer(answer);
         }
         page.sections(&document.grounds);
         page.sections(&document.remarks);
-        if let Some(command) = &document.command {
+        if let Some(foot) = &document.foot {
+            let command = document.command.as_ref();
+            let command = command.map(|command| markdown_verbatim(&command(UNBROKEN)));
+            let command = command.map(|command| format!(" {command}"));
+            page.block(&format!("{}{}", inline(foot), command.unwrap_or_default()));
+        } else if let Some(command) = &document.command {
             let title = document.words.heading(Heading::Reproduce);
             let command = markdown_verbatim(&command(UNBROKEN));
             page.block(&format!("{}: {command}", markdown(title)));
@@ -90,6 +100,14 @@ impl Page<'_> {
         self.out.push('\n');
     }
 
+    /// The answer at the head, and what must be quoted with it.
+    fn opening(&mut self, opening: &Opening) {
+        self.block(&strong(inline(&opening.line())));
+        for caveat in &opening.caveats {
+            self.block(&inline(caveat));
+        }
+    }
+
     fn sections(&mut self, sections: &[Section]) {
         for section in sections {
             match &section.title {
@@ -117,6 +135,7 @@ impl Page<'_> {
     fn blocks(&mut self, blocks: &[Block]) {
         for block in blocks {
             match block {
+                Block::Space => {}
                 Block::Paragraph(line) | Block::Remark(line) => self.block(&inline(line)),
                 Block::Labelled(values) => self.labelled(values),
                 Block::Items(items, limit) => {
@@ -129,7 +148,7 @@ impl Page<'_> {
                 Block::Fold(Summary::Said(line), blocks) => self.folded(&in_html(line), blocks),
                 Block::Fold(Summary::Named(title), blocks) => self.folded(&html(title), blocks),
                 // The table beside the plot has every point.
-                Block::Scatter(_) => {}
+                Block::Scatter(_) | Block::Picture(_) => {}
             }
         }
     }
@@ -242,14 +261,14 @@ fn capitalised(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::document::{Point, Scatter, Shape, Tone};
-    use super::super::words::WORDS;
     use super::*;
+    use crate::report::words::Lang;
 
     /// A name that would be markup, leave its cell and drive a terminal.
     const HOSTILE: &str = "a|b`c`<script>\u{1b}[2J@me";
 
     fn page(blocks: Vec<Block>) -> String {
-        let mut document = Document::new(WORDS, "title".into(), false);
+        let mut document = Document::new(Lang::En.words(), "title".into(), false);
         document.grounds = vec![Section::untitled(blocks)];
         Markdown.render(&document)
     }
@@ -315,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_answer_comes_first_and_its_reasons_are_a_list() {
-        let mut document = Document::new(WORDS, "title".into(), false);
+        let mut document = Document::new(Lang::En.words(), "title".into(), false);
         document.grounds = vec![Section::new("ground", [Block::Paragraph("text".into())])];
         document.answer = Some(Answer::Verdict(Verdict {
             title: "Verdict",

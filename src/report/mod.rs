@@ -15,13 +15,15 @@ pub(crate) mod sink;
 mod document;
 mod documents;
 mod export;
+mod html;
 mod markdown;
 mod reproduce;
 mod text;
 mod words;
 
 pub(crate) use export::{OutputFormat, Printable, render};
-pub use export::{markdown, text};
+pub use export::{html, markdown, text};
+pub use words::Lang;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -66,6 +68,22 @@ pub struct Style {
     pub width: usize,
     /// Whether to use colours.
     pub color: bool,
-    /// Whether to list every tensor instead of a few.
+    /// Whether to give every test and table instead of the answer on one screen.
+    pub full: bool,
+    /// Whether to list every tensor instead of a few; with `full`.
     pub all_tensors: bool,
+    /// The language.
+    pub lang: Lang,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            width: 80,
+            color: false,
+            full: false,
+            all_tensors: false,
+            lang: Lang::En,
+        }
+    }
 }

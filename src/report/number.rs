@@ -17,9 +17,51 @@ pub(crate) fn fixed(value: Option<f64>, decimals: usize) -> String {
     }
 }
 
-/// A cosine, an excess or another figure near 1: 4 decimals.
+/// A cosine, an excess or another figure near 1: 4 decimals, near 1 as many as differ from it.
 pub(crate) fn figure(value: Option<f64>) -> String {
-    fixed(value, 4)
+    near_one(value, 4)
+}
+
+/// The same where places are few: 3 decimals.
+pub(crate) fn short_figure(value: Option<f64>) -> String {
+    near_one(value, 3)
+}
+
+/// `value` with so many decimals, or as many as it takes to tell it from 1.
+fn near_one(value: Option<f64>, decimals: usize) -> String {
+    /// More than an f64 tells apart near 1.
+    const MOST: usize = 12;
+    let is_one = |text: &str| text.trim_start_matches('-').trim_end_matches('0') == "1.";
+    let differs = value.is_some_and(|value| value.is_finite() && value.abs() != 1.0);
+    let texts = (decimals..=MOST).map(|decimals| fixed(value, decimals));
+    let told = texts.into_iter().find(|text| !(differs && is_one(text)));
+    told.unwrap_or_else(|| fixed(value, decimals))
+}
+
+/// A relative change in per cent, without more digits than it is read with.
+pub(crate) fn change(value: Option<f64>) -> String {
+    match value {
+        Some(v) if v.is_finite() && v >= 0.1 => format!("{} %", fixed(Some(100.0 * v), 0)),
+        Some(v) if v.is_finite() && v > 0.0 && v < 0.0001 => "<0.01 %".to_owned(),
+        Some(v) if v.is_finite() && v < 0.01 => format!("{} %", fixed(Some(100.0 * v), 2)),
+        Some(v) if v.is_finite() => format!("{} %", fixed(Some(100.0 * v), 1)),
+        _ => ABSENT.to_owned(),
+    }
+}
+
+/// A bound on chance as `< 10^-137`, or the probability where that is read more easily; it may be
+/// stated too high, never too low.
+pub(crate) fn chance(log10_p: Option<f64>) -> String {
+    match log10_p {
+        Some(bound) if bound.is_finite() && bound <= -3.0 => {
+            format!("< 10^{}", fixed(Some(bound.trunc()), 0))
+        }
+        Some(bound) if bound.is_finite() => {
+            let thousandths = (10f64.powf(bound) * 1000.0).ceil();
+            format!("< {}", fixed(Some(thousandths / 1000.0), 3))
+        }
+        _ => ABSENT.to_owned(),
+    }
 }
 
 /// A logarithm to base 10: 1 decimal.
@@ -48,11 +90,19 @@ fn signed_grouped(value: f64) -> String {
 pub(crate) fn percent(share: Option<f64>) -> String {
     match share {
         Some(s) if !s.is_finite() => ABSENT.to_owned(),
-        Some(s) if (0.9995..1.0).contains(&s) => ">99.9 %".to_owned(),
+        Some(s) if (0.9995..1.0).contains(&s) => near_all(s),
         Some(s) if s > 0.0 && s < 0.0005 => "<0.1 %".to_owned(),
         Some(s) => format!("{} %", fixed(Some(100.0 * s), 1)),
         None => ABSENT.to_owned(),
     }
+}
+
+/// A share that is nearly all, with the digits that tell it from all.
+fn near_all(share: f64) -> String {
+    const MOST: usize = 6;
+    let texts = (2..=MOST).map(|decimals| fixed(Some(100.0 * share), decimals));
+    let told = texts.into_iter().find(|text| !text.starts_with("100"));
+    told.map_or_else(|| ">99.9999 %".to_owned(), |text| format!("{text} %"))
 }
 
 /// `part` of `whole` in per cent; absent where there is no whole.

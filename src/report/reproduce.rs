@@ -18,6 +18,15 @@ pub(super) fn command(
     broken(&words, columns)
 }
 
+/// The options that are not their defaults.
+pub(super) fn changed(settings: &SettingsRow) -> Vec<String> {
+    let mut words = options(settings);
+    if settings.seed == Settings::default().seed {
+        words.truncate(words.len() - 2);
+    }
+    words
+}
+
 fn options(settings: &SettingsRow) -> Vec<String> {
     let default = Settings::default();
     let chosen = [
@@ -49,7 +58,8 @@ fn options(settings: &SettingsRow) -> Vec<String> {
     words
 }
 
-fn words(subcommand: &str, paths: &[String]) -> Vec<String> {
+/// The words of a command without options.
+pub(super) fn words(subcommand: &str, paths: &[String]) -> Vec<String> {
     // A path that begins with a dash would be read as an option.
     let path = |path: &String| {
         if path.starts_with('-') {
@@ -68,7 +78,8 @@ fn words(subcommand: &str, paths: &[String]) -> Vec<String> {
 /// Columns of the pieces in which a quoted word is broken.
 const PIECE: usize = 8;
 
-fn broken(words: &[String], columns: usize) -> String {
+/// A command in lines of at most so many columns.
+pub(super) fn broken(words: &[String], columns: usize) -> String {
     let columns = columns.max(2 * PIECE);
     let whole: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
     if width(&whole.join(" ")) <= columns {

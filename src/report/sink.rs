@@ -9,11 +9,13 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use tempfile::NamedTempFile;
+
 use super::Report;
 use crate::error::{Error, Result};
 
-/// A file that is being written beside its place.
-static PENDING: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// Files that are being written beside their places.
+static PENDING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Where a report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,21 +67,61 @@ impl Destination {
     /// Writes the whole report.
     ///
     /// # Errors
-    /// The system refuses it; a file then keeps what it held before. A closed pipe is no error.
+    /// As [`write_all`].
     pub fn write(&self, report: Report) -> Result<()> {
-        let (path, written) = match self {
-            Self::Stdout => (
-                Path::new("standard output"),
-                deliver(&mut io::stdout().lock(), report),
-            ),
-            Self::File(path) => (path.as_path(), write_file(path, report)),
+        write_all(vec![(self.clone(), report)])
+    }
+}
+
+/// Writes reports, the files first: all of them or none.
+///
+/// # Errors
+/// The system refuses one; files then keep what they held before. A closed pipe is no error.
+pub(crate) fn write_all(reports: Vec<(Destination, Report)>) -> Result<()> {
+    let mut ready = Vec::new();
+    let mut streams = Vec::new();
+    for (destination, report) in reports {
+        let Destination::File(path) = &destination else {
+            streams.push((destination, report));
+            continue;
         };
-        match written {
-            Err(source) if source.kind() != ErrorKind::BrokenPipe => {
-                Err(Error::output(path, source))
+        let refused = |source| Error::output(path, source);
+        match place(path).map_err(refused)? {
+            Place::Special => streams.push((destination, report)),
+            Place::Regular(place) => {
+                let beside = beside(&place, report).map_err(refused)?;
+                ready.push((path.clone(), place, beside));
             }
-            _ => Ok(()),
         }
+    }
+    let mut pending = pending();
+    for (path, place, beside) in ready {
+        let persisted = beside.persist(&place).map(drop);
+        persisted.map_err(|error| Error::output(&path, error.error))?;
+    }
+    pending.clear();
+    drop(pending);
+    streams
+        .into_iter()
+        .try_for_each(|(destination, report)| stream(&destination, report))
+}
+
+/// Writes to standard output, a device or a pipe.
+fn stream(destination: &Destination, report: Report) -> Result<()> {
+    let (path, written) = match destination {
+        Destination::Stdout => (
+            Path::new("standard output"),
+            deliver(&mut io::stdout().lock(), report),
+        ),
+        Destination::File(path) => {
+            let opened = OpenOptions::new().write(true).open(path);
+            let written = opened.and_then(|mut file| deliver(&mut file, report));
+            (path.as_path(), written)
+        }
+    };
+    match written {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::output(path, source)),
+        _ => Ok(()),
     }
 }
 
@@ -88,19 +130,12 @@ fn deliver(out: &mut dyn Write, report: Report) -> io::Result<()> {
     out.flush()
 }
 
-fn write_file(path: &Path, report: Report) -> io::Result<()> {
-    match place(path)? {
-        Place::Special(path) => deliver(&mut OpenOptions::new().write(true).open(path)?, report),
-        Place::Regular(path) => replace(&path, report),
-    }
-}
-
 /// How a path is written, links followed.
 enum Place {
     /// A regular file or nothing: this path is renamed over.
     Regular(PathBuf),
     /// A device or a pipe.
-    Special(PathBuf),
+    Special,
 }
 
 fn place(path: &Path) -> io::Result<Place> {
@@ -109,7 +144,7 @@ fn place(path: &Path) -> io::Result<Place> {
             ErrorKind::IsADirectory,
             "a directory (expected a file)",
         )),
-        Ok(found) if !found.is_file() => Ok(Place::Special(path.to_path_buf())),
+        Ok(found) if !found.is_file() => Ok(Place::Special),
         Ok(_) => {
             // A rename needs no right to write the file it replaces; whoever took that right away
             // meant it.
@@ -159,7 +194,8 @@ fn try_directory(path: &Path) -> io::Result<()> {
     tempfile::tempfile_in(parent).map(drop)
 }
 
-fn replace(path: &Path, report: Report) -> io::Result<()> {
+/// The report in a file beside its place, complete and on the disk.
+fn beside(path: &Path, report: Report) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wcmp-").suffix(".partial");
     #[cfg(unix)]
@@ -170,15 +206,11 @@ fn replace(path: &Path, report: Report) -> io::Result<()> {
     }
     let mut pending = pending();
     let mut beside = builder.tempfile_in(directory(path))?;
-    *pending = Some(beside.path().to_path_buf());
+    pending.push(beside.path().to_path_buf());
     drop(pending);
-
-    let written = deliver(&mut beside, report).and_then(|()| finish(beside.as_file(), path));
-    let mut pending = self::pending();
-    let persisted =
-        written.and_then(|()| beside.persist(path).map(drop).map_err(|error| error.error));
-    *pending = None;
-    persisted
+    deliver(&mut beside, report)?;
+    finish(beside.as_file(), path)?;
+    Ok(beside)
 }
 
 /// Permissions of the file that is replaced, and everything on the disk.
@@ -191,7 +223,7 @@ fn finish(file: &File, path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-fn pending() -> std::sync::MutexGuard<'static, Option<PathBuf>> {
+fn pending() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
     PENDING
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -214,8 +246,8 @@ pub(crate) fn abandon_if_free() {
     }
 }
 
-fn remove(pending: &mut Option<PathBuf>) {
-    if let Some(path) = pending.take() {
+fn remove(pending: &mut Vec<PathBuf>) {
+    for path in pending.drain(..) {
         let _ = fs::remove_file(path);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::evidence::family::MixtureTable;
 use crate::evidence::figures::{Coverage, Similarity};
-use crate::evidence::finding::PcaSummary;
+use crate::evidence::finding::{Finding, PcaSummary};
 use crate::model::sides::Sides;
 use crate::model::warning::Noted;
 use crate::stats::coordinates::Coordinates;
@@ -61,6 +61,10 @@ pub struct RankedBase {
     pub subspaces: Option<SubspaceSummary>,
     /// Verdict on the pair.
     pub verdict: Verdict,
+    /// Share of the target's matrix parameters in parts that are the base's, 0 to 1.
+    pub reused: Option<f64>,
+    /// Findings, the strongest first.
+    pub findings: Vec<Finding>,
     /// Whether the target is a merge of several bases, this one among them.
     pub is_merged: bool,
 }

@@ -1,6 +1,6 @@
 //! Markdown: tables that hold, and names that stay names.
 
-use wcmp::internals::report::{Style, markdown};
+use wcmp::internals::report::{Lang, Style, markdown};
 
 use super::samples;
 
@@ -8,9 +8,13 @@ const STYLE: Style = Style {
     width: 80,
     color: false,
     all_tensors: false,
+    full: true,
+    lang: Lang::En,
 };
 const ALL: Style = Style {
     all_tensors: true,
+    full: true,
+    lang: Lang::En,
     ..STYLE
 };
 

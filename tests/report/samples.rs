@@ -291,6 +291,7 @@ pub(crate) fn empty() -> Compare {
         tensors: Vec::new(),
         warnings: Vec::new(),
         adapter: None,
+        expect: None,
     }
 }
 
@@ -888,6 +889,9 @@ pub(crate) fn typed() -> Compare {
     report.permutation = fine_tuned().permutation;
     report.permutation.as_mut().unwrap().skipped = vec![untested()];
     report.warnings.push(missing_shards());
+    report.expect = says(json!({
+        "words": ["derived"], "min_confidence": "strong", "met": false, "got": "inconclusive"
+    }));
     report
 }
 
@@ -907,6 +911,9 @@ fn ranking(report: &Compare, summary: &'static str, excess: f64) -> RankingRow {
             median_excess: Some(excess),
         }),
         verdict: report.verdict.clone(),
+        reused: Some(0.5),
+        seen_by: Vec::new(),
+        evidence: report.evidence.clone(),
     }
 }
 
@@ -976,8 +983,7 @@ pub(crate) fn ranked() -> Rank {
             nearest: names[nearest].to_owned(),
             matrix_cosine: Some(excess),
             matrix_excess: Some(excess),
-        }).to_vec()),
-    }
+        }).to_vec()), expect: None, }
 }
 
 /// A ranking whose every string is hostile.
@@ -1012,10 +1018,14 @@ pub(crate) fn typed_rank() -> Rank {
     let mut report = ranked();
     let row = &mut report.ranking[0];
     row.verdict = typed().verdict;
+    row.evidence = typed().evidence;
     pulled_down(&mut row.origin_reading);
     report.conclusion.related = 2;
     report.conclusion.merge = says(json!({"code": "layers", "values": []}));
     report.warnings.push(missing_shards());
+    report.expect = says(json!({
+        "words": ["derived"], "min_confidence": "strong", "met": false, "got": "inconclusive"
+    }));
     report
 }
 

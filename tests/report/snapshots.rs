@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use wcmp::internals::report::{Style, markdown, text};
+use wcmp::internals::report::{Lang, Style, markdown, text};
 
 use super::samples;
 
@@ -27,10 +27,14 @@ fn reports_are_as_they_were_last_looked_at() {
         width: 80,
         color: false,
         all_tensors: false,
+        full: true,
+        lang: Lang::En,
     };
     let wide = Style {
         width: 140,
         all_tensors: true,
+        full: true,
+        lang: Lang::En,
         ..narrow
     };
     hold(

@@ -2,7 +2,7 @@
 
 use wcmp::internals::error::is_bidirectional;
 use wcmp::internals::report::escape::width;
-use wcmp::internals::report::{Style, text};
+use wcmp::internals::report::{Lang, Style, text};
 
 use super::samples;
 
@@ -11,6 +11,8 @@ fn style(width: usize) -> Style {
         width,
         color: false,
         all_tensors: false,
+        full: true,
+        lang: Lang::En,
     }
 }
 
@@ -42,6 +44,8 @@ fn show_a_report() {
         width: columns,
         color: std::env::var_os("COLOR").is_some(),
         all_tensors: std::env::var_os("TENSORS").is_some(),
+        full: true,
+        lang: Lang::En,
     };
     for (name, report) in samples::all_compares() {
         if name == wanted {
@@ -256,6 +260,8 @@ fn tensors_are_listed_in_short_or_all() {
         &report,
         &Style {
             all_tensors: true,
+            full: true,
+            lang: Lang::En,
             ..style(140)
         },
     );

@@ -8,14 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Sides<T> {
     pub(crate) base: T,
     pub(crate) target: T,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Compare {
     pub(crate) schema: String,
     pub(crate) wcmp: String,
@@ -44,7 +42,6 @@ pub(crate) struct Compare {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Adapter {
     pub(crate) declared_base: Option<String>,
     pub(crate) declared_revision: Option<String>,
@@ -54,7 +51,6 @@ pub(crate) struct Adapter {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Change {
     pub(crate) name: String,
     pub(crate) layer: Option<u32>,
@@ -68,7 +64,6 @@ pub(crate) struct Change {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Checkpoint {
     pub(crate) path: String,
     pub(crate) name: String,
@@ -83,21 +78,18 @@ pub(crate) struct Checkpoint {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Coverage {
     pub(crate) parameters: Shares,
     pub(crate) matrices: Shares,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Shares {
     pub(crate) target: Option<f64>,
     pub(crate) base: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Similarity {
     pub(crate) mean_cosine: Option<f64>,
     pub(crate) matrix_cosine: Option<f64>,
@@ -111,7 +103,6 @@ pub(crate) struct Similarity {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Origin {
     pub(crate) mean_cosine: Option<f64>,
     pub(crate) band: Option<String>,
@@ -123,7 +114,6 @@ pub(crate) struct Origin {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Layer {
     pub(crate) component: String,
     pub(crate) layer: u32,
@@ -137,7 +127,6 @@ pub(crate) struct Layer {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Component {
     pub(crate) component: String,
     pub(crate) coverage: Coverage,
@@ -147,7 +136,6 @@ pub(crate) struct Component {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Part {
     pub(crate) block: Option<String>,
     pub(crate) kind: String,
@@ -162,7 +150,6 @@ pub(crate) struct Part {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct LayerOrigin {
     pub(crate) target: u32,
     pub(crate) base: Option<u32>,
@@ -170,7 +157,6 @@ pub(crate) struct LayerOrigin {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Permutation {
     pub(crate) log10_p: Option<f64>,
     pub(crate) probes: u64,
@@ -182,7 +168,6 @@ pub(crate) struct Permutation {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Test {
     pub(crate) kind: String,
     pub(crate) form: String,
@@ -199,7 +184,6 @@ pub(crate) struct Test {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Power {
     pub(crate) kind: String,
     pub(crate) probes: u64,
@@ -208,14 +192,12 @@ pub(crate) struct Power {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Skipped {
     pub(crate) what: String,
     pub(crate) why: String,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Pca {
     pub(crate) mode: String,
     pub(crate) summary: String,
@@ -224,7 +206,6 @@ pub(crate) struct Pca {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Experts {
     pub(crate) layer: u32,
     pub(crate) base_experts: u64,
@@ -234,7 +215,6 @@ pub(crate) struct Experts {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Transformation {
     pub(crate) kind: String,
     pub(crate) found_in: Vec<u32>,
@@ -245,7 +225,6 @@ pub(crate) struct Transformation {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Finding {
     pub(crate) kind: String,
     pub(crate) statement: String,
@@ -256,7 +235,6 @@ pub(crate) struct Finding {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Verdict {
     pub(crate) label: String,
     pub(crate) relation: Option<String>,
@@ -267,7 +245,6 @@ pub(crate) struct Verdict {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Unmatched {
     pub(crate) name: String,
     pub(crate) role: String,
@@ -278,7 +255,6 @@ pub(crate) struct Unmatched {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Tensor {
     pub(crate) name: Sides<String>,
     pub(crate) component: String,
@@ -300,7 +276,6 @@ pub(crate) struct Tensor {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Figures {
     pub(crate) cosine: Option<f64>,
     pub(crate) centered_cosine: Option<f64>,
@@ -312,7 +287,6 @@ pub(crate) struct Figures {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Warning {
     pub(crate) code: String,
     pub(crate) message: String,

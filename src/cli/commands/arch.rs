@@ -18,10 +18,10 @@ pub(in crate::cli) fn run(
     target: &Path,
     bases: &[PathBuf],
 ) -> anyhow::Result<Answer> {
-    let target = input::open_described(target, &settings.output).context("target")?;
+    let target = input::open_described(target, &settings.destinations()).context("target")?;
     let bases = bases
         .iter()
-        .map(|base| input::open_described(base, &settings.output).context("base"))
+        .map(|base| input::open_described(base, &settings.destinations()).context("base"))
         .collect::<anyhow::Result<_>>()?;
     let report = Arch::from(pipeline::arch::arch(target, bases));
     Ok(Answer::plain(settings.render(report, &settings.style)))

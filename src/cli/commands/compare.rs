@@ -22,18 +22,18 @@ pub(in crate::cli) fn run(
     monitor: &dyn Monitor,
 ) -> anyhow::Result<Answer> {
     let options = &analyses.options;
-    let open_base = || input::open_base(base, options.io, &settings.output);
-    let open_target = || input::open(target, options.io, &settings.output);
+    let destinations = settings.destinations();
+    let open_base = || input::open_base(base, options.io, &destinations);
+    let open_target = || input::open(target, options.io, &destinations);
     let pool = settings.pool()?;
     let (base, target) = pool.join(open_base, open_target);
     let (base, target) = (base.context("base")?, target.context("target")?);
     let compare = || pipeline::compare::compare(base, target, options, monitor);
     let compared = pool.install(compare).context("while comparing")?;
-    let exit = analyses.exit(compared.verdict.label);
-    let compared = convert::compare(compared);
-    Ok(Answer {
-        report: settings.render(compared, &analyses.style(settings)),
-        exit,
-        notes: Vec::new(),
-    })
+    let mut compared = convert::compare(compared);
+    let verdict = &compared.verdict;
+    compared.expect = analyses.expected(verdict.label, verdict.confidence);
+    let expect = compared.expect.clone();
+    let reports = settings.render(compared, &analyses.style(settings));
+    Ok(Answer::expected(reports, expect.as_ref()))
 }

@@ -30,8 +30,8 @@ pub(in crate::cli) fn run(
 ) -> anyhow::Result<Answer> {
     // Before the pass: a manifest that is wrong should not cost the reading of a whole release.
     let manifest = check.map(read_manifest).transpose().context("manifest")?;
-    check.map_or(Ok(()), |path| input::keep(path, &settings.output))?;
-    let opened = input::open(checkpoint, io, &settings.output).context("checkpoint")?;
+    check.map_or(Ok(()), |path| input::keep(path, &settings.destinations()))?;
+    let opened = input::open(checkpoint, io, &settings.destinations()).context("checkpoint")?;
     let hashed = settings
         .pool()?
         .install(|| pipeline::hash::hash(opened, monitor))
@@ -43,17 +43,16 @@ pub(in crate::cli) fn run(
         .collect();
     let Some(manifest) = manifest else {
         return Ok(Answer {
-            report: settings.render(Hash::from(hashed), &settings.style),
-            exit: Exit::Answered,
             notes,
+            ..Answer::plain(settings.render(Hash::from(hashed), &settings.style))
         });
     };
     let check = Check::from(pipeline::hash::check(hashed, &manifest));
     let exit = Exit::answered(check.equal);
     Ok(Answer {
-        report: settings.render(check, &settings.style),
         exit,
         notes,
+        ..Answer::plain(settings.render(check, &settings.style))
     })
 }
 

@@ -15,7 +15,8 @@ use crate::source::Io;
 /// # Errors
 /// A checkpoint that cannot be read.
 pub(in crate::cli) fn run(settings: &Settings, checkpoint: &Path) -> anyhow::Result<Answer> {
-    let opened = input::open(checkpoint, Io::Mmap, &settings.output).context("checkpoint")?;
+    let opened =
+        input::open(checkpoint, Io::Mmap, &settings.destinations()).context("checkpoint")?;
     let inspected = Inspect::from(pipeline::inspect::inspect(opened));
     Ok(Answer::plain(settings.render(inspected, &settings.style)))
 }

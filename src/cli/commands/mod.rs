@@ -5,3 +5,5 @@ pub(super) mod compare;
 pub(super) mod hash;
 pub(super) mod inspect;
 pub(super) mod rank;
+pub(super) mod show;
+pub(super) mod verify;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::super::exit::Exit;
 use super::super::settings::{Analyses, Settings};
 use super::super::{Answer, input};
 use crate::measure::monitor::Monitor;
@@ -23,19 +22,16 @@ pub(in crate::cli) fn run(
     monitor: &dyn Monitor,
 ) -> anyhow::Result<Answer> {
     let options = &analyses.options;
-    let target = input::open(target, options.io, &settings.output).context("target")?;
-    let open =
-        |base: &PathBuf| input::open_base(base, options.io, &settings.output).context("base");
+    let target = input::open(target, options.io, &settings.destinations()).context("target")?;
+    let open = |base: &PathBuf| {
+        input::open_base(base, options.io, &settings.destinations()).context("base")
+    };
     let bases = bases.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let rank = || pipeline::rank::rank(target, bases, options, monitor);
     let ranked = settings.pool()?.install(rank).context("while ranking")?;
-    let met = analyses
-        .expect
-        .as_ref()
-        .is_none_or(|expect| expect.names(ranked.conclusion.label));
-    Ok(Answer {
-        report: settings.render(convert::rank(ranked), &analyses.style(settings)),
-        exit: Exit::answered(met),
-        notes: Vec::new(),
-    })
+    let mut ranked = convert::rank(ranked);
+    ranked.expect = analyses.expected(ranked.conclusion.label, ranked.confidence());
+    let expect = ranked.expect.clone();
+    let reports = settings.render(ranked, &analyses.style(settings));
+    Ok(Answer::expected(reports, expect.as_ref()))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{checkpoint, heading, notes, optional, reproduce, term, tokenizer};
+use super::{checkpoint, notes, optional, reproduce, tokenizer};
 use crate::report::document::{
     Block, Cell, Column, Document, Fold, Line, Section, Summary, Table, Value, cells,
 };
@@ -10,7 +10,7 @@ use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::CheckpointRow;
 use crate::report::schema::arch::{Arch, ArchBase, ConflictRow, FieldRow, RoleRow, ShapeRow};
-use crate::report::words::{Heading, Question, Remark, Term, WORDS};
+use crate::report::words::{Heading, Language, Question, Remark, Term};
 
 /// Bases whose facts stand side by side where places are few.
 const ABREAST: usize = 3;
@@ -18,20 +18,20 @@ const ABREAST: usize = 3;
 const LONGEST_FACT: usize = 60;
 
 /// Whether the weights of target and bases can be compared, part by part.
-pub(in crate::report) fn arch(report: &Arch, all: bool) -> Document {
-    let title = WORDS.question(&report.wcmp, Question::Arch(&report.target.name));
-    let mut document = Document::new(WORDS, title, all);
-    let target = [(term(Term::Target), &report.target)];
+pub(in crate::report) fn arch(say: Language, report: &Arch, all: bool) -> Document {
+    let title = say.question(&report.wcmp, Question::Arch(&report.target.name));
+    let mut document = Document::new(say, title, all);
+    let target = [(say.term(Term::Target), &report.target)];
     document.grounds = vec![
-        Section::untitled([Block::Table(checkpoint::side_by_side(&target))]),
-        summary(&report.bases),
+        Section::untitled([Block::Table(checkpoint::side_by_side(say, &target))]),
+        summary(say, &report.bases),
     ];
     let bases = (1..).zip(&report.bases);
-    let bases = bases.map(|(at, row)| base(at, row));
+    let bases = bases.map(|(at, row)| base(say, at, row));
     document.grounds.extend(bases);
-    document.grounds.extend(fields(report));
-    document.grounds.extend(conflicts(&report.conflicts));
-    notes(&mut document, &report.warnings);
+    document.grounds.extend(fields(say, report));
+    document.grounds.extend(conflicts(say, &report.conflicts));
+    notes(say, &mut document, &report.warnings);
     let bases = report.bases.iter().map(|base| &base.base);
     let models = std::iter::once(&report.target).chain(bases);
     let paths = models.map(|model: &CheckpointRow| model.path.clone());
@@ -39,13 +39,13 @@ pub(in crate::report) fn arch(report: &Arch, all: bool) -> Document {
     document
 }
 
-fn summary(bases: &[ArchBase]) -> Section {
+fn summary(say: Language, bases: &[ArchBase]) -> Section {
     let mut table = Table::new([
         Column::numbers(""),
-        Column::names(term(Term::Base)),
-        Column::names(term(Term::Architecture)),
-        Column::words(term(Term::Comparable)),
-        Column::numbers(term(Term::InEqualShapes)),
+        Column::names(say.term(Term::Base)),
+        Column::names(say.term(Term::Architecture)),
+        Column::words(say.term(Term::Comparable)),
+        Column::numbers(say.term(Term::InEqualShapes)),
     ]);
     for (at, base) in (1u64..).zip(bases) {
         table.row(cells![
@@ -56,32 +56,55 @@ fn summary(bases: &[ArchBase]) -> Section {
             number::percent(base.share),
         ]);
     }
-    let remark = WORDS.remark(Remark::Shapes);
+    let remark = say.remark(Remark::Shapes);
     let blocks = [Block::Table(table), Block::Remark(remark.into())];
-    Section::new(heading(Heading::Comparable), blocks)
+    Section::new(say.heading(Heading::Comparable), blocks)
 }
 
-fn base(at: usize, base: &ArchBase) -> Section {
-    let mut values = vec![Value::new(term(Term::Path), Line::name(&base.base.path))];
-    values.extend(comparable(base));
-    values.extend(listed(term(Term::Why), &base.reasons));
-    values.extend(listed(term(Term::CouldBe), &base.could_be));
-    let shared = base.tokenizer.as_ref().map(tokenizer);
-    values.extend(shared.map(|text| Value::new(term(Term::Tokenizer), text)));
+fn base(say: Language, at: usize, base: &ArchBase) -> Section {
+    let mut values = vec![Value::new(
+        say.term(Term::Path),
+        Line::name(&base.base.path),
+    )];
+    values.extend(comparable(say, base));
+    values.extend(listed(say.term(Term::Why), &reasons(say, base)));
+    values.extend(listed(say.term(Term::CouldBe), &changes(say, base)));
+    let shared = base.tokenizer.as_ref().map(|row| tokenizer(say, row));
+    values.extend(shared.map(|text| Value::new(say.term(Term::Tokenizer), text)));
     let mut blocks = vec![Block::Labelled(values)];
     if !base.roles.is_empty() {
-        let summary = Summary::Named(heading(Heading::Roles));
-        blocks.push(Block::Fold(summary, vec![Block::Table(roles(base))]));
+        let summary = Summary::Named(say.heading(Heading::Roles));
+        blocks.push(Block::Fold(summary, vec![Block::Table(roles(say, base))]));
     }
     let title = Line::from(format!("{at}. ")).then(Line::name(&base.base.name));
     Section::new(title, blocks)
 }
 
+/// The reasons in the language at hand, or as they were saved.
+fn reasons(say: Language, base: &ArchBase) -> Vec<String> {
+    let tokenizer = usize::from(base.tokenizer.is_some());
+    if base.grounds.len() + tokenizer != base.reasons.len() {
+        return base.reasons.clone();
+    }
+    let of_shapes = base.grounds.iter().map(|reason| say.arch_reason(reason));
+    let of_tokens = base.tokenizer.iter().map(|row| say.shared_tokens(row));
+    of_shapes.chain(of_tokens).collect()
+}
+
+/// Changes that together would explain the difference.
+pub(super) fn changes(say: Language, base: &ArchBase) -> Vec<String> {
+    if base.changes.len() != base.could_be.len() {
+        return base.could_be.clone();
+    }
+    let changes = base.changes.iter();
+    changes.map(|change| say.possible_change(change)).collect()
+}
+
 /// How far a base can be compared, as a whole and by component.
-fn comparable(base: &ArchBase) -> Vec<Value> {
+fn comparable(say: Language, base: &ArchBase) -> Vec<Value> {
     let share = base.share.map(|share| number::percent(Some(share)));
-    let whole = WORDS.comparable(base.comparability, share.as_deref());
-    let mut values = vec![Value::new(term(Term::Comparable), whole)];
+    let whole = say.comparable(base.comparability, share.as_deref());
+    let mut values = vec![Value::new(say.term(Term::Comparable), whole)];
     if base.components.len() > 1 {
         values.extend(base.components.iter().map(|row| {
             let share = number::percent(row.share);
@@ -101,21 +124,21 @@ fn listed<'a>(label: &'a str, sentences: &'a [String]) -> impl Iterator<Item = V
         .map(|(label, text)| Value::new(label, text))
 }
 
-fn roles(base: &ArchBase) -> Table {
+fn roles(say: Language, base: &ArchBase) -> Table {
     let first = base.roles.first().map(|role| role.component);
     let several = base.roles.iter().any(|role| Some(role.component) != first);
     let mut table = Table::new([
-        Column::names(term(Term::Role)),
-        Column::numbers(term(Term::Target)),
-        Column::numbers(term(Term::Base)),
-        Column::words(term(Term::EqualShape)),
+        Column::names(say.term(Term::Role)),
+        Column::numbers(say.term(Term::Target)),
+        Column::numbers(say.term(Term::Base)),
+        Column::words(say.term(Term::EqualShape)),
     ]);
     for row in &base.roles {
         table.row(cells![
             role(row, several),
             copies(row.target.as_ref()),
             copies(row.base.as_ref()),
-            WORDS.yes_or_no(Some(row.equal)),
+            say.yes_or_no(Some(row.equal)),
         ]);
     }
     table
@@ -145,20 +168,20 @@ fn copies(row: Option<&ShapeRow>) -> Line {
 }
 
 /// The facts side by side; a base's that equals the target's is marked.
-fn fields(report: &Arch) -> Option<Section> {
+fn fields(say: Language, report: &Arch) -> Option<Section> {
     if report.fields.is_empty() {
         return None;
     }
-    let bases = (1..=report.bases.len()).map(|at| WORDS.base_number(at));
-    let mut columns = vec![Column::names(""), Column::values(term(Term::Target))];
+    let bases = (1..=report.bases.len()).map(|at| say.base_number(at));
+    let mut columns = vec![Column::names(""), Column::values(say.term(Term::Target))];
     columns.extend(bases.map(|title| Column::values(title).in_series()));
     let mut table = Table::new(columns);
     table.abreast = ABREAST;
-    table.mark = Some(WORDS.remark(Remark::EqualFact));
+    table.mark = Some(say.remark(Remark::EqualFact));
     for row in &report.fields {
         table.row(field(row));
     }
-    let title = heading(Heading::ArchFacts);
+    let title = say.heading(Heading::ArchFacts);
     Some(Section::new(title, [Block::Table(table)]).folded(Fold::Folded))
 }
 
@@ -188,14 +211,14 @@ fn fact(value: Option<&Json>) -> Line {
     escape::elide(&text, LONGEST_FACT).into()
 }
 
-fn conflicts(rows: &[ConflictRow]) -> Option<Section> {
+fn conflicts(say: Language, rows: &[ConflictRow]) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
     let mut table = Table::new([
-        Column::names(term(Term::Field)),
-        Column::values(term(Term::ConfigJson)),
-        Column::values(term(Term::Tensors)),
+        Column::names(say.term(Term::Field)),
+        Column::values(say.term(Term::ConfigJson)),
+        Column::values(say.term(Term::Tensors)),
     ]);
     for row in rows {
         table.row(cells![
@@ -204,6 +227,6 @@ fn conflicts(rows: &[ConflictRow]) -> Option<Section> {
             fact(Some(&row.tensors)),
         ]);
     }
-    let title = heading(Heading::Conflicts);
+    let title = say.heading(Heading::Conflicts);
     Some(Section::new(title, [Block::Table(table)]))
 }

@@ -2,27 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::{heading, optional, term};
+use super::optional;
 use crate::model::checkpoint::Format;
 use crate::report::document::{Block, Cell, Column, Line, Section, Table, Value};
 use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::CheckpointRow;
-use crate::report::words::{Heading, Term, WORDS};
+use crate::report::words::{Heading, Language, Term};
 
 /// A fact of a checkpoint.
-type Fact = fn(&CheckpointRow) -> Line;
+type Fact = fn(Language, &CheckpointRow) -> Line;
 
 const FACTS: [(Term, Fact); 7] = [
-    (Term::Name, |c| Line::name(&c.name)),
-    (Term::Path, |c| Line::name(&c.path)),
-    (Term::Architecture, |c| optional(c.architecture.as_deref())),
-    (Term::Parameters, |c| parameters(c).into()),
-    (Term::Dtype, |c| dtypes(&c.dtypes).into()),
-    (Term::Size, |c| size(c).into()),
-    (Term::Files, |c| files(c).into()),
+    (Term::Name, |_, c| Line::name(&c.name)),
+    (Term::Path, |_, c| Line::name(&c.path)),
+    (Term::Architecture, |_, c| {
+        optional(c.architecture.as_deref())
+    }),
+    (Term::Parameters, |_, c| parameters(c).into()),
+    (Term::Dtype, |_, c| dtypes(&c.dtypes).into()),
+    (Term::Size, |_, c| size(c).into()),
+    (Term::Files, |say, c| files(say, c).into()),
 ];
-const QUANTIZATION: (Term, Fact) = (Term::Quantization, |c| optional(c.quantization.as_deref()));
+const QUANTIZATION: (Term, Fact) = (Term::Quantization, |_, c| {
+    optional(c.quantization.as_deref())
+});
 
 /// Facts that some of `checkpoints` have.
 fn facts(checkpoints: &[&CheckpointRow]) -> Vec<(Term, Fact)> {
@@ -32,26 +36,30 @@ fn facts(checkpoints: &[&CheckpointRow]) -> Vec<(Term, Fact)> {
 }
 
 /// Checkpoints side by side, a column each under its title.
-pub(super) fn side_by_side(columns: &[(&str, &CheckpointRow)]) -> Table {
+pub(super) fn side_by_side(say: Language, columns: &[(&str, &CheckpointRow)]) -> Table {
     let checkpoints: Vec<&CheckpointRow> = columns.iter().map(|(_, c)| *c).collect();
     let names = columns.iter().map(|(title, _)| Column::names(*title));
     let mut table = Table::new(std::iter::once(Column::words("")).chain(names));
     for (label, fact) in facts(&checkpoints) {
-        let label = Cell::from(term(label));
-        let cells = checkpoints.iter().map(|c| Cell::from(fact(c)));
+        let label = Cell::from(say.term(label));
+        let cells = checkpoints.iter().map(|c| Cell::from(fact(say, c)));
         table.row(std::iter::once(label).chain(cells));
     }
     table
 }
 
 /// Checkpoints below one another, a row each with its number.
-pub(super) fn listed(checkpoints: &[&CheckpointRow]) -> Table {
+pub(super) fn listed(say: Language, checkpoints: &[&CheckpointRow]) -> Table {
     let facts = facts(checkpoints);
-    let columns = facts.iter().map(|(label, _)| Column::names(term(*label)));
+    let columns = facts
+        .iter()
+        .map(|(label, _)| Column::names(say.term(*label)));
     let mut table = Table::new(std::iter::once(Column::numbers("")).chain(columns));
     for (at, checkpoint) in (1..).zip(checkpoints) {
         let number = Cell::from(u64::to_string(&at));
-        let cells = facts.iter().map(|(_, fact)| Cell::from(fact(checkpoint)));
+        let cells = facts
+            .iter()
+            .map(|(_, fact)| Cell::from(fact(say, checkpoint)));
         table.row(std::iter::once(number).chain(cells));
     }
     table
@@ -59,20 +67,21 @@ pub(super) fn listed(checkpoints: &[&CheckpointRow]) -> Table {
 
 /// Model digests in full, so that a quoted report names its files.
 pub(super) fn digests<'a>(
+    say: Language,
     models: impl IntoIterator<Item = (String, &'a CheckpointRow)>,
 ) -> Section {
     let values = models
         .into_iter()
-        .map(|(label, model)| Value::new(label, digest(model)));
+        .map(|(label, model)| Value::new(label, digest(say, model)));
     let values = Block::Labelled(values.collect());
-    Section::new(heading(Heading::Digests), [values])
+    Section::new(say.heading(Heading::Digests), [values])
 }
 
 /// The model digest of a checkpoint.
-pub(super) fn digest(checkpoint: &CheckpointRow) -> Line {
+pub(super) fn digest(say: Language, checkpoint: &CheckpointRow) -> Line {
     match &checkpoint.model_digest {
         Some(digest) => Line::word(digest),
-        None => term(Term::NotTaken).into(),
+        None => say.term(Term::NotTaken).into(),
     }
 }
 
@@ -81,7 +90,7 @@ fn has_weights(checkpoint: &CheckpointRow) -> bool {
     checkpoint.format != Format::Config
 }
 
-fn parameters(checkpoint: &CheckpointRow) -> String {
+pub(super) fn parameters(checkpoint: &CheckpointRow) -> String {
     if has_weights(checkpoint) {
         number::parameters(checkpoint.parameters)
     } else {
@@ -89,7 +98,7 @@ fn parameters(checkpoint: &CheckpointRow) -> String {
     }
 }
 
-fn size(checkpoint: &CheckpointRow) -> String {
+pub(super) fn size(checkpoint: &CheckpointRow) -> String {
     if has_weights(checkpoint) {
         number::bytes(checkpoint.bytes)
     } else {
@@ -97,16 +106,16 @@ fn size(checkpoint: &CheckpointRow) -> String {
     }
 }
 
-fn files(checkpoint: &CheckpointRow) -> String {
+fn files(say: Language, checkpoint: &CheckpointRow) -> String {
     if has_weights(checkpoint) {
-        WORDS.files(checkpoint.files.len() as u64, checkpoint.format)
+        say.files(checkpoint.files.len() as u64, checkpoint.format)
     } else {
-        WORDS.config_alone().to_owned()
+        say.config_alone().to_owned()
     }
 }
 
 /// Dtypes with their share of the parameters, most first.
-fn dtypes(dtypes: &BTreeMap<String, u64>) -> String {
+pub(super) fn dtypes(dtypes: &BTreeMap<String, u64>) -> String {
     let mut sorted: Vec<(&String, &u64)> = dtypes.iter().collect();
     sorted.sort_by(|a, b| b.1.cmp(a.1));
     match sorted[..] {

@@ -1,6 +1,6 @@
 //! `wcmp compare`.
 
-use super::{checkpoint, detail, filter, heading, notes, reproduce, tensors, term, verdict};
+use super::{checkpoint, detail, filter, notes, page, reproduce, tensors, verdict};
 use crate::evidence::finding::Family;
 use crate::model::words::Component;
 use crate::report::document::{
@@ -8,68 +8,69 @@ use crate::report::document::{
 };
 use crate::report::number;
 use crate::report::schema::{Compare, FindingRow, LayerRow, Similarity};
-use crate::report::words::{Heading, Question, Remark, Term, WORDS};
+use crate::report::words::{Heading, Language, Question, Remark, Term};
 
 /// The report of `wcmp compare`; `all` where every tensor is asked for.
-pub(in crate::report) fn compare(report: &Compare, all: bool) -> Document {
-    let title = WORDS.question(
+pub(in crate::report) fn compare(say: Language, report: &Compare, all: bool) -> Document {
+    let title = say.question(
         &report.wcmp,
         Question::Compare {
             base: &report.base.name,
             target: &report.target.name,
         },
     );
-    let mut document = Document::new(WORDS, title, all);
-    document.caveat = filter(&report.settings);
-    document.grounds = grounds(report, all);
-    document.answer = Some(verdict::verdict(&report.verdict));
+    let mut document = Document::new(say, title, all);
+    document.caveat = filter(say, &report.settings);
+    document.grounds = grounds(say, report, all);
+    document.answer = Some(verdict::verdict(say, &report.verdict));
     document
         .remarks
-        .push(verdict::origin(&report.origin_reading));
-    notes(&mut document, &report.warnings);
+        .push(verdict::origin(say, &report.origin_reading));
+    notes(say, &mut document, &report.warnings);
+    document.remarks.push(page::glossary(say));
     let paths = vec![report.base.path.clone(), report.target.path.clone()];
     reproduce(&mut document, "compare", paths, Some(&report.settings));
     document
 }
 
-fn grounds(report: &Compare, all: bool) -> Vec<Section> {
-    let mut out = who(report);
-    out.push(coverage(report));
-    out.push(figures(&report.similarity));
-    out.push(evidence(&report.evidence));
-    out.extend(layers(&report.layers));
-    out.extend(detail::sections(report, all));
+fn grounds(say: Language, report: &Compare, all: bool) -> Vec<Section> {
+    let mut out = who(say, report);
+    out.push(coverage(say, report));
+    out.push(figures(say, &report.similarity));
+    out.push(evidence(say, &report.evidence));
+    out.extend(layers(say, &report.layers));
+    out.extend(detail::sections(say, report, all));
     if all {
-        out.push(tensors::every(&report.tensors));
+        out.push(tensors::every(say, &report.tensors));
     } else {
-        out.extend(tensors::identical(report));
+        out.extend(tensors::identical(say, report));
     }
-    out.extend(tensors::unmatched(report, all));
-    out.extend(verdict::not_testable(&report.verdict.not_testable));
+    out.extend(tensors::unmatched(say, report, all));
+    out.extend(verdict::not_testable(say, &report.verdict.not_testable));
     out
 }
 
-fn who(report: &Compare) -> Vec<Section> {
+fn who(say: Language, report: &Compare) -> Vec<Section> {
     let sides = [
-        (term(Term::Base), &report.base),
-        (term(Term::Target), &report.target),
+        (say.term(Term::Base), &report.base),
+        (say.term(Term::Target), &report.target),
     ];
-    let mut blocks = vec![Block::Table(checkpoint::side_by_side(&sides))];
+    let mut blocks = vec![Block::Table(checkpoint::side_by_side(say, &sides))];
     if let Some(mapping) = &report.name_mapping {
-        let names = Value::new(term(Term::Names), mapping.as_str());
+        let names = Value::new(say.term(Term::Names), mapping.as_str());
         blocks.push(Block::Labelled(vec![names]));
     }
     vec![
         Section::untitled(blocks),
-        checkpoint::digests(sides.map(|(label, model)| (label.to_owned(), model))),
+        checkpoint::digests(say, sides.map(|(label, model)| (label.to_owned(), model))),
     ]
 }
 
-fn coverage(report: &Compare) -> Section {
+fn coverage(say: Language, report: &Compare) -> Section {
     let mut table = Table::new([
         Column::words(""),
-        Column::numbers(term(Term::OfTheTarget)),
-        Column::numbers(term(Term::OfTheBase)),
+        Column::numbers(say.term(Term::OfTheTarget)),
+        Column::numbers(say.term(Term::OfTheBase)),
     ]);
     let coverage = report.coverage;
     let shares = [
@@ -79,25 +80,25 @@ fn coverage(report: &Compare) -> Section {
     for (label, shares) in shares {
         let (target, base) = (shares.target, shares.base);
         table.row(cells![
-            term(label),
+            say.term(label),
             number::percent(target),
             number::percent(base)
         ]);
     }
     table.row(cells![
-        term(Term::UnmatchedTensors),
+        say.term(Term::UnmatchedTensors),
         number::count(report.unmatched.target.len() as u64),
         number::count(report.unmatched.base.len() as u64),
     ]);
     let mut blocks = vec![Block::Table(table)];
     if report.adapter.is_some() {
-        let remark = WORDS.remark(Remark::AdapterCoverage);
+        let remark = say.remark(Remark::AdapterCoverage);
         blocks.push(Block::Remark(remark.into()));
     }
-    Section::new(heading(Heading::Coverage), blocks)
+    Section::new(say.heading(Heading::Coverage), blocks)
 }
 
-fn figures(similarity: &Similarity) -> Section {
+fn figures(say: Language, similarity: &Similarity) -> Section {
     let columns = [
         Column::words(""),
         Column::numbers(""),
@@ -108,69 +109,69 @@ fn figures(similarity: &Similarity) -> Section {
         table.row(cells![label, value, words]);
     };
     // A figure that qualifies the one above it stands behind an indent.
-    let figure = |label| term(label).to_owned();
-    let qualifier = |label| format!("  {}", term(label));
+    let figure = |label| say.term(label).to_owned();
+    let qualifier = |label| format!("  {}", say.term(label));
     row(
         figure(Term::Mean),
         number::figure(similarity.mean_cosine),
-        WORDS.remark(Remark::MeanCosine),
+        say.remark(Remark::MeanCosine),
     );
     row(
         figure(Term::Matrices),
         number::figure(similarity.matrix_cosine),
-        WORDS.remark(Remark::MatrixCosine),
+        say.remark(Remark::MatrixCosine),
     );
     row(
         qualifier(Term::Excess),
         number::figure(similarity.matrix_excess),
-        WORDS.remark(Remark::Excess),
+        say.remark(Remark::Excess),
     );
     row(
         figure(Term::Norms),
         number::figure(similarity.norm_cosine),
-        &norm_gains(similarity).unwrap_or_else(|| WORDS.remark(Remark::NormCosine).to_owned()),
+        &norm_gains(say, similarity).unwrap_or_else(|| say.remark(Remark::NormCosine).to_owned()),
     );
     row(
         qualifier(Term::Centred),
         number::figure(similarity.norm_centered_cosine),
-        WORDS.remark(Remark::Centred),
+        say.remark(Remark::Centred),
     );
     row(
         figure(Term::Identical),
         number::count(similarity.identical),
-        &WORDS.of_aligned(similarity.aligned),
+        &say.of_aligned(similarity.aligned),
     );
     row(
         String::new(),
         number::count(similarity.identical_informative),
-        WORDS.remark(Remark::Informative),
+        say.remark(Remark::Informative),
     );
-    Section::new(heading(Heading::Figures), [Block::Table(table)])
+    Section::new(say.heading(Heading::Figures), [Block::Table(table)])
 }
 
 /// What the norm gains are worth, where their figures are there.
-pub(super) fn norm_gains(similarity: &Similarity) -> Option<String> {
+pub(super) fn norm_gains(say: Language, similarity: &Similarity) -> Option<String> {
     let (cosine, expected) = (similarity.norm_cosine?, similarity.norm_expected_cosine?);
     let [cosine, expected] = [cosine, expected].map(|figure| number::figure(Some(figure)));
-    Some(WORDS.norm_gains(&cosine, &expected))
+    Some(say.norm_gains(&cosine, &expected))
 }
 
 /// The findings, in the order of the JSON: the strongest first.
-fn evidence(findings: &[FindingRow]) -> Section {
-    let title = heading(Heading::Evidence);
+fn evidence(say: Language, findings: &[FindingRow]) -> Section {
+    let title = say.heading(Heading::Evidence);
     if findings.is_empty() {
-        let none = WORDS.remark(Remark::NoFinding);
+        let none = say.remark(Remark::NoFinding);
         return Section::new(title, [Block::Paragraph(none.into())]);
     }
     let mut table = Table::new([
-        Column::sentences(term(Term::Finding)),
-        Column::numbers(term(Term::Number)),
-        Column::numbers(term(Term::Log10P)),
-        Column::words(term(Term::Supports)),
+        Column::sentences(say.term(Term::Finding)),
+        Column::numbers(say.term(Term::Number)),
+        Column::numbers(say.term(Term::Log10P)),
+        Column::words(say.term(Term::Supports)),
     ]);
     for finding in findings {
         table.row(cells![
-            statement(finding),
+            statement(say, finding),
             finding_value(finding),
             number::log10(finding.log10_p),
             Line::word(finding.supports),
@@ -180,12 +181,16 @@ fn evidence(findings: &[FindingRow]) -> Section {
 }
 
 /// A finding with its scope, where the statement does not name it.
-fn statement(row: &FindingRow) -> String {
+fn statement(say: Language, row: &FindingRow) -> String {
+    let said = match &row.says {
+        Some(statement) => say.statement(statement),
+        None => row.statement.clone(),
+    };
     let whole = ["", "model", "text"].contains(&row.scope.as_str());
-    if whole || row.statement.contains(&row.scope) {
-        row.statement.clone()
+    if whole || said.contains(&row.scope) {
+        said
     } else {
-        format!("{} [{}]", row.statement, row.scope)
+        format!("{said} [{}]", row.scope)
     }
 }
 
@@ -204,7 +209,7 @@ fn finding_value(row: &FindingRow) -> String {
 }
 
 /// The layers, a line each, a section a component.
-fn layers(rows: &[LayerRow]) -> Vec<Section> {
+fn layers(say: Language, rows: &[LayerRow]) -> Vec<Section> {
     let mut components: Vec<Component> = Vec::new();
     for row in rows {
         if !components.contains(&row.component) {
@@ -214,27 +219,32 @@ fn layers(rows: &[LayerRow]) -> Vec<Section> {
     let section = |(at, component): (usize, &Component)| {
         let rows = rows.iter().filter(|row| row.component == *component);
         let last = at + 1 == components.len();
-        component_layers(*component, &rows.collect::<Vec<_>>(), last)
+        component_layers(say, *component, &rows.collect::<Vec<_>>(), last)
     };
     components.iter().enumerate().map(section).collect()
 }
 
 /// One component's layers; what holds for all of them is said behind the last.
-fn component_layers(component: Component, rows: &[&LayerRow], last: bool) -> Section {
+fn component_layers(
+    say: Language,
+    component: Component,
+    rows: &[&LayerRow],
+    last: bool,
+) -> Section {
     let tested = rows.iter().any(|row| row.log10_p.is_some());
     let mut columns = vec![
-        Column::numbers(term(Term::Layer)),
-        Column::numbers(term(Term::Matrices)),
+        Column::numbers(say.term(Term::Layer)),
+        Column::numbers(say.term(Term::Matrices)),
         Column::bars(),
-        Column::numbers(term(Term::Excess)),
-        Column::numbers(term(Term::Norms)),
-        Column::numbers(term(Term::Equal)),
+        Column::numbers(say.term(Term::Excess)),
+        Column::numbers(say.term(Term::Norms)),
+        Column::numbers(say.term(Term::Equal)),
     ];
     if tested {
-        columns.push(Column::numbers(term(Term::Log10P)));
+        columns.push(Column::numbers(say.term(Term::Log10P)));
     }
     let mut table = Table::new(columns);
-    table.bars = last.then(|| WORDS.remark(Remark::Bars));
+    table.bars = last.then(|| say.remark(Remark::Bars));
     for row in rows {
         let mut cells = vec![
             Cell::from(layer(row)),
@@ -249,10 +259,10 @@ fn component_layers(component: Component, rows: &[&LayerRow], last: bool) -> Sec
         }
         table.row(cells);
     }
-    let title = WORDS.layers_of(component.word(), rows.len() as u64);
+    let title = say.layers_of(component.word(), rows.len() as u64);
     let mut blocks = vec![Block::Table(table)];
     if last {
-        blocks.push(Block::Remark(WORDS.remark(Remark::Layers).into()));
+        blocks.push(Block::Remark(say.remark(Remark::Layers).into()));
     }
     Section::new(title, blocks).folded(Fold::Folded)
 }

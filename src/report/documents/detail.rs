@@ -8,7 +8,7 @@ use crate::model::words::Component;
 use crate::verdict::decide::Confidence;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{heading, spaced, term, tokenizer};
+use super::{spaced, tokenizer, verdict};
 use crate::report::document::{Block, Cell, Column, Line, Section, Table, cells};
 use crate::report::escape;
 use crate::report::number;
@@ -16,7 +16,7 @@ use crate::report::schema::{
     AdapterChange, AdapterRow, Compare, ComponentRow, ExpertsRow, LayerMapRow, PartRow, PcaRow,
     PermutationRow, PowerRow, TestRow, TransformationRow,
 };
-use crate::report::words::{self, Heading, Remark, Term, WORDS};
+use crate::report::words::{self, Heading, Language, Remark, Term};
 
 /// Matrices of the subspaces that are shown where not all are asked for.
 const SUBSPACES: usize = 8;
@@ -24,33 +24,33 @@ const SUBSPACES: usize = 8;
 const EXPERTS: usize = 12;
 
 /// A section for each analysis that ran.
-pub(super) fn sections(report: &Compare, all: bool) -> Vec<Section> {
+pub(super) fn sections(say: Language, report: &Compare, all: bool) -> Vec<Section> {
     let mut out = Vec::new();
-    out.extend(report.layer_map.as_deref().map(layer_map));
-    out.extend(report.adapter.as_ref().map(|row| adapter(row, all)));
-    out.extend(transformations(&report.transformations));
-    out.extend(components(&report.components));
-    out.extend(parts(&report.parts));
-    out.extend(report.permutation.as_ref().map(permutation));
-    out.extend(report.pca.as_ref().map(subspaces));
-    out.extend(report.experts.as_deref().map(experts));
+    out.extend(report.layer_map.as_deref().map(|row| layer_map(say, row)));
+    out.extend(report.adapter.as_ref().map(|row| adapter(say, row, all)));
+    out.extend(transformations(say, &report.transformations));
+    out.extend(components(say, &report.components));
+    out.extend(parts(say, &report.parts));
+    out.extend(report.permutation.as_ref().map(|row| permutation(say, row)));
+    out.extend(report.pca.as_ref().map(|row| subspaces(say, row)));
+    out.extend(report.experts.as_deref().map(|row| experts(say, row)));
     out.extend(report.tokenizer.as_ref().map(|row| {
-        let paragraph = Block::Paragraph(tokenizer(row).into());
-        Section::new(heading(Heading::Tokenizer), [paragraph])
+        let paragraph = Block::Paragraph(tokenizer(say, row).into());
+        Section::new(say.heading(Heading::Tokenizer), [paragraph])
     }));
     out
 }
 
 /// Which layer of the base each layer of the target comes from.
-fn layer_map(rows: &[LayerMapRow]) -> Section {
+fn layer_map(say: Language, rows: &[LayerMapRow]) -> Section {
     let mut blocks = vec![Block::Paragraph(mapped(rows).into())];
     let bounds = rows.iter().filter_map(|row| row.log10_p);
     let worst = bounds.fold(f64::NEG_INFINITY, f64::max);
     if worst.is_finite() {
-        let remark = WORDS.weakest_layer(&number::log10(Some(worst)));
+        let remark = say.weakest_layer(&number::log10(Some(worst)));
         blocks.push(Block::Remark(remark.into()));
     }
-    Section::new(heading(Heading::LayerMap), blocks)
+    Section::new(say.heading(Heading::LayerMap), blocks)
 }
 
 /// The map as `0-4 ← 0-4, 5-8 ← 2-5, 9 ← –`.
@@ -81,7 +81,7 @@ fn mapped(rows: &[LayerMapRow]) -> String {
 }
 
 /// What an adapter changes, by role, or matrix by matrix where all are asked for.
-fn adapter(row: &AdapterRow, all: bool) -> Section {
+fn adapter(say: Language, row: &AdapterRow, all: bool) -> Section {
     let mut groups: BTreeMap<&str, Vec<&AdapterChange>> = BTreeMap::new();
     for change in row.changes.iter().filter(|change| change.reason.is_none()) {
         let key = if all {
@@ -100,23 +100,23 @@ fn adapter(row: &AdapterRow, all: bool) -> Section {
         Term::MedianChange,
         Term::Largest,
     ];
-    let numbers = numbers.map(|label| Column::numbers(term(label)));
-    let mut table = Table::new([Column::names(term(first))].into_iter().chain(numbers));
+    let numbers = numbers.map(|label| Column::numbers(say.term(label)));
+    let mut table = Table::new([Column::names(say.term(first))].into_iter().chain(numbers));
     for (what, changes) in groups {
-        table.row(changed(what, &changes));
+        table.row(changed(say, what, &changes));
     }
     let mut blocks = Vec::new();
     if !table.rows.is_empty() {
         blocks.push(Block::Table(table));
-        let remark = WORDS.remark(Remark::AdapterChange);
+        let remark = say.remark(Remark::AdapterChange);
         blocks.push(Block::Remark(remark.into()));
     }
-    blocks.push(Block::Items(adapter_details(row), None));
-    Section::new(heading(Heading::Adapter), blocks)
+    blocks.push(Block::Items(adapter_details(say, row), None));
+    Section::new(say.heading(Heading::Adapter), blocks)
 }
 
 /// Changes of one kind: how many, from the least to the greatest setting, and how large.
-fn changed(what: &str, changes: &[&AdapterChange]) -> [Cell; 7] {
+fn changed(say: Language, what: &str, changes: &[&AdapterChange]) -> [Cell; 7] {
     let span = |figure: fn(&AdapterChange) -> f64| {
         let figures = || changes.iter().map(|change| figure(change));
         let least = number::value(Some(figures().fold(f64::INFINITY, f64::min)));
@@ -124,7 +124,7 @@ fn changed(what: &str, changes: &[&AdapterChange]) -> [Cell; 7] {
         if least == most {
             least
         } else {
-            WORDS.span(&least, &most)
+            say.span(&least, &most)
         }
     };
     let sizes = changes.iter().filter_map(|change| change.relative_change);
@@ -142,36 +142,42 @@ fn changed(what: &str, changes: &[&AdapterChange]) -> [Cell; 7] {
 }
 
 /// What else is to be said of an adapter: magnitudes, tensors replaced, changes that fit nothing.
-fn adapter_details(row: &AdapterRow) -> Vec<Line> {
+fn adapter_details(say: Language, row: &AdapterRow) -> Vec<Line> {
     let mut out: Vec<Line> = Vec::new();
     let dora = row.changes.iter().filter(|change| change.dora).count();
     if dora > 0 {
-        out.push(WORDS.dora(dora as u64).into());
+        out.push(say.dora(dora as u64).into());
     }
     if !row.replaced.is_empty() {
         let names: Vec<String> = row.replaced.iter().map(|name| escape::name(name)).collect();
-        out.push(WORDS.replaced(&names).into());
+        out.push(say.replaced(&names).into());
     }
     let unfit = row.changes.iter().filter_map(|change| {
-        let why = change.reason.as_ref()?;
+        let why = match &change.unfit {
+            Some(why) => say.no_change(why),
+            None => change.reason.clone()?,
+        };
         Some(format!("{} ({why})", escape::name(&change.name)))
     });
     let unfit: Vec<String> = unfit.collect();
     if !unfit.is_empty() {
-        out.push(WORDS.not_measured(&unfit).into());
+        out.push(say.not_measured(&unfit).into());
     }
     out
 }
 
-fn transformations(rows: &[TransformationRow]) -> Option<Section> {
-    let items: Vec<Line> = rows.iter().map(|row| transformation(row).into()).collect();
-    let title = heading(Heading::Transformations);
+fn transformations(say: Language, rows: &[TransformationRow]) -> Option<Section> {
+    let items: Vec<Line> = rows
+        .iter()
+        .map(|row| transformation(say, row).into())
+        .collect();
+    let title = say.heading(Heading::Transformations);
     (!items.is_empty()).then(|| Section::new(title, [Block::Items(items, None)]))
 }
 
-fn transformation(row: &TransformationRow) -> String {
+pub(super) fn transformation(say: Language, row: &TransformationRow) -> String {
     let cosine = row.check_cosine.map(|cosine| number::figure(Some(cosine)));
-    WORDS.transformation(&words::Transformation {
+    say.transformation(&words::Transformation {
         kind: row.kind.word(),
         layers: &number::ranges(row.found_in.iter().copied()),
         n_layers: row.found_in.len(),
@@ -180,23 +186,26 @@ fn transformation(row: &TransformationRow) -> String {
             row.kind,
             TransformationKind::Pruned | TransformationKind::ExpertsPruned
         ),
-        check: &row.check,
+        check: &row
+            .checked
+            .as_ref()
+            .map_or_else(|| row.check.clone(), |check| say.check(check)),
         cosine: cosine.as_deref(),
     })
 }
 
 /// The components, where there are several.
-fn components(rows: &[ComponentRow]) -> Option<Section> {
+fn components(say: Language, rows: &[ComponentRow]) -> Option<Section> {
     if rows.len() < 2 {
         return None;
     }
     let mut table = Table::new([
-        Column::words(term(Term::Component)),
-        Column::numbers(term(Term::MatricesCovered)),
-        Column::numbers(term(Term::Mean)),
-        Column::numbers(term(Term::Matrices)),
-        Column::words(term(Term::Verdict)),
-        Column::words(term(Term::Confidence)),
+        Column::words(say.term(Term::Component)),
+        Column::numbers(say.term(Term::MatricesCovered)),
+        Column::numbers(say.term(Term::Mean)),
+        Column::numbers(say.term(Term::Matrices)),
+        Column::words(say.term(Term::Verdict)),
+        Column::words(say.term(Term::Confidence)),
     ]);
     for row in rows {
         table.row(cells![
@@ -210,23 +219,25 @@ fn components(rows: &[ComponentRow]) -> Option<Section> {
                 .map_or(number::ABSENT, Confidence::word),
         ]);
     }
-    let items = rows.iter().map(component).collect();
+    let items = rows.iter().map(|row| component(say, row)).collect();
     let blocks = [Block::Table(table), Block::Items(items, None)];
-    Some(Section::new(heading(Heading::Components), blocks))
+    Some(Section::new(say.heading(Heading::Components), blocks))
 }
 
-fn component(row: &ComponentRow) -> Line {
-    let said = WORDS.component(&words::Component {
+fn component(say: Language, row: &ComponentRow) -> Line {
+    let said = say.component(&words::Component {
         name: row.component.word(),
         pattern: row.layer_pattern.word(),
         relation: row.verdict.relation.map(Relation::word),
-        reason: row.verdict.reasons.first().map(String::as_str),
+        reason: verdict::reasons(say, &row.verdict)
+            .first()
+            .map(String::as_str),
     });
     said.into()
 }
 
 /// The parts, summed by state.
-fn parts(rows: &[PartRow]) -> Option<Section> {
+fn parts(say: Language, rows: &[PartRow]) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
@@ -237,28 +248,28 @@ fn parts(rows: &[PartRow]) -> Option<Section> {
     let whole = sum(&rows.iter().collect::<Vec<_>>());
     let mut table = Table::new([
         Column::words(""),
-        Column::numbers(term(Term::Parts)),
-        Column::numbers(term(Term::Parameters)),
-        Column::numbers(term(Term::Share)),
-        Column::sentences(term(Term::Which)),
+        Column::numbers(say.term(Term::Parts)),
+        Column::numbers(say.term(Term::Parameters)),
+        Column::numbers(say.term(Term::Share)),
+        Column::sentences(say.term(Term::Which)),
     ]);
     for state in State::ALL.iter().copied() {
         let parts: Vec<&PartRow> = rows.iter().filter(|row| row.state == state).collect();
         let parameters = sum(&parts);
         table.row(cells![
-            state.word(),
+            say.state(state),
             number::count(parts.len() as u64),
             number::parameters(parameters),
             number::share(parameters, whole),
-            part_names(&parts),
+            part_names(say, &parts),
         ]);
     }
-    let title = heading(Heading::Parts);
+    let title = say.heading(Heading::Parts);
     Some(Section::new(title, [Block::Table(table)]))
 }
 
 /// Parts in short: `attention 0-5; ffn 0-3, 5; experts 0-5 (48 parts); embedding`.
-fn part_names(parts: &[&PartRow]) -> String {
+pub(super) fn part_names(say: Language, parts: &[&PartRow]) -> String {
     let mut groups: Vec<(String, usize, BTreeSet<u32>)> = Vec::new();
     for part in parts {
         let key = part_key(part);
@@ -276,7 +287,7 @@ fn part_names(parts: &[&PartRow]) -> String {
             out.push_str(&format!(" {}", number::ranges(layers.iter().copied())));
         }
         if *parts > layers.len().max(1) {
-            out.push_str(&format!(" {}", WORDS.parts(*parts)));
+            out.push_str(&format!(" {}", say.parts(*parts)));
         }
         out
     };
@@ -296,21 +307,26 @@ fn part_key(part: &PartRow) -> String {
     }
 }
 
-fn permutation(row: &PermutationRow) -> Section {
-    let said = WORDS.permutation(row.hits, row.probes, row.groups, row.log10_p);
-    let mut items: Vec<Line> = row.power.iter().map(|row| power(row).into()).collect();
+fn permutation(say: Language, row: &PermutationRow) -> Section {
+    let said = say.permutation(row.hits, row.probes, row.groups, row.log10_p);
+    let mut items: Vec<Line> = row.power.iter().map(|row| power(say, row).into()).collect();
     let skipped = row.skipped.iter();
-    items.extend(skipped.map(|row| Line::from(WORDS.not_run(&row.what, &row.why))));
+    items.extend(skipped.map(|row| {
+        Line::from({
+            let [what, why] = verdict::untested(say, row);
+            say.not_run(&what, &why)
+        })
+    }));
     let blocks = [
         Block::Paragraph(said.into()),
-        Block::Table(test_table(&row.tests)),
+        Block::Table(test_table(say, &row.tests)),
         Block::Items(items, None),
     ];
-    Section::new(heading(Heading::Permutation), blocks)
+    Section::new(say.heading(Heading::Permutation), blocks)
 }
 
 /// The tests, those of one kind and form in one row.
-fn test_table(rows: &[TestRow]) -> Table {
+fn test_table(say: Language, rows: &[TestRow]) -> Table {
     let mut kinds: Vec<(UnitKind, Form)> = Vec::new();
     for test in rows {
         if !kinds.contains(&(test.kind, test.form)) {
@@ -318,13 +334,13 @@ fn test_table(rows: &[TestRow]) -> Table {
         }
     }
     let mut table = Table::new([
-        Column::words(term(Term::Units)),
-        Column::words(term(Term::Form)),
-        Column::numbers(term(Term::Tests)),
-        Column::numbers(term(Term::Hits)),
-        Column::numbers(term(Term::Probes)),
-        Column::numbers(term(Term::LeastLog10P)),
-        Column::words(term(Term::Bound)),
+        Column::words(say.term(Term::Units)),
+        Column::words(say.term(Term::Form)),
+        Column::numbers(say.term(Term::Tests)),
+        Column::numbers(say.term(Term::Hits)),
+        Column::numbers(say.term(Term::Probes)),
+        Column::numbers(say.term(Term::LeastLog10P)),
+        Column::words(say.term(Term::Bound)),
     ]);
     for (kind, form) in kinds {
         let alike = |test: &&TestRow| test.kind == kind && test.form == form;
@@ -347,16 +363,16 @@ fn test_table(rows: &[TestRow]) -> Table {
             number::count(sum(|test| test.hits)),
             number::count(sum(|test| test.probes)),
             number::log10(bounds.min_by(f64::total_cmp)),
-            term(bound),
+            say.term(bound),
         ]);
     }
     table
 }
 
 /// The power of a null result.
-fn power(row: &PowerRow) -> String {
+fn power(say: Language, row: &PowerRow) -> String {
     let share = row.share_seen_95.map(|share| number::percent(Some(share)));
-    WORDS.power(
+    say.power(
         row.kind.word(),
         share.as_deref(),
         row.hits_needed,
@@ -364,21 +380,21 @@ fn power(row: &PowerRow) -> String {
     )
 }
 
-fn subspaces(row: &PcaRow) -> Section {
-    let said = WORDS.principal_subspaces(
-        WORDS.subspaces(row.summary),
+fn subspaces(say: Language, row: &PcaRow) -> Section {
+    let said = say.principal_subspaces(
+        say.subspaces(row.summary),
         &number::figure(row.median_excess),
         row.matrices.len() as u64,
         row.mode.word(),
     );
     let mut table = Table::new([
-        Column::names(term(Term::Matrix)),
-        Column::words(term(Term::Side)),
-        Column::numbers(term(Term::Dimension)),
-        Column::numbers(term(Term::K)),
-        Column::numbers(term(Term::Overlap)),
-        Column::numbers(term(Term::Expected)),
-        Column::numbers(term(Term::Excess)),
+        Column::names(say.term(Term::Matrix)),
+        Column::words(say.term(Term::Side)),
+        Column::numbers(say.term(Term::Dimension)),
+        Column::numbers(say.term(Term::K)),
+        Column::numbers(say.term(Term::Overlap)),
+        Column::numbers(say.term(Term::Expected)),
+        Column::numbers(say.term(Term::Excess)),
     ]);
     table.limit = Some(SUBSPACES);
     for matrix in &row.matrices {
@@ -393,11 +409,11 @@ fn subspaces(row: &PcaRow) -> Section {
         ]);
     }
     let blocks = [Block::Paragraph(said.into()), Block::Table(table)];
-    Section::new(heading(Heading::Subspaces), blocks)
+    Section::new(say.heading(Heading::Subspaces), blocks)
 }
 
 /// How the experts were matched, layers alike in one line.
-fn experts(rows: &[ExpertsRow]) -> Section {
+fn experts(say: Language, rows: &[ExpertsRow]) -> Section {
     let mut groups: Vec<(&ExpertsRow, Vec<u32>)> = Vec::new();
     for row in rows {
         let alike = |known: &ExpertsRow| {
@@ -410,19 +426,19 @@ fn experts(rows: &[ExpertsRow]) -> Section {
             None => groups.push((row, vec![row.layer])),
         }
     }
-    let line = |(row, layers): &(&ExpertsRow, Vec<u32>)| Line::from(matched(row, layers));
+    let line = |(row, layers): &(&ExpertsRow, Vec<u32>)| Line::from(matched(say, row, layers));
     let lines = groups.iter().map(line).collect();
     Section::new(
-        heading(Heading::Experts),
+        say.heading(Heading::Experts),
         [Block::Items(lines, Some(EXPERTS))],
     )
 }
 
-fn matched(row: &ExpertsRow, layers: &[u32]) -> String {
+fn matched(say: Language, row: &ExpertsRow, layers: &[u32]) -> String {
     let places = (0u64..).zip(&row.map);
     let moved = places.filter_map(|(at, base)| base.filter(|base| *base != at).map(|b| (at, b)));
     let moved: Vec<String> = moved.map(|(at, base)| format!("{at} ← {base}")).collect();
-    WORDS.experts(&words::Experts {
+    say.experts(&words::Experts {
         layers: &number::ranges(layers.iter().copied()),
         n_layers: layers.len(),
         matched: row.map.iter().flatten().count() as u64,

@@ -2,44 +2,52 @@
 
 use serde_json::Value as Json;
 
-use super::{checkpoint, heading, notes, shape, term};
+use super::{checkpoint, notes, shape};
 use crate::report::document::{
     Block, Cell, Column, Document, Fold, Line, Section, Table, Value, cells,
 };
 use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::{Inspect, InspectBlock, InspectTensor};
-use crate::report::words::{Heading, Question, Term, WORDS};
+use crate::report::words::{Heading, Language, Question, Term};
 
 /// Values of config.json that are longer than this are cut.
 const LONGEST_VALUE: usize = 200;
 
 /// What wcmp sees in a checkpoint.
-pub(in crate::report) fn inspect(report: &Inspect, all: bool) -> Document {
-    let title = WORDS.question(&report.wcmp, Question::Inspect(&report.checkpoint.name));
-    let mut document = Document::new(WORDS, title, all);
-    document.grounds.push(who(report));
-    document.grounds.extend(config(report));
-    document.grounds.extend(components(report));
-    document.grounds.extend(blocks(&report.blocks));
-    document.grounds.push(tensors(&report.tensors));
-    notes(&mut document, &report.warnings);
+pub(in crate::report) fn inspect(say: Language, report: &Inspect, all: bool) -> Document {
+    let title = say.question(&report.wcmp, Question::Inspect(&report.checkpoint.name));
+    let mut document = Document::new(say, title, all);
+    document.grounds.push(who(say, report));
+    document.grounds.extend(config(say, report));
+    document.grounds.extend(components(say, report));
+    document.grounds.extend(blocks(say, &report.blocks));
+    document.grounds.push(tensors(say, &report.tensors));
+    notes(say, &mut document, &report.warnings);
     document
 }
 
-fn who(report: &Inspect) -> Section {
-    let facts = checkpoint::side_by_side(&[("", &report.checkpoint)]);
-    let weights = Value::new(term(Term::Weights), report.weight_set.as_str());
+fn who(say: Language, report: &Inspect) -> Section {
+    let facts = checkpoint::side_by_side(say, &[("", &report.checkpoint)]);
+    let weights = Value::new(say.term(Term::Weights), weights(say, report));
     let mut values = vec![weights];
     if !report.ignored_files.is_empty() {
         let names = report.ignored_files.iter().map(Line::name);
         let names = Line::joined(names, ", ");
-        values.push(Value::new(term(Term::LeftAside), names));
+        values.push(Value::new(say.term(Term::LeftAside), names));
     }
     Section::untitled([Block::Table(facts), Block::Labelled(values)])
 }
 
-fn config(report: &Inspect) -> Option<Section> {
+/// Which files were taken.
+pub(super) fn weights(say: Language, report: &Inspect) -> String {
+    match report.weight_sets.as_slice() {
+        [] => report.weight_set.clone(),
+        sets => say.weight_sets(sets),
+    }
+}
+
+fn config(say: Language, report: &Inspect) -> Option<Section> {
     if report.config.is_empty() {
         return None;
     }
@@ -51,19 +59,19 @@ fn config(report: &Inspect) -> Option<Section> {
         };
         table.row(cells![Line::name(key), value]);
     }
-    let title = heading(Heading::Config);
+    let title = say.heading(Heading::Config);
     Some(Section::new(title, [Block::Table(table)]).folded(Fold::Folded))
 }
 
-fn components(report: &Inspect) -> Option<Section> {
+fn components(say: Language, report: &Inspect) -> Option<Section> {
     if report.components.is_empty() {
         return None;
     }
     let mut table = Table::new([
-        Column::words(term(Term::Component)),
-        Column::numbers(term(Term::Parameters)),
-        Column::numbers(term(Term::Share)),
-        Column::numbers(term(Term::Layers)),
+        Column::words(say.term(Term::Component)),
+        Column::numbers(say.term(Term::Parameters)),
+        Column::numbers(say.term(Term::Share)),
+        Column::numbers(say.term(Term::Layers)),
     ]);
     for row in &report.components {
         table.row(cells![
@@ -73,24 +81,31 @@ fn components(report: &Inspect) -> Option<Section> {
             row.layers.to_string(),
         ]);
     }
-    let title = heading(Heading::Components);
+    let title = say.heading(Heading::Components);
     Some(Section::new(title, [Block::Table(table)]))
 }
 
 /// The blocks, runs of layers of equal size in one row.
-fn blocks(rows: &[InspectBlock]) -> Option<Section> {
+fn blocks(say: Language, rows: &[InspectBlock]) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
+    let table = block_table(say, rows);
+    let title = say.heading(Heading::Blocks);
+    Some(Section::new(title, [Block::Table(table)]))
+}
+
+/// A row a run of blocks.
+pub(super) fn block_table(say: Language, rows: &[InspectBlock]) -> Table {
     let mut table = Table::new([
-        Column::names(term(Term::Block)),
-        Column::numbers(term(Term::Parameters)),
-        Column::numbers(term(Term::OfEach)),
+        Column::names(say.term(Term::Block)),
+        Column::numbers(say.term(Term::Parameters)),
+        Column::numbers(say.term(Term::OfEach)),
     ]);
     for (first, layers) in runs(rows) {
         let count = layers.len().max(1) as u64;
         let (name, each) = if count > 1 {
-            let name = WORDS.layers(&number::ranges(layers));
+            let name = say.layers(&number::ranges(layers));
             (name, number::parameters(first.parameters))
         } else {
             (escape::name(&first.block), String::new())
@@ -98,8 +113,7 @@ fn blocks(rows: &[InspectBlock]) -> Option<Section> {
         let total = first.parameters.saturating_mul(count);
         table.row(cells![name, number::parameters(total), each]);
     }
-    let title = heading(Heading::Blocks);
-    Some(Section::new(title, [Block::Table(table)]))
+    table
 }
 
 /// The first of each run of blocks of equal size, with the run's layers.
@@ -120,26 +134,26 @@ fn runs(rows: &[InspectBlock]) -> Vec<(&InspectBlock, Vec<u32>)> {
     runs
 }
 
-fn tensors(rows: &[InspectTensor]) -> Section {
+fn tensors(say: Language, rows: &[InspectTensor]) -> Section {
     let stored_alike = rows.iter().all(|row| row.storage == "stored");
     let mut columns = vec![
-        Column::names(term(Term::Name)),
-        Column::words(term(Term::Component)).dropped(2),
-        Column::words(term(Term::Block)).dropped(1),
-        Column::words(term(Term::Role)),
-        Column::words(term(Term::Class)),
-        Column::words(term(Term::Dtype)),
+        Column::names(say.term(Term::Name)),
+        Column::words(say.term(Term::Component)).dropped(2),
+        Column::words(say.term(Term::Block)).dropped(1),
+        Column::words(say.term(Term::Role)),
+        Column::words(say.term(Term::Class)),
+        Column::words(say.term(Term::Dtype)),
     ];
     if !stored_alike {
-        columns.push(Column::words(term(Term::Storage)));
+        columns.push(Column::words(say.term(Term::Storage)));
     }
-    columns.push(Column::numbers(term(Term::Shape)));
-    columns.push(Column::numbers(term(Term::Bytes)));
+    columns.push(Column::numbers(say.term(Term::Shape)));
+    columns.push(Column::numbers(say.term(Term::Bytes)));
     let mut table = Table::new(columns);
     for row in rows {
         table.row(tensor(row, stored_alike));
     }
-    let title = WORDS.tensors(rows.len() as u64);
+    let title = say.tensors(rows.len() as u64);
     Section::new(title, [Block::Table(table)]).folded(Fold::Folded)
 }
 

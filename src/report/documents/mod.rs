@@ -10,16 +10,21 @@ mod compare;
 mod detail;
 mod hash;
 mod inspect;
+pub(super) mod page;
 mod rank;
+pub(super) mod screen;
 mod tensors;
 mod verdict;
+mod verify;
 
 use super::document::{Block, Document, Line, Section};
 use super::escape;
 use super::number;
 use super::reproduce;
+use crate::model::warning::About;
+
 use super::schema::{SettingsRow, TokenizerRow, WarningRow};
-use super::words::{Heading, Term, Tokenizer, WORDS};
+use super::words::{Heading, Language, Tokenizer};
 
 pub(super) use arch::arch;
 pub(super) use check::check;
@@ -27,14 +32,7 @@ pub(super) use compare::compare;
 pub(super) use hash::hash;
 pub(super) use inspect::inspect;
 pub(super) use rank::rank;
-
-fn heading(heading: Heading) -> &'static str {
-    WORDS.heading(heading)
-}
-
-fn term(term: Term) -> &'static str {
-    WORDS.term(term)
-}
+pub(super) use verify::verify;
 
 /// An optional name.
 fn optional(name: Option<&str>) -> Line {
@@ -52,7 +50,7 @@ fn spaced(word: &str) -> String {
 }
 
 /// The filter that was used, if one was; it is the first line of a report.
-fn filter(settings: &SettingsRow) -> Option<Line> {
+fn filter(say: Language, settings: &SettingsRow) -> Option<Line> {
     let globs = |option: &str, globs: &[String]| -> Vec<String> {
         let glob = |glob: &String| format!("{option} {}", escape::shell_word(glob));
         globs.iter().map(glob).collect()
@@ -62,33 +60,42 @@ fn filter(settings: &SettingsRow) -> Option<Line> {
         globs("--exclude", &settings.exclude),
     ]
     .concat();
-    (!options.is_empty()).then(|| WORDS.filtered(&options.join(" ")).into())
+    (!options.is_empty()).then(|| say.filtered(&options.join(" ")).into())
 }
 
 /// Adds the warnings.
-fn notes(document: &mut Document, warnings: &[WarningRow]) {
+fn notes(say: Language, document: &mut Document, warnings: &[WarningRow]) {
     if !warnings.is_empty() {
-        let items = warnings.iter().map(note).collect();
-        let notes = Section::new(heading(Heading::Notes), [Block::Items(items, None)]);
+        let items = warnings.iter().map(|row| note(say, row)).collect();
+        let notes = Section::new(say.heading(Heading::Notes), [Block::Items(items, None)]);
         document.remarks.push(notes);
     }
 }
 
-fn note(warning: &WarningRow) -> Line {
-    const LONGEST_NAME: usize = 60;
-    let name = warning.name.as_deref().map(escape::name);
-    match name {
-        // A message often names what it is about already.
-        Some(name) if !warning.message.contains(&name) => {
-            let name = escape::elide(&name, LONGEST_NAME);
-            format!("{name}: {}", warning.message).into()
-        }
-        _ => warning.message.as_str().into(),
+/// A warning in the language at hand, or as it was saved.
+fn warning(say: Language, row: &WarningRow) -> String {
+    match &row.says {
+        Some(warning) => say.warning(row.about.as_ref().unwrap_or(&About::Comparison), warning),
+        None => row.message.clone(),
     }
 }
 
-fn tokenizer(row: &TokenizerRow) -> String {
-    WORDS.tokenizer(&Tokenizer {
+fn note(say: Language, warning: &WarningRow) -> Line {
+    const LONGEST_NAME: usize = 60;
+    let name = warning.name.as_deref().map(escape::name);
+    let message = self::warning(say, warning);
+    match name {
+        // A message often names what it is about already.
+        Some(name) if !message.contains(&name) => {
+            let name = escape::elide(&name, LONGEST_NAME);
+            format!("{name}: {message}").into()
+        }
+        _ => message.into(),
+    }
+}
+
+fn tokenizer(say: Language, row: &TokenizerRow) -> String {
+    say.tokenizer(&Tokenizer {
         shared: row.shared_tokens,
         same_id: row.same_id,
         base: row.vocab.base,

@@ -1,6 +1,6 @@
 //! `wcmp rank`.
 
-use super::{checkpoint, compare, filter, heading, notes, reproduce, spaced, term, verdict};
+use super::{checkpoint, compare, filter, notes, page, reproduce, spaced, verdict};
 use crate::report::document::{
     Answer, Block, Cell, Column, Document, Fold, Line, Point, Scatter, Section, Summary, Table,
     Value, Verdict, cells, point_label,
@@ -8,10 +8,10 @@ use crate::report::document::{
 use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::{
-    CheckpointRow, ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank,
-    RankingRow, WeightRow,
+    CheckpointRow, ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow,
+    WeightRow,
 };
-use crate::report::words::{Cosines, Heading, Question, Remark, Term, WORDS};
+use crate::report::words::{Cosines, Heading, Language, Question, Remark, Term};
 use crate::verdict::decide::Confidence;
 
 /// Bases whose weights stand side by side where places are few.
@@ -20,13 +20,14 @@ const ABREAST: usize = 5;
 const MIXTURES: usize = 16;
 
 /// Which of the bases the target is made from, or that it is from none.
-pub(in crate::report) fn rank(report: &Rank, all: bool) -> Document {
-    let title = WORDS.question(&report.wcmp, Question::Rank(&report.target.name));
-    let mut document = Document::new(WORDS, title, all);
-    document.caveat = filter(&report.settings);
-    document.grounds = grounds(report);
-    document.answer = Some(conclusion(&report.conclusion));
-    notes(&mut document, &report.warnings);
+pub(in crate::report) fn rank(say: Language, report: &Rank, all: bool) -> Document {
+    let title = say.question(&report.wcmp, Question::Rank(&report.target.name));
+    let mut document = Document::new(say, title, all);
+    document.caveat = filter(say, &report.settings);
+    document.grounds = grounds(say, report);
+    document.answer = Some(conclusion(say, report));
+    notes(say, &mut document, &report.warnings);
+    document.remarks.push(page::glossary(say));
     let bases = report.ranking.iter().map(|row| &row.base);
     let models = std::iter::once(&report.target).chain(bases);
     let paths = models.map(|model| model.path.clone()).collect();
@@ -34,42 +35,42 @@ pub(in crate::report) fn rank(report: &Rank, all: bool) -> Document {
     document
 }
 
-fn grounds(report: &Rank) -> Vec<Section> {
-    let target = (term(Term::Target), &report.target);
+fn grounds(say: Language, report: &Rank) -> Vec<Section> {
+    let target = (say.term(Term::Target), &report.target);
     let mut out = vec![
-        Section::untitled([Block::Table(checkpoint::side_by_side(&[target]))]),
-        digests(report),
-        ranking(&report.ranking),
+        Section::untitled([Block::Table(checkpoint::side_by_side(say, &[target]))]),
+        digests(say, report),
+        ranking(say, &report.ranking),
     ];
     let bases = (1..).zip(&report.ranking);
-    out.extend(bases.map(|(at, row)| base(at, row)));
-    out.extend(explained(&report.ranking));
-    out.extend(report.coordinates.as_ref().map(coordinates));
-    out.extend(report.mixture.as_ref().map(mixture));
+    out.extend(bases.map(|(at, row)| base(say, at, row)));
+    out.extend(explained(say, &report.ranking));
+    out.extend(report.coordinates.as_ref().map(|row| coordinates(say, row)));
+    out.extend(report.mixture.as_ref().map(|row| mixture(say, row)));
     let controls = report.controls.as_deref().unwrap_or_default();
-    out.extend(self::controls(controls, &report.ranking));
-    out.extend(criteria(&report.criteria));
+    out.extend(self::controls(say, controls, &report.ranking));
+    out.extend(criteria(say, &report.criteria));
     out
 }
 
-fn digests(report: &Rank) -> Section {
-    let target = (term(Term::Target).to_owned(), &report.target);
+fn digests(say: Language, report: &Rank) -> Section {
+    let target = (say.term(Term::Target).to_owned(), &report.target);
     let bases = (1..).zip(&report.ranking);
-    let bases = bases.map(|(at, row)| (WORDS.base_number(at), &row.base));
-    checkpoint::digests(std::iter::once(target).chain(bases))
+    let bases = bases.map(|(at, row)| (say.base_number(at), &row.base));
+    checkpoint::digests(say, std::iter::once(target).chain(bases))
 }
 
-fn ranking(rows: &[RankingRow]) -> Section {
+fn ranking(say: Language, rows: &[RankingRow]) -> Section {
     let mut table = Table::new([
         Column::numbers(""),
-        Column::names(term(Term::Base)),
-        Column::numbers(term(Term::Mean)),
-        Column::numbers(term(Term::Matrices)),
-        Column::numbers(term(Term::Identical)).dropped(1),
-        Column::numbers(term(Term::Log10P)),
-        Column::words(term(Term::Subspaces)).dropped(2),
-        Column::words(term(Term::Verdict)),
-        Column::words(term(Term::Confidence)),
+        Column::names(say.term(Term::Base)),
+        Column::numbers(say.term(Term::Mean)),
+        Column::numbers(say.term(Term::Matrices)),
+        Column::numbers(say.term(Term::Identical)).dropped(1),
+        Column::numbers(say.term(Term::Log10P)),
+        Column::words(say.term(Term::Subspaces)).dropped(2),
+        Column::words(say.term(Term::Verdict)),
+        Column::words(say.term(Term::Confidence)),
     ]);
     for (at, row) in (1u64..).zip(rows) {
         let subspaces = row.pca.as_ref().map(|pca| spaced(pca.summary.word()));
@@ -87,53 +88,53 @@ fn ranking(rows: &[RankingRow]) -> Section {
                 .map_or(number::ABSENT, Confidence::word),
         ]);
     }
-    Section::new(heading(Heading::Ranking), [Block::Table(table)])
+    Section::new(say.heading(Heading::Ranking), [Block::Table(table)])
 }
 
 /// What stands behind a row of the ranking.
-fn base(at: usize, row: &RankingRow) -> Section {
+fn base(say: Language, at: usize, row: &RankingRow) -> Section {
     let mut values = vec![
-        Value::new(term(Term::Path), Line::name(&row.base.path)),
-        Value::new(term(Term::Covered), covered(row)),
-        Value::new(term(Term::Cosines), cosines(row)),
+        Value::new(say.term(Term::Path), Line::name(&row.base.path)),
+        Value::new(say.term(Term::Covered), covered(say, row)),
+        Value::new(say.term(Term::Cosines), cosines(say, row)),
     ];
     if let Some(test) = &row.permutation {
-        let hits = WORDS.hits(test.hits, test.probes, test.log10_p);
-        values.push(Value::new(term(Term::Permutation), hits));
+        let hits = say.hits(test.hits, test.probes, test.log10_p);
+        values.push(Value::new(say.term(Term::Permutation), hits));
     }
     if let Some(pca) = &row.pca {
         let excess = number::figure(pca.median_excess);
-        let lie = WORDS.subspaces_in_short(pca.summary.word(), &excess);
-        values.push(Value::new(term(Term::Subspaces), lie));
+        let lie = say.subspaces_in_short(pca.summary.word(), &excess);
+        values.push(Value::new(say.term(Term::Subspaces), lie));
     }
     let label = verdict::in_short(&row.verdict);
-    values.push(Value::new(term(Term::Verdict), label));
-    let reasons = row.verdict.reasons.iter().map(String::as_str);
+    values.push(Value::new(say.term(Term::Verdict), label));
+    let reasons = verdict::reasons(say, &row.verdict).into_iter();
     values.extend(reasons.map(|reason| Value::new("", reason)));
-    let document = verdict::document(&row.origin_reading);
-    values.push(Value::new(term(Term::Document), document));
+    let document = verdict::document(say, &row.origin_reading);
+    values.push(Value::new(say.term(Term::Document), document));
     let missing = row.verdict.not_testable.iter();
-    let missing = missing.map(verdict::one_not_testable);
-    values.extend(missing.map(|line| Value::new(term(Term::NotTested), line)));
+    let missing = missing.map(|row| verdict::one_not_testable(say, row));
+    values.extend(missing.map(|line| Value::new(say.term(Term::NotTested), line)));
     let title = Line::from(format!("{at}. ")).then(Line::name(&row.base.name));
     Section::new(title, [Block::Labelled(values)]).folded(Fold::Folded)
 }
 
-fn covered(row: &RankingRow) -> String {
+fn covered(say: Language, row: &RankingRow) -> String {
     let matrices = row.coverage.matrices;
-    WORDS.covered(
+    say.covered(
         &number::percent(matrices.target),
         &number::percent(matrices.base),
     )
 }
 
-fn cosines(row: &RankingRow) -> String {
+fn cosines(say: Language, row: &RankingRow) -> String {
     let similarity = &row.similarity;
-    WORDS.cosines(&Cosines {
+    say.cosines(&Cosines {
         mean: &number::figure(similarity.mean_cosine),
         matrices: &number::figure(similarity.matrix_cosine),
         excess: &number::figure(similarity.matrix_excess),
-        norms: compare::norm_gains(similarity).as_deref(),
+        norms: compare::norm_gains(say, similarity).as_deref(),
         identical: similarity.identical,
         aligned: similarity.aligned,
         informative: similarity.identical_informative,
@@ -141,17 +142,17 @@ fn cosines(row: &RankingRow) -> String {
 }
 
 /// What a page has room to explain: the facts of the bases, and what their verdicts say.
-fn explained(rows: &[RankingRow]) -> [Section; 2] {
+fn explained(say: Language, rows: &[RankingRow]) -> [Section; 2] {
     let bases: Vec<&CheckpointRow> = rows.iter().map(|row| &row.base).collect();
-    let bases = Block::Table(checkpoint::listed(&bases));
-    let verdicts = verdict::glossary(rows.iter().map(|row| &row.verdict));
+    let bases = Block::Table(checkpoint::listed(say, &bases));
+    let verdicts = verdict::glossary(say, rows.iter().map(|row| &row.verdict));
     [
-        Section::new(heading(Heading::Bases), [bases]).folded(Fold::Deep),
-        Section::new(heading(Heading::Glossary), [Block::Table(verdicts)]).folded(Fold::Deep),
+        Section::new(say.heading(Heading::Bases), [bases]).folded(Fold::Deep),
+        Section::new(say.heading(Heading::Glossary), [Block::Table(verdicts)]).folded(Fold::Deep),
     ]
 }
 
-fn coordinates(row: &CoordinatesRow) -> Section {
+fn coordinates(say: Language, row: &CoordinatesRow) -> Section {
     let points = row.points.iter().enumerate();
     let points = points.map(|(index, place)| Point {
         label: point_label(index),
@@ -161,9 +162,9 @@ fn coordinates(row: &CoordinatesRow) -> Section {
     let [first, second] = row.explained.map(number::percent);
     let mut table = Table::new([
         Column::words(""),
-        Column::names(term(Term::Model)),
-        Column::numbers(WORDS.coordinate(0, &first)),
-        Column::numbers(WORDS.coordinate(1, &second)),
+        Column::names(say.term(Term::Model)),
+        Column::numbers(say.coordinate(0, &first)),
+        Column::numbers(say.coordinate(1, &second)),
     ]);
     for (name, point) in row.models.iter().zip(&points) {
         let [x, y] = point.place;
@@ -174,22 +175,22 @@ fn coordinates(row: &CoordinatesRow) -> Section {
             number::figure(y),
         ]);
     }
-    let axes = WORDS.axes([&first, &second]);
+    let axes = say.axes([&first, &second]);
     let blocks = [
         Block::Scatter(Scatter { points, axes }),
         Block::Table(table),
     ];
-    Section::new(heading(Heading::Coordinates), blocks)
+    Section::new(say.heading(Heading::Coordinates), blocks)
 }
 
-fn mixture(row: &MixtureRow) -> Section {
+fn mixture(say: Language, row: &MixtureRow) -> Section {
     let sum: Vec<String> = row.weights.iter().map(weighted).collect();
-    let said = WORDS.mixture(&sum.join(" + "), &number::percent(row.residual));
+    let said = say.mixture(&sum.join(" + "), &number::percent(row.residual));
     let bases = row.weights.iter();
     let bases = bases.map(|weight| Column::values(Line::name(&weight.base)).in_series());
     let mut columns = vec![Column::words("")];
     columns.extend(bases);
-    columns.push(Column::numbers(term(Term::Unexplained)));
+    columns.push(Column::numbers(say.term(Term::Unexplained)));
     let mut table = Table::new(columns);
     table.abreast = ABREAST;
     table.limit = Some(MIXTURES);
@@ -197,15 +198,15 @@ fn mixture(row: &MixtureRow) -> Section {
         table.row(shares(role.role.word(), &role.weights, role.residual));
     }
     for layer in &row.by_layer {
-        let label = WORDS.layer(layer.layer);
+        let label = say.layer(layer.layer);
         table.row(shares(&label, &layer.weights, layer.residual));
     }
-    let summary = Summary::Named(heading(Heading::MixtureParts));
+    let summary = Summary::Named(say.heading(Heading::MixtureParts));
     let mut blocks = vec![Block::Paragraph(said.into())];
     if !table.rows.is_empty() {
         blocks.push(Block::Fold(summary, vec![Block::Table(table)]));
     }
-    Section::new(heading(Heading::Mixture), blocks)
+    Section::new(say.heading(Heading::Mixture), blocks)
 }
 
 /// A weight as `0.50 × A`.
@@ -223,15 +224,15 @@ fn shares(label: &str, weights: &[WeightRow], residual: Option<f64>) -> Vec<Cell
 }
 
 /// Each base against the target, and beside it against the base that it is most like.
-fn controls(rows: &[ControlRow], ranking: &[RankingRow]) -> Option<Section> {
+fn controls(say: Language, rows: &[ControlRow], ranking: &[RankingRow]) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
     let mut table = Table::new([
-        Column::names(term(Term::Base)),
-        Column::numbers(term(Term::ExcessToTarget)),
-        Column::numbers(term(Term::HighestToBase)),
-        Column::names(term(Term::Which)),
+        Column::names(say.term(Term::Base)),
+        Column::numbers(say.term(Term::ExcessToTarget)),
+        Column::numbers(say.term(Term::HighestToBase)),
+        Column::names(say.term(Term::Which)),
     ]);
     for row in rows {
         // A base is named by its name, or where several have it, by its path.
@@ -244,41 +245,47 @@ fn controls(rows: &[ControlRow], ranking: &[RankingRow]) -> Option<Section> {
             Line::name(&row.nearest),
         ]);
     }
-    let remark = WORDS.remark(Remark::Controls);
+    let remark = say.remark(Remark::Controls);
     let blocks = [Block::Table(table), Block::Remark(remark.into())];
-    Some(Section::new(heading(Heading::Controls), blocks))
+    Some(Section::new(say.heading(Heading::Controls), blocks))
 }
 
-fn criteria(rows: &[CriterionRow]) -> Option<Section> {
+fn criteria(say: Language, rows: &[CriterionRow]) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
     let mut table = Table::new([
-        Column::words(term(Term::Holds)),
-        Column::numbers(term(Term::Number)),
-        Column::sentences(term(Term::Criterion)),
-        Column::words(term(Term::SpeaksFor)),
+        Column::words(say.term(Term::Holds)),
+        Column::numbers(say.term(Term::Number)),
+        Column::sentences(say.term(Term::Criterion)),
+        Column::words(say.term(Term::SpeaksFor)),
     ]);
     for row in rows {
         table.row(cells![
-            WORDS.yes_or_no(row.holds),
+            say.yes_or_no(row.holds),
             number::value(row.value),
-            row.statement.as_str(),
-            WORDS.criterion_side(row.id),
+            say.criterion(row.id),
+            say.criterion_side(row.id),
         ]);
     }
-    let title = heading(Heading::Criteria);
+    let title = say.heading(Heading::Criteria);
     Some(Section::new(title, [Block::Table(table)]))
 }
 
-fn conclusion(row: &ConclusionRow) -> Answer {
+fn conclusion(say: Language, report: &Rank) -> Answer {
+    let row = &report.conclusion;
+    let said = match row.related {
+        // Saved by a version that kept the sentence alone.
+        0 if row.label.is_related() => row.sentence.clone(),
+        _ => say.conclusion(report),
+    };
     let base = row.base.as_deref().map(Line::name);
     Answer::Verdict(Verdict {
-        title: heading(Heading::Conclusion),
+        title: say.heading(Heading::Conclusion),
         word: row.label.word(),
         tone: verdict::tone(row.label),
-        meaning: row.sentence.as_str().into(),
-        beside: base.map(|base| (term(Term::Base), vec![base])),
+        meaning: said.into(),
+        beside: base.map(|base| (say.term(Term::Base), vec![base])),
         confidence: None,
         reasons: Vec::new(),
     })

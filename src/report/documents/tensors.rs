@@ -3,32 +3,32 @@
 
 use std::cmp::Reverse;
 
-use super::{heading, shape, term};
+use super::shape;
 use crate::report::document::{Block, Column, Fold, Line, Section, Summary, Table, cells};
 use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::{CheckpointRow, Compare, TensorRow, UnmatchedRow};
-use crate::report::words::{Heading, Remark, Term, Unmatched, WORDS};
+use crate::report::words::{Heading, Language, Remark, Term, Unmatched};
 
 /// Rows of a list that is shown in short.
 const IN_SHORT: usize = 5;
 
 /// Identical tensors: how many, and the first informative ones.
-pub(super) fn identical(report: &Compare) -> Option<Section> {
+pub(super) fn identical(say: Language, report: &Compare) -> Option<Section> {
     let similarity = &report.similarity;
     if similarity.identical == 0 {
         return None;
     }
-    let said = WORDS.identical(
+    let said = say.identical(
         similarity.identical,
         similarity.aligned,
         similarity.identical_informative,
     );
     let mut table = Table::new([
-        Column::names(term(Term::NameInTarget)),
-        Column::words(term(Term::Class)),
-        Column::words(term(Term::Dtype)),
-        Column::numbers(term(Term::Shape)),
+        Column::names(say.term(Term::NameInTarget)),
+        Column::words(say.term(Term::Class)),
+        Column::words(say.term(Term::Dtype)),
+        Column::numbers(say.term(Term::Shape)),
     ]);
     table.limit = Some(IN_SHORT);
     let informative = |row: &&TensorRow| row.identical && row.informative;
@@ -41,18 +41,18 @@ pub(super) fn identical(report: &Compare) -> Option<Section> {
         ]);
     }
     let blocks = [Block::Paragraph(said.into()), Block::Table(table)];
-    Some(Section::new(heading(Heading::Identical), blocks))
+    Some(Section::new(say.heading(Heading::Identical), blocks))
 }
 
 /// Every aligned pair.
-pub(super) fn every(rows: &[TensorRow]) -> Section {
+pub(super) fn every(say: Language, rows: &[TensorRow]) -> Section {
     let mut table = Table::new([
-        Column::names(term(Term::NameInTarget)),
-        Column::words(term(Term::Class)),
-        Column::numbers(term(Term::Cosine)),
-        Column::numbers(term(Term::Expected)),
-        Column::numbers(term(Term::Excess)),
-        Column::words(term(Term::Via)),
+        Column::names(say.term(Term::NameInTarget)),
+        Column::words(say.term(Term::Class)),
+        Column::numbers(say.term(Term::Cosine)),
+        Column::numbers(say.term(Term::Expected)),
+        Column::numbers(say.term(Term::Excess)),
+        Column::words(say.term(Term::Via)),
         Column::words(""),
     ]);
     for row in rows {
@@ -66,40 +66,49 @@ pub(super) fn every(rows: &[TensorRow]) -> Section {
             if row.identical { "=" } else { "" },
         ]);
     }
-    let without = rows.iter().filter_map(no_cosine).collect();
-    let remark = WORDS.remark(Remark::IdenticalMark);
+    let without = rows.iter().filter_map(|row| no_cosine(say, row)).collect();
+    let remark = say.remark(Remark::IdenticalMark);
     let blocks = [
         Block::Table(table),
         Block::Items(without, None),
         Block::Remark(remark.into()),
     ];
-    Section::new(WORDS.aligned_tensors(rows.len() as u64), blocks).folded(Fold::Folded)
+    Section::new(say.aligned_tensors(rows.len() as u64), blocks).folded(Fold::Folded)
 }
 
-fn no_cosine(row: &TensorRow) -> Option<Line> {
+fn no_cosine(say: Language, row: &TensorRow) -> Option<Line> {
     const LONGEST_NAME: usize = 60;
-    let reason = row.figures.reason.as_deref()?;
+    let reason = match &row.figures.undefined {
+        Some(why) => say.undefined(why),
+        None => row.figures.reason.clone()?,
+    };
     let name = escape::elide(&escape::name(&row.name.target), LONGEST_NAME);
-    Some(WORDS.no_cosine(&name, reason).into())
+    Some(say.no_cosine(&name, &reason).into())
 }
 
 /// What is left over on each side: how much, why, and the largest tensors.
-pub(super) fn unmatched(report: &Compare, all: bool) -> Option<Section> {
+pub(super) fn unmatched(say: Language, report: &Compare, all: bool) -> Option<Section> {
     let unmatched = &report.unmatched;
     if unmatched.target.is_empty() && unmatched.base.is_empty() {
         return None;
     }
     let sides = [
-        side(true, &report.target, &unmatched.target, all),
-        side(false, &report.base, &unmatched.base, all),
+        side(say, true, &report.target, &unmatched.target, all),
+        side(say, false, &report.base, &unmatched.base, all),
     ];
-    Some(Section::new(heading(Heading::Unmatched), sides))
+    Some(Section::new(say.heading(Heading::Unmatched), sides))
 }
 
-fn side(target: bool, checkpoint: &CheckpointRow, rows: &[UnmatchedRow], all: bool) -> Block {
+fn side(
+    say: Language,
+    target: bool,
+    checkpoint: &CheckpointRow,
+    rows: &[UnmatchedRow],
+    all: bool,
+) -> Block {
     let parameters = rows.iter().map(|row| row.parameters);
     let parameters = parameters.fold(0u64, u64::saturating_add);
-    let summary = WORDS.unmatched(&Unmatched {
+    let summary = say.unmatched(&Unmatched {
         target,
         tensors: rows.len() as u64,
         parameters: &number::parameters(parameters),
@@ -109,11 +118,11 @@ fn side(target: bool, checkpoint: &CheckpointRow, rows: &[UnmatchedRow], all: bo
         return Block::Paragraph(summary.into());
     }
     let mut table = Table::new([
-        Column::names(term(Term::Name)),
-        Column::words(term(Term::Role)),
-        Column::words(term(Term::Dtype)),
-        Column::numbers(term(Term::Shape)),
-        Column::words(term(Term::Why)),
+        Column::names(say.term(Term::Name)),
+        Column::words(say.term(Term::Role)),
+        Column::words(say.term(Term::Dtype)),
+        Column::numbers(say.term(Term::Shape)),
+        Column::words(say.term(Term::Why)),
     ]);
     table.limit = Some(IN_SHORT);
     let mut sorted: Vec<&UnmatchedRow> = rows.iter().collect();
@@ -126,7 +135,7 @@ fn side(target: bool, checkpoint: &CheckpointRow, rows: &[UnmatchedRow], all: bo
             row.role.word(),
             Line::name(&row.dtype),
             shape(&row.shape),
-            WORDS.unmatched_why(row.why),
+            say.unmatched_why(row.why),
         ]);
     }
     Block::Fold(Summary::Said(summary.into()), vec![Block::Table(table)])

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckpointRow, Coverage, Hex, NotTestable, OriginReading, SettingsRow, Sides, Similarity,
-    TokenizerRow, lenient,
+    CheckpointRow, Coverage, ExpectRow, Hex, NotTestable, OriginReading, SettingsRow, Sides,
+    Similarity, TokenizerRow, lenient,
 };
 use super::{VerdictRow, WarningRow, version};
 use crate::evidence::adaptation::NoChange;
@@ -77,6 +77,9 @@ pub struct Compare {
     pub warnings: Vec<WarningRow>,
     /// What the target changes, where it is an adapter.
     pub adapter: Option<AdapterRow>,
+    /// What was expected of the answer, where something was.
+    #[serde(default)]
+    pub expect: Option<ExpectRow>,
 }
 
 /// What a PEFT adapter changes in the base.

@@ -28,17 +28,20 @@ use crate::verdict::reasons::Reason;
 
 mod compare;
 pub mod convert;
+pub(crate) mod differences;
 mod hash;
 mod inspect;
 mod rank;
 mod read;
+mod verify;
 
 pub use compare::*;
 pub use hash::*;
 pub use inspect::*;
 pub use rank::*;
 pub(crate) use read::lenient;
-pub use read::read;
+pub use read::{Saved, read, saved};
+pub use verify::*;
 
 /// Declares the type of a `schema` key: it is written as the word of its version, and only that
 /// word is read.
@@ -258,6 +261,19 @@ pub struct SettingsRow {
     pub include: Vec<String>,
     /// Globs.
     pub exclude: Vec<String>,
+}
+
+/// What was expected of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectRow {
+    /// The words of `--expect`.
+    pub words: Vec<String>,
+    /// The word of `--min-confidence`.
+    pub min_confidence: Option<Confidence>,
+    /// Whether the answer is one of these, and so sure.
+    pub met: bool,
+    /// The answer and how sure it is.
+    pub got: String,
 }
 
 /// Tokenizers compared.

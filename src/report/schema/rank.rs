@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckpointRow, Coverage, OriginReading, SettingsRow, Similarity, VerdictRow, WarningRow,
-    lenient, version,
+    CheckpointRow, Coverage, ExpectRow, FindingRow, OriginReading, SettingsRow, Similarity,
+    VerdictRow, WarningRow, lenient, version,
 };
 use crate::evidence::finding::PcaSummary;
 use crate::model::words::Role;
-use crate::verdict::decide::Label;
+use crate::verdict::decide::{Confidence, Label};
 use crate::verdict::ranking::CriterionId;
 
 version! {
@@ -42,6 +42,32 @@ pub struct Rank {
     /// Each base against the other bases, best evidence first: what models of this shape come to
     /// that are not the target.
     pub controls: Option<Vec<ControlRow>>,
+    /// What was expected of the answer, where something was.
+    #[serde(default)]
+    pub expect: Option<ExpectRow>,
+}
+
+impl Rank {
+    /// The base that the conclusion rests on.
+    pub fn concluded_from(&self) -> Option<&RankingRow> {
+        // A base is named by its name, or where several have it, by its path.
+        let base = self.conclusion.base.as_ref()?;
+        let named = |row: &&RankingRow| *base == row.base.name || *base == row.base.path;
+        self.ranking.iter().find(named)
+    }
+
+    /// How sure the conclusion is: as the base that it rests on, or where it rests on all, as the
+    /// least sure of them.
+    pub fn confidence(&self) -> Option<Confidence> {
+        match (self.concluded_from(), self.conclusion.label) {
+            (Some(row), _) => row.verdict.confidence,
+            (None, Label::Inconclusive) => None,
+            (None, _) => {
+                let sure = self.ranking.iter().map(|row| row.verdict.confidence);
+                sure.min().flatten()
+            }
+        }
+    }
 }
 
 /// A base and the base that it is most like.
@@ -74,6 +100,15 @@ pub struct RankingRow {
     pub pca: Option<RankPca>,
     /// Verdict on this pair.
     pub verdict: VerdictRow,
+    /// Share of the target's matrix parameters in parts that are the base's, 0 to 1.
+    #[serde(default)]
+    pub reused: Option<f64>,
+    /// By what the likeness was seen; words of kinds of evidence and of transformations.
+    #[serde(default)]
+    pub seen_by: Vec<String>,
+    /// Findings, the strongest first.
+    #[serde(default)]
+    pub evidence: Vec<FindingRow>,
 }
 
 /// The permutation tests of one base in short.

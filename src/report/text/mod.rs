@@ -9,8 +9,8 @@ mod scatter;
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::document::{
-    Answer, BackEnd, Block, Cell, Column, Document, Fold, Line, Row, Section, Shape, Span, Summary,
-    Table, Tone, Value, Verdict, shown,
+    Answer, BackEnd, Block, Cell, Column, Document, Fold, Line, Opening, Row, Section, Shape, Span,
+    Summary, Table, Tone, Value, Verdict, shown,
 };
 use super::escape::{self, elide, width, wrap};
 use super::number;
@@ -46,13 +46,25 @@ impl BackEnd for Text {
         if let Some(caveat) = &document.caveat {
             page.heading(caveat);
         }
-        page.heading(&document.title);
+        if let Some(opening) = &document.opening {
+            page.opening(opening);
+        }
+        if !document.title.is_empty() {
+            page.heading(&document.title);
+        }
         page.sections(&document.grounds);
         if let Some(answer) = &document.answer {
             page.answer(answer);
         }
         page.sections(&document.remarks);
-        if let Some(command) = &document.command {
+        if let Some(foot) = &document.foot {
+            page.running("", 0, foot, Paint::Faint);
+            if let Some(command) = &document.command {
+                for line in command(page.width - INDENT).lines() {
+                    page.line(&format!("{:INDENT$}{line}", ""));
+                }
+            }
+        } else if let Some(command) = &document.command {
             page.heading(&document.words.heading(Heading::Reproduce).into());
             let command = command(page.width);
             page.line(&command);
@@ -87,7 +99,7 @@ struct Page<'a> {
 }
 
 /// What a line says, on one line and with nothing in it that drives a terminal.
-fn plain(line: &Line) -> String {
+pub(super) fn plain(line: &Line) -> String {
     let span = |span: &Span| match span {
         Span::Name(name) => escape::name(name),
         Span::Text(text) | Span::Word(text) => escape::sentence(text),
@@ -134,6 +146,21 @@ impl Page<'_> {
         }
     }
 
+    /// The answer at the head, and what must be quoted with it.
+    fn opening(&mut self, opening: &Opening) {
+        let paint = match opening.tone {
+            Tone::Said => Paint::Answer,
+            Tone::Open => Paint::Strong,
+        };
+        for line in wrap(&plain(&opening.line()), self.width) {
+            let line = self.paint(paint, &line);
+            self.line(&line);
+        }
+        for caveat in &opening.caveats {
+            self.running("", 0, caveat, Paint::Plain);
+        }
+    }
+
     fn sections(&mut self, sections: &[Section]) {
         for section in sections {
             if section.fold == Fold::Deep && !self.document.all {
@@ -152,6 +179,7 @@ impl Page<'_> {
         for block in blocks {
             match block {
                 Block::Paragraph(line) => self.running("", 0, line, Paint::Plain),
+                Block::Space => self.line(""),
                 Block::Remark(line) => self.running("", 0, line, Paint::Faint),
                 Block::Labelled(values) => self.labelled(values, labels),
                 Block::Items(items, limit) => self.items(items, *limit),
@@ -162,6 +190,7 @@ impl Page<'_> {
                     }
                     self.blocks(blocks);
                 }
+                Block::Picture(_) => {}
                 Block::Scatter(scatter) => {
                     let lines = scatter::plot(&scatter.points, self.width - INDENT);
                     for line in lines.iter().flatten() {
@@ -356,16 +385,16 @@ fn abreast(table: &Table) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::super::document::{Point, Scatter};
-    use super::super::words::WORDS;
     use super::*;
     use crate::error::is_bidirectional;
+    use crate::report::words::Lang;
 
     /// A name that would drive a terminal, and one in wide characters.
     const HOSTILE: &str = "a\u{1b}[2J\u{202e}\nb";
     const WIDE: &str = "模型.層.0.自注意力.權重.模型.層.0.自注意力.權重.模型.層";
 
     fn document(grounds: Vec<Section>, all: bool) -> Document {
-        let mut document = Document::new(WORDS, "title".into(), all);
+        let mut document = Document::new(Lang::En.words(), "title".into(), all);
         document.grounds = grounds;
         document
     }

@@ -9,26 +9,295 @@
 //! what a back end must escape beyond that is its own affair.
 
 pub(crate) mod en;
+mod ko;
 
 use super::document::Line;
-use crate::evidence::finding::PcaSummary;
-use crate::model::architecture::Comparability;
-use crate::model::checkpoint::Format;
+use super::schema::{Rank, TokenizerRow};
+use crate::evidence::adaptation::NoChange;
+use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
+use crate::evidence::part::State;
+use crate::evidence::relation::Relation;
+use crate::evidence::tests_of_units::UnitKind;
+use crate::evidence::transformation::Check;
+use crate::evidence::untested::{Obstacle, Subject};
+use crate::measure::record::Undefined;
+use crate::model::architecture::{ArchReason, Comparability, PossibleChange};
+use crate::model::checkpoint::{Format, WeightSet};
+use crate::model::warning::{About, Warning};
+use crate::model::words::words;
 use crate::results::compare::Why;
 use crate::verdict::decide::{Confidence, Label};
-use crate::verdict::origin::Band;
+use crate::verdict::origin::{Band, Disagreement, Pattern};
 use crate::verdict::ranking::CriterionId;
+use crate::verdict::reasons::Reason;
 
-/// The language of the reports.
-pub(crate) const WORDS: &dyn Words = &en::English;
+words! {
+    /// A language of the reports for people.
+    Lang {
+        /// English.
+        En = "en",
+        /// Korean.
+        Ko = "ko",
+    }
+}
+
+impl Lang {
+    /// What it says.
+    pub(crate) fn words(self) -> Language {
+        match self {
+            Self::En => &en::English,
+            Self::Ko => &ko::Korean,
+        }
+    }
+}
+
+/// A language, ready to be spoken.
+pub(crate) type Language = &'static dyn Words;
 
 /// A language.
-pub(crate) trait Words: Titles + Meanings + Sentences + Sync {}
+pub(crate) trait Words: Titles + Meanings + Sentences + Typed + Screens + Sync {}
 
-impl<T: Titles + Meanings + Sentences + Sync> Words for T {}
+impl<T: Titles + Meanings + Sentences + Typed + Screens + Sync> Words for T {}
+
+/// What stands typed in the results.
+pub(crate) trait Typed {
+    /// What an analysis says.
+    fn statement(&self, statement: &Statement) -> String;
+
+    /// A reason for a label.
+    fn reason(&self, reason: &Reason) -> String;
+
+    /// What could not be tested.
+    fn subject(&self, subject: &Subject) -> String;
+
+    /// Why it could not.
+    fn obstacle(&self, obstacle: &Obstacle) -> String;
+
+    /// What a transformation was checked on.
+    fn check(&self, check: &Check) -> String;
+
+    /// Why a cosine is not defined.
+    fn undefined(&self, why: &Undefined) -> String;
+
+    /// Why the size of a change is not known.
+    fn no_change(&self, why: &NoChange) -> String;
+
+    /// Why the plain scale and the verdict disagree.
+    fn disagreement(&self, why: &Disagreement) -> String;
+
+    /// What the origin document says of a pattern of layers.
+    fn pattern(&self, pattern: Pattern) -> &'static str;
+
+    /// One of the origin document's criteria.
+    fn criterion(&self, id: CriterionId) -> &'static str;
+
+    /// What is odd, and about which model.
+    fn warning(&self, about: &About, warning: &Warning) -> String;
+
+    /// Why shapes can or cannot be compared.
+    fn arch_reason(&self, reason: &ArchReason) -> String;
+
+    /// A change that one makes to a released model.
+    fn possible_change(&self, change: &PossibleChange) -> String;
+
+    /// What two tokenizers have in common, among the reasons of `arch`.
+    fn shared_tokens(&self, tokenizer: &TokenizerRow) -> String;
+
+    /// Which files were taken.
+    fn weight_sets(&self, sets: &[WeightSet]) -> String;
+
+    /// The answer over several bases.
+    fn conclusion(&self, report: &Rank) -> String;
+}
+
+/// What is said on one screen. Numbers come as they are printed.
+pub(crate) trait Screens {
+    /// The answer of `compare`, with both names.
+    fn compared(&self, label: Label, base: &str, target: &str) -> Line;
+
+    /// The answer of `rank`, with the names.
+    fn concluded(&self, report: &Rank) -> Line;
+
+    /// The answer of `arch`: the base that can be compared best, of how many, and its share.
+    fn comparable_with(
+        &self,
+        comparability: Comparability,
+        target: &str,
+        base: &str,
+        bases: u64,
+        share: Option<&str>,
+    ) -> Line;
+
+    /// The answer of `inspect`.
+    fn inspected(&self, name: &str, tensors: u64, parameters: &str) -> Line;
+
+    /// What must be quoted with an answer.
+    fn caveat(&self, caveat: &Caveat<'_>) -> String;
+
+    /// How many warnings are not told here.
+    fn other_warnings(&self, n: u64) -> String;
+
+    /// What became of a part.
+    fn state(&self, state: State) -> &'static str;
+
+    /// What the shares of the parts are shares of.
+    fn of_matrix_parameters(&self, parameters: &str) -> String;
+
+    /// Roles in layers, where they have any.
+    fn roles_in(&self, roles: &str, layers: &str, n: usize) -> String;
+
+    /// What changed, by how much, and how many tensors did not.
+    fn changed(
+        &self,
+        roles: &str,
+        more: bool,
+        median: Option<&str>,
+        identical: u64,
+        aligned: u64,
+    ) -> String;
+
+    /// Cosines from the least to the greatest.
+    fn cosines_from_to(&self, cosines: Option<[String; 2]>) -> String;
+
+    /// So many of so many.
+    fn so_many_of(&self, part: u64, whole: u64) -> String;
+
+    /// Runs of layers that are not shown.
+    fn more_runs(&self, n: u64) -> String;
+
+    /// Bases that are not shown.
+    fn more_bases(&self, n: u64) -> String;
+
+    /// The bound on chance and the test that gave it.
+    fn chance(&self, chance: &Chance) -> String;
+
+    /// The test behind a finding, with its numbers.
+    fn seen_by(&self, statement: &Statement) -> String;
+
+    /// Units in their places, and how many.
+    fn in_place(&self, units: &InPlace<'_>) -> String;
+
+    /// Transformations that were undone: kind, layers and the cosine of what checked it.
+    fn undone(&self, kinds: &[(&str, String, Option<String>)]) -> String;
+
+    /// By what a base was seen: a kind of evidence or a transformation.
+    fn seen_by_word(&self, word: &str) -> String;
+
+    /// What a null result is worth.
+    fn null_result(&self, sure: &Sure<'_>) -> String;
+
+    /// What number formats explain.
+    fn within_formats(&self, floor: &NoiseFloor) -> String;
+
+    /// The plain mean, its row of the scale, the pattern, and whether they agree with the verdict.
+    fn plain_scale(&self, scale: &PlainScale<'_>) -> String;
+
+    /// The highest excess of the bases among themselves.
+    fn controls(&self, highest: &str) -> String;
+
+    /// How many criteria hold for training from scratch, and for fine-tuning.
+    fn criteria(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String;
+
+    /// Changes that would explain a difference of shapes.
+    fn would_have_had_to_change(&self, changes: &str) -> String;
+
+    /// Whether a report came out the same, and how many fields did not.
+    fn verified(&self, report: &str, differences: u64) -> Line;
+
+    /// The report is of another version than this one.
+    fn other_version(&self, version: &str) -> String;
+
+    /// Which program this is, before the command that shows everything.
+    fn foot(&self, version: &str) -> String;
+
+    /// The same of `inspect`.
+    fn inspect_foot(&self, version: &str) -> String;
+}
+
+/// What must be quoted with an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caveat<'a> {
+    /// The relations, and that they have no direction in time.
+    Direction(&'a [Relation]),
+    /// Independence of one base says nothing of others.
+    NoOtherModel,
+}
+
+/// A bound on chance.
+pub(crate) struct Chance {
+    /// The bound, base 10.
+    pub(crate) log10_p: Option<f64>,
+    /// The test that gave it.
+    pub(crate) test: Option<String>,
+    /// Informative tensors that are byte-identical.
+    pub(crate) identical: u64,
+    /// Mean excess of the matrices.
+    pub(crate) excess: Option<String>,
+}
+
+/// What a null result is worth.
+pub(crate) struct Sure<'a> {
+    /// Least share that would have been seen with 95 % probability.
+    pub(crate) seen: Option<&'a str>,
+    /// Share of the target's matrices that could be compared.
+    pub(crate) covered: &'a str,
+}
+
+/// What sets the plain mean and the verdict apart, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// Norms and constants are alike in any two models.
+    AlikeInUnrelated,
+    /// Independent parts pull the mean down.
+    PulledDown,
+    /// Tensors are compared as stored, by equal name.
+    AsStored,
+    /// Matrices have moved far, and units keep their places.
+    MovedFar,
+}
+
+/// Units that were found in their places.
+pub(crate) struct InPlace<'a> {
+    /// Which kind.
+    pub(crate) kind: UnitKind,
+    /// The tensor or part, where it is one.
+    pub(crate) name: Option<&'a str>,
+    /// Probes that hit.
+    pub(crate) hits: u64,
+    /// Probes.
+    pub(crate) probes: u64,
+}
+
+/// The plain mean-cosine scale on one pair.
+pub(crate) struct PlainScale<'a> {
+    /// The plain mean.
+    pub(crate) mean: Option<&'a str>,
+    /// Its band.
+    pub(crate) band: Option<Band>,
+    /// The pattern of the layers.
+    pub(crate) pattern: Pattern,
+    /// Whether it agrees with the verdict.
+    pub(crate) agrees: Option<bool>,
+    /// Why not.
+    pub(crate) why: Option<Apart>,
+    /// Whether the pattern does; none where it speaks for nothing.
+    pub(crate) pattern_agrees: Option<bool>,
+}
 
 /// Headings, labels and remarks that are always the same.
 pub(crate) trait Titles {
+    /// The language's tag.
+    fn code(&self) -> &'static str;
+
+    /// The table behind a picture.
+    fn as_a_table(&self) -> &'static str;
+
+    /// What a picture shows.
+    fn caption(&self, caption: Caption) -> &'static str;
+
+    /// The words of the reports that are not everybody's, each with its meaning in a line.
+    fn glossary(&self) -> &'static [(&'static str, &'static str)];
+
     /// The heading of a section.
     fn heading(&self, heading: Heading) -> &'static str;
 
@@ -37,6 +306,23 @@ pub(crate) trait Titles {
 
     /// A remark on a table or list.
     fn remark(&self, remark: Remark) -> &'static str;
+}
+
+/// What pictures show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caption {
+    /// Cosines by layer and role.
+    Heat,
+    /// Cosines along the depth.
+    Depth,
+    /// Where layers come from.
+    LayerMap,
+    /// Units in place by layer.
+    UnitsInPlace,
+    /// Excess of each base.
+    Bases,
+    /// Share of each parent by layer.
+    Mixture,
 }
 
 /// Headings of sections.
@@ -112,6 +398,10 @@ pub(crate) enum Heading {
     Unmatched,
     /// The verdict.
     Verdict,
+    /// Pictures.
+    Pictures,
+    /// Words that are explained.
+    Words,
 }
 
 /// Names of figures and facts.
@@ -329,6 +619,24 @@ pub(crate) enum Term {
     Why,
     /// A word of the contract.
     Word,
+    /// The least of several.
+    Least,
+    /// The median of several.
+    Median,
+    /// The change of a layer.
+    Change,
+    /// Units in their own places.
+    UnitsInPlace,
+    /// Share that is reused.
+    Reused,
+    /// Bound on chance.
+    Chance,
+    /// By what a likeness was seen.
+    SeenBy,
+    /// Bases among themselves.
+    Controls,
+    /// The plain mean-cosine scale.
+    PlainScale,
 }
 
 /// Remarks that stand as they are.

@@ -54,6 +54,7 @@ pub fn compare(c: Comparison) -> Compare {
         tensors: c.tensors.into_iter().map(tensor).collect(),
         warnings: c.warnings.iter().map(WarningRow::from).collect(),
         adapter: c.adapter.map(adapter),
+        expect: None,
     }
 }
 
@@ -188,7 +189,7 @@ fn transformation(t: &Transformation) -> TransformationRow {
     }
 }
 
-fn finding(finding: &Finding) -> FindingRow {
+pub(super) fn finding(finding: &Finding) -> FindingRow {
     FindingRow {
         kind: finding.statement.family(),
         statement: words::statement(&finding.statement),

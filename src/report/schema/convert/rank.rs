@@ -1,6 +1,7 @@
 //! `wcmp rank`.
 
 use crate::evidence::family::MixtureTable;
+use crate::evidence::finding::{Finding, Statement, Supports};
 use crate::evidence::relation::Relation;
 use crate::report::words::en::findings as words;
 use crate::report::words::en::ranking::conclusion as conclusion_in_words;
@@ -14,18 +15,19 @@ use super::super::{
     Rank, RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, TakenLayers, VERSION,
     VerdictRow, WarningRow, WeightRow,
 };
+use super::compare::finding;
 
 /// The rows of a ranking.
 pub fn rank(r: Ranking) -> Rank {
     let name = |place: usize| r.bases[place].name.clone();
     let family: Vec<String> = r.family.iter().map(|&place| name(place)).collect();
-    Rank {
+    let mut report = Rank {
         schema: RankVersion,
         wcmp: VERSION.to_owned(),
         conclusion: ConclusionRow {
             label: r.conclusion.label,
             base: r.conclusion.base.map(name),
-            sentence: conclusion_in_words(&r),
+            sentence: String::new(),
             related: r.conclusion.related as u64,
             merge: r
                 .conclusion
@@ -49,10 +51,13 @@ pub fn rank(r: Ranking) -> Rank {
             controls.iter().map(row).collect()
         }),
         warnings: r.warnings.iter().map(WarningRow::from).collect(),
+        expect: None,
         settings: r.settings.into(),
         target: r.target.into(),
         ranking: r.bases.into_iter().map(ranked).collect(),
-    }
+    };
+    report.conclusion.sentence = conclusion_in_words(&report);
+    report
 }
 
 fn merge(merge: &Merge, name: impl Fn(usize) -> String) -> MergeRow {
@@ -99,7 +104,34 @@ fn ranked(base: RankedBase) -> RankingRow {
             median_excess: Some(subspaces.median_excess),
         }),
         verdict,
+        reused: base.reused,
+        seen_by: seen_by(&base.findings),
+        evidence: base.findings.iter().map(finding).collect(),
     }
+}
+
+/// By what a likeness was seen: kinds of evidence that speak for one, and transformations that were
+/// undone to see it.
+fn seen_by(findings: &[Finding]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for finding in findings {
+        let speaks = matches!(finding.supports, Supports::Derived | Supports::ReEncoded);
+        if !speaks {
+            continue;
+        }
+        let words = match &finding.statement {
+            Statement::Disguised { changes, .. } if !changes.is_empty() => {
+                changes.iter().map(|kind| kind.word()).collect()
+            }
+            statement => vec![statement.family().word()],
+        };
+        for word in words {
+            if !out.iter().any(|known| known == word) {
+                out.push(word.to_owned());
+            }
+        }
+    }
+    out
 }
 
 fn criterion(criterion: &Criterion) -> CriterionRow {

@@ -5,8 +5,10 @@ pub(in crate::report) mod findings;
 pub(in crate::report) mod inspect;
 mod meanings;
 pub(in crate::report) mod ranking;
+mod screens;
 mod sentences;
 mod titles;
+mod typed;
 pub(in crate::report) mod warnings;
 
 /// English.

@@ -1,15 +1,13 @@
 //! The answer over several bases, in sentences.
 
 use crate::report::number;
-use crate::results::rank::{Merge, Ranking};
+use crate::report::schema::{MergeRow, Rank};
 use crate::verdict::decide::Label;
 
 /// The conclusion on a ranking.
-pub(crate) fn conclusion(ranking: &Ranking) -> String {
-    let conclusion = &ranking.conclusion;
-    let name = conclusion
-        .base
-        .map_or("", |place| ranking.bases[place].name.as_str());
+pub(crate) fn conclusion(report: &Rank) -> String {
+    let conclusion = &report.conclusion;
+    let name = conclusion.base.as_deref().unwrap_or_default();
     let mut out = match conclusion.label {
         Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
         Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
@@ -17,10 +15,10 @@ pub(crate) fn conclusion(ranking: &Ranking) -> String {
         Label::PartialReuse => {
             format!("The target shares a part of its weights with {name}, and not the rest.")
         }
-        Label::FromScratch => match ranking.bases.as_slice() {
+        Label::FromScratch => match report.ranking.as_slice() {
             [only] => format!(
                 "The target shares no weights with {}, the one base given.",
-                only.name
+                only.base.name
             ),
             bases => format!(
                 "The target shares no weights with any of the {} bases given.",
@@ -34,7 +32,7 @@ pub(crate) fn conclusion(ranking: &Ranking) -> String {
         }
     };
     if let Some(merge) = &conclusion.merge {
-        out.push_str(&self::merge(merge, ranking));
+        out.push_str(&self::merge(merge));
     } else if conclusion.related > 1 {
         let others = conclusion.related - 1;
         let bases = if others == 1 { "base is" } else { "bases are" };
@@ -49,22 +47,26 @@ pub(crate) fn conclusion(ranking: &Ranking) -> String {
 }
 
 /// The merge, with a space before.
-fn merge(merge: &Merge, ranking: &Ranking) -> String {
-    let name = |place: usize| &ranking.bases[place].name;
+fn merge(merge: &MergeRow) -> String {
     match merge {
-        Merge::Sum { terms, unexplained } => {
-            let terms = terms.iter();
-            let terms = terms.map(|(place, weight)| format!("{weight:.2} x {}", name(*place)));
+        MergeRow::Sum {
+            weights,
+            unexplained,
+        } => {
+            let terms = weights.iter().map(|row| {
+                let weight = number::fixed(row.weight, 2);
+                format!("{weight} x {}", row.base)
+            });
             format!(
                 " It is a weighted sum of bases: {}, with {} unexplained.",
                 terms.collect::<Vec<_>>().join(" + "),
                 percent(*unexplained)
             )
         }
-        Merge::Layers(taken) => {
-            let taken = taken.iter().map(|(place, layers)| {
-                let layers = number::ranges(layers.iter().copied());
-                format!("{layers} of {}", name(*place))
+        MergeRow::Layers(taken) => {
+            let taken = taken.iter().map(|row| {
+                let layers = number::ranges(row.layers.iter().copied());
+                format!("{layers} of {}", row.base)
             });
             format!(
                 " Its layers are those of several bases: {}.",

@@ -1,9 +1,81 @@
 //! Headings, labels and remarks.
 
-use super::super::{Heading, Remark, Term, Titles};
+use super::super::{Caption, Heading, Remark, Term, Titles};
 use super::English;
 
 impl Titles for English {
+    fn code(&self) -> &'static str {
+        "en"
+    }
+
+    fn as_a_table(&self) -> &'static str {
+        "as a table"
+    }
+
+    fn caption(&self, caption: Caption) -> &'static str {
+        match caption {
+            Caption::Heat => "Cosine by layer and role; grey: nothing was compared",
+            Caption::Depth => "Cosines of all tensors along the depth",
+            Caption::LayerMap => "Layers of the target above, of the base below",
+            Caption::UnitsInPlace => "Share of the probed units in their own places, by layer",
+            Caption::Bases => "Excess of each base over chance",
+            Caption::Mixture => "Share of each parent, by layer",
+        }
+    }
+
+    fn glossary(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            (
+                "unit",
+                "one neuron, head or dimension: a row or column that belongs together",
+            ),
+            (
+                "probe",
+                "a unit that was drawn to be looked for on the other side",
+            ),
+            (
+                "hit",
+                "a probe whose most similar unit is the one in its own place",
+            ),
+            (
+                "excess",
+                "a cosine beyond what a random order of the dimensions would give",
+            ),
+            (
+                "chance",
+                "a bound on the probability that unrelated models agree like this",
+            ),
+            (
+                "log10 p",
+                "the same bound as a power of ten: -6 is one in a million",
+            ),
+            (
+                "direct",
+                "form of a test: units in the places that names give them",
+            ),
+            (
+                "order",
+                "form of a test: units matched by content, asked whether in one order",
+            ),
+            (
+                "projected",
+                "form of a test: units seen through what tokens both sides share",
+            ),
+            (
+                "matched",
+                "form of a test: units matched by one matrix, checked on another",
+            ),
+            (
+                "s95",
+                "least share of reused units that would have been seen with 95 % probability",
+            ),
+            (
+                "plain scale",
+                "the mean of all cosines by equal name, with fixed thresholds",
+            ),
+        ]
+    }
+
     fn heading(&self, heading: Heading) -> &'static str {
         match heading {
             Heading::Adapter => "What the adapter changes",
@@ -41,6 +113,8 @@ impl Titles for English {
             Heading::Transformations => "Transformations found",
             Heading::Unmatched => "Unmatched tensors",
             Heading::Verdict => "Verdict",
+            Heading::Pictures => "Pictures",
+            Heading::Words => "Words explained",
         }
     }
 
@@ -63,7 +137,7 @@ impl Titles for English {
             Term::ConfigJson => "config.json",
             Term::Cosine => "cosine",
             Term::Cosines => "cosines",
-            Term::CouldBe => "could be",
+            Term::CouldBe => "to change",
             Term::Covered => "covered",
             Term::Criterion => "criterion",
             Term::Differs => "differs",
@@ -152,6 +226,16 @@ impl Titles for English {
             Term::Which => "which",
             Term::Why => "why",
             Term::Word => "word",
+            Term::Least => "least",
+            Term::Median => "median",
+
+            Term::Change => "change",
+            Term::UnitsInPlace => "units in place",
+            Term::Reused => "reused",
+            Term::Chance => "chance",
+            Term::SeenBy => "seen by",
+            Term::Controls => "controls",
+            Term::PlainScale => "plain scale",
         }
     }
 
