@@ -431,9 +431,9 @@ fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
             "{:?}",
             report.parts
         );
-        // By their ids no token is the same, and nothing is found.
+        // By their ids no token is the same: the look that needs none finds it.
         let by_id = compared(&base, &target, SIZE.ffn, Deep::Auto);
-        assert_ne!(by_id.verdict.label, Label::Derived);
+        assert_eq!(by_id.verdict.label, Label::Derived);
     }
 }
 
@@ -447,7 +447,8 @@ fn too_few_tokens_in_common_are_told() {
     let own: Vec<usize> = (0..SIZE.vocab).collect();
     let other: Vec<usize> = (SIZE.vocab - 15..2 * SIZE.vocab - 15).collect();
     let report = compared_with(&base, &hidden, SIZE.ffn, Deep::Auto, Some([&own, &other]));
-    assert_ne!(report.verdict.label, Label::Derived);
+    // The look that needs no tokens finds it all the same.
+    assert_eq!(report.verdict.label, Label::Derived);
     let told = report
         .verdict
         .not_testable
@@ -477,12 +478,7 @@ fn strangers_are_from_scratch_in_every_basis() {
                 .iter()
                 .map(|t| t.form.word())
                 .collect();
-            assert!(
-                ["order", "projected", "matched"]
-                    .iter()
-                    .all(|form| forms.contains(form)),
-                "{forms:?}"
-            );
+            assert!(forms.contains(&"found_twice"), "{forms:?}");
         }
     }
 }
@@ -509,4 +505,129 @@ fn without_deep_the_report_says_that_nobody_looked() {
         (thorough.verdict.label, kinds(&thorough)),
         (Label::Derived, vec!["ffn_permuted"])
     );
+}
+
+/// The units of `base` in an order chosen such that each stands where a unit of `victim` stands
+/// that it is like: the function of `base` is kept, and `victim` is not touched.
+fn ordered_to_fit(base: &Model, victim: &Model) -> Model {
+    let mut out = base.clone();
+    for layer in 0..SIZE.layers {
+        let name = |module: &str| format!("model.layers.{layer}.mlp.{module}_proj.weight");
+        let [own, other] = [base, victim].map(|model| unit_rows(&model.0[&name("up")]));
+        let likeness = |one: usize, other_row: &[f64]| -> f64 {
+            let row = &own.values[one * SIZE.hidden..(one + 1) * SIZE.hidden];
+            row.iter().zip(other_row).map(|(a, b)| a * b).sum()
+        };
+        let mut left: Vec<usize> = (0..SIZE.ffn).collect();
+        let mut chosen = Vec::new();
+        for row in other.values.chunks_exact(SIZE.hidden) {
+            let best = (0..left.len())
+                .max_by(|&a, &b| likeness(left[a], row).total_cmp(&likeness(left[b], row)))
+                .unwrap();
+            chosen.push(left.swap_remove(best));
+        }
+        change(&mut out, &name("gate"), |w| rows(w, &chosen));
+        change(&mut out, &name("up"), |w| rows(w, &chosen));
+        change(&mut out, &name("down"), |w| columns(w, &chosen));
+    }
+    out
+}
+
+fn unit_rows(tensor: &Values) -> Values {
+    let width = tensor.shape[1];
+    let rows = tensor.values.chunks_exact(width).flat_map(|row| {
+        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        row.iter().map(move |x| x / length).collect::<Vec<_>>()
+    });
+    Values {
+        shape: tensor.shape.clone(),
+        values: rows.collect(),
+    }
+}
+
+#[test]
+fn an_order_chosen_by_an_accuser_accuses_nobody() {
+    let victim = Model::decoder("victim", SIZE);
+    for seed in ["one", "two", "three"] {
+        let framed = ordered_to_fit(&Model::decoder(seed, SIZE), &victim);
+        let report = compared(&framed, &victim, SIZE.ffn, Deep::Auto);
+        assert!(
+            !report.verdict.label.is_related(),
+            "{seed}: {:?}",
+            report.verdict
+        );
+        // The order is seen, and it is said why it confirms nothing.
+        let found = report
+            .parts
+            .iter()
+            .filter(|part| part.found_by.is_some() && part.witness.is_none());
+        assert!(found.count() > 0, "{seed}: {:?}", report.parts);
+        assert!(
+            report
+                .verdict
+                .reasons
+                .iter()
+                .any(|why| why.contains("mutual geometry")),
+            "{seed}: {:?}",
+            report.verdict.reasons
+        );
+    }
+}
+
+#[test]
+fn an_accuser_who_really_orders_a_copy_back_is_believed() {
+    let base = Model::decoder("base", SIZE);
+    let copy = ffn_re_ordered(&base.trained("tuned", |_| 0.3), SIZE.ffn);
+    let report = compared(&ordered_to_fit(&copy, &base), &base, SIZE.ffn, Deep::Auto);
+    assert_eq!(report.verdict.label, Label::Derived);
+    let ffn = report.parts.iter().filter(|part| part.kind.word() == "ffn");
+    let geometries: Vec<f64> = ffn.filter_map(|part| part.geometry).collect();
+    assert!(
+        geometries.len() == SIZE.layers && geometries.iter().all(|g| *g > 0.5),
+        "{geometries:?}"
+    );
+}
+
+#[test]
+fn a_narrower_or_wider_copy_is_found_by_content() {
+    let base = Model::decoder("base", SIZE);
+    let own: Vec<usize> = (0..SIZE.vocab).collect();
+    let kept = &order(SIZE.hidden, &mut Draws::new(&["kept"]))[..48];
+    let mut narrow = base.trained("narrow", |_| 0.2);
+    for (name, values) in &mut narrow.0 {
+        let reads = [
+            "embed", "lm_head", "gate", "up_proj", "q_proj", "k_proj", "v_proj",
+        ];
+        if values.shape.len() == 1 {
+            values.values = kept.iter().map(|&at| values.values[at]).collect();
+            values.shape = vec![kept.len()];
+        } else if reads.iter().any(|word| name.contains(word)) {
+            *values = columns(values, kept);
+        } else {
+            *values = rows(values, kept);
+        }
+    }
+    let stranger = Model::decoder("stranger", SIZE);
+    for (against, is_copy) in [(&base, true), (&stranger, false)] {
+        let report = compared_with(against, &narrow, SIZE.ffn, Deep::Auto, Some([&own, &own]));
+        let label = report.verdict.label;
+        assert_eq!(label == Label::Derived, is_copy, "{:?}", report.verdict);
+        assert_eq!(label.is_related(), is_copy);
+        let ffn = report.parts.iter().filter(|part| part.kind.word() == "ffn");
+        let expected = match is_copy {
+            true => State::Reused,
+            false => State::Independent,
+        };
+        assert!(
+            ffn.clone().all(|part| part.state == expected),
+            "{:?}",
+            report.parts
+        );
+        let narrower = report
+            .verdict
+            .relations
+            .iter()
+            .any(|r| r.word() == "width_pruned");
+        assert_eq!(narrower, is_copy);
+    }
 }

@@ -218,7 +218,8 @@ fn rows_in_common_never_enter_the_mean_cosine() {
     let report = compared("mean", [(&base, None), (&target, None)]);
     assert!(tables(&report).iter().all(|(_, cosine)| cosine.abs() < 0.5));
     assert_eq!(report.similarity.mean_cosine, Some(1.0));
-    assert_eq!(report.verdict.label, Label::PartialReuse);
+    // Without tokenizers that equal ids are equal tokens is an assumption: the tables stay unclear.
+    assert_eq!(report.verdict.label, Label::Derived);
 }
 
 #[test]

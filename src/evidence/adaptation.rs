@@ -412,6 +412,11 @@ fn part_of_magnitudes(tested: &Magnitudes) -> Part {
         has_named_places: false,
         excess: None,
         test: Some(tested.test),
+        // Norms have no angles: no witness can be asked, and none is.
+        by_place: false,
+        found_by: None,
+        witness: None,
+        geometry: None,
         state: State::Unclear,
     }
 }

@@ -10,19 +10,26 @@ use super::likeness::Likeness;
 use super::moved::Moved;
 use super::no_weights::ValuesThatAreNoWeights;
 use super::noise_floor::Encoding;
+use super::partners::Partners;
 use super::pca::Pca;
 use super::permutation::Permutation;
 use super::rescaled::Rescaled;
+use super::row_spaces::RowSpaces;
 use super::storage::Storage;
 use super::tokenizer::Tokenizers;
 use super::vocabulary::Vocabulary;
+use super::witness::Witnesses;
 
 /// When an analysis runs: one that builds on another comes at a later stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Of the two models alone.
     First,
-    /// Where tests in place found nothing.
+    /// On what tests in place found.
+    Confirming,
+    /// Where tests in place found nothing that is confirmed.
+    Sought,
+    /// What hides a model in which units were found.
     Hidden,
     /// Where neither found anything.
     Elsewhere,
@@ -30,14 +37,24 @@ enum Stage {
     Last,
 }
 
-const STAGES: [Stage; 4] = [Stage::First, Stage::Hidden, Stage::Elsewhere, Stage::Last];
+const STAGES: [Stage; 6] = [
+    Stage::First,
+    Stage::Confirming,
+    Stage::Sought,
+    Stage::Hidden,
+    Stage::Elsewhere,
+    Stage::Last,
+];
 
 type Look = fn(&Setting<'_>, &mut Found) -> Result<Option<Box<dyn Analysis>>>;
 
 /// All analyses, in the order in which they are told.
-const ANALYSES: [(Stage, Look); 13] = [
+const ANALYSES: &[(Stage, Look)] = &[
     (Stage::Last, look::<Likeness>),
     (Stage::First, look::<Permutation>),
+    (Stage::Confirming, look::<Witnesses>),
+    (Stage::Sought, look::<Partners>),
+    (Stage::Elsewhere, look::<RowSpaces>),
     (Stage::Elsewhere, look::<Moved>),
     (Stage::Hidden, look::<Disguises>),
     (Stage::First, look::<Rescaled>),

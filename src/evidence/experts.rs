@@ -19,6 +19,7 @@ use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_both, look};
 use super::tests_of_units::{Test, UnitKind};
+use super::witness::{FoundBy, Witnessed};
 use crate::stats::chance;
 use crate::stats::units::{Held, Sampling};
 
@@ -336,6 +337,8 @@ impl Experts {
                     test: Some(test),
                     excess: None,
                     fate: Fate::Found,
+                    found_by: FoundBy::Experts,
+                    witnessed: Witnessed::default(),
                 };
                 self.parts.insert(key, elsewhere);
             }

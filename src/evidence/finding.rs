@@ -105,12 +105,21 @@ pub enum Statement {
         /// Bound of the whole family, base 10, before it is paid for beside other families.
         log10_p: f64,
     },
-    /// What was found, or sought, under re-ordered or rotated dimensions.
+    /// Units found twice, wherever they stand.
+    FoundTwice {
+        /// Partners found, of the probes of the layers found.
+        hits: Hits,
+        /// The same in unrelated layers, on the mean.
+        control: Option<f64>,
+        /// Layers found and confirmed.
+        layers: usize,
+        /// Layers tried first.
+        tried: usize,
+    },
+    /// What was found under re-ordered or rotated dimensions.
     Disguised {
         /// What was undone.
         changes: Vec<TransformationKind>,
-        /// Layers that were tried; `None` where the change was recovered without them.
-        layers: Option<DisguisedLayers>,
     },
     /// DoRA's magnitudes that share the larger half of the base's row norms.
     SharedMagnitudes {
@@ -172,17 +181,6 @@ pub struct Hits {
     pub probes: usize,
 }
 
-/// Layers that were looked at through a disguise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DisguisedLayers {
-    /// Layers tried.
-    pub tried: usize,
-    /// Layers found.
-    pub found: usize,
-    /// Whether the bound is exact.
-    pub exact: bool,
-}
-
 /// What the search for a mere re-encoding found (guide/methods.md, section 6).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseFloor {
@@ -228,7 +226,7 @@ impl Statement {
             Self::EqualBytes { .. } => Family::Bytes,
             Self::AlikeMatrices { .. } => Family::Cosine,
             Self::AlikeNorms { .. } => Family::Norms,
-            Self::UnitsInPlace { .. } => Family::Permutation,
+            Self::UnitsInPlace { .. } | Self::FoundTwice { .. } => Family::Permutation,
             Self::Disguised { .. } | Self::SharedMagnitudes { .. } => Family::Transformation,
             Self::PlacedLayers { .. } => Family::LayerMap,
             Self::RoutedExperts { .. } | Self::DenseAndExperts { .. } => Family::Experts,

@@ -84,6 +84,14 @@ pub(crate) struct Grounds {
     pub computed: Vec<Computed>,
     /// Whether matrices hold no weights or were not read: no word beside them is more than moderate.
     pub lacks_values: bool,
+    /// Whether gains and biases, which start as constants, agree in several layers.
+    pub gains_agree: bool,
+    /// Whether tokens of both sides are joined by their strings.
+    pub tokens_by_strings: bool,
+    /// Least share of units whose reuse the look over tokens would have seen, where it ran.
+    pub over_tokens_share_seen: Option<f64>,
+    /// Whether a look that needs no tokens ran and would have seen a damaged copy.
+    pub token_free_has_power: bool,
     /// Structural relations that the evidence shows.
     pub structure: Vec<Relation>,
 }

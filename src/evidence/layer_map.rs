@@ -17,13 +17,13 @@ use crate::view::place;
 
 use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
-use super::part::{PartKey, PartKind, PartTest};
+use super::part::{PartKey, PartKind};
+use super::partners::{Find, Partners};
 use super::parts::{self, Elsewhere, Fate};
-use super::permutation::blocks::{
-    BlockKey, Matrices, blocks_of_both, default_features, look, test_of,
-};
-use super::tests_of_units::{Test, UnitKind};
-use crate::stats::units::{Features, Held, LayerOrigin, Sampling, candidates, clones};
+use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both, default_features};
+use super::tests_of_units::Test;
+use super::witness::{FoundBy, Witnessed};
+use crate::stats::units::{Features, Held, Sampling, clones};
 
 /// One layer of the target, with the layer of the base that it comes from, if one was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,19 +85,17 @@ pub(crate) fn representatives<'a, 'b>(
 /// Layers that can be compared with one another: role, units and width of their default feature.
 type Like = (Role, Vec<u64>);
 
-struct Layer<'a> {
+struct Layer {
     number: u32,
-    key: &'a BlockKey,
-    matrices: &'a Matrices<'a>,
     probes: Held,
 }
 
-fn layers<'a>(
+fn layers(
     model: &Model,
-    of: &BTreeMap<u32, (&'a BlockKey, &'a Matrices<'a>)>,
+    of: &BTreeMap<u32, (&BlockKey, &Matrices<'_>)>,
     sampling: &Sampling,
-) -> Result<BTreeMap<Like, Vec<Layer<'a>>>> {
-    let read = of.par_iter().map(|(&number, &(key, matrices))| {
+) -> Result<BTreeMap<Like, Vec<Layer>>> {
+    let read = of.par_iter().map(|(&number, &(_, matrices))| {
         let first = matrices.by_row[0];
         if model.unreadable(first).is_some() {
             return Ok(None);
@@ -110,16 +108,11 @@ fn layers<'a>(
         let probes = Held::some(&features, &sampling.probes(features.units()))?;
         Ok(Some((
             (first.meaning.role, first.shape.clone()),
-            Layer {
-                number,
-                key,
-                matrices,
-                probes,
-            },
+            Layer { number, probes },
         )))
     });
-    let read: Vec<Result<Option<(Like, Layer<'_>)>>> = read.collect();
-    let mut out: BTreeMap<Like, Vec<Layer<'_>>> = BTreeMap::new();
+    let read: Vec<Result<Option<(Like, Layer)>>> = read.collect();
+    let mut out: BTreeMap<Like, Vec<Layer>> = BTreeMap::new();
     for layer in read {
         if let Some((like, layer)) = layer? {
             out.entry(like).or_default().push(layer);
@@ -128,98 +121,53 @@ fn layers<'a>(
     Ok(out)
 }
 
-/// Maps the layers of one component; none where a side has no layer with hidden units.
+/// Maps the layers of one component by what `partners` found and what was found in its place; none
+/// where a side has no layer with hidden units, or nothing was found.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
-pub(super) fn map_layers(setting: &Setting<'_>, component: Component) -> Result<Option<LayerMap>> {
-    let models = setting.models;
-    let sampling = &setting.sampling;
-    let blocks = blocks_of_both(models);
+pub(super) fn map_layers(
+    setting: &Setting<'_>,
+    component: Component,
+    partners: &Partners,
+    is_in_place: &dyn Fn(u32) -> bool,
+) -> Result<Option<LayerMap>> {
+    let finds: Vec<&Find> = partners
+        .confirmed()
+        .filter(|find| find.target.component == component)
+        .collect();
+    if finds.is_empty() {
+        return Ok(None);
+    }
+    let blocks = blocks_of_both(setting.models);
     let [base, target] = blocks
         .each_ref()
         .map(|blocks| representatives(blocks, component));
     if base.is_empty() || target.is_empty() {
         return Ok(None);
     }
-    let [bases, targets] = [
-        layers(models[0], &base, sampling)?,
-        layers(models[1], &target, sampling)?,
-    ];
-    let both = || {
-        targets
-            .iter()
-            .filter_map(|(like, targets)| Some((targets, bases.get(like)?)))
-    };
-    let pairs: usize = both()
-        .map(|(targets, bases)| targets.len() * bases.len())
-        .sum();
-    let held = |layers: &[Layer<'_>]| {
-        layers
-            .iter()
-            .map(|layer| layer.probes.clone())
-            .collect::<Vec<_>>()
-    };
-    let mut placed: BTreeMap<u32, Placed> = target
-        .keys()
-        .map(|&target| {
-            (
-                target,
-                Placed {
-                    target,
-                    base: None,
-                    test: None,
-                },
-            )
-        })
-        .collect();
-    for (targets, bases) in both() {
-        let candidates = candidates(&held(targets), &held(bases));
-        let tested: Vec<Result<Option<Placed>>> = targets
-            .par_iter()
-            .zip(candidates)
-            .map(|(target, candidate)| {
-                setting.monitor.check()?;
-                let Some(at) = candidate else { return Ok(None) };
-                let looked = look(models, [bases[at].matrices, target.matrices], sampling)?;
-                Ok(looked.ok().and_then(|looked| {
-                    let origin = LayerOrigin::accepted(at, looked.block.log10_p, pairs)?;
-                    let kind = if target.key.expert.is_some() {
-                        UnitKind::Expert
-                    } else {
-                        UnitKind::Ffn
-                    };
-                    let numbers = [bases[at].number, target.number];
-                    let test = test_of(&looked.block, looked.units, kind, component, numbers);
-                    let test = Test {
-                        expert: target.key.expert,
-                        log10_p: origin.log10_p,
-                        ..test
-                    };
-                    Some(Placed {
-                        target: target.number,
-                        base: Some(bases[at].number),
-                        test: Some(test),
-                    })
-                }))
-            })
-            .collect();
-        for layer in tested {
-            if let Some(layer) = layer? {
-                placed.insert(layer.target, layer);
-            }
+    let bases = layers(setting.models[0], &base, &setting.sampling)?;
+    let placed = target.keys().map(|&target| {
+        let found = finds.iter().find(|find| find.target.layer == target);
+        Placed {
+            target,
+            base: match found {
+                Some(find) => Some(find.base.layer),
+                None => Some(target).filter(|target| is_in_place(*target)),
+            },
+            test: found.map(|find| find.test.clone()),
         }
-    }
+    });
     Ok(Some(LayerMap {
         component,
-        layers: placed.into_values().collect(),
+        layers: placed.collect(),
         base_layers: base.into_keys().collect(),
         twins: bases.values().flat_map(|layers| twins(layers)).collect(),
     }))
 }
 
 /// Clones among layers of one model, itself included.
-fn twins(layers: &[Layer<'_>]) -> BTreeMap<u32, Vec<u32>> {
+fn twins(layers: &[Layer]) -> BTreeMap<u32, Vec<u32>> {
     let pairs = clones::layer_pairs(layers.len());
     let alike = pairs
         .into_par_iter()
@@ -418,17 +366,15 @@ impl LayerMap {
                 .is_none_or(|test| test.expert == key.expert);
             let elsewhere = match (placed.base, &placed.test) {
                 // An expert that did not place the layer has a test of its own.
-                (Some(base), Some(test))
+                (Some(base), Some(_))
                     if base != placed.target && (own_block || key.kind != PartKind::Experts) =>
                 {
-                    let test = PartTest {
-                        log10_p: test.log10_p,
-                        share_seen_95: None,
-                    };
                     Elsewhere {
                         base_layer: Some(base),
-                        test: Some(test),
+                        test: None,
                         fate: Fate::Found,
+                        found_by: FoundBy::LayerMap,
+                        witnessed: Witnessed::default(),
                         excess: None,
                     }
                 }
@@ -436,6 +382,8 @@ impl LayerMap {
                     base_layer: None,
                     test: None,
                     fate: Fate::NeverAPair,
+                    found_by: FoundBy::LayerMap,
+                    witnessed: Witnessed::default(),
                     excess: None,
                 },
                 _ => continue,

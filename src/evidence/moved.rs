@@ -1,13 +1,15 @@
 //! What of the base stands elsewhere in the target: layers, experts, dense feed-forwards in
 //! experts.
 
+mod confirm;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::align::Pair;
 use crate::error::Result;
 use crate::measure::measure;
 use crate::measure::record::Record;
-use crate::model::words::{Block, Component};
+use crate::model::words::Component;
 use crate::stats::chance;
 use crate::view::model::Model;
 
@@ -18,10 +20,10 @@ use super::finding::Finding;
 use super::grounds::{Direct, Grounds};
 use super::layer_map::{self, LayerMap, Placed};
 use super::part::{Part, PartKey};
+use super::partners::Partners;
 use super::parts::Elsewhere;
 use super::permutation::Permutation;
 use super::relation::Relation;
-use super::tests_of_units::Test;
 use super::transformation::{Check, Transformation, TransformationKind};
 use super::upcycling::{self, Upcycling};
 
@@ -47,7 +49,7 @@ pub(crate) struct Moved {
 impl Analysis for Moved {
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
         match found.get::<Permutation>() {
-            Some(direct) => Self::search(setting, direct).map(Some),
+            Some(direct) => Self::search(setting, direct, found.get::<Partners>()).map(Some),
             None => Ok(None),
         }
     }
@@ -56,15 +58,6 @@ impl Analysis for Moved {
         let maps = self.maps.iter().filter_map(LayerMap::finding);
         maps.chain(self.experts.finding())
             .chain(self.upcycling.finding())
-            .collect()
-    }
-
-    /// Tests of layers that moved.
-    fn further_tests(&self) -> Vec<Test> {
-        let placed = self.maps.iter().flat_map(|map| &map.layers);
-        placed
-            .filter(|layer| layer.base != Some(layer.target))
-            .filter_map(|layer| layer.test.clone())
             .collect()
     }
 
@@ -119,7 +112,11 @@ impl Analysis for Moved {
 
 impl Moved {
     /// Looks for what moved, after the `direct` tests in place.
-    fn search(setting: &Setting<'_>, direct: &Permutation) -> Result<Self> {
+    fn search(
+        setting: &Setting<'_>,
+        direct: &Permutation,
+        partners: Option<&Partners>,
+    ) -> Result<Self> {
         let in_place = |_: Component, layer: u32| Some(layer);
         let mut out = Self {
             hit: direct.layers_hit(None),
@@ -128,8 +125,8 @@ impl Moved {
         setting.monitor.begin("looking for what moved", 0);
         out.upcycling = upcycling::compare_all(setting, &in_place)?;
         out.experts = experts::match_all(setting, &in_place, &direct.tests)?;
-        if setting.asked.deep {
-            out.map_layers(setting)?;
+        if let Some(partners) = partners {
+            out.map_layers(setting, partners)?;
         }
         // Layers that moved have other counterparts than those of their names.
         if out.maps.iter().any(|map| map.moved().next().is_some()) {
@@ -153,23 +150,18 @@ impl Moved {
                 measure(setting.models.into(), &out.mapped, false, setting.monitor)?.records;
         }
         out.parts = out.elsewhere(setting.models[1]);
+        confirm::confirm(setting, &out.experts, &mut out.parts)?;
         Ok(out)
     }
 
-    /// Maps the layers of each component that are not found in their places.
-    fn map_layers(&mut self, setting: &Setting<'_>) -> Result<()> {
+    /// Maps the layers of each component of which some were found elsewhere.
+    fn map_layers(&mut self, setting: &Setting<'_>, partners: &Partners) -> Result<()> {
         let logicals = &setting.models[1].logicals;
         let components: BTreeSet<Component> =
             logicals.iter().map(|l| l.meaning.component).collect();
         for component in components {
-            let [base, target] = setting.models.map(|model| depth(model, component));
-            let hits = target
-                .iter()
-                .filter(|layer| self.is_hit(component, **layer));
-            if base == target && 2 * hits.count() >= target.len() {
-                continue;
-            }
-            let map = layer_map::map_layers(setting, component)?;
+            let is_in_place = |layer: u32| self.is_hit(component, layer);
+            let map = layer_map::map_layers(setting, component, partners, &is_in_place)?;
             self.maps.extend(map.filter(|map| !map.is_identity()));
         }
         Ok(())
@@ -274,16 +266,4 @@ impl Moved {
     pub(crate) fn expert_layers(&self) -> &[ExpertLayer] {
         &self.experts.layers
     }
-}
-
-/// Numbers of a component's layers.
-fn depth(model: &Model, component: Component) -> BTreeSet<u32> {
-    let layers = model
-        .logicals
-        .iter()
-        .filter(|l| l.meaning.component == component);
-    layers
-        .filter(|l| matches!(l.meaning.block, Some(Block::Layer(_))))
-        .filter_map(|l| l.meaning.layer)
-        .collect()
 }

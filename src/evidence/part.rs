@@ -1,7 +1,10 @@
 //! Parts, the units of the verdict, and what is known of each (guide/contract.md, section 2).
 
 use crate::model::words::{Block, Component, words};
-use crate::stats::levels::{FOUND_LOG10, PART_SHARE_SEEN};
+use crate::numeric::linalg::round6;
+use crate::stats::levels::{FOUND_LOG10, PART_SHARE_SEEN, found_among};
+
+use super::witness::{FoundBy, WitnessKind, Witnessed};
 
 words! {
     /// Kind of a part.
@@ -93,6 +96,14 @@ pub struct Part {
     pub excess: Option<f64>,
     /// Its own test, where one ran.
     pub test: Option<PartTest>,
+    /// Whether that test looked at units in their places.
+    pub by_place: bool,
+    /// How it was found.
+    pub found_by: Option<FoundBy>,
+    /// What confirms that it was taken over.
+    pub witness: Option<WitnessKind>,
+    /// Mutual geometry of its partners, −1 to 1 (guide/methods.md, section 8.1).
+    pub geometry: Option<f64>,
     /// Grade.
     pub state: State,
 }
@@ -103,4 +114,35 @@ impl Part {
         let by_test = self.test.is_some_and(|test| test.log10_p <= FOUND_LOG10);
         self.state == State::Reused && !self.identical && !self.found && !by_test
     }
+    /// Says how it was found, once it is graded among `parts_tested` parts with tests.
+    pub(crate) fn say_how_found(&mut self, parts_tested: usize) {
+        let by_test = self
+            .test
+            .is_some_and(|test| test.log10_p <= found_among(parts_tested));
+        self.found_by = match self.found_by {
+            _ if self.identical => Some(FoundBy::Bytes),
+            Some(found_by) if self.found => Some(found_by),
+            _ if self.found => Some(FoundBy::Disguise),
+            _ if by_test => Some(FoundBy::Place),
+            _ => (self.state == State::Reused).then_some(FoundBy::Excess),
+        };
+        if self.identical {
+            self.witness = Some(WitnessKind::Bytes);
+        }
+        if self.state != State::Reused {
+            self.witness = None;
+        }
+    }
+
+    /// Takes what a witness says.
+    pub(crate) fn witnessed(&mut self, said: Witnessed) {
+        self.witness = said.kind;
+        self.geometry = said.geometry.map(|geometry| round6(geometry.correlation));
+    }
+}
+
+/// Whether a part is a table of tokens: its angles are those of meaning, which models share, so it
+/// has no witness; what rests on it alone is weak.
+pub(crate) fn is_table(part: &Part) -> bool {
+    matches!(part.key.kind, PartKind::Embedding | PartKind::Head)
 }

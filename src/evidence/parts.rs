@@ -15,6 +15,7 @@ use crate::view::pieces::pieces;
 use super::axes::{has_named_places, is_alone};
 use super::no_weights::holds_no_weights;
 use super::part::{Part, PartKey, PartKind, PartTest, State};
+use super::witness::{FoundBy, Witnessed};
 
 /// The part that a tensor belongs to; `None` for routers, norms and whatever is no matrix.
 pub(crate) fn part_of(logical: &Logical) -> Option<PartKey> {
@@ -171,6 +172,10 @@ fn finish(key: PartKey, g: &Gathered) -> Part {
         has_named_places: g.has_named_places,
         excess: (g.excess_weight > 0.0).then(|| g.weighted_excess / g.excess_weight),
         test: None,
+        by_place: false,
+        found_by: None,
+        witness: None,
+        geometry: None,
         state: State::Unclear,
         key,
     }
@@ -198,6 +203,10 @@ pub(crate) struct Elsewhere {
     pub excess: Option<f64>,
     /// What became of it.
     pub fate: Fate,
+    /// How it was found.
+    pub found_by: FoundBy,
+    /// What a witness says of it.
+    pub witnessed: Witnessed,
 }
 
 impl Elsewhere {
@@ -210,6 +219,9 @@ impl Elsewhere {
                 part.base_layer = self.base_layer;
                 part.test = self.test;
                 part.excess = self.excess;
+                part.found_by = Some(self.found_by);
+                part.witnessed(self.witnessed);
+                part.by_place = false;
             }
             // A test without power leaves a part as new as it was.
             Fate::Sought
@@ -294,6 +306,8 @@ mod tests {
             test,
             excess: Some(0.9),
             fate,
+            found_by: FoundBy::Experts,
+            witnessed: Witnessed::default(),
         }
         .apply(&mut part);
         part

@@ -19,6 +19,10 @@ words! {
         DepthPruned = "depth_pruned",
         /// Layers in another order.
         LayersReordered = "layers_reordered",
+        /// Narrower: hidden dimensions or units left out.
+        WidthPruned = "width_pruned",
+        /// Wider than what it comes from.
+        Widened = "widened",
         /// Dense feed-forward copied to experts.
         Upcycled = "upcycled",
         /// Units, heads, experts or the residual stream in another order.

@@ -2,6 +2,7 @@
 
 use crate::model::words::{Component, words};
 
+use super::partners::FeatureKind;
 use super::untested::UnitsOf;
 
 words! {
@@ -27,8 +28,10 @@ words! {
         Projected = "projected",
         /// Order of the matches.
         Order = "order",
-        /// Agreement of two projections.
-        Matched = "matched",
+        /// Units found twice, by two parts of what they are.
+        FoundTwice = "found_twice",
+        /// Spaces that the rows of heads span.
+        RowSpace = "row_space",
     }
 }
 
@@ -61,4 +64,9 @@ pub struct Test {
     pub exact: bool,
     /// Blocks of one group are clones and count once.
     pub group: usize,
+    /// Mean number of partners that unrelated layers of the same two models gave; `None` where the
+    /// form has no such control.
+    pub control: Option<f64>,
+    /// By which features partners were found twice.
+    pub features: Option<FeatureKind>,
 }

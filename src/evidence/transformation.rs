@@ -57,13 +57,8 @@ pub struct KeptUnits {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Check {
-    /// A tensor that took no part in matching units, in the order found.
-    Units {
-        /// Which.
-        witness: Witness,
-        /// Its cosine as stored.
-        as_stored: Option<f64>,
-    },
+    /// Angles among the units, against those among their partners.
+    Geometry,
     /// Queries of heads matched by values and outputs, in the order found.
     Queries {
         /// Their cosine as stored.
@@ -89,18 +84,6 @@ pub enum Check {
     },
     /// Matrices that read the norms, multiplied by the quotient of the gains.
     NormReaders,
-}
-
-/// A tensor that speaks for an order of units in which it took no part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Witness {
-    /// Down projections.
-    DownProjections,
-    /// Biases of the first matrix of a feed-forward without a gate.
-    FirstBiases,
-    /// Nothing but the heads of the layers.
-    HeadsOnly,
 }
 
 /// What speaks for a change of the residual stream.

@@ -15,6 +15,7 @@ use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, look};
 use super::untested::Obstacle;
+use super::witness::{FoundBy, Witnessed};
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
 
@@ -183,6 +184,8 @@ impl Upcycling {
                 }),
                 excess: None,
                 fate,
+                found_by: FoundBy::Experts,
+                witnessed: Witnessed::default(),
             };
             let kept = self.parts.entry(key.clone()).or_insert(sought);
             if kept.test.is_none_or(|test| log10_p < test.log10_p) {

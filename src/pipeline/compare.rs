@@ -155,6 +155,7 @@ fn graded_parts(setting: &Setting<'_>, found: &Found) -> Vec<Part> {
     }
     for part in &mut parts {
         part.state = grade(part, tested, setting.asked.units);
+        part.say_how_found(tested);
     }
     for analysis in found.iter() {
         analysis.doubt(&mut parts);

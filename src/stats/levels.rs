@@ -46,8 +46,11 @@ levels! {
     /// Matrix excess from which on a derived model is fine-tuned (guide/contract.md, section 4).
     FINE_TUNED_EXCESS = 0.8;
     /// Matrix excess below which a shared initialisation explains hits as well as descent does
-    /// (guide/contract.md, section 4).
-    SHARED_START_EXCESS = 0.4;
+    /// (guide/methods.md, section 8.8).
+    SHARED_START_EXCESS = 0.95;
+    /// Centred cosine from which on gains and biases of a layer agree: both start as constants
+    /// (guide/methods.md, section 8.8).
+    GAINS_AGREE = 0.5;
     /// Median excess from which on principal subspaces are clustered (guide/methods.md, section 5).
     CLUSTERED_EXCESS = 0.5;
     /// Median excess up to which principal subspaces are orthogonal (guide/methods.md, section 5).

@@ -2,7 +2,7 @@
 
 use crate::evidence::grounds::{Disguise, Grounds};
 use crate::evidence::levels::*;
-use crate::evidence::part::{Part, State};
+use crate::evidence::part::{Part, State, is_table};
 use crate::evidence::relation::Relation;
 use crate::model::words::words;
 
@@ -126,8 +126,7 @@ fn label(f: &Grounds) -> (Label, u8) {
         () if f.tensors == 0 => (Label::Inconclusive, 8),
         () if f.all_identical => (Label::Identical, 1),
         () if f.re_encoding.is_some() => (Label::ReEncoded, 2),
-        () if f.disguise.as_ref().is_some_and(Disguise::decides) => (Label::Derived, 3),
-        () if f.upcycling.is_some_and(|p| p <= FOUND_LOG10) => (Label::Derived, 3),
+        () if is_hidden(f) && independent <= PARTIAL_SHARE * comparable => (Label::Derived, 3),
         () if reused == 0.0
             && total > 0.0
             && independent >= INDEPENDENT_SHARE * total
@@ -148,6 +147,14 @@ fn label(f: &Grounds) -> (Label, u8) {
         }
         () => (Label::Inconclusive, 8),
     }
+}
+
+/// Whether a disguise was found in enough layers, or feed-forwards in experts.
+fn is_hidden(f: &Grounds) -> bool {
+    let disguised = f.disguise.as_ref().is_some_and(Disguise::decides);
+    let upcycled = f.upcycling.is_some_and(|p| p <= FOUND_LOG10);
+    let confirmed = f.parts.iter().any(|part| part.state == State::Reused);
+    disguised || upcycled && confirmed
 }
 
 fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
@@ -172,6 +179,8 @@ fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
                 | Relation::DepthUpscaled
                 | Relation::DepthPruned
                 | Relation::LayersReordered
+                | Relation::WidthPruned
+                | Relation::Widened
                 | Relation::Adapter
         )
     };
@@ -181,9 +190,12 @@ fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
             Some(_) => out.push(Relation::ContinuedPretraining),
             None => {}
         }
-        if f.matrix_excess.is_some_and(|e| e < SHARED_START_EXCESS) && f.identical_matrices == 0 {
-            out.push(Relation::SharedInitializationPossible);
-        }
+    }
+    // Gains and biases start as constants, so that theirs is no likeness of a start.
+    let alike = f.matrix_excess.is_some_and(|e| e >= SHARED_START_EXCESS);
+    let copied = alike || f.identical_matrices > 0 || f.gains_agree;
+    if matches!(label, Label::Derived | Label::PartialReuse) && !copied {
+        out.push(Relation::SharedInitializationPossible);
     }
     out.sort();
     out.dedup();
@@ -210,14 +222,16 @@ fn confidence(f: &Grounds, label: Label, rule: u8) -> Option<Confidence> {
     }
 }
 
-/// Whether a label of rule 5 or 6 rests on the excess of parts alone.
-fn rests_on_excess(f: &Grounds, rule: u8) -> bool {
+/// Whether all that is reused are tables of tokens, or parts found by their excess alone: both have
+/// other explanations than a copy.
+fn rests_on_little(f: &Grounds, rule: u8) -> bool {
     let mut reused = f.parts.iter().filter(|p| p.state == State::Reused);
-    matches!(rule, 5 | 6) && reused.all(Part::rests_on_excess)
+    matches!(rule, 5 | 6)
+        && reused.all(|part| !part.identical && (is_table(part) || part.rests_on_excess()))
 }
 
 fn derived_confidence(f: &Grounds, rule: u8) -> Confidence {
-    if rests_on_excess(f, rule) {
+    if rests_on_little(f, rule) {
         return Confidence::Weak;
     }
     let by_bytes = f.identical_matrices > 0 && rule != 3;
@@ -271,11 +285,18 @@ fn independent_confidence(f: &Grounds) -> Confidence {
         (tested, s)
             if tested >= CONCLUSIVE_TESTED
                 && s <= CONCLUSIVE_SHARE_SEEN
-                && f.disguise_looked_for =>
+                && f.disguise_looked_for
+                && f.token_free_has_power =>
         {
             Confidence::Conclusive
         }
-        (tested, s) if tested >= STRONG_TESTED && s <= STRONG_SHARE_SEEN => Confidence::Strong,
+        (tested, s)
+            if tested >= STRONG_TESTED
+                && s <= STRONG_SHARE_SEEN
+                && (f.tokens_by_strings || f.token_free_has_power) =>
+        {
+            Confidence::Strong
+        }
         (tested, s) if tested >= MODERATE_TESTED && s <= MODERATE_SHARE_SEEN => {
             Confidence::Moderate
         }
@@ -329,6 +350,10 @@ mod tests {
                 log10_p: 0.0,
                 share_seen_95: Some(s),
             }),
+            by_place: false,
+            found_by: None,
+            witness: None,
+            geometry: None,
             state,
         }
     }
@@ -374,6 +399,11 @@ mod tests {
         };
         let f = Grounds {
             disguise: Some(hidden),
+            ..f
+        };
+        assert_eq!(label_of(&f), (Label::FromScratch, 4));
+        let f = Grounds {
+            parts: findings(0, 2, 98, 0).parts,
             ..f
         };
         assert_eq!(label_of(&f), (Label::Derived, 3));
@@ -487,19 +517,22 @@ mod tests {
 
     #[test]
     fn from_scratch_confidence_follows_share_tested_and_power() {
-        let with = |s, looked| {
+        let with = |s, token_free, by_strings| {
             let f = Grounds {
                 share_seen_95: Some(s),
-                disguise_looked_for: looked,
+                disguise_looked_for: true,
+                token_free_has_power: token_free,
+                tokens_by_strings: by_strings,
                 ..findings(0, 100, 0, 0)
             };
             decide(&f).confidence
         };
-        assert_eq!(with(0.05, true), Some(Confidence::Conclusive));
-        assert_eq!(with(0.05, false), Some(Confidence::Strong));
-        assert_eq!(with(0.10, true), Some(Confidence::Strong));
-        assert_eq!(with(0.25, true), Some(Confidence::Moderate));
-        assert_eq!(with(0.26, true), Some(Confidence::Weak));
+        assert_eq!(with(0.05, true, false), Some(Confidence::Conclusive));
+        assert_eq!(with(0.05, false, true), Some(Confidence::Strong));
+        assert_eq!(with(0.05, false, false), Some(Confidence::Moderate));
+        assert_eq!(with(0.10, true, false), Some(Confidence::Strong));
+        assert_eq!(with(0.25, true, true), Some(Confidence::Moderate));
+        assert_eq!(with(0.26, true, true), Some(Confidence::Weak));
         let half = Grounds {
             share_seen_95: Some(0.05),
             disguise_looked_for: true,
@@ -530,6 +563,12 @@ mod tests {
         );
         let f = Grounds {
             matrix_excess: Some(0.8),
+            ..f
+        };
+        assert_eq!(decide(&f).relations, [Relation::FineTuned]);
+        let f = Grounds {
+            identical_matrices: 0,
+            gains_agree: true,
             ..f
         };
         assert_eq!(decide(&f).relations, [Relation::FineTuned]);

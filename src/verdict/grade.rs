@@ -3,7 +3,7 @@
 use crate::evidence::levels::{
     ALIKE_ALONE, ALIKE_EXCESS, NOTHING_LOG10, UNLIKE_EXCESS, found_among,
 };
-use crate::evidence::part::{Part, PartTest, State};
+use crate::evidence::part::{Part, PartTest, State, is_table};
 
 /// Grades a part. `parts_tested` is the number of parts that had a test; `tests_on` is false under
 /// `--permutation off`, where bytes and excess have to do.
@@ -11,12 +11,17 @@ pub(crate) fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
     if part.new {
         return State::New;
     }
-    if part.identical || part.found {
+    if part.identical {
         return State::Reused;
     }
+    // Finding is not confirming: an order or a rotation can be chosen (guide/methods.md, 8.1).
     let level = found_among(parts_tested);
-    if part.test.is_some_and(|t| t.log10_p <= level) {
-        return State::Reused;
+    if part.found || part.test.is_some_and(|t| t.log10_p <= level) {
+        let has_no_witness = is_table(part) || !part.found && !part.by_place;
+        return match part.witness.is_some() || has_no_witness {
+            true => State::Reused,
+            false => State::Unclear,
+        };
     }
     let powerful = part.test.filter(PartTest::has_power);
     match (powerful, part.excess) {
@@ -45,6 +50,7 @@ fn alike_alone(part: &Part) -> f64 {
 mod tests {
     use super::*;
     use crate::evidence::part::{PartKey, PartKind};
+    use crate::evidence::witness::WitnessKind;
     use crate::model::words::{Block, Component};
 
     fn part() -> Part {
@@ -66,6 +72,10 @@ mod tests {
             has_named_places: false,
             excess: Some(0.0),
             test: None,
+            by_place: false,
+            found_by: None,
+            witness: None,
+            geometry: None,
             state: State::Unclear,
         }
     }
@@ -96,6 +106,7 @@ mod tests {
                 &Part {
                     found: true,
                     test: tested(0.0, 0.1),
+                    witness: Some(WitnessKind::Geometry),
                     ..part()
                 },
                 1,
@@ -123,6 +134,8 @@ mod tests {
             grade(
                 &Part {
                     test: tested(p, 0.1),
+                    by_place: true,
+                    witness: Some(WitnessKind::Geometry),
                     ..part()
                 },
                 count,
@@ -134,6 +147,20 @@ mod tests {
         assert_eq!(at(-7.0, 10), State::Reused);
         assert_eq!(at(-2.0, 1), State::Unclear);
         assert_eq!(at(-1.99, 1), State::Independent);
+    }
+
+    #[test]
+    fn what_no_witness_confirms_is_unclear_but_for_tables_of_tokens() {
+        let found = Part {
+            found: true,
+            excess: Some(0.95),
+            test: tested(-200.0, 0.1),
+            ..part()
+        };
+        assert_eq!(grade(&found, 1, true), State::Unclear);
+        let mut table = found;
+        table.key.kind = PartKind::Embedding;
+        assert_eq!(grade(&table, 1, true), State::Reused);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::evidence::adaptation::AdapterFact;
 use crate::evidence::grounds::{Disguise, Grounds};
-use crate::evidence::part::{Part, PartKind, State};
+use crate::evidence::part::{Part, PartKind, State, is_table};
 use crate::evidence::relation::Relation;
 use crate::model::sides::Side;
 use crate::model::warning::NoWeights;
@@ -44,6 +44,10 @@ pub enum Reason {
         /// Which parts.
         groups: Vec<PartGroup>,
     },
+    /// Parts in which units were found and no witness confirms a copy.
+    Unconfirmed(Vec<PartGroup>),
+    /// Nothing but tables of tokens agrees.
+    TablesAlone,
     /// Parts without a counterpart.
     NewParts(Vec<PartGroup>),
     /// Units of more than half of the layers sit in the base's places.
@@ -173,6 +177,13 @@ fn reasons_of_label(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
 
 fn shared(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
     let mut out = hidden(grounds);
+    let mut reused = grounds
+        .parts
+        .iter()
+        .filter(|part| part.state == State::Reused);
+    if matches!(decision.rule, 5 | 6) && reused.all(|part| is_table(part) && !part.identical) {
+        out.push(Reason::TablesAlone);
+    }
     out.extend(states(grounds));
     if decision.rule == 7 {
         out.push(Reason::MostLayersInPlace);
@@ -210,6 +221,15 @@ fn states(grounds: &Grounds) -> Vec<Reason> {
                 groups: grouped(&grounds.parts, state),
             });
         }
+    }
+    let unconfirmed: Vec<Part> = grounds
+        .parts
+        .iter()
+        .filter(|part| part.state == State::Unclear && part.found_by.is_some())
+        .cloned()
+        .collect();
+    if !unconfirmed.is_empty() {
+        out.push(Reason::Unconfirmed(grouped(&unconfirmed, State::Unclear)));
     }
     if parameters(State::New) > 0 {
         out.push(Reason::NewParts(grouped(&grounds.parts, State::New)));

@@ -163,6 +163,9 @@ fn part(kind: &'static str, layer: Option<u32>, state: &'static str, parameters:
         state: read(state),
         excess: Some(0.9),
         log10_p: Some(-61.0),
+        found_by: Some(read("place")),
+        witness: Some(read("geometry")),
+        geometry: Some(0.71),
     }
 }
 
@@ -180,6 +183,8 @@ fn test(layer: u32, hits: u64, log10_p: f64) -> TestRow {
         log10_p: Some(log10_p),
         exact: true,
         group: u64::from(layer),
+        control: None,
+        features: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::view::place::Place;
 use crate::view::reader::View;
 
 /// A basis of the residual stream of one model.
-pub(super) enum Basis {
+pub(in crate::evidence) enum Basis {
     /// Drawn residual dimensions; means the same on both sides as long as nobody turned the stream.
     Residual(Vec<usize>),
     /// What shared tokens look like in the stream; means the same on both sides however it was
@@ -25,7 +25,7 @@ pub(super) enum Basis {
 }
 
 /// What a matrix that reads the stream is projected on, the gain of the norm before it included.
-pub(super) enum Reading<'a> {
+pub(in crate::evidence) enum Reading<'a> {
     /// Drawn residual dimensions.
     Residual(&'a [usize]),
     /// Shared tokens.
@@ -35,7 +35,7 @@ pub(super) enum Reading<'a> {
 impl Basis {
     /// The given `tokens` as the rows of `model`'s embedding and output head; none where it has no
     /// such tables, or they cannot be read.
-    pub(super) fn tokens(
+    pub(in crate::evidence) fn tokens(
         model: &Model,
         component: Component,
         tokens: &[usize],
@@ -62,7 +62,7 @@ impl Basis {
     }
 
     /// How matrices behind a norm of that `gain` read the stream.
-    pub(super) fn reading(&self, gain: Option<&[f32]>) -> Reading<'_> {
+    pub(in crate::evidence) fn reading(&self, gain: Option<&[f32]>) -> Reading<'_> {
         match self {
             Self::Residual(coordinates) => Reading::Residual(coordinates),
             Self::Tokens { embedding, .. } => {
@@ -77,7 +77,11 @@ impl Basis {
 
     /// What the given `columns` of a matrix of shape (d, units) write to the stream, shape
     /// (columns, values in this basis); none where the matrix writes another stream.
-    pub(super) fn written(&self, source: &View<'_>, columns: &[usize]) -> Result<Option<Matrix>> {
+    pub(in crate::evidence) fn written(
+        &self,
+        source: &View<'_>,
+        columns: &[usize],
+    ) -> Result<Option<Matrix>> {
         let (values, width) = match self {
             Self::Residual(rows) if rows.iter().all(|&row| row < source.rows()) => {
                 let features = ColumnFeatures::new(source, rows.clone());
@@ -98,7 +102,10 @@ impl Basis {
 
 impl Reading<'_> {
     /// Rows of `source` in this basis; none where they read another stream.
-    pub(super) fn features<'a>(&'a self, source: &'a View<'_>) -> Option<Box<dyn Features + 'a>> {
+    pub(in crate::evidence) fn features<'a>(
+        &'a self,
+        source: &'a View<'_>,
+    ) -> Option<Box<dyn Features + 'a>> {
         match self {
             Self::Residual(coordinates) => {
                 let fits = coordinates.iter().all(|&at| at < source.columns());
@@ -112,7 +119,7 @@ impl Reading<'_> {
     }
 
     /// All rows of `source` in this basis, held in memory; none where they read another stream.
-    pub(super) fn matrix(&self, source: &View<'_>) -> Result<Option<Matrix>> {
+    pub(in crate::evidence) fn matrix(&self, source: &View<'_>) -> Result<Option<Matrix>> {
         let Some(features) = self.features(source) else {
             return Ok(None);
         };
@@ -133,7 +140,7 @@ impl Reading<'_> {
 /// The factors that a normalisation applies, by the first of `slots` that the model has; of models
 /// that store them less 1, with the 1 put back. None where there is no such norm or it cannot be
 /// read.
-pub(super) fn gain(
+pub(in crate::evidence) fn gain(
     model: &Model,
     component: Component,
     block: Block,

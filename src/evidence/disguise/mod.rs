@@ -1,12 +1,7 @@
-//! Tests that see through a disguise: units re-ordered, the residual stream turned
-//! (guide/methods.md, section 4).
-//!
-//! They cost more than the direct form, so they run where it finds nothing, first on a few layers;
-//! on the others only once a disguise was found. Bounds are per layer and paid for by the number of
-//! layers tried.
+//! What hides a model in which units were found: heads in another order, the residual stream
+//! re-ordered or rotated (guide/methods.md, section 4).
 
-mod basis;
-mod ffn;
+pub(in crate::evidence) mod basis;
 mod heads;
 mod stream;
 
@@ -21,44 +16,27 @@ use crate::numeric::linalg::round6;
 use crate::view::model::Model;
 
 use super::analysis::{Analysis, Found, Setting, is_about};
-use super::finding::{DisguisedLayers, Finding, Scope, Statement, Supports};
-use super::grounds::{Disguise, Grounds};
+use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{Part, PartKey, PartKind};
+use super::partners::{Find, Partners};
 use super::pca::evenly_spaced;
 use super::permutation::Permutation;
-use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
 use super::relation::Relation;
 use super::shared_tokens::{embedding, shared_tokens};
-use super::tests_of_units::{Form, Test, UnitKind};
-use super::transformation::{Check, Transformation, TransformationKind, Witness};
+use super::transformation::{Check, Transformation, TransformationKind};
 use super::untested::{Obstacle, Subject, Untested};
-use crate::stats::chance;
 
 use self::basis::Basis;
-use self::ffn::{Candidate, Look, look};
 use self::heads::{Attention, Heads};
 
 /// Layers of a component that are looked at first.
 const FEW_LAYERS: usize = 4;
 
-/// A layer that was looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tried {
-    /// Component.
-    pub component: Component,
-    /// Layer.
-    pub layer: u32,
-    /// Form that found it, and its log10 p.
-    pub found: Option<(Form, f64)>,
-}
-
 /// Everything that was looked at and found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disguises {
-    /// Single tests, in the order of layers.
-    pub tests: Vec<Test>,
-    /// Layers that were tried first; on them the verdict rests.
-    pub tried: Vec<Tried>,
+    /// What could not be looked for.
+    untested: Vec<Untested>,
     /// What was recovered.
     pub transformations: Vec<Transformation>,
     /// Parts that were found in the base.
@@ -69,18 +47,22 @@ pub(super) struct Disguises {
 
 impl Analysis for Disguises {
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
-        match found.get_mut::<Permutation>() {
-            Some(direct) if setting.asked.deep => look_through(setting, direct).map(Some),
-            _ => Ok(None),
+        if !setting.asked.deep {
+            return Ok(None);
         }
+        let (Some(direct), Some(partners)) = (found.get::<Permutation>(), found.get::<Partners>())
+        else {
+            return Ok(None);
+        };
+        look_through(setting, direct, partners).map(Some)
     }
 
     fn findings(&self) -> Vec<Finding> {
         self.finding().into_iter().collect()
     }
 
-    fn further_tests(&self) -> Vec<Test> {
-        self.tests.clone()
+    fn untested(&self) -> Vec<Untested> {
+        self.untested.clone()
     }
 
     fn relations(&self, _: &[Part], about: Option<Component>) -> Vec<Relation> {
@@ -103,16 +85,6 @@ impl Analysis for Disguises {
             }
         }
     }
-
-    fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
-        grounds.disguise_looked_for = true;
-        let Some(seen) = self.seen(about) else { return };
-        grounds.disguise = Some(seen);
-        if seen.found > 0 {
-            let least = grounds.least_log10_p;
-            grounds.least_log10_p = Some(least.map_or(seen.log10_p, |p| p.min(seen.log10_p)));
-        }
-    }
 }
 
 fn relation(kind: TransformationKind) -> Option<Relation> {
@@ -128,19 +100,34 @@ fn relation(kind: TransformationKind) -> Option<Relation> {
     }
 }
 
-/// Looks at the layers in which the `direct` form found nothing, a few of each component first, all
-/// with `thorough` sampling; the order of units, taken as a further look on a block, is written to
-/// `direct`. Uses the current rayon pool.
-fn look_through(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disguises> {
-    let of_sides = blocks_of_both(setting.models);
-    let (open, attentions) = (open_blocks(direct, &of_sides), open_attentions(direct));
-    let mut out = Disguises::default();
-    if open.is_empty() && attentions.is_empty() {
+/// Looks at the attentions in which tests in place found nothing, and recovers a change of the
+/// residual stream where `partners` found feed-forwards behind it. Uses the current rayon pool.
+fn look_through(
+    setting: &Setting<'_>,
+    direct: &Permutation,
+    partners: &Partners,
+) -> Result<Disguises> {
+    let attentions = open_attentions(direct);
+    let mut out = Disguises {
+        transformations: re_ordered(partners),
+        ..Disguises::default()
+    };
+    let mut layers: BTreeMap<Component, BTreeSet<u32>> = BTreeMap::new();
+    for find in partners
+        .confirmed()
+        .filter(|find| find.base.layer == find.target.layer)
+    {
+        layers
+            .entry(find.target.component)
+            .or_default()
+            .insert(find.target.layer);
+    }
+    if layers.is_empty() && attentions.is_empty() {
         return Ok(out);
     }
-    setting.monitor.begin("looking through disguises", 0);
-    let tokens = drawn_tokens(setting, direct);
-    let mut components: BTreeSet<Component> = open.iter().map(|c| c.key.component).collect();
+    setting.monitor.begin("undoing disguises", 0);
+    let tokens = drawn_tokens(setting, Some(&mut out.untested));
+    let mut components: BTreeSet<Component> = layers.keys().copied().collect();
     components.extend(attentions.iter().map(|a| a.component));
     for component in components {
         let mut search = Search {
@@ -150,22 +137,37 @@ fn look_through(setting: &Setting<'_>, direct: &mut Permutation) -> Result<Disgu
             tokens: token_bases(setting, component, &tokens)?,
             out: &mut out,
         };
-        let open: Vec<Candidate<'_>> = open
-            .iter()
-            .copied()
-            .filter(|c| c.key.component == component)
-            .collect();
         let attentions: Vec<Attention> = attentions
             .iter()
             .copied()
             .filter(|a| a.component == component)
             .collect();
-        let layers = search.feed_forwards(direct, &open)?;
+        let found = layers.get(&component).into_iter().flatten();
+        let found: Vec<u32> = found.copied().collect();
         search.heads(direct, &attentions)?;
-        search.stream(direct, &layers)?;
+        search.stream(direct, &found)?;
     }
     setting.monitor.end();
     Ok(out)
+}
+
+/// Tokens of both sides as bases, for units of `component`.
+///
+/// # Errors
+/// A read that fails.
+pub(super) fn token_bases_for(
+    setting: &Setting<'_>,
+    component: Component,
+) -> Result<Option<[Basis; 2]>> {
+    token_bases(setting, component, &drawn_tokens(setting, None))
+}
+
+/// Whether the embedding of a component was found in its place.
+pub(super) fn embedding_is_found(direct: &Permutation, component: Component) -> bool {
+    let level = found_among(direct.parts.len());
+    direct.parts.iter().any(|(key, test)| {
+        key.component == component && key.kind == PartKind::Embedding && test.log10_p <= level
+    })
 }
 
 /// Attentions that the residual form did not find; where some heads are in their places it may find
@@ -190,63 +192,21 @@ fn open_attention_parts(direct: &Permutation) -> impl Iterator<Item = &PartKey> 
     open.map(|(key, _)| key)
 }
 
-/// One block a layer in which the direct form found nothing: the dense feed-forward, else the
-/// shared expert, else the first expert.
-fn open_blocks<'a>(
-    direct: &Permutation,
-    of_sides: &'a [BTreeMap<BlockKey, Matrices<'a>>; 2],
-) -> Vec<Candidate<'a>> {
-    let mut of_layer: BTreeMap<(Component, u32), Candidate<'a>> = BTreeMap::new();
-    let mut least: BTreeMap<(Component, Option<u32>, Option<u32>), f64> = BTreeMap::new();
-    for test in direct
-        .tests
-        .iter()
-        .filter(|t| matches!(t.kind, UnitKind::Ffn | UnitKind::Expert))
-    {
-        let log10_p = least
-            .entry((test.component, test.layer, test.expert))
-            .or_default();
-        *log10_p = log10_p.min(test.log10_p);
-    }
-    let found_nothing = |key: &BlockKey| {
-        least
-            .get(&(key.component, Some(key.layer), key.expert))
-            .is_some_and(|&log10_p| log10_p > NOTHING_LOG10)
-    };
-    for (key, target) in &of_sides[1] {
-        let Some(base) = of_sides[0].get(key).filter(|_| found_nothing(key)) else {
-            continue;
-        };
-        let candidate = Candidate {
-            key,
-            sides: [base, target],
-        };
-        let rank = |c: &Candidate<'_>| (c.key.expert, c.key.shared, c.key.stem.clone());
-        let kept = of_layer
-            .entry((key.component, key.layer))
-            .or_insert(candidate);
-        if rank(&candidate) < rank(kept) {
-            *kept = candidate;
-        }
-    }
-    of_layer.into_values().collect()
-}
-
 /// Fewest shared tokens that units are projected on: as many as a change of the stream is recovered
 /// from.
 const LEAST_TOKENS: usize = 16;
 
 /// Tokens that units are projected on, as rows of both embeddings; none where there are too few,
-/// which is written to `direct`.
-fn drawn_tokens(setting: &Setting<'_>, direct: &mut Permutation) -> [Vec<usize>; 2] {
+/// which is told to `untested`.
+fn drawn_tokens(setting: &Setting<'_>, untested: Option<&mut Vec<Untested>>) -> [Vec<usize>; 2] {
     let shared = shared_tokens(setting);
     if shared.len() < LEAST_TOKENS {
-        if setting
+        let has_tables = setting
             .models
             .iter()
-            .all(|model| embedding(model, Component::Text).is_some())
-        {
-            direct.skipped.push(Untested {
+            .all(|model| embedding(model, Component::Text).is_some());
+        if let Some(untested) = untested.filter(|_| has_tables) {
+            untested.push(Untested {
                 what: Subject::TokenDisguises,
                 why: Obstacle::FewCommonTokens {
                     shared: shared.len(),
@@ -320,64 +280,6 @@ struct Search<'a, 'b> {
 }
 
 impl Search<'_, '_> {
-    /// Looks at feed-forwards: a few, and the others where a disguise is found in half of these.
-    /// The layers found.
-    fn feed_forwards(
-        &mut self,
-        direct: &mut Permutation,
-        open: &[Candidate<'_>],
-    ) -> Result<Vec<u32>> {
-        let (first, rest) = few(open, self.setting);
-        let mut looks = self.looks_at(&first, found_among(first.len()))?;
-        let tried = looks.iter().map(|look| Tried {
-            component: self.component,
-            layer: look.key.layer,
-            found: look.found(found_among(first.len())),
-        });
-        let tried: Vec<Tried> = tried.collect();
-        if in_half(tried.iter().map(|t| t.found.is_some())) {
-            looks.extend(self.looks_at(&rest, found_among(open.len()))?);
-        }
-        looks.sort_by(|a, b| a.key.cmp(&b.key));
-        for look in &looks {
-            direct.look_again(&look.key, look.order.as_ref().map(|order| order.log10_p));
-            self.out.tests.extend(look.tests());
-        }
-        let level = found_among(looks.len());
-        let found: Vec<&Look> = looks
-            .iter()
-            .filter(|look| look.found(level).is_some())
-            .collect();
-        self.out
-            .found_parts
-            .extend(found.iter().filter_map(|look| look.part.clone()));
-        self.out.transformations.extend(re_ordered(&found));
-        self.out.tried.extend(tried);
-        Ok(found.iter().map(|look| look.key.layer).collect())
-    }
-
-    fn looks_at(&self, candidates: &[Candidate<'_>], level: f64) -> Result<Vec<Look>> {
-        let bases = self.tokens.as_ref().or(self.residual.as_ref());
-        let one = |candidate: &Candidate<'_>| look(self.setting, *candidate, bases, level);
-        // A thorough look holds features of all units over 2,048 tokens: one layer at a time.
-        let looks: Vec<Result<Option<Look>>> = match self.setting.sampling.thorough {
-            true => candidates.iter().map(one).collect(),
-            false => candidates.par_iter().map(one).collect(),
-        };
-        let mut looks: Vec<Look> = looks
-            .into_iter()
-            .filter_map(Result::transpose)
-            .collect::<Result<_>>()?;
-        for look in looks.iter_mut().filter(|look| look.lacks_witness()) {
-            let attention = Attention {
-                component: self.component,
-                layer: look.key.layer,
-            };
-            look.heads_agree = self.heads_of(attention)?.is_some_and(|heads| heads.found());
-        }
-        Ok(looks)
-    }
-
     fn heads_of(&self, attention: Attention) -> Result<Option<Heads>> {
         // Heads and their sizes are known of the text part.
         if self.component != Component::Text {
@@ -480,59 +382,17 @@ impl Search<'_, '_> {
 }
 
 impl Disguises {
-    /// What the layers tried say of one component, or of all; `None` where none was tried.
-    fn seen(&self, component: Option<Component>) -> Option<Disguise> {
-        let tried: Vec<&Tried> = self
-            .tried
-            .iter()
-            .filter(|t| component.is_none_or(|c| c == t.component))
-            .collect();
-        let found: Vec<(Form, f64)> = tried.iter().filter_map(|t| t.found).collect();
-        // An exact bound is worth more than a smaller one that is approximate.
-        let least = |form: Form| {
-            found
-                .iter()
-                .filter(|f| f.0 == form)
-                .map(|f| f.1)
-                .min_by(f64::total_cmp)
-        };
-        let exact = least(Form::Projected);
-        let log10_p = exact.or_else(|| least(Form::Matched)).unwrap_or(0.0);
-        (!tried.is_empty()).then(|| Disguise {
-            tried: tried.len(),
-            found: found.len(),
-            log10_p: chance::bonferroni(log10_p, tried.len()),
-            exact: exact.is_some(),
-        })
-    }
-
-    /// What the looks say together; `None` where nothing was tried.
+    /// What was undone; `None` where nothing was.
     fn finding(&self) -> Option<Finding> {
-        let seen = self.seen(None);
-        let first = self.transformations.first();
-        if seen.is_none() && first.is_none() {
-            return None;
-        }
+        let first = self.transformations.first()?;
         let mut changes: Vec<TransformationKind> =
             self.transformations.iter().map(|t| t.kind).collect();
         changes.dedup();
-        let nothing_found = first.is_none() && seen.is_some_and(|seen| seen.found == 0);
         Some(Finding {
-            statement: Statement::Disguised {
-                changes,
-                layers: seen.map(|seen| DisguisedLayers {
-                    tried: seen.tried,
-                    found: seen.found,
-                    exact: seen.exact,
-                }),
-            },
-            value: first.and_then(|t| t.check_cosine),
-            log10_p: seen.map(|seen| seen.log10_p),
-            supports: if nothing_found {
-                Supports::Nothing
-            } else {
-                Supports::Derived
-            },
+            statement: Statement::Disguised { changes },
+            value: first.check_cosine,
+            log10_p: None,
+            supports: Supports::Derived,
             scope: Scope::Model,
         })
     }
@@ -554,67 +414,37 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (!values.is_empty()).then(|| round6(values.iter().sum::<f64>() / values.len() as f64))
 }
 
-/// Feed-forwards whose units were found in other places.
-fn re_ordered(found: &[&Look]) -> Option<Transformation> {
-    let moved: Vec<&&Look> = found.iter().filter(|look| look.moved()).collect();
-    let first = moved.first()?;
-    let witnesses: Vec<&ffn::Witness> = moved
-        .iter()
-        .filter_map(|look| look.witness.as_ref())
-        .collect();
-    let witness = witnesses
-        .first()
-        .map_or(Witness::HeadsOnly, |witness| witness.what);
-    Some(Transformation {
-        kind: TransformationKind::FfnPermuted,
-        component: Some(first.key.component),
-        layers: moved.iter().map(|look| look.key.layer).collect(),
-        kept: None,
-        check: Check::Units {
-            witness,
-            as_stored: mean(witnesses.iter().filter_map(|w| w.as_stored)),
-        },
-        check_cosine: mean(witnesses.iter().filter_map(|w| w.cosine)),
-    })
+/// Feed-forwards whose units were found in other places, by component.
+fn re_ordered(partners: &Partners) -> Vec<Transformation> {
+    let mut moved: BTreeMap<Component, Vec<&Find>> = BTreeMap::new();
+    for find in partners.confirmed().filter(|find| find.moved()) {
+        moved.entry(find.target.component).or_default().push(find);
+    }
+    let told = moved.into_iter().map(|(component, finds)| {
+        let mut layers: Vec<u32> = finds.iter().map(|find| find.target.layer).collect();
+        layers.dedup();
+        let geometries = finds.iter().filter_map(|find| find.witnessed.geometry);
+        Transformation {
+            kind: TransformationKind::FfnPermuted,
+            component: Some(component),
+            layers,
+            kept: None,
+            check: Check::Geometry,
+            check_cosine: mean(geometries.map(|geometry| geometry.correlation)),
+        }
+    });
+    told.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tried(layer: u32, found: Option<(Form, f64)>) -> Tried {
-        Tried {
-            component: Component::Text,
-            layer,
-            found,
-        }
-    }
-
     #[test]
     fn a_disguise_is_looked_for_further_where_half_of_the_looks_find_it() {
         assert!(in_half([true, false].into_iter()) && in_half([true].into_iter()));
         assert!(!in_half([true, false, false].into_iter()) && !in_half(std::iter::empty()));
         assert!(!in_half([false; 4].into_iter()));
-    }
-
-    #[test]
-    fn an_exact_bound_counts_before_a_smaller_one_that_is_approximate() {
-        let matched = tried(0, Some((Form::Matched, -300.0)));
-        let mut disguises = Disguises {
-            tried: vec![matched.clone(), tried(1, None)],
-            ..Disguises::default()
-        };
-        let seen = disguises.seen(None);
-        assert_eq!(
-            seen.map(|s| (s.tried, s.found, s.exact)),
-            Some((2, 1, false))
-        );
-        disguises.tried[1] = tried(1, Some((Form::Projected, -100.0)));
-        let seen = disguises.seen(Some(Component::Text));
-        assert_eq!(seen.map(|s| (s.found, s.exact)), Some((2, true)));
-        assert!(seen.is_some_and(|s| (s.log10_p - (-100.0 + 2f64.log10())).abs() < 1e-9));
-        assert_eq!(disguises.seen(Some(Component::Vision)), None);
-        assert_eq!(Disguises::default().finding(), None);
     }
 
     #[test]
@@ -641,6 +471,10 @@ mod tests {
                 log10_p: 0.0,
                 share_seen_95: Some(0.1),
             }),
+            by_place: false,
+            found_by: None,
+            witness: None,
+            geometry: None,
             state: crate::evidence::part::State::Unclear,
         };
         let disguises = Disguises {

@@ -528,6 +528,8 @@ pub(crate) fn test_of(
         log10_p: block.log10_p,
         exact: true,
         group: 0,
+        control: None,
+        features: None,
     }
 }
 

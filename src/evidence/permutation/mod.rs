@@ -14,7 +14,6 @@ use crate::model::words::{Component, words};
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
 use crate::stats::units::FixedPoints;
-use crate::stats::units::block::LOOKS;
 
 use super::analysis::{Analysis, Found, Setting, is_about};
 use super::finding::{Finding, Hits, Scope, Statement, Supports};
@@ -78,6 +77,10 @@ pub(crate) struct Permutation {
     pub parts: BTreeMap<PartKey, PartTest>,
     /// Byte-identical matrices that are perhaps computed by a formula: no evidence.
     pub formula: Vec<String>,
+    /// The part of each of `tests`, in their order.
+    parts_of_tests: Vec<Option<PartKey>>,
+    /// Parts found that no witness confirms: their bounds count nowhere.
+    set_aside: BTreeSet<PartKey>,
 }
 
 impl Analysis for Permutation {
@@ -141,45 +144,46 @@ impl Permutation {
         Some(chance::bonferroni(least, kinds.len()))
     }
 
-    /// Takes one more look on a block, whose bound is `log10_p`; every block has paid for it
-    /// already.
-    pub(crate) fn look_again(&mut self, key: &blocks::BlockKey, log10_p: Option<f64>) {
-        let Some(log10_p) = log10_p.map(|p| chance::bonferroni(p, LOOKS)) else {
-            return;
-        };
-        let is_of_block = |t: &&mut Test| {
-            t.kind != UnitKind::Residual
-                && (t.component, t.layer, t.expert) == (key.component, Some(key.layer), key.expert)
-        };
-        for test in self.tests.iter_mut().filter(is_of_block) {
-            test.log10_p = test.log10_p.min(log10_p);
-        }
-        for (part, test) in &mut self.parts {
-            let of_feed_forward = matches!(part.kind, PartKind::Ffn | PartKind::Experts);
-            if of_feed_forward
-                && (part.component, part.layer, part.expert)
-                    == (key.component, Some(key.layer), key.expert)
-            {
-                test.log10_p = test.log10_p.min(log10_p);
-            }
-        }
+    /// Leaves parts that a test found and no witness confirms out of every bound that is combined.
+    pub(crate) fn set_aside(&mut self, unconfirmed: BTreeSet<PartKey>) {
+        self.set_aside = unconfirmed;
         self.blocks = self.blocks_of(None);
+        let residual: Vec<f64> = self
+            .parts_of_tests
+            .iter()
+            .zip(&self.tests)
+            .filter(|(_, test)| test.kind == UnitKind::Residual)
+            .filter(|(part, _)| self.counts(part.as_ref()))
+            .map(|(_, test)| test.log10_p)
+            .collect();
+        let least = residual.iter().copied().min_by(f64::total_cmp);
+        self.residual = least.map(|least| chance::bonferroni(least, residual.len()));
+    }
+
+    fn counts(&self, part: Option<&PartKey>) -> bool {
+        part.is_none_or(|part| !self.set_aside.contains(part))
     }
 
     /// The block tests of one component, or of all, combined.
     pub(crate) fn blocks_of(&self, component: Option<Component>) -> Option<Combined> {
+        let counted = self.counted();
         combine(
-            self.tests
-                .iter()
-                .filter(|t| t.kind != UnitKind::Residual && is_about(t.component, component)),
+            counted.filter(|t| t.kind != UnitKind::Residual && is_about(t.component, component)),
         )
+    }
+
+    /// Tests whose bounds count.
+    fn counted(&self) -> impl Iterator<Item = &Test> {
+        let tests = self.parts_of_tests.iter().zip(&self.tests);
+        tests
+            .filter(|(part, _)| self.counts(part.as_ref()))
+            .map(|(_, test)| test)
     }
 
     /// Layers of one component, or of all, with at least 3 hits in a block.
     pub(crate) fn layers_hit(&self, component: Option<Component>) -> BTreeSet<(Component, u32)> {
         let units = self
-            .tests
-            .iter()
+            .counted()
             .filter(|t| t.kind != UnitKind::Residual && seen(t) >= HITS_OF_A_LAYER);
         let told = units.filter(|t| is_about(t.component, component));
         told.filter_map(|t| Some((t.component, t.layer?))).collect()
@@ -269,6 +273,8 @@ fn direct(found: &FixedPoints, kind: UnitKind, component: Component, name: Units
         log10_p: found.log10_p,
         exact: true,
         group: 0,
+        control: None,
+        features: None,
     }
 }
 
@@ -320,12 +326,13 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Untested
             *kept = test;
         }
     }
+    pool_small_experts(&mut parts, &blocks);
     let power = powers(&blocks, &of_residual);
-    let tests = blocks
+    let (tests, parts_of_tests) = blocks
         .into_iter()
         .chain(of_residual)
-        .map(|o| o.test)
-        .collect();
+        .map(|o| (o.test, o.part))
+        .unzip();
     Permutation {
         tests,
         skipped,
@@ -334,6 +341,35 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Untested
         power,
         parts,
         formula: Vec::new(),
+        parts_of_tests,
+        set_aside: BTreeSet::new(),
+    }
+}
+
+/// Gives experts that are too small to be told alone the power of all experts of their layer
+/// together: it tells a reuse of the layer's experts, not of one of them (guide/methods.md, section
+/// 8.9).
+fn pool_small_experts(parts: &mut BTreeMap<PartKey, PartTest>, blocks: &[Outcome]) {
+    let mut of_layers: BTreeMap<(Component, Option<u32>), Vec<Probed>> = BTreeMap::new();
+    for outcome in blocks
+        .iter()
+        .filter(|outcome| outcome.test.expert.is_some())
+    {
+        let layer = (outcome.test.component, outcome.test.layer);
+        of_layers
+            .entry(layer)
+            .or_default()
+            .push(probed(&outcome.test));
+    }
+    let shares: BTreeMap<(Component, Option<u32>), Option<f64>> = of_layers
+        .into_iter()
+        .map(|(layer, probed)| (layer, Power::pooled(&probed).share_seen_95))
+        .collect();
+    for (key, test) in parts.iter_mut() {
+        if key.kind == PartKind::Experts && !test.has_power() {
+            let pooled = shares.get(&(key.component, key.layer)).copied().flatten();
+            test.share_seen_95 = pooled.or(test.share_seen_95);
+        }
     }
 }
 

@@ -10,10 +10,12 @@ use super::{VerdictRow, WarningRow, version};
 use crate::evidence::adaptation::NoChange;
 use crate::evidence::finding::{Family, PcaSummary, Statement, Supports};
 use crate::evidence::part::{PartKind, State};
+use crate::evidence::partners::FeatureKind;
 use crate::evidence::pca::Stream;
 use crate::evidence::permutation::PowerKind;
 use crate::evidence::tests_of_units::{Form, UnitKind};
 use crate::evidence::transformation::{Check, TransformationKind};
+use crate::evidence::witness::{FoundBy, WitnessKind};
 use crate::measure::record::Undefined;
 use crate::model::dtype::Dtype;
 use crate::model::words::{Block, Class, Component, Role};
@@ -207,6 +209,15 @@ pub struct PartRow {
     pub excess: Option<f64>,
     /// Its own test.
     pub log10_p: Option<f64>,
+    /// place, content, layer_map, experts, disguise, bytes or excess.
+    #[serde(default)]
+    pub found_by: Option<FoundBy>,
+    /// geometry, tokens, bytes or row_space.
+    #[serde(default)]
+    pub witness: Option<WitnessKind>,
+    /// Mutual geometry of the partners, −1 to 1.
+    #[serde(default)]
+    pub geometry: Option<f64>,
 }
 
 /// `TEST`: one permutation test.
@@ -214,7 +225,7 @@ pub struct PartRow {
 pub struct TestRow {
     /// ffn, expert, residual or rows.
     pub kind: UnitKind,
-    /// direct, projected, order or matched.
+    /// direct, projected, order, found_twice or row_space.
     pub form: Form,
     /// Layer of the target.
     pub layer: Option<u32>,
@@ -236,6 +247,12 @@ pub struct TestRow {
     pub exact: bool,
     /// Group of blocks that count once.
     pub group: u64,
+    /// Mean of partners in unrelated layers.
+    #[serde(default)]
+    pub control: Option<f64>,
+    /// stored, projected, whitened or token_free.
+    #[serde(default)]
+    pub features: Option<FeatureKind>,
 }
 
 /// One layer of a component.

@@ -17,7 +17,7 @@ pub mod features;
 pub mod fixed_points;
 pub mod joined;
 pub mod matched;
-mod nearest;
+pub(crate) mod nearest;
 pub mod order;
 pub mod origins;
 pub mod projected;

@@ -19,14 +19,14 @@ fn tie_margin(width: usize) -> f32 {
 
 /// The largest of the cosines offered and the one after it.
 #[derive(Clone)]
-pub(super) struct Contest {
+pub(crate) struct Contest {
     best: f32,
     second: f32,
     holder: usize,
 }
 
 impl Contest {
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self {
             best: f32::NEG_INFINITY,
             second: f32::NEG_INFINITY,
@@ -34,7 +34,7 @@ impl Contest {
         }
     }
 
-    pub(super) fn offer(&mut self, unit: usize, cosine: f32) {
+    pub(crate) fn offer(&mut self, unit: usize, cosine: f32) {
         if cosine > self.best {
             (self.best, self.second, self.holder) = (cosine, self.best, unit);
         } else if cosine > self.second {
@@ -43,32 +43,32 @@ impl Contest {
     }
 
     /// Whether the second came too near to what was largest.
-    pub(super) fn is_tied(&self, width: usize) -> bool {
+    pub(crate) fn is_tied(&self, width: usize) -> bool {
         self.second.is_finite() && self.winner(width).is_none()
     }
 
     /// The unit with the largest cosine; none where nothing was offered or the second comes too
     /// near.
-    pub(super) fn winner(&self, width: usize) -> Option<usize> {
+    pub(crate) fn winner(&self, width: usize) -> Option<usize> {
         (self.best - self.second > tie_margin(width)).then_some(self.holder)
     }
 }
 
 /// For each probe the unit it is most like.
-pub(super) struct Nearest {
+pub(crate) struct Nearest {
     /// None where the probe has no usable feature or the largest cosine is tied.
-    pub(super) matches: Vec<Option<usize>>,
+    pub(crate) matches: Vec<Option<usize>>,
     /// Whether the units searched have at least two distinct features.
-    pub(super) distinct: bool,
+    pub(crate) distinct: bool,
     /// The length of each of them.
-    pub(super) lengths: Vec<f64>,
+    pub(crate) lengths: Vec<f64>,
 }
 
 /// Searches all of `units` for each of `probes`, holding one tile of them.
 ///
 /// # Panics
 /// When the widths differ.
-pub(super) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
+pub(crate) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
     let width = units.width();
     assert_eq!(probes.width(), width, "features of different widths");
     let tile = units.tile().clamp(1, units.units().max(1));

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::TILE;
-use super::features::Features;
+use super::features::{Features, normalise};
 use crate::error::Result;
 use crate::numeric::linalg::products;
 use crate::numeric::rows::RowSource;
@@ -54,6 +54,16 @@ impl TokenRows {
             });
         }
         Ok(Self { width, values })
+    }
+
+    /// The rows at length 1, zero rows left as they are: no token counts more than another. Before
+    /// a gain.
+    #[must_use]
+    pub fn at_unit_length(mut self) -> Self {
+        for row in self.values.chunks_exact_mut(self.width.max(1)) {
+            normalise(row);
+        }
+        self
     }
 
     /// The rows times `gain`, of length d, element by element: (w ∘ g)·e = w·(e ∘ g).

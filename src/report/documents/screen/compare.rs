@@ -360,8 +360,7 @@ pub(in crate::report) fn chance(say: Language, report: &Compare) -> String {
 /// The units in place that gave the bound: those of feed-forwards and experts together, or where
 /// they gave none, the one test that did.
 fn in_place(report: &Compare) -> Option<InPlace<'_>> {
-    let direct =
-        |test: &&TestRow| !matches!(test.form, Form::Order | Form::Projected | Form::Matched);
+    let direct = |test: &&TestRow| test.form == Form::Direct;
     let tests: Vec<&TestRow> = report
         .permutation
         .iter()

@@ -94,6 +94,9 @@ fn part(part: &Part) -> PartRow {
         state: part.state,
         excess: part.excess,
         log10_p: part.test.map(|test| test.log10_p),
+        found_by: part.found_by,
+        witness: part.witness,
+        geometry: part.geometry,
     }
 }
 
@@ -131,6 +134,8 @@ fn test(test: &Test) -> TestRow {
         log10_p: Some(test.log10_p),
         exact: test.exact,
         group: test.group as u64,
+        control: test.control,
+        features: test.features,
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::error::{escape_controls, quoted};
 use crate::evidence::adaptation::{AdapterFact, NoChange};
-use crate::evidence::finding::{DisguisedLayers, Hits, NoiseFloor, PcaSummary, Scope, Statement};
+use crate::evidence::finding::{Hits, NoiseFloor, PcaSummary, Scope, Statement};
 use crate::evidence::grounds::Disguise;
 use crate::evidence::part::{PartKind, State};
-use crate::evidence::transformation::{Check, StreamWitness, TransformationKind, Witness};
+use crate::evidence::transformation::{Check, StreamWitness, TransformationKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf};
 use crate::measure::record::Undefined;
 use crate::model::tokenizer::Overlap;
@@ -41,7 +41,13 @@ pub(crate) fn statement(statement: &Statement) -> String {
              by themselves"
         ),
         Statement::UnitsInPlace { probed, log10_p } => units_in_place(*probed, *log10_p),
-        Statement::Disguised { changes, layers } => disguised(changes, *layers),
+        Statement::Disguised { changes } => disguised(changes),
+        Statement::FoundTwice {
+            hits,
+            control,
+            layers,
+            tried,
+        } => found_twice(*hits, *control, *layers, *tried),
         Statement::SharedMagnitudes { share, matrices } => format!(
             "of the rows that the adapter's magnitudes put in the larger half, {:.1} % are in the \
              larger half of the base's row norms ({matrices} matrices; unrelated: 50 %)",
@@ -180,28 +186,28 @@ fn units_in_place(probed: Option<Hits>, log10_p: f64) -> String {
     format!("{hits}{meaning}")
 }
 
-fn disguised(changes: &[TransformationKind], layers: Option<DisguisedLayers>) -> String {
-    let undone = if changes.is_empty() {
-        "re-ordered or rotated dimensions".to_owned()
-    } else {
-        let words: Vec<&str> = changes.iter().copied().map(change).collect();
-        words.join(", ")
-    };
-    match layers {
-        None => format!(
-            "the base's weights were found under {undone}, checked on tensors that took no part"
-        ),
-        Some(layers) if layers.found == 0 && changes.is_empty() => format!(
-            "looked through {undone} in {} layers: models trained independently agree as much",
-            layers.tried
-        ),
-        Some(layers) => format!(
-            "the base's units were found under {undone} in {} of {} layers tried ({})",
-            layers.found,
-            layers.tried,
-            bound(layers.exact)
-        ),
+fn disguised(changes: &[TransformationKind]) -> String {
+    let words: Vec<&str> = changes.iter().copied().map(change).collect();
+    let undone = words.join(", ");
+    format!("the base's weights were found under {undone}, checked on what took no part")
+}
+
+fn found_twice(hits: Hits, control: Option<f64>, layers: usize, tried: usize) -> String {
+    if layers == 0 {
+        return format!(
+            "units were looked for wherever they may stand, in {tried} layers: models trained \
+             independently agree as much"
+        );
     }
+    let control = match control {
+        Some(control) => format!("; unrelated layers: {control:.1} of 64"),
+        None => String::new(),
+    };
+    format!(
+        "{} of {} sampled neurons find the same partner by two separate parts of their weights, in \
+         {layers} layers, and the partners stand to one another as they do{control}",
+        hits.hits, hits.probes
+    )
 }
 
 fn change(kind: TransformationKind) -> &'static str {
@@ -248,14 +254,10 @@ pub(crate) fn tokenizers(overlap: &Overlap) -> String {
 /// What a transformation was checked on.
 pub(crate) fn check(check: &Check) -> String {
     let (what, as_stored) = match check {
-        Check::Units { witness, as_stored } => {
-            let what = match witness {
-                Witness::DownProjections => "down projections in the order found",
-                Witness::FirstBiases => "biases of the first matrix in the order found",
-                Witness::HeadsOnly => "nothing but the heads of its layers in the order found",
-            };
-            (what, *as_stored)
-        }
+        Check::Geometry => (
+            "angles among the units, against those among their partners",
+            None,
+        ),
         Check::Queries { as_stored } => ("queries in the order found", *as_stored),
         Check::Stream { witness, as_stored } => {
             let what = match witness {
@@ -434,12 +436,13 @@ pub(crate) fn reason(reason: &Reason) -> String {
             "the units of more than half of the layers sit in the base's places"
         }
         Reason::SharedStart => {
-            "matrices are little alike while many units sit in their places: two trainings from \
-             one initialisation would explain this as well as descent"
+            "two trainings from one initialisation would explain this as well as descent: nothing \
+             that starts as a constant agrees, and no trained matrix is equal"
         }
         Reason::NoDirection => {
             "a likeness has no direction in time: one comes from the other, or both from a third \
-             model"
+             model; whoever holds both files can make a base that contains the target's units, so \
+             the base's digest as first published decides"
         }
         Reason::PowerOfPartsAlone => {
             "only tests of single parts ran; each would have seen a reuse of its units"
@@ -448,6 +451,10 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::NoDistillation => {
             "a model trained on another model's outputs has independent weights: wcmp cannot see \
              distillation"
+        }
+        Reason::TablesAlone => {
+            "nothing but token tables agrees: taken over, or one side's stream was rotated to fit; \
+             the digest of the base as first published decides"
         }
         Reason::NoTensors => "no tensors",
         Reason::NoMatrix => "no matrix of the target can be compared with one of the base",
@@ -488,6 +495,13 @@ pub(crate) fn reason(reason: &Reason) -> String {
             comparable,
             groups,
         } => return parts(*state, *parameters, *comparable, groups),
+        Reason::Unconfirmed(groups) => {
+            return format!(
+                "units stand in the same places, or find partners, in {}, but their mutual \
+                 geometry differs: an order or a rotation can be chosen",
+                named(groups)
+            );
+        }
         Reason::NewParts(groups) => {
             return format!(
                 "without a counterpart in the base, and no evidence: {}",

@@ -30,6 +30,8 @@ fn relation(relation: Relation) -> &'static str {
         Relation::DepthUpscaled => "a model and one with layers repeated",
         Relation::DepthPruned => "a model and one with layers left out",
         Relation::LayersReordered => "a model and one with its layers in another order",
+        Relation::WidthPruned => "a model and a narrower one made of it",
+        Relation::Widened => "a model and a wider one made of it",
         Relation::Upcycled => "a dense model and a mixture of experts made of it",
         Relation::Permuted => "a model and one with units in another order",
         Relation::Rotated => "a model and one with its residual stream rotated",
@@ -284,18 +286,9 @@ impl Screens for English {
                 hits.hits, hits.probes
             ),
             Statement::UnitsInPlace { probed: None, .. } => "units in their own places".to_owned(),
-            Statement::Disguised {
-                layers: Some(layers),
-                ..
-            } => format!(
-                "units found under another order or rotation in {} of {} layers tried, {}",
-                layers.found,
-                layers.tried,
-                if layers.exact {
-                    "exact bound"
-                } else {
-                    "approximate bound"
-                }
+            Statement::FoundTwice { hits, layers, .. } if *layers > 0 => format!(
+                "units found twice, wherever they stand: {} of {}, in {layers} layers",
+                hits.hits, hits.probes
             ),
             Statement::PlacedLayers { placed, layers, .. } => {
                 format!("layers found by content: {placed} of {layers}")

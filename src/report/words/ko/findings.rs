@@ -4,7 +4,7 @@ use crate::error::{escape_controls, quoted};
 use crate::evidence::adaptation::{AdapterFact, NoChange};
 use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
 use crate::evidence::part::{PartKind, State};
-use crate::evidence::transformation::{Check, StreamWitness, TransformationKind, Witness};
+use crate::evidence::transformation::{Check, StreamWitness, TransformationKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf};
 use crate::measure::record::Undefined;
 use crate::model::sides::Side;
@@ -63,32 +63,33 @@ pub(super) fn statement(statement: &Statement) -> String {
                 format!("{hits}따로 학습된 모델도 이만큼 일치함")
             }
         }
-        Statement::Disguised { changes, layers } => {
-            let undone = if changes.is_empty() {
-                "차원의 순서 변경이나 회전".to_owned()
-            } else {
-                changes
-                    .iter()
-                    .copied()
-                    .map(change)
-                    .collect::<Vec<_>>()
-                    .join(", ")
+        Statement::Disguised { changes } => {
+            let undone: Vec<&str> = changes.iter().copied().map(change).collect();
+            format!(
+                "{} 아래에서 기준의 가중치를 찾음. 매칭에 쓰지 않은 것으로 확인함",
+                undone.join(", ")
+            )
+        }
+        Statement::FoundTwice {
+            layers: 0, tried, ..
+        } => format!(
+            "레이어 {tried}개에서 유닛이 어디에 있든 찾아봄: 따로 학습된 모델도 이만큼 일치함"
+        ),
+        Statement::FoundTwice {
+            hits,
+            control,
+            layers,
+            ..
+        } => {
+            let control = match control {
+                Some(control) => format!("; 무관한 레이어에서는 64개 중 {control:.1}개"),
+                None => String::new(),
             };
-            match layers {
-                None => format!(
-                    "{undone} 아래에서 기준의 가중치를 찾음. 매칭에 쓰지 않은 텐서로 확인함"
-                ),
-                Some(layers) if layers.found == 0 && changes.is_empty() => format!(
-                    "레이어 {}개에서 {undone}을 살펴봄: 따로 학습된 모델도 이만큼 일치함",
-                    layers.tried
-                ),
-                Some(layers) => format!(
-                    "시험한 레이어 {}개 중 {}개에서 {undone} 아래 기준의 유닛을 찾음 ({})",
-                    layers.tried,
-                    layers.found,
-                    bound(layers.exact)
-                ),
-            }
+            format!(
+                "표본 뉴런 {}개 중 {}개가 가중치의 두 부분으로 따로 찾아도 같은 짝을 찾고, 레이어 \
+                 {layers}개에서 짝들 사이의 각도가 원래 뉴런들 사이의 각도와 일치함{control}",
+                hits.probes, hits.hits
+            )
         }
         Statement::SharedMagnitudes { share, matrices } => format!(
             "어댑터의 크기 벡터가 큰 절반에 둔 행의 {:.1} %가 기준의 행 norm에서도 큰 절반에 있음 (행렬 \
@@ -203,14 +204,7 @@ const fn bound(exact: bool) -> &'static str {
 /// What a transformation was checked on.
 pub(super) fn check(check: &Check) -> String {
     let (what, as_stored) = match check {
-        Check::Units { witness, as_stored } => {
-            let what = match witness {
-                Witness::DownProjections => "찾은 순서로 놓은 down projection",
-                Witness::FirstBiases => "찾은 순서로 놓은 첫 행렬의 bias",
-                Witness::HeadsOnly => "찾은 순서로 놓은 head만",
-            };
-            (what, *as_stored)
-        }
+        Check::Geometry => ("유닛 사이의 각도와 짝 사이의 각도", None),
         Check::Queries { as_stored } => ("찾은 순서로 놓은 query", *as_stored),
         Check::Stream { witness, as_stored } => {
             let what = match witness {
@@ -376,11 +370,12 @@ pub(super) fn reason(reason: &Reason) -> String {
         Reason::AllEqual => "모든 텐서가 짝지어졌고 자료형, 형상, 바이트가 같음",
         Reason::MostLayersInPlace => "레이어 절반 이상에서 유닛이 기준의 자리에 있음",
         Reason::SharedStart => {
-            "행렬은 별로 닮지 않았지만 많은 유닛이 제자리에 있음: 파생만큼이나, 같은 초기값에서 시작한 두 \
-             학습으로도 설명됨"
+            "파생만큼이나, 같은 초기값에서 시작한 두 학습으로도 설명됨: 상수에서 시작하는 값 가운데 일치하는 \
+             것이 없고, 똑같은 학습된 행렬도 없음"
         }
         Reason::NoDirection => {
-            "유사도에는 시간의 방향이 없음: 하나가 다른 하나에서 왔거나 둘 다 제3의 모델에서 옴"
+            "유사도에는 시간의 방향이 없음: 하나가 다른 하나에서 왔거나 둘 다 제3의 모델에서 옴. 두 파일을 모두 \
+             가진 사람은 대상의 유닛이 든 기준을 만들 수 있으므로, 처음 공개된 기준의 다이제스트가 결정함"
         }
         Reason::PowerOfPartsAlone => {
             "부분별 검정만 수행됨. 각각은 그 유닛의 재사용을 드러냈을 것임"
@@ -443,6 +438,17 @@ pub(super) fn reason(reason: &Reason) -> String {
                 number::share(*parameters, (*comparable).max(1)),
                 named(groups)
             );
+        }
+        Reason::Unconfirmed(groups) => {
+            return format!(
+                "{}에서 유닛이 같은 자리에 있거나 짝을 찾지만, 유닛 사이의 각도가 다름: 순서나 회전은 골라서 \
+                 만들 수 있음",
+                named(groups)
+            );
+        }
+        Reason::TablesAlone => {
+            "토큰 표만 일치함: 가져온 것이거나, 한쪽의 residual stream을 맞추어 회전한 것임. 처음 공개된 \
+             기준의 다이제스트가 결정함"
         }
         Reason::NewParts(groups) => {
             return format!("기준에 대응이 없고 증거가 아님: {}", named(groups));

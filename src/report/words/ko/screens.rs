@@ -30,6 +30,8 @@ fn relation(relation: Relation) -> &'static str {
         Relation::DepthUpscaled => "모델과 레이어를 반복해 깊게 만든 모델",
         Relation::DepthPruned => "모델과 레이어를 덜어낸 모델",
         Relation::LayersReordered => "모델과 레이어 순서를 바꾼 모델",
+        Relation::WidthPruned => "모델과 폭을 줄인 모델",
+        Relation::Widened => "모델과 폭을 넓힌 모델",
         Relation::Upcycled => "dense 모델과 이를 복제해 만든 MoE 모델",
         Relation::Permuted => "모델과 유닛 순서를 바꾼 모델",
         Relation::Rotated => "모델과 residual stream을 회전한 모델",
@@ -273,18 +275,9 @@ impl Screens for Korean {
                 probed: Some(hits), ..
             } => format!("제자리에 있는 유닛 {}개 중 {}개", hits.probes, hits.hits),
             Statement::UnitsInPlace { probed: None, .. } => "제자리에 있는 유닛".to_owned(),
-            Statement::Disguised {
-                layers: Some(layers),
-                ..
-            } => format!(
-                "시험한 레이어 {}개 중 {}개에서 순서가 바뀌거나 회전된 유닛을 찾음, {}",
-                layers.tried,
-                layers.found,
-                if layers.exact {
-                    "정확한 상한"
-                } else {
-                    "근사 상한"
-                }
+            Statement::FoundTwice { hits, layers, .. } if *layers > 0 => format!(
+                "위치와 무관하게 두 번 찾은 유닛 {}개 중 {}개, 레이어 {layers}개",
+                hits.probes, hits.hits
             ),
             Statement::PlacedLayers { placed, layers, .. } => {
                 format!("내용으로 찾은 레이어 {layers}개 중 {placed}개")

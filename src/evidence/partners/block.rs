@@ -1,0 +1,396 @@
+//! One feed-forward of one model, opened for a look at its units.
+
+use crate::error::Result;
+use crate::evidence::disguise::basis::{Basis, gain};
+use crate::evidence::permutation::blocks::{BlockKey, Matrices};
+use crate::model::words::{Block as Place, Role};
+use crate::numeric::rows::{Matrix, RowSource};
+use crate::stats::canonical::{
+    self, Activation, Canonical, CanonicalRows, FeedForward, Folded, Norm, Unit, canonical,
+};
+use crate::stats::units::projected::project_columns;
+use crate::stats::units::{ColumnFeatures, Features, Held, Sampling, TILE};
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+use crate::view::place;
+use crate::view::reader::View;
+
+/// Residual dimensions, at most, that what a unit writes is read in.
+const WRITTEN: usize = 512;
+
+/// A feed-forward whose matrices can be read.
+pub(in crate::evidence) struct Block<'a> {
+    /// Which block.
+    pub key: &'a BlockKey,
+    /// Rows are units: gate, or the first matrix of a block without a gate.
+    gate: View<'a>,
+    /// Rows are units; none in a block without a gate.
+    up: Option<View<'a>>,
+    /// Columns are units.
+    down: View<'a>,
+    norm: NormValues,
+    bias: Option<Vec<f32>>,
+}
+
+/// The normalisation before a feed-forward.
+#[derive(Default)]
+struct NormValues {
+    gain: Option<Vec<f32>>,
+    offset: Option<Vec<f32>>,
+    removes_mean: bool,
+}
+
+/// All units of a block in canonical form (guide/methods.md, section 8.3).
+pub(in crate::evidence) struct Whole<'a, 'b> {
+    block: &'b Block<'a>,
+    /// What every unit writes, in drawn residual dimensions: shape (units, dimensions).
+    down: Matrix,
+    /// Its units as they count.
+    pub form: Canonical,
+}
+
+/// A few units of a block as stored, gains folded in.
+pub(in crate::evidence) struct Few {
+    /// Which units.
+    pub units: Vec<usize>,
+    /// Shape (units, d).
+    pub gate: Matrix,
+    /// Shape (units, d).
+    pub up: Option<Matrix>,
+    /// Shape (units, drawn dimensions).
+    pub down: Matrix,
+}
+
+impl<'a> Block<'a> {
+    /// None where a matrix is missing, cannot be read or does not fit the others.
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn open(
+        model: &'a Model,
+        key: &'a BlockKey,
+        matrices: &Matrices<'a>,
+    ) -> Result<Option<Self>> {
+        let of_role = |role: Role| {
+            let mut rows = matrices.by_row.iter();
+            rows.find(|logical| logical.meaning.role == role).copied()
+        };
+        let (first, up) = match (of_role(Role::Gate), of_role(Role::Up), of_role(Role::Fc1)) {
+            (Some(gate), Some(up), _) => (gate, Some(up)),
+            (None, Some(first), _) | (_, None, Some(first)) | (Some(first), None, None) => {
+                (first, None)
+            }
+            (None, None, None) => return Ok(None),
+        };
+        let Some(down) = matrices.by_column else {
+            return Ok(None);
+        };
+        let readable = |logical: &Logical| model.unreadable(logical).is_none();
+        if !readable(first) || !readable(down) || up.is_some_and(|up| !readable(up)) {
+            return Ok(None);
+        }
+        let gate = model.view(first)?;
+        let up = up.map(|up| model.view(up)).transpose()?;
+        let down = model.view(down)?;
+        let (units, width) = (gate.rows(), gate.columns());
+        let ups_fit = up
+            .as_ref()
+            .is_none_or(|up| up.rows() == units && up.columns() == width);
+        if units == 0 || width < 2 || !ups_fit || down.columns() != units || down.rows() == 0 {
+            return Ok(None);
+        }
+        let norm = NormValues::before(model, key, width)?;
+        let bias = vector(model, key, &first.meaning.slot.replace(".weight", ".bias"))?;
+        Ok(Some(Self {
+            key,
+            gate,
+            up,
+            down,
+            norm,
+            bias: bias.filter(|bias| bias.len() == units),
+        }))
+    }
+
+    /// Number of units.
+    pub(in crate::evidence) fn units(&self) -> usize {
+        self.gate.rows()
+    }
+
+    /// Width of the residual stream.
+    pub(in crate::evidence) fn width(&self) -> usize {
+        self.gate.columns()
+    }
+
+    /// Whether it has a gate beside up.
+    pub(in crate::evidence) fn is_gated(&self) -> bool {
+        self.up.is_some()
+    }
+
+    fn norm(&self) -> Norm<'_> {
+        Norm {
+            gain: self.norm.gain.as_deref(),
+            offset: self.norm.offset.as_deref(),
+            removes_mean: self.norm.removes_mean,
+        }
+    }
+
+    /// Residual dimensions in which what units write is read, the same for every block of this
+    /// width.
+    fn dimensions(&self, sampling: &Sampling) -> Vec<usize> {
+        match self.down.rows() {
+            few if few <= WRITTEN => (0..few).collect(),
+            many => crate::numeric::rng::Draws::new(sampling.seed, "written dimensions")
+                .distinct(WRITTEN, many),
+        }
+    }
+
+    /// A few units, as stored.
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn some(&self, units: &[usize], sampling: &Sampling) -> Result<Few> {
+        let norm = self.norm();
+        let rows_of = |view: &View<'a>| -> Result<Matrix> {
+            let width = view.columns();
+            let mut values = vec![0.0; units.len() * width];
+            if let Some(folded) = Folded::reader(view, &norm) {
+                for (&unit, row) in units.iter().zip(values.chunks_exact_mut(width)) {
+                    folded.read_rows(unit..unit + 1, row)?;
+                }
+            }
+            Ok(Matrix {
+                rows: units.len(),
+                columns: width,
+                values,
+            })
+        };
+        let written = ColumnFeatures::new(&self.down, self.dimensions(sampling));
+        let written = match self.norm.removes_mean {
+            true => written.centred(),
+            false => written,
+        };
+        let mut down = vec![0.0; units.len() * written.width()];
+        written.read_each(units, &mut down)?;
+        Ok(Few {
+            gate: rows_of(&self.gate)?,
+            up: self.up.as_ref().map(rows_of).transpose()?,
+            down: Matrix {
+                rows: units.len(),
+                columns: written.width(),
+                values: down,
+            },
+            units: units.to_vec(),
+        })
+    }
+
+    /// What the given stored units write, over the output head; none where the widths differ.
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn over_head(
+        &self,
+        units: &[usize],
+        tokens: &Basis,
+    ) -> Result<Option<Held>> {
+        let Basis::Tokens { head, .. } = tokens else {
+            return Ok(None);
+        };
+        let written = project_columns(&self.down, units, head)?;
+        Ok(written.map(|values| Held::new(values, head.tokens())))
+    }
+
+    /// What the given stored units write, in all residual dimensions: shape (units, d).
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn written_whole(&self, units: &[usize]) -> Result<Matrix> {
+        let written = ColumnFeatures::new(&self.down, (0..self.down.rows()).collect());
+        let written = match self.norm.removes_mean {
+            true => written.centred(),
+            false => written,
+        };
+        let mut values = vec![0.0; units.len() * written.width()];
+        written.read_each(units, &mut values)?;
+        Ok(Matrix {
+            rows: units.len(),
+            columns: written.width(),
+            values,
+        })
+    }
+
+    /// All units in canonical form; none where the matrices do not make a feed-forward.
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn whole(&self, sampling: &Sampling) -> Result<Option<Whole<'a, '_>>> {
+        let written = ColumnFeatures::new(&self.down, self.dimensions(sampling));
+        let (units, width) = (self.units(), written.width());
+        let mut values = vec![0.0; units * width];
+        let tile = written.tile().max(TILE);
+        for start in (0..units).step_by(tile) {
+            let end = units.min(start + tile);
+            written.read(start..end, &mut values[start * width..end * width])?;
+        }
+        let down = Matrix {
+            rows: units,
+            columns: width,
+            values,
+        };
+        let form = canonical(&self.feed_forward(&down), sampling.seed)?;
+        Ok(form.map(|form| Whole {
+            block: self,
+            down,
+            form,
+        }))
+    }
+
+    fn feed_forward<'b>(&'b self, down: &'b Matrix) -> FeedForward<'b> {
+        FeedForward {
+            gate: &self.gate,
+            gate_bias: self.bias.as_deref(),
+            up: self.up.as_ref().map(|up| up as &dyn RowSource),
+            down,
+            activation: match self.up {
+                Some(_) => Activation::Silu,
+                None => Activation::Gelu,
+            },
+            norm: self.norm(),
+        }
+    }
+}
+
+impl Few {
+    /// ‖up‖·‖down‖·‖gate‖ of each unit, a rough measure of what it contributes.
+    pub(in crate::evidence) fn weights(&self) -> Vec<f64> {
+        let lengths = |matrix: &Matrix| -> Vec<f64> {
+            let rows = matrix.values.chunks_exact(matrix.columns.max(1));
+            rows.map(|row| {
+                row.iter()
+                    .map(|&x| f64::from(x).powi(2))
+                    .sum::<f64>()
+                    .sqrt()
+            })
+            .collect()
+        };
+        let (gate, down) = (lengths(&self.gate), lengths(&self.down));
+        let up = self.up.as_ref().map(lengths);
+        let all = (0..self.units.len()).map(|at| {
+            let up = up.as_ref().map_or(1.0, |up| up[at]);
+            gate[at] * down[at] * up
+        });
+        all.map(|weight| if weight.is_finite() { weight } else { 0.0 })
+            .collect()
+    }
+
+    /// The units at these places of the list.
+    pub(in crate::evidence) fn at(&self, places: &[usize]) -> Self {
+        let take = |matrix: &Matrix| Matrix {
+            rows: places.len(),
+            columns: matrix.columns,
+            values: places
+                .iter()
+                .flat_map(|&at| &matrix.values[at * matrix.columns..(at + 1) * matrix.columns])
+                .copied()
+                .collect(),
+        };
+        Self {
+            units: places.iter().map(|&at| self.units[at]).collect(),
+            gate: take(&self.gate),
+            up: self.up.as_ref().map(take),
+            down: take(&self.down),
+        }
+    }
+}
+
+impl<'a> Whole<'a, '_> {
+    /// The block that it is of.
+    pub(in crate::evidence) fn block(&self) -> &Block<'a> {
+        self.block
+    }
+
+    /// Units that count.
+    pub(in crate::evidence) fn live(&self) -> &[Unit] {
+        &self.form.live
+    }
+
+    fn role(&self, role: canonical::Role) -> Option<CanonicalRows<'_>> {
+        let layer = self.block.feed_forward(&self.down);
+        CanonicalRows::new(&layer, &self.form, role)
+    }
+
+    /// Gate rows of the units that count.
+    pub(in crate::evidence) fn gate(&self) -> Option<CanonicalRows<'_>> {
+        self.role(canonical::Role::Gate)
+    }
+
+    /// Up rows of the units that count.
+    pub(in crate::evidence) fn up(&self) -> Option<CanonicalRows<'_>> {
+        self.block.up.as_ref()?;
+        self.role(canonical::Role::Up)
+    }
+
+    /// What the units that count write, in drawn dimensions.
+    pub(in crate::evidence) fn down(&self) -> Option<CanonicalRows<'_>> {
+        self.role(canonical::Role::Down)
+    }
+}
+
+impl NormValues {
+    /// The normalisation that feeds a feed-forward, that of the attention where one feeds both.
+    fn before(model: &Model, key: &BlockKey, width: usize) -> Result<Self> {
+        let stack = stack(key);
+        let prefix = match stack {
+            "" => String::new(),
+            stack => format!("{stack}."),
+        };
+        for norm in [
+            format!("{prefix}norm:pre_mlp"),
+            "norm:pre_mlp".to_owned(),
+            format!("{prefix}norm:pre_attn"),
+            "norm:pre_attn".to_owned(),
+        ] {
+            let slot = format!("{norm}.weight");
+            let found = gain(
+                model,
+                key.component,
+                Place::Layer(key.layer),
+                &[slot.as_str()],
+            )?;
+            if let Some(gain) = found.filter(|gain| gain.len() == width) {
+                let offset = vector(model, key, &format!("{norm}.bias"))?;
+                let offset = offset.filter(|offset| offset.len() == width);
+                return Ok(Self {
+                    gain: Some(gain),
+                    removes_mean: offset.is_some(),
+                    offset,
+                });
+            }
+        }
+        Ok(Self::default())
+    }
+}
+
+/// The stack that a block belongs to ("encoder"), empty where a model has one only.
+pub(in crate::evidence) fn stack(key: &BlockKey) -> &str {
+    key.stem.split_once("..").map_or("", |(stack, _)| stack)
+}
+
+/// A vector of a layer, by its slot.
+fn vector(model: &Model, key: &BlockKey, slot: &str) -> Result<Option<Vec<f32>>> {
+    let place = place::Place {
+        component: key.component,
+        block: Some(Place::Layer(key.layer)),
+        layer: Some(key.layer),
+        expert: key.expert,
+        shared_expert: key.shared,
+        slot: slot.into(),
+    };
+    let found = model
+        .at(&place)
+        .filter(|vector| vector.shape.len() == 1 && model.unreadable(vector).is_none());
+    let Some(found) = found else { return Ok(None) };
+    let view = model.view(found)?;
+    let mut values = vec![0.0; view.columns()];
+    view.read_rows(0..1, &mut values)?;
+    Ok(Some(values))
+}

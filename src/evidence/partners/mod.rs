@@ -1,0 +1,304 @@
+//! Partners found twice (guide/methods.md, section 8.2): feed-forwards recognised by their units,
+//! whatever their order, basis, width or layer, and confirmed by a witness.
+//!
+//! It costs more than tests in place, so it runs where these find nothing that is confirmed, first
+//! on a few layers, and on all of them once one is found.
+
+pub(in crate::evidence) mod block;
+pub(in crate::evidence) mod looks;
+mod search;
+pub(in crate::evidence) mod token_free;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::model::words::Component;
+use crate::stats::levels::FOUND_LOG10;
+use crate::stats::partners::FormPower;
+
+use super::analysis::{Analysis, Found, Setting, is_about};
+use super::finding::{Finding, Hits, Scope, Statement, Supports};
+use super::grounds::{Disguise, Grounds};
+use super::part::{Part, PartKey, PartKind, PartTest, is_table};
+use super::permutation::Permutation;
+use super::permutation::blocks::BlockKey;
+use super::relation::Relation;
+use super::tests_of_units::Test;
+use super::witness::{FoundBy, Witnessed, Witnesses};
+
+pub(crate) use self::looks::FeatureKind;
+
+/// A feed-forward of the target that was found in one of the base.
+#[derive(Debug, Clone)]
+pub(crate) struct Find {
+    /// The block of the base.
+    pub base: BlockKey,
+    /// The block of the target.
+    pub target: BlockKey,
+    /// The part of the target that it belongs to.
+    pub part: Option<PartKey>,
+    /// What was counted.
+    pub test: Test,
+    /// Units of base and target that are partners, as stored.
+    pub pairs: Vec<(usize, usize)>,
+    /// Widths of the residual stream, and numbers of units, of base and target.
+    pub widths: [usize; 2],
+    /// Units of base and target.
+    pub units: [usize; 2],
+    /// What the witness says.
+    pub witnessed: Witnessed,
+}
+
+impl Find {
+    /// Whether a witness confirms it.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.witnessed.kind.is_some()
+    }
+
+    /// Whether most partners stand in other places.
+    pub(crate) fn moved(&self) -> bool {
+        let moved = self.pairs.iter().filter(|(base, target)| base != target);
+        2 * moved.count() > self.pairs.len()
+    }
+}
+
+/// One stack of layers of one component that was looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stack {
+    /// Layers that were tried first, on which the verdict rests, and whether each was found and
+    /// confirmed.
+    pub tried: Vec<(u32, bool)>,
+    /// What was found, in the order of the target's layers.
+    pub finds: Vec<Find>,
+    /// Parts that were looked for in every layer of the base by a form with power and not found.
+    pub sought: BTreeMap<PartKey, PartTest>,
+    /// Tests of looks that found nothing, of the layers tried first.
+    pub null_tests: Vec<Test>,
+    /// Power of the look over tokens.
+    pub over_tokens: Option<FormPower>,
+    /// Whether the look without tokens ran and would have seen a damaged copy of a layer.
+    pub token_free: bool,
+}
+
+/// Everything that was looked for by content.
+#[derive(Debug, Default)]
+pub(crate) struct Partners {
+    stacks: BTreeMap<(Component, String), Stack>,
+    /// Whether tokens are joined by their strings.
+    tokens_by_strings: bool,
+}
+
+impl Analysis for Partners {
+    fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
+        let (Some(direct), Some(witnesses)) =
+            (found.get::<Permutation>(), found.get::<Witnesses>())
+        else {
+            return Ok(None);
+        };
+        if !setting.asked.deep {
+            return Ok(None);
+        }
+        setting.monitor.begin("looking through disguises", 0);
+        let stacks = search::stacks(setting, direct, witnesses)?;
+        setting.monitor.end();
+        Ok(Some(Self {
+            stacks,
+            tokens_by_strings: setting.tokenizers.iter().all(Option::is_some),
+        }))
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.finding().into_iter().collect()
+    }
+
+    fn further_tests(&self) -> Vec<Test> {
+        let stacks = self.stacks.values();
+        stacks
+            .flat_map(|stack| {
+                let found = stack.finds.iter().map(|find| &find.test);
+                found.chain(&stack.null_tests).cloned()
+            })
+            .collect()
+    }
+
+    fn relations(&self, _: &[Part], about: Option<Component>) -> Vec<Relation> {
+        let mut out = BTreeSet::new();
+        for find in self
+            .confirmed()
+            .filter(|find| is_about(find.target.component, about))
+        {
+            let narrower = find.widths[1] < find.widths[0];
+            let wider = find.widths[1] > find.widths[0];
+            let fewer = find.units[1] < find.units[0] && find.target.expert.is_none();
+            let more = find.units[1] > find.units[0] && find.base.expert.is_none();
+            if narrower || fewer && !wider {
+                out.insert(Relation::WidthPruned);
+            }
+            if wider || more && !narrower {
+                out.insert(Relation::Widened);
+            }
+        }
+        out.into_iter().collect()
+    }
+
+    fn place(&self, parts: &mut Vec<Part>) {
+        let mut found: BTreeMap<&PartKey, &Find> = BTreeMap::new();
+        for find in self.stacks.values().flat_map(|stack| &stack.finds) {
+            if let Some(key) = &find.part {
+                found.insert(key, find);
+            }
+        }
+        // A null result speaks of parts that no other test looked at, and in a model whose disguise
+        // is known of all that were looked for in it.
+        let mut sought: BTreeMap<&PartKey, (&PartTest, bool)> = BTreeMap::new();
+        for stack in self.stacks.values() {
+            let hidden = stack.finds.iter().any(Find::is_confirmed);
+            sought.extend(stack.sought.iter().map(|(key, test)| (key, (test, hidden))));
+        }
+        for part in parts {
+            if let Some(find) = found.get(&part.key) {
+                part.found = true;
+                part.new = false;
+                part.base_layer = Some(find.base.layer);
+                part.found_by = Some(FoundBy::Content);
+                part.witnessed(find.witnessed);
+            } else if let Some((test, hidden)) = sought.get(&part.key).filter(|_| !part.new)
+                && (*hidden || part.test.is_none())
+            {
+                part.test = Some(**test);
+                part.by_place = false;
+            }
+        }
+    }
+
+    /// In a model whose disguise is known no part is independent by its direct test.
+    fn overrule(&self, parts: &mut [Part]) {
+        let copied: BTreeSet<Component> = parts
+            .iter()
+            .filter(|part| matches!(part.key.kind, PartKind::Ffn | PartKind::Experts))
+            .filter(|part| part.witness.is_some())
+            .map(|part| part.key.component)
+            .collect();
+        for part in parts {
+            // Without both tokenizers that equal ids are equal tokens is an assumption, and in a
+            // copy it is the likelier to be wrong.
+            let is_assumed = !self.tokens_by_strings && is_table(part);
+            if is_assumed && copied.contains(&part.key.component) {
+                part.test = part.test.filter(|test| test.log10_p <= FOUND_LOG10);
+                continue;
+            }
+            if part.found || !part.by_place || part.witness.is_some() {
+                continue;
+            }
+            let is_disguised = self.stacks.iter().any(|((component, _), stack)| {
+                *component == part.key.component && stack.is_hidden()
+            });
+            if is_disguised {
+                part.test = None;
+            }
+        }
+    }
+
+    fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
+        grounds.disguise_looked_for = true;
+        grounds.tokens_by_strings = self.tokens_by_strings;
+        let stacks = || {
+            self.stacks
+                .iter()
+                .filter(|((component, _), _)| is_about(*component, about))
+                .map(|(_, stack)| stack)
+        };
+        let worst = |share: &dyn Fn(&Stack) -> Option<f64>| {
+            let shares: Option<Vec<f64>> = stacks()
+                .filter(|stack| !stack.tried.is_empty())
+                .map(share)
+                .collect();
+            shares.and_then(|shares| shares.into_iter().max_by(f64::total_cmp))
+        };
+        let mut looked_at = stacks().filter(|stack| !stack.tried.is_empty()).peekable();
+        grounds.token_free_has_power =
+            looked_at.peek().is_some() && looked_at.all(|stack| stack.token_free);
+        grounds.over_tokens_share_seen =
+            worst(&|stack| stack.over_tokens.map(|power| power.share_seen_95));
+        let tried: usize = stacks().map(|stack| stack.tried.len()).sum();
+        let found: usize = stacks()
+            .map(|stack| stack.tried.iter().filter(|(_, found)| *found).count())
+            .sum();
+        if tried == 0 {
+            return;
+        }
+        let finds = stacks().flat_map(|stack| &stack.finds);
+        let bounds = finds
+            .filter(|find| find.is_confirmed())
+            .map(|find| find.test.log10_p);
+        let log10_p = bounds.fold(0.0, f64::min);
+        grounds.disguise = Some(Disguise {
+            tried,
+            found,
+            log10_p,
+            exact: false,
+        });
+        if found > 0 {
+            let least = grounds.least_log10_p;
+            grounds.least_log10_p = Some(least.map_or(log10_p, |p| p.min(log10_p)));
+        }
+    }
+}
+
+impl Stack {
+    /// Whether at least half of the layers tried were found in disguise, and one at least.
+    fn is_hidden(&self) -> bool {
+        let found = self.tried.iter().filter(|(_, found)| *found).count();
+        found > 0 && 2 * found >= self.tried.len()
+    }
+}
+
+impl Partners {
+    /// All finds that a witness confirms.
+    pub(crate) fn confirmed(&self) -> impl Iterator<Item = &Find> {
+        let finds = self.stacks.values().flat_map(|stack| &stack.finds);
+        finds.filter(|find| find.is_confirmed())
+    }
+
+    /// What the looks say together; `None` where nothing was tried.
+    fn finding(&self) -> Option<Finding> {
+        let tried: usize = self.stacks.values().map(|stack| stack.tried.len()).sum();
+        if tried == 0 {
+            return None;
+        }
+        let confirmed: Vec<&Find> = self.confirmed().collect();
+        let hits = Hits {
+            hits: confirmed.iter().map(|find| find.test.hits).sum(),
+            probes: confirmed.iter().map(|find| find.test.probes).sum(),
+        };
+        let controls: Vec<f64> = confirmed
+            .iter()
+            .filter_map(|find| find.test.control)
+            .collect();
+        let control =
+            (!controls.is_empty()).then(|| controls.iter().sum::<f64>() / controls.len() as f64);
+        let layers: BTreeSet<(Component, u32)> = confirmed
+            .iter()
+            .map(|find| (find.target.component, find.target.layer))
+            .collect();
+        let log10_p = confirmed
+            .iter()
+            .map(|find| find.test.log10_p)
+            .fold(0.0, f64::min);
+        Some(Finding {
+            statement: Statement::FoundTwice {
+                hits,
+                control,
+                layers: layers.len(),
+                tried,
+            },
+            value: Some(confirmed.len() as f64),
+            log10_p: (!confirmed.is_empty()).then_some(log10_p),
+            supports: match confirmed.is_empty() {
+                true => Supports::Nothing,
+                false => Supports::Derived,
+            },
+            scope: Scope::Model,
+        })
+    }
+}

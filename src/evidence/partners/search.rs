@@ -1,0 +1,673 @@
+//! Which feed-forward of the base each feed-forward of the target was made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::evidence::analysis::Setting;
+use crate::evidence::disguise::{embedding_is_found, token_bases_for};
+use crate::evidence::part::{PartKey, PartTest};
+use crate::evidence::parts::part_of;
+use crate::evidence::pca::evenly_spaced;
+use crate::evidence::permutation::Permutation;
+use crate::evidence::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
+use crate::evidence::tests_of_units::{Form, Test, UnitKind};
+use crate::evidence::witness::feed_forward::partners_confirm;
+use crate::evidence::witness::{WitnessKind, Witnessed, Witnesses};
+use crate::model::words::Component;
+use crate::numeric::linalg::round6;
+use crate::stats::partners::{
+    Controls, FLOOR, FormPower, PROBES, Partners as Counted, least_agreeing,
+};
+use crate::stats::units::Sampling;
+
+use super::block::{Block, Whole, stack};
+use super::looks::{Asked, FeatureKind, Sought, Tokens};
+use super::token_free::{self, Top};
+use super::{Find, Stack};
+
+/// Layers of a stack that are looked at first.
+const FEW_LAYERS: usize = 4;
+
+/// Layers that are looked at without tokens first.
+const TOKEN_FREE_LAYERS: usize = 2;
+
+/// Blocks of the base that are asked at one time, at most: experts of layers of thousands.
+const MOST_BLOCKS: usize = 512;
+
+/// Layers of the base that the whitened look takes beside the one of equal place.
+const WHITENED: usize = 3;
+
+/// Layers of the base that are tried where tokens are no help and depths differ.
+const NEIGHBOURS: usize = 5;
+
+type Blocks<'a> = BTreeMap<BlockKey, Matrices<'a>>;
+
+/// Looks at every stack of layers that tests in place leave open.
+pub(super) fn stacks(
+    setting: &Setting<'_>,
+    direct: &Permutation,
+    witnesses: &Witnesses,
+) -> Result<BTreeMap<(Component, String), Stack>> {
+    let of_sides = blocks_of_both(setting.models);
+    let mut names: BTreeSet<(Component, String)> = BTreeSet::new();
+    for key in of_sides[1].keys() {
+        names.insert((key.component, stack(key).to_owned()));
+    }
+    let mut out = BTreeMap::new();
+    for name in names {
+        let search = Search::new(setting, direct, witnesses, &of_sides, &name)?;
+        out.insert(name, search.look()?);
+    }
+    Ok(out)
+}
+
+/// One stack under way.
+struct Search<'a, 'b> {
+    setting: &'b Setting<'a>,
+    witnesses: &'b Witnesses,
+    /// Blocks of the stack in the base, all of them.
+    base: BTreeMap<&'b BlockKey, &'b Matrices<'a>>,
+    target: BTreeMap<&'b BlockKey, &'b Matrices<'a>>,
+    tokens: Option<[Tokens; 2]>,
+    /// Whether no test in place could look at any of its blocks.
+    is_untested: bool,
+    /// Whether other parts show that both sides share a basis, so that coordinates and tokens mean
+    /// the same although layers do not.
+    basis_is_shared: bool,
+}
+
+/// A block of the target with what was found.
+struct Look {
+    find: Option<Find>,
+    null: Option<Test>,
+}
+
+impl<'a, 'b> Search<'a, 'b> {
+    fn new(
+        setting: &'b Setting<'a>,
+        direct: &'b Permutation,
+        witnesses: &'b Witnesses,
+        of_sides: &'b [Blocks<'a>; 2],
+        (component, name): &(Component, String),
+    ) -> Result<Self> {
+        let of_stack = |blocks: &'b Blocks<'a>| -> BTreeMap<&'b BlockKey, &'b Matrices<'a>> {
+            blocks
+                .iter()
+                .filter(|(key, _)| key.component == *component && stack(key) == name)
+                .collect()
+        };
+        let tokens = token_bases_for(setting, *component)?;
+        let tokens = match tokens {
+            Some([base, target]) => Tokens::new(base).zip(Tokens::new(target)),
+            None => None,
+        };
+        let target = of_stack(&of_sides[1]);
+        let is_untested = !target.values().any(|matrices| {
+            let first = matrices.by_row.first();
+            first
+                .and_then(|logical| part_of(logical))
+                .is_some_and(|part| direct.parts.contains_key(&part))
+        });
+        Ok(Self {
+            setting,
+            witnesses,
+            base: of_stack(&of_sides[0]),
+            target,
+            is_untested,
+            tokens: tokens.map(|(base, target)| [base, target]),
+            basis_is_shared: embedding_is_found(direct, *component)
+                || direct.layers_hit(Some(*component)).len() > 1,
+        })
+    }
+
+    /// The block by which each layer is told: its dense feed-forward, else its first expert.
+    fn representatives<'c>(
+        blocks: &BTreeMap<&'c BlockKey, &'c Matrices<'a>>,
+    ) -> BTreeMap<u32, (&'c BlockKey, &'c Matrices<'a>)> {
+        let mut out: BTreeMap<u32, (&BlockKey, &Matrices<'a>)> = BTreeMap::new();
+        let rank = |key: &BlockKey| (key.expert, key.shared, key.stem.clone());
+        for (key, matrices) in blocks {
+            let kept = out.entry(key.layer).or_insert((*key, *matrices));
+            if rank(key) < rank(kept.0) {
+                *kept = (*key, *matrices);
+            }
+        }
+        out
+    }
+
+    fn is_in_place(&self, matrices: &Matrices<'a>) -> bool {
+        let part = matrices.by_row.first().and_then(|logical| part_of(logical));
+        part.is_some_and(|part| self.witnesses.confirms(&part))
+    }
+
+    fn look(&self) -> Result<Stack> {
+        let mut out = Stack::default();
+        let targets = Self::representatives(&self.target);
+        let bases = Self::representatives(&self.base);
+        if bases.is_empty() || targets.is_empty() {
+            return Ok(out);
+        }
+        let (in_place, open): (Vec<_>, Vec<_>) = targets
+            .into_iter()
+            .partition(|(_, (_, matrices))| self.is_in_place(matrices));
+        let open: Vec<(&BlockKey, &Matrices<'a>)> =
+            open.into_iter().map(|(_, block)| block).collect();
+        if open.is_empty() {
+            return Ok(out);
+        }
+        // Where no test in place could look, this look is all there is.
+        let all_at_once =
+            self.setting.sampling.thorough || !in_place.is_empty() || self.is_untested;
+        let places: Vec<usize> = (0..open.len()).collect();
+        let first = match all_at_once {
+            true => places.clone(),
+            false => evenly_spaced(&places, FEW_LAYERS),
+        };
+        let experts_of_layer = |layer: u32| {
+            let experts = self.base.iter().filter(move |(key, _)| key.layer == layer);
+            experts
+                .take(MOST_BLOCKS)
+                .map(|(key, matrices)| (*key, *matrices))
+        };
+        // Every layer of the base by its representative; of the layers looked at, all experts.
+        let mut asked: BTreeMap<&BlockKey, &Matrices<'a>> = bases.values().copied().collect();
+        let layers: BTreeSet<u32> = first.iter().map(|&at| open[at].0.layer).collect();
+        for layer in layers {
+            for (key, matrices) in experts_of_layer(layer) {
+                if asked.len() < MOST_BLOCKS {
+                    asked.insert(key, matrices);
+                }
+            }
+        }
+        let opened = self.open(&asked)?;
+        if opened.is_empty() {
+            return Ok(out);
+        }
+        let probes = self.ask(&opened)?;
+        let mut looks = self.look_at_each(&first, &open, &opened, &probes)?;
+        let mut by_tokens = true;
+        if !looks
+            .iter()
+            .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
+        {
+            self.look_without_tokens(&open, &bases, false, &mut out, &mut looks)?;
+            if looks
+                .iter()
+                .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
+            {
+                self.look_without_tokens(&open, &bases, true, &mut out, &mut looks)?;
+                by_tokens = false;
+            }
+        }
+        let confirmed = |looks: &[Look]| -> Vec<u32> {
+            let finds = looks.iter().filter_map(|look| look.find.as_ref());
+            finds
+                .filter(|find| find.is_confirmed())
+                .map(|find| find.target.layer)
+                .collect()
+        };
+        let found_first = confirmed(&looks);
+        out.tried = first
+            .iter()
+            .map(|&at| (open[at].0.layer, found_first.contains(&open[at].0.layer)))
+            .collect();
+        self.measure_power(&opened, &mut out)?;
+        if !found_first.is_empty() {
+            let rest: Vec<usize> = places
+                .iter()
+                .copied()
+                .filter(|at| !first.contains(at))
+                .collect();
+            if by_tokens {
+                looks.extend(self.look_at_each(&rest, &open, &opened, &probes)?);
+            }
+            self.look_at_experts(&mut looks)?;
+            self.set_sought(&open, &looks, &mut out);
+        } else {
+            let looked: Vec<(&BlockKey, &Matrices<'a>)> =
+                first.iter().map(|&at| open[at]).collect();
+            self.set_sought(&looked, &looks, &mut out);
+        }
+        for look in looks {
+            match look.find {
+                Some(find) => out.finds.push(find),
+                None => out.null_tests.extend(look.null),
+            }
+        }
+        out.finds.sort_by(|a, b| a.target.cmp(&b.target));
+        Ok(out)
+    }
+
+    fn open(&self, blocks: &BTreeMap<&'b BlockKey, &'b Matrices<'a>>) -> Result<Vec<Block<'b>>> {
+        let opened: Vec<Result<Option<Block<'b>>>> = blocks
+            .iter()
+            .map(|(key, matrices)| Block::open(self.setting.models[0], key, matrices))
+            .collect();
+        opened.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    fn ask(&self, opened: &[Block<'_>]) -> Result<Vec<Asked>> {
+        let tokens = self.tokens.as_ref().map(|[base, _]| base);
+        opened
+            .par_iter()
+            .map(|block| {
+                self.setting.monitor.check()?;
+                Asked::read(block, PROBES, tokens, &self.setting.sampling)
+            })
+            .collect()
+    }
+
+    fn look_at_each(
+        &self,
+        places: &[usize],
+        open: &[(&'b BlockKey, &'b Matrices<'a>)],
+        opened: &[Block<'_>],
+        probes: &[Asked],
+    ) -> Result<Vec<Look>> {
+        let looks: Vec<Result<Look>> = places
+            .par_iter()
+            .map(|&at| self.look_at(open[at], opened, probes))
+            .collect();
+        looks.into_iter().collect()
+    }
+
+    /// One block of the target against all of `opened`.
+    fn look_at(
+        &self,
+        (key, matrices): (&'b BlockKey, &'b Matrices<'a>),
+        opened: &[Block<'_>],
+        probes: &[Asked],
+    ) -> Result<Look> {
+        let setting = self.setting;
+        setting.monitor.check()?;
+        let none = Look {
+            find: None,
+            null: None,
+        };
+        let Some(block) = Block::open(setting.models[1], key, matrices)? else {
+            return Ok(none);
+        };
+        let Some(whole) = block.whole(&setting.sampling)? else {
+            return Ok(none);
+        };
+        let sought = Sought::new(&whole, self.tokens.as_ref().map(|[_, target]| target))?;
+        let mut null = None;
+        let mut best: Option<Find> = None;
+        for kind in [
+            FeatureKind::Projected,
+            FeatureKind::Stored,
+            FeatureKind::Whitened,
+        ] {
+            let asked: Vec<usize> = match kind {
+                FeatureKind::Whitened => likely(key, opened, null.as_ref()),
+                _ => (0..opened.len()).collect(),
+            };
+            let of_asked: Vec<&Asked> = asked.iter().map(|&at| &probes[at]).collect();
+            let counted = sought.partners(&of_asked, kind, &setting.sampling)?;
+            let counts: Vec<(usize, Counted)> = asked
+                .into_iter()
+                .zip(counted)
+                .filter_map(|(at, counted)| Some((at, counted?)))
+                .collect();
+            let Some((at, most)) = counts.iter().max_by(|a, b| {
+                let rank = |one: &(usize, Counted)| (one.1.count(), one.0 == 0);
+                rank(a).cmp(&rank(b))
+            }) else {
+                continue;
+            };
+            let controls = self.controls(&counts, *at, opened);
+            let units = most.units.0.min(most.units.1);
+            let floor = least_agreeing(most.probes, units, Some(&controls), self.basis_is_shared);
+            let test = test(key, &opened[*at], &whole, most, &controls, kind);
+            if null
+                .as_ref()
+                .is_none_or(|(known, _): &(Test, usize)| known.hits < test.hits)
+            {
+                null = Some((test.clone(), *at));
+            }
+            if floor.is_none_or(|floor| most.count() < floor) {
+                continue;
+            }
+            let find = self.confirm(&opened[*at], &sought, kind, test)?;
+            let confirmed = find.is_confirmed();
+            if confirmed || best.is_none() {
+                best = Some(find);
+            }
+            if confirmed {
+                break;
+            }
+        }
+        Ok(Look {
+            find: best,
+            null: null.map(|(test, _)| test),
+        })
+    }
+
+    /// What the blocks of other layers gave, clones of the layer `best` left out: they are as much
+    /// its origin as it is.
+    fn controls(&self, counts: &[(usize, Counted)], best: usize, opened: &[Block<'_>]) -> Controls {
+        let own = counts.iter().find(|(at, _)| *at == best);
+        let half = own.map_or(0, |(_, counted)| counted.count() / 2);
+        let others = counts.iter().filter(|(at, counted)| {
+            opened[*at].key.layer != opened[best].key.layer
+                && (counted.count() <= half || counted.count() < FLOOR)
+        });
+        Controls::of(others.map(|(_, counted)| (counted.count(), counted.probes)))
+    }
+
+    /// Asks the witness about what was found in `base`.
+    fn confirm(
+        &self,
+        base: &Block<'_>,
+        sought: &Sought<'_, '_>,
+        kind: FeatureKind,
+        test: Test,
+    ) -> Result<Find> {
+        let setting = self.setting;
+        let whole = sought.whole;
+        let Some(of_base) = base.whole(&setting.sampling)? else {
+            let none = Witnessed::default();
+            return Ok(Find {
+                base: base.key.clone(),
+                target: whole.block().key.clone(),
+                part: self.part(whole.block().key),
+                pairs: Vec::new(),
+                widths: [base.width(), whole.block().width()],
+                units: [base.units(), whole.block().units()],
+                witnessed: none,
+                test,
+            });
+        };
+        let tokens = self.tokens.as_ref().map(|[base, _]| base);
+        let (mut witnessed, pairs) = partners_confirm(setting, &of_base, tokens, sought, kind)?;
+        let by_tokens = matches!(kind, FeatureKind::Projected | FeatureKind::Whitened)
+            && setting.tokenizers.iter().all(Option::is_some)
+            && witnessed.geometry.is_none_or(|geometry| !geometry.denies());
+        if witnessed.kind.is_none() && by_tokens {
+            witnessed.kind = Some(WitnessKind::Tokens);
+        }
+        let mut find = self.find(&of_base, whole, &pairs, witnessed, test);
+        if let Some(geometry) = witnessed.geometry {
+            find.test.log10_p = geometry.log10_p;
+        }
+        Ok(find)
+    }
+
+    fn part(&self, key: &BlockKey) -> Option<PartKey> {
+        let first = self.target.get(key)?.by_row.first()?;
+        part_of(first)
+    }
+
+    /// Looks at a few layers by how units stand to one another, all that is left where tokens and
+    /// coordinates say nothing.
+    fn look_without_tokens(
+        &self,
+        open: &[(&'b BlockKey, &'b Matrices<'a>)],
+        bases: &BTreeMap<u32, (&'b BlockKey, &'b Matrices<'a>)>,
+        all: bool,
+        out: &mut Stack,
+        looks: &mut Vec<Look>,
+    ) -> Result<()> {
+        let setting = self.setting;
+        let seed = setting.sampling.seed;
+        let bases: Vec<(&BlockKey, &Matrices<'a>)> = bases.values().copied().collect();
+        let places: Vec<usize> = (0..open.len()).collect();
+        let chosen = match all {
+            true => places,
+            false => evenly_spaced(&places, TOKEN_FREE_LAYERS),
+        };
+        let mut have_power: Vec<bool> = Vec::new();
+        for at in chosen {
+            let (key, matrices) = open[at];
+            let Some(target) = Block::open(setting.models[1], key, matrices)? else {
+                continue;
+            };
+            let Some(of_target) = target.whole(&setting.sampling)? else {
+                continue;
+            };
+            let Some(top_of_target) = Top::read(&of_target)? else {
+                continue;
+            };
+            let mut null: Option<Test> = None;
+            for place in self.likely_layers(key, at, open.len(), &bases, all) {
+                setting.monitor.check()?;
+                let Some(base) = Block::open(setting.models[0], bases[place].0, bases[place].1)?
+                else {
+                    continue;
+                };
+                let Some(of_base) = base.whole(&setting.sampling)? else {
+                    continue;
+                };
+                let Some(top_of_base) = Top::read(&of_base)? else {
+                    continue;
+                };
+                let seen = token_free::look(&top_of_base, &top_of_target, None, seed)?;
+                let mut test = Test {
+                    kind: match key.expert {
+                        Some(_) => UnitKind::Expert,
+                        None => UnitKind::Ffn,
+                    },
+                    form: Form::FoundTwice,
+                    component: key.component,
+                    layer: Some(key.layer),
+                    base_layer: Some(base.key.layer),
+                    expert: key.expert,
+                    name: None,
+                    units: [base.units(), target.units()],
+                    probes: top_of_base.places.len().min(top_of_target.places.len()),
+                    hits: 0,
+                    log10_p: 0.0,
+                    exact: false,
+                    group: 0,
+                    control: None,
+                    features: Some(FeatureKind::TokenFree),
+                };
+                if seen.witnessed.kind.is_none() {
+                    if null.is_none() {
+                        have_power.push(top_of_base.has_power(seed)?);
+                        null = Some(test);
+                    }
+                    continue;
+                }
+                test.hits = seen.pairs.len();
+                test.log10_p = seen
+                    .witnessed
+                    .geometry
+                    .map_or(0.0, |geometry| geometry.log10_p);
+                let find = self.find(&of_base, &of_target, &seen.pairs, seen.witnessed, test);
+                looks.retain(|look| {
+                    look.find
+                        .as_ref()
+                        .is_none_or(|known| known.target != find.target)
+                });
+                looks.push(Look {
+                    find: Some(find),
+                    null: None,
+                });
+                null = None;
+                break;
+            }
+            if null.is_some() {
+                looks.push(Look { find: None, null });
+            }
+        }
+        if !all && !have_power.is_empty() {
+            out.token_free = have_power.iter().all(|has_power| *has_power);
+        }
+        Ok(())
+    }
+
+    /// Layers of the base that a layer of the target is held against where tokens are no help: that
+    /// of its number, or at its height where depths differ; all of them where one was found.
+    fn likely_layers(
+        &self,
+        key: &BlockKey,
+        at: usize,
+        of: usize,
+        bases: &[(&BlockKey, &Matrices<'a>)],
+        all: bool,
+    ) -> Vec<usize> {
+        let last = bases.len() - 1;
+        let same = bases.iter().position(|(base, _)| base.layer == key.layer);
+        let height = (at * bases.len() / of.max(1)).min(last);
+        let first = match bases.len() == self.layers_of_target() {
+            true => same.unwrap_or(height),
+            false => height,
+        };
+        let mut out: Vec<usize> = (0..=last).collect();
+        out.sort_by_key(|&place| place.abs_diff(first));
+        let few = match (all || self.setting.sampling.thorough, bases.len() == of) {
+            (true, _) => out.len(),
+            (false, true) => 1,
+            (false, false) => NEIGHBOURS,
+        };
+        out.truncate(few);
+        out
+    }
+
+    /// A find with its pairs as stored.
+    fn find(
+        &self,
+        base: &Whole<'_, '_>,
+        target: &Whole<'_, '_>,
+        pairs: &[(usize, usize)],
+        witnessed: Witnessed,
+        test: Test,
+    ) -> Find {
+        let stored = |side: &Whole<'_, '_>, at: usize| side.live()[at].stored;
+        let key = target.block().key;
+        Find {
+            base: base.block().key.clone(),
+            target: key.clone(),
+            part: self.part(key),
+            pairs: pairs
+                .iter()
+                .map(|&(one, other)| (stored(base, one), stored(target, other)))
+                .collect(),
+            widths: [base.block().width(), target.block().width()],
+            units: [base.block().units(), target.block().units()],
+            witnessed,
+            test,
+        }
+    }
+
+    fn layers_of_target(&self) -> usize {
+        let layers: BTreeSet<u32> = self.target.keys().map(|key| key.layer).collect();
+        layers.len()
+    }
+
+    /// Power of the look over tokens: what a damaged copy of a block of the base gives.
+    fn measure_power(&self, opened: &[Block<'_>], out: &mut Stack) -> Result<()> {
+        let (Some(block), Some([tokens, _])) = (opened.first(), &self.tokens) else {
+            return Ok(());
+        };
+        let sampling: &Sampling = &self.setting.sampling;
+        let asked = Asked::read(block, PROBES, Some(tokens), sampling)?;
+        let Some(itself) = asked.damaged_finds_itself(block, tokens, sampling)? else {
+            return Ok(());
+        };
+        out.over_tokens = FormPower::of(asked.units.len(), FLOOR, itself);
+        Ok(())
+    }
+
+    /// Experts of layers that were found: each against all experts of the layer that it comes from.
+    fn look_at_experts(&self, looks: &mut Vec<Look>) -> Result<()> {
+        let found: Vec<(u32, u32, BlockKey)> = looks
+            .iter()
+            .filter_map(|look| look.find.as_ref())
+            .filter(|find| find.is_confirmed() && find.target.expert.is_some())
+            .map(|find| (find.base.layer, find.target.layer, find.target.clone()))
+            .collect();
+        for (base_layer, layer, told) in found {
+            let asked: BTreeMap<&BlockKey, &Matrices<'a>> = self
+                .base
+                .iter()
+                .filter(|(key, _)| key.layer == base_layer)
+                .take(MOST_BLOCKS)
+                .map(|(key, matrices)| (*key, *matrices))
+                .collect();
+            let opened = self.open(&asked)?;
+            let probes = self.ask(&opened)?;
+            let others: Vec<(&BlockKey, &Matrices<'a>)> = self
+                .target
+                .iter()
+                .filter(|(key, matrices)| {
+                    key.layer == layer && **key != &told && !self.is_in_place(matrices)
+                })
+                .take(MOST_BLOCKS)
+                .map(|(key, matrices)| (*key, *matrices))
+                .collect();
+            let places: Vec<usize> = (0..others.len()).collect();
+            looks.extend(self.look_at_each(&places, &others, &opened, &probes)?);
+        }
+        Ok(())
+    }
+
+    /// Blocks that were looked for in every layer of the base in the disguise that hides others,
+    /// and were not found there.
+    fn set_sought(&self, open: &[(&BlockKey, &Matrices<'a>)], looks: &[Look], out: &mut Stack) {
+        let Some(power) = out.over_tokens else { return };
+        let found: BTreeSet<&BlockKey> = looks
+            .iter()
+            .filter_map(|look| look.find.as_ref())
+            .map(|find| &find.target)
+            .collect();
+        for (key, _) in open.iter().filter(|(key, _)| !found.contains(key)) {
+            if let Some(part) = self.part(key) {
+                out.sought.insert(
+                    part,
+                    PartTest {
+                        log10_p: 0.0,
+                        share_seen_95: Some(power.share_seen_95),
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// The block of equal place, and those that found the most so far.
+fn likely(key: &BlockKey, opened: &[Block<'_>], best: Option<&(Test, usize)>) -> Vec<usize> {
+    let mut out: Vec<usize> = (0..opened.len())
+        .filter(|&at| opened[at].key.layer == key.layer)
+        .take(WHITENED)
+        .collect();
+    if let Some((_, at)) = best
+        && !out.contains(at)
+    {
+        out.push(*at);
+    }
+    out
+}
+
+fn test(
+    key: &BlockKey,
+    base: &Block<'_>,
+    whole: &Whole<'_, '_>,
+    counted: &Counted,
+    controls: &Controls,
+    kind: FeatureKind,
+) -> Test {
+    Test {
+        kind: match key.expert {
+            Some(_) => UnitKind::Expert,
+            None => UnitKind::Ffn,
+        },
+        form: Form::FoundTwice,
+        component: key.component,
+        layer: Some(key.layer),
+        base_layer: Some(base.key.layer),
+        expert: key.expert,
+        name: None,
+        units: [base.units(), whole.block().units()],
+        probes: counted.probes,
+        hits: counted.count(),
+        log10_p: 0.0,
+        exact: false,
+        group: 0,
+        control: (controls.pairs > 0).then(|| round6(controls.mean_share * counted.probes as f64)),
+        features: Some(kind),
+    }
+}

@@ -1,0 +1,276 @@
+//! Finding is not confirming (guide/methods.md, section 8.1): what was found in its place is
+//! confirmed by angles that no order, scale, sign or rotation of either side can raise.
+
+pub(crate) mod attention;
+pub(crate) mod feed_forward;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::model::words::{Component, words};
+use crate::stats::geometry::Geometry;
+use crate::stats::levels::NOTHING_LOG10;
+
+use super::analysis::{Analysis, Found, Setting};
+use super::part::{Part, PartKey, PartKind};
+use super::permutation::Permutation;
+use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
+
+words! {
+    /// What confirms that a part was taken over.
+    WitnessKind {
+        /// Partners stand to one another as the units do.
+        Geometry = "geometry",
+        /// Units agree over tokens that are joined by their strings.
+        Tokens = "tokens",
+        /// Equal bytes.
+        Bytes = "bytes",
+        /// Spaces that the rows of heads span.
+        RowSpace = "row_space",
+    }
+}
+
+words! {
+    /// How a part was found.
+    FoundBy {
+        /// Units stand in the same places.
+        Place = "place",
+        /// Units found twice, wherever they stand.
+        Content = "content",
+        /// Its layer was found at another depth.
+        LayerMap = "layer_map",
+        /// An expert found under another number, or a feed-forward in experts.
+        Experts = "experts",
+        /// With the residual stream or heads undone.
+        Disguise = "disguise",
+        /// Equal bytes.
+        Bytes = "bytes",
+        /// Excess alone.
+        Excess = "excess",
+    }
+}
+
+/// What a witness says of one part.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Witnessed {
+    /// Mutual geometry of the partners, where it could be measured.
+    pub geometry: Option<Geometry>,
+    /// What confirms; `None` where nothing does.
+    pub kind: Option<WitnessKind>,
+}
+
+impl Witnessed {
+    /// What a geometry says by itself.
+    pub(crate) fn by(geometry: Option<Geometry>) -> Self {
+        let confirms = geometry.is_some_and(|geometry| geometry.confirms());
+        Self {
+            geometry,
+            kind: confirms.then_some(WitnessKind::Geometry),
+        }
+    }
+
+    /// The one that confirms, else the one with the larger share of what its limit asks.
+    pub(crate) fn better(self, other: Self) -> Self {
+        let rank = |one: &Self| {
+            let share = one.geometry.map_or(f64::NEG_INFINITY, |geometry| {
+                geometry.correlation / geometry.limit
+            });
+            (one.kind.is_some(), share)
+        };
+        let (mine, theirs) = (rank(&self), rank(&other));
+        match mine.0.cmp(&theirs.0).then(mine.1.total_cmp(&theirs.1)) {
+            std::cmp::Ordering::Less => other,
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => self,
+        }
+    }
+}
+
+/// Witnesses of parts that tests in place found, by part.
+#[derive(Debug, Default)]
+pub(crate) struct Witnesses {
+    /// What they say.
+    of_parts: BTreeMap<PartKey, Witnessed>,
+}
+
+impl Analysis for Witnesses {
+    fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
+        let Some(direct) = found.get_mut::<Permutation>() else {
+            return Ok(None);
+        };
+        setting.monitor.begin("asking witnesses", 0);
+        let out = Self {
+            of_parts: in_place(setting, direct)?,
+        };
+        let mut unconfirmed = BTreeSet::new();
+        for (key, test) in &direct.parts {
+            let is_table = matches!(key.kind, PartKind::Embedding | PartKind::Head);
+            let confirmed = out.of_parts.get(key).is_some_and(|w| w.kind.is_some());
+            if test.log10_p <= NOTHING_LOG10 && !is_table && !confirmed {
+                unconfirmed.insert(key.clone());
+            }
+        }
+        direct.set_aside(unconfirmed);
+        setting.monitor.end();
+        Ok(Some(out))
+    }
+
+    fn place(&self, parts: &mut Vec<Part>) {
+        for part in parts {
+            if let Some(witnessed) = self.of_parts.get(&part.key) {
+                part.witnessed(*witnessed);
+            }
+            part.by_place = part.test.is_some();
+        }
+    }
+}
+
+impl Witnesses {
+    /// Whether a feed-forward or an expert of a component was found in its place and confirmed.
+    pub(crate) fn confirms_in(&self, component: Component) -> bool {
+        self.of_parts.iter().any(|(key, witnessed)| {
+            key.component == component
+                && matches!(key.kind, PartKind::Ffn | PartKind::Experts)
+                && witnessed.kind.is_some()
+        })
+    }
+
+    /// Whether a feed-forward, an expert or an attention was found in its place and confirmed.
+    pub(crate) fn confirms(&self, key: &PartKey) -> bool {
+        self.of_parts
+            .get(key)
+            .is_some_and(|witnessed| witnessed.kind.is_some())
+    }
+}
+
+/// Most experts of a layer that are asked one by one; of more, as many seeded ones speak for all.
+const MOST_EXPERTS: usize = 64;
+
+/// Asks the witnesses of every part in which a test found something.
+fn in_place(setting: &Setting<'_>, direct: &Permutation) -> Result<BTreeMap<PartKey, Witnessed>> {
+    let suspects: Vec<&PartKey> = direct
+        .parts
+        .iter()
+        .filter(|(_, test)| test.log10_p <= NOTHING_LOG10)
+        .map(|(key, _)| key)
+        .collect();
+    let mut out = feed_forwards(setting, &suspects)?;
+    let attentions: Vec<&PartKey> = suspects
+        .iter()
+        .copied()
+        .filter(|key| key.kind == PartKind::Attention)
+        .collect();
+    let of_attentions: Vec<Result<(PartKey, Witnessed)>> = attentions
+        .par_iter()
+        .map(|key| {
+            setting.monitor.check()?;
+            let layer = key.layer.unwrap_or(0);
+            let own = attention::geometry(setting, key.component, [layer, layer])?;
+            Ok(((*key).clone(), Witnessed::by(own)))
+        })
+        .collect();
+    for witnessed in of_attentions {
+        let (key, own) = witnessed?;
+        // A rotation that fits an attention leaves its layer's feed-forward without geometry.
+        let by_layer = out
+            .iter()
+            .filter(|(other, _)| {
+                matches!(other.kind, PartKind::Ffn | PartKind::Experts)
+                    && (other.component, other.layer) == (key.component, key.layer)
+            })
+            .map(|(_, witnessed)| *witnessed)
+            .find(|witnessed| witnessed.kind.is_some());
+        let witnessed = match by_layer {
+            Some(by_layer) if own.kind.is_none() => Witnessed {
+                kind: by_layer.kind,
+                geometry: own.geometry,
+            },
+            _ => own,
+        };
+        out.insert(key, witnessed);
+    }
+    let others: Vec<&PartKey> = suspects
+        .iter()
+        .copied()
+        .filter(|key| key.kind == PartKind::Other)
+        .collect();
+    out.extend(rows::geometries(setting, &others)?);
+    Ok(out)
+}
+
+fn feed_forwards(
+    setting: &Setting<'_>,
+    suspects: &[&PartKey],
+) -> Result<BTreeMap<PartKey, Witnessed>> {
+    let suspected: BTreeSet<&PartKey> = suspects
+        .iter()
+        .copied()
+        .filter(|key| matches!(key.kind, PartKind::Ffn | PartKind::Experts))
+        .collect();
+    if suspected.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let of_sides = blocks_of_both(setting.models);
+    let mut asked: Vec<(PartKey, &BlockKey, [&Matrices<'_>; 2])> = Vec::new();
+    let mut inherited: Vec<(PartKey, (Component, u32))> = Vec::new();
+    let mut experts: BTreeMap<(Component, u32), usize> = BTreeMap::new();
+    let mut numbers: BTreeMap<(Component, u32), usize> = BTreeMap::new();
+    for key in suspected.iter().filter(|key| key.kind == PartKind::Experts) {
+        *numbers
+            .entry((key.component, key.layer.unwrap_or(0)))
+            .or_default() += 1;
+    }
+    for (key, target) in &of_sides[1] {
+        let Some(base) = of_sides[0].get(key) else {
+            continue;
+        };
+        let Some(part) = target.by_row.first().and_then(|l| super::parts::part_of(l)) else {
+            continue;
+        };
+        if !suspected.contains(&part) {
+            continue;
+        }
+        let layer = (key.component, key.layer);
+        if key.expert.is_some() {
+            let seen = experts.entry(layer).or_default();
+            *seen += 1;
+            let all = numbers.get(&layer).copied().unwrap_or(0).max(1);
+            let step = all.div_ceil(MOST_EXPERTS).max(1);
+            if (*seen - 1) % step != 0 {
+                inherited.push((part, layer));
+                continue;
+            }
+        }
+        asked.push((part, key, [base, target]));
+    }
+    let answers: Vec<Result<(PartKey, Witnessed)>> = asked
+        .par_iter()
+        .map(|(part, key, sides)| {
+            setting.monitor.check()?;
+            let witnessed = feed_forward::in_place(setting, [*key, *key], *sides)?;
+            Ok((part.clone(), witnessed))
+        })
+        .collect();
+    let mut out: BTreeMap<PartKey, Witnessed> = BTreeMap::new();
+    for answer in answers {
+        let (part, witnessed) = answer?;
+        // Several blocks of one part: all of them must agree.
+        let known = out.entry(part).or_insert(witnessed);
+        if known.kind.is_some() && witnessed.kind.is_none() {
+            *known = witnessed;
+        }
+    }
+    for (part, layer) in inherited {
+        let asked = out
+            .iter()
+            .filter(|(key, _)| (key.component, key.layer) == (layer.0, Some(layer.1)))
+            .filter(|(key, _)| key.kind == PartKind::Experts);
+        let answers: Vec<Witnessed> = asked.map(|(_, witnessed)| *witnessed).collect();
+        let all = answers.iter().all(|witnessed| witnessed.kind.is_some());
+        let common = answers.first().copied().filter(|_| all);
+        out.entry(part).or_insert(common.unwrap_or_default());
+    }
+    Ok(out)
+}
