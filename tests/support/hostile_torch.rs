@@ -259,7 +259,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Vec<u8>, String)> {
         (
             "pickle-alone",
             dictionary(&plain(), &[]),
-            "no PyTorch file: neither a zip archive nor the pickles of the form before 1.6",
+            "a pickle that torch.save did not write (expected a file of torch.save)",
         ),
         (
             "compressed-member",
@@ -448,8 +448,8 @@ pub(crate) fn rows() -> Vec<(&'static str, Vec<u8>, String)> {
         ),
         (
             "whole-module",
-            calling("torch.nn.modules.linear", "Linear"),
-            "the pickle names torch.nn.modules.linear.Linear, which weights do not need; nothing was run",
+            with_pickle(b"\x80\x02ctorch.nn.modules.linear\nLinear\n)\x81}b."),
+            "a pickled module of class \"torch.nn.modules.linear.Linear\", a program and not a file of weights (expected its weights: torch.save(module.state_dict(), OUT))",
         ),
         (
             "escape-codes-in-a-global",
@@ -459,22 +459,22 @@ pub(crate) fn rows() -> Vec<(&'static str, Vec<u8>, String)> {
         (
             "stack-global",
             with_pickle(b"\x80\x02\x8c\x02os\x8c\x06system\x93."),
-            "pickle opcode 0x8C at byte 42 is not among those that PyTorch writes",
+            "the pickle names os.system, which weights do not need; nothing was run",
         ),
         (
             "protocol-4",
             with_pickle(b"\x80\x04}."),
-            "pickle protocol 4; protocol 2 is read",
+            "a PyTorch file without a dictionary of tensors",
         ),
         (
             "unknown-opcode",
             with_pickle(b"\x80\x02\xff."),
-            "pickle opcode 0xFF at byte 42 is not among those that PyTorch writes",
+            "pickle opcode 0xFF at byte 42 is not among those that PyTorch writes (expected a file of torch.save)",
         ),
         (
             "text-opcode",
             with_pickle(b"\x80\x02I5\n."),
-            "pickle opcode 0x49 at byte 42 is not among those that PyTorch writes",
+            "a PyTorch file without a dictionary of tensors",
         ),
         (
             "no-stop",
@@ -534,7 +534,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Vec<u8>, String)> {
         (
             "dictionary-in-itself",
             with_pickle(b"\x80\x02}q\x01X\x05\0\0\0modelh\x01s."),
-            "a PyTorch file without a dictionary of tensors",
+            "a PyTorch file without a dictionary of tensors: its one key is \"model\" (expected a state dictionary)",
         ),
         (
             "no-dictionary",
