@@ -9,7 +9,7 @@ use crate::numeric::linalg::products;
 use crate::stats::units::{Features, Held};
 
 /// Pairs of partners that units are told by, at most.
-const MOST_ANCHORS: usize = 256;
+const MOST_ANCHORS: usize = 128;
 
 /// Standardised angles are cut here, so that no single one decides.
 const CUT: f32 = 4.0;

@@ -15,7 +15,7 @@ use super::block::Whole;
 
 /// Units of a block that are looked at: those that contribute most, which no order and no basis
 /// changes.
-const MOST_UNITS: usize = 1024;
+const MOST_UNITS: usize = 512;
 
 /// Rows of a matrix that units are compared with first.
 const REFERENCE_ROWS: usize = 512;
