@@ -18,6 +18,7 @@ mod determinism;
 mod disguise;
 mod encodings;
 mod fixtures;
+mod formulas;
 mod hash;
 mod hostile;
 mod house;

@@ -84,8 +84,11 @@ pub(super) fn is_alone(model: &Model, logical: &Logical) -> bool {
 /// Numbers of outputs and inputs of a matrix.
 fn ends(logical: &Logical) -> Option<(u64, u64)> {
     let is_matrix = logical.meaning.class == Class::Matrix;
-    let ends = logical.shape.first().zip(logical.shape.get(1));
-    let ends = ends.map(|(&out, &fan_in)| (out, fan_in));
+    let ends = match logical.shape[..] {
+        [.., fan_in, out] if logical.is_channels_last() => Some((out, fan_in)),
+        [out, fan_in, ..] => Some((out, fan_in)),
+        _ => None,
+    };
     ends.filter(|(out, fan_in)| is_matrix && *out > 0 && *fan_in > 0)
 }
 

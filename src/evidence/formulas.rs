@@ -15,6 +15,7 @@ use crate::model::sides::{Side, Sides};
 use crate::model::words::{Class, Component};
 use crate::stats::formula::{self, Formula};
 use crate::stats::levels::LIKE_AT_ALL;
+use crate::stats::zeros::{self, Zeros};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
@@ -41,6 +42,8 @@ pub(crate) struct Computed {
 pub(crate) struct Formulas {
     computed: Vec<Computed>,
     names: Sides<BTreeSet<String>>,
+    /// Matrices whose zeros are where those of their counterparts are.
+    zero_patterns: Sides<BTreeSet<String>>,
 }
 
 impl Formulas {
@@ -65,14 +68,20 @@ impl Formulas {
             } else {
                 None
             };
+            let has_zero_pattern =
+                formula.is_none() && has_zeros(pair, record) && share_zeros(models, pair)?;
             record.is_by_formula = formula.is_some();
-            Ok(formula)
+            Ok((formula, has_zero_pattern))
         });
-        let looked: Vec<Option<Formula>> = looked.collect::<Result<_>>()?;
+        let looked: Vec<(Option<Formula>, bool)> = looked.collect::<Result<_>>()?;
         let mut out = Self::default();
-        for (pair, formula) in alignment.pairs.iter().zip(looked) {
+        for (pair, (formula, has_zero_pattern)) in alignment.pairs.iter().zip(looked) {
             if let Some(formula) = formula {
                 out.add(pair, formula);
+            }
+            if has_zero_pattern {
+                out.zero_patterns.base.insert(pair.base.name.clone());
+                out.zero_patterns.target.insert(pair.target.name.clone());
             }
         }
         Ok(out)
@@ -81,6 +90,11 @@ impl Formulas {
     /// Whether the matrix of that side is one of them.
     pub(crate) fn holds(&self, side: Side, logical: &Logical) -> bool {
         self.names.get(side).contains(&logical.name)
+    }
+
+    /// Whether the zeros of the matrix of that side are where its counterpart has them.
+    pub(crate) fn has_zero_pattern(&self, side: Side, logical: &Logical) -> bool {
+        self.zero_patterns.get(side).contains(&logical.name)
     }
 
     fn add(&mut self, pair: &Pair, formula: Formula) {
@@ -126,10 +140,30 @@ fn is_alike(pair: &Pair, record: &Record) -> bool {
     if pair.target.meaning.class != Class::Matrix || !is_informative(pair, record) {
         return false;
     }
-    let seen = [record.figures().cosine, record.part_excess()];
+    // What rows have in common as a whole, places of a kernel for one, is no excess.
+    let seen = [record.figures().excess, record.part_excess()];
     seen.into_iter()
         .flatten()
         .any(|likeness| likeness.abs() >= LIKE_AT_ALL)
+}
+
+/// Whether both sides have so many zeros that their places could say something.
+fn has_zeros(pair: &Pair, record: &Record) -> bool {
+    let many = |zeros: u64| zeros as f64 > zeros::LEAST_SHARE * record.sums.n as f64;
+    let zeros = record.sums.zeros;
+    pair.target.meaning.class == Class::Matrix && many(zeros.base) && many(zeros.target)
+}
+
+/// Whether both sides have their zeros in the same places.
+fn share_zeros(models: [&Model; 2], pair: &Pair) -> Result<bool> {
+    let sides = [&pair.base, &pair.target];
+    let is_unreadable = |at: usize| models[at].unreadable(sides[at]).is_some();
+    if is_unreadable(0) || is_unreadable(1) {
+        return Ok(false);
+    }
+    let (base, target) = (models[0].view(sides[0])?, models[1].view(sides[1])?);
+    let zeros = Zeros::of(&base, &target)?;
+    Ok(zeros.is_some_and(|zeros| zeros.are_one_pattern()))
 }
 
 fn explaining(models: [&Model; 2], pair: &Pair) -> Result<Option<Formula>> {

@@ -18,6 +18,12 @@ pub(crate) const WINDOW: usize = 256;
 /// Share of the energy that a formula must explain, beyond what chance gives it.
 const LEAST_EXPLAINED: f64 = 0.25;
 
+/// Cosine from which on only number formats tell two tables apart.
+const SAME_TABLE: f64 = 0.999;
+
+/// Share of the energy of a table that its formula explains though it is fitted coarsely.
+const PURE: f64 = 0.98;
+
 /// A side with fewer rows or columns in its window has no formula.
 const LEAST_SIDE: usize = 8;
 
@@ -187,7 +193,7 @@ fn rest(window: &Dense, formula: Formula, along: Along) -> Option<(Dense, f64)> 
 fn strides(window: &Dense) -> Vec<usize> {
     let mut out = vec![1];
     out.extend(
-        [3, 4, 5, 7, 9, 25, 49]
+        [3, 4, 5, 7, 9, 16, 25, 36, 49, 64]
             .iter()
             .filter(|&&s| s * 4 <= window.columns),
     );
@@ -480,6 +486,8 @@ pub(crate) struct Remaining {
     pub before: f64,
     /// Cosine of what is left; 0 where nothing is.
     pub after: f64,
+    /// Whether both are one table as it was computed, but for the number format.
+    pub is_table: bool,
 }
 
 impl Remaining {
@@ -487,7 +495,7 @@ impl Remaining {
     /// fine-tune of a model that holds such a table keeps more than the formula, its noise.
     pub(crate) fn is_explained(&self) -> bool {
         let is_gone = self.after < LIKE.min(0.5 * self.before.abs());
-        self.before.abs() >= LIKE && is_gone
+        self.is_table || self.before.abs() >= LIKE && is_gone
     }
 }
 
@@ -500,8 +508,9 @@ pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
     if (base.rows, base.columns) != (target.rows, target.columns) {
         return None;
     }
-    nearest_formula(base).or_else(|| nearest_formula(target))?;
+    let nearest = nearest_formula(base).or_else(|| nearest_formula(target))?;
     let before = cosine(base, target);
+    let is_table = before >= SAME_TABLE && (nearest.share >= PURE || share_zeros(base, target));
     let without = |formula, along| -> Option<Remaining> {
         let of_base = explained(base, formula, along)?;
         let of_target = explained(target, formula, along)?;
@@ -517,6 +526,7 @@ pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
             formula: of_base,
             of_target: of_target.share,
             before,
+            is_table,
             after: if is_gone {
                 0.0
             } else {
@@ -534,6 +544,17 @@ pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
         }
     }
     best
+}
+
+/// Whether most values of both are zero, in the same places.
+fn share_zeros(one: &Dense, other: &Dense) -> bool {
+    let both = one.values.iter().zip(&other.values);
+    let (mut of_either, mut of_both) = (0usize, 0usize);
+    for (x, y) in both {
+        of_either += usize::from(*x == 0.0 || *y == 0.0);
+        of_both += usize::from(*x == 0.0 && *y == 0.0);
+    }
+    2 * of_both > one.values.len() && 20 * of_both >= 19 * of_either
 }
 
 fn cosine(one: &Dense, other: &Dense) -> f64 {
@@ -676,6 +697,10 @@ mod tests {
         }
         let found = nearest_formula(&mel()).unwrap();
         assert!(found.share > 0.6, "{found:?}");
+        let mut rounded = mel();
+        let round = |x: &mut f64| *x = f64::from(*x as f32) * (1.0 + 1e-3);
+        rounded.values.iter_mut().for_each(round);
+        assert!(remaining(&mel(), &rounded).unwrap().is_explained());
         let found = remaining(&noised(&mel(), 0.2, "one"), &noised(&mel(), 0.2, "other")).unwrap();
         assert!(found.is_explained(), "{found:?}");
     }

@@ -17,3 +17,4 @@ pub(crate) mod recover;
 pub(crate) mod row_space;
 pub mod subspace;
 pub mod units;
+pub(crate) mod zeros;

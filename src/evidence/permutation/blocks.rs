@@ -20,6 +20,7 @@ use crate::view::model::Model;
 use crate::view::reader::View;
 
 use super::Outcome;
+use super::prepared::{Preparation, Prepared};
 use crate::evidence::analysis::Setting;
 use crate::evidence::tests_of_units::{Form, Test, UnitKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf, Untested};
@@ -122,7 +123,10 @@ fn leave_out(blocks: &mut BTreeMap<BlockKey, Matrices<'_>>, leaves: &dyn Fn(&Log
 }
 
 /// The default features of a block: rows of its first matrix, cut to drawn coordinates.
-pub(crate) fn default_features<'a>(view: &'a View<'_>, sampling: &Sampling) -> RowFeatures<'a> {
+pub(crate) fn default_features<'a>(
+    view: &'a dyn RowSource,
+    sampling: &Sampling,
+) -> RowFeatures<'a> {
     RowFeatures::new(view).cut(&sampling.coordinates(view.columns()))
 }
 
@@ -388,7 +392,12 @@ fn alike_on_a_side(one: &[Held; 2], other: &[Held; 2]) -> bool {
 
 fn test(setting: &Setting<'_>, block: &Both<'_>) -> Result<std::result::Result<Tested, Untested>> {
     setting.monitor.check()?;
-    let looked = match look(setting.models, block.sides, &setting.sampling)? {
+    let looked = match look_prepared(
+        setting.models,
+        block.sides,
+        &setting.sampling,
+        setting.preparation(),
+    )? {
         Ok(looked) => looked,
         Err(why) => {
             return Ok(Err(Untested {
@@ -441,6 +450,19 @@ pub(crate) fn look(
     sides: [&Matrices<'_>; 2],
     sampling: &Sampling,
 ) -> Result<std::result::Result<Looked, Obstacle>> {
+    look_prepared(models, sides, sampling, Preparation::default())
+}
+
+/// The same with matrices prepared.
+///
+/// # Errors
+/// A read that fails.
+pub(crate) fn look_prepared(
+    models: [&Model; 2],
+    sides: [&Matrices<'_>; 2],
+    sampling: &Sampling,
+    preparation: Preparation<'_>,
+) -> Result<std::result::Result<Looked, Obstacle>> {
     let [base_matrices, target_matrices] = sides;
     let common = target_matrices.by_row.iter().find_map(|target| {
         let base = base_matrices
@@ -453,10 +475,10 @@ pub(crate) fn look(
         return Ok(Err(Obstacle::NoCommonRole));
     };
     let mut views = Vec::new();
-    for (model, logical) in models.into_iter().zip(firsts) {
+    for ((model, side), logical) in models.into_iter().zip(Side::BOTH).zip(firsts) {
         match model.unreadable(logical) {
             Some(why) => return Ok(Err(Obstacle::Unreadable(why))),
-            None => views.push(model.view(logical)?),
+            None => views.push(Prepared::open(model, side, logical, preparation)?),
         }
     }
     let [base, target] = [&views[0], &views[1]].map(|view| default_features(view, sampling));
@@ -464,7 +486,7 @@ pub(crate) fn look(
         let unequal = Untestable::UnequalWidths(views[0].columns(), views[1].columns());
         return Ok(Err(Obstacle::Units(unequal)));
     }
-    let all = AllFeatures::open(models, sides)?;
+    let all = AllFeatures::open(models, sides, preparation)?;
     let all = all
         .as_ref()
         .map(|all| [0, 1].map(|side| all.features(side, sampling)));
@@ -535,14 +557,22 @@ pub(crate) fn test_of(
 
 /// Gate, up and down of a block together, on both sides.
 struct AllFeatures<'a> {
-    by_row: [Vec<View<'a>>; 2],
-    by_column: [Option<View<'a>>; 2],
+    by_row: [Vec<Prepared<'a>>; 2],
+    by_column: [Option<Prepared<'a>>; 2],
 }
 
 impl<'a> AllFeatures<'a> {
     /// Opens the matrices that both sides have in one shape; none where the default feature is the
     /// only one.
-    fn open(models: [&'a Model; 2], sides: [&Matrices<'_>; 2]) -> Result<Option<Self>> {
+    fn open(
+        models: [&'a Model; 2],
+        sides: [&Matrices<'_>; 2],
+        preparation: Preparation<'_>,
+    ) -> Result<Option<Self>> {
+        let open = |side: Side, logical| {
+            let at = usize::from(side == Side::Target);
+            Prepared::open(models[at], side, logical, preparation)
+        };
         let mut out = Self {
             by_row: [Vec::new(), Vec::new()],
             by_column: [None, None],
@@ -557,14 +587,15 @@ impl<'a> AllFeatures<'a> {
                 .iter()
                 .find(|base| base.meaning.role == target.meaning.role);
             if let Some(base) = base.filter(|base| readable([base, target])) {
-                out.by_row[0].push(models[0].view(base)?);
-                out.by_row[1].push(models[1].view(target)?);
+                out.by_row[0].push(open(Side::Base, base)?);
+                out.by_row[1].push(open(Side::Target, target)?);
             }
         }
         if let (Some(base), Some(target)) = (sides[0].by_column, sides[1].by_column)
             && readable([base, target])
         {
-            out.by_column = [Some(models[0].view(base)?), Some(models[1].view(target)?)];
+            let opened = [open(Side::Base, base)?, open(Side::Target, target)?];
+            out.by_column = opened.map(Some);
         }
         let count = out.by_row[0].len() + usize::from(out.by_column[0].is_some());
         Ok((count > 1).then_some(out))

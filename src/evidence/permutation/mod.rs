@@ -2,6 +2,7 @@
 //! (guide/methods.md, section 4).
 
 pub(crate) mod blocks;
+mod prepared;
 mod pruned;
 mod residual;
 mod rows;
@@ -13,7 +14,7 @@ use crate::error::Result;
 use crate::model::words::{Component, words};
 use crate::stats::chance;
 use crate::stats::power::{Power, Probed};
-use crate::stats::units::FixedPoints;
+use crate::stats::units::{FixedPoints, Untestable};
 
 use super::analysis::{Analysis, Found, Setting, is_about};
 use super::finding::{Finding, Hits, Scope, Statement, Supports};
@@ -22,7 +23,7 @@ use super::part::{Part, PartKey, PartKind, PartTest};
 use super::relation::Relation;
 use super::tests_of_units::{Form, Test, UnitKind};
 use super::transformation::Transformation;
-use super::untested::{UnitsOf, Untested};
+use super::untested::{Obstacle, Subject, UnitsOf, Untested};
 
 /// Tests whose blocks have orders of their own, combined over groups of clones.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -114,6 +115,7 @@ impl Analysis for Permutation {
             if let Some(test) = self.parts.get(&part.key) {
                 part.test = Some(*test);
             }
+            part.has_named_places |= self.is_sorted(part);
         }
     }
 
@@ -162,6 +164,19 @@ impl Permutation {
 
     fn counts(&self, part: Option<&PartKey>) -> bool {
         part.is_none_or(|part| !self.set_aside.contains(part))
+    }
+
+    /// Whether the dimensions of an embedding or head are in the order of their size on both sides,
+    /// as principal components are.
+    fn is_sorted(&self, part: &Part) -> bool {
+        let mut skipped = self.skipped.iter();
+        skipped.any(|skipped| {
+            let is_of_part = matches!(
+                &skipped.what,
+                Subject::ResidualOf(UnitsOf::Tensor(name)) if part.key.name.as_ref() == Some(name)
+            );
+            is_of_part && matches!(skipped.why, Obstacle::Units(Untestable::Sorted { .. }))
+        })
     }
 
     /// The block tests of one component, or of all, combined.

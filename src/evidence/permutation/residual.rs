@@ -20,8 +20,8 @@ use crate::stats::units::{
     ColumnFeatures, Concat, Features, RowFeatures, Sampling, fixed_point_test,
 };
 use crate::view::logical::Logical;
-use crate::view::reader::View;
 
+use super::prepared::Prepared;
 use super::{Outcome, direct, outcomes};
 use crate::evidence::analysis::Setting;
 use crate::evidence::tests_of_units::{Test, UnitKind};
@@ -143,14 +143,17 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
             why,
         }))
     };
-    let mut views: [Vec<(Side, View<'_>)>; 2] = [Vec::new(), Vec::new()];
+    let mut views: [Vec<(Side, Prepared<'_>)>; 2] = [Vec::new(), Vec::new()];
     for pair in &part.matrices {
         let Some(side_of_stream) = residual_side(&pair[1].meaning) else {
             continue;
         };
         if (0..2).all(|side| setting.models[side].unreadable(pair[side]).is_none()) {
             for (side, views) in views.iter_mut().enumerate() {
-                views.push((side_of_stream, setting.models[side].view(pair[side])?));
+                let of = sides::Side::BOTH[side];
+                let prepared =
+                    Prepared::open(setting.models[side], of, pair[side], setting.preparation())?;
+                views.push((side_of_stream, prepared));
             }
         }
     }
@@ -189,7 +192,10 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
 
 /// For each matrix, the rows on either side whose k-th belong to one token; none for a matrix
 /// without tokens.
-fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Side, View<'_>)>; 2]) -> [Vec<Vec<usize>>; 2] {
+fn shared_rows(
+    setting: &Setting<'_>,
+    views: &[Vec<(Side, Prepared<'_>)>; 2],
+) -> [Vec<Vec<usize>>; 2] {
     let mut out = [Vec::new(), Vec::new()];
     for ((side, base), (_, target)) in views[0].iter().zip(&views[1]) {
         let mut pairs = Vec::new();
@@ -212,7 +218,7 @@ fn shared_rows(setting: &Setting<'_>, views: &[Vec<(Side, View<'_>)>; 2]) -> [Ve
 /// Features of the residual dimensions over the matrices of one side; `tokens` are the rows to take
 /// of embedding and head.
 fn features<'a>(
-    views: &'a [(Side, View<'_>)],
+    views: &'a [(Side, Prepared<'_>)],
     tokens: &[Vec<usize>],
     sampling: &Sampling,
 ) -> Option<Concat<'a>> {

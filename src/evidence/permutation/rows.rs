@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::evidence::axes::{has_named_places, is_alone};
 use crate::evidence::part::{Part, PartKind, State};
 use crate::evidence::parts::{is_informative, part_of};
+use crate::model::sides::Side;
 use crate::model::words::{Block, Class, Role};
 use crate::numeric::rows::RowSource;
 use crate::stats::formula;
@@ -19,8 +20,8 @@ use crate::stats::units::{
     ColumnFeatures, Features, Layout, RowFeatures, Sampling, Untestable, fixed_point_test,
 };
 use crate::view::logical::Logical;
-use crate::view::reader::View;
 
+use super::prepared::Prepared;
 use super::{Outcome, direct, outcomes};
 use crate::evidence::analysis::Setting;
 use crate::evidence::tests_of_units::UnitKind;
@@ -240,7 +241,7 @@ fn test_each<'a>(
 
 /// Whether the units of both sides stand in an order of their own, each like the next. Stacks are
 /// made of several orders.
-fn stand_in_order(views: &[View<'_>; 2], units: Option<Units>) -> Result<bool> {
+fn stand_in_order(views: &[Prepared<'_>; 2], units: Option<Units>) -> Result<bool> {
     for view in views {
         let window = formula::window(view)?;
         let units = match units {
@@ -275,8 +276,18 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
         }
     }
     let views = [
-        setting.models[0].view(sides[0])?,
-        setting.models[1].view(sides[1])?,
+        Prepared::open(
+            setting.models[0],
+            Side::Base,
+            sides[0],
+            setting.preparation(),
+        )?,
+        Prepared::open(
+            setting.models[1],
+            Side::Target,
+            sides[1],
+            setting.preparation(),
+        )?,
     ];
     let units = units_of(&pair.target, &setting.models[1].logicals);
     if stand_in_order(&views, units)? {
@@ -315,7 +326,7 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
 /// Features of the `units` of a matrix, cut to drawn coordinates; `None` where its rows do not fill
 /// whole units.
 fn features<'a>(
-    view: &'a View<'_>,
+    view: &'a Prepared<'_>,
     units: Units,
     sampling: &Sampling,
 ) -> Option<Box<dyn Features + 'a>> {
