@@ -58,7 +58,7 @@ fn residual_side(meaning: &Meaning) -> Option<Side> {
             let module = meaning.slot.strip_suffix(".weight")?;
             match module.rsplit('.').next()? {
                 "out_proj" => (meaning.role == Role::Ssm).then_some(Side::Rows),
-                "attn_gate" | "f_a" | "g_a" => Some(Side::Columns),
+                "attn_gate" | "f_a" | "g_a" | "qkv_mlp" | "qk" => Some(Side::Columns),
                 inwards if inwards.starts_with("in_proj") => {
                     (meaning.role == Role::Ssm).then_some(Side::Columns)
                 }

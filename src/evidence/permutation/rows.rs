@@ -84,8 +84,16 @@ fn outputs(logical: &Logical, all: &[Arc<Logical>]) -> Option<Units> {
     let identified = OUTPUTS_WITH_IDENTITY.iter().any(|word| has_word(&word))
         && !(module.contains("conv") && feeds_a_head(logical, all));
     // A row of a fused projection, and of a gate that attention's output passes, is one of a head.
-    let of_heads = name.contains("in_proj_weight") || logical.meaning.slot.starts_with("attn_gate");
-    match (identified || of_heads, logical.is_channels_last()) {
+    let slot = logical.meaning.slot.trim_end_matches(".weight");
+    let projects_heads = ["attn_gate", "qkv_mlp", "qk", "qkv", "query", "key", "value"];
+    let of_heads =
+        name.contains("in_proj_weight") || projects_heads.iter().any(|end| slot.ends_with(end));
+    // The rows of a table of codes or entities are looked up by their number.
+    let is_table = logical.meaning.role == Role::Linear && module.contains("embed");
+    match (
+        identified || of_heads,
+        logical.is_channels_last() || is_table,
+    ) {
         (true, _) => None,
         (false, true) => Some(Units::Columns),
         (false, false) => Some(Units::Rows(layout(logical))),

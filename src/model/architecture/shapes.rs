@@ -299,7 +299,7 @@ fn attention(b: &mut Builder<'_>, hidden: Size, layers: Size) {
         b.put(Role::KNorm, None, "k_norm", &[head], layers);
     }
     if family.sinks {
-        b.put(Role::Other, None, "sinks", &[heads], layers);
+        b.put(Role::Bias, None, "sinks", &[heads], layers);
     }
 }
 

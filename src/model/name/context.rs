@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::lists::Lists;
 use super::path::{Grammar, Half, Path, is_known_word, is_module_word};
 use crate::model::config::Config;
 use crate::model::words::Component;
@@ -28,6 +29,12 @@ traits! {
     NumberedGate,
     /// `fc11`, `fc12` and `fc2`.
     Fc12,
+    /// Flux: blocks whose projections are two.
+    SingleBlocks,
+    /// `fc1`, `fc2` and `fc3`.
+    Fc13,
+    /// Two towers whose outputs are compared.
+    Contrastive,
     /// `w12` and `w3`.
     W12,
     /// T5 with `wi_0` and `wi_1`.
@@ -86,6 +93,8 @@ const MARKS: &[&str] = &[
     "c_proj",
     "c_fc_0",
     "fc12",
+    "fc3",
+    "single_blocks",
     "w12",
     "wi_0",
     "fc0",
@@ -129,6 +138,18 @@ const ATTENTION_MARKS: &[&str] = &[
     "attention",
     "wq",
     "attn_q",
+    "q_lin",
+    "double_blocks",
+    "single_blocks",
+    "joint_blocks",
+];
+const AUDIO_MARKS: &[&str] = &[
+    "pos_conv_embed",
+    "subsampling",
+    "subsample",
+    "subsampling_conv",
+    "pointwise_conv1",
+    "feature_projection",
 ];
 const CONVOLUTION_MARKS: &[&str] = &["running_mean", "convolution"];
 
@@ -146,6 +167,10 @@ struct BareNames {
     attention: bool,
     /// Running statistics of a convolutional network; transformers have none.
     convolutions: bool,
+    /// A front end for sound: what has it and no embedding of tokens, a head at most, is audio.
+    sound: bool,
+    /// An embedding of tokens.
+    embedding: bool,
     /// A numbered layer, which most likely is one of a language model.
     layers: bool,
 }
@@ -153,6 +178,9 @@ struct BareNames {
 impl BareNames {
     fn see(&mut self, segment: &str) {
         self.tokens |= TEXT_MARKS.contains(&segment);
+        self.embedding |=
+            TEXT_MARKS.contains(&segment) && !matches!(segment, "lm_head" | "embed_out");
+        self.sound |= AUDIO_MARKS.contains(&segment);
         self.patches |= VISION_MARKS.contains(&segment);
         self.attention |= ATTENTION_MARKS.contains(&segment);
         self.convolutions |= CONVOLUTION_MARKS.contains(&segment);
@@ -161,6 +189,7 @@ impl BareNames {
     /// The component that they are of, by the strongest sign first.
     fn component(&self) -> Option<Component> {
         let signs = [
+            (self.sound && !self.embedding, Component::Audio),
             (self.tokens, Component::Text),
             (self.patches, Component::Vision),
             (self.attention, Component::Text),
@@ -176,9 +205,12 @@ impl BareNames {
 #[derive(Debug, Default)]
 pub(super) struct Context {
     pub(super) grammar: Grammar,
+    pub(super) lists: Lists,
     traits: [u32; GROUPS],
     /// First running layer number of each stage.
     stages: BTreeMap<(usize, u32), Option<u32>>,
+    /// First running layer number of each stack of layers, by what its names have in front.
+    stacks: BTreeMap<(usize, String), Option<u32>>,
     /// Component of names without a wrapper word that names one.
     pub(super) default: Option<Component>,
     mtp_layers: BTreeSet<u32>,
@@ -188,8 +220,10 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(names: &[&str], config: Option<&Config>) -> Self {
+        let grammar = grammar(names);
         let mut context = Self {
-            grammar: grammar(names),
+            grammar,
+            lists: Lists::new(names, grammar.skip),
             ..Self::default()
         };
         let mut seen = [0u32; GROUPS];
@@ -198,9 +232,10 @@ impl Context {
         let mut bare = BareNames::default();
         let mut hinted = BTreeSet::new();
         let mut last_of_stage: BTreeMap<(usize, u32), u32> = BTreeMap::new();
+        let mut last_of_stack: BTreeMap<(usize, String), u32> = BTreeMap::new();
         let mut known = HashSet::new();
         for name in names {
-            let path = Path::new(name, context.grammar);
+            let path = Path::new(name, context.grammar, &context.lists);
             let at = group(path.hint);
             hinted.extend(path.hint);
             for segment in name
@@ -221,9 +256,12 @@ impl Context {
                 None => 0,
             };
             if let Some(depth) = path.depth {
-                bare.layers |= path.hint.is_none();
+                bare.layers |= path.hint.is_none() && !path.is_loose;
                 if let Some(stage) = depth.stage {
                     let last = last_of_stage.entry((at, stage)).or_default();
+                    *last = depth.layer.max(*last);
+                } else if !path.mtp {
+                    let last = last_of_stack.entry((at, path.kept.join("."))).or_default();
                     *last = depth.layer.max(*last);
                 }
                 let text = matches!(path.hint, None | Some(Component::Text));
@@ -232,11 +270,15 @@ impl Context {
                 }
             }
         }
+        let is_scale = |name: &&str| name.rsplit('.').next() == Some("logit_scale");
+        let contrastive = u32::from(names.iter().any(is_scale)) << Trait::Contrastive as u32;
         let model_type = config.and_then(Config::model_type).unwrap_or("");
         for at in 0..GROUPS {
-            context.traits[at] = traits(seen[at], halves[at], swapped[at], model_type);
+            context.traits[at] =
+                traits(seen[at], halves[at], swapped[at], model_type) | contrastive;
         }
         context.number_stages(&last_of_stage);
+        context.number_stacks(&last_of_stack);
         // Where every name has a wrapper word, the one component that they name.
         let only_hinted = hinted.first().filter(|_| hinted.len() == 1);
         context.default = bare.component().or(only_hinted.copied());
@@ -260,6 +302,31 @@ impl Context {
             self.stages.insert((at, stage), next);
             next = next.and_then(|first| first.checked_add(last)?.checked_add(1));
         }
+    }
+
+    /// Numbers layers on from stack to stack of a component: the double and the single blocks of a
+    /// diffusion transformer, the blocks of each level of a U-Net. The stack with nothing in front
+    /// comes first, the others by name.
+    fn number_stacks(&mut self, last_of_stack: &BTreeMap<(usize, String), u32>) {
+        let (mut component, mut next) = (usize::MAX, Some(0u32));
+        for (&(at, ref stack), &last) in last_of_stack {
+            if component != at {
+                (component, next) = (at, Some(0));
+            }
+            let is_staged = self.traits[at] & 1 << Trait::Stages as u32 != 0;
+            let start = if is_staged { Some(0) } else { next };
+            self.stacks.insert((at, stack.clone()), start);
+            next = next.and_then(|first| first.checked_add(last)?.checked_add(1));
+        }
+    }
+
+    /// Running number of the first layer of the stack that a name is in.
+    pub(super) fn stack_start(&self, path: &Path<'_>) -> Option<u32> {
+        if self.stacks.len() <= 1 || path.mtp {
+            return Some(0);
+        }
+        let stack = (group(path.hint), path.kept.join("."));
+        self.stacks.get(&stack).copied().flatten()
     }
 
     /// Whether the names of that component show the trait.
@@ -308,6 +375,8 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
         (Trait::SwappedGate, swapped && has("c_proj") && !has("w3")),
         (Trait::NumberedGate, has("c_fc_0")),
         (Trait::Fc12, has("fc12")),
+        (Trait::Fc13, has("fc3")),
+        (Trait::SingleBlocks, has("single_blocks")),
         (Trait::W12, has("w12")),
         (Trait::GatedT5, has("wi_0")),
         (
@@ -338,7 +407,11 @@ fn grammar(names: &[&str]) -> Grammar {
     });
     let audio_encoder = names.iter().any(|name| {
         let at = name.find("encoder.conv1.");
-        at.is_some_and(|at| matches!(&name[..at], "" | "model."))
+        let has_front_end = || {
+            let mut words = name.split('.').skip_while(|word| *word != "encoder");
+            words.any(|word| AUDIO_MARKS.contains(&word))
+        };
+        at.is_some_and(|at| matches!(&name[..at], "" | "model.")) || has_front_end()
     });
     let mut grammar = Grammar {
         skip: 0,

@@ -6,6 +6,9 @@
 //! compared all the same.
 
 mod context;
+#[cfg(test)]
+mod families;
+mod lists;
 mod path;
 mod rules;
 #[cfg(test)]
@@ -69,6 +72,10 @@ enum Open {
     /// No row of the tables matched.
     Role {
         bias: bool,
+        /// A `weight` that is none of a stack of experts: with three axes and more it is a kernel.
+        kernel: bool,
+        /// A `weight` of a step in a sequence of modules: with two axes it is a linear layer.
+        step: bool,
     },
 }
 
@@ -127,8 +134,10 @@ impl Namer {
             (Open::MaskOrBias, _) if shape.len() >= 2 || is_table => Role::Buffer,
             (Open::MaskOrBias, _) => Role::Bias,
             (Open::Role { .. }, Role::Norm) if wide_axes >= 2 => Role::Other,
-            (Open::Role { bias: false }, Role::Other) if shape.len() == 4 => Role::Conv,
-            (Open::Role { bias: true }, Role::Other) if shape.len() <= 1 => Role::Bias,
+            (Open::Role { bias: false, .. }, Role::Other) if shape.len() == 4 => Role::Conv,
+            (Open::Role { kernel: true, .. }, Role::Other) if shape.len() >= 3 => Role::Conv,
+            (Open::Role { step: true, .. }, Role::Other) if wide_axes == 2 => Role::Linear,
+            (Open::Role { bias: true, .. }, Role::Other) if shape.len() <= 1 => Role::Bias,
             (_, role) => role,
         };
         let is_average =
@@ -154,7 +163,7 @@ impl Namer {
 
     /// Everything but the class.
     fn read(&self, name: &str) -> (Meaning, Open) {
-        let mut path = Path::new(name, self.context.grammar);
+        let mut path = Path::new(name, self.context.grammar, &self.context.lists);
         let component = path
             .hint
             .or(self.context.default)
@@ -174,23 +183,13 @@ impl Namer {
         let mut rule = None;
         if !is_buffer(&path) {
             rule = self.find(&mut path, component, prediction.is_some());
-            if rule.is_none()
-                && path.depth.is_none()
-                && component != Component::Projector
-                && prediction.is_none()
-            {
-                path.adopt_loose_number();
-                if path.depth.is_some() {
-                    rule = self.find(&mut path, component, false);
-                }
-            }
         }
         let layer = path.depth.and_then(|depth| match depth.stage {
             Some(stage) => self
                 .context
                 .stage_start(path.hint, stage)?
                 .checked_add(depth.layer),
-            None => Some(depth.layer),
+            None => self.context.stack_start(&path)?.checked_add(depth.layer),
         });
         if path.overflow || (path.depth.is_some() && layer.is_none()) {
             return (unknown(component, name), Open::Nothing);
@@ -303,7 +302,9 @@ impl Namer {
     /// Role of a name that no row knows.
     fn guess(&self, path: &Path<'_>, component: Component, name: &str) -> (Role, Open) {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        let last = path.modules.last().copied().unwrap_or("");
+        let of_weight = |word: &&&str| !matches!(**word, "parametrizations" | "weight");
+        let last = path.modules.iter().rev().find(of_weight).copied();
+        let last = last.unwrap_or("");
         let bias = path.leaf == Leaf::Bias;
         let weight = path.leaf == Leaf::Weight;
         if self.normalizations.contains(&hash(stem)) {
@@ -328,9 +329,18 @@ impl Namer {
         } else if weight && is_linear_word(last) {
             Role::Linear
         } else {
-            Role::Other
+            match path.leaf {
+                Leaf::Open(word) => role_of_parameter(word),
+                _ if is_learned_position(last) => Role::PosEmbed,
+                _ => Role::Other,
+            }
         };
-        (role, Open::Role { bias })
+        let open = Open::Role {
+            bias,
+            kernel: weight && !path.stacked && path.expert.is_none(),
+            step: weight && is_number(last),
+        };
+        (role, open)
     }
 
     fn slot(
@@ -528,6 +538,7 @@ fn is_buffer(path: &Path<'_>) -> bool {
         "final_logits_bias",
         "version",
         "embed_scale",
+        "weight_integer",
         "mup_vector",
         "rope_freqs",
         "rope_factors_long",
@@ -565,6 +576,9 @@ fn is_norm_word(word: &str) -> bool {
         .trim_end_matches('_')
         .to_ascii_lowercase();
     word.ends_with("norm")
+        || word.starts_with("norm_")
+        || word.starts_with("layer_norm")
+        || word.starts_with("layernorm")
         || word == "normalization"
         || word == "ln"
         || word == "bn"
@@ -572,9 +586,88 @@ fn is_norm_word(word: &str) -> bool {
 }
 
 fn is_linear_word(word: &str) -> bool {
-    word == "dense"
-        || word == "fc"
-        || word.starts_with("linear")
-        || word.ends_with("proj")
-        || word.ends_with("linear")
+    const PARTS: &[&str] = &[
+        "dense",
+        "linear",
+        "proj",
+        "modulation",
+        "adaln",
+        "classifier",
+        "scale_bias",
+        "pointwise",
+    ];
+    const ENDS: &[&str] = &[
+        "_head",
+        "_layer",
+        "_in",
+        "_out",
+        "_up",
+        "_down",
+        "_mid",
+        "_pred",
+        "_gate",
+        "_qkv",
+        "query",
+        "key",
+        "value",
+        "_fc",
+        "_lin",
+        "_linear",
+        "reduction",
+        "mapper",
+        "shortcut",
+        "embeds",
+        "embedder",
+        "sampling_offsets",
+        "attention_weights",
+    ];
+    const STARTS: &[&str] = &["fc", "lin_", "to_", "head_"];
+    const WORDS: &[&str] = &[
+        "out", "lin", "l", "classif", "decoder", "q", "k", "v", "qk", "kv",
+    ];
+    let word = word.to_ascii_lowercase();
+    WORDS.contains(&word.as_str())
+        || PARTS.iter().any(|part| word.contains(part))
+        || ENDS.iter().any(|end| word.ends_with(end))
+        || STARTS.iter().any(|start| word.starts_with(start))
+        || is_table_word(&word)
+}
+
+/// A table whose rows are looked up by number, not by token: codes, entities, hours.
+fn is_table_word(word: &str) -> bool {
+    word.contains("embedding")
+        || word == "embed"
+        || word.starts_with("embed_")
+        || word.ends_with("_embed")
+        || word.contains("codebook")
+}
+
+/// A parameter that is of no module by itself.
+fn role_of_parameter(word: &str) -> Role {
+    if word.starts_with("weight_ih") || word.starts_with("weight_hh") {
+        Role::Linear
+    } else if word.starts_with("bias_ih") || word.starts_with("bias_hh") {
+        Role::Bias
+    } else if is_learned_position(word) {
+        Role::PosEmbed
+    } else if is_table_word(word) || word == "r_kernel" {
+        Role::Linear
+    } else {
+        Role::Other
+    }
+}
+
+/// What is learned for a place in the sequence and for no content: positions, class and register
+/// tokens, queries, latents.
+fn is_learned_position(word: &str) -> bool {
+    let of_positions = word.contains("pos") && (word.contains("emb") || word.contains("enc"));
+    let of_tokens = word.contains("token") && !word.contains("embed");
+    let of_queries = [
+        "query_embed",
+        "query_feat",
+        "query_tokens",
+        "latents",
+        "queries",
+    ];
+    of_positions || of_tokens || of_queries.iter().any(|end| word.ends_with(end))
 }

@@ -1,5 +1,6 @@
 //! A tensor name taken apart: wrapper words, layer number, expert number, module path, leaf.
 
+use super::lists::Lists;
 use crate::model::words::Component;
 
 /// Words in front of a module that say which part of the model it is in, or nothing: word,
@@ -78,6 +79,68 @@ const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("visual_projection", Some(Component::Projector), "visual"),
     ("text_projection", Some(Component::Projector), "text"),
     ("language_projection", Some(Component::Projector), "text"),
+    ("vision_tower_high", Some(Component::Vision), ""),
+    ("image_tower", Some(Component::Vision), ""),
+    ("image_model", Some(Component::Vision), ""),
+    ("visual_model", Some(Component::Vision), ""),
+    ("segformer", Some(Component::Vision), ""),
+    ("pvt", Some(Component::Vision), ""),
+    ("pvt_v2", Some(Component::Vision), ""),
+    ("cvt", Some(Component::Vision), ""),
+    ("hiera", Some(Component::Vision), ""),
+    ("sam2", Some(Component::Vision), ""),
+    ("poolformer", Some(Component::Vision), ""),
+    ("convnextv2", Some(Component::Vision), ""),
+    ("focalnet", Some(Component::Vision), ""),
+    ("levit", Some(Component::Vision), ""),
+    ("mobilevit", Some(Component::Vision), ""),
+    ("mobilevitv2", Some(Component::Vision), ""),
+    ("efficientformer", Some(Component::Vision), ""),
+    ("swiftformer", Some(Component::Vision), ""),
+    ("vit_mae", Some(Component::Vision), ""),
+    ("vit_msn", Some(Component::Vision), ""),
+    ("yolos", Some(Component::Vision), ""),
+    ("glpn", Some(Component::Vision), ""),
+    ("dpt", Some(Component::Vision), ""),
+    ("data2vec_vision", Some(Component::Vision), ""),
+    ("timesformer", Some(Component::Vision), ""),
+    ("vivit", Some(Component::Vision), ""),
+    ("videomae", Some(Component::Vision), ""),
+    ("vjepa2", Some(Component::Vision), ""),
+    ("bit", Some(Component::Vision), ""),
+    ("van", Some(Component::Vision), ""),
+    ("nat", Some(Component::Vision), ""),
+    ("dinat", Some(Component::Vision), ""),
+    ("mobilenet_v1", Some(Component::Vision), ""),
+    ("ijepa", Some(Component::Vision), ""),
+    ("dinov2_with_registers", Some(Component::Vision), ""),
+    ("dinov3_vit", Some(Component::Vision), ""),
+    ("dinov3_convnext", Some(Component::Vision), ""),
+    ("pixel_level_module", Some(Component::Vision), ""),
+    ("imagegpt", Some(Component::Vision), ""),
+    ("vit_hybrid", Some(Component::Vision), ""),
+    ("textnet", Some(Component::Vision), ""),
+    ("hgnet_v2", Some(Component::Vision), ""),
+    ("data2vec_audio", Some(Component::Audio), ""),
+    ("unispeech", Some(Component::Audio), ""),
+    ("unispeech_sat", Some(Component::Audio), ""),
+    ("sew", Some(Component::Audio), ""),
+    ("sew_d", Some(Component::Audio), ""),
+    ("wav2vec2_conformer", Some(Component::Audio), ""),
+    ("wav2vec2_bert", Some(Component::Audio), ""),
+    ("mctct", Some(Component::Audio), ""),
+    ("audio_spectrogram_transformer", Some(Component::Audio), ""),
+    ("sound_encoder", Some(Component::Audio), ""),
+    ("vision_language_adapter", Some(Component::Projector), ""),
+    ("image_projector", Some(Component::Projector), ""),
+    ("vit_large_projector", Some(Component::Projector), ""),
+    ("vision_projection", Some(Component::Projector), ""),
+    ("image_projection", Some(Component::Projector), "image"),
+    ("vlm", None, ""),
+    ("git", None, ""),
+    ("paligemma", None, ""),
+    ("paligemma_with_expert", None, ""),
+    ("gemma_expert", Some(Component::Text), "gemma_expert"),
     ("talker", Some(Component::Other), "talker"),
     ("token2wav", Some(Component::Other), "token2wav"),
     ("code2wav", Some(Component::Other), "code2wav"),
@@ -117,6 +180,7 @@ const CONTAINERS: &[&str] = &[
     "decoder_layers",
     "transformer_blocks",
     "transformer_encoder",
+    "albert_layers",
     "decoder_layer",
 ];
 
@@ -180,6 +244,8 @@ pub(super) struct Path<'a> {
     pub(super) depth: Option<Depth>,
     /// A layer number that does not fit u32.
     pub(super) overflow: bool,
+    /// The list of layers is known by its likeness alone.
+    pub(super) is_loose: bool,
     /// The layer number is a stage's where other names number layers within stages.
     pub(super) is_stage_child: bool,
     /// Stage after which the module stands.
@@ -230,6 +296,9 @@ pub(super) fn is_module_word(segment: &str) -> bool {
             | "self"
             | "mlp"
             | "ffn"
+            | "ff"
+            | "att"
+            | "rel_attn"
             | "feed_forward"
             | "DenseReluDense"
             | "block_sparse_moe"
@@ -272,6 +341,15 @@ fn number(segment: &str) -> Option<Option<u32>> {
     is_number(segment).then(|| segment.parse().ok())
 }
 
+/// The number in `expert_3` (Switch Transformers, NLLB-MoE).
+#[allow(
+    clippy::option_option,
+    reason = "no number and a number too large are answered differently"
+)]
+fn expert_number(segment: &str) -> Option<Option<u32>> {
+    segment.strip_prefix("expert_").and_then(number)
+}
+
 /// Where the layer stands among the segments of a name.
 struct Found {
     /// First segment of it: the container.
@@ -284,7 +362,7 @@ struct Found {
     layer: Option<u32>,
 }
 
-fn find_depth(segments: &[&str]) -> Option<Found> {
+fn find_depth(segments: &[&str], lists: &Lists) -> Option<Found> {
     for at in 1..segments.len() {
         let Some(first) = number(segments[at]) else {
             continue;
@@ -298,7 +376,7 @@ fn find_depth(segments: &[&str]) -> Option<Found> {
                 layer: first,
             });
         }
-        if !is_container(container) {
+        if !is_container(container) || !lists.has_modules(&segments[..at]) {
             continue;
         }
         let below = segments.get(at + 1).copied().unwrap_or("");
@@ -334,15 +412,30 @@ fn find_depth(segments: &[&str]) -> Option<Found> {
     None
 }
 
-/// Where a number that no known container holds stands.
-fn find_loose_number(segments: &[&str]) -> Option<(usize, Option<u32>)> {
-    let at = segments.iter().position(|s| number(s).is_some())?;
-    let before = at.checked_sub(1).and_then(|i| segments.get(i));
-    if before.is_some_and(|word| STEPS.contains(word) || word.contains("merger")) {
-        None
-    } else {
-        Some((at, number(segments[at])?))
+/// Where a list of layers stands that no known container holds: a list of any name, if its members
+/// are alike.
+fn find_loose_list(segments: &[&str], lists: &Lists) -> Option<Found> {
+    let at = (1..segments.len()).find(|&at| number(segments[at]).is_some())?;
+    let (before, container) = (&segments[..at], segments[at - 1]);
+    let is_of_projector = |word: &&str| {
+        let known = WRAPPERS.iter().find(|(wrapper, ..)| wrapper == word);
+        known.is_some_and(|(_, component, _)| *component == Some(Component::Projector))
+    };
+    let is_step = STEPS.contains(&container) || container.contains("merger");
+    let is_elsewhere = before
+        .iter()
+        .any(|word| is_of_projector(word) || *word == "mtp");
+    if is_step || is_elsewhere || !lists.are_alike(before) {
+        return None;
     }
+    // XLM numbers the halves of its layers apart.
+    let is_half = matches!(container, "attentions" | "ffns");
+    Some(Found {
+        from: if is_half { at - 1 } else { at },
+        behind: at + 1,
+        stage: None,
+        layer: number(segments[at])?,
+    })
 }
 
 /// As many segments as most names have.
@@ -350,7 +443,7 @@ const USUAL_SEGMENTS: usize = 12;
 
 impl<'a> Path<'a> {
     /// Takes `name` apart.
-    pub(super) fn new(name: &'a str, grammar: Grammar) -> Self {
+    pub(super) fn new(name: &'a str, grammar: Grammar, lists: &Lists) -> Self {
         let mut segments: Vec<&str> = Vec::with_capacity(USUAL_SEGMENTS);
         segments.extend(name.split('.'));
         let leaf = match segments.last().copied() {
@@ -359,6 +452,12 @@ impl<'a> Path<'a> {
             last => Leaf::Open(last.unwrap_or("")),
         };
         segments.pop();
+        // Gemma 4 wraps each projection of a tower: `q_proj.linear`.
+        if let [.., module, "linear"] = segments.as_slice()
+            && module.ends_with("_proj")
+        {
+            segments.pop();
+        }
         if segments.len() > grammar.skip {
             segments.drain(..grammar.skip);
         }
@@ -369,6 +468,7 @@ impl<'a> Path<'a> {
             kept: Vec::new(),
             depth: None,
             overflow: false,
+            is_loose: false,
             is_stage_child: false,
             between_stages: None,
             modules: Vec::new(),
@@ -384,7 +484,7 @@ impl<'a> Path<'a> {
             behind,
             stage,
             layer,
-        }) = find_depth(rest)
+        }) = find_depth(rest, lists).or_else(|| find_loose_list(rest, lists))
         {
             match (stage, layer) {
                 (Some(None), _) | (_, None) => path.overflow = true,
@@ -396,6 +496,7 @@ impl<'a> Path<'a> {
                 }
             }
             path.mtp |= rest[from].starts_with("mtp");
+            path.is_loose = !is_container(rest[behind - 2]) && stage.is_none();
             path.is_stage_child = rest[from] == "layers";
             path.wrappers(&rest[..from], grammar, true);
             rest = &rest[behind..];
@@ -450,6 +551,10 @@ impl<'a> Path<'a> {
                 if !kept.is_empty() {
                     self.kept.push(kept);
                 }
+            } else if segment == "patch_merger" && self.hint.is_none() {
+                // Mistral's own names. Inside a tower or a projector it is a module of that.
+                self.hint = Some(Component::Projector);
+                self.kept.push(segment);
             } else if is_module {
                 return at;
             } else if grammar.gguf && at == 0 && segment == "enc" {
@@ -482,7 +587,8 @@ impl<'a> Path<'a> {
             at += 1;
             match segment {
                 "experts" | "local_experts" if self.expert.is_none() => {
-                    match segments.get(at).and_then(|s| number(s)) {
+                    let below = segments.get(at);
+                    match below.and_then(|s| number(s).or_else(|| expert_number(s))) {
                         Some(index) => {
                             self.expert = index;
                             self.overflow |= index.is_none();
@@ -517,18 +623,5 @@ impl<'a> Path<'a> {
     /// Whether `module` is the last one.
     pub(super) fn ends_with(&self, module: &str) -> bool {
         self.modules.last() == Some(&module)
-    }
-
-    /// Takes the first number that no known container holds as the layer.
-    pub(super) fn adopt_loose_number(&mut self) {
-        if let Some((at, index)) = find_loose_number(&self.modules) {
-            let behind = self.modules.split_off(at);
-            self.kept.append(&mut self.modules);
-            self.modules.extend(behind.into_iter().skip(1));
-            match index {
-                Some(layer) => self.depth = Some(Depth { stage: None, layer }),
-                None => self.overflow = true,
-            }
-        }
     }
 }

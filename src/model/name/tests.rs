@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 
 /// `NAME [SHAPE] DTYPE? = COMPONENT, BLOCK, ROLE, SLOT, CLASS (, expert N | , shared)?`
-fn check(family: &str, config: Option<serde_json::Value>, lines: &str) {
+pub(super) fn check(family: &str, config: Option<serde_json::Value>, lines: &str) {
     let config = config.map(|value| Config {
         raw: value.as_object().unwrap().clone(),
     });
@@ -231,7 +231,7 @@ fn mixtures_of_experts() {
         "gpt-oss",
         None,
         "
-        model.layers.0.self_attn.sinks [4] = text, layer 0, other, sinks.weight, vector
+        model.layers.0.self_attn.sinks [4] = text, layer 0, bias, sinks, vector
         model.layers.0.mlp.router.weight [4,8] = text, layer 0, router, router.weight, matrix
         model.layers.0.mlp.router.bias [4] = text, layer 0, bias, router.bias, vector
         model.layers.0.mlp.experts.gate_up_proj [4,8,32] = text, layer 0, gate_up, experts.gate_up.weight, matrix
@@ -391,7 +391,7 @@ fn encoders() {
         "
         bert.embeddings.word_embeddings.weight [32,8] = text, embedding, embed, embed.weight, matrix
         bert.embeddings.position_embeddings.weight [16,8] = text, embedding, pos_embed, pos_embed.weight, matrix
-        bert.embeddings.token_type_embeddings.weight [2,8] = text, embedding, other, token_type.weight, matrix
+        bert.embeddings.token_type_embeddings.weight [2,8] = text, embedding, pos_embed, token_type.weight, matrix
         bert.embeddings.position_ids [1,16] I64 = text, -, buffer, position_ids, uninformative
         bert.embeddings.LayerNorm.gamma [8] = text, embedding, norm, norm:embed.weight, norm
         bert.embeddings.LayerNorm.beta [8] = text, embedding, norm, norm:embed.bias, norm
@@ -532,7 +532,7 @@ fn vision_towers() {
         text_model.embeddings.position_embedding.weight [16,8] = text, embedding, pos_embed, pos_embed.weight, matrix
         text_model.encoder.layers.0.self_attn.q_proj.weight [8,8] = text, layer 0, q, q.weight, matrix
         text_model.final_layer_norm.weight [8] = text, final, norm, norm:final.weight, norm
-        vision_model.embeddings.class_embedding [8] = vision, embedding, other, cls_token.weight, vector
+        vision_model.embeddings.class_embedding [8] = vision, embedding, pos_embed, cls_token.weight, vector
         vision_model.embeddings.patch_embedding.weight [8,3,4,4] = vision, embedding, patch_embed, patch_embed.weight, matrix
         vision_model.embeddings.position_embedding.weight [17,8] = vision, embedding, pos_embed, pos_embed.weight, matrix
         vision_model.pre_layrnorm.weight [8] = vision, embedding, norm, norm:embed.weight, norm
@@ -554,7 +554,7 @@ fn vision_towers() {
         None,
         "
         visual.conv1.weight [8,3,4,4] = vision, embedding, patch_embed, patch_embed.weight, matrix
-        visual.class_embedding [8] = vision, embedding, other, cls_token.weight, vector
+        visual.class_embedding [8] = vision, embedding, pos_embed, cls_token.weight, vector
         visual.positional_embedding [17,8] = vision, embedding, pos_embed, pos_embed.weight, matrix
         visual.ln_pre.weight [8] = vision, embedding, norm, norm:embed.weight, norm
         visual.transformer.resblocks.0.attn.in_proj_weight [24,8] = vision, layer 0, qkv, qkv.weight, matrix
@@ -589,7 +589,7 @@ fn vision_towers() {
         "ViT, DINOv2",
         None,
         "
-        vit.embeddings.cls_token [1,1,8] = vision, embedding, other, cls_token.weight, vector
+        vit.embeddings.cls_token [1,1,8] = vision, embedding, pos_embed, cls_token.weight, vector
         vit.embeddings.patch_embeddings.projection.weight [8,3,4,4] = vision, embedding, patch_embed, patch_embed.weight, matrix
         vit.embeddings.position_embeddings [1,17,8] = vision, embedding, pos_embed, pos_embed.weight, matrix
         vit.encoder.layer.0.attention.attention.query.weight [8,8] = vision, layer 0, q, q.weight, matrix
@@ -598,7 +598,7 @@ fn vision_towers() {
         vit.encoder.layer.0.output.dense.bias [8] = vision, layer 0, bias, fc2.bias, vector
         vit.encoder.layer.0.layernorm_before.weight [8] = vision, layer 0, norm, norm:pre_attn.weight, norm
         vit.encoder.layer.0.layernorm_after.weight [8] = vision, layer 0, norm, norm:pre_mlp.weight, norm
-        vit.encoder.layer.0.layer_scale1.lambda1 [8] = vision, layer 0, other, layer_scale1.weight, vector
+        vit.encoder.layer.0.layer_scale1.lambda1 [8] = vision, layer 0, norm, layer_scale1.weight, norm
         vit.layernorm.weight [8] = vision, final, norm, norm:final.weight, norm
         classifier.weight [10,8] = vision, final, linear, classifier.weight, matrix
         ",
@@ -607,14 +607,14 @@ fn vision_towers() {
         "timm ViT",
         None,
         "
-        cls_token [1,1,8] = vision, embedding, other, cls_token.weight, vector
+        cls_token [1,1,8] = vision, embedding, pos_embed, cls_token.weight, vector
         pos_embed [1,17,8] = vision, embedding, pos_embed, pos_embed.weight, matrix
         patch_embed.proj.weight [8,3,4,4] = vision, embedding, patch_embed, patch_embed.weight, matrix
         patch_embed.proj.bias [8] = vision, embedding, bias, patch_embed.bias, vector
         blocks.0.norm1.weight [8] = vision, layer 0, norm, norm:pre_attn.weight, norm
         blocks.0.attn.qkv.weight [24,8] = vision, layer 0, qkv, qkv.weight, matrix
         blocks.0.attn.proj.weight [8,8] = vision, layer 0, o, o.weight, matrix
-        blocks.0.ls1.gamma [8] = vision, layer 0, other, layer_scale1.weight, vector
+        blocks.0.ls1.gamma [8] = vision, layer 0, norm, layer_scale1.weight, norm
         blocks.0.mlp.fc1.weight [32,8] = vision, layer 0, fc1, fc1.weight, matrix
         norm.weight [8] = vision, final, norm, norm:final.weight, norm
         head.weight [10,8] = vision, final, linear, classifier.weight, matrix
@@ -746,7 +746,7 @@ fn convolutional_nets() {
         swin.encoder.layers.0.blocks.1.attention.self.query.weight [8,8] = vision, layer 1, q, q.weight, matrix
         swin.encoder.layers.0.blocks.1.attention.self.relative_position_index [4,4] I64 = vision, layer 1, buffer, relative_position_index, uninformative
         swin.encoder.layers.1.blocks.0.attention.self.relative_position_bias_table [9,2] = vision, layer 2, pos_embed, rel_bias.weight, matrix
-        swin.encoder.layers.0.downsample.reduction.weight [16,32] = vision, -, other, 0.downsample.reduction.weight, matrix
+        swin.encoder.layers.0.downsample.reduction.weight [16,32] = vision, -, linear, 0.downsample.reduction.weight, matrix
         ",
     );
 }
@@ -980,7 +980,7 @@ fn gguf() {
         "
         blk.0.attn_norm.weight [8] = text, layer 0, norm, norm:pre_attn.weight, norm
         blk.0.post_attention_norm.weight [8] = text, layer 0, norm, norm:pre_mlp.weight, norm
-        blk.0.attn_sinks.weight [4] = text, layer 0, other, sinks.weight, vector
+        blk.0.attn_sinks.weight [4] = text, layer 0, bias, sinks, vector
         ",
     );
     check(

@@ -1,119 +1,10 @@
-//! The table of patterns: what a module path means. A new family is a new row.
-//!
-//! A pattern is the end of a module path (layer and expert numbers, wrapper words and the leaf
-//! `weight` or `bias` already taken off), segments joined by dots; `^` anchors it at the start of
-//! the path. Of the rows that match, one with more segments goes before one with fewer, and an
-//! earlier before a later. Sources: guide/formats.md, sections 1.4 (GGUF) and 1.7 (the others).
+//! Rows for names inside a layer.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
-use super::context::Trait;
+use super::{ConditionalRow, Row, When};
+use crate::model::name::context::Trait;
 use crate::model::words::Role;
 
-/// When a row holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
-    /// Always.
-    Always,
-    /// In a checkpoint that shows this trait (or, in the second form, does not).
-    Has(Trait),
-    /// In a checkpoint that does not show this trait.
-    Lacks(Trait),
-    /// In the vision component.
-    Vision,
-    /// In the audio component.
-    Audio,
-    /// Under `decoder` of a model that has an encoder too.
-    Decoder,
-    /// In a multi-token-prediction layer.
-    Mtp,
-}
-
-/// One row.
-#[derive(Debug)]
-pub(super) struct Rule {
-    /// Segments of the pattern, first to last, without the anchor.
-    pub(super) tail: Vec<&'static str>,
-    /// Whether the pattern is the whole path.
-    pub(super) anchored: bool,
-    /// Condition.
-    pub(super) when: When,
-    /// Role of the weight.
-    pub(super) role: Role,
-    /// Slot without the leaf; `experts.` in front marks stacked experts, `shared:` a shared expert.
-    pub(super) slot: &'static str,
-}
-
-type Row = (&'static str, Role, &'static str);
-type ConditionalRow = (&'static str, When, Role, &'static str);
-
-/// Rows of one table by the last segment of their pattern, best row first.
-#[derive(Debug)]
-pub(super) struct Table(HashMap<&'static str, Vec<Rule>>);
-
-impl Table {
-    fn new(rows: &[Row], conditional: &[ConditionalRow]) -> Self {
-        let mut map: HashMap<&'static str, Vec<Rule>> = HashMap::new();
-        let plain = rows
-            .iter()
-            .map(|&(pattern, role, slot)| (pattern, When::Always, role, slot));
-        for (pattern, when, role, slot) in conditional.iter().copied().chain(plain) {
-            let (anchored, path) = match pattern.strip_prefix('^') {
-                Some(path) => (true, path),
-                None => (false, pattern),
-            };
-            let tail: Vec<_> = path.split('.').collect();
-            if let Some(&last) = tail.last() {
-                let rules = map.entry(last).or_default();
-                // Stable: among patterns of one length the table's order decides.
-                let at = rules.partition_point(|rule| rule.tail.len() >= tail.len());
-                rules.insert(
-                    at,
-                    Rule {
-                        tail,
-                        anchored,
-                        when,
-                        role,
-                        slot,
-                    },
-                );
-            }
-        }
-        Self(map)
-    }
-
-    /// The best row for `path` among those whose condition `holds`.
-    pub(super) fn find(&self, path: &[&str], holds: impl Fn(When) -> bool) -> Option<&Rule> {
-        self.0
-            .get(*path.last()?)?
-            .iter()
-            .find(|rule| rule.fits(path) && holds(rule.when))
-    }
-}
-
-impl Rule {
-    fn fits(&self, path: &[&str]) -> bool {
-        let Some(start) = path.len().checked_sub(self.tail.len()) else {
-            return false;
-        };
-        (!self.anchored || start == 0) && path[start..] == self.tail
-    }
-}
-
-/// Rows for names inside a layer.
-pub(super) fn layer() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| Table::new(LAYER, LAYER_IF))
-}
-
-/// Rows for names outside the layers.
-pub(super) fn top() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| Table::new(TOP, TOP_IF))
-}
-
-const LAYER: &[Row] = &[
+pub(super) const LAYER: &[Row] = &[
     ("q_proj", Role::Q, "q"),
     ("query", Role::Q, "q"),
     ("query_proj", Role::Q, "q"),
@@ -220,13 +111,13 @@ const LAYER: &[Row] = &[
     ("indexer.wk", Role::Linear, "indexer.k"),
     ("indexer.weights_proj", Role::Linear, "indexer.weights"),
     ("indexer.k_norm", Role::Norm, "norm:indexer_k"),
-    ("sinks", Role::Other, "sinks"),
-    ("attn_sinks", Role::Other, "sinks"),
-    ("attention_sink_bias", Role::Other, "sinks"),
+    ("sinks", Role::Bias, "sinks"),
+    ("attn_sinks", Role::Bias, "sinks"),
+    ("attention_sink_bias", Role::Bias, "sinks"),
     ("self_attn.gate_proj", Role::Linear, "attn_gate"),
     ("self_attn.g_proj", Role::Linear, "attn_gate"),
     ("attn_gate", Role::Linear, "attn_gate"),
-    ("attn_sink", Role::Other, "sinks"),
+    ("attn_sink", Role::Bias, "sinks"),
     ("q_norm", Role::QNorm, "q_norm"),
     ("query_norm", Role::QNorm, "q_norm"),
     ("q_layernorm", Role::QNorm, "q_norm"),
@@ -411,14 +302,14 @@ const LAYER: &[Row] = &[
     ("inner_attn_ln", Role::Norm, "norm:attn_inner"),
     ("ffn_sub_norm", Role::Norm, "norm:mlp_inner"),
     ("ffn_layernorm", Role::Norm, "norm:mlp_inner"),
-    ("layer_scale1.lambda1", Role::Other, "layer_scale1"),
-    ("layer_scale2.lambda1", Role::Other, "layer_scale2"),
-    ("lambda_1", Role::Other, "layer_scale1"),
-    ("lambda_2", Role::Other, "layer_scale2"),
-    ("ls1", Role::Other, "layer_scale1"),
-    ("ls2", Role::Other, "layer_scale2"),
-    ("ls_1", Role::Other, "layer_scale1"),
-    ("ls_2", Role::Other, "layer_scale2"),
+    ("layer_scale1.lambda1", Role::Norm, "layer_scale1"),
+    ("layer_scale2.lambda1", Role::Norm, "layer_scale2"),
+    ("lambda_1", Role::Norm, "layer_scale1"),
+    ("lambda_2", Role::Norm, "layer_scale2"),
+    ("ls1", Role::Norm, "layer_scale1"),
+    ("ls2", Role::Norm, "layer_scale2"),
+    ("ls_1", Role::Norm, "layer_scale1"),
+    ("ls_2", Role::Norm, "layer_scale2"),
     ("attn.embed_positions", Role::Buffer, "embed_positions"),
     ("relative_attention_bias", Role::PosEmbed, "rel_bias"),
     ("attn_rel_b", Role::PosEmbed, "rel_bias"),
@@ -492,9 +383,246 @@ const LAYER: &[Row] = &[
     ("nextn.shared_head_norm", Role::Norm, "norm:final"),
     ("nextn.shared_head_head", Role::LmHead, "lm_head"),
     ("nextn.embed_tokens", Role::Embed, "embed"),
+    ("q_head", Role::Q, "q"),
+    ("k_head", Role::K, "k"),
+    ("v_head", Role::V, "v"),
+    ("rel_attn.q", Role::Q, "q"),
+    ("rel_attn.k", Role::K, "k"),
+    ("rel_attn.v", Role::V, "v"),
+    ("rel_attn.o", Role::O, "o"),
+    ("rel_attn.r", Role::Linear, "rel_pos"),
+    ("to_query", Role::Q, "q"),
+    ("to_key", Role::K, "k"),
+    ("to_value", Role::V, "v"),
+    ("projection_query", Role::Q, "q"),
+    ("projection_key", Role::K, "k"),
+    ("projection_value", Role::V, "v"),
+    ("query_proj_layer", Role::Q, "q"),
+    ("attn.final", Role::O, "o"),
+    ("attn.to_v", Role::V, "v"),
+    ("query_global", Role::Q, "global.q"),
+    ("key_global", Role::K, "global.k"),
+    ("value_global", Role::V, "global.v"),
+    ("add_q_proj", Role::Q, "add.q"),
+    ("add_k_proj", Role::K, "add.k"),
+    ("add_v_proj", Role::V, "add.v"),
+    ("to_add_out", Role::O, "add.o"),
+    ("to_qkv", Role::Qkv, "qkv"),
+    ("to_qkv_mlp_proj", Role::Linear, "qkv_mlp"),
+    ("to_added_qkv", Role::Qkv, "add.qkv"),
+    ("to_kv", Role::KvA, "kv"),
+    ("attn.kv", Role::KvA, "kv"),
+    ("e_mhsa.q", Role::Q, "q"),
+    ("e_mhsa.k", Role::K, "k"),
+    ("e_mhsa.v", Role::V, "v"),
+    ("e_mhsa.proj", Role::O, "o"),
+    ("self_attn.projection", Role::O, "o"),
+    ("self_attn.output", Role::O, "o"),
+    ("attention.output", Role::O, "o"),
+    ("attention.projection", Role::O, "o"),
+    ("attn.output", Role::O, "o"),
+    ("w_q", Role::Q, "q"),
+    ("w_k", Role::K, "k"),
+    ("w_v", Role::V, "v"),
+    ("w_o", Role::O, "o"),
+    ("attn.wq_du", Role::QA, "q_a"),
+    ("gqkv_proj", Role::Qkv, "qkv"),
+    ("to_gate", Role::Linear, "attn_gate"),
+    ("attn.to_out", Role::O, "o"),
+    ("attn_out.qk", Role::Linear, "qk"),
+    ("attn_out.v", Role::V, "v"),
+    ("attn.qk", Role::Linear, "qk"),
+    ("query_key_value_proj", Role::Qkv, "qkv"),
+    ("attention.self_attention.query_key", Role::Linear, "qk"),
+    ("qkv_linear", Role::Qkv, "qkv"),
+    ("in_proj_qkv_attn", Role::Qkv, "qkv"),
+    ("norm_added_q", Role::QNorm, "add.q_norm"),
+    ("norm_added_k", Role::KNorm, "add.k_norm"),
+    ("net.0.proj", Role::Fc1, "fc1"),
+    ("net.0", Role::Fc1, "fc1"),
+    ("net.2", Role::Fc2, "fc2"),
+    ("net.1", Role::Fc2, "fc2"),
+    ("ff.0", Role::Fc1, "fc1"),
+    ("ff.2", Role::Fc2, "fc2"),
+    ("ff.3", Role::Fc2, "fc2"),
+    ("ffn.0", Role::Fc1, "fc1"),
+    ("ffn.2", Role::Fc2, "fc2"),
+    ("ffn.ff.0", Role::Fc1, "fc1"),
+    ("ffn.ff.2", Role::Fc2, "fc2"),
+    ("feed_forward.0", Role::Fc1, "fc1"),
+    ("feed_forward.2", Role::Fc2, "fc2"),
+    ("mlp.1", Role::Fc1, "fc1.1"),
+    ("mlp.3", Role::Fc2, "fc2.3"),
+    ("dense1", Role::Fc1, "fc1"),
+    ("dense2", Role::Fc2, "fc2"),
+    ("mlp.dense_1", Role::Fc1, "fc1"),
+    ("mlp.dense_2", Role::Fc2, "fc2"),
+    ("mlp.proj_in", Role::Fc1, "fc1"),
+    ("mlp.proj_out", Role::Fc2, "fc2"),
+    ("ff.proj_in", Role::Fc1, "fc1"),
+    ("ff.proj_out", Role::Fc2, "fc2"),
+    ("ff.out_projection", Role::Fc2, "fc2"),
+    ("ff.in_projection", Role::Fc1, "fc1"),
+    ("mlp.layers.0", Role::Fc1, "fc1"),
+    ("mlp.layers.1", Role::Fc2, "fc2"),
+    ("mlp.wi", Role::Fc1, "fc1"),
+    ("^ffn", Role::Fc1, "fc1"),
+    ("ffn_output", Role::Fc2, "fc2"),
+    ("albert_layers.ffn", Role::Fc1, "fc1"),
+    ("ff.layer_1", Role::Fc1, "fc1"),
+    ("ff.layer_2", Role::Fc2, "fc2"),
+    ("ffw_layer_1", Role::Fc1, "fc1"),
+    ("ffw_layer_2", Role::Fc2, "fc2"),
+    ("ffn.key", Role::Fc1, "fc1"),
+    ("ffn.value", Role::Fc2, "fc2"),
+    ("ffn.receptance", Role::Linear, "receptance"),
+    ("feed_forward.key", Role::Fc1, "fc1"),
+    ("feed_forward.value", Role::Fc2, "fc2"),
+    ("feed_forward.receptance", Role::Linear, "receptance"),
+    ("att.receptance", Role::Q, "q"),
+    ("att.output", Role::O, "o"),
+    ("attention.receptance", Role::Q, "q"),
+    ("att.gate", Role::Linear, "attn_gate"),
+    ("feed_forward.intermediate", Role::Fc1, "fc1"),
+    ("feed_forward.output", Role::Fc2, "fc2"),
+    ("mlp.intermediate", Role::Fc1, "fc1"),
+    ("mlp.output", Role::Fc2, "fc2"),
+    ("intermediate_dense", Role::Fc1, "fc1"),
+    ("output_dense", Role::Fc2, "fc2"),
+    ("ff_in", Role::Fc1, "fc1"),
+    ("pwconv1", Role::Fc1, "fc1"),
+    ("pwconv2", Role::Fc2, "fc2"),
+    ("output.conv1", Role::Fc1, "fc1"),
+    ("output.conv2", Role::Fc2, "fc2"),
+    ("proj_up_gate", Role::GateUp, "gate_up"),
+    ("proj_up", Role::Up, "up"),
+    ("proj_gate", Role::Gate, "gate"),
+    ("proj_down", Role::Down, "down"),
+    ("w_up", Role::Up, "up"),
+    ("w_gate", Role::Gate, "gate"),
+    ("w_down", Role::Down, "down"),
+    ("w_in.w_0", Role::Gate, "gate"),
+    ("w_in.w_1", Role::Up, "up"),
+    ("ffn.w_out", Role::Down, "down"),
+    ("ffn.ffn.w_out", Role::Down, "down"),
+    ("ff.up", Role::Up, "up"),
+    ("ff.gate", Role::Gate, "gate"),
+    ("ff.down", Role::Down, "down"),
+    ("feed_forward.in_layer", Role::Fc1, "fc1"),
+    ("feed_forward.out_layer", Role::Fc2, "fc2"),
+    ("mlp.fc1_g", Role::Gate, "gate"),
+    ("mlp.fc1_x", Role::Up, "up"),
+    ("mlp.w0", Role::Fc1, "fc1"),
+    ("proj_mlp", Role::Fc1, "fc1"),
+    ("proj_out", Role::Linear, "proj_out"),
+    ("mlp.gate_layer", Role::Gate, "gate"),
+    ("img_mlp.gate_layer", Role::Gate, "gate"),
+    ("w13_dn", Role::GateUp, "gate_up"),
+    ("w2_md", Role::Down, "down"),
+    ("linear_in", Role::Fc1, "fc1"),
+    ("linear_out", Role::Fc2, "fc2"),
+    ("w_1", Role::Fc1, "fc1"),
+    ("w_2", Role::Fc2, "fc2"),
+    ("message_fc", Role::Linear, "message_fc"),
+    ("mlp.fc3", Role::Up, "up"),
+    ("time_mix_key", Role::Ssm, "ssm.time_mix_key"),
+    ("time_mix_value", Role::Ssm, "ssm.time_mix_value"),
+    ("time_mix_receptance", Role::Ssm, "ssm.time_mix_receptance"),
+    ("time_decay", Role::Ssm, "ssm.time_decay"),
+    ("time_first", Role::Ssm, "ssm.time_first"),
+    ("time_faaaa", Role::Ssm, "ssm.time_faaaa"),
+    ("time_mix_k", Role::Ssm, "ssm.time_mix_k"),
+    ("time_mix_v", Role::Ssm, "ssm.time_mix_v"),
+    ("time_mix_r", Role::Ssm, "ssm.time_mix_r"),
+    ("time_mix_g", Role::Ssm, "ssm.time_mix_g"),
+    ("time_maa_k", Role::Ssm, "ssm.time_maa_k"),
+    ("time_maa_v", Role::Ssm, "ssm.time_maa_v"),
+    ("time_maa_r", Role::Ssm, "ssm.time_maa_r"),
+    ("time_maa_g", Role::Ssm, "ssm.time_maa_g"),
+    ("time_maa_w", Role::Ssm, "ssm.time_maa_w"),
+    ("time_maa_x", Role::Ssm, "ssm.time_maa_x"),
+    ("time_maa_w1", Role::Ssm, "ssm.time_maa_w1"),
+    ("time_maa_w2", Role::Ssm, "ssm.time_maa_w2"),
+    ("time_decay_w1", Role::Ssm, "ssm.time_decay_w1"),
+    ("time_decay_w2", Role::Ssm, "ssm.time_decay_w2"),
+    ("att.w0", Role::Ssm, "ssm.w0"),
+    ("att.w1", Role::Ssm, "ssm.w1"),
+    ("att.w2", Role::Ssm, "ssm.w2"),
+    ("att.a0", Role::Ssm, "ssm.a0"),
+    ("att.a1", Role::Ssm, "ssm.a1"),
+    ("att.a2", Role::Ssm, "ssm.a2"),
+    ("att.v0", Role::Ssm, "ssm.v0"),
+    ("att.v1", Role::Ssm, "ssm.v1"),
+    ("att.v2", Role::Ssm, "ssm.v2"),
+    ("att.g1", Role::Ssm, "ssm.g1"),
+    ("att.g2", Role::Ssm, "ssm.g2"),
+    ("att.r_k", Role::Ssm, "ssm.r_k"),
+    ("att.k_k", Role::Ssm, "ssm.k_k"),
+    ("att.k_a", Role::Ssm, "ssm.k_a"),
+    ("att.x_r", Role::Ssm, "ssm.x_r"),
+    ("att.x_w", Role::Ssm, "ssm.x_w"),
+    ("att.x_k", Role::Ssm, "ssm.x_k"),
+    ("att.x_v", Role::Ssm, "ssm.x_v"),
+    ("att.x_a", Role::Ssm, "ssm.x_a"),
+    ("att.x_g", Role::Ssm, "ssm.x_g"),
+    ("ffn.x_k", Role::Ssm, "ssm.ffn_x_k"),
+    ("ln_x", Role::Norm, "norm:x"),
+    ("router.weights", Role::Router, "router"),
+    ("gateway.gate", Role::Router, "router"),
+    ("layer_scale.lambda1", Role::Norm, "layer_scale"),
+    ("layer_scale.gamma", Role::Norm, "layer_scale"),
+    ("layer_scale", Role::Norm, "layer_scale"),
+    ("layer_scale_1.gamma", Role::Norm, "layer_scale1"),
+    ("layer_scale_2.gamma", Role::Norm, "layer_scale2"),
+    ("layer_scalar", Role::Norm, "layer_scalar"),
+    ("position_bias_table", Role::PosEmbed, "rel_bias"),
+    ("relative_position_bias", Role::PosEmbed, "rel_bias"),
+    ("attention_biases", Role::PosEmbed, "rel_bias"),
+    ("rel_pos", Role::PosEmbed, "rel_bias"),
+    ("position_embedding_table", Role::PosEmbed, "pos_embed"),
+    ("distance_embedding", Role::PosEmbed, "rel_bias"),
+    ("embed_positions", Role::PosEmbed, "pos_embed"),
+    ("rel_pos_embed", Role::PosEmbed, "rel_bias"),
+    ("pos_bias_u", Role::PosEmbed, "pos_bias_u"),
+    ("pos_bias_v", Role::PosEmbed, "pos_bias_v"),
+    ("bias_u", Role::PosEmbed, "pos_bias_u"),
+    ("bias_v", Role::PosEmbed, "pos_bias_v"),
+    ("position_encoding", Role::PosEmbed, "pos_embed"),
+    ("scale_shift_table", Role::Norm, "scale_shift"),
+    ("LocalSelfAttention.q", Role::Q, "q"),
+    ("LocalSelfAttention.k", Role::K, "k"),
+    ("LocalSelfAttention.v", Role::V, "v"),
+    ("LocalSelfAttention.o", Role::O, "o"),
+    ("TransientGlobalSelfAttention.q", Role::Q, "q"),
+    ("TransientGlobalSelfAttention.k", Role::K, "k"),
+    ("TransientGlobalSelfAttention.v", Role::V, "v"),
+    ("TransientGlobalSelfAttention.o", Role::O, "o"),
+    ("mlstm_layer.q", Role::Q, "q"),
+    ("mlstm_layer.k", Role::K, "k"),
+    ("mlstm_layer.v", Role::V, "v"),
+    ("attention.post", Role::O, "o"),
+    ("self_attention.attention_out", Role::O, "o"),
+    ("self_attention.out_layer", Role::O, "o"),
+    ("cross_attention.out_layer", Role::O, "cross.o"),
+    ("cross_attn.in_proj", Role::Qkv, "cross.qkv"),
+    ("multihead_attn.in_proj", Role::Qkv, "qkv"),
+    ("img_attn_qkv", Role::Qkv, "img.qkv"),
+    ("txt_attn_qkv", Role::Qkv, "txt.qkv"),
+    ("img_attn.proj", Role::O, "img.o"),
+    ("txt_attn.proj", Role::O, "txt.o"),
+    ("img_mlp.0", Role::Fc1, "img.fc1"),
+    ("img_mlp.2", Role::Fc2, "img.fc2"),
+    ("txt_mlp.0", Role::Fc1, "txt.fc1"),
+    ("txt_mlp.2", Role::Fc2, "txt.fc2"),
+    ("ffn_gate_chexps", Role::Gate, "experts.chunk.gate"),
+    ("ffn_up_chexps", Role::Up, "experts.chunk.up"),
+    ("ffn_down_chexps", Role::Down, "experts.chunk.down"),
+    ("gamma_1", Role::Norm, "layer_scale1"),
+    ("gamma_2", Role::Norm, "layer_scale2"),
+    ("^gamma", Role::Norm, "layer_scale"),
 ];
 
-const LAYER_IF: &[ConditionalRow] = &[
+pub(super) const LAYER_IF: &[ConditionalRow] = &[
     // Gemma 2 and later, EXAONE-4, OLMo 2, VAETKI: the norm's name is Llama's, its place is
     // another.
     (
@@ -620,6 +748,25 @@ const LAYER_IF: &[ConditionalRow] = &[
         "down",
     ),
     ("mlp.fc2", When::Has(Trait::Fc12), Role::Down, "down"),
+    // Flux as released: query, key, value and the first of the feed-forward in one matrix, both
+    // outputs in another.
+    (
+        "^linear1",
+        When::Has(Trait::SingleBlocks),
+        Role::Linear,
+        "qkv_mlp",
+    ),
+    (
+        "^linear2",
+        When::Has(Trait::SingleBlocks),
+        Role::Linear,
+        "proj_out",
+    ),
+    // dots.vlm: `fc1` is the gate, `fc3` up.
+    ("mlp.fc1", When::Has(Trait::Fc13), Role::Gate, "gate"),
+    ("mlp.fc2", When::Has(Trait::Fc13), Role::Down, "down"),
+    // Mistral's own names of a mixture.
+    ("^gate", When::Has(Trait::Experts), Role::Router, "router"),
     ("w3", When::Has(Trait::W12), Role::Down, "down"),
     (
         "DenseReluDense.wo",
@@ -670,174 +817,4 @@ const LAYER_IF: &[ConditionalRow] = &[
     ("hidden_layernorm", When::Mtp, Role::Norm, "norm:mtp_hidden"),
     ("final_layernorm", When::Mtp, Role::Norm, "norm:final"),
     ("embed_tokens", When::Mtp, Role::Embed, "embed"),
-];
-
-const TOP: &[Row] = &[
-    ("embed_tokens", Role::Embed, "embed"),
-    ("wte", Role::Embed, "embed"),
-    ("word_embeddings", Role::Embed, "embed"),
-    ("embedding.word_embeddings", Role::Embed, "embed"),
-    ("embed_in", Role::Embed, "embed"),
-    ("tok_embeddings", Role::Embed, "embed"),
-    ("token_embedding", Role::Embed, "embed"),
-    ("token_embd", Role::Embed, "embed"),
-    ("^shared", Role::Embed, "embed"),
-    ("^embeddings", Role::Embed, "embed"),
-    ("^embedding", Role::Embed, "embed"),
-    ("^embed", Role::Embed, "embed"),
-    ("token_type_embeddings", Role::Other, "token_type"),
-    ("token_types", Role::Other, "token_type"),
-    ("wpe", Role::PosEmbed, "pos_embed"),
-    ("position_embeddings", Role::PosEmbed, "pos_embed"),
-    ("position_embedding", Role::PosEmbed, "pos_embed"),
-    ("positional_embedding", Role::PosEmbed, "pos_embed"),
-    ("positional_embedding_vlm", Role::PosEmbed, "pos_embed"),
-    ("embed_positions", Role::PosEmbed, "pos_embed"),
-    ("pos_embed", Role::PosEmbed, "pos_embed"),
-    ("pos_emb", Role::PosEmbed, "pos_embed"),
-    ("pos_embedding", Role::PosEmbed, "pos_embed"),
-    ("position_embd", Role::PosEmbed, "pos_embed"),
-    ("relative_attention_bias", Role::PosEmbed, "rel_bias"),
-    ("rel_embeddings", Role::PosEmbed, "rel_bias"),
-    (
-        "patch_embeddings.projection",
-        Role::PatchEmbed,
-        "patch_embed",
-    ),
-    ("patch_embeddings", Role::PatchEmbed, "patch_embed"),
-    ("patch_embedding", Role::PatchEmbed, "patch_embed"),
-    ("patch_embed.proj", Role::PatchEmbed, "patch_embed"),
-    ("patch_embedding.proj", Role::PatchEmbed, "patch_embed"),
-    ("patch_embedding.linear", Role::PatchEmbed, "patch_embed"),
-    (
-        "patch_embed.patchifier.proj",
-        Role::PatchEmbed,
-        "patch_embed",
-    ),
-    ("patch_embedder.input_proj", Role::PatchEmbed, "patch_embed"),
-    ("patch_embed", Role::PatchEmbed, "patch_embed"),
-    ("patch_conv", Role::PatchEmbed, "patch_embed"),
-    ("patch_embd", Role::PatchEmbed, "patch_embed"),
-    ("class_embedding", Role::Other, "cls_token"),
-    ("cls_token", Role::Other, "cls_token"),
-    ("class_embd", Role::Other, "cls_token"),
-    ("mask_token", Role::Other, "mask_token"),
-    ("register_tokens", Role::Other, "register_tokens"),
-    ("reg_token", Role::Other, "register_tokens"),
-    ("storage_tokens", Role::Other, "register_tokens"),
-    ("dist_token", Role::Other, "dist_token"),
-    ("embeddings.LayerNorm", Role::Norm, "norm:embed"),
-    ("embeddings.layer_norm", Role::Norm, "norm:embed"),
-    ("embeddings.norm", Role::Norm, "norm:embed"),
-    ("^emb_ln", Role::Norm, "norm:embed"),
-    ("word_embeddings_layernorm", Role::Norm, "norm:embed"),
-    ("layernorm_embedding", Role::Norm, "norm:embed"),
-    ("token_embd_norm", Role::Norm, "norm:embed"),
-    ("pre_layrnorm", Role::Norm, "norm:embed"),
-    ("pre_layernorm", Role::Norm, "norm:embed"),
-    ("pre_ln", Role::Norm, "norm:embed"),
-    ("ln_pre", Role::Norm, "norm:embed"),
-    ("layernorm_pre", Role::Norm, "norm:embed"),
-    ("norm_pre", Role::Norm, "norm:embed"),
-    ("^norm", Role::Norm, "norm:final"),
-    ("^ln_f", Role::Norm, "norm:final"),
-    ("^ln_out", Role::Norm, "norm:final"),
-    ("^ln", Role::Norm, "norm:final"),
-    ("^rms_norm", Role::Norm, "norm:final"),
-    ("layernorm_post", Role::Norm, "norm:final"),
-    ("final_layernorm", Role::Norm, "norm:final"),
-    ("final_layer_norm", Role::Norm, "norm:final"),
-    ("^layer_norm", Role::Norm, "norm:final"),
-    ("^layernorm", Role::Norm, "norm:final"),
-    ("norm_f", Role::Norm, "norm:final"),
-    ("final_norm", Role::Norm, "norm:final"),
-    ("embedding_norm", Role::Norm, "norm:final"),
-    ("output_norm", Role::Norm, "norm:final"),
-    ("ln_final", Role::Norm, "norm:final"),
-    ("ln_post", Role::Norm, "norm:final"),
-    ("post_layernorm", Role::Norm, "norm:final"),
-    ("post_ln", Role::Norm, "norm:final"),
-    ("lm_head", Role::LmHead, "lm_head"),
-    ("^output", Role::LmHead, "lm_head"),
-    ("^ff_out", Role::LmHead, "lm_head"),
-    ("lm_head.linear", Role::LmHead, "lm_head"),
-    ("word_embeddings_for_head", Role::LmHead, "lm_head"),
-    ("^head", Role::LmHead, "lm_head"),
-    ("output_layer", Role::LmHead, "lm_head"),
-    ("embed_out", Role::LmHead, "lm_head"),
-    ("^decoder", Role::LmHead, "lm_head"),
-    ("^proj_out", Role::LmHead, "lm_head"),
-    ("cls.predictions.decoder", Role::LmHead, "lm_head"),
-    ("cls.predictions", Role::LmHead, "lm_head"),
-    ("lm_head.decoder", Role::LmHead, "lm_head"),
-    ("vocab_projector", Role::LmHead, "lm_head"),
-    (
-        "cls.predictions.transform.dense",
-        Role::Linear,
-        "head.dense",
-    ),
-    (
-        "cls.predictions.transform.LayerNorm",
-        Role::Norm,
-        "norm:head",
-    ),
-    ("lm_head.dense", Role::Linear, "head.dense"),
-    ("lm_head.layer_norm", Role::Norm, "norm:head"),
-    ("vocab_transform", Role::Linear, "head.dense"),
-    ("vocab_layer_norm", Role::Norm, "norm:head"),
-    ("^head.dense", Role::Linear, "head.dense"),
-    ("^head.norm", Role::Norm, "norm:head"),
-    ("cls.seq_relationship", Role::Linear, "seq_relationship"),
-    ("pooler.dense", Role::Linear, "pooler"),
-    ("pooler", Role::Linear, "pooler"),
-    ("^classifier", Role::Linear, "classifier"),
-    ("^fc", Role::Linear, "classifier"),
-    ("^score", Role::Linear, "classifier"),
-    ("merger.ln_q", Role::Norm, "norm:merger"),
-    ("merger.norm", Role::Norm, "norm:merger"),
-    ("merger.mlp.0", Role::Projector, "merger.0"),
-    ("merger.mlp.2", Role::Projector, "merger.2"),
-    ("merger.linear_fc1", Role::Projector, "merger.0"),
-    ("merger.linear_fc2", Role::Projector, "merger.2"),
-    ("logit_scale", Role::Other, "logit_scale"),
-    ("logit_bias", Role::Other, "logit_bias"),
-];
-
-const TOP_IF: &[ConditionalRow] = &[
-    (
-        "token_embd_norm",
-        When::Has(Trait::ShortConvolutions),
-        Role::Norm,
-        "norm:final",
-    ),
-    ("^head", When::Vision, Role::Linear, "classifier"),
-    // A copy of `shared`, which is the embedding of both halves.
-    ("embed_tokens", When::Decoder, Role::Embed, "decoder.embed"),
-    (
-        "conv1",
-        When::Has(Trait::OpenClip),
-        Role::PatchEmbed,
-        "patch_embed",
-    ),
-    // Fixed sinusoids, stored as a weight and frozen.
-    ("embed_positions", When::Audio, Role::Buffer, "pos_embed"),
-    (
-        "positional_embedding",
-        When::Audio,
-        Role::Buffer,
-        "pos_embed",
-    ),
-    ("fc", When::Mtp, Role::Linear, "eh_proj"),
-    (
-        "pre_fc_norm_embedding",
-        When::Mtp,
-        Role::Norm,
-        "norm:mtp_embed",
-    ),
-    (
-        "pre_fc_norm_hidden",
-        When::Mtp,
-        Role::Norm,
-        "norm:mtp_hidden",
-    ),
 ];

@@ -1,0 +1,83 @@
+//! Which numbers in the names of a checkpoint number the members of a list of layers, and which the
+//! tensors of one module.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::path::is_number;
+
+/// Words that stand between a module and the tensors that make up its one weight.
+const OF_ONE_WEIGHT: &[&str] = &["parametrizations", "base_layer", "lora_A", "lora_B"];
+
+/// Lists of numbered modules, by the hash of what stands in front of the number.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Lists {
+    /// Members have modules of their own.
+    deep: HashSet<u64>,
+    /// Besides, more than half of the members have one and the same module.
+    alike: HashSet<u64>,
+}
+
+impl Lists {
+    /// Looks at every number in `names`, whose first `skip` segments mean nothing.
+    pub(super) fn new(names: &[&str], skip: usize) -> Self {
+        let mut seen: HashSet<[u64; 3]> = HashSet::new();
+        let mut members: HashSet<[u64; 2]> = HashSet::new();
+        let mut out = Self::default();
+        for name in names {
+            let segments: Vec<&str> = name.split('.').skip(skip).collect();
+            let mut before = DefaultHasher::new();
+            for (at, segment) in segments.iter().enumerate() {
+                if at > 0 && is_number(segment) {
+                    let (list, member) = (before.finish(), hash(segment));
+                    members.insert([list, member]);
+                    let module = segments.get(at + 1).filter(|module| {
+                        at + 2 < segments.len() && !OF_ONE_WEIGHT.contains(module)
+                    });
+                    if let Some(module) = module {
+                        out.deep.insert(list);
+                        seen.insert([list, member, hash(module)]);
+                    }
+                }
+                segment.hash(&mut before);
+            }
+        }
+        let mut count: HashMap<u64, usize> = HashMap::new();
+        for [list, _] in members {
+            *count.entry(list).or_default() += 1;
+        }
+        let mut with_module: HashMap<[u64; 2], usize> = HashMap::new();
+        for [list, _, module] in seen {
+            *with_module.entry([list, module]).or_default() += 1;
+        }
+        for ([list, _], members) in with_module {
+            if 2 * members > count.get(&list).copied().unwrap_or(0) {
+                out.alike.insert(list);
+            }
+        }
+        out
+    }
+
+    /// Whether the members behind these segments have modules of their own; numbers that index
+    /// single tensors are no layers.
+    pub(super) fn has_modules(&self, before: &[&str]) -> bool {
+        self.deep.contains(&hash_of(before))
+    }
+
+    /// Whether the members behind these segments are alike, as layers are.
+    pub(super) fn are_alike(&self, before: &[&str]) -> bool {
+        self.alike.contains(&hash_of(before))
+    }
+}
+
+fn hash(segment: &str) -> u64 {
+    hash_of(&[segment])
+}
+
+fn hash_of(segments: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    segments
+        .iter()
+        .for_each(|segment| segment.hash(&mut hasher));
+    hasher.finish()
+}
