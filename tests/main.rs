@@ -1,6 +1,9 @@
 //! Every test that looks at the project from outside, in one program: a module a capability.
 //!
 //! `tests/README.md` says which is where and where a new one goes.
+
+// A table of cases says more here than a type of its own.
+#![allow(clippy::type_complexity)]
 #![allow(clippy::unwrap_used)]
 
 mod simulated;

@@ -589,6 +589,7 @@ fn net_of(
 
 /// Singular values and pairs (right, left) of downᵀ·up, largest first, by the Gram matrices of the
 /// rows; those below 1e-6 of the largest product of lengths are left out.
+#[allow(clippy::type_complexity)]
 fn singular_pairs(up: &Dense, down: &Dense) -> Option<Vec<(f64, Vec<f64>, Vec<f64>)>> {
     let eigen = symmetric_eigen(&up.times_transposed(up))?;
     let largest = eigen.values.first().copied().unwrap_or(0.0);

@@ -118,7 +118,10 @@ pub(crate) fn are_in_order(window: &Dense) -> bool {
 /// Random matrices, with common directions, clusters, low rank or heavy tails, are near none: every
 /// formula here names places, and their rows and columns have none.
 pub(crate) fn nearest_formula(window: &Dense) -> Option<Explained> {
-    if window.rows.min(window.columns) < LEAST_SIDE || !(window.energy() > 0.0) {
+    if window.rows.min(window.columns) < LEAST_SIDE
+        || window.energy().is_nan()
+        || window.energy() <= 0.0
+    {
         return None;
     }
     let mut best: Option<Explained> = None;
@@ -272,7 +275,7 @@ fn without_hadamard(window: &Dense) -> Option<(Dense, f64)> {
         return None;
     }
     let sign = |i: usize, j: usize| {
-        if ((i % size) & (j % size)).count_ones() % 2 == 0 {
+        if ((i % size) & (j % size)).count_ones().is_multiple_of(2) {
             1.0
         } else {
             -1.0
@@ -626,7 +629,7 @@ mod tests {
 
     fn tables() -> Vec<(Formula, Dense)> {
         let popcount = |i: usize, j: usize| {
-            if (i & j).count_ones() % 2 == 0 {
+            if (i & j).count_ones().is_multiple_of(2) {
                 1.0
             } else {
                 -1.0

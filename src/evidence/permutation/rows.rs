@@ -81,7 +81,7 @@ fn outputs(logical: &Logical, all: &[Arc<Logical>]) -> Option<Units> {
     let name = logical.name.to_lowercase();
     let module = name.rsplit('.').nth(1).unwrap_or("");
     let has_word = |word: &&str| module.contains(*word);
-    let identified = OUTPUTS_WITH_IDENTITY.iter().any(|word| has_word(&word))
+    let identified = OUTPUTS_WITH_IDENTITY.iter().any(has_word)
         && !(module.contains("conv") && feeds_a_head(logical, all));
     // A row of a fused projection, and of a gate that attention's output passes, is one of a head.
     let slot = logical.meaning.slot.trim_end_matches(".weight");

@@ -238,7 +238,7 @@ fn feed_forwards(
             *seen += 1;
             let all = numbers.get(&layer).copied().unwrap_or(0).max(1);
             let step = all.div_ceil(MOST_EXPERTS).max(1);
-            if (*seen - 1) % step != 0 {
+            if !(*seen - 1).is_multiple_of(step) {
                 inherited.push((part, layer));
                 continue;
             }

@@ -1,7 +1,7 @@
 //! Which numbers in the names of a checkpoint number the members of a list of layers, and which the
 //! tensors of one module.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::path::is_number;
@@ -13,16 +13,16 @@ const OF_ONE_WEIGHT: &[&str] = &["parametrizations", "base_layer", "lora_A", "lo
 #[derive(Debug, Default, Clone)]
 pub(super) struct Lists {
     /// Members have modules of their own.
-    deep: HashSet<u64>,
+    deep: BTreeSet<u64>,
     /// Besides, more than half of the members have one and the same module.
-    alike: HashSet<u64>,
+    alike: BTreeSet<u64>,
 }
 
 impl Lists {
     /// Looks at every number in `names`, whose first `skip` segments mean nothing.
     pub(super) fn new(names: &[&str], skip: usize) -> Self {
-        let mut seen: HashSet<[u64; 3]> = HashSet::new();
-        let mut members: HashSet<[u64; 2]> = HashSet::new();
+        let mut seen: BTreeSet<[u64; 3]> = BTreeSet::new();
+        let mut members: BTreeSet<[u64; 2]> = BTreeSet::new();
         let mut out = Self::default();
         for name in names {
             let segments: Vec<&str> = name.split('.').skip(skip).collect();
@@ -42,11 +42,11 @@ impl Lists {
                 segment.hash(&mut before);
             }
         }
-        let mut count: HashMap<u64, usize> = HashMap::new();
+        let mut count: BTreeMap<u64, usize> = BTreeMap::new();
         for [list, _] in members {
             *count.entry(list).or_default() += 1;
         }
-        let mut with_module: HashMap<[u64; 2], usize> = HashMap::new();
+        let mut with_module: BTreeMap<[u64; 2], usize> = BTreeMap::new();
         for [list, _, module] in seen {
             *with_module.entry([list, module]).or_default() += 1;
         }
