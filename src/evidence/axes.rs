@@ -95,5 +95,5 @@ fn ends(logical: &Logical) -> Option<(u64, u64)> {
 fn named(name: &str) -> bool {
     let name = name.to_lowercase();
     let mut words = name.split(['.', '_', '/', '-']);
-    words.any(|word| WORDS.binary_search(&word).is_ok() || WORDS.contains(&word))
+    words.any(|word| WORDS.contains(&word))
 }
