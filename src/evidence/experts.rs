@@ -124,7 +124,7 @@ pub(super) fn match_all(
 ) -> Result<Experts> {
     let models = setting.models;
     let sampling = &setting.sampling;
-    let blocks = blocks_of_both(models);
+    let blocks = blocks_of_both(setting);
     let [bases, targets] = blocks.each_ref().map(routed);
     let of_experts = || {
         tests

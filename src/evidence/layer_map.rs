@@ -139,7 +139,7 @@ pub(super) fn map_layers(
     if finds.is_empty() {
         return Ok(None);
     }
-    let blocks = blocks_of_both(setting.models);
+    let blocks = blocks_of_both(setting);
     let [base, target] = blocks
         .each_ref()
         .map(|blocks| representatives(blocks, component));

@@ -96,7 +96,7 @@ pub(super) fn compare_all(
     counterpart: &dyn Fn(Component, u32) -> Option<u32>,
 ) -> Result<Upcycling> {
     let models = setting.models;
-    let blocks = blocks_of_both(models);
+    let blocks = blocks_of_both(setting);
     let [bases, targets] = blocks.each_ref().map(by_layer);
     let mut tasks: Vec<Task<'_, '_>> = Vec::new();
     for (&(component, layer), target) in &targets {

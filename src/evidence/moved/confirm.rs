@@ -38,7 +38,7 @@ pub(super) fn confirm(
     if found.is_empty() {
         return Ok(());
     }
-    let of_sides = blocks_of_both(setting.models);
+    let of_sides = blocks_of_both(setting);
     let mut of_parts: BTreeMap<PartKey, &BlockKey> = BTreeMap::new();
     for (key, matrices) in &of_sides[1] {
         if let Some(part) = matrices.by_row.first().and_then(|logical| part_of(logical)) {

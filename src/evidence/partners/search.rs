@@ -50,7 +50,7 @@ pub(super) fn stacks(
     direct: &Permutation,
     witnesses: &Witnesses,
 ) -> Result<BTreeMap<(Component, String), Stack>> {
-    let of_sides = blocks_of_both(setting.models);
+    let of_sides = blocks_of_both(setting);
     let mut names: BTreeSet<(Component, String)> = BTreeSet::new();
     for key in of_sides[1].keys() {
         names.insert((key.component, stack(key).to_owned()));

@@ -69,12 +69,15 @@ pub(crate) struct Matrices<'a> {
     pub by_column: Option<&'a Logical>,
 }
 
-/// The [`blocks`] of both models.
-pub(crate) fn blocks_of_both<'a>(
-    [base, target]: [&'a Model; 2],
-) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
+/// The [`blocks`] of both models, without what a formula explains.
+pub(crate) fn blocks_of_both<'a>(setting: &Setting<'a>) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
+    let [base, target] = setting.models;
     let (base, target) = rayon::join(|| blocks(base), || blocks(target));
-    [base, target]
+    let mut of_sides = [base, target];
+    for (side, blocks) in Side::BOTH.into_iter().zip(&mut of_sides) {
+        leave_out(blocks, &|logical| setting.formulas.holds(side, logical));
+    }
+    of_sides
 }
 
 /// Feed-forward blocks and experts of a model, by layer; fused matrices are cut.
@@ -160,10 +163,7 @@ struct Tested {
 
 /// Tests every block that both models have.
 pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
-    let mut of_sides = blocks_of_both(setting.models);
-    for (side, blocks) in Side::BOTH.into_iter().zip(&mut of_sides) {
-        leave_out(blocks, &|logical| setting.formulas.holds(side, logical));
-    }
+    let of_sides = blocks_of_both(setting);
     let both: Vec<Both<'_>> = of_sides[1]
         .iter()
         .filter_map(|(key, target)| {

@@ -212,7 +212,7 @@ fn feed_forwards(
     if suspected.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let of_sides = blocks_of_both(setting.models);
+    let of_sides = blocks_of_both(setting);
     let mut asked: Vec<(PartKey, &BlockKey, [&Matrices<'_>; 2])> = Vec::new();
     let mut inherited: Vec<(PartKey, (Component, u32))> = Vec::new();
     let mut experts: BTreeMap<(Component, u32), usize> = BTreeMap::new();
