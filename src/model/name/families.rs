@@ -29,6 +29,7 @@ fn diffusion_transformers() {
         double_blocks.0.img_attn.qkv.weight [24,8] = text, layer 0, qkv, double_blocks.img_attn.qkv.weight, matrix
         double_blocks.0.img_attn.proj.weight [8,8] = text, layer 0, o, double_blocks.img.o.weight, matrix
         double_blocks.0.txt_mlp.0.weight [32,8] = text, layer 0, fc1, double_blocks.txt.fc1.weight, matrix
+        double_blocks.1.img_attn.qkv.weight [24,8] = text, layer 1, qkv, double_blocks.img_attn.qkv.weight, matrix
         double_blocks.1.img_mod.lin.weight [48,8] = text, layer 1, linear, double_blocks.img_mod.lin.weight, matrix
         single_blocks.0.linear1.weight [56,8] = text, layer 2, linear, single_blocks.qkv_mlp.weight, matrix
         single_blocks.0.linear2.weight [8,40] = text, layer 2, linear, single_blocks.proj_out.weight, matrix
