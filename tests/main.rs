@@ -28,6 +28,7 @@ mod house;
 mod inspect;
 mod layouts;
 mod no_weights;
+mod pairing;
 mod power;
 mod rank;
 mod re_encoding;

@@ -1,6 +1,7 @@
 //! Which tensor of the base goes with which of the target: by name and shape, then by prefix, then
 //! by meaning.
 
+mod by_content;
 mod by_meaning;
 mod by_name;
 mod likeness;
@@ -20,6 +21,8 @@ use crate::model::warning::Noted;
 use crate::model::words::words;
 use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
+
+pub(crate) use by_content::{ByContent, may_be_one, pair_by_content};
 
 use by_meaning::{pair_by_meaning, pair_transposed, with_fused_cut};
 use by_name::{pair_by_name, pair_by_prefix, pair_saved};
@@ -114,6 +117,8 @@ pub(crate) struct Alignment {
     pub name_mapping: Option<String>,
     /// What had to be guessed.
     pub warnings: Vec<Noted>,
+    /// What was paired by what it holds.
+    pub by_content: ByContent,
     /// Channels whose scale differs between the sides without any change of function.
     pub rescaled: rescaled::Rescaled,
 }

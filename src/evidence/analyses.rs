@@ -4,6 +4,7 @@ use crate::error::Result;
 
 use super::adaptation::Adaptation;
 use super::analysis::{Analysis, Found, Setting};
+use super::by_content::Nameless;
 use super::disguise::Disguises;
 use super::formulas::Formulas;
 use super::likeness::Likeness;
@@ -63,6 +64,7 @@ const ANALYSES: &[(Stage, Look)] = &[
     (Stage::First, look::<ValuesThatAreNoWeights>),
     (Stage::First, look::<Storage>),
     (Stage::First, look::<Formulas>),
+    (Stage::First, look::<Nameless>),
     (Stage::First, look::<Pca>),
     (Stage::First, look::<Tokenizers>),
     (Stage::First, look::<Vocabulary>),

@@ -47,6 +47,19 @@ impl Disguise {
     }
 }
 
+/// Pairs that values made, not names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairedByContent {
+    /// With equal values where looked at.
+    pub equal: usize,
+    /// As the most alike of their shape.
+    pub alike: usize,
+    /// Because they stand beside what was paired.
+    pub followed: usize,
+    /// All pairs of the comparison.
+    pub pairs: usize,
+}
+
 /// All that the verdict rests on, for the whole model or one component.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grounds {
@@ -92,6 +105,11 @@ pub(crate) struct Grounds {
     pub over_tokens_share_seen: Option<f64>,
     /// Whether a look that needs no tokens ran and would have seen a damaged copy.
     pub token_free_has_power: bool,
+    /// What was paired by what it holds, where names did not do.
+    pub by_content: Option<PairedByContent>,
+    /// Matrix parameters of the target without a counterpart while matrices of their shape, which
+    /// no name tells from them, are left in the base.
+    pub unpaired: u64,
     /// Structural relations that the evidence shows.
     pub structure: Vec<Relation>,
 }

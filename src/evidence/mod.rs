@@ -5,6 +5,7 @@ pub(crate) mod adaptation;
 pub(crate) mod analyses;
 pub(crate) mod analysis;
 mod axes;
+mod by_content;
 mod disguise;
 pub(crate) mod experts;
 pub(crate) mod family;

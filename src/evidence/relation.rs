@@ -29,6 +29,8 @@ words! {
         Permuted = "permuted",
         /// Residual stream rotated.
         Rotated = "rotated",
+        /// Tensors under names that do not tell which they are.
+        Renamed = "renamed",
         /// A quantised form of a fine-tune.
         QuantizedFineTune = "quantized_fine_tune",
         /// The target is an adapter.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::align::{Alignment, Unmatched, Why, align, orient, rescaled};
+use crate::align::{Alignment, Unmatched, Why, align, orient, pair_by_content, rescaled};
 use crate::error::Result;
 use crate::evidence::adaptation::Adaptation;
 use crate::evidence::analyses::look_at;
@@ -81,6 +81,7 @@ pub fn compare(
 pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignment> {
     let keep = |name: &str| options.filter.keeps(name);
     let mut alignment = align(models.into(), &keep);
+    pair_by_content(&mut alignment, models.into())?;
     orient(&mut alignment, models.into())?;
     rescaled::undo(&mut alignment, models.into())?;
     Ok(alignment)

@@ -68,6 +68,10 @@ levels! {
     INDEPENDENT_SHARE = 0.5;
     /// Largest share of unclear parameters for from scratch (guide/contract.md, section 4).
     UNCLEAR_SHARE = 0.2;
+    /// Share of the target's matrix parameters without a counterpart, while matrices of their shape
+    /// are left in the base, above which no confidence is more than moderate (guide/methods.md,
+    /// section 9).
+    UNPAIRED_SHARE = 0.1;
     /// Share of independent parameters above which a reuse is partial (guide/contract.md, section
     /// 4).
     PARTIAL_SHARE = 0.02;

@@ -101,19 +101,22 @@ pub(crate) fn decide(grounds: &Grounds) -> Decision {
         label,
         rule,
         relations: relations(grounds, label),
-        confidence: confidence(grounds, label, rule)
-            .map(|word| capped(word, label, grounds.lacks_values)),
+        confidence: confidence(grounds, label, rule).map(|word| capped(word, label, grounds)),
     }
 }
 
-/// At most moderate beside matrices that hold no weights or were not read; that bytes are equal is
-/// as sure there as anywhere.
-fn capped(word: Confidence, label: Label, lacks_values: bool) -> Confidence {
-    if lacks_values && label != Label::Identical {
-        word.min(Confidence::Moderate)
-    } else {
-        word
-    }
+/// At most moderate beside matrices that hold no weights or were not read, and where more than a
+/// little was left without a counterpart that may be there; weak where that is most of the target.
+/// That bytes are equal is as sure there as anywhere.
+fn capped(word: Confidence, label: Label, grounds: &Grounds) -> Confidence {
+    let share = grounds.unpaired as f64 / grounds.matrix_parameters.max(1) as f64;
+    let most = match () {
+        () if label == Label::Identical => Confidence::Conclusive,
+        () if share > COVERED_SHARE => Confidence::Weak,
+        () if grounds.lacks_values || share > UNPAIRED_SHARE => Confidence::Moderate,
+        () => Confidence::Conclusive,
+    };
+    word.min(most)
 }
 
 fn label(f: &Grounds) -> (Label, u8) {

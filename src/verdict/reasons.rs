@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::levels::FOUND_LOG10;
+use crate::evidence::levels::{FOUND_LOG10, UNPAIRED_SHARE};
 use std::collections::BTreeMap;
 
 use crate::evidence::adaptation::AdapterFact;
-use crate::evidence::grounds::{Disguise, Grounds};
+use crate::evidence::grounds::{Disguise, Grounds, PairedByContent};
 use crate::evidence::part::{Part, PartKind, State, is_table};
 use crate::evidence::relation::Relation;
 use crate::model::sides::Side;
@@ -83,6 +83,15 @@ pub enum Reason {
     Components(Vec<ComponentVerdict>),
     /// What the target, an adapter, changes.
     Adapter(AdapterFact),
+    /// Tensors whose names said nothing were paired by their values.
+    PairedByContent(PairedByContent),
+    /// Tensors of one shape are left on both sides, and nothing tells which belong together.
+    Unpaired {
+        /// Matrix parameters of the target among them.
+        parameters: u64,
+        /// All its matrix parameters.
+        of: u64,
+    },
     /// Values that are no weights, left out of the comparison.
     NoWeights {
         /// Whose.
@@ -143,6 +152,13 @@ pub(crate) fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
             what: what.clone(),
         });
     let mut out: Vec<Reason> = no_weights.collect();
+    out.extend(grounds.by_content.map(Reason::PairedByContent));
+    if grounds.unpaired as f64 > UNPAIRED_SHARE * grounds.matrix_parameters as f64 {
+        out.push(Reason::Unpaired {
+            parameters: grounds.unpaired,
+            of: grounds.matrix_parameters,
+        });
+    }
     out.extend(reasons_of_label(grounds, decision));
     out.extend(computed(grounds));
     out

@@ -97,8 +97,7 @@ pub struct StoredAs {
     pub transposed: bool,
     /// Rows taken of the matrix (out, in).
     pub rows: RowOrder,
-    /// Stored columns in the order of the logical matrix, where that is another; never of a
-    /// transposed matrix.
+    /// Columns of the matrix (out, in) in the order of the logical one, where that is another.
     pub columns: Option<Arc<[RowRun]>>,
     /// What is undone on each value.
     pub undo: Undo,

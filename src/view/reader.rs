@@ -231,6 +231,9 @@ impl<'a> View<'a> {
             }
             done += stripe.len();
         }
+        if let Some(runs) = &self.column_order {
+            reorder_columns(runs, self.columns, &mut out[..count * self.columns]);
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::{escape_controls, quoted};
 use crate::evidence::adaptation::{AdapterFact, NoChange};
 use crate::evidence::finding::{Hits, NoiseFloor, PcaSummary, Scope, Statement};
-use crate::evidence::grounds::Disguise;
+use crate::evidence::grounds::{Disguise, PairedByContent};
 use crate::evidence::part::{PartKind, State};
 use crate::evidence::transformation::{Check, StreamWitness, TransformationKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf};
@@ -428,6 +428,34 @@ pub(crate) fn no_change(why: &NoChange) -> String {
     }
 }
 
+/// How tensors came together whose names say nothing.
+fn paired_by_content(paired: &PairedByContent) -> String {
+    let PairedByContent {
+        equal,
+        alike,
+        followed,
+        pairs,
+    } = paired;
+    let ways = [
+        (equal, "by equal values"),
+        (
+            alike,
+            "as the most alike of their shape, which is no evidence by itself",
+        ),
+        (followed, "as what stands beside these"),
+    ];
+    let ways: Vec<String> = ways
+        .into_iter()
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, how)| format!("{count} {how}"))
+        .collect();
+    format!(
+        "names changed: {} of {pairs} pairs were made by what the tensors hold ({})",
+        equal + alike + followed,
+        ways.join(", ")
+    )
+}
+
 /// A reason for a label.
 pub(crate) fn reason(reason: &Reason) -> String {
     let said = match reason {
@@ -509,6 +537,15 @@ pub(crate) fn reason(reason: &Reason) -> String {
             );
         }
         Reason::Components(verdicts) => return components(verdicts),
+        Reason::PairedByContent(paired) => return paired_by_content(paired),
+        Reason::Unpaired { parameters, of } => {
+            return format!(
+                "{} of the target's matrix parameters have no counterpart by name or by values, \
+                 while matrices of the same shapes are left in the base: what is said here is said \
+                 of the rest",
+                number::share(*parameters, *of)
+            );
+        }
         Reason::NoWeights { side, what } => {
             return format!("{}: {}", side.word(), no_weights(what));
         }
