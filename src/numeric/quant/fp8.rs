@@ -189,6 +189,7 @@ pub(super) const REGISTRATION: Registration = Registration {
         (".weight", "weight"),
         (".weight_scale_inv", "weight_scale_inv"),
         (".weight_scale", "weight_scale"),
+        (".scale_weight", "weight_scale"),
         (".weight_zero_point", "weight_zero_point"),
         (".scale", "scale"),
         // torchao and quanto: one matrix in two tensors.

@@ -14,6 +14,7 @@ pub(super) type Members = BTreeMap<&'static str, usize>;
 /// of any scheme.
 const ACTIVATIONS: &[(&str, &str)] = &[
     (".input_scale", "input_scale"),
+    (".scale_input", "input_scale"),
     (".input_zero_point", "input_zero_point"),
     (".input_global_scale", "input_global_scale"),
     (".output_scale", "output_scale"),
@@ -113,8 +114,10 @@ fn makes_a_stack(member: &str) -> bool {
 
 /// Tensors that describe activations or key-value caches.
 pub(super) fn activation_side(tensors: &[TensorInfo]) -> Vec<usize> {
-    const ENDINGS: [&str; 11] = [
+    // The last two are ComfyUI's marks of what is quantised and how.
+    const ENDINGS: [&str; 14] = [
         ".input_scale",
+        ".scale_input",
         ".output_scale",
         ".input_zero_point",
         ".input_global_scale",
@@ -125,6 +128,8 @@ pub(super) fn activation_side(tensors: &[TensorInfo]) -> Vec<usize> {
         ".kv_scale",
         ".prob_output_scale",
         ".prob_scale",
+        ".comfy_quant",
+        "scaled_fp8",
     ];
     let is_aside = |tensor: &TensorInfo| ENDINGS.iter().any(|ending| tensor.name.ends_with(ending));
     tensors
