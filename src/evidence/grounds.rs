@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::sides::Side;
+use crate::model::sides::{Side, Sides};
 use crate::model::warning::NoWeights;
 
 use super::formulas::Computed;
@@ -45,6 +45,15 @@ impl Disguise {
     pub fn decides(&self) -> bool {
         2 * self.found >= self.tried && self.found >= self.tried.min(2) && self.found > 0
     }
+}
+
+/// All that two models share is equal, and something else is not shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedAreEqual {
+    /// Tensors that are paired.
+    pub tensors: usize,
+    /// Tensors that one side alone has.
+    pub left: Sides<usize>,
 }
 
 /// Pairs that values made, not names.
@@ -105,6 +114,10 @@ pub(crate) struct Grounds {
     pub over_tokens_share_seen: Option<f64>,
     /// Whether a look that needs no tokens ran and would have seen a damaged copy.
     pub token_free_has_power: bool,
+    /// Whether nothing that is paired differs, but for zeros.
+    pub unchanged: bool,
+    /// Set where all that is paired is equal, value by value.
+    pub shared_are_equal: Option<SharedAreEqual>,
     /// What was paired by what it holds, where names did not do.
     pub by_content: Option<PairedByContent>,
     /// Matrix parameters of the target without a counterpart while matrices of their shape, which

@@ -189,6 +189,7 @@ fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
     };
     if label == Label::Derived && !out.iter().any(moved) {
         match f.matrix_excess {
+            _ if f.unchanged => {}
             Some(excess) if excess >= FINE_TUNED_EXCESS => out.push(Relation::FineTuned),
             Some(_) => out.push(Relation::ContinuedPretraining),
             None => {}

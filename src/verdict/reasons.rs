@@ -6,7 +6,7 @@ use crate::evidence::levels::{FOUND_LOG10, UNPAIRED_SHARE};
 use std::collections::BTreeMap;
 
 use crate::evidence::adaptation::AdapterFact;
-use crate::evidence::grounds::{Disguise, Grounds, PairedByContent};
+use crate::evidence::grounds::{Disguise, Grounds, PairedByContent, SharedAreEqual};
 use crate::evidence::part::{Part, PartKind, State, is_table};
 use crate::evidence::relation::Relation;
 use crate::model::sides::Side;
@@ -85,6 +85,8 @@ pub enum Reason {
     Adapter(AdapterFact),
     /// Tensors whose names said nothing were paired by their values.
     PairedByContent(PairedByContent),
+    /// All that both models have is equal: one has more, or less, than the other.
+    SharedAreEqual(SharedAreEqual),
     /// Tensors of one shape are left on both sides, and nothing tells which belong together.
     Unpaired {
         /// Matrix parameters of the target among them.
@@ -159,6 +161,9 @@ pub(crate) fn reasons(grounds: &Grounds, decision: &Decision) -> Vec<Reason> {
             of: grounds.matrix_parameters,
         });
     }
+    let shared = grounds.shared_are_equal;
+    let is_told = matches!(decision.label, Label::Derived | Label::PartialReuse);
+    out.extend(shared.filter(|_| is_told).map(Reason::SharedAreEqual));
     out.extend(reasons_of_label(grounds, decision));
     out.extend(computed(grounds));
     out

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::{escape_controls, quoted};
 use crate::evidence::adaptation::{AdapterFact, NoChange};
 use crate::evidence::finding::{Hits, NoiseFloor, PcaSummary, Scope, Statement};
-use crate::evidence::grounds::{Disguise, PairedByContent};
+use crate::evidence::grounds::{Disguise, PairedByContent, SharedAreEqual};
 use crate::evidence::part::{PartKind, State};
 use crate::evidence::transformation::{Check, StreamWitness, TransformationKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf};
@@ -537,6 +537,13 @@ pub(crate) fn reason(reason: &Reason) -> String {
             );
         }
         Reason::Components(verdicts) => return components(verdicts),
+        Reason::SharedAreEqual(SharedAreEqual { tensors, left }) => {
+            return format!(
+                "all {tensors} shared tensors are equal value by value; {} only in the base, {} \
+                 only in the target",
+                left.base, left.target
+            );
+        }
         Reason::PairedByContent(paired) => return paired_by_content(paired),
         Reason::Unpaired { parameters, of } => {
             return format!(
