@@ -37,6 +37,7 @@ fn relation(relation: Relation) -> &'static str {
         Relation::Rotated => "a model and one with its residual stream rotated",
         Relation::QuantizedFineTune => "a model and a quantised fine-tune of it",
         Relation::Adapter => "a model and an adapter of it",
+        Relation::Renamed => "a model and one whose tensors have other names",
         Relation::Merged => "a model and a merge that it went into",
         Relation::SharedInitializationPossible => "two trainings from one start",
     }

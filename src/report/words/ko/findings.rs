@@ -3,6 +3,7 @@
 use crate::error::{escape_controls, quoted};
 use crate::evidence::adaptation::{AdapterFact, NoChange};
 use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
+use crate::evidence::grounds::{PairedByContent, SharedAreEqual};
 use crate::evidence::part::{PartKind, State};
 use crate::evidence::transformation::{Check, StreamWitness, TransformationKind};
 use crate::evidence::untested::{Obstacle, Subject, UnitsOf};
@@ -357,9 +358,49 @@ pub(super) fn no_change(why: &NoChange) -> String {
     }
 }
 
+/// How tensors came together whose names say nothing.
+fn paired_by_content(paired: &PairedByContent) -> String {
+    let PairedByContent {
+        equal,
+        alike,
+        followed,
+        pairs,
+    } = paired;
+    let ways = [
+        (equal, "값이 같아서"),
+        (alike, "같은 shape 중 가장 닮아서(그 자체는 증거가 아님)"),
+        (followed, "짝지은 텐서 곁에 있어서"),
+    ];
+    let ways: Vec<String> = ways
+        .into_iter()
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, how)| format!("{how} {count}쌍"))
+        .collect();
+    format!(
+        "이름이 바뀌었습니다: {pairs}쌍 중 {}쌍은 텐서의 내용으로 짝지었습니다({})",
+        equal + alike + followed,
+        ways.join(", ")
+    )
+}
+
 /// A reason for a label.
 pub(super) fn reason(reason: &Reason) -> String {
     let said = match reason {
+        Reason::SharedAreEqual(SharedAreEqual { tensors, left }) => {
+            return format!(
+                "양쪽에 모두 있는 텐서 {tensors}개는 값이 전부 같습니다. 기준에만 {}개, 대상에만 \
+                 {}개가 더 있습니다",
+                left.base, left.target
+            );
+        }
+        Reason::PairedByContent(paired) => return paired_by_content(paired),
+        Reason::Unpaired { parameters, of } => {
+            return format!(
+                "대상 행렬 파라미터의 {}는 이름으로도 값으로도 짝을 찾지 못했고, 기준에는 같은 \
+                 shape의 행렬이 남아 있습니다. 여기서 말하는 것은 나머지에 대한 것입니다",
+                number::share(*parameters, *of)
+            );
+        }
         Reason::NoWeights { side, what } => {
             return format!(
                 "{}: {}",

@@ -37,6 +37,7 @@ fn relation(relation: Relation) -> &'static str {
         Relation::Rotated => "모델과 residual stream을 회전한 모델",
         Relation::QuantizedFineTune => "모델과 양자화된 fine-tuning 모델",
         Relation::Adapter => "모델과 그 어댑터",
+        Relation::Renamed => "모델과 텐서 이름을 바꾼 모델",
         Relation::Merged => "모델과 이를 섞은 병합 모델",
         Relation::SharedInitializationPossible => "같은 초기값에서 시작한 두 학습",
     }
