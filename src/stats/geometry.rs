@@ -30,6 +30,10 @@ const CUT: f64 = 4.0;
 /// How far above what a choice can reach the limit lies.
 const MARGIN: f64 = 1.3;
 
+/// Fewest directions that the rows of each matrix must span: points on a line, in a plane or in a
+/// few dimensions can be matched to any others, and strangers of rank 3 reach 0.56.
+const LEAST_RANK: usize = 8;
+
 /// The limit is never below this.
 const LEAST_LIMIT: f64 = 0.2;
 
@@ -240,6 +244,9 @@ fn angles(products: &[Dense], blocks: &[(usize, usize)], matrices: usize) -> Opt
         scale(&mut scaled, &lengths, &lengths);
         // The factor of each direction on its rows, with the lengths on its inner side.
         let eigen = symmetric_eigen(&scaled)?;
+        if positive(&eigen.values) < LEAST_RANK {
+            return None;
+        }
         let most = MOST_OF_MEDIAN * median_of_positive(&eigen.values);
         let mut left = eigen.vectors.clone();
         for (at, value) in eigen.values.iter().enumerate() {
@@ -263,10 +270,15 @@ fn angles(products: &[Dense], blocks: &[(usize, usize)], matrices: usize) -> Opt
     Some(evened.collect())
 }
 
+/// Eigenvalues, largest first, that are more than rounding.
+fn positive(values: &[f64]) -> usize {
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    values.iter().filter(|&&value| value > 1e-4 * mean).count()
+}
+
 /// Median of those eigenvalues, largest first, that are not zero but for rounding.
 fn median_of_positive(values: &[f64]) -> f64 {
-    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let positive = values.iter().filter(|&&value| value > 1e-4 * mean).count();
+    let positive = positive(values);
     match positive {
         0 => 0.0,
         _ => 0.5 * (values[positive / 2] + values[(positive - 1) / 2]),
@@ -661,6 +673,28 @@ mod tests {
     #[ignore = "some minutes: the level over 2,400 pairs"]
     fn strangers_stay_far_below_the_limit_always() {
         strangers(400);
+    }
+
+    #[test]
+    fn rows_of_few_directions_say_nothing() {
+        let mut draws = Draws::new(3, "few directions");
+        let mut block = |rank: usize| -> Vec<Held> {
+            (0..3)
+                .map(|_| {
+                    let rows = (0..64).flat_map(|_| {
+                        let mut row = vec![0.0f32; 48];
+                        row[..rank].fill_with(|| draws.normal() as f32);
+                        row
+                    });
+                    Held::new(rows.collect(), 48)
+                })
+                .collect()
+        };
+        let few = block(3);
+        assert!(mutual_geometry(&few, &few, &[1, 2], 64).is_none());
+        let enough = block(12);
+        let found = mutual_geometry(&enough, &enough, &[1, 2], 64).unwrap();
+        assert!(found.confirms());
     }
 
     #[test]
