@@ -45,8 +45,8 @@ pub(super) fn follow(left: &mut Sides<Vec<Item>>, made: &mut Made) {
     if made.pairs.is_empty() {
         return;
     }
-    made.take(left, &by_module(made), |found| &mut found.followed);
-    made.take(left, &by_template(made), |found| &mut found.followed);
+    made.take(left, by_module(made), |found| &mut found.followed);
+    made.take(left, by_template(made), |found| &mut found.followed);
     made.take(left, equal_and_equally_many, |found| &mut found.followed);
 }
 
