@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn nearly_all_is_not_all() {
         assert_eq!(percent(Some(1.0)), "100.0 %");
-        assert_eq!(percent(Some(0.99999)), ">99.9 %");
+        assert_eq!(percent(Some(0.99999)), "99.999 %");
         assert_eq!(percent(Some(0.00001)), "<0.1 %");
         assert_eq!(percent(Some(0.0)), "0.0 %");
         assert_eq!(share(1, 0), "–");
