@@ -266,7 +266,7 @@ fn without_diagonals(window: &Dense) -> (Dense, f64) {
     }
 }
 
-/// Blocks of Sylvester's matrix H[i][j] = (−1)^popcount(i & j), a factor for each row of each block.
+/// Blocks of Sylvester's matrix H(i, j) = (−1)^popcount(i & j), a factor for each row of each block.
 fn without_hadamard(window: &Dense) -> Option<(Dense, f64)> {
     let power = |n: usize| 1usize << n.trailing_zeros().min(8);
     let size = power(window.rows).min(power(window.columns));
