@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use signal_hook::consts::SIGBUS;
@@ -100,6 +100,11 @@ fn line_for(address: usize) -> Option<&'static [u8]> {
 
 fn handle(address: usize) {
     if let (Some(line), Some(tell)) = (line_for(address), TELL.get()) {
+        // Several threads read a file that shrinks: one line is all there is to be.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        while TOLD.swap(true, Ordering::AcqRel) {
+            std::hint::spin_loop();
+        }
         tell(line);
     }
     // Not a map of ours, or nobody to tell: returning would repeat the fault for ever.
