@@ -18,6 +18,12 @@ pub(crate) const WINDOW: usize = 256;
 /// Share of the energy that a formula must explain, beyond what chance gives it.
 const LEAST_EXPLAINED: f64 = 0.25;
 
+/// Share beyond chance from which on a window is looked at closely.
+const WORTH_A_LOOK: f64 = 0.15;
+
+/// Side of the corner in which formulas that repeat themselves are looked for first.
+const CORNER: usize = 64;
+
 /// Cosine from which on only number formats tell two tables apart.
 const SAME_TABLE: f64 = 0.999;
 
@@ -136,6 +142,31 @@ pub(crate) fn nearest_formula(window: &Dense) -> Option<Explained> {
     best.filter(|best| best.excess() >= LEAST_EXPLAINED)
 }
 
+/// A cheap look before [`nearest_formula`]: whether any formula explains 15 % of a window, those that
+/// repeat themselves looked for in its corner alone.
+fn may_follow(window: &Dense) -> bool {
+    let corner = corner(window, CORNER);
+    every().any(|(formula, along)| {
+        let looked_at = match formula {
+            Formula::Identity | Formula::Diagonals => window,
+            Formula::Hadamard | Formula::Sines | Formula::Smooth => &corner,
+        };
+        let explained = explained(looked_at, formula, along);
+        explained.is_some_and(|explained| explained.excess() >= WORTH_A_LOOK)
+    })
+}
+
+/// The first rows and columns of a window.
+fn corner(window: &Dense, side: usize) -> Dense {
+    let (rows, columns) = (window.rows.min(side), window.columns.min(side));
+    let values = (0..rows).flat_map(|row| &window.row(row)[..columns]);
+    Dense {
+        rows,
+        columns,
+        values: values.copied().collect(),
+    }
+}
+
 fn every() -> impl Iterator<Item = (Formula, Along)> {
     // The plainest first: of equals it stays.
     [
@@ -235,35 +266,45 @@ fn without_identity(window: &Dense) -> (Dense, f64) {
 
 fn without_diagonals(window: &Dense) -> (Dense, f64) {
     let (rows, columns) = (window.rows, window.columns);
-    let mut best: Option<(f64, Dense, usize)> = None;
+    let place = |row: usize, column: usize, stride: usize| column + (rows - 1 - row) * stride;
+    let energy = window.energy();
+    let mut best: Option<(f64, usize, Vec<f64>)> = None;
     for stride in strides(window) {
-        let place = |row: usize, column: usize| column + (rows - 1 - row) * stride;
         let diagonals = columns + (rows - 1) * stride;
-        let (mut sums, mut counts) = (vec![0.0; diagonals], vec![0usize; diagonals]);
-        for row in 0..rows {
-            for (column, x) in window.row(row).iter().enumerate() {
-                sums[place(row, column)] += x;
-                counts[place(row, column)] += 1;
-            }
-        }
-        let mut out = window.clone();
-        for row in 0..rows {
-            for (column, x) in out.row_mut(row).iter_mut().enumerate() {
-                let at = place(row, column);
-                *x -= sums[at] / counts[at] as f64;
-            }
-        }
         let chance = diagonals as f64 / (rows * columns) as f64;
         // Long strides have about as many diagonals as values: they explain anything.
-        let beyond = window.energy() * (1.0 - chance) - out.energy();
-        if chance < 0.5 && best.as_ref().is_none_or(|(most, ..)| beyond > *most) {
-            best = Some((beyond, out, diagonals));
+        if chance >= 0.5 {
+            continue;
+        }
+        let (mut means, mut counts) = (vec![0.0; diagonals], vec![0usize; diagonals]);
+        for row in 0..rows {
+            let first = place(row, 0, stride);
+            let sums = means[first..].iter_mut().zip(&mut counts[first..]);
+            for (x, (sum, count)) in window.row(row).iter().zip(sums) {
+                *sum += x;
+                *count += 1;
+            }
+        }
+        let mut taken_off = 0.0;
+        for (mean, &count) in means.iter_mut().zip(&counts) {
+            *mean /= count.max(1) as f64;
+            taken_off += *mean * *mean * count as f64;
+        }
+        let beyond = taken_off - energy * chance;
+        if best.as_ref().is_none_or(|(most, ..)| beyond > *most) {
+            best = Some((beyond, stride, means));
         }
     }
-    match best {
-        Some((_, out, diagonals)) => (out, diagonals as f64 / (rows * columns) as f64),
-        None => (window.clone(), 0.0),
+    let Some((_, stride, means)) = best else {
+        return (window.clone(), 0.0);
+    };
+    let mut out = window.clone();
+    for row in 0..rows {
+        let first = place(row, 0, stride);
+        let own = out.row_mut(row).iter_mut().zip(&means[first..]);
+        own.for_each(|(x, mean)| *x -= mean);
     }
+    (out, means.len() as f64 / (rows * columns) as f64)
 }
 
 /// Blocks of Sylvester's matrix H(i, j) = (−1)^popcount(i & j), a factor for each row of each block.
@@ -511,8 +552,13 @@ pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
     if (base.rows, base.columns) != (target.rows, target.columns) {
         return None;
     }
-    let nearest = nearest_formula(base).or_else(|| nearest_formula(target))?;
     let before = cosine(base, target);
+    // What is explained to less than 15 % on one side and wholly on the other makes no cosine of
+    // 0.5.
+    if !may_follow(target) && (before >= 0.5 || !may_follow(base)) {
+        return None;
+    }
+    let nearest = nearest_formula(base).or_else(|| nearest_formula(target))?;
     let is_table = before >= SAME_TABLE && (nearest.share >= PURE || share_zeros(base, target));
     let without = |formula, along| -> Option<Remaining> {
         let of_base = explained(base, formula, along)?;
