@@ -1,12 +1,15 @@
 //! What was paired by what it holds, and what could be and was not.
 
+use std::collections::BTreeMap;
+
 use crate::align::{ByContent, Unmatched, Why, may_be_one};
 use crate::error::Result;
 use crate::model::words::{Class, Component};
 
 use super::analysis::{Analysis, Found, Setting, is_about};
 use super::grounds::{Grounds, PairedByContent};
-use super::part::Part;
+use super::part::{Part, PartKey};
+use super::parts::part_of;
 use super::relation::Relation;
 
 /// Tensors that names left over.
@@ -16,7 +19,25 @@ pub(super) struct Nameless {
     pairs: usize,
     /// Parameters of matrices of the target without a counterpart, while one of that shape is left
     /// in the base and no name speaks against it.
-    unpaired: Vec<(Component, u64)>,
+    unpaired: Vec<Unpaired>,
+}
+
+/// A matrix of the target without a counterpart.
+#[derive(Debug, Clone)]
+struct Unpaired {
+    component: Component,
+    part: Option<PartKey>,
+    parameters: u64,
+}
+
+impl Unpaired {
+    /// Whether its part was found elsewhere, or looked for by a test that would have found it.
+    fn is_told(&self, parts: &[Part]) -> bool {
+        let own = parts
+            .iter()
+            .find(|part| Some(&part.key) == self.part.as_ref());
+        own.is_some_and(|part| part.found || part.test.is_some_and(|test| test.has_power()))
+    }
 }
 
 impl Analysis for Nameless {
@@ -39,23 +60,25 @@ impl Analysis for Nameless {
             shape.sort_unstable();
             shape
         };
-        let bases: Vec<(&Unmatched, Vec<u64>)> = alignment
-            .base_left
-            .iter()
-            .filter(is_open)
-            .map(|left| (left, sorted(left)))
-            .collect();
+        let mut bases: BTreeMap<Vec<u64>, Vec<&Unmatched>> = BTreeMap::new();
+        for left in alignment.base_left.iter().filter(is_open) {
+            bases.entry(sorted(left)).or_default().push(left);
+        }
         let unpaired = alignment.target_left.iter().filter(is_open).filter(|left| {
-            let shape = sorted(left);
-            bases
-                .iter()
-                .any(|(base, other)| *other == shape && may_be_one(&base.tensor, &left.tensor))
+            let of_shape = bases.get(&sorted(left)).into_iter().flatten();
+            of_shape
+                .into_iter()
+                .any(|base| may_be_one(&base.tensor, &left.tensor))
         });
         Ok(Some(Self {
             paired: alignment.by_content,
             pairs: alignment.pairs.len(),
             unpaired: unpaired
-                .map(|left| (left.tensor.meaning.component, left.tensor.elements()))
+                .map(|left| Unpaired {
+                    component: left.tensor.meaning.component,
+                    part: part_of(&left.tensor),
+                    parameters: left.tensor.elements(),
+                })
                 .collect(),
         }))
     }
@@ -72,8 +95,11 @@ impl Analysis for Nameless {
             followed: self.paired.followed,
             pairs: self.pairs,
         });
-        let open = self.unpaired.iter();
-        let open = open.filter(|(component, _)| is_about(*component, about));
-        grounds.unpaired = open.map(|(_, parameters)| parameters).sum();
+        let parts = &grounds.parts;
+        let open = self
+            .unpaired
+            .iter()
+            .filter(|open| is_about(open.component, about) && !open.is_told(parts));
+        grounds.unpaired = open.map(|open| open.parameters).sum();
     }
 }

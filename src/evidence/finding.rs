@@ -115,6 +115,10 @@ pub enum Statement {
         layers: usize,
         /// Layers tried first.
         tried: usize,
+        /// Whether they were found by how they stand to one another alone, without tokens.
+        without_tokens: bool,
+        /// Whether the bound is exact.
+        exact: bool,
     },
     /// What was found under re-ordered or rotated dimensions.
     Disguised {
@@ -138,6 +142,8 @@ pub enum Statement {
         layers: usize,
         /// Layers found under another number.
         moved: usize,
+        /// Whether the bound is exact.
+        exact: bool,
     },
     /// Routed experts matched by content.
     RoutedExperts {
@@ -220,6 +226,14 @@ pub struct Finding {
 }
 
 impl Statement {
+    /// Whether its bound, where it has one, is exact.
+    pub(crate) const fn is_exact(&self) -> bool {
+        match self {
+            Self::FoundTwice { exact, .. } | Self::PlacedLayers { exact, .. } => *exact,
+            _ => true,
+        }
+    }
+
     /// The family it belongs to.
     pub const fn family(&self) -> Family {
         match self {

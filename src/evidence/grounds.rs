@@ -94,8 +94,10 @@ pub(crate) struct Grounds {
     pub disguise: Option<Disguise>,
     /// Median log10 p over layers of a dense feed-forward found in experts, or the other way round.
     pub upcycling: Option<f64>,
-    /// Least bound of the findings that show a likeness, base 10.
+    /// Least exact bound of the findings that show a likeness, base 10.
     pub least_log10_p: Option<f64>,
+    /// The same by forms whose bound is approximate: they carry no more than strong.
+    pub approximate_log10_p: Option<f64>,
     /// Pooled share of units whose reuse would have been seen.
     pub share_seen_95: Option<f64>,
     /// Whether the forms that see through a disguise were run where they could.
@@ -110,8 +112,6 @@ pub(crate) struct Grounds {
     pub gains_agree: bool,
     /// Whether tokens of both sides are joined by their strings.
     pub tokens_by_strings: bool,
-    /// Least share of units whose reuse the look over tokens would have seen, where it ran.
-    pub over_tokens_share_seen: Option<f64>,
     /// Whether a look that needs no tokens ran and would have seen a damaged copy.
     pub token_free_has_power: bool,
     /// Whether nothing that is paired differs, but for zeros.

@@ -18,7 +18,7 @@ use crate::view::place;
 use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartKind};
-use super::partners::{Find, Partners};
+use super::partners::{self, Find, Partners};
 use super::parts::{self, Elsewhere, Fate};
 use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both, default_features};
 use super::tests_of_units::Test;
@@ -251,13 +251,10 @@ impl LayerMap {
         })
     }
 
-    /// Bound of the chance that any layer is placed: the least, which is paid for all pairs.
-    pub(crate) fn log10_p(&self) -> f64 {
-        self.layers
-            .iter()
-            .filter_map(|layer| layer.test.as_ref())
-            .map(|test| test.log10_p)
-            .fold(0.0, f64::min)
+    /// Bound of the chance that any layer is placed, the exact ones first, each paid for all pairs;
+    /// and whether it is exact.
+    pub(crate) fn bound(&self) -> (f64, bool) {
+        partners::bound(self.layers.iter().filter_map(|layer| layer.test.as_ref()))
     }
 
     /// What the map says, if it places layers elsewhere.
@@ -271,15 +268,17 @@ impl LayerMap {
             return None;
         }
         let moved = self.moved().count();
+        let (log10_p, exact) = self.bound();
         Some(Finding {
             statement: Statement::PlacedLayers {
                 component: self.component,
                 placed,
                 layers: self.layers.len(),
                 moved,
+                exact,
             },
             value: Some(placed as f64),
-            log10_p: Some(self.log10_p()),
+            log10_p: Some(log10_p),
             supports: Supports::Derived,
             scope: match self.component {
                 Component::Text => Scope::Model,

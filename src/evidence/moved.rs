@@ -205,7 +205,9 @@ impl Moved {
         }
         let least = self
             .maps_about(about)
-            .map(LayerMap::log10_p)
+            .map(|map| map.bound())
+            .filter(|(_, exact)| *exact)
+            .map(|(log10_p, _)| log10_p)
             .fold(0.0, f64::min);
         let in_place = direct.map_or(0.0, |direct| direct.log10_p);
         let layers: BTreeSet<(Component, u32)> = self

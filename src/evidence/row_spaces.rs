@@ -2,42 +2,44 @@
 //! and output multiplied by an inverse pair. No row is what it was; the spaces that the keys and
 //! the values of a group span are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::model::words::{Block, Component};
+use crate::model::words::Component;
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::canonical::{Folded, Norm};
 use crate::stats::levels::FOUND_LOG10;
 use crate::stats::row_space::{Contrast, MatchedGroups, RowSpace, group_spaces, match_groups};
 use crate::stats::units::{Features, Projected};
 use crate::view::model::Model;
-use crate::view::place::Place;
-use crate::view::reader::View;
 
 use super::analysis::{Analysis, Found, Setting};
-use super::disguise::basis::{Basis, gain};
+use super::disguise::basis::Basis;
+use super::disguise::heads::{feeding_gain, tensor};
 use super::disguise::token_bases_for;
 use super::part::{Part, PartKey, PartKind};
 use super::partners::Partners;
 use super::permutation::Permutation;
+use super::tests_of_units::{Form, Test, UnitKind};
 use super::witness::{FoundBy, WitnessKind, Witnesses};
 
 /// Other layers of the base that an attention is held against as a control, at most.
 const MOST_CONTROLS: usize = 6;
 
 /// What was found out about one attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// Keys and values of its groups span the spaces of the base's.
-    Shared,
-    /// They do not.
-    Apart,
+#[derive(Debug, Clone, PartialEq)]
+struct Answer {
+    /// Whether keys and values of its groups span the spaces of the base's.
+    shared: bool,
+    /// Groups that were matched.
+    groups: usize,
 }
 
-/// Attentions of models whose feed-forwards were found, which their own test did not find.
+/// Attentions of models whose feed-forwards were found, which their own test did not find; none
+/// where their layout is not known.
 #[derive(Debug, Default)]
 pub(crate) struct RowSpaces {
     answers: BTreeMap<PartKey, Option<Answer>>,
@@ -52,44 +54,29 @@ impl Analysis for RowSpaces {
         ) else {
             return Ok(None);
         };
-        let open: Vec<&PartKey> = direct
-            .parts
-            .iter()
-            .filter(|(key, test)| {
-                key.kind == PartKind::Attention
-                    && test.log10_p > FOUND_LOG10
-                    && (witnesses.confirms_in(key.component)
-                        || partners
-                            .confirmed()
-                            .any(|find| find.target.component == key.component))
-            })
-            .map(|(key, _)| key)
-            .collect();
-        let mut out = Self::default();
-        for component in [
-            Component::Text,
-            Component::Vision,
-            Component::Audio,
-            Component::Other,
-        ] {
-            let open: Vec<&PartKey> = open
-                .iter()
-                .copied()
-                .filter(|key| key.component == component)
-                .collect();
-            if open.is_empty() {
-                continue;
+        let is_copied = |component: Component| {
+            let mut finds = partners.confirmed();
+            witnesses.confirms_in(component) || finds.any(|find| find.target.component == component)
+        };
+        let mut open: BTreeMap<Component, Vec<&PartKey>> = BTreeMap::new();
+        for (key, test) in &direct.parts {
+            if key.kind == PartKind::Attention && test.log10_p > FOUND_LOG10 {
+                open.entry(key.component).or_default().push(key);
             }
+        }
+        let mut out = Self::default();
+        for (component, open) in open
+            .into_iter()
+            .filter(|(component, _)| is_copied(*component))
+        {
             let tokens = token_bases_for(setting, component)?;
             let answers: Vec<Result<(PartKey, Option<Answer>)>> = open
                 .par_iter()
                 .map(|key| {
                     setting.monitor.check()?;
                     let layer = key.layer.unwrap_or(0);
-                    Ok((
-                        (*key).clone(),
-                        look_at(setting, component, layer, tokens.as_ref())?,
-                    ))
+                    let answer = look_at(setting, component, layer, tokens.as_ref())?;
+                    Ok(((*key).clone(), answer))
                 })
                 .collect();
             for answer in answers {
@@ -100,13 +87,20 @@ impl Analysis for RowSpaces {
         Ok(Some(out))
     }
 
+    fn further_tests(&self) -> Vec<Test> {
+        let answers = self.answers.iter();
+        answers
+            .filter_map(|(key, answer)| Some(test(key, answer.as_ref()?)))
+            .collect()
+    }
+
     fn overrule(&self, parts: &mut [Part]) {
-        let mut confirmed: BTreeMap<(Component, Option<u32>), bool> = BTreeMap::new();
-        for part in parts.iter().filter(|part| {
-            matches!(part.key.kind, PartKind::Ffn | PartKind::Experts) && part.witness.is_some()
-        }) {
-            confirmed.insert((part.key.component, part.key.layer), true);
-        }
+        let confirmed: BTreeSet<(Component, Option<u32>)> = parts
+            .iter()
+            .filter(|part| matches!(part.key.kind, PartKind::Ffn | PartKind::Experts))
+            .filter(|part| part.witness.is_some())
+            .map(|part| (part.key.component, part.key.layer))
+            .collect();
         for part in parts {
             let Some(answer) = self.answers.get(&part.key) else {
                 continue;
@@ -115,13 +109,13 @@ impl Analysis for RowSpaces {
                 continue;
             }
             match answer {
-                Some(Answer::Shared) => {
+                Some(answer) if answer.shared => {
                     part.found = true;
                     part.found_by = Some(FoundBy::Content);
-                    let by_layer = confirmed.contains_key(&(part.key.component, part.key.layer));
+                    let by_layer = confirmed.contains(&(part.key.component, part.key.layer));
                     part.witness = by_layer.then_some(WitnessKind::RowSpace);
                 }
-                Some(Answer::Apart) => {}
+                Some(_) => {}
                 // Its own test looks at rows, which can be mixed: it cannot clear it alone.
                 None => part.test = None,
             }
@@ -129,30 +123,30 @@ impl Analysis for RowSpaces {
     }
 }
 
+fn test(key: &PartKey, answer: &Answer) -> Test {
+    Test {
+        kind: UnitKind::KvGroup,
+        form: Form::RowSpace,
+        component: key.component,
+        layer: key.layer,
+        base_layer: key.layer,
+        expert: None,
+        name: None,
+        units: [answer.groups; 2],
+        probes: answer.groups,
+        hits: if answer.shared { answer.groups } else { 0 },
+        log10_p: 0.0,
+        exact: false,
+        group: 0,
+        control: None,
+        features: None,
+    }
+}
+
 /// Keys and values of one layer, gains folded in.
 struct Groups {
     k: Vec<Option<RowSpace>>,
     v: Vec<Option<RowSpace>>,
-}
-
-fn view<'a>(
-    model: &'a Model,
-    component: Component,
-    layer: u32,
-    slot: &str,
-) -> Result<Option<View<'a>>> {
-    let place = Place {
-        component,
-        block: Some(Block::Layer(layer)),
-        layer: Some(layer),
-        expert: None,
-        shared_expert: false,
-        slot: slot.into(),
-    };
-    let found = model
-        .at(&place)
-        .filter(|matrix| matrix.shape.len() == 2 && model.unreadable(matrix).is_none());
-    found.map(|matrix| model.view(matrix)).transpose()
 }
 
 /// Spaces of the groups of a layer: in residual dimensions, or over tokens.
@@ -169,12 +163,12 @@ fn groups(
     else {
         return Ok(None);
     };
-    let slots = ["norm:pre_attn.weight"];
-    let gain = gain(model, component, Block::Layer(layer), &slots)?;
+    let gain = feeding_gain(model, component, layer)?;
     let spaces = |slot: &str| -> Result<Option<Vec<Option<RowSpace>>>> {
-        let Some(view) = view(model, component, layer, slot)? else {
+        let Some(matrix) = tensor(model, component, layer, slot) else {
             return Ok(None);
         };
+        let view = model.view(matrix)?;
         let norm = Norm {
             gain: gain.as_deref().filter(|gain| gain.len() == view.columns()),
             offset: None,
@@ -222,11 +216,8 @@ fn look_at(
 ) -> Result<Option<Answer>> {
     let [base_model, target_model] = setting.models;
     let mut answer = None;
-    let looks = [None, tokens];
-    for over in looks.into_iter().enumerate().filter_map(|(at, look)| {
-        // The first look is in residual dimensions, the second over tokens where there are any.
-        (at == 0 || look.is_some()).then_some(look)
-    }) {
+    // In residual dimensions first, then over tokens where there are any.
+    for over in iter::once(None).chain(tokens.map(Some)) {
         let of = |side: usize| over.map(|bases| &bases[side]);
         let Some(target) = groups(target_model, component, layer, of(1))? else {
             continue;
@@ -252,8 +243,7 @@ fn look_at(
                 }
             }
         }
-        answer = Some(Answer::Apart);
-        let stands_out = own.means.iter().zip(&controls).all(|(mean, controls)| {
+        let shared = own.means.iter().zip(&controls).all(|(mean, controls)| {
             let against_null = over.is_some() || Contrast::with_null(mean).stands_out();
             let against_others = match Contrast::of(mean.overlap, controls) {
                 Some(contrast) => contrast.stands_out(),
@@ -261,8 +251,10 @@ fn look_at(
             };
             against_null && against_others
         });
-        if stands_out {
-            return Ok(Some(Answer::Shared));
+        let groups = own.groups.len();
+        answer = Some(Answer { shared, groups });
+        if shared {
+            break;
         }
     }
     Ok(answer)

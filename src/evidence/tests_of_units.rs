@@ -14,6 +14,8 @@ words! {
         Expert = "expert",
         /// Dimensions of the residual stream.
         Residual = "residual",
+        /// Groups of key and value heads.
+        KvGroup = "kv_group",
         /// Rows of any other matrix.
         Rows = "rows",
     }

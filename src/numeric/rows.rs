@@ -36,6 +36,28 @@ pub struct Matrix {
     pub values: Vec<f32>,
 }
 
+impl Matrix {
+    /// The given `rows` of `source`, in the order given.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    ///
+    /// # Panics
+    /// When a row is out of range.
+    pub(crate) fn from_rows(source: &dyn RowSource, rows: &[usize]) -> Result<Self> {
+        let columns = source.columns();
+        let mut values = vec![0.0; rows.len() * columns];
+        for (&row, place) in rows.iter().zip(values.chunks_exact_mut(columns.max(1))) {
+            source.read_rows(row..row + 1, place)?;
+        }
+        Ok(Self {
+            rows: rows.len(),
+            columns,
+            values,
+        })
+    }
+}
+
 impl RowSource for Matrix {
     fn rows(&self) -> usize {
         self.rows

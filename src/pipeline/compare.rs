@@ -355,14 +355,15 @@ impl Analysed<'_> {
                 0
             },
             least_log10_p: self.least_log10_p(),
+            parts,
             ..Grounds::default()
         };
         for analysis in self.found.iter() {
             analysis.weigh(about, &mut grounds);
-            let relations = analysis.relations(&parts, about);
+            let relations = analysis.relations(&grounds.parts, about);
             grounds.structure.extend(relations);
         }
-        Grounds { parts, ..grounds }
+        grounds
     }
 
     /// Whether every tensor that counts is paired, and equal to its counterpart.
@@ -382,11 +383,12 @@ impl Analysed<'_> {
         is_whole && !is_left && has_pairs && pairs.all(|m| m.record.identical)
     }
 
-    /// Least bound among the findings that speak for a likeness.
+    /// Least exact bound among the findings that speak for a likeness.
     fn least_log10_p(&self) -> Option<f64> {
         let supporting = self.findings.iter();
         supporting
             .filter(|finding| finding.supports == Supports::Derived)
+            .filter(|finding| finding.statement.is_exact())
             .filter_map(|finding| finding.log10_p)
             .min_by(f64::total_cmp)
     }

@@ -11,79 +11,134 @@ use crate::stats::units::{Features, Held};
 /// Pairs of partners that units are told by, at most.
 const MOST_ANCHORS: usize = 128;
 
+/// Quantiles kept of a unit's angles with the rows of one matrix.
+const QUANTILES: usize = 48;
+
 /// Standardised angles are cut here, so that no single one decides.
 const CUT: f32 = 4.0;
 
 /// Fewest pairs that a round starts from.
 const LEAST: usize = 4;
 
-/// Units of a block: rows of each of its matrices, all of one number of units.
-pub(crate) struct Rows<'a> {
-    /// Rows of each matrix, shape (units, width), at unit length.
-    pub(crate) matrices: &'a [Held],
-    /// Matrices whose rows may be negated.
-    pub(crate) free_signs: &'a [usize],
+/// The angles among the units of a block: of every row with every row, of each matrix with each of
+/// its width.
+pub(crate) struct Angles {
+    units: usize,
+    pairs: Vec<Pair>,
 }
 
-impl Rows<'_> {
-    fn units(&self) -> usize {
-        self.matrices.first().map_or(0, Held::units)
-    }
+/// The angles of the rows of one matrix with those of one, shape (units, units).
+struct Pair {
+    of_one_matrix: bool,
+    cosines: Vec<f32>,
+}
 
-    /// Angles of all units with the units `anchors`, each matrix against each of its width,
-    /// standardised over the units.
-    fn angles(&self, anchors: &[usize]) -> Held {
-        let units = self.units();
-        let count = anchors.len();
-        let mut features: Vec<Vec<f32>> = Vec::new();
-        for (one, rows) in self.matrices.iter().enumerate() {
-            for (other, known) in self.matrices.iter().enumerate() {
-                let width = rows.width();
-                if known.width() != width {
+impl Angles {
+    /// From the rows of each matrix, at unit length, all of one number of units. Those of matrices
+    /// in `free_signs` may be negated, so their |cosine| is taken.
+    ///
+    /// Cost: units² × width × pairs of matrices; memory: units² × pairs of matrices.
+    pub(crate) fn new(matrices: &[Held], free_signs: &[usize]) -> Self {
+        let units = matrices.first().map_or(0, Held::units);
+        let mut pairs = Vec::new();
+        for (one, rows) in matrices.iter().enumerate() {
+            for (other, with) in matrices.iter().enumerate() {
+                if with.width() != rows.width() {
                     continue;
                 }
-                let chosen: Vec<f32> = anchors
-                    .iter()
-                    .flat_map(|&at| &known.values()[at * width..(at + 1) * width])
-                    .copied()
-                    .collect();
-                let mut cosines = vec![0.0f32; units * count];
-                products(rows.values(), &chosen, width, &mut cosines);
-                if self.free_signs.contains(&one) || self.free_signs.contains(&other) {
+                let mut cosines = vec![0.0f32; units * units];
+                products(rows.values(), with.values(), rows.width(), &mut cosines);
+                if free_signs.contains(&one) || free_signs.contains(&other) {
                     cosines.iter_mut().for_each(|x| *x = x.abs());
                 }
-                standardise(&mut cosines, anchors);
-                features.push(cosines);
+                pairs.push(Pair {
+                    of_one_matrix: one == other,
+                    cosines,
+                });
             }
         }
-        let mut joined = Vec::with_capacity(units * count * features.len());
-        for unit in 0..units {
-            for part in &features {
-                joined.extend_from_slice(&part[unit * count..(unit + 1) * count]);
+        Self { units, pairs }
+    }
+
+    /// What a unit is without any other being known: the quantiles of its angles with each other
+    /// matrix, each standardised over the units.
+    pub(crate) fn sorted(&self) -> Held {
+        let count = self.units;
+        let parts = self.pairs.iter().filter(|pair| !pair.of_one_matrix);
+        let parts = parts.map(|pair| {
+            let mut sorted = pair.cosines.clone();
+            let rows = sorted.chunks_exact_mut(count.max(1));
+            let quantiles = rows.flat_map(|row| {
+                row.sort_unstable_by(f32::total_cmp);
+                (0..QUANTILES)
+                    .map(|at| quantile(row, at))
+                    .collect::<Vec<_>>()
+            });
+            let mut part: Vec<f32> = quantiles.collect();
+            standardise(&mut part, QUANTILES, &[]);
+            part
+        });
+        self.joined(parts.collect(), QUANTILES)
+    }
+
+    /// Angles of all units with the units `anchors`, standardised over the units.
+    fn with(&self, anchors: &[usize]) -> Held {
+        let parts = self.pairs.iter().map(|pair| {
+            let rows = pair.cosines.chunks_exact(self.units.max(1));
+            let mut part: Vec<f32> = rows
+                .flat_map(|row| anchors.iter().map(|&anchor| row[anchor]))
+                .collect();
+            standardise(&mut part, anchors.len(), anchors);
+            part
+        });
+        self.joined(parts.collect(), anchors.len())
+    }
+
+    /// Parts of shape (units, `width`) side by side.
+    fn joined(&self, parts: Vec<Vec<f32>>, width: usize) -> Held {
+        let mut joined = Vec::with_capacity(self.units * width * parts.len());
+        for unit in 0..self.units {
+            for part in &parts {
+                joined.extend_from_slice(&part[unit * width..(unit + 1) * width]);
             }
         }
-        Held::new(joined, count * features.len())
+        Held::new(joined, width * parts.len())
     }
 }
 
-/// Each column less its mean, by its deviation, cut; a unit's angle with itself says nothing.
-fn standardise(cosines: &mut [f32], anchors: &[usize]) {
-    let count = anchors.len();
-    let units = cosines.len() / count.max(1);
-    for (column, &own) in anchors.iter().enumerate() {
-        let (mut sum, mut squares) = (0.0f64, 0.0f64);
-        let others = |unit: &usize| *unit != own;
-        for unit in (0..units).filter(others) {
-            let x = f64::from(cosines[unit * count + column]);
-            sum += x;
-            squares += x * x;
+/// The value at place `at` of 48 evenly spread over sorted values, between neighbours by their
+/// distance.
+fn quantile(sorted: &[f32], at: usize) -> f32 {
+    let place = at as f32 * (sorted.len() - 1) as f32 / (QUANTILES - 1) as f32;
+    let below = (place.floor() as usize).min(sorted.len() - 1);
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (place - below as f32) * (sorted[above] - sorted[below])
+}
+
+/// Each of `columns` less its mean over the units, by its deviation, cut. Where the k-th is the
+/// angle with the k-th of `anchors`, the unit's angle with itself says nothing.
+fn standardise(values: &mut [f32], columns: usize, anchors: &[usize]) {
+    let units = values.len() / columns.max(1);
+    let mut sums = vec![(0.0f64, 0.0f64); columns];
+    let own = |unit: usize, column: usize| anchors.get(column) == Some(&unit);
+    for (unit, row) in values.chunks_exact(columns.max(1)).enumerate() {
+        for (column, (&x, sum)) in row.iter().zip(&mut sums).enumerate() {
+            if !own(unit, column) {
+                sum.0 += f64::from(x);
+                sum.1 += f64::from(x) * f64::from(x);
+            }
         }
-        let number = units.saturating_sub(1).max(1) as f64;
-        let mean = sum / number;
-        let deviation = (squares / number - mean * mean).max(0.0).sqrt() + 1e-9;
-        for unit in 0..units {
-            let x = &mut cosines[unit * count + column];
-            *x = match unit == own {
+    }
+    let number = units
+        .saturating_sub(usize::from(!anchors.is_empty()))
+        .max(1) as f64;
+    for (sum, squares) in &mut sums {
+        *sum /= number;
+        *squares = (*squares / number - *sum * *sum).max(0.0).sqrt() + 1e-9;
+    }
+    for (unit, row) in values.chunks_exact_mut(columns.max(1)).enumerate() {
+        for (column, (x, (mean, deviation))) in row.iter_mut().zip(&sums).enumerate() {
+            *x = match own(unit, column) {
                 true => 0.0,
                 false => (((f64::from(*x) - mean) / deviation) as f32).clamp(-CUT, CUT),
             };
@@ -123,10 +178,10 @@ pub(crate) fn mutual(base: &Held, target: &Held) -> Vec<(usize, usize)> {
 
 /// Finds more partners by those known, `rounds` times, or until they stay the same.
 ///
-/// Cost: rounds × units × anchors × width × pairs of matrices, on each side.
+/// Cost: rounds × units² × anchors × pairs of matrices.
 pub(crate) fn refine(
-    base: &Rows<'_>,
-    target: &Rows<'_>,
+    base: &Angles,
+    target: &Angles,
     mut pairs: Vec<(usize, usize)>,
     rounds: usize,
 ) -> Vec<(usize, usize)> {
@@ -137,7 +192,7 @@ pub(crate) fn refine(
         let step = pairs.len().div_ceil(MOST_ANCHORS).max(1);
         let (of_base, of_target): (Vec<usize>, Vec<usize>) =
             pairs.iter().step_by(step).copied().unzip();
-        let found = mutual(&base.angles(&of_base), &target.angles(&of_target));
+        let found = mutual(&base.with(&of_base), &target.with(&of_target));
         if found == pairs {
             break;
         }
@@ -199,10 +254,7 @@ mod tests {
         let mut start: Vec<(usize, usize)> = (0..8).map(|at| (order[at], at)).collect();
         start.extend((8..40).map(|at| (order[at], (at + 7) % UNITS)));
         start.sort_unstable();
-        let [one, other] = [&base, &target].map(|matrices| Rows {
-            matrices,
-            free_signs: &[1, 2],
-        });
+        let [one, other] = [&base, &target].map(|rows| Angles::new(rows, &[1, 2]));
         let found = refine(&one, &other, start, 8);
         let right = found.iter().filter(|(unit, at)| order[*at] == *unit);
         assert!(right.count() > 150);
@@ -215,10 +267,7 @@ mod tests {
             let mut block =
                 || -> Vec<Held> { (0..3).map(|_| Held::new(rows(&mut draws), WIDTH)).collect() };
             let (base, target) = (block(), block());
-            let [one, other] = [&base, &target].map(|matrices| Rows {
-                matrices,
-                free_signs: &[1, 2],
-            });
+            let [one, other] = [&base, &target].map(|rows| Angles::new(rows, &[1, 2]));
             let start: Vec<(usize, usize)> = (0..64).map(|at| (at, at)).collect();
             let found = refine(&one, &other, start, 8);
             let (i, j): (Vec<usize>, Vec<usize>) = found.into_iter().unzip();

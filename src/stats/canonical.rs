@@ -355,7 +355,7 @@ pub(crate) fn canonical(layer: &FeedForward<'_>, seed: u64) -> Result<Option<Can
 }
 
 /// Least contribution of a live unit: 2 % of the mean of the top eighth.
-fn live_floor(contributions: &[f64]) -> f64 {
+pub(crate) fn live_floor(contributions: &[f64]) -> f64 {
     let mut sorted = contributions.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let top = (sorted.len() / 8).max(1).min(sorted.len());
@@ -453,25 +453,37 @@ fn parallel_groups(
     let apart = (2.0 * (1.0 - PARALLEL)).sqrt();
     let (window, most) = (5.0 * apart, 60.0 * apart * apart);
     let projections = |unit: usize| &sketched.projections[unit * SKETCH..(unit + 1) * SKETCH];
-    let first = |unit: usize| f64::from(projections(unit)[0].abs());
     let near = |one: usize, other: usize| {
         let (a, b) = (projections(one), projections(other));
         [1.0f32, -1.0].into_iter().any(|sign| {
-            let terms = a
-                .iter()
-                .zip(b)
-                .map(|(x, y)| f64::from(x - sign * y).powi(2));
-            terms.sum::<f64>() <= most
+            let mut left = most;
+            a.iter().zip(b).all(|(x, y)| {
+                left -= f64::from(x - sign * y).powi(2);
+                left >= 0.0
+            })
         })
     };
-    let mut sorted = candidates.to_vec();
-    sorted.sort_by(|&a, &b| first(a).total_cmp(&first(b)).then(a.cmp(&b)));
+    // Sizes of the first projections, side by side in the order of the first: nearly all pairs part
+    // at one of them.
+    let mut sorted: Vec<([f32; 3], usize)> = candidates
+        .iter()
+        .map(|&unit| {
+            let own = projections(unit);
+            ([own[0].abs(), own[1].abs(), own[2].abs()], unit)
+        })
+        .collect();
+    sorted.sort_by(|a, b| a.0[0].total_cmp(&b.0[0]).then(a.1.cmp(&b.1)));
+    let window = window as f32;
     let mut parents: Vec<usize> = (0..gate.rows()).collect();
-    for (at, &one) in sorted.iter().enumerate() {
-        for &other in sorted[at + 1..]
+    for (at, (sizes, one)) in sorted.iter().enumerate() {
+        let within = sorted[at + 1..]
             .iter()
-            .take_while(|&&other| first(other) - first(one) <= window)
-        {
+            .take_while(|(others, _)| others[0] - sizes[0] <= window)
+            .filter(|(others, _)| {
+                (others[1] - sizes[1]).abs() <= window && (others[2] - sizes[2]).abs() <= window
+            });
+        for &(_, other) in within {
+            let one = *one;
             let (a, b) = (root(&parents, one), root(&parents, other));
             if a != b && near(one, other) && are_parallel(layer, gate, sketched, one, other)? {
                 parents[a.max(b)] = a.min(b);

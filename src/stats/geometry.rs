@@ -8,7 +8,7 @@
 
 use crate::error::Result;
 use crate::numeric::linalg::{Dense, products, symmetric_eigen};
-use crate::numeric::rows::RowSource;
+use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::units::{Features, Held};
 
 /// Pairs of units that the geometry runs over at most. What an order chosen by an adversary can
@@ -45,12 +45,8 @@ const LEAST_LIMIT: f64 = 0.2;
 /// # Panics
 /// When a unit is out of range or the matrix has no columns.
 pub(crate) fn rows_of(source: &dyn RowSource, units: &[usize]) -> Result<Held> {
-    let width = source.columns();
-    let mut values = vec![0.0; units.len() * width];
-    for (&unit, row) in units.iter().zip(values.chunks_exact_mut(width)) {
-        source.read_rows(unit..unit + 1, row)?;
-    }
-    Ok(Held::new(values, width))
+    let rows = Matrix::from_rows(source, units)?;
+    Ok(Held::new(rows.values, rows.columns))
 }
 
 /// How well the geometry of one side repeats on the other.

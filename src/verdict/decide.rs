@@ -243,18 +243,16 @@ fn derived_confidence(f: &Grounds, rule: u8) -> Confidence {
         7 => f.direct.map(|d| d.log10_p),
         _ => f.least_log10_p,
     };
-    let by_test = match least {
+    let word_of = |bound: Option<f64>| match bound {
         Some(p) if p <= CONCLUSIVE_LOG10 => Confidence::Conclusive,
         Some(p) if p <= FOUND_LOG10 => Confidence::Strong,
         Some(p) if p <= MODERATE_LOG10 => Confidence::Moderate,
         _ => Confidence::Weak,
     };
-    let approximate =
-        rule == 3 && f.disguise.as_ref().is_some_and(|d| !d.exact) && f.upcycling.is_none();
-    let word = match (by_bytes, approximate) {
-        (true, _) => Confidence::Conclusive,
-        (false, true) => by_test.min(Confidence::Strong),
-        (false, false) => by_test,
+    let by_approximation = word_of(f.approximate_log10_p).min(Confidence::Strong);
+    let word = match by_bytes {
+        true => Confidence::Conclusive,
+        false => word_of(least).max(by_approximation),
     };
     if f.coverage.is_some_and(|c| c >= COVERED_SHARE) {
         word

@@ -1,13 +1,10 @@
 //! Small models with the structure that trained ones have, for the statistics to be tried on.
 #![allow(dead_code, unreachable_pub)]
 
-use wcmp::Result;
 use wcmp::internals::numeric::Draws;
 use wcmp::internals::numeric::Matrix;
-use wcmp::internals::stats::binomial_tail;
-use wcmp::internals::stats::units::{
-    Features, Held, LayerOrigin, RowFeatures, Sampling, candidates,
-};
+use wcmp::internals::stats::units::{Features, Held, RowFeatures, Sampling};
+use wcmp::internals::stats::{FOUND_LOG10, binomial_tail, bonferroni};
 
 pub const SAMPLING: Sampling = Sampling {
     seed: 0,
@@ -293,22 +290,19 @@ pub fn assert_below_uniform(log10_p: &[f64], of_what: &str) {
     );
 }
 
-/// For each layer of the target the layer of the base that it comes from, or none, as the analysis
-/// places them: `test` gives log10 p of (target layer, base layer).
+/// For each of `target` layers the one of `base` layers with the least bound, accepted at the level
+/// once the choice among all pairs is paid for: `test` gives log10 p of (target layer, base layer).
 pub(crate) fn layer_map(
-    target: &[Held],
-    base: &[Held],
-    mut test: impl FnMut(usize, usize) -> Result<Option<f64>>,
-) -> Result<Vec<Option<LayerOrigin>>> {
-    let pairs = target.len() * base.len();
+    target: usize,
+    base: usize,
+    mut test: impl FnMut(usize, usize) -> Option<f64>,
+) -> Vec<Option<usize>> {
     let mut origins = Vec::new();
-    for (layer, candidate) in candidates(target, base).into_iter().enumerate() {
-        let tested = match candidate {
-            Some(base) => test(layer, base)?,
-            None => None,
-        };
-        let found = candidate.zip(tested);
-        origins.push(found.and_then(|(at, log10_p)| LayerOrigin::accepted(at, log10_p, pairs)));
+    for layer in 0..target {
+        let tested = (0..base).filter_map(|from| Some((test(layer, from)?, from)));
+        let least = tested.min_by(|a, b| a.0.total_cmp(&b.0));
+        let accepted = least.filter(|(p, _)| bonferroni(*p, target * base) <= FOUND_LOG10);
+        origins.push(accepted.map(|(_, from)| from));
     }
-    Ok(origins)
+    origins
 }

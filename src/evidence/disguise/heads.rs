@@ -136,7 +136,7 @@ struct Contents {
 }
 
 /// A matrix of an attention.
-pub(super) fn tensor<'a>(
+pub(in crate::evidence) fn tensor<'a>(
     model: &'a Model,
     component: Component,
     layer: u32,
@@ -156,7 +156,7 @@ pub(super) fn tensor<'a>(
 }
 
 /// The gain of the norm that feeds an attention.
-pub(super) fn feeding_gain(
+pub(in crate::evidence) fn feeding_gain(
     model: &Model,
     component: Component,
     layer: u32,

@@ -2,7 +2,7 @@
 //! re-ordered or rotated (guide/methods.md, section 4).
 
 pub(in crate::evidence) mod basis;
-mod heads;
+pub(in crate::evidence) mod heads;
 mod stream;
 
 use crate::stats::levels::{NOTHING_LOG10, found_among};

@@ -151,34 +151,16 @@ impl<'a> Block<'a> {
     pub(in crate::evidence) fn some(&self, units: &[usize], sampling: &Sampling) -> Result<Few> {
         let norm = self.norm();
         let rows_of = |view: &View<'a>| -> Result<Matrix> {
-            let width = view.columns();
-            let mut values = vec![0.0; units.len() * width];
-            if let Some(folded) = Folded::reader(view, &norm) {
-                for (&unit, row) in units.iter().zip(values.chunks_exact_mut(width)) {
-                    folded.read_rows(unit..unit + 1, row)?;
-                }
+            match Folded::reader(view, &norm) {
+                Some(folded) => Matrix::from_rows(&folded, units),
+                None => Matrix::from_rows(view, units),
             }
-            Ok(Matrix {
-                rows: units.len(),
-                columns: width,
-                values,
-            })
         };
-        let written = ColumnFeatures::new(&self.down, self.dimensions(sampling));
-        let written = match self.norm.removes_mean {
-            true => written.centred(),
-            false => written,
-        };
-        let mut down = vec![0.0; units.len() * written.width()];
-        written.read_each(units, &mut down)?;
+        let down = self.written(self.dimensions(sampling), units)?;
         Ok(Few {
             gate: rows_of(&self.gate)?,
             up: self.up.as_ref().map(rows_of).transpose()?,
-            down: Matrix {
-                rows: units.len(),
-                columns: written.width(),
-                values: down,
-            },
+            down,
             units: units.to_vec(),
         })
     }
@@ -204,7 +186,11 @@ impl<'a> Block<'a> {
     /// # Errors
     /// A read that fails.
     pub(in crate::evidence) fn written_whole(&self, units: &[usize]) -> Result<Matrix> {
-        let written = ColumnFeatures::new(&self.down, (0..self.down.rows()).collect());
+        self.written((0..self.down.rows()).collect(), units)
+    }
+
+    fn written(&self, dimensions: Vec<usize>, units: &[usize]) -> Result<Matrix> {
+        let written = ColumnFeatures::new(&self.down, dimensions);
         let written = match self.norm.removes_mean {
             true => written.centred(),
             false => written,
@@ -260,8 +246,17 @@ impl<'a> Block<'a> {
 }
 
 impl Few {
-    /// ‖up‖·‖down‖·‖gate‖ of each unit, a rough measure of what it contributes.
-    pub(in crate::evidence) fn weights(&self) -> Vec<f64> {
+    /// Places in the list of the units that count: those of at least 2 % of the mean of the top
+    /// eighth, by a rough measure of what they contribute.
+    pub(in crate::evidence) fn strong(&self) -> Vec<usize> {
+        let weights = self.weights();
+        let floor = canonical::live_floor(&weights);
+        let is_strong = |at: &usize| weights[*at] > 0.0 && weights[*at] >= floor;
+        (0..weights.len()).filter(is_strong).collect()
+    }
+
+    /// ‖up‖·‖down‖·‖gate‖ of each unit.
+    fn weights(&self) -> Vec<f64> {
         let lengths = |matrix: &Matrix| -> Vec<f64> {
             let rows = matrix.values.chunks_exact(matrix.columns.max(1));
             rows.map(|row| {

@@ -31,10 +31,7 @@ words! {
 const DRAWN: usize = 96;
 
 /// Units of a block among which its damaged probes are looked for.
-const COPIED: usize = 2048;
-
-/// Units below this share of the mean of the top eighth are no probes.
-const LEAST_SHARE: f64 = 0.02;
+const COPIED: usize = 1024;
 
 /// Shared tokens of one model, rows at unit length.
 pub(in crate::evidence) struct Tokens {
@@ -116,15 +113,8 @@ pub(in crate::evidence) fn draw(
     let drawn = Draws::new(sampling.seed, "partner probes")
         .distinct(count.max(2) * DRAWN / PROBES, block.units());
     let few = block.some(&drawn, sampling)?;
-    let weights = few.weights();
-    let mut sorted = weights.clone();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let top = (sorted.len() / 8).max(1).min(sorted.len());
-    let floor = LEAST_SHARE * sorted[..top].iter().sum::<f64>() / top.max(1) as f64;
-    let strong: Vec<usize> = (0..drawn.len())
-        .filter(|&at| weights[at] > 0.0 && weights[at] >= floor)
-        .take(count)
-        .collect();
+    let mut strong = few.strong();
+    strong.truncate(count);
     Ok(few.at(&strong))
 }
 
@@ -155,18 +145,7 @@ impl Asked {
     ) -> Result<Self> {
         let places =
             Draws::new(sampling.seed, "partner probes").distinct(count, whole.live().len());
-        let read = |source: &dyn RowSource| -> Result<Matrix> {
-            let width = source.columns();
-            let mut values = vec![0.0; places.len() * width];
-            for (&at, row) in places.iter().zip(values.chunks_exact_mut(width.max(1))) {
-                source.read_rows(at..at + 1, row)?;
-            }
-            Ok(Matrix {
-                rows: places.len(),
-                columns: width,
-                values,
-            })
-        };
+        let read = |source: &dyn RowSource| Matrix::from_rows(source, &places);
         let empty = || Matrix {
             rows: 0,
             columns: 0,
@@ -207,15 +186,17 @@ impl Asked {
         all.sort_unstable();
         all.dedup();
         let few = block.some(&all, sampling)?;
+        // The others are as far from a damaged probe as they are: only the probes are damaged.
         let noised = |matrix: &Matrix, purpose: &str| -> Result<Matrix> {
             let damaged = Damaged::new(matrix, DAMAGE_COSINE, sampling.seed, purpose);
-            let mut values = vec![0.0; matrix.values.len()];
-            damaged.read_rows(0..matrix.rows, &mut values)?;
-            Ok(Matrix {
-                rows: matrix.rows,
-                columns: matrix.columns,
-                values,
-            })
+            let mut out = matrix.clone();
+            let width = matrix.columns;
+            for unit in &self.units {
+                if let Ok(at) = all.binary_search(unit) {
+                    damaged.read_rows(at..at + 1, &mut out.values[at * width..(at + 1) * width])?;
+                }
+            }
+            Ok(out)
         };
         let copy = Few {
             gate: noised(&few.gate, "gate")?,

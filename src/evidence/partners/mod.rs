@@ -39,6 +39,8 @@ pub(crate) struct Find {
     pub part: Option<PartKey>,
     /// What was counted.
     pub test: Test,
+    /// Units that found a partner, of those that were asked.
+    pub partners: Hits,
     /// Units of base and target that are partners, as stored.
     pub pairs: Vec<(usize, usize)>,
     /// Widths of the residual stream, and numbers of units, of base and target.
@@ -208,18 +210,9 @@ impl Analysis for Partners {
                 .filter(|((component, _), _)| is_about(*component, about))
                 .map(|(_, stack)| stack)
         };
-        let worst = |share: &dyn Fn(&Stack) -> Option<f64>| {
-            let shares: Option<Vec<f64>> = stacks()
-                .filter(|stack| !stack.tried.is_empty())
-                .map(share)
-                .collect();
-            shares.and_then(|shares| shares.into_iter().max_by(f64::total_cmp))
-        };
         let mut looked_at = stacks().filter(|stack| !stack.tried.is_empty()).peekable();
         grounds.token_free_has_power =
             looked_at.peek().is_some() && looked_at.all(|stack| stack.token_free);
-        grounds.over_tokens_share_seen =
-            worst(&|stack| stack.over_tokens.map(|power| power.share_seen_95));
         let tried: usize = stacks().map(|stack| stack.tried.len()).sum();
         let found: usize = stacks()
             .map(|stack| stack.tried.iter().filter(|(_, found)| *found).count())
@@ -228,21 +221,34 @@ impl Analysis for Partners {
             return;
         }
         let finds = stacks().flat_map(|stack| &stack.finds);
-        let bounds = finds
-            .filter(|find| find.is_confirmed())
-            .map(|find| find.test.log10_p);
-        let log10_p = bounds.fold(0.0, f64::min);
+        let confirmed = finds.filter(|find| find.is_confirmed());
+        let (log10_p, exact) = bound(confirmed.map(|find| &find.test));
         grounds.disguise = Some(Disguise {
             tried,
             found,
             log10_p,
-            exact: false,
+            exact,
         });
+        let told = match exact {
+            true => &mut grounds.least_log10_p,
+            false => &mut grounds.approximate_log10_p,
+        };
         if found > 0 {
-            let least = grounds.least_log10_p;
-            grounds.least_log10_p = Some(least.map_or(log10_p, |p| p.min(log10_p)));
+            *told = Some(told.map_or(log10_p, |p| p.min(log10_p)));
         }
     }
+}
+
+/// The least bound of some tests, the exact ones before any other, and whether it is exact.
+pub(in crate::evidence) fn bound<'a>(tests: impl Iterator<Item = &'a Test>) -> (f64, bool) {
+    let (mut exact, mut approximate) = (None, 0.0f64);
+    for test in tests {
+        match test.exact {
+            true => exact = Some(exact.map_or(test.log10_p, |p: f64| p.min(test.log10_p))),
+            false => approximate = approximate.min(test.log10_p),
+        }
+    }
+    (exact.unwrap_or(approximate), exact.is_some())
 }
 
 impl Stack {
@@ -268,8 +274,8 @@ impl Partners {
         }
         let confirmed: Vec<&Find> = self.confirmed().collect();
         let hits = Hits {
-            hits: confirmed.iter().map(|find| find.test.hits).sum(),
-            probes: confirmed.iter().map(|find| find.test.probes).sum(),
+            hits: confirmed.iter().map(|find| find.partners.hits).sum(),
+            probes: confirmed.iter().map(|find| find.partners.probes).sum(),
         };
         let controls: Vec<f64> = confirmed
             .iter()
@@ -281,16 +287,16 @@ impl Partners {
             .iter()
             .map(|find| (find.target.component, find.target.layer))
             .collect();
-        let log10_p = confirmed
-            .iter()
-            .map(|find| find.test.log10_p)
-            .fold(0.0, f64::min);
+        let (log10_p, exact) = bound(confirmed.iter().map(|find| &find.test));
+        let without_tokens = |find: &&Find| find.test.features == Some(FeatureKind::TokenFree);
         Some(Finding {
             statement: Statement::FoundTwice {
                 hits,
                 control,
                 layers: layers.len(),
                 tried,
+                without_tokens: !confirmed.is_empty() && confirmed.iter().all(without_tokens),
+                exact,
             },
             value: Some(confirmed.len() as f64),
             log10_p: (!confirmed.is_empty()).then_some(log10_p),

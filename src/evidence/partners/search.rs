@@ -1,5 +1,6 @@
 //! Which feed-forward of the base each feed-forward of the target was made from.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
@@ -7,16 +8,19 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::evidence::analysis::Setting;
 use crate::evidence::disguise::{embedding_is_found, token_bases_for};
+use crate::evidence::finding::Hits;
 use crate::evidence::part::{PartKey, PartTest};
 use crate::evidence::parts::part_of;
 use crate::evidence::pca::evenly_spaced;
 use crate::evidence::permutation::Permutation;
 use crate::evidence::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
 use crate::evidence::tests_of_units::{Form, Test, UnitKind};
-use crate::evidence::witness::feed_forward::partners_confirm;
+use crate::evidence::witness::feed_forward::{partners_confirm, units_in_place};
 use crate::evidence::witness::{WitnessKind, Witnessed, Witnesses};
 use crate::model::words::Component;
 use crate::numeric::linalg::round6;
+use crate::stats::chance;
+use crate::stats::levels::FOUND_LOG10;
 use crate::stats::partners::{
     Controls, FLOOR, FormPower, PROBES, Partners as Counted, least_agreeing,
 };
@@ -41,6 +45,13 @@ const WHITENED: usize = 3;
 
 /// Layers of the base that are tried where tokens are no help and depths differ.
 const NEIGHBOURS: usize = 5;
+
+/// The families that every block is looked at by, in this order.
+const FAMILIES: [FeatureKind; 3] = [
+    FeatureKind::Projected,
+    FeatureKind::Stored,
+    FeatureKind::Whitened,
+];
 
 type Blocks<'a> = BTreeMap<BlockKey, Matrices<'a>>;
 
@@ -71,6 +82,8 @@ struct Search<'a, 'b> {
     base: BTreeMap<&'b BlockKey, &'b Matrices<'a>>,
     target: BTreeMap<&'b BlockKey, &'b Matrices<'a>>,
     tokens: Option<[Tokens; 2]>,
+    /// Pairs of layers among which one is chosen: its exact bound is paid for all of them.
+    choices: usize,
     /// Whether no test in place could look at any of its blocks.
     is_untested: bool,
     /// Whether other parts show that both sides share a basis, so that coordinates and tokens mean
@@ -82,6 +95,53 @@ struct Search<'a, 'b> {
 struct Look {
     find: Option<Find>,
     null: Option<Test>,
+}
+
+/// What one block of the base gave.
+struct Count {
+    /// Which of the opened blocks.
+    at: usize,
+    counted: Counted,
+    /// Probes in their own places, and the bound of as many.
+    in_place: Option<(usize, f64)>,
+}
+
+impl Count {
+    /// Which found more: more partners, then a smaller bound.
+    fn rank(&self, other: &Self) -> Ordering {
+        let by_partners = self.counted.count().cmp(&other.counted.count());
+        by_partners.then(other.log10_p().total_cmp(&self.log10_p()))
+    }
+
+    fn log10_p(&self) -> f64 {
+        self.in_place.map_or(0.0, |(_, log10_p)| log10_p)
+    }
+
+    /// Whether so many units stand in their own places that it is no chance.
+    fn is_placed(&self) -> bool {
+        self.log10_p() <= FOUND_LOG10
+    }
+
+    /// The test as it is told: fixed points, whose bound is exact, where these are no chance, else
+    /// partners found twice, with what the geometry of the partners leaves to chance.
+    fn told(&self, test: Test, kind: FeatureKind, witnessed: &Witnessed) -> Test {
+        match self.in_place {
+            Some((hits, log10_p)) if self.is_placed() => Test {
+                form: match kind {
+                    FeatureKind::Stored => Form::Direct,
+                    _ => Form::Projected,
+                },
+                hits,
+                log10_p,
+                exact: true,
+                ..test
+            },
+            _ => Test {
+                log10_p: witnessed.geometry.map_or(0.0, |geometry| geometry.log10_p),
+                ..test
+            },
+        }
+    }
 }
 
 impl<'a, 'b> Search<'a, 'b> {
@@ -110,10 +170,18 @@ impl<'a, 'b> Search<'a, 'b> {
                 .and_then(|logical| part_of(logical))
                 .is_some_and(|part| direct.parts.contains_key(&part))
         });
+        let base = of_stack(&of_sides[0]);
+        let layers = |side: &BTreeMap<&BlockKey, &Matrices<'a>>| {
+            side.keys()
+                .map(|key| key.layer)
+                .collect::<BTreeSet<u32>>()
+                .len()
+        };
         Ok(Self {
             setting,
             witnesses,
-            base: of_stack(&of_sides[0]),
+            choices: layers(&base) * layers(&target) * FAMILIES.len(),
+            base,
             target,
             is_untested,
             tokens: tokens.map(|(base, target)| [base, target]),
@@ -295,42 +363,63 @@ impl<'a, 'b> Search<'a, 'b> {
         let sought = Sought::new(&whole, self.tokens.as_ref().map(|[_, target]| target))?;
         let mut null = None;
         let mut best: Option<Find> = None;
-        for kind in [
-            FeatureKind::Projected,
-            FeatureKind::Stored,
-            FeatureKind::Whitened,
-        ] {
+        for kind in FAMILIES {
             let asked: Vec<usize> = match kind {
                 FeatureKind::Whitened => likely(key, opened, null.as_ref()),
                 _ => (0..opened.len()).collect(),
             };
             let of_asked: Vec<&Asked> = asked.iter().map(|&at| &probes[at]).collect();
             let counted = sought.partners(&of_asked, kind, &setting.sampling)?;
-            let counts: Vec<(usize, Counted)> = asked
+            let counts: Vec<Count> = asked
                 .into_iter()
                 .zip(counted)
-                .filter_map(|(at, counted)| Some((at, counted?)))
+                .filter_map(|(at, counted)| {
+                    let counted = counted?;
+                    let in_place = self.in_place(&opened[at], &probes[at], &whole, &counted);
+                    Some(Count {
+                        at,
+                        counted,
+                        in_place,
+                    })
+                })
                 .collect();
-            let Some((at, most)) = counts.iter().max_by(|a, b| {
-                let rank = |one: &(usize, Counted)| (one.1.count(), one.0 == 0);
-                rank(a).cmp(&rank(b))
-            }) else {
+            let Some(most) = counts.iter().max_by(|a, b| a.rank(b)) else {
                 continue;
             };
-            let controls = self.controls(&counts, *at, opened);
-            let units = most.units.0.min(most.units.1);
-            let floor = least_agreeing(most.probes, units, Some(&controls), self.basis_is_shared);
-            let test = test(key, &opened[*at], &whole, most, &controls, kind);
+            let controls = self.controls(&counts, most.at, opened);
+            let test = Test {
+                control: (controls.pairs > 0)
+                    .then(|| round6(controls.mean_share * most.counted.probes as f64)),
+                probes: most.counted.probes,
+                hits: most.counted.count(),
+                ..test(&opened[most.at], &whole, kind)
+            };
             if null
                 .as_ref()
                 .is_none_or(|(known, _): &(Test, usize)| known.hits < test.hits)
             {
-                null = Some((test.clone(), *at));
+                null = Some((test.clone(), most.at));
             }
-            if floor.is_none_or(|floor| most.count() < floor) {
-                continue;
-            }
-            let find = self.confirm(&opened[*at], &sought, kind, test)?;
+            let units = most.counted.units.0.min(most.counted.units.1);
+            let floor = least_agreeing(
+                most.counted.probes,
+                units,
+                Some(&controls),
+                self.basis_is_shared,
+            );
+            let twice = floor.is_some_and(|floor| most.counted.count() >= floor);
+            // Units in their places, in a layer or a basis of their own, see weaker copies, and
+            // their bound is exact.
+            let best_placed = counts
+                .iter()
+                .filter(|count| count.is_placed())
+                .min_by(|a, b| a.log10_p().total_cmp(&b.log10_p()));
+            let found = match (twice, best_placed) {
+                (true, _) => most,
+                (false, Some(placed)) => placed,
+                (false, None) => continue,
+            };
+            let find = self.confirm(&opened[found.at], &sought, kind, found, test)?;
             let confirmed = find.is_confirmed();
             if confirmed || best.is_none() {
                 best = Some(find);
@@ -345,16 +434,42 @@ impl<'a, 'b> Search<'a, 'b> {
         })
     }
 
+    /// Probes that the first half of their features sends to the unit of their own number, with the
+    /// exact bound of as many, paid for the choice among all layers and families; none where the
+    /// two have no numbers in common.
+    fn in_place(
+        &self,
+        base: &Block<'_>,
+        asked: &Asked,
+        target: &Whole<'_, '_>,
+        counted: &Counted,
+    ) -> Option<(usize, f64)> {
+        let units = base.units();
+        if units != target.block().units() || counted.probes > units {
+            return None;
+        }
+        let own_place = counted
+            .by_first
+            .iter()
+            .filter(|&&(probe, partner)| asked.units[probe] == target.live()[partner].stored);
+        let hits = own_place.count();
+        let log10_p = chance::fixed_points(hits, counted.probes, units);
+        Some((hits, chance::bonferroni(log10_p, self.choices)))
+    }
+
     /// What the blocks of other layers gave, clones of the layer `best` left out: they are as much
     /// its origin as it is.
-    fn controls(&self, counts: &[(usize, Counted)], best: usize, opened: &[Block<'_>]) -> Controls {
-        let own = counts.iter().find(|(at, _)| *at == best);
-        let half = own.map_or(0, |(_, counted)| counted.count() / 2);
-        let others = counts.iter().filter(|(at, counted)| {
+    fn controls(&self, counts: &[Count], best: usize, opened: &[Block<'_>]) -> Controls {
+        let own = counts.iter().find(|count| count.at == best);
+        let half = own.map_or(0, |count| count.counted.count() / 2);
+        let others = counts
+            .iter()
+            .map(|count| (count.at, count.counted.count(), &count.counted));
+        let others = others.filter(|(at, agreeing, _)| {
             opened[*at].key.layer != opened[best].key.layer
-                && (counted.count() <= half || counted.count() < FLOOR)
+                && (*agreeing <= half || *agreeing < FLOOR)
         });
-        Controls::of(others.map(|(_, counted)| (counted.count(), counted.probes)))
+        Controls::of(others.map(|(_, agreeing, counted)| (agreeing, counted.probes)))
     }
 
     /// Asks the witness about what was found in `base`.
@@ -363,36 +478,36 @@ impl<'a, 'b> Search<'a, 'b> {
         base: &Block<'_>,
         sought: &Sought<'_, '_>,
         kind: FeatureKind,
+        found: &Count,
         test: Test,
     ) -> Result<Find> {
         let setting = self.setting;
         let whole = sought.whole;
-        let Some(of_base) = base.whole(&setting.sampling)? else {
-            let none = Witnessed::default();
-            return Ok(Find {
-                base: base.key.clone(),
-                target: whole.block().key.clone(),
-                part: self.part(whole.block().key),
-                pairs: Vec::new(),
-                widths: [base.width(), whole.block().width()],
-                units: [base.units(), whole.block().units()],
-                witnessed: none,
-                test,
-            });
-        };
         let tokens = self.tokens.as_ref().map(|[base, _]| base);
-        let (mut witnessed, pairs) = partners_confirm(setting, &of_base, tokens, sought, kind)?;
+        let of_base = base.whole(&setting.sampling)?;
+        let (mut witnessed, pairs) = match &of_base {
+            Some(of_base) => partners_confirm(setting, of_base, tokens, sought, kind)?,
+            None => (Witnessed::default(), Vec::new()),
+        };
+        if witnessed.kind.is_none() && found.is_placed() {
+            witnessed = witnessed.better(units_in_place(setting, base, whole.block())?);
+        }
         let by_tokens = matches!(kind, FeatureKind::Projected | FeatureKind::Whitened)
             && setting.tokenizers.iter().all(Option::is_some)
             && witnessed.geometry.is_none_or(|geometry| !geometry.denies());
         if witnessed.kind.is_none() && by_tokens {
             witnessed.kind = Some(WitnessKind::Tokens);
         }
-        let mut find = self.find(&of_base, whole, &pairs, witnessed, test);
-        if let Some(geometry) = witnessed.geometry {
-            find.test.log10_p = geometry.log10_p;
-        }
-        Ok(find)
+        let stored = |side: &Whole<'_, '_>, at: usize| side.live()[at].stored;
+        let pairs = pairs.iter().filter_map(|&(one, other)| {
+            let of_base = of_base.as_ref()?;
+            Some((stored(of_base, one), stored(whole, other)))
+        });
+        let find = self.find(base, whole.block(), pairs.collect(), witnessed, test);
+        Ok(Find {
+            test: found.told(find.test, kind, &witnessed),
+            ..find
+        })
     }
 
     fn part(&self, key: &BlockKey) -> Option<PartKey> {
@@ -410,93 +525,104 @@ impl<'a, 'b> Search<'a, 'b> {
         out: &mut Stack,
         looks: &mut Vec<Look>,
     ) -> Result<()> {
-        let setting = self.setting;
-        let seed = setting.sampling.seed;
         let bases: Vec<(&BlockKey, &Matrices<'a>)> = bases.values().copied().collect();
         let places: Vec<usize> = (0..open.len()).collect();
-        let chosen = match all {
+        let chosen = match all || self.setting.sampling.thorough {
             true => places,
             false => evenly_spaced(&places, TOKEN_FREE_LAYERS),
         };
+        let looked: Vec<Result<Option<(Look, Option<bool>)>>> = chosen
+            .par_iter()
+            .map(|&at| self.look_at_without_tokens(at, open, &bases, all))
+            .collect();
         let mut have_power: Vec<bool> = Vec::new();
-        for at in chosen {
-            let (key, matrices) = open[at];
-            let Some(target) = Block::open(setting.models[1], key, matrices)? else {
+        for looked in looked {
+            let Some((look, has_power)) = looked? else {
                 continue;
             };
-            let Some(of_target) = target.whole(&setting.sampling)? else {
-                continue;
-            };
-            let Some(top_of_target) = Top::read(&of_target)? else {
-                continue;
-            };
-            let mut null: Option<Test> = None;
-            for place in self.likely_layers(key, at, open.len(), &bases, all) {
-                setting.monitor.check()?;
-                let Some(base) = Block::open(setting.models[0], bases[place].0, bases[place].1)?
-                else {
-                    continue;
-                };
-                let Some(of_base) = base.whole(&setting.sampling)? else {
-                    continue;
-                };
-                let Some(top_of_base) = Top::read(&of_base)? else {
-                    continue;
-                };
-                let seen = token_free::look(&top_of_base, &top_of_target, None, seed)?;
-                let mut test = Test {
-                    kind: match key.expert {
-                        Some(_) => UnitKind::Expert,
-                        None => UnitKind::Ffn,
-                    },
-                    form: Form::FoundTwice,
-                    component: key.component,
-                    layer: Some(key.layer),
-                    base_layer: Some(base.key.layer),
-                    expert: key.expert,
-                    name: None,
-                    units: [base.units(), target.units()],
-                    probes: top_of_base.places.len().min(top_of_target.places.len()),
-                    hits: 0,
-                    log10_p: 0.0,
-                    exact: false,
-                    group: 0,
-                    control: None,
-                    features: Some(FeatureKind::TokenFree),
-                };
-                if seen.witnessed.kind.is_none() {
-                    if null.is_none() {
-                        have_power.push(top_of_base.has_power(seed)?);
-                        null = Some(test);
-                    }
-                    continue;
-                }
-                test.hits = seen.pairs.len();
-                test.log10_p = seen
-                    .witnessed
-                    .geometry
-                    .map_or(0.0, |geometry| geometry.log10_p);
-                let find = self.find(&of_base, &of_target, &seen.pairs, seen.witnessed, test);
-                looks.retain(|look| {
-                    look.find
-                        .as_ref()
-                        .is_none_or(|known| known.target != find.target)
+            if let Some(find) = &look.find {
+                looks.retain(|known| {
+                    let known = known.find.as_ref();
+                    known.is_none_or(|known| known.target != find.target)
                 });
-                looks.push(Look {
-                    find: Some(find),
-                    null: None,
-                });
-                null = None;
-                break;
             }
-            if null.is_some() {
-                looks.push(Look { find: None, null });
-            }
+            have_power.extend(has_power);
+            looks.push(look);
         }
         if !all && !have_power.is_empty() {
             out.token_free = have_power.iter().all(|has_power| *has_power);
         }
         Ok(())
+    }
+
+    /// One layer of the target against the likely ones of the base; where it is not found, whether a
+    /// damaged copy would have been.
+    fn look_at_without_tokens(
+        &self,
+        at: usize,
+        open: &[(&'b BlockKey, &'b Matrices<'a>)],
+        bases: &[(&'b BlockKey, &'b Matrices<'a>)],
+        all: bool,
+    ) -> Result<Option<(Look, Option<bool>)>> {
+        let setting = self.setting;
+        let seed = setting.sampling.seed;
+        let (key, matrices) = open[at];
+        let Some(target) = Block::open(setting.models[1], key, matrices)? else {
+            return Ok(None);
+        };
+        let Some(of_target) = target.whole(&setting.sampling)? else {
+            return Ok(None);
+        };
+        let Some(top_of_target) = Top::read(&of_target)? else {
+            return Ok(None);
+        };
+        // One layer tells what the look is worth.
+        let is_measured = !all && at == 0;
+        let mut null: Option<(Test, Option<bool>)> = None;
+        for place in self.likely_layers(key, at, open.len(), bases, all) {
+            setting.monitor.check()?;
+            let Some(base) = Block::open(setting.models[0], bases[place].0, bases[place].1)? else {
+                continue;
+            };
+            let Some(of_base) = base.whole(&setting.sampling)? else {
+                continue;
+            };
+            let Some(top_of_base) = Top::read(&of_base)? else {
+                continue;
+            };
+            let seen = token_free::look(&top_of_base, &top_of_target, None)?;
+            let mut test = Test {
+                probes: top_of_base.places.len().min(top_of_target.places.len()),
+                ..test(&base, &of_target, FeatureKind::TokenFree)
+            };
+            if seen.witnessed.kind.is_none() {
+                if null.is_none() {
+                    let measured = is_measured.then(|| top_of_base.has_power(seed));
+                    null = Some((test, measured.transpose()?));
+                }
+                continue;
+            }
+            test.hits = seen.pairs.len();
+            let geometry = seen.witnessed.geometry;
+            test.log10_p = geometry.map_or(0.0, |geometry| geometry.log10_p);
+            let stored = |side: &Whole<'_, '_>, at: usize| side.live()[at].stored;
+            let pairs = seen.pairs.iter();
+            let pairs =
+                pairs.map(|&(one, other)| (stored(&of_base, one), stored(&of_target, other)));
+            let find = self.find(&base, &target, pairs.collect(), seen.witnessed, test);
+            let look = Look {
+                find: Some(find),
+                null: None,
+            };
+            return Ok(Some((look, None)));
+        }
+        Ok(null.map(|(test, has_power)| {
+            let look = Look {
+                find: None,
+                null: Some(test),
+            };
+            (look, has_power)
+        }))
     }
 
     /// Layers of the base that a layer of the target is held against where tokens are no help: that
@@ -527,28 +653,27 @@ impl<'a, 'b> Search<'a, 'b> {
         out
     }
 
-    /// A find with its pairs as stored.
+    /// A find, its pairs as stored.
     fn find(
         &self,
-        base: &Whole<'_, '_>,
-        target: &Whole<'_, '_>,
-        pairs: &[(usize, usize)],
+        base: &Block<'_>,
+        target: &Block<'_>,
+        pairs: Vec<(usize, usize)>,
         witnessed: Witnessed,
         test: Test,
     ) -> Find {
-        let stored = |side: &Whole<'_, '_>, at: usize| side.live()[at].stored;
-        let key = target.block().key;
         Find {
-            base: base.block().key.clone(),
-            target: key.clone(),
-            part: self.part(key),
-            pairs: pairs
-                .iter()
-                .map(|&(one, other)| (stored(base, one), stored(target, other)))
-                .collect(),
-            widths: [base.block().width(), target.block().width()],
-            units: [base.block().units(), target.block().units()],
+            base: base.key.clone(),
+            target: target.key.clone(),
+            part: self.part(target.key),
+            pairs,
+            widths: [base.width(), target.width()],
+            units: [base.units(), target.units()],
             witnessed,
+            partners: Hits {
+                hits: test.hits,
+                probes: test.probes,
+            },
             test,
         }
     }
@@ -642,14 +767,9 @@ fn likely(key: &BlockKey, opened: &[Block<'_>], best: Option<&(Test, usize)>) ->
     out
 }
 
-fn test(
-    key: &BlockKey,
-    base: &Block<'_>,
-    whole: &Whole<'_, '_>,
-    counted: &Counted,
-    controls: &Controls,
-    kind: FeatureKind,
-) -> Test {
+/// A test of one block of the base and one of the target, nothing counted yet.
+fn test(base: &Block<'_>, target: &Whole<'_, '_>, kind: FeatureKind) -> Test {
+    let key = target.block().key;
     Test {
         kind: match key.expert {
             Some(_) => UnitKind::Expert,
@@ -661,13 +781,13 @@ fn test(
         base_layer: Some(base.key.layer),
         expert: key.expert,
         name: None,
-        units: [base.units(), whole.block().units()],
-        probes: counted.probes,
-        hits: counted.count(),
+        units: [base.units(), target.block().units()],
+        probes: 0,
+        hits: 0,
         log10_p: 0.0,
         exact: false,
         group: 0,
-        control: (controls.pairs > 0).then(|| round6(controls.mean_share * counted.probes as f64)),
+        control: None,
         features: Some(kind),
     }
 }

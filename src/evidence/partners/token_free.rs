@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::evidence::witness::Witnessed;
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
-use crate::stats::anchors::{Rows, mutual, refine};
-use crate::stats::geometry::{MOST_PAIRS, mutual_geometry};
-use crate::stats::partners::{CrossGram, DAMAGE_COSINE, Reference};
-use crate::stats::units::{Features, Held};
+use crate::stats::anchors::{Angles, mutual, refine};
+use crate::stats::geometry::mutual_geometry;
+use crate::stats::partners::DAMAGE_COSINE;
+use crate::stats::units::Held;
 
 use super::block::Whole;
 
@@ -17,8 +17,8 @@ use super::block::Whole;
 /// changes.
 const MOST_UNITS: usize = 512;
 
-/// Rows of a matrix that units are compared with first.
-const REFERENCE_ROWS: usize = 512;
+/// Pairs whose angles are compared in the end.
+const MOST_COMPARED: usize = 128;
 
 /// Rounds in which partners find partners.
 const ROUNDS: usize = 8;
@@ -57,18 +57,7 @@ impl Top {
         let (Some(gate), Some(down)) = (whole.gate(), whole.down()) else {
             return Ok(None);
         };
-        let read = |source: &dyn RowSource| -> Result<Matrix> {
-            let width = source.columns();
-            let mut values = vec![0.0; places.len() * width];
-            for (&at, row) in places.iter().zip(values.chunks_exact_mut(width.max(1))) {
-                source.read_rows(at..at + 1, row)?;
-            }
-            Ok(Matrix {
-                rows: places.len(),
-                columns: width,
-                values,
-            })
-        };
+        let read = |source: &dyn RowSource| Matrix::from_rows(source, &places);
         let mut matrices = vec![read(&gate)?];
         if let Some(up) = whole.up() {
             matrices.push(read(&up)?);
@@ -97,42 +86,6 @@ impl Top {
 
     fn free_signs(&self) -> &'static [usize] {
         if self.is_gated { &[1, 2] } else { &[] }
-    }
-
-    /// Sorted angles of each unit's rows with the rows of its block's other matrices.
-    fn sorted_angles(&self, seed: u64) -> Result<Held> {
-        let signed = |matrix: usize| self.free_signs().contains(&matrix);
-        let references: Vec<Reference> = self
-            .matrices
-            .iter()
-            .enumerate()
-            .map(|(at, matrix)| Reference::read(matrix, REFERENCE_ROWS, seed, signed(at)))
-            .collect::<Result<_>>()?;
-        let mut parts = Vec::new();
-        for (at, matrix) in self.matrices.iter().enumerate() {
-            let others: Vec<&Reference> = references
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| {
-                    *other != at && self.matrices[*other].columns == matrix.columns
-                })
-                .map(|(_, reference)| reference)
-                .collect();
-            if others.is_empty() {
-                continue;
-            }
-            let all: Vec<usize> = (0..others.len()).collect();
-            parts.push(CrossGram::of(matrix, signed(at), &others)?.features(&all));
-        }
-        let width: usize = parts.iter().map(Held::width).sum();
-        let mut joined = Vec::with_capacity(self.places.len() * width);
-        for unit in 0..self.places.len() {
-            for part in &parts {
-                let own = unit * part.width()..(unit + 1) * part.width();
-                joined.extend_from_slice(&part.values()[own]);
-            }
-        }
-        Ok(Held::new(joined, width))
     }
 
     /// The same units with noise until each row has the stated cosine with what it was.
@@ -170,7 +123,7 @@ impl Top {
     /// # Errors
     /// A read that fails.
     pub(in crate::evidence) fn has_power(&self, seed: u64) -> Result<bool> {
-        let seen = look(self, &self.damaged(seed), None, seed)?;
+        let seen = look(self, &self.damaged(seed), None)?;
         Ok(seen.witnessed.kind.is_some())
     }
 }
@@ -184,7 +137,6 @@ pub(in crate::evidence) fn look(
     base: &Top,
     target: &Top,
     known: Option<&[(usize, usize)]>,
-    seed: u64,
 ) -> Result<Seen> {
     let nothing = Seen {
         pairs: Vec::new(),
@@ -193,6 +145,11 @@ pub(in crate::evidence) fn look(
     if base.is_gated != target.is_gated {
         return Ok(nothing);
     }
+    let (of_base, of_target) = (base.held(), target.held());
+    let (angles_of_base, angles_of_target) = rayon::join(
+        || Angles::new(&of_base, base.free_signs()),
+        || Angles::new(&of_target, target.free_signs()),
+    );
     let start = match known {
         Some(known) => {
             let at = |top: &Top, place: usize| top.places.iter().position(|&at| at == place);
@@ -201,21 +158,11 @@ pub(in crate::evidence) fn look(
                 .filter_map(|&(one, other)| Some((at(base, one)?, at(target, other)?)))
                 .collect()
         }
-        None => mutual(&base.sorted_angles(seed)?, &target.sorted_angles(seed)?),
+        None => mutual(&angles_of_base.sorted(), &angles_of_target.sorted()),
     };
-    let (of_base, of_target) = (base.held(), target.held());
-    let rows = |matrices, free_signs| Rows {
-        matrices,
-        free_signs,
-    };
-    let pairs = refine(
-        &rows(&of_base, base.free_signs()),
-        &rows(&of_target, target.free_signs()),
-        start,
-        ROUNDS,
-    );
+    let pairs = refine(&angles_of_base, &angles_of_target, start, ROUNDS);
     // Spread over the units, so that what is compared does not hang on the limit's number.
-    let step = pairs.len().div_ceil(MOST_PAIRS).max(1);
+    let step = pairs.len().div_ceil(MOST_COMPARED).max(1);
     let (one, other): (Vec<usize>, Vec<usize>) = pairs.iter().step_by(step).copied().unzip();
     let take = |held: &[Held], units: &[usize]| -> Result<Vec<Held>> {
         held.iter().map(|held| Held::some(held, units)).collect()

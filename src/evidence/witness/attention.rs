@@ -15,6 +15,8 @@ use crate::stats::units::Held;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
+use super::FIRST_PAIRS;
+
 /// Queries and keys of a layer: the matrices of each that read the stream, or the stream's
 /// low-rank forms.
 fn readers(model: &Model, component: Component, layer: u32) -> BTreeMap<Role, &Logical> {
@@ -74,11 +76,38 @@ pub(crate) fn geometry(
     let Ok(fewest) = usize::try_from(fewest) else {
         return Ok(None);
     };
-    // With several query heads to a key head, row r of the keys goes with a row of a query head of
-    // its group: r's share of the matrix is the same.
-    let drawn = Draws::new(setting.sampling.seed, "rows of heads").distinct(MOST_PAIRS, fewest);
+    let mut best: Option<Geometry> = None;
+    for most in [FIRST_PAIRS, MOST_PAIRS] {
+        let drawn = Draws::new(setting.sampling.seed, "rows of heads").distinct(most, fewest);
+        let found = of_rows(setting, &common, &drawn, fewest)?;
+        let better = |best: Geometry| {
+            found.is_some_and(|found| {
+                found.correlation / found.limit > best.correlation / best.limit
+            })
+        };
+        if best.is_none_or(better) {
+            best = found;
+        }
+        if drawn.len() == fewest || best.is_some_and(|best| best.confirms()) {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// Geometry of the rows `drawn` of each pair of matrices, of which the smallest has `fewest` rows.
+///
+/// With several query heads to a key head, row r of the keys goes with a row of a query head of its
+/// group: r's share of the matrix is the same.
+fn of_rows(
+    setting: &Setting<'_>,
+    common: &[[&Logical; 2]],
+    drawn: &[usize],
+    fewest: usize,
+) -> Result<Option<Geometry>> {
+    let [base_model, target_model] = setting.models;
     let mut sides: [Vec<Held>; 2] = [Vec::new(), Vec::new()];
-    for pair in &common {
+    for pair in common {
         let views = [base_model.view(pair[0])?, target_model.view(pair[1])?];
         let times = views[0].rows() / fewest;
         let rows: Vec<usize> = drawn.iter().map(|&row| row * times).collect();

@@ -11,10 +11,7 @@ use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::geometry::{Geometry, MOST_PAIRS, mutual_geometry, rows_of};
 use crate::stats::units::Held;
 
-use super::Witnessed;
-
-/// Units whose angles are compared first; more only where these do not confirm.
-const FIRST_PAIRS: usize = 64;
+use super::{FIRST_PAIRS, Witnessed};
 
 /// Geometry of units that stand at equal places of two lists.
 fn of_lists(base: &Few, target: &Few, units: usize) -> Option<Geometry> {
@@ -87,22 +84,7 @@ pub(in crate::evidence) fn in_place(
         return Ok(Witnessed::default());
     };
     let sampling = &setting.sampling;
-    let units = base.units();
-    let mut witnessed = Witnessed::default();
-    if units == target.units() {
-        for most in [FIRST_PAIRS, MOST_PAIRS] {
-            let drawn = Draws::new(sampling.seed, "units of a witness").distinct(most, units);
-            let geometry = of_lists(
-                &base.some(&drawn, sampling)?,
-                &target.some(&drawn, sampling)?,
-                units,
-            );
-            witnessed = witnessed.better(Witnessed::by(geometry));
-            if witnessed.kind.is_some() || drawn.len() == units {
-                break;
-            }
-        }
-    }
+    let witnessed = units_in_place(setting, &base, &target)?;
     if witnessed.kind.is_some() || base.width() != target.width() {
         return Ok(witnessed);
     }
@@ -112,6 +94,42 @@ pub(in crate::evidence) fn in_place(
     let sought = Sought::new(&of_target, None)?;
     let by_content = partners_confirm(setting, &of_base, None, &sought, FeatureKind::Stored)?;
     Ok(witnessed.better(by_content.0))
+}
+
+/// Witness of units in equal places of two blocks: 64 seeded ones, 256 where these do not confirm.
+///
+/// # Errors
+/// A read that fails.
+pub(in crate::evidence) fn units_in_place(
+    setting: &Setting<'_>,
+    base: &Block<'_>,
+    target: &Block<'_>,
+) -> Result<Witnessed> {
+    let sampling = &setting.sampling;
+    let units = base.units();
+    let mut witnessed = Witnessed::default();
+    if units != target.units() {
+        return Ok(witnessed);
+    }
+    for most in [FIRST_PAIRS, MOST_PAIRS] {
+        let drawn = Draws::new(sampling.seed, "units of a witness").distinct(most, units);
+        let sides = [base.some(&drawn, sampling)?, target.some(&drawn, sampling)?];
+        // Units that hardly count on one side are no copies of units that do.
+        let strong: Vec<usize> = {
+            let of_target = sides[1].strong();
+            let of_base = sides[0].strong();
+            of_base
+                .into_iter()
+                .filter(|at| of_target.contains(at))
+                .collect()
+        };
+        let geometry = of_lists(&sides[0].at(&strong), &sides[1].at(&strong), units);
+        witnessed = witnessed.better(Witnessed::by(geometry));
+        if witnessed.kind.is_some() || drawn.len() == units {
+            break;
+        }
+    }
+    Ok(witnessed)
 }
 
 /// Least share of what the units of a block contribute that partners must hold on either side.
@@ -147,7 +165,7 @@ pub(in crate::evidence) fn partners_confirm(
     let (Some(of_base), Some(of_target)) = (Top::read(base)?, Top::read(target.whole)?) else {
         return Ok((witnessed, pairs));
     };
-    let seen = token_free::look(&of_base, &of_target, Some(&pairs), setting.sampling.seed)?;
+    let seen = token_free::look(&of_base, &of_target, Some(&pairs))?;
     match seen.witnessed.kind {
         Some(_) => Ok((seen.witnessed, seen.pairs)),
         None => Ok((witnessed, pairs)),

@@ -145,6 +145,9 @@ impl Witnesses {
     }
 }
 
+/// Pairs whose angles are compared first; more only where these do not confirm.
+const FIRST_PAIRS: usize = 64;
+
 /// Most experts of a layer that are asked one by one; of more, as many seeded ones speak for all.
 const MOST_EXPERTS: usize = 64;
 

@@ -10,7 +10,6 @@
 //! [`least_agreeing`] come from simulation, and every run has its own control in the pairs of layers
 //! that have nothing to do with each other.
 
-mod cross_gram;
 mod floors;
 mod power;
 mod whitened;
@@ -22,7 +21,6 @@ use crate::numeric::rows::RowSource;
 use crate::stats::units::nearest::Contest;
 use crate::stats::units::{Concat, Features, Held, RowFeatures, TILE};
 
-pub(crate) use cross_gram::{CrossGram, Reference};
 pub(crate) use floors::{Controls, FLOOR, least_agreeing};
 pub(crate) use power::{DAMAGE_COSINE, Damaged, FormPower};
 pub(crate) use whitened::{Whitened, second_moment, whitening};
@@ -31,7 +29,7 @@ pub(crate) use whitened::{Whitened, second_moment, whitening};
 pub(crate) const PROBES: usize = 64;
 
 /// Coordinates in one seeded half of a matrix, at most.
-const HALF: usize = 512;
+const HALF: usize = 256;
 
 /// Probe rows that one product takes, so that memory stays bounded however many blocks are asked.
 const TOGETHER: usize = 1024;
@@ -298,7 +296,7 @@ fn nearest(blocks: &[&Probes], half: usize, target: &Half<'_>) -> Result<Vec<Opt
 }
 
 /// Seeded halves of the stored coordinates of a matrix, the same for every matrix of its width, at
-/// most 512 each, ascending.
+/// most 256 each, ascending.
 fn half_coordinates(width: usize, seed: u64) -> [Vec<usize>; 2] {
     let mut draws = Draws::new(seed, "halves of coordinates");
     let order = draws.permutation(width);

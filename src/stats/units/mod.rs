@@ -16,10 +16,8 @@ pub mod columns;
 pub mod features;
 pub mod fixed_points;
 pub mod joined;
-pub mod matched;
 pub(crate) mod nearest;
 pub mod order;
-pub mod origins;
 pub mod projected;
 mod sorted;
 
@@ -28,9 +26,7 @@ pub use columns::ColumnFeatures;
 pub use features::{Features, Held, Layout, RowFeatures};
 pub use fixed_points::{FixedPoints, fixed_point_test};
 pub use joined::{Concat, Stacked};
-pub use matched::{Matched, matched_form};
 pub use order::{Order, order_test};
-pub use origins::{LayerOrigin, candidates};
 pub use projected::{Projected, TokenRows};
 
 /// Least number of units that a test is run on.

@@ -42,11 +42,6 @@ impl Contest {
         }
     }
 
-    /// Whether the second came too near to what was largest.
-    pub(crate) fn is_tied(&self, width: usize) -> bool {
-        self.second.is_finite() && self.winner(width).is_none()
-    }
-
     /// The unit with the largest cosine; none where nothing was offered or the second comes too
     /// near.
     pub(crate) fn winner(&self, width: usize) -> Option<usize> {

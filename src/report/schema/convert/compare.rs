@@ -131,7 +131,8 @@ fn test(test: &Test) -> TestRow {
         units: Sides::from(test.units).map(|units| units as u64),
         probes: test.probes as u64,
         hits: test.hits as u64,
-        log10_p: Some(test.log10_p),
+        // A look without a bound says nothing about chance.
+        log10_p: (test.exact || test.log10_p < 0.0).then_some(test.log10_p),
         exact: test.exact,
         group: test.group as u64,
         control: test.control,

@@ -47,7 +47,20 @@ pub(crate) fn statement(statement: &Statement) -> String {
             control,
             layers,
             tried,
-        } => found_twice(*hits, *control, *layers, *tried),
+            without_tokens,
+            exact: _,
+        } => match (*layers, *without_tokens) {
+            (0, _) => format!(
+                "units were looked for wherever they may stand, in {tried} layers: models trained \
+                 independently agree as much"
+            ),
+            (layers, false) => found_twice(*hits, *control, layers),
+            (layers, true) => format!(
+                "{} of {} neurons stand to one another as neurons of the base do, in {layers} \
+                 layers, whatever their order, basis and tokens",
+                hits.hits, hits.probes
+            ),
+        },
         Statement::SharedMagnitudes { share, matrices } => format!(
             "of the rows that the adapter's magnitudes put in the larger half, {:.1} % are in the \
              larger half of the base's row norms ({matrices} matrices; unrelated: 50 %)",
@@ -58,6 +71,7 @@ pub(crate) fn statement(statement: &Statement) -> String {
             placed,
             layers,
             moved,
+            exact: _,
         } => {
             let component = match component {
                 Component::Text => String::new(),
@@ -192,13 +206,7 @@ fn disguised(changes: &[TransformationKind]) -> String {
     format!("the base's weights were found under {undone}, checked on what took no part")
 }
 
-fn found_twice(hits: Hits, control: Option<f64>, layers: usize, tried: usize) -> String {
-    if layers == 0 {
-        return format!(
-            "units were looked for wherever they may stand, in {tried} layers: models trained \
-             independently agree as much"
-        );
-    }
+fn found_twice(hits: Hits, control: Option<f64>, layers: usize) -> String {
     let control = match control {
         Some(control) => format!("; unrelated layers: {control:.1} of 64"),
         None => String::new(),

@@ -288,7 +288,7 @@ impl Screens for English {
             ),
             Statement::UnitsInPlace { probed: None, .. } => "units in their own places".to_owned(),
             Statement::FoundTwice { hits, layers, .. } if *layers > 0 => format!(
-                "units found twice, wherever they stand: {} of {}, in {layers} layers",
+                "units found by content, wherever they stand: {} of {}, in {layers} layers",
                 hits.hits, hits.probes
             ),
             Statement::PlacedLayers { placed, layers, .. } => {

@@ -78,6 +78,16 @@ pub(super) fn statement(statement: &Statement) -> String {
         ),
         Statement::FoundTwice {
             hits,
+            layers,
+            without_tokens: true,
+            ..
+        } => format!(
+            "레이어 {layers}개에서 뉴런 {}개 중 {}개가 순서, 기저, 토큰과 무관하게 기준의 뉴런들과 같은 \
+             각도로 서 있음",
+            hits.probes, hits.hits
+        ),
+        Statement::FoundTwice {
+            hits,
             control,
             layers,
             ..
@@ -102,6 +112,7 @@ pub(super) fn statement(statement: &Statement) -> String {
             placed,
             layers,
             moved,
+            exact: _,
         } => format!(
             "{}레이어 {layers}개 중 {placed}개가 기준의 레이어에서 왔고, 그중 {moved}개는 다른 번호에서 옴",
             prefix(*component)

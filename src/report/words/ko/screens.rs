@@ -277,7 +277,7 @@ impl Screens for Korean {
             } => format!("제자리에 있는 유닛 {}개 중 {}개", hits.probes, hits.hits),
             Statement::UnitsInPlace { probed: None, .. } => "제자리에 있는 유닛".to_owned(),
             Statement::FoundTwice { hits, layers, .. } if *layers > 0 => format!(
-                "위치와 무관하게 두 번 찾은 유닛 {}개 중 {}개, 레이어 {layers}개",
+                "위치와 무관하게 내용으로 찾은 유닛 {}개 중 {}개, 레이어 {layers}개",
                 hits.probes, hits.hits
             ),
             Statement::PlacedLayers { placed, layers, .. } => {
