@@ -1,44 +1,15 @@
 //! Matrices of every role are tested: state-space layers, convolutions that are feed-forwards,
 //! kernels stored with their channels last, feed-forwards outside the numbered layers. A copy is
 //! found in them, and a stranger is found to be one.
-
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use wcmp::Options;
-use wcmp::Silent;
-use wcmp::open_checkpoint;
 use wcmp::results::terms::{Label, State};
 use wcmp::schema::Compare;
 
 use crate::simulated::assert_at_or_above_uniform;
-use crate::support::file::safetensors;
-use crate::support::rows::compare;
+use crate::support::rows::compared_models;
 use crate::support::weights::Model;
 
-fn written(test: &str, name: &str, model: &Model) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("roles")
-        .join(test)
-        .join(name);
-    fs::create_dir_all(&folder).expect("a folder for the model");
-    let file = safetensors(&model.stored(|_| "BF16"));
-    fs::write(folder.join("model.safetensors"), file).expect("the model's file");
-    folder
-}
-
 fn compared(test: &str, base: &Model, target: &Model) -> Compare {
-    let options = Options::default();
-    let open = |name, model| {
-        open_checkpoint(&written(test, name, model), options.io).expect("a checkpoint")
-    };
-    compare(
-        open("base", base),
-        open("target", target),
-        &options,
-        &Silent,
-    )
-    .expect("a report")
+    compared_models("roles", test, base, target)
 }
 
 /// A Mamba language model: everything but the norms is in its mixers and its embedding.

@@ -2,12 +2,7 @@
 //! to experts; and models that share nothing are not accused.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 
-use wcmp::Options;
-use wcmp::Silent;
-use wcmp::open_checkpoint;
 use wcmp::results::compare::Via;
 use wcmp::results::terms::Label;
 use wcmp::results::terms::PartKind;
@@ -19,8 +14,7 @@ use wcmp::schema::Compare;
 
 // The parts for other architectures are for other tests.
 
-use crate::support::file::safetensors;
-use crate::support::rows::compare;
+use crate::support::rows::compared_models;
 use crate::support::weights::{Decoder, Model, Values};
 
 const DENSE: Decoder = Decoder {
@@ -42,30 +36,8 @@ const EXPERTS: Decoder = Decoder {
     experts: 8,
 };
 
-/// Writes a model where a test alone looks, and returns its path.
-fn written(test: &str, name: &str, model: &Model) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("structure")
-        .join(test)
-        .join(name);
-    fs::create_dir_all(&folder).expect("a folder for the model");
-    let file = safetensors(&model.stored(|_| "BF16"));
-    fs::write(folder.join("model.safetensors"), file).expect("the model's file");
-    folder
-}
-
 fn compared(test: &str, base: &Model, target: &Model) -> Compare {
-    let options = Options::default();
-    let open = |name, model| {
-        open_checkpoint(&written(test, name, model), options.io).expect("a checkpoint")
-    };
-    compare(
-        open("base", base),
-        open("target", target),
-        &options,
-        &Silent,
-    )
-    .expect("a report")
+    compared_models("structure", test, base, target)
 }
 
 /// The model with the layers `origins`, numbered anew; the rest as it is.

@@ -97,6 +97,9 @@ struct Look {
     null: Option<Test>,
 }
 
+/// A look without tokens, and whether it would have seen a damaged copy, where that was measured.
+type WithoutTokens = (Look, Option<bool>);
+
 /// What one block of the base gave.
 struct Count {
     /// Which of the opened blocks.
@@ -531,7 +534,7 @@ impl<'a, 'b> Search<'a, 'b> {
             true => places,
             false => evenly_spaced(&places, TOKEN_FREE_LAYERS),
         };
-        let looked: Vec<Result<Option<(Look, Option<bool>)>>> = chosen
+        let looked: Vec<Result<Option<WithoutTokens>>> = chosen
             .par_iter()
             .map(|&at| self.look_at_without_tokens(at, open, &bases, all))
             .collect();
@@ -563,7 +566,7 @@ impl<'a, 'b> Search<'a, 'b> {
         open: &[(&'b BlockKey, &'b Matrices<'a>)],
         bases: &[(&'b BlockKey, &'b Matrices<'a>)],
         all: bool,
-    ) -> Result<Option<(Look, Option<bool>)>> {
+    ) -> Result<Option<WithoutTokens>> {
         let setting = self.setting;
         let seed = setting.sampling.seed;
         let (key, matrices) = open[at];
