@@ -30,6 +30,21 @@ pub(crate) fn products(a: &[f32], b: &[f32], k: usize, out: &mut [f32]) {
     );
 }
 
+/// Σ x² in double precision, in a fixed order that eight values are added in at once.
+pub(crate) fn squared_length(row: &[f32]) -> f64 {
+    const LANES: usize = 8;
+    let mut lanes = [0.0f64; LANES];
+    let mut groups = row.chunks_exact(LANES);
+    for group in &mut groups {
+        for (lane, &x) in lanes.iter_mut().zip(group) {
+            *lane += f64::from(x) * f64::from(x);
+        }
+    }
+    let rest = groups.remainder().iter();
+    let rest: f64 = rest.map(|&x| f64::from(x) * f64::from(x)).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
 /// A matrix of shape (rows, columns) in double precision, row-major, held in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
@@ -321,6 +336,15 @@ mod tests {
             &mut out,
         );
         assert_eq!(out, [1.0, 2.0, 6.0, 3.0, 4.0, 14.0]);
+    }
+
+    #[test]
+    fn every_value_counts_once_in_a_squared_length() {
+        for length in [0, 1, 7, 8, 9, 31] {
+            let row: Vec<f32> = (0..length).map(|at| at as f32).collect();
+            let expected: usize = (0..length).map(|at| at * at).sum();
+            assert_eq!(squared_length(&row), expected as f64);
+        }
     }
 
     #[test]

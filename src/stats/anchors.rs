@@ -42,7 +42,7 @@ impl Angles {
         let units = matrices.first().map_or(0, Held::units);
         let mut pairs = Vec::new();
         for (one, rows) in matrices.iter().enumerate() {
-            for (other, with) in matrices.iter().enumerate() {
+            for (other, with) in matrices.iter().enumerate().skip(one) {
                 if with.width() != rows.width() {
                     continue;
                 }
@@ -51,10 +51,15 @@ impl Angles {
                 if free_signs.contains(&one) || free_signs.contains(&other) {
                     cosines.iter_mut().for_each(|x| *x = x.abs());
                 }
+                let transposed = (one != other).then(|| transposed(&cosines, units));
                 pairs.push(Pair {
                     of_one_matrix: one == other,
                     cosines,
                 });
+                pairs.extend(transposed.map(|cosines| Pair {
+                    of_one_matrix: false,
+                    cosines,
+                }));
             }
         }
         Self { units, pairs }
@@ -106,6 +111,18 @@ impl Angles {
     }
 }
 
+/// A square matrix, row-major, with rows and columns exchanged.
+fn transposed(values: &[f32], side: usize) -> Vec<f32> {
+    let mut out = vec![0.0f32; values.len()];
+    for (at, row) in out.chunks_exact_mut(side.max(1)).enumerate() {
+        let column = values.iter().skip(at).step_by(side.max(1));
+        row.iter_mut()
+            .zip(column)
+            .for_each(|(x, &value)| *x = value);
+    }
+    out
+}
+
 /// The value at place `at` of 48 evenly spread over sorted values, between neighbours by their
 /// distance.
 fn quantile(sorted: &[f32], at: usize) -> f32 {
@@ -118,31 +135,37 @@ fn quantile(sorted: &[f32], at: usize) -> f32 {
 /// Each of `columns` less its mean over the units, by its deviation, cut. Where the k-th is the
 /// angle with the k-th of `anchors`, the unit's angle with itself says nothing.
 fn standardise(values: &mut [f32], columns: usize, anchors: &[usize]) {
-    let units = values.len() / columns.max(1);
-    let mut sums = vec![(0.0f64, 0.0f64); columns];
-    let own = |unit: usize, column: usize| anchors.get(column) == Some(&unit);
-    for (unit, row) in values.chunks_exact(columns.max(1)).enumerate() {
-        for (column, (&x, sum)) in row.iter().zip(&mut sums).enumerate() {
-            if !own(unit, column) {
-                sum.0 += f64::from(x);
-                sum.1 += f64::from(x) * f64::from(x);
-            }
+    let columns = columns.max(1);
+    let units = values.len() / columns;
+    // Taken out of the sums by being zero in them.
+    for (column, &unit) in anchors.iter().enumerate() {
+        values[unit * columns + column] = 0.0;
+    }
+    let (mut sums, mut squares) = (vec![0.0f32; columns], vec![0.0f32; columns]);
+    for row in values.chunks_exact(columns) {
+        for ((sum, square), &x) in sums.iter_mut().zip(&mut squares).zip(row) {
+            *sum += x;
+            *square += x * x;
         }
     }
     let number = units
         .saturating_sub(usize::from(!anchors.is_empty()))
-        .max(1) as f64;
-    for (sum, squares) in &mut sums {
-        *sum /= number;
-        *squares = (*squares / number - *sum * *sum).max(0.0).sqrt() + 1e-9;
-    }
-    for (unit, row) in values.chunks_exact_mut(columns.max(1)).enumerate() {
-        for (column, (x, (mean, deviation))) in row.iter_mut().zip(&sums).enumerate() {
-            *x = match own(unit, column) {
-                true => 0.0,
-                false => (((f64::from(*x) - mean) / deviation) as f32).clamp(-CUT, CUT),
-            };
+        .max(1) as f32;
+    let scales: Vec<f32> = sums
+        .iter_mut()
+        .zip(&squares)
+        .map(|(sum, square)| {
+            *sum /= number;
+            ((square / number - *sum * *sum).max(0.0).sqrt() + 1e-9).recip()
+        })
+        .collect();
+    for row in values.chunks_exact_mut(columns) {
+        for ((x, mean), scale) in row.iter_mut().zip(&sums).zip(&scales) {
+            *x = ((*x - mean) * scale).clamp(-CUT, CUT);
         }
+    }
+    for (column, &unit) in anchors.iter().enumerate() {
+        values[unit * columns + column] = 0.0;
     }
 }
 

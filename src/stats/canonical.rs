@@ -6,10 +6,11 @@
 //! in two. They blind a test on units (each unit between two decoys), and they can carry weights of
 //! another model (plants). What is left here is what the layer computes, written in one way.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::numeric::linalg::{Dense, fix_sign, products, symmetric_eigen};
+use crate::numeric::linalg::{Dense, fix_sign, products, squared_length, symmetric_eigen};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
 
@@ -47,10 +48,10 @@ impl Activation {
         }
     }
 
-    /// Root mean square over a normal input of that mean and deviation: Simpson's rule on 97 points
+    /// Root mean square over a normal input of that mean and deviation: Simpson's rule on 49 points
     /// within 6 deviations.
     pub(crate) fn root_mean_square(self, mean: f64, deviation: f64) -> f64 {
-        const STEPS: usize = 96;
+        const STEPS: usize = 48;
         const REACH: f64 = 6.0;
         let step = 2.0 * REACH / STEPS as f64;
         let (mut sum, mut mass) = (0.0, 0.0);
@@ -371,12 +372,7 @@ fn lengths(rows: &dyn RowSource) -> Result<Vec<f64>> {
         let end = rows.rows().min(start + TILE);
         rows.read_rows(start..end, &mut values)?;
         let tile = values.chunks_exact(width).take(end - start);
-        out.extend(tile.map(|row| {
-            row.iter()
-                .map(|&x| f64::from(x).powi(2))
-                .sum::<f64>()
-                .sqrt()
-        }));
+        out.extend(tile.map(|row| squared_length(row).sqrt()));
     }
     Ok(out)
 }
@@ -413,11 +409,7 @@ fn sketch(layer: &FeedForward<'_>, gate: &Folded<'_>, seed: u64) -> Result<Sketc
         let projected = &mut projected[..(end - start) * SKETCH];
         products(values, &directions, width, projected);
         for (at, row) in values.chunks_exact(width).enumerate() {
-            let length = row
-                .iter()
-                .map(|&x| f64::from(x).powi(2))
-                .sum::<f64>()
-                .sqrt();
+            let length = squared_length(row).sqrt();
             let own = layer
                 .gate_bias
                 .map_or(0.0, |bias| f64::from(bias[start + at]));
@@ -441,8 +433,8 @@ fn sketch(layer: &FeedForward<'_>, gate: &Folded<'_>, seed: u64) -> Result<Sketc
     Ok(out)
 }
 
-/// Groups of at least two `candidates` whose gates are parallel, found by their sketches in the
-/// order of the first projection and checked by their rows. A pair of parallel gates differs by
+/// Groups of at least two `candidates` whose gates are parallel, found by their sketches and checked
+/// by their rows. A pair of parallel gates differs by
 /// 0.0447 at most, so its sketches differ by √16 times that and little more.
 fn parallel_groups(
     layer: &FeedForward<'_>,
@@ -463,34 +455,45 @@ fn parallel_groups(
             })
         })
     };
-    // Sizes of the first projections, side by side in the order of the first: nearly all pairs part
-    // at one of them.
-    let mut sorted: Vec<([f32; 3], usize)> = candidates
-        .iter()
-        .map(|&unit| {
-            let own = projections(unit);
-            ([own[0].abs(), own[1].abs(), own[2].abs()], unit)
-        })
-        .collect();
-    sorted.sort_by(|a, b| a.0[0].total_cmp(&b.0[0]).then(a.1.cmp(&b.1)));
+    // Sizes of the first projections, in cells by the first and in each by the second: parallel
+    // gates stand in one cell or in neighbouring ones.
     let window = window as f32;
+    let mut cells: BTreeMap<u32, Vec<([f32; 3], usize)>> = BTreeMap::new();
+    for &unit in candidates {
+        let own = projections(unit);
+        let sizes = [own[0].abs(), own[1].abs(), own[2].abs()];
+        let cell = (sizes[0] / window) as u32;
+        cells.entry(cell).or_default().push((sizes, unit));
+    }
+    for cell in cells.values_mut() {
+        cell.sort_by(|a, b| a.0[1].total_cmp(&b.0[1]).then(a.1.cmp(&b.1)));
+    }
     let mut parents: Vec<usize> = (0..gate.rows()).collect();
-    for (at, (sizes, one)) in sorted.iter().enumerate() {
-        let within = sorted[at + 1..]
-            .iter()
-            .take_while(|(others, _)| others[0] - sizes[0] <= window)
-            .filter(|(others, _)| {
-                (others[1] - sizes[1]).abs() <= window && (others[2] - sizes[2]).abs() <= window
-            });
-        for &(_, other) in within {
+    for (&place, cell) in &cells {
+        let next = place.checked_add(1).and_then(|next| cells.get(&next));
+        for (at, (sizes, one)) in cell.iter().enumerate() {
             let one = *one;
-            let (a, b) = (root(&parents, one), root(&parents, other));
-            if a != b && near(one, other) && are_parallel(layer, gate, sketched, one, other)? {
-                parents[a.max(b)] = a.min(b);
+            let later = cell[at + 1..].iter();
+            let beside = next.into_iter().flat_map(|next| {
+                let low = sizes[1] - window;
+                next[next.partition_point(|(others, _)| others[1] < low)..].iter()
+            });
+            let is_near = |others: &[f32; 3]| others[1] - sizes[1] <= window;
+            let within = later
+                .take_while(|(others, _)| is_near(others))
+                .chain(beside.take_while(|(others, _)| is_near(others)))
+                .filter(|(others, _)| {
+                    (others[0] - sizes[0]).abs() <= window && (others[2] - sizes[2]).abs() <= window
+                });
+            for &(_, other) in within {
+                let (a, b) = (root(&parents, one), root(&parents, other));
+                if a != b && near(one, other) && are_parallel(layer, gate, sketched, one, other)? {
+                    parents[a.max(b)] = a.min(b);
+                }
             }
         }
     }
-    let mut groups = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    let mut groups = BTreeMap::<usize, Vec<usize>>::new();
     for &unit in candidates {
         groups.entry(root(&parents, unit)).or_default().push(unit);
     }

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::evidence::disguise::basis::{Basis, gain};
 use crate::evidence::permutation::blocks::{BlockKey, Matrices};
 use crate::model::words::{Block as Place, Role};
+use crate::numeric::linalg::squared_length;
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::canonical::{
     self, Activation, Canonical, CanonicalRows, FeedForward, Folded, Norm, Unit, canonical,
@@ -259,13 +260,7 @@ impl Few {
     fn weights(&self) -> Vec<f64> {
         let lengths = |matrix: &Matrix| -> Vec<f64> {
             let rows = matrix.values.chunks_exact(matrix.columns.max(1));
-            rows.map(|row| {
-                row.iter()
-                    .map(|&x| f64::from(x).powi(2))
-                    .sum::<f64>()
-                    .sqrt()
-            })
-            .collect()
+            rows.map(|row| squared_length(row).sqrt()).collect()
         };
         let (gate, down) = (lengths(&self.gate), lengths(&self.down));
         let up = self.up.as_ref().map(lengths);

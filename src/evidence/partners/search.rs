@@ -92,10 +92,16 @@ struct Search<'a, 'b> {
 }
 
 /// A block of the target with what was found.
+#[derive(Default)]
 struct Look {
     find: Option<Find>,
     null: Option<Test>,
+    /// The units that contribute most, kept for the look without tokens where that is to come.
+    top: Option<Box<Top>>,
 }
+
+/// Units that contribute most, by the place of their layer among the open ones.
+type Tops = BTreeMap<usize, Box<Top>>;
 
 /// A look without tokens, and whether it would have seen a damaged copy, where that was measured.
 type WithoutTokens = (Look, Option<bool>);
@@ -257,18 +263,22 @@ impl<'a, 'b> Search<'a, 'b> {
             return Ok(out);
         }
         let probes = self.ask(&opened)?;
-        let mut looks = self.look_at_each(&first, &open, &opened, &probes)?;
+        let without_tokens = self.places_without_tokens(&places, false);
+        let mut looks = self.look_at_each(&first, &open, &opened, &probes, &without_tokens)?;
+        let mut tops: Tops = (first.iter().zip(&mut looks))
+            .filter_map(|(&at, look)| Some((at, look.top.take()?)))
+            .collect();
         let mut by_tokens = true;
         if !looks
             .iter()
             .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
         {
-            self.look_without_tokens(&open, &bases, false, &mut out, &mut looks)?;
+            self.look_without_tokens(&open, &bases, false, &mut tops, &mut out, &mut looks)?;
             if looks
                 .iter()
                 .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
             {
-                self.look_without_tokens(&open, &bases, true, &mut out, &mut looks)?;
+                self.look_without_tokens(&open, &bases, true, &mut tops, &mut out, &mut looks)?;
                 by_tokens = false;
             }
         }
@@ -292,7 +302,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 .filter(|at| !first.contains(at))
                 .collect();
             if by_tokens {
-                looks.extend(self.look_at_each(&rest, &open, &opened, &probes)?);
+                looks.extend(self.look_at_each(&rest, &open, &opened, &probes, &[])?);
             }
             self.look_at_experts(&mut looks)?;
             self.set_sought(&open, &looks, &mut out);
@@ -336,27 +346,27 @@ impl<'a, 'b> Search<'a, 'b> {
         open: &[(&'b BlockKey, &'b Matrices<'a>)],
         opened: &[Block<'_>],
         probes: &[Asked],
+        without_tokens: &[usize],
     ) -> Result<Vec<Look>> {
         let looks: Vec<Result<Look>> = places
             .par_iter()
-            .map(|&at| self.look_at(open[at], opened, probes))
+            .map(|&at| self.look_at(open[at], opened, probes, without_tokens.contains(&at)))
             .collect();
         looks.into_iter().collect()
     }
 
-    /// One block of the target against all of `opened`.
+    /// One block of the target against all of `opened`; where it is not found and `keeps_top`, with
+    /// what the look without tokens needs of it.
     fn look_at(
         &self,
         (key, matrices): (&'b BlockKey, &'b Matrices<'a>),
         opened: &[Block<'_>],
         probes: &[Asked],
+        keeps_top: bool,
     ) -> Result<Look> {
         let setting = self.setting;
         setting.monitor.check()?;
-        let none = Look {
-            find: None,
-            null: None,
-        };
+        let none = Look::default();
         let Some(block) = Block::open(setting.models[1], key, matrices)? else {
             return Ok(none);
         };
@@ -395,7 +405,7 @@ impl<'a, 'b> Search<'a, 'b> {
                     .then(|| round6(controls.mean_share * most.counted.probes as f64)),
                 probes: most.counted.probes,
                 hits: most.counted.count(),
-                ..test(&opened[most.at], &whole, kind)
+                ..test(&opened[most.at], &block, kind)
             };
             if null
                 .as_ref()
@@ -431,9 +441,14 @@ impl<'a, 'b> Search<'a, 'b> {
                 break;
             }
         }
+        let top = match keeps_top && !best.as_ref().is_some_and(Find::is_confirmed) {
+            true => Top::read(&whole)?,
+            false => None,
+        };
         Ok(Look {
             find: best,
             null: null.map(|(test, _)| test),
+            top: top.map(Box::new),
         })
     }
 
@@ -525,18 +540,20 @@ impl<'a, 'b> Search<'a, 'b> {
         open: &[(&'b BlockKey, &'b Matrices<'a>)],
         bases: &BTreeMap<u32, (&'b BlockKey, &'b Matrices<'a>)>,
         all: bool,
+        tops: &mut Tops,
         out: &mut Stack,
         looks: &mut Vec<Look>,
     ) -> Result<()> {
         let bases: Vec<(&BlockKey, &Matrices<'a>)> = bases.values().copied().collect();
         let places: Vec<usize> = (0..open.len()).collect();
-        let chosen = match all || self.setting.sampling.thorough {
-            true => places,
-            false => evenly_spaced(&places, TOKEN_FREE_LAYERS),
-        };
+        let chosen: Vec<(usize, Option<Box<Top>>)> = self
+            .places_without_tokens(&places, all)
+            .into_iter()
+            .map(|at| (at, tops.remove(&at)))
+            .collect();
         let looked: Vec<Result<Option<WithoutTokens>>> = chosen
-            .par_iter()
-            .map(|&at| self.look_at_without_tokens(at, open, &bases, all))
+            .into_par_iter()
+            .map(|(at, top)| self.look_at_without_tokens(at, open, &bases, all, top))
             .collect();
         let mut have_power: Vec<bool> = Vec::new();
         for looked in looked {
@@ -558,25 +575,40 @@ impl<'a, 'b> Search<'a, 'b> {
         Ok(())
     }
 
-    /// One layer of the target against the likely ones of the base; where it is not found, whether a
-    /// damaged copy would have been.
+    /// Which of `places` are looked at without tokens.
+    fn places_without_tokens(&self, places: &[usize], all: bool) -> Vec<usize> {
+        match all || self.setting.sampling.thorough {
+            true => places.to_vec(),
+            false => evenly_spaced(places, TOKEN_FREE_LAYERS),
+        }
+    }
+
+    /// One layer of the target, whose `top` may be known, against the likely ones of the base; where
+    /// it is not found, whether a damaged copy would have been.
     fn look_at_without_tokens(
         &self,
         at: usize,
         open: &[(&'b BlockKey, &'b Matrices<'a>)],
         bases: &[(&'b BlockKey, &'b Matrices<'a>)],
         all: bool,
+        top: Option<Box<Top>>,
     ) -> Result<Option<WithoutTokens>> {
         let setting = self.setting;
         let seed = setting.sampling.seed;
+        let top_of = |block: &Block<'_>| -> Result<Option<Box<Top>>> {
+            let whole = block.whole(&setting.sampling)?;
+            let top = whole.map(|whole| Top::read(&whole)).transpose()?;
+            Ok(top.flatten().map(Box::new))
+        };
         let (key, matrices) = open[at];
         let Some(target) = Block::open(setting.models[1], key, matrices)? else {
             return Ok(None);
         };
-        let Some(of_target) = target.whole(&setting.sampling)? else {
-            return Ok(None);
+        let top = match top {
+            Some(top) => Some(top),
+            None => top_of(&target)?,
         };
-        let Some(top_of_target) = Top::read(&of_target)? else {
+        let Some(top_of_target) = top else {
             return Ok(None);
         };
         // One layer tells what the look is worth.
@@ -587,16 +619,13 @@ impl<'a, 'b> Search<'a, 'b> {
             let Some(base) = Block::open(setting.models[0], bases[place].0, bases[place].1)? else {
                 continue;
             };
-            let Some(of_base) = base.whole(&setting.sampling)? else {
-                continue;
-            };
-            let Some(top_of_base) = Top::read(&of_base)? else {
+            let Some(top_of_base) = top_of(&base)? else {
                 continue;
             };
             let seen = token_free::look(&top_of_base, &top_of_target, None)?;
             let mut test = Test {
-                probes: top_of_base.places.len().min(top_of_target.places.len()),
-                ..test(&base, &of_target, FeatureKind::TokenFree)
+                probes: top_of_base.stored.len().min(top_of_target.stored.len()),
+                ..test(&base, &target, FeatureKind::TokenFree)
             };
             if seen.witnessed.kind.is_none() {
                 if null.is_none() {
@@ -608,21 +637,20 @@ impl<'a, 'b> Search<'a, 'b> {
             test.hits = seen.pairs.len();
             let geometry = seen.witnessed.geometry;
             test.log10_p = geometry.map_or(0.0, |geometry| geometry.log10_p);
-            let stored = |side: &Whole<'_, '_>, at: usize| side.live()[at].stored;
             let pairs = seen.pairs.iter();
             let pairs =
-                pairs.map(|&(one, other)| (stored(&of_base, one), stored(&of_target, other)));
+                pairs.map(|&(one, other)| (top_of_base.stored[one], top_of_target.stored[other]));
             let find = self.find(&base, &target, pairs.collect(), seen.witnessed, test);
             let look = Look {
                 find: Some(find),
-                null: None,
+                ..Look::default()
             };
             return Ok(Some((look, None)));
         }
         Ok(null.map(|(test, has_power)| {
             let look = Look {
-                find: None,
                 null: Some(test),
+                ..Look::default()
             };
             (look, has_power)
         }))
@@ -728,7 +756,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 .map(|(key, matrices)| (*key, *matrices))
                 .collect();
             let places: Vec<usize> = (0..others.len()).collect();
-            looks.extend(self.look_at_each(&places, &others, &opened, &probes)?);
+            looks.extend(self.look_at_each(&places, &others, &opened, &probes, &[])?);
         }
         Ok(())
     }
@@ -771,8 +799,8 @@ fn likely(key: &BlockKey, opened: &[Block<'_>], best: Option<&(Test, usize)>) ->
 }
 
 /// A test of one block of the base and one of the target, nothing counted yet.
-fn test(base: &Block<'_>, target: &Whole<'_, '_>, kind: FeatureKind) -> Test {
-    let key = target.block().key;
+fn test(base: &Block<'_>, target: &Block<'_>, kind: FeatureKind) -> Test {
+    let key = target.key;
     Test {
         kind: match key.expert {
             Some(_) => UnitKind::Expert,
@@ -784,7 +812,7 @@ fn test(base: &Block<'_>, target: &Whole<'_, '_>, kind: FeatureKind) -> Test {
         base_layer: Some(base.key.layer),
         expert: key.expert,
         name: None,
-        units: [base.units(), target.block().units()],
+        units: [base.units(), target.units()],
         probes: 0,
         hits: 0,
         log10_p: 0.0,

@@ -9,13 +9,13 @@ use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::anchors::{Angles, mutual, refine};
 use crate::stats::geometry::mutual_geometry;
 use crate::stats::partners::DAMAGE_COSINE;
-use crate::stats::units::Held;
+use crate::stats::units::{Features, Held};
 
 use super::block::Whole;
 
 /// Units of a block that are looked at: those that contribute most, which no order and no basis
 /// changes.
-const MOST_UNITS: usize = 512;
+const MOST_UNITS: usize = 384;
 
 /// Pairs whose angles are compared in the end.
 const MOST_COMPARED: usize = 128;
@@ -27,15 +27,19 @@ const ROUNDS: usize = 8;
 pub(in crate::evidence) struct Top {
     /// Places in the canonical form, those that contribute most first.
     pub(in crate::evidence) places: Vec<usize>,
-    /// Gate, up where there is one, and what each unit writes: shape (units, d).
-    matrices: Vec<Matrix>,
+    /// The stored unit of each.
+    pub(in crate::evidence) stored: Vec<usize>,
+    /// Gate, up where there is one, and what each unit writes: rows of shape (units, d).
+    rows: Vec<Held>,
+    angles: Angles,
     is_gated: bool,
+    /// Units of the block.
     units: usize,
 }
 
 /// What the look gave.
 pub(in crate::evidence) struct Seen {
-    /// Pairs of partners, places in the canonical forms.
+    /// Pairs of partners, as numbers in the two lists of units.
     pub(in crate::evidence) pairs: Vec<(usize, usize)>,
     /// What their geometry says.
     pub(in crate::evidence) witnessed: Witnessed,
@@ -57,62 +61,50 @@ impl Top {
         let (Some(gate), Some(down)) = (whole.gate(), whole.down()) else {
             return Ok(None);
         };
-        let read = |source: &dyn RowSource| Matrix::from_rows(source, &places);
-        let mut matrices = vec![read(&gate)?];
+        let read = |source: &dyn RowSource| -> Result<Held> {
+            Ok(held(Matrix::from_rows(source, &places)?))
+        };
+        let stored: Vec<usize> = places.iter().map(|&at| live[at].stored).collect();
+        let mut rows = vec![read(&gate)?];
         if let Some(up) = whole.up() {
-            matrices.push(read(&up)?);
+            rows.push(read(&up)?);
         }
         // What a replaced unit writes is known in the drawn dimensions alone.
         let as_stored = places.iter().all(|&at| live[at].replaced.is_none());
-        matrices.push(match as_stored {
-            true => {
-                let stored: Vec<usize> = places.iter().map(|&at| live[at].stored).collect();
-                whole.block().written_whole(&stored)?
-            }
+        rows.push(match as_stored {
+            true => held(whole.block().written_whole(&stored)?),
             false => read(&down)?,
         });
+        let block = whole.block();
+        let angles = Angles::new(&rows, free_signs(block.is_gated()));
         Ok(Some(Self {
             places,
-            matrices,
-            is_gated: whole.block().is_gated(),
-            units: whole.block().units(),
+            stored,
+            rows,
+            angles,
+            is_gated: block.is_gated(),
+            units: block.units(),
         }))
-    }
-
-    fn held(&self) -> Vec<Held> {
-        let held = |matrix: &Matrix| Held::new(matrix.values.clone(), matrix.columns);
-        self.matrices.iter().map(held).collect()
-    }
-
-    fn free_signs(&self) -> &'static [usize] {
-        if self.is_gated { &[1, 2] } else { &[] }
     }
 
     /// The same units with noise until each row has the stated cosine with what it was.
     fn damaged(&self, seed: u64) -> Self {
         let mut draws = Draws::new(seed, "a damaged copy");
-        let noised = |matrix: &Matrix, draws: &mut Draws| {
-            let mut values = matrix.values.clone();
-            let width = matrix.columns.max(1);
-            for row in values.chunks_exact_mut(width) {
-                let energy: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
-                let size = ((DAMAGE_COSINE.powi(-2) - 1.0) * energy / width as f64).sqrt();
-                row.iter_mut()
-                    .for_each(|x| *x = (f64::from(*x) + size * draws.normal()) as f32);
+        let noised = |rows: &Held, draws: &mut Draws| {
+            let mut values = rows.values().to_vec();
+            let width = rows.width().max(1);
+            let size = ((DAMAGE_COSINE.powi(-2) - 1.0) / width as f64).sqrt();
+            for x in &mut values {
+                *x += (size * draws.normal()) as f32;
             }
-            Matrix {
-                rows: matrix.rows,
-                columns: matrix.columns,
-                values,
-            }
+            Held::new(values, width)
         };
+        let rows: Vec<Held> = self.rows.iter().map(|r| noised(r, &mut draws)).collect();
         Self {
             places: self.places.clone(),
-            matrices: self
-                .matrices
-                .iter()
-                .map(|matrix| noised(matrix, &mut draws))
-                .collect(),
+            stored: self.stored.clone(),
+            angles: Angles::new(&rows, free_signs(self.is_gated)),
+            rows,
             is_gated: self.is_gated,
             units: self.units,
         }
@@ -126,6 +118,15 @@ impl Top {
         let seen = look(self, &self.damaged(seed), None)?;
         Ok(seen.witnessed.kind.is_some())
     }
+}
+
+fn held(matrix: Matrix) -> Held {
+    Held::new(matrix.values, matrix.columns)
+}
+
+/// Matrices of which a unit's row may be negated.
+fn free_signs(is_gated: bool) -> &'static [usize] {
+    if is_gated { &[1, 2] } else { &[] }
 }
 
 /// Looks for partners among the units that contribute most, from pairs that are known (places in
@@ -145,11 +146,6 @@ pub(in crate::evidence) fn look(
     if base.is_gated != target.is_gated {
         return Ok(nothing);
     }
-    let (of_base, of_target) = (base.held(), target.held());
-    let (angles_of_base, angles_of_target) = rayon::join(
-        || Angles::new(&of_base, base.free_signs()),
-        || Angles::new(&of_target, target.free_signs()),
-    );
     let start = match known {
         Some(known) => {
             let at = |top: &Top, place: usize| top.places.iter().position(|&at| at == place);
@@ -158,9 +154,9 @@ pub(in crate::evidence) fn look(
                 .filter_map(|&(one, other)| Some((at(base, one)?, at(target, other)?)))
                 .collect()
         }
-        None => mutual(&angles_of_base.sorted(), &angles_of_target.sorted()),
+        None => mutual(&base.angles.sorted(), &target.angles.sorted()),
     };
-    let pairs = refine(&angles_of_base, &angles_of_target, start, ROUNDS);
+    let pairs = refine(&base.angles, &target.angles, start, ROUNDS);
     // Spread over the units, so that what is compared does not hang on the limit's number.
     let step = pairs.len().div_ceil(MOST_COMPARED).max(1);
     let (one, other): (Vec<usize>, Vec<usize>) = pairs.iter().step_by(step).copied().unzip();
@@ -169,16 +165,13 @@ pub(in crate::evidence) fn look(
     };
     let units = base.units.max(target.units);
     let geometry = mutual_geometry(
-        &take(&of_base, &one)?,
-        &take(&of_target, &other)?,
-        base.free_signs(),
+        &take(&base.rows, &one)?,
+        &take(&target.rows, &other)?,
+        free_signs(base.is_gated),
         units,
     );
     Ok(Seen {
-        pairs: pairs
-            .iter()
-            .map(|&(one, other)| (base.places[one], target.places[other]))
-            .collect(),
+        pairs,
         witnessed: Witnessed::by(geometry),
     })
 }

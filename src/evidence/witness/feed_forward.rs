@@ -166,10 +166,12 @@ pub(in crate::evidence) fn partners_confirm(
         return Ok((witnessed, pairs));
     };
     let seen = token_free::look(&of_base, &of_target, Some(&pairs))?;
-    match seen.witnessed.kind {
-        Some(_) => Ok((seen.witnessed, seen.pairs)),
-        None => Ok((witnessed, pairs)),
+    if seen.witnessed.kind.is_none() {
+        return Ok((witnessed, pairs));
     }
+    let places = seen.pairs.iter();
+    let places = places.map(|&(one, other)| (of_base.places[one], of_target.places[other]));
+    Ok((seen.witnessed, places.collect()))
 }
 
 /// Witness of pairs found among `probes` units of the base.

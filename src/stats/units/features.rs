@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::TILE;
 use crate::error::Result;
+use crate::numeric::linalg::squared_length;
 use crate::numeric::rows::RowSource;
 
 /// The units of one block, a feature vector each, read a tile at a time.
@@ -49,7 +50,7 @@ pub trait Features: Sync {
 /// Scales `feature` to length 1, or to zeros where that is impossible; returns the length it had, 0
 /// for the latter.
 pub(super) fn normalise(feature: &mut [f32]) -> f64 {
-    let squares: f64 = feature.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let squares = squared_length(feature);
     if squares > 0.0 && squares.is_finite() {
         let length = squares.sqrt();
         let scale = length.recip();
