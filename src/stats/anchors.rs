@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::numeric::linalg::{Dense, orthonormal_rows};
     use crate::numeric::rng::Draws;
-    use crate::stats::geometry::mutual_geometry;
+    use crate::stats::geometry::{Geometry, mutual_geometry};
 
     const UNITS: usize = 160;
     const WIDTH: usize = 48;
@@ -281,6 +281,40 @@ mod tests {
         let found = refine(&one, &other, start, 8);
         let right = found.iter().filter(|(unit, at)| order[*at] == *unit);
         assert!(right.count() > 150);
+    }
+
+    /// The geometry of what the search finds between two blocks.
+    fn searched(base: &[Held], target: &[Held]) -> Geometry {
+        let [one, other] = [base, target].map(|rows| Angles::new(rows, &[1, 2]));
+        let start = mutual(&one.sorted(), &other.sorted());
+        let found = refine(&one, &other, start, 8);
+        let (i, j): (Vec<usize>, Vec<usize>) = found.into_iter().take(128).unzip();
+        let take = |held: &[Held], units: &[usize]| -> Vec<Held> {
+            let some = held.iter().map(|held| Held::some(held, units).unwrap());
+            some.collect()
+        };
+        mutual_geometry(&take(base, &i), &take(target, &j), &[1, 2], UNITS).unwrap()
+    }
+
+    #[test]
+    fn strangers_in_few_directions_stay_below_the_limit_of_geometry() {
+        for rank in [8, 12, 16] {
+            for seed in 0..12 {
+                let mut draws = Draws::new(seed, "few directions");
+                let mut block = || -> Vec<Held> {
+                    let matrix = |draws: &mut Draws| {
+                        let values = (0..UNITS * rank).map(|_| draws.normal() as f32);
+                        Held::new(values.collect(), rank)
+                    };
+                    (0..3).map(|_| matrix(&mut draws)).collect()
+                };
+                let (base, target) = (block(), block());
+                let geometry = searched(&base, &target);
+                assert!(!geometry.confirms(), "{rank} {seed}: {geometry:?}");
+                let itself = searched(&base, &base);
+                assert!(itself.confirms(), "{rank} {seed}: {itself:?}");
+            }
+        }
     }
 
     #[test]

@@ -124,10 +124,11 @@ pub(crate) fn mutual_geometry(
         .flat_map(|one| (one..base.len()).map(move |other| (one, other)))
         .filter(fits)
         .collect();
-    let of_base = angles(&inner_products(base, &usable, &blocks), &blocks, base.len())?;
+    let (of_base, spanned_by_base) =
+        angles(&inner_products(base, &usable, &blocks), &blocks, base.len())?;
     let mut products = inner_products(target, &usable, &blocks);
     if !free_signs.is_empty() {
-        let as_stored = angles(&products, &blocks, base.len())?;
+        let (as_stored, _) = angles(&products, &blocks, base.len())?;
         let signs = best_signs(&of_base, &as_stored, &blocks, free_signs)?;
         for (block, (one, other)) in products.iter_mut().zip(&blocks) {
             flip(
@@ -138,65 +139,79 @@ pub(crate) fn mutual_geometry(
             );
         }
     }
-    let of_target = angles(&products, &blocks, base.len())?;
+    let (of_target, spanned_by_target) = angles(&products, &blocks, base.len())?;
     let sum = |x: &[Dense], y: &[Dense]| -> f64 { x.iter().zip(y).map(|(x, y)| dot(x, y)).sum() };
     let scale = (sum(&of_base, &of_base) * sum(&of_target, &of_target)).sqrt();
     let correlation = sum(&of_base, &of_target) / scale;
-    let signs_are_free = !free_signs.is_empty();
-    let widths = base
-        .iter()
-        .zip(target)
-        .map(|(a, b)| a.width().min(b.width()));
-    let values: usize = widths.map(|width| width * usable.len()).sum();
+    let choice = Choice {
+        pairs: usable.len(),
+        units,
+        matrices: base.len(),
+        signs_are_free: !free_signs.is_empty(),
+        directions: spanned_by_base.min(spanned_by_target),
+    };
     correlation.is_finite().then(|| Geometry {
         pairs: usable.len(),
         correlation,
-        limit: limit(usable.len(), units, base.len(), signs_are_free),
-        log10_p: log10_p(
-            correlation,
-            usable.len(),
-            units,
-            base.len(),
-            signs_are_free,
-            values,
-        ),
+        limit: choice.limit(),
+        log10_p: choice.log10_p(correlation),
     })
 }
 
-/// The least G that confirms, for `pairs` of partners, the second of each chosen among `units`, by
-/// the rows of `matrices` matrices, some of them with free signs.
-///
-/// Between independent models G is a mean of E = (matrices·pairs)²/2 products that do not hang
-/// together, so its deviation is 1/√E; the greatest of N values so spread is √(2 ln N/E) (Derrida
-/// 1981), and an accuser has N = (units·signs)^pairs orders to choose from. The best that graph
-/// matching reached in simulation, once shared directions are made even (without: up to 2.7 times),
-/// is 0.8 to 1.0 times that, whatever the structure, and 1.0 to 1.16 times where gate, up and down
-/// of a unit are themselves alike, so that their angles repeat one another. The limit is 1.3 times
-/// it, and at least 0.2, since models that share their initial weights come near that.
-pub(crate) fn limit(pairs: usize, units: usize, matrices: usize, signs_are_free: bool) -> f64 {
-    let (pairs, matrices) = (pairs.max(1) as f64, matrices.max(1) as f64);
-    let choices = units.max(2) as f64 * if signs_are_free { 2.0 } else { 1.0 };
-    let greatest = (4.0 * choices.ln() / (pairs * matrices * matrices)).sqrt();
-    (MARGIN * greatest).clamp(LEAST_LIMIT, 1.0)
+/// What an order can be chosen from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice {
+    /// Pairs of partners.
+    pub(crate) pairs: usize,
+    /// Units among which the second of each is chosen.
+    pub(crate) units: usize,
+    /// Matrices whose rows are compared.
+    pub(crate) matrices: usize,
+    /// Whether rows of some of them may be negated.
+    pub(crate) signs_are_free: bool,
+    /// Directions that the rows span, of all matrices together: for each (Σλ)²/Σλ² of the
+    /// eigenvalues of its inner products.
+    pub(crate) directions: f64,
+}
+
+impl Choice {
+    /// The least G that confirms.
+    ///
+    /// Between independent models G is a mean of E = (matrices·pairs)²/2 products that do not hang
+    /// together, so its deviation is 1/√E; the greatest of N values so spread is √(2 ln N/E)
+    /// (Derrida 1981), and an accuser has N = (units·signs)^pairs orders to choose from. The best
+    /// that graph matching reached in simulation, once shared directions are made even (without: up
+    /// to 2.7 times), is 0.8 to 1.0 times that, whatever the structure, and 1.0 to 1.16 times where
+    /// gate, up and down of a unit are themselves alike, so that their angles repeat one another.
+    /// Where rows span few directions D, each can be matched by itself: the nearest of N points has
+    /// the cosine √(2 ln N/D), and G follows its square. The limit is 1.3 times the greater of the
+    /// two, and at least 0.2, since models that share their initial weights come near that.
+    pub(crate) fn limit(&self) -> f64 {
+        let (pairs, matrices) = (self.pairs.max(1) as f64, self.matrices.max(1) as f64);
+        let greatest = (4.0 * self.ln_each() / (pairs * matrices * matrices)).sqrt();
+        let each_by_itself = 2.0 * self.ln_each() / self.directions.max(1.0);
+        (MARGIN * greatest.max(each_by_itself)).clamp(LEAST_LIMIT, 1.0)
+    }
+
+    /// log10 of a bound of the chance of a correlation G for the best of all (2n)^k choices of
+    /// partners and signs: ln p = k·ln(2n) − G²·E/2, E the angles, at most the values that they are
+    /// made of.
+    fn log10_p(&self, correlation: f64) -> f64 {
+        let pairs = self.pairs as f64;
+        let angles = 0.5 * (pairs * self.matrices as f64).powi(2);
+        let numbers = angles.min(pairs * self.directions);
+        let ln_p = pairs * self.ln_each() - 0.5 * numbers * correlation.max(0.0).powi(2);
+        (ln_p / std::f64::consts::LN_10).min(0.0)
+    }
+
+    /// ln of the choices that each pair has.
+    fn ln_each(&self) -> f64 {
+        let signs = if self.signs_are_free { 2.0 } else { 1.0 };
+        (self.units.max(2) as f64 * signs).ln()
+    }
 }
 
 /// Inner products of the `usable` rows of each block's two matrices, shape (rows, rows).
-/// log10 of a bound of the chance of a correlation G for the best of all (2n)^k choices of partners
-/// and signs: ln p = k·ln(2n) − G²·E/2, E the angles, at most the values that they are made of.
-fn log10_p(
-    correlation: f64,
-    pairs: usize,
-    units: usize,
-    matrices: usize,
-    signs_are_free: bool,
-    values: usize,
-) -> f64 {
-    let numbers = (0.5 * ((pairs * matrices) as f64).powi(2)).min(values as f64);
-    let choices = units.max(2) as f64 * if signs_are_free { 2.0 } else { 1.0 };
-    let ln_p = pairs as f64 * choices.ln() - 0.5 * numbers * correlation.max(0.0).powi(2);
-    (ln_p / std::f64::consts::LN_10).min(0.0)
-}
-
 fn inner_products(held: &[Held], usable: &[usize], blocks: &[(usize, usize)]) -> Vec<Dense> {
     let count = usable.len();
     let chosen: Vec<Vec<f32>> = held
@@ -224,12 +239,18 @@ fn inner_products(held: &[Held], usable: &[usize], blocks: &[(usize, usize)]) ->
         .collect()
 }
 
-/// The standardised angles of each block, from inner products of rows.
-fn angles(products: &[Dense], blocks: &[(usize, usize)], matrices: usize) -> Option<Vec<Dense>> {
+/// The standardised angles of each block, from inner products of rows, and the directions that the
+/// rows of all matrices span.
+fn angles(
+    products: &[Dense],
+    blocks: &[(usize, usize)],
+    matrices: usize,
+) -> Option<(Vec<Dense>, f64)> {
     let mut centred: Vec<Dense> = products.to_vec();
     centred.iter_mut().for_each(centre);
     let own = |matrix: usize| blocks.iter().position(|&block| block == (matrix, matrix));
     let mut evening = Vec::with_capacity(matrices);
+    let mut directions = 0.0;
     for matrix in 0..matrices {
         let gram = &centred[own(matrix)?];
         let lengths: Vec<f64> = (0..gram.rows)
@@ -244,6 +265,7 @@ fn angles(products: &[Dense], blocks: &[(usize, usize)], matrices: usize) -> Opt
             return None;
         }
         let most = MOST_OF_MEDIAN * median_of_positive(&eigen.values);
+        directions += participation(eigen.values.iter().map(|value| value.clamp(0.0, most)));
         let mut left = eigen.vectors.clone();
         for (at, value) in eigen.values.iter().enumerate() {
             let factor = if *value > most {
@@ -263,7 +285,19 @@ fn angles(products: &[Dense], blocks: &[(usize, usize)], matrices: usize) -> Opt
         standardise(&mut block);
         block
     });
-    Some(evened.collect())
+    Some((evened.collect(), directions))
+}
+
+/// How many of some eigenvalues count: (Σλ)²/Σλ².
+fn participation(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, squares) = values.fold((0.0, 0.0), |(sum, squares), value| {
+        (sum + value, squares + value * value)
+    });
+    if squares > 0.0 {
+        sum * sum / squares
+    } else {
+        0.0
+    }
 }
 
 /// Eigenvalues, largest first, that are more than rounding.
@@ -589,8 +623,8 @@ mod tests {
             .collect();
         let held = some(own, &all(units));
         let all_rows = all(units);
-        let of_base = angles(&inner_products(base, &all(pairs), &blocks), &blocks, 3).unwrap();
-        let of_own = angles(&inner_products(&held, &all_rows, &blocks), &blocks, 3).unwrap();
+        let (of_base, _) = angles(&inner_products(base, &all(pairs), &blocks), &blocks, 3).unwrap();
+        let (of_own, _) = angles(&inner_products(&held, &all_rows, &blocks), &blocks, 3).unwrap();
         let mut places: Vec<usize> = draws.permutation(units)[..pairs].to_vec();
         let mut signs = vec![1.0; pairs];
         for _ in 0..6 {
@@ -694,12 +728,23 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_falls_with_pairs_and_matrices_and_grows_with_units() {
-        assert!((limit(64, 176, 3, true) - 0.2627).abs() < 0.001);
-        assert!((limit(64, 4096, 3, true) - 0.3253).abs() < 0.001);
-        assert_eq!(limit(256, 176, 3, true), 0.2);
-        assert!(limit(16, 176, 3, true) > 0.45);
-        assert!(limit(64, 176, 1, false) > 0.6);
+    fn the_limit_falls_with_pairs_matrices_and_directions_and_grows_with_units() {
+        let limit = |pairs, units, matrices, signs_are_free, directions| {
+            let choice = Choice {
+                pairs,
+                units,
+                matrices,
+                signs_are_free,
+                directions,
+            };
+            choice.limit()
+        };
+        assert!((limit(64, 176, 3, true, 150.0) - 0.2627).abs() < 0.001);
+        assert!((limit(64, 4096, 3, true, 150.0) - 0.3253).abs() < 0.001);
+        assert_eq!(limit(256, 176, 3, true, 150.0), 0.2);
+        assert!(limit(16, 176, 3, true, 48.0) > 0.45);
+        assert!(limit(64, 176, 1, false, 50.0) > 0.6);
+        assert!((limit(64, 176, 3, true, 24.0) - 0.6354).abs() < 0.001);
     }
 
     #[test]
