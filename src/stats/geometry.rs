@@ -56,7 +56,7 @@ pub(crate) struct Geometry {
     pub(crate) pairs: usize,
     /// The correlation G of the angles, −1 to 1.
     pub(crate) correlation: f64,
-    /// What an order that was chosen reaches between independent models, with a margin: [`limit`].
+    /// What an order that was chosen reaches between independent models, with a margin: [`Choice::limit`].
     pub(crate) limit: f64,
     /// Bound of the chance that any order of the target's units makes independent models agree as
     /// well, base 10; approximate, as the angles are taken to be normal.
