@@ -120,9 +120,19 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// `text` with `\`, control codes and bidirectional controls written as escapes
-/// (guide/contract.md, section 6).
+/// `text` with `\`, control codes and whatever else does not show or re-orders text written as
+/// escapes (guide/contract.md, section 6).
 pub(crate) fn escape_controls(text: &str) -> String {
+    escape(text, is_hidden)
+}
+
+/// The same of a line of a manifest, where `\`, control codes and bidirectional controls are
+/// escaped and nothing else: digests depend on it.
+pub(crate) fn escape_codes(text: &str) -> String {
+    escape(text, is_bidirectional)
+}
+
+fn escape(text: &str, is_escaped: fn(char) -> bool) -> String {
     if text
         .bytes()
         .all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
@@ -136,8 +146,10 @@ pub(crate) fn escape_controls(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\0' => out.push_str("\\0"),
-            c if c.is_control() || is_bidirectional(c) => {
-                out.push_str(&format!("\\u{:04X}", c as u32))
+            c if c.is_control() || is_escaped(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04X}"));
+                }
             }
             c => out.push(c),
         }
@@ -165,6 +177,20 @@ pub fn is_bidirectional(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Characters that a reader does not see, in which a name may differ from one that looks the same:
+/// of no width, fillers, variation selectors, tags; and those of [`is_bidirectional`].
+pub(crate) fn is_hidden(c: char) -> bool {
+    is_bidirectional(c)
+        || matches!(
+            c,
+            '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+                | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{206F}'
+                | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+                | '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}'
+                | '\u{E0000}'..='\u{E0FFF}'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +202,12 @@ mod tests {
             "a\\u001B[31m\\\\\\n\\u202Eb"
         );
         assert_eq!(escape_controls("層.weight"), "層.weight");
+        // What does not show is written out, beyond the first plane in two halves as JSON has it.
+        assert_eq!(
+            escape_controls("a\u{200b}b\u{e0041}"),
+            "a\\u200Bb\\uDB40\\uDC41"
+        );
+        assert_eq!(escape_codes("a\u{200b}\u{202e}"), "a\u{200b}\\u202E");
     }
 
     #[test]

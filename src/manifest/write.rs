@@ -3,12 +3,12 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{Digest, Manifest, ManifestEntry};
-use crate::error::escape_controls;
+use crate::error::escape_codes;
 
 /// The manifest line of one tensor, without its line end. A name that needs escapes makes the line
 /// begin with `\`.
 pub fn line(entry: &ManifestEntry) -> String {
-    let name = escape_controls(&entry.name);
+    let name = escape_codes(&entry.name);
     let mark = if name == entry.name { "" } else { "\\" };
     let digest = hex::encode(entry.sha256);
     let shape = shape(&entry.shape);

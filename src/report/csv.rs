@@ -1,8 +1,9 @@
 //! CSV by RFC 4180: a header line, then one row a tensor (rank: a base, arch: a role of a base).
 //! Absent values are empty.
 //!
-//! Names are escaped as in the other formats for people; a name that a spreadsheet would take for a
-//! formula stays as it is, for the file is read by scripts.
+//! Names are escaped as in the other formats for people. A text that a spreadsheet would take for a
+//! formula begins with an apostrophe, which is what a spreadsheet shows as the text itself: who made
+//! the file must not run anything where somebody reads of it.
 
 use super::escape;
 use super::number;
@@ -47,11 +48,18 @@ fn whole(value: Option<impl ToString>) -> String {
 }
 
 fn name(text: &str) -> String {
-    escape::name(text)
+    let shown = escape::name(text);
+    match shown
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '|', '%'])
+    {
+        true => format!("'{shown}"),
+        false => shown,
+    }
 }
 
 fn optional(text: &Option<String>) -> String {
-    text.as_deref().map(escape::name).unwrap_or_default()
+    text.as_deref().map(name).unwrap_or_default()
 }
 
 fn sides<T>(sides: &Sides<T>, cell: impl Fn(&T) -> String) -> [String; 2] {

@@ -5,7 +5,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::error::{escape_controls, escape_sentence, is_bidirectional};
+use crate::error::{escape_controls, escape_sentence, is_hidden};
 
 /// A tensor, model or file name: `\`, control codes and bidirectional controls as escapes
 /// (guide/contract.md, section 6).
@@ -195,7 +195,7 @@ pub fn shell_pieces(word: &str, columns: usize) -> Vec<String> {
         if c == '\'' {
             close(&mut quoted, &mut pieces);
             pieces.push("\\'".to_owned());
-        } else if c.is_control() || is_bidirectional(c) {
+        } else if c.is_control() || is_hidden(c) {
             close(&mut quoted, &mut pieces);
             let escape: String = c
                 .encode_utf8(&mut [0; 4])
@@ -286,7 +286,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_never_drives_a_terminal(text in any::<String>(), columns in 0usize..60) {
-            let clean = |s: &str| !s.chars().any(|c| c.is_control() || is_bidirectional(c));
+            let clean = |s: &str| !s.chars().any(|c| c.is_control() || is_hidden(c));
             for shown in [name(&text), sentence(&text), markdown_code(&text), markdown(&text), shell_word(&text)] {
                 prop_assert!(clean(&shown));
             }
