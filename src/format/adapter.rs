@@ -319,6 +319,12 @@ enum Key {
 /// Regular expressions that are read of a list: every one is tried on every module.
 const MOST_EXPRESSIONS: usize = 256;
 
+/// Patterns of any kind that are read of a list.
+const MOST_PATTERNS: usize = 4096;
+
+/// Patterns that are not read and told of, of each list.
+const UNREAD_TOLD: usize = 8;
+
 /// Largest automaton of a pattern, in bytes; that of a hundred names is smaller.
 const LARGEST_EXPRESSION: usize = 1 << 20;
 
@@ -334,27 +340,29 @@ impl<'a> Pattern<'a> {
                 return Key::Names;
             }
             read += 1;
+            if read > MOST_EXPRESSIONS {
+                return Key::Unread;
+            }
             let whole = format!(r"^(?:.*\.)?(?:{key})$");
             let expression = RegexBuilder::new(&whole)
                 .size_limit(LARGEST_EXPRESSION)
                 .build();
-            expression
-                .ok()
-                .filter(|_| read <= MOST_EXPRESSIONS)
-                .map_or(Key::Unread, Key::Expression)
+            expression.map_or(Key::Unread, Key::Expression)
         };
         let listed = config
             .get(name)
             .and_then(Value::as_object)
             .into_iter()
             .flatten();
-        listed
-            .map(|(key, number)| Self {
-                key,
-                form: form(key),
-                number: number.as_f64(),
-            })
-            .collect()
+        let pattern = |(number, (key, value)): (usize, (&'a String, &Value))| Self {
+            key,
+            form: match number < MOST_PATTERNS {
+                true => form(key),
+                false => Key::Unread,
+            },
+            number: value.as_f64(),
+        };
+        listed.enumerate().map(pattern).collect()
     }
 
     fn fits(&self, path: &str) -> bool {
@@ -462,6 +470,7 @@ fn check_settings(settings: &Settings<'_>, adapter: &mut Adapter) {
         for pattern in patterns
             .iter()
             .filter(|pattern| matches!(pattern.form, Key::Unread))
+            .take(UNREAD_TOLD)
         {
             warn(AdapterSetting::PatternNotApplied {
                 table: table.to_owned(),

@@ -42,6 +42,10 @@ pub struct Model {
     places: BTreeMap<Place, Arc<Logical>>,
 }
 
+/// Pieces of fused and stacked tensors that are told apart. The largest models have some 140,000
+/// matrices, and a header of a few bytes may promise any number.
+const MOST_PIECES: usize = 1 << 19;
+
 impl Model {
     /// Gives every stored tensor, and every matrix that several make up, its meaning.
     pub fn new(mut opened: Opened) -> Self {
@@ -67,6 +71,7 @@ impl Model {
         let cut = logicals
             .iter()
             .flat_map(|l| pieces(l, &facts))
+            .take(MOST_PIECES)
             .map(Arc::new);
         let places = cut
             .chain(logicals.iter().cloned())

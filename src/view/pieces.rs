@@ -221,6 +221,9 @@ fn stored_in_out(stack: &Logical, facts: &LayoutFacts) -> bool {
         .unwrap_or(by_others)
 }
 
+/// Experts of one stack that are taken apart; released models have up to 512.
+const MOST_EXPERTS: u64 = 1 << 14;
+
 /// One matrix for each expert of a stack, as (out, in), or one bias.
 fn experts(logical: &Logical, facts: &LayoutFacts) -> Vec<Logical> {
     let (count, rows, columns) = match *logical.shape.as_slice() {
@@ -229,6 +232,10 @@ fn experts(logical: &Logical, facts: &LayoutFacts) -> Vec<Logical> {
         _ => return Vec::new(),
     };
     let is_bias = logical.shape.len() == 2;
+    // Experts without an element are none, however many a header promises.
+    if rows == 0 || columns == 0 || count > MOST_EXPERTS {
+        return Vec::new();
+    }
     let transposed = stored_in_out(logical, facts);
     let shape = match (is_bias, transposed) {
         (true, _) => vec![columns],

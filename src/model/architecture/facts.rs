@@ -84,6 +84,9 @@ fn ratio_of_kinds(types: &[Value]) -> Option<String> {
             Some((_, count)) => *count += 1,
             None => kinds.push((kind, 1)),
         }
+        if kinds.len() > MOST_KINDS {
+            return None;
+        }
     }
     kinds.sort_by(|a, b| b.1.cmp(&a.1).then(b.0.cmp(a.0)));
     if let [(only, _)] = kinds[..] {
@@ -145,6 +148,9 @@ pub(super) fn layer_kinds(text: &Scope<'_>) -> Option<Vec<bool>> {
         .map(|kind| kind.as_u64().map(|n| n != 0))
         .collect()
 }
+
+/// Kinds of layers of one model; a list of more is no list of kinds.
+const MOST_KINDS: usize = 16;
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
