@@ -103,8 +103,8 @@ pub(super) struct FileSource {
     path: PathBuf,
     file: File,
     len: u64,
-    /// Time of the last change when it was opened, where the system tells.
-    modified: Option<SystemTime>,
+    /// Times of the last change when it was opened, where the system tells.
+    changed: Changed,
 }
 
 impl FileSource {
@@ -118,7 +118,7 @@ impl FileSource {
             path: path.to_path_buf(),
             file,
             len: metadata.len(),
-            modified: metadata.modified().ok(),
+            changed: Changed::of(&metadata),
         })
     }
 
@@ -151,13 +151,35 @@ impl Source for FileSource {
         let now = self.file.metadata().map_err(|e| Error::io(&self.path, e))?;
         if now.len() < self.len {
             Err(Error::malformed(&self.path, shrank(self.len)))
-        } else if now.len() != self.len || now.modified().ok() != self.modified {
+        } else if now.len() != self.len || Changed::of(&now) != self.changed {
             Err(Error::malformed(
                 &self.path,
                 "changed while it was read (expected a file at rest)",
             ))
         } else {
             Ok(())
+        }
+    }
+}
+
+/// When a file was changed last.
+#[derive(PartialEq, Eq)]
+struct Changed {
+    modified: Option<SystemTime>,
+    /// Seconds and nanoseconds at which anything of it changed, its times included: nobody sets
+    /// this one back.
+    #[cfg(unix)]
+    status: (i64, i64),
+}
+
+impl Changed {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            status: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }
