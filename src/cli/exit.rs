@@ -13,6 +13,10 @@ pub enum Exit {
     NoAnswer,
     /// Ctrl-C.
     Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// SIGHUP.
+    HungUp,
 }
 
 impl Exit {
@@ -23,6 +27,8 @@ impl Exit {
             Self::Unexpected => 1,
             Self::NoAnswer => 2,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::HungUp => 129,
         }
     }
 
@@ -59,9 +65,11 @@ mod tests {
             Exit::Unexpected,
             Exit::NoAnswer,
             Exit::Interrupted,
+            Exit::Terminated,
+            Exit::HungUp,
         ]
         .map(Exit::code);
-        assert_eq!(codes, [0, 1, 2, 130]);
+        assert_eq!(codes, [0, 1, 2, 130, 143, 129]);
         assert_eq!(Exit::answered(false), Exit::Unexpected);
     }
 }

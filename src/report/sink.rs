@@ -38,6 +38,7 @@ impl Destination {
             name if name.is_empty() => Err(Error::Usage(
                 "--output needs a file name (or - for standard output)".into(),
             )),
+            _ if is_stdout(path) => Ok(Self::Stdout),
             _ => Ok(Self::File(path.to_path_buf())),
         }
     }
@@ -55,9 +56,17 @@ impl Destination {
         Ok(())
     }
 
-    /// Whether this is the file at `input`, under whatever name.
+    /// Whether this is the file at `input`, under whatever name: also that of another link.
     pub fn is_file(&self, input: &Path) -> bool {
         let Self::File(path) = self else { return false };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let identity = |path: &Path| fs::metadata(path).ok().map(|of| (of.dev(), of.ino()));
+            if identity(path).is_some_and(|own| identity(input) == Some(own)) {
+                return true;
+            }
+        }
         match (fs::canonicalize(path), fs::canonicalize(input)) {
             (Ok(path), Ok(input)) => path == input,
             _ => false,
@@ -114,7 +123,7 @@ fn stream(destination: &Destination, report: Report) -> Result<()> {
             deliver(&mut io::stdout().lock(), report),
         ),
         Destination::File(path) => {
-            let opened = OpenOptions::new().write(true).open(path);
+            let opened = OpenOptions::new().append(true).open(path);
             let written = opened.and_then(|mut file| deliver(&mut file, report));
             (path.as_path(), written)
         }
@@ -140,6 +149,8 @@ enum Place {
 
 fn place(path: &Path) -> io::Result<Place> {
     match fs::metadata(path) {
+        // A descriptor of this process, whatever is behind it: never renamed over.
+        Ok(_) if is_of_the_system(path) => Ok(Place::Special),
         Ok(found) if found.is_dir() => Err(io::Error::new(
             ErrorKind::IsADirectory,
             "a directory (expected a file)",
@@ -162,10 +173,34 @@ fn place(path: &Path) -> io::Result<Place> {
     }
 }
 
+/// As many links as Linux follows.
+const LONGEST_CHAIN: usize = 40;
+
+/// The names that the system has for the descriptors of a process lie here.
+const SYSTEM_FOLDERS: [&str; 2] = ["/dev", "/proc"];
+
+fn is_of_the_system(path: &Path) -> bool {
+    let mut links = links(path);
+    links.any(|link| SYSTEM_FOLDERS.iter().any(|folder| link.starts_with(folder)))
+}
+
+/// Whether a path is, or leads to, one of the system's names for standard output.
+fn is_stdout(path: &Path) -> bool {
+    let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].map(Path::new);
+    links(path).any(|link| names.contains(&&*link))
+}
+
+/// A path and where its last links lead, one by one.
+fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let next = |path: &PathBuf| {
+        let target = fs::read_link(path).ok()?;
+        Some(directory(path).join(target))
+    };
+    std::iter::successors(Some(path.to_path_buf()), next).take(LONGEST_CHAIN)
+}
+
 /// Where a path that leads nowhere would lead, its last links followed.
 fn dangling_target(path: &Path) -> PathBuf {
-    /// As many links as Linux follows.
-    const LONGEST_CHAIN: usize = 40;
     let mut path = path.to_path_buf();
     for _ in 0..LONGEST_CHAIN {
         match fs::read_link(&path) {
