@@ -21,7 +21,15 @@ fn run(name: &str, target: fn(&[u8]), changes: usize) {
         .collect();
     paths.sort();
     assert!(!paths.is_empty(), "no corpus in {}", folder.display());
-    let mut random = ChaCha8Rng::seed_from_u64(0);
+    // More of them, from another seed, for a longer run.
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<usize>().ok())
+    };
+    let changes = changes * number("WCMP_CORPUS_TIMES").unwrap_or(1);
+    let seed = number("WCMP_CORPUS_SEED").unwrap_or(0) as u64;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     for path in paths {
         let seed = std::fs::read(&path).unwrap();
         target(&seed);

@@ -20,6 +20,7 @@ mod corpus;
 mod determinism;
 mod disguise;
 mod encodings;
+mod files;
 mod fixtures;
 mod formulas;
 mod hash;

@@ -1,7 +1,9 @@
 //! Checkpoints that the command line names.
 
+use std::borrow::Cow;
 use std::path::Path;
 
+use super::hub;
 use crate::error::{Error, Result};
 use crate::format::open::{self, Opened};
 use crate::report::sink::Destination;
@@ -13,7 +15,7 @@ use crate::source::Io;
 /// As [`open::open_checkpoint`]; standard input, which cannot be a checkpoint; an `output` that is
 /// one of its files.
 pub(super) fn open(path: &Path, io: Io, outputs: &[Destination]) -> Result<Opened> {
-    keep_inputs(open::open_checkpoint(named(path)?, io)?, outputs)
+    keep_inputs(open::open_checkpoint(&named(path)?, io)?, outputs)
 }
 
 /// As [`open()`], for a base: an adapter holds changes of one and is none.
@@ -39,17 +41,17 @@ fn whole_model(opened: Opened) -> Result<Opened> {
 /// # Errors
 /// As [`open::open_described`], and as [`open_base`].
 pub(super) fn open_described(path: &Path, outputs: &[Destination]) -> Result<Opened> {
-    let opened = open::open_described(named(path)?, Io::Mmap)?;
+    let opened = open::open_described(&named(path)?, Io::Mmap)?;
     keep(&path.join("config.json"), outputs)?;
     keep_inputs(whole_model(opened)?, outputs)
 }
 
-fn named(path: &Path) -> Result<&Path> {
+fn named(path: &Path) -> Result<Cow<'_, Path>> {
     match path.as_os_str() == "-" {
         true => Err(Error::Usage(
             "a checkpoint cannot be read from standard input (expected a path)".into(),
         )),
-        false => Ok(path),
+        false => hub::resolve(path),
     }
 }
 

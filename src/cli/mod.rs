@@ -15,7 +15,9 @@ pub mod settings;
 pub mod terminal;
 
 mod commands;
+mod guard;
 mod help;
+mod hub;
 mod input;
 mod interrupt;
 mod open_files;
@@ -124,6 +126,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     open_files::raise_limit();
     let destinations = settings.destinations();
     destinations.iter().try_for_each(Destination::check)?;
+    guard::check(&cli.command, &destinations)?;
     let progress = Progress::new(settings.progress, settings.threads);
     let line = progress.clone();
     interrupt::install(move || line.clear());

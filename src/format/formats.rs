@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::contents::Contents;
-use super::{gguf, safetensors, torch};
+use super::{foreign, gguf, safetensors, torch};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Format;
 use crate::source::Source;
@@ -27,6 +27,9 @@ pub(super) struct FormatReader {
     pub(super) preference: u8,
     /// Whether each file is a model, unless it is numbered as one of several shards.
     pub(super) each_file_is_a_model: bool,
+    /// Whether files whose names differ in their numbers may be one model, unlike what each file of
+    /// a format that is made for whole models is.
+    pub(super) has_series: bool,
     /// Whether a file with one of the endings and of no known content is left to this reader, which
     /// says what is wrong with it.
     pub(super) reads_any_content: bool,
@@ -37,17 +40,18 @@ pub(super) struct FormatReader {
 }
 
 /// Bytes of a file by which formats are told apart.
-const HEAD_BYTES: u64 = 64;
+const HEAD_BYTES: u64 = 512;
 
 /// Every format, in the order in which people are told of them.
 const FORMATS: [&FormatReader; 3] = [
     &FormatReader {
         format: Format::Safetensors,
         name: "safetensors",
-        endings: &["safetensors"],
+        endings: &["safetensors", "sft"],
         shared_endings: &[],
         preference: 0,
         each_file_is_a_model: false,
+        has_series: true,
         reads_any_content: true,
         begins: safetensors::is_safetensors,
         read: |source, file| safetensors::read(&**source, file),
@@ -59,6 +63,7 @@ const FORMATS: [&FormatReader; 3] = [
         shared_endings: &[],
         preference: 2,
         each_file_is_a_model: true,
+        has_series: false,
         reads_any_content: false,
         begins: |head| head.starts_with(&gguf::MAGIC),
         read: read_gguf,
@@ -70,6 +75,7 @@ const FORMATS: [&FormatReader; 3] = [
         shared_endings: &["bin"],
         preference: 1,
         each_file_is_a_model: true,
+        has_series: true,
         reads_any_content: false,
         begins: torch::is_torch,
         read: torch::read,
@@ -104,15 +110,18 @@ pub(super) fn read(source: &Arc<dyn Source>, file: usize) -> Result<(Format, Con
     let mut scratch = Vec::new();
     let len = usize::try_from(source.len().min(HEAD_BYTES)).unwrap_or(0);
     let head = source.bytes(0, len, &mut scratch)?;
+    if foreign::is_distributed(source.path()) {
+        return Err(Error::unsupported(source.path(), foreign::DISTRIBUTED));
+    }
     let what = match tell(head, source.path()) {
         Told::Format(reader) => {
             let contents = (reader.read)(source, file)?;
             return Ok((reader.format, contents));
         }
-        Told::LfsPointer => {
-            "a Git LFS pointer: not downloaded (expected the file it stands for)".to_owned()
+        Told::Else(what) => what,
+        Told::Unknown if head.is_empty() => {
+            "an empty file: not downloaded? (expected a weight file)".to_owned()
         }
-        Told::WebPage => "a web page (expected a weight file)".to_owned(),
         Told::Unknown => format!(
             "no weight file of a known format (expected {})",
             names_in_words()
@@ -134,29 +143,21 @@ fn names_in_words() -> String {
 #[derive(Debug)]
 enum Told {
     Format(&'static FormatReader),
-    /// What `git clone` leaves of a large file without the LFS extension.
-    LfsPointer,
-    /// What a download that needs a login leaves.
-    WebPage,
+    /// Something else that is known: what it is, and what was expected.
+    Else(String),
     Unknown,
 }
 
 /// Content first: names lie.
 fn tell(head: &[u8], path: &Path) -> Told {
-    let begins_with = |magic: &[u8]| head.starts_with(magic);
-    let is_page = ["<!DOCTYPE", "<!doctype", "<html"]
-        .iter()
-        .any(|start| begins_with(start.as_bytes()));
     if let Some(format) = all().find(|format| (format.begins)(head)) {
-        Told::Format(format)
-    } else if begins_with(b"version https://git-lfs") {
-        Told::LfsPointer
-    } else if is_page {
-        Told::WebPage
-    } else {
-        let named = all().find(|format| format.reads_any_content && has_its_ending(format, path));
-        named.map_or(Told::Unknown, Told::Format)
+        return Told::Format(format);
     }
+    if let Some(what) = foreign::tell(head, path) {
+        return Told::Else(what);
+    }
+    let named = all().find(|format| format.reads_any_content && has_its_ending(format, path));
+    named.map_or(Told::Unknown, Told::Format)
 }
 
 fn has_its_ending(format: &FormatReader, path: &Path) -> bool {
@@ -175,8 +176,7 @@ mod tests {
     fn told(head: &[u8], name: &str) -> &'static str {
         match tell(head, Path::new(name)) {
             Told::Format(reader) => reader.format.word(),
-            Told::LfsPointer => "pointer",
-            Told::WebPage => "page",
+            Told::Else(_) => "else",
             Told::Unknown => "unknown",
         }
     }
@@ -189,9 +189,14 @@ mod tests {
             (b"GGUF\x03\0\0\0", "model.safetensors", "gguf"),
             (b"PK\x03\x04\0\0\x08\x08\0\0", "pytorch_model.bin", "torch"),
             (b"\x80\x02\x8a\x0al\xfc", "old.pt", "torch"),
-            (pointer, "model.safetensors", "pointer"),
-            (b"<!DOCTYPE html>", "model.safetensors", "page"),
+            (pointer, "model.safetensors", "else"),
+            (b"<!DOCTYPE html>", "model.safetensors", "else"),
+            (b"\0\x05\x16\x07\0\x02\0\0", "._model.safetensors", "else"),
+            (b"../../blobs/0123", "model.safetensors", "else"),
+            (b"\x89HDF\r\n\x1a\n", "model.bin", "else"),
+            (b"\x1f\x8b\x08\0", "model.gguf", "else"),
             (b"", "model.safetensors", "safetensors"),
+            (b"MODEL", "MODEL.SFT", "safetensors"),
             (b"anything", "model.SafeTensors", "safetensors"),
             (b"anything", "model.gguf", "unknown"),
             (b"anything", "notes.txt", "unknown"),

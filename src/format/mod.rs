@@ -9,6 +9,7 @@ pub(crate) mod adapter;
 mod card;
 mod contents;
 mod cursor;
+mod foreign;
 mod formats;
 pub(crate) mod gguf;
 mod index;

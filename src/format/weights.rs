@@ -20,16 +20,23 @@ pub(super) enum Choice<'a> {
 
 /// Endings of weight files of frameworks whose formats are not read, for the list of what was left
 /// aside.
-const FOREIGN_ENDINGS: [&str; 3] = ["msgpack", "h5", "onnx"];
+const FOREIGN_ENDINGS: [&str; 10] = [
+    "msgpack", "h5", "onnx", "npz", "tflite", "keras", "mlmodel", "pte", "distcp", "ot",
+];
 
 /// What training leaves beside a model, and what is no weight for all its extension.
-const LEFTOVERS: [&str; 5] = [
+const LEFTOVERS: [&str; 6] = [
     "training_args",
     "optimizer",
     "scheduler",
     "rng_state",
     "random_states",
+    // macOS leaves it beside every file on a foreign file system.
+    ".",
 ];
+
+/// The same, anywhere in a name: shards of an optimizer.
+const LEFTOVER_PARTS: [&str; 2] = ["optim_states", "zero_pp_rank"];
 
 /// Stems that loaders look for, the preferred first; only these have variants.
 const STEMS: [&str; 4] = [
@@ -60,11 +67,115 @@ struct Named<'a> {
 
 /// True for a name that a weight file would have, chosen or not.
 pub(super) fn is_weight_file(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let is_known = formats::all()
-        .any(|format| format.endings.contains(&ending) || format.shared_endings.contains(&ending));
-    let is_leftover = LEFTOVERS.iter().any(|leftover| name.starts_with(leftover));
-    (is_known || FOREIGN_ENDINGS.contains(&ending)) && !is_leftover
+    let Some((_, ending)) = split_ending(name) else {
+        return false;
+    };
+    let ending = ending.to_ascii_lowercase();
+    let is_known = formats::all().any(|format| {
+        let mut endings = format.endings.iter().chain(format.shared_endings);
+        endings.any(|own| *own == ending)
+    });
+    let is_leftover = LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
+        || LEFTOVER_PARTS.iter().any(|part| name.contains(part));
+    (is_known || FOREIGN_ENDINGS.contains(&ending.as_str())) && !is_leftover
+}
+
+/// A name in front of its ending, and the ending: `model_best.pth.tar` is a PyTorch file, which the
+/// examples of the ImageNet trainers call so.
+fn split_ending(name: &str) -> Option<(&str, &str)> {
+    let name = match name.rsplit_once('.')? {
+        (inner, "tar") if inner.contains(".pt") || inner.contains(".ckpt") => inner,
+        _ => name,
+    };
+    name.rsplit_once('.')
+}
+
+/// The file format's name of a file that is not read; none of one that is.
+pub(super) fn foreign_format(name: &str) -> Option<&'static str> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    Some(match ending.to_ascii_lowercase().as_str() {
+        "msgpack" => "Flax",
+        "h5" if stem.starts_with("tf_") => "TensorFlow",
+        "h5" | "keras" => "Keras",
+        "onnx" => "ONNX",
+        "npz" | "npy" => "numpy",
+        "tflite" => "TFLite",
+        "mlmodel" => "Core ML",
+        "pte" => "ExecuTorch",
+        "pt2" => "an exported PyTorch program",
+        "distcp" => "a distributed PyTorch checkpoint",
+        "ot" => "rust_model",
+        _ => return None,
+    })
+}
+
+/// The pattern of a numbered name: each number of the stem as `#`; none without a number.
+pub(super) fn series(name: &str) -> Option<String> {
+    let (stem, ending) = split_ending(name)?;
+    let mut pattern = String::with_capacity(name.len());
+    let mut has_number = false;
+    for c in stem.chars() {
+        match c.is_ascii_digit() {
+            true if pattern.ends_with('#') => {}
+            true => {
+                pattern.push('#');
+                has_number = true;
+            }
+            false => pattern.push(c),
+        }
+    }
+    has_number.then(|| format!("{pattern}.{ending}"))
+}
+
+/// Words in the names of files that each hold a slice of every matrix.
+const SLICE_WORDS: [&str; 5] = ["rank", "consolidated.", "tp_", "tp-", "slice"];
+
+/// Words in the names of files that each hold some of the tensors.
+const PART_WORDS: [&str; 6] = ["hf_model_", "part", "shard", "-of-", "layer", "chunk"];
+
+/// Whether files of that pattern are slices of one model, as tensor-parallel programs write them.
+pub(super) fn is_slice(pattern: &str) -> bool {
+    let lower = pattern.to_ascii_lowercase();
+    SLICE_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// Whether a file of that pattern is one of several that are a model together.
+pub(super) fn is_part(pattern: &str) -> bool {
+    let lower = pattern.to_ascii_lowercase();
+    is_slice(pattern) || PART_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// Files beside weights that are read, whatever they are called for.
+const SIDECARS: [&str; 18] = [
+    "config.json",
+    "model_index.json",
+    "modules.json",
+    "adapter_config.json",
+    "generation_config.json",
+    "hf_quant_config.json",
+    "quantize_config.json",
+    "quant_config.json",
+    "params.json",
+    "readme.md",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+];
+
+/// True for a file of a checkpoint's directory that may be read.
+pub(super) fn may_be_read(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SIDECARS.contains(&lower.as_str()) || is_weight_file(name) || is_index(name)
+}
+
+/// True for the index of a sharded model.
+pub(super) fn is_index(name: &str) -> bool {
+    parse(name).is_some_and(|named| named.is_index)
 }
 
 /// True for a name that loaders look for, so that the files beside it are its own.
@@ -149,10 +260,17 @@ fn choose_in<'a>(format: &FormatReader, copy: &[&Named<'a>]) -> Scan<Choice<'a>>
 
     let sets = sets(copy);
     require_one_generation(&sets)?;
-    if format.each_file_is_a_model {
+    if format.each_file_is_a_model && !(format.has_series && is_one_series(copy)) {
         require_one_model(&sets)?;
     }
     Ok(Choice::Files(copy.iter().map(|named| named.file).collect()))
+}
+
+/// Whether the names of all files differ in their numbers alone.
+fn is_one_series(copy: &[&Named<'_>]) -> bool {
+    let mut patterns = copy.iter().map(|named| series(named.file));
+    let first = patterns.next().flatten();
+    first.is_some() && patterns.all(|pattern| pattern == first)
 }
 
 /// The stems of a copy, each with the numbers of shards that its files count to; sorted.
@@ -218,12 +336,12 @@ pub(super) fn tower<'a>(chosen: &[&str], names: impl Iterator<Item = &'a str>) -
             .position(|format| lower.contains(format))
             .unwrap_or(usize::MAX)
     };
-    let towers = names.filter(|name| is_gguf(name) && is_tower(name));
+    let towers = names.filter(|name| is_weight_file(name) && is_gguf(name) && is_tower(name));
     towers.min_by_key(|name| (what_is_lost(name), *name))
 }
 
 fn is_gguf(name: &str) -> bool {
-    name.ends_with(".gguf")
+    name.to_ascii_lowercase().ends_with(".gguf")
 }
 
 /// A vision or audio tower, as llama.cpp names its file.
@@ -265,7 +383,7 @@ fn parse(file: &str) -> Option<Named<'_>> {
         }
         None => (file, None),
     };
-    let (stem, ending) = name.rsplit_once('.')?;
+    let (stem, ending) = split_ending(name)?;
     let format = formats::all().find(|format| has_ending(format, stem, ending))?;
     if !is_weight_file(name) {
         return None;
@@ -301,9 +419,10 @@ fn indexed(rest: &str) -> Option<(&str, Option<&str>)> {
 
 /// Whether weights of the format are called so.
 fn has_ending(format: &FormatReader, stem: &str, ending: &str) -> bool {
-    let has_known_stem = || STEMS.iter().any(|known| stem.starts_with(known));
-    format.endings.contains(&ending)
-        || (format.shared_endings.contains(&ending) && has_known_stem())
+    let lower = stem.to_ascii_lowercase();
+    let has_known_stem = || STEMS.iter().any(|known| lower.starts_with(known));
+    let is = |own: &&str| own.eq_ignore_ascii_case(ending);
+    format.endings.iter().any(is) || (format.shared_endings.iter().any(is) && has_known_stem())
 }
 
 /// `fp16` is a variant; `0` and `layer.7` are numbers of a training dump.

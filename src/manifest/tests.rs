@@ -40,6 +40,7 @@ fn to_json(manifest: &Manifest) -> String {
     json::to_string(&Hash::from(HashReport {
         checkpoint: checkpoint(),
         manifest: manifest.clone(),
+        left_aside: Vec::new(),
         warnings: Vec::new(),
     }))
 }

@@ -64,6 +64,33 @@ pub enum WeightFiles {
     ConfigAlone(String),
 }
 
+words! {
+    /// Why a weight file was not read.
+    WhyAside {
+        /// An adapter beside a model.
+        Adapter = "adapter",
+        /// The format is read, and another one is preferred.
+        AnotherFormat = "another_format",
+        /// A format that is not read.
+        UnreadFormat = "unread_format",
+        /// Another copy, variant or generation.
+        AnotherCopy = "another_copy",
+        /// An index, or a shard that the index does not name.
+        NotInIndex = "not_in_index",
+        /// It holds other weights under the same names, or another number of them.
+        AnotherModel = "another_model",
+    }
+}
+
+/// A weight file that was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAside {
+    /// Name relative to the checkpoint's directory.
+    pub file: String,
+    /// Why.
+    pub why: WhyAside,
+}
+
 /// A tensor as it is stored: `bytes` bytes at `offset` of file `file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
@@ -107,8 +134,8 @@ pub struct Checkpoint {
     pub declared_base: Vec<String>,
     /// Which files were taken: one set, or one of each part of a pipeline.
     pub weight_sets: Vec<WeightSet>,
-    /// Weight files that were left aside, sorted by name.
-    pub ignored_files: Vec<String>,
+    /// Weight files that were not read, sorted by name.
+    pub left_aside: Vec<LeftAside>,
     /// Odd but usable things.
     pub warnings: Vec<Warning>,
 }
@@ -121,6 +148,19 @@ impl Checkpoint {
             .warnings
             .iter()
             .any(|warning| matches!(warning, Warning::TensorNotRead { .. }))
+    }
+
+    /// Whether files or layers of the model are missing, so that what is not there says nothing of
+    /// how it was made.
+    pub fn is_incomplete(&self) -> bool {
+        self.warnings.iter().any(|warning| {
+            matches!(
+                warning,
+                Warning::ShardsMissing { .. }
+                    | Warning::PartMissing { .. }
+                    | Warning::LayersMissing { .. }
+            )
+        })
     }
 
     /// The stored tensor of that name.

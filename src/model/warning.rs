@@ -74,6 +74,33 @@ pub enum Warning {
         /// How many there should be.
         expected: u32,
     },
+    /// A sub-folder with weights that the model's own list of parts names and that is not there,
+    /// or holds no weights.
+    PartMissing {
+        /// The folder.
+        folder: String,
+        /// The list that names it.
+        listed_in: String,
+    },
+    /// Layers that config.json counts and no file holds.
+    LayersMissing {
+        /// Layers that are there.
+        found: u64,
+        /// Layers of config.json.
+        declared: u64,
+    },
+    /// Files of different names, without an index, that are read as one model.
+    FilesJoined {
+        /// Their names, the first few.
+        files: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// Files beside the model that hold another one.
+    AnotherModelBeside {
+        /// The first few.
+        files: Vec<String>,
+    },
     /// A tensor with the storage of another.
     TiedTensor {
         /// The tensor that is not counted.
@@ -273,6 +300,10 @@ impl Warning {
             Self::NotInIndex { .. } => "not_in_index",
             Self::TensorTwice { .. } => "tensor_twice",
             Self::ShardsMissing { .. } => "shards_missing",
+            Self::PartMissing { .. } => "part_missing",
+            Self::LayersMissing { .. } => "layers_missing",
+            Self::FilesJoined { .. } => "files_joined",
+            Self::AnotherModelBeside { .. } => "another_model_beside",
             Self::TiedTensor { .. } => "tied_tensor",
             Self::PickleGlobals { .. } => "pickle_globals",
             Self::PickleParts { .. } => "pickle_parts",
@@ -309,6 +340,7 @@ impl Warning {
             | Self::ReferenceReaderDisagrees { file: name, .. }
             | Self::NotInIndex { first: name, .. }
             | Self::TensorTwice { first: name, .. }
+            | Self::PartMissing { folder: name, .. }
             | Self::TiedTensor { name }
             | Self::TensorNotRead { name, .. }
             | Self::AdapterTokens { name }
@@ -318,12 +350,15 @@ impl Warning {
             | Self::IdenticalPerhapsFormula { name }
             | Self::DeclaredBaseContradicted { claim: name }
             | Self::ConfigConflict { path: name, .. } => Some(name.clone()),
+            Self::AnotherModelBeside { files } => Some(files.join(", ")),
             Self::DeclaredBaseDiffers { claims } => Some(claims.join(", ")),
             Self::NoWeights(what) => match &what.kind {
                 NoWeight::EndsInZeros { file } => Some(file.clone()),
                 _ => what.names.first().cloned(),
             },
             Self::ShardsMissing { .. }
+            | Self::LayersMissing { .. }
+            | Self::FilesJoined { .. }
             | Self::PickleGlobals { .. }
             | Self::PickleParts { .. }
             | Self::AdapterConfig(_)

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::checkpoint;
 use crate::format::open::Opened;
 use crate::format::tokenizer;
-use crate::model::architecture::{Architecture, compare, describe};
+use crate::model::architecture::{Architecture, compare};
 use crate::model::dtype::Dtype;
 use crate::model::tokenizer::{Overlap, Tokenizer};
 use crate::model::warning::{Noted, Warning};
@@ -50,12 +50,7 @@ fn described(mut opened: Opened, warnings: &mut Vec<Noted>) -> Described {
     let c = model.checkpoint();
     let own = c.warnings.iter().cloned();
     warnings.extend(own.map(|warning| warning.of_model(&c.name)));
-    let tensors: Vec<_> = model
-        .logicals
-        .iter()
-        .map(|l| (l.meaning.clone(), l.shape.clone()))
-        .collect();
-    let mut architecture = describe(c.config.as_ref(), &tensors);
+    let mut architecture = checkpoint::architecture(&model);
     observe_dtype(&model, &mut architecture);
     Described {
         checkpoint: checkpoint::facts(&model, None),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::{Digest, Manifest, ManifestEntry};
+use crate::model::architecture::{Architecture, describe};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::results::checkpoint::CheckpointFacts;
@@ -18,6 +19,16 @@ pub(super) fn manifest(model: &Model, digests: &[Digest]) -> Manifest {
         sha256: *digest,
     };
     Manifest::new(tensors.map(entry).collect())
+}
+
+/// What a model is, from its configuration and its tensors.
+pub(super) fn architecture(model: &Model) -> Architecture {
+    let tensors: Vec<_> = model
+        .logicals
+        .iter()
+        .map(|l| (l.meaning.clone(), l.shape.clone()))
+        .collect();
+    describe(model.checkpoint().config.as_ref(), &tensors)
 }
 
 /// A model in short; with the digest of its manifest where digests were taken.

@@ -19,6 +19,7 @@ use crate::evidence::part::{Part, State};
 use crate::evidence::parts;
 use crate::evidence::pca::Pca;
 use crate::evidence::permutation::Permutation;
+use crate::evidence::relation::Relation;
 use crate::evidence::storage::Storage;
 use crate::evidence::tests_of_units::Test;
 use crate::evidence::tokenizer::Tokenizers;
@@ -42,7 +43,7 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::options::{Deep, Hashing, Options, PcaMode, Switch};
-use super::{checkpoint, several};
+use super::{checkpoint, incomplete, several};
 
 /// Compares two checkpoints. Runs on the current rayon pool.
 ///
@@ -59,6 +60,8 @@ pub fn compare(
         || Model::with_tokenizer(base),
         || Model::with_tokenizer(target),
     );
+    incomplete::note_missing_layers(&mut base);
+    incomplete::note_missing_layers(&mut target);
     let alignment = aligned([&base, &target], options)?;
     for pair in &alignment.pairs {
         base.adopt(&pair.base);
@@ -230,6 +233,11 @@ impl Analysed<'_> {
             unmatched: self.unmatched(),
             tensors: self.tensors(),
             adapter: self.found.get::<Adaptation>().map(adapter_changes),
+            left_aside: self
+                .setting
+                .models
+                .map(|model| model.checkpoint().left_aside.clone())
+                .into(),
             parts: self.parts,
             findings: self.findings,
         }
@@ -362,6 +370,13 @@ impl Analysed<'_> {
             analysis.weigh(about, &mut grounds);
             let relations = analysis.relations(&grounds.parts, about);
             grounds.structure.extend(relations);
+        }
+        let [base, target] = self.setting.models.map(|model| model.checkpoint());
+        grounds.lacks_values |= base.is_incomplete() || target.is_incomplete();
+        if target.is_incomplete() {
+            grounds
+                .structure
+                .retain(|relation| *relation != Relation::DepthPruned);
         }
         grounds
     }

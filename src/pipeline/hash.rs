@@ -20,6 +20,7 @@ pub fn hash(opened: Opened, monitor: &dyn Monitor) -> Result<HashReport> {
         checkpoint: checkpoint::facts(model, Some(&digests)),
         manifest: checkpoint::manifest(model, &digests),
         warnings: model.checkpoint().warnings.clone(),
+        left_aside: model.checkpoint().left_aside.clone(),
     })
 }
 

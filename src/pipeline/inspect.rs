@@ -17,7 +17,7 @@ pub fn inspect(opened: Opened) -> Inspection {
     Inspection {
         checkpoint: checkpoint::facts(model, None),
         weight_sets: c.weight_sets.clone(),
-        ignored_files: c.ignored_files.clone(),
+        ignored_files: c.left_aside.iter().map(|left| left.file.clone()).collect(),
         config: c.config.as_ref().map(Config::listed).unwrap_or_default(),
         components: components(model),
         blocks: blocks(model),

@@ -8,6 +8,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod compare;
 pub(crate) mod filter;
 pub(crate) mod hash;
+mod incomplete;
 pub(crate) mod inspect;
 pub(crate) mod options;
 pub(crate) mod rank;

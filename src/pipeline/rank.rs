@@ -32,7 +32,7 @@ use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
 use super::options::{Hashing, Options};
-use super::several;
+use super::{incomplete, several};
 
 /// Holds every base against the target. Runs on the current rayon pool.
 ///
@@ -48,6 +48,10 @@ pub fn rank(
     let options = &several::choose(all, options)?;
     let mut target = Model::with_tokenizer(target);
     let mut bases: Vec<Model> = bases.into_iter().map(Model::with_tokenizer).collect();
+    bases
+        .iter_mut()
+        .chain([&mut target])
+        .for_each(incomplete::note_missing_layers);
     let alignments: Vec<Alignment> = bases
         .iter()
         .map(|base| aligned([base, &target], options))
@@ -355,6 +359,16 @@ fn ranking(
         warnings.push(Noted::from(Warning::MixtureNotUnique));
     }
     let merged = merge.as_ref().map(Merge::bases).unwrap_or_default();
+    let of_bases = held.iter().flat_map(|held| {
+        let left = held.comparison.left_aside.base.iter();
+        left.map(|left| (held.name.clone(), left.clone()))
+    });
+    let of_target = held
+        .iter()
+        .take(1)
+        .flat_map(|held| &held.comparison.left_aside.target);
+    let of_target = of_target.map(|left| ("target".to_owned(), left.clone()));
+    let left_aside = of_target.chain(of_bases).collect();
     Ranking {
         settings: held[0].comparison.settings.clone(),
         target: held[0].comparison.checkpoints.target.clone(),
@@ -372,6 +386,7 @@ fn ranking(
         controls: controls(family, &ranked, &places),
         mixture: mixtures.overall.is_some().then_some(mixtures),
         family: places,
+        left_aside,
         warnings,
         bases: held
             .into_iter()

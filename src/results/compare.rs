@@ -13,6 +13,7 @@ use crate::evidence::tests_of_units::Test;
 use crate::evidence::transformation::Transformation;
 use crate::evidence::untested::Untested;
 use crate::measure::record::{Digest, Figures};
+use crate::model::checkpoint::LeftAside;
 use crate::model::sides::Sides;
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::Noted;
@@ -71,6 +72,8 @@ pub struct Comparison {
     pub warnings: Vec<Noted>,
     /// What the target changes, where it is an adapter.
     pub adapter: Option<AdapterChanges>,
+    /// Weight files beside the two that were not read.
+    pub left_aside: Sides<Vec<LeftAside>>,
 }
 
 /// One component of the target.

@@ -2,6 +2,7 @@
 
 use super::checkpoint::CheckpointFacts;
 use crate::manifest::{Differences, Manifest};
+use crate::model::checkpoint::LeftAside;
 use crate::model::warning::Warning;
 
 /// The manifest of a checkpoint.
@@ -13,6 +14,8 @@ pub struct HashReport {
     pub manifest: Manifest,
     /// What is odd about it.
     pub warnings: Vec<Warning>,
+    /// Weight files that were not hashed.
+    pub left_aside: Vec<LeftAside>,
 }
 
 /// A checkpoint held against a manifest.

@@ -3,6 +3,7 @@
 use crate::evidence::family::MixtureTable;
 use crate::evidence::figures::{Coverage, Similarity};
 use crate::evidence::finding::{Finding, PcaSummary};
+use crate::model::checkpoint::LeftAside;
 use crate::model::sides::Sides;
 use crate::model::warning::Noted;
 use crate::stats::coordinates::Coordinates;
@@ -40,6 +41,9 @@ pub struct Ranking {
     pub controls: Option<Vec<BaseControl>>,
     /// What is odd.
     pub warnings: Vec<Noted>,
+    /// Weight files that were not read, with the name of the model they lie beside: the target's
+    /// first.
+    pub left_aside: Vec<(String, LeftAside)>,
 }
 
 /// One base.

@@ -51,8 +51,12 @@ impl Repository {
     /// Where links of a snapshot may lead: the model's own folder, and the store that a cache
     /// shares between models.
     pub(super) fn link_roots(&self) -> Vec<PathBuf> {
-        let shared = self.root.parent().map(|cache| cache.join("blobs"));
-        let shared = shared.and_then(|store| fs::canonicalize(store).ok());
+        // The store itself must lie in the cache: a link there could lead anywhere.
+        let cache = self.root.parent();
+        let shared = cache.and_then(|cache| {
+            let store = fs::canonicalize(cache.join("blobs")).ok()?;
+            store.starts_with(cache).then_some(store)
+        });
         std::iter::once(self.root.clone()).chain(shared).collect()
     }
 }
@@ -69,8 +73,10 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let snapshots = path.join("snapshots");
+    require_inside(&snapshots, &resolved)?;
     let main = path.join("refs").join("main");
     if main.exists() {
+        require_inside(&main, &resolved)?;
         let content = read_small(&main, REF_BYTES)?;
         let commit = String::from_utf8_lossy(&content).trim().to_string();
         let plain = !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -82,7 +88,10 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
         }
         let snapshot = snapshots.join(&commit);
         return match snapshot.is_dir() {
-            true => Ok(Some(snapshot)),
+            true => {
+                require_inside(&snapshot, &resolved)?;
+                Ok(Some(snapshot))
+            }
             false => Err(Error::malformed(
                 path,
                 format!("refs/main names snapshot {commit}, which is not there: not downloaded"),
@@ -98,7 +107,10 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
         .filter(|path| path.is_dir())
         .collect();
     match (found.pop(), found.len()) {
-        (Some(only), 0) => Ok(Some(only)),
+        (Some(only), 0) => {
+            require_inside(&only, &resolved)?;
+            Ok(Some(only))
+        }
         (None, _) => Err(Error::malformed(
             path,
             "a hub cache folder without a snapshot: not downloaded",
@@ -111,4 +123,41 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<PathBuf>> {
             Err(Error::malformed(path, what))
         }
     }
+}
+
+/// That `path`, links followed, lies in the hub cache folder `root`.
+///
+/// # Errors
+/// A link that leads out.
+fn require_inside(path: &Path, root: &Path) -> Result<()> {
+    let target = fs::canonicalize(path).map_err(|e| Error::io(path, e))?;
+    match target.starts_with(root) {
+        true => Ok(()),
+        false => Err(Error::malformed(
+            path,
+            "a symbolic link that leads out of the hub cache folder (expected a place inside)",
+        )),
+    }
+}
+
+/// Other snapshots listed of the cache folder `path`.
+const SNAPSHOTS: usize = 16;
+
+/// The snapshots of the cache folder `path` but for `read`, sorted.
+pub(super) fn other_snapshots(path: &Path, read: &Path) -> Vec<PathBuf> {
+    let Ok(root) = fs::canonicalize(path) else {
+        return Vec::new();
+    };
+    let snapshots = path.join("snapshots");
+    if !is_cache_folder(&root) || read.parent() != Some(&snapshots) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(&snapshots).into_iter().flatten().take(ENTRIES);
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut others: Vec<PathBuf> = paths
+        .filter(|path| path != read && path.is_dir() && require_inside(path, &root).is_ok())
+        .collect();
+    others.sort();
+    others.truncate(SNAPSHOTS);
+    others
 }

@@ -20,6 +20,20 @@ pub(crate) struct Place {
     pub at: At,
 }
 
+impl Place {
+    /// The other snapshots of a hub cache folder: what is not in the one that is read may be there.
+    pub(crate) fn other_snapshots(&self) -> Vec<Arc<dyn Listing>> {
+        let At::Folder(folder) = &self.at else {
+            return Vec::new();
+        };
+        let others = hub::other_snapshots(&self.path, folder.path()).into_iter();
+        let listings = others.filter_map(|path| Directory::open(&path, Io::Read).ok());
+        listings
+            .map(|directory| Arc::new(directory) as Arc<dyn Listing>)
+            .collect()
+    }
+}
+
 /// A directory or a file.
 pub(crate) enum At {
     /// A directory; of a hub cache folder, the snapshot to read.

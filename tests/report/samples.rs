@@ -297,6 +297,7 @@ pub(crate) fn empty() -> Compare {
         warnings: Vec::new(),
         adapter: None,
         expect: None,
+        left_aside: Vec::new(),
     }
 }
 
@@ -988,7 +989,7 @@ pub(crate) fn ranked() -> Rank {
             nearest: names[nearest].to_owned(),
             matrix_cosine: Some(excess),
             matrix_excess: Some(excess),
-        }).to_vec()), expect: None, }
+        }).to_vec()), expect: None, left_aside: Vec::new(), }
 }
 
 /// A ranking whose every string is hostile.

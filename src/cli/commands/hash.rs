@@ -12,7 +12,9 @@ use super::super::{Answer, input};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::measure::monitor::Monitor;
+use crate::model::checkpoint::LeftAside;
 use crate::pipeline;
+use crate::report::escape;
 use crate::report::schema::{Check, Hash, WarningRow};
 use crate::source::Io;
 
@@ -36,11 +38,11 @@ pub(in crate::cli) fn run(
         .pool()?
         .install(|| pipeline::hash::hash(opened, monitor))
         .context("while hashing")?;
-    let notes = hashed
+    let warnings = hashed
         .warnings
         .iter()
-        .map(|warning| WarningRow::from(warning).message)
-        .collect();
+        .map(|warning| WarningRow::from(warning).message);
+    let notes = warnings.chain(left_aside(&hashed.left_aside)).collect();
     let Some(manifest) = manifest else {
         return Ok(Answer {
             notes,
@@ -54,6 +56,16 @@ pub(in crate::cli) fn run(
         notes,
         ..Answer::plain(settings.render(check, &settings.style))
     })
+}
+
+/// A sentence on the weight files that the digests do not cover.
+fn left_aside(left: &[LeftAside]) -> Option<String> {
+    let file = |left: &LeftAside| {
+        let (file, why) = (escape::name(&left.file), left.why.word().replace('_', " "));
+        format!("{file} ({why})")
+    };
+    let files: Vec<String> = left.iter().map(file).collect();
+    (!files.is_empty()).then(|| format!("not hashed: {}", files.join(", ")))
 }
 
 /// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at

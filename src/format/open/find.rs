@@ -1,32 +1,44 @@
 //! Which files of a place are read, and what the files beside them say. No weight file is opened
 //! here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::index::{self, Index};
 use super::super::sidecar;
 use super::super::weights::{self, Choice};
-use super::adapter;
+use super::parts::{self, Listed};
+use super::{absent, adapter};
 use crate::error::{Error, Result, quoted};
-use crate::model::checkpoint::{WeightFiles, WeightSet};
+use crate::model::checkpoint::{WeightFiles, WeightSet, WhyAside};
 use crate::model::config::Config;
-use crate::model::warning::Warning;
+use crate::model::warning::{NAMES_KEPT, Warning};
 use crate::source::{At, Listing, Place};
 
 pub(super) const CONFIG: &str = "config.json";
-const PIPELINE: &str = "model_index.json";
+pub(super) const PIPELINE: &str = "model_index.json";
 const CARD: &str = "README.md";
 
 /// What lies at a place, before any weight file is opened.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) sets: Vec<Set>,
-    /// Weight files that are left aside, sorted.
-    pub(super) ignored: Vec<String>,
+    /// Weight files that are not read, by name.
+    pub(super) aside: Vec<Aside>,
     pub(super) facts: Facts,
     /// adapter_config.json, where the weights are those of an adapter.
     pub(super) adapter: Option<(PathBuf, Config)>,
+}
+
+/// A weight file that is not read.
+pub(super) struct Aside {
+    pub(super) folder: Arc<dyn Listing>,
+    /// Its name in that directory.
+    pub(super) name: String,
+    /// What names of tensors in it would begin with.
+    pub(super) prefix: String,
+    pub(super) why: WhyAside,
 }
 
 /// What the files beside the weights say.
@@ -95,6 +107,27 @@ impl Set {
         WeightSet { prefix, files }
     }
 
+    fn index_name(&self) -> Option<&str> {
+        let (path, _) = self.index.as_ref()?;
+        path.file_name()?.to_str()
+    }
+
+    /// A word about files of different names that no index joins.
+    fn joined(&self) -> Option<Warning> {
+        let stem = |name: &String| {
+            let stem = name
+                .rsplit_once('.')
+                .map_or(name.as_str(), |(stem, _)| stem);
+            let numbered = weights::numbered(stem).map_or(stem, |(stem, _)| stem);
+            weights::series(numbered).unwrap_or_else(|| numbered.to_owned())
+        };
+        let stems: BTreeSet<String> = self.files.iter().map(stem).collect();
+        (self.index.is_none() && stems.len() > 1).then(|| Warning::FilesJoined {
+            files: self.files.iter().take(NAMES_KEPT).cloned().collect(),
+            more: self.files.len().saturating_sub(NAMES_KEPT),
+        })
+    }
+
     /// Whether the weights are those of an adapter.
     fn is_adapter(&self) -> bool {
         matches!(self.files.as_slice(), [name] if weights::is_adapter(name))
@@ -157,7 +190,9 @@ pub(super) fn find(place: Place) -> Result<Found> {
             name,
             folder,
             unlisted,
-        } if has_extension(&place.path, "json") => find_by_index(&folder, &name, unlisted),
+        } if name.to_ascii_lowercase().ends_with(".json") => {
+            find_by_index(&folder, &name, unlisted)
+        }
         At::File { name, folder, .. } => find_by_file(&folder, &name),
     }
 }
@@ -174,10 +209,12 @@ fn find_by_index(folder: &Arc<dyn Listing>, name: &str, unlisted: Option<Error>)
         index::read(&**folder, name)?;
         return Err(error);
     }
+    let sets = vec![Set::of_index(folder, "", name)?];
     Ok(Found {
-        sets: vec![Set::of_index(folder, "", name)?],
+        aside: aside(folder, "", &sets),
+        sets,
         facts: facts(&**folder, CONFIG)?,
-        ..Found::default()
+        adapter: None,
     })
 }
 
@@ -192,43 +229,91 @@ fn find_by_file(folder: &Arc<dyn Listing>, name: &str) -> Result<Found> {
         true => facts(&**folder, CONFIG)?,
         false => Facts::default(),
     };
-    if set.files.len() > 1 {
-        facts.warnings.extend(set.missing_shards());
-    }
+    facts.warnings.extend(match set.files.len() {
+        1 => alone_of_several(&**folder, name)?,
+        _ => set.missing_shards(),
+    });
     let adapter = match weights::is_adapter(name) {
         true => adapter::configuration(&**folder, &mut facts.warnings)?,
         false => None,
     };
     Ok(Found {
         sets: vec![set],
-        ignored: Vec::new(),
+        aside: Vec::new(),
         facts,
         adapter,
     })
 }
 
+/// What a file lacks that was named alone and is one of several that are a model together.
+///
+/// # Errors
+/// One slice of every matrix.
+fn alone_of_several(folder: &dyn Listing, name: &str) -> Result<Option<Warning>> {
+    let Some(pattern) = weights::series(name) else {
+        return Ok(None);
+    };
+    let series = names(folder).filter(|other| weights::series(other).as_ref() == Some(&pattern));
+    let beside = series.count().saturating_sub(1);
+    if beside > 0 && weights::is_slice(&pattern) {
+        let what = format!(
+            "one of {} tensor-parallel slices, which are not joined (expected whole tensors; the tool that wrote \
+             them merges them)",
+            beside + 1
+        );
+        return Err(Error::unsupported(&folder.path_of(name), what));
+    }
+    let promised = weights::expected_shards(std::iter::once(name));
+    let found_beside = u32::try_from(beside + 1).unwrap_or(u32::MAX);
+    let is_part = beside > 0 && weights::is_part(&pattern);
+    let expected = promised.or(is_part.then_some(found_beside));
+    Ok(expected.map(|expected| Warning::ShardsMissing { found: 1, expected }))
+}
+
 fn find_in_folder(folder: &Arc<dyn Listing>) -> Result<Found> {
-    let is_pipeline = folder.has(PIPELINE)?;
+    let listed = parts::listed(&**folder)?;
+    let is_pipeline = matches!(listed, Some(Listed::Pipeline(_)));
     let mut facts = facts(&**folder, if is_pipeline { PIPELINE } else { CONFIG })?;
-    let (mut sets, mut ignored) = (Vec::new(), Vec::new());
-    if is_pipeline {
-        for name in folder.folders() {
-            let part = folder.folder(name)?;
-            sets.extend(find_sets(&part, &format!("{name}/"), &mut ignored)?);
+    let (mut sets, mut left) = (Vec::new(), Vec::new());
+    match &listed {
+        Some(Listed::Pipeline(named)) => {
+            for name in folder.folders() {
+                let part = folder.folder(name)?;
+                sets.extend(find_sets(&part, &format!("{name}/"), &mut left)?);
+            }
+            facts.warnings.extend(missing_parts(named, PIPELINE, &sets));
         }
-        // By prefix, so that tensors and files of all sets come out sorted by their whole names.
-        sets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+        Some(Listed::Modules(named)) => {
+            for name in named.iter().filter(|name| folder.folders().contains(name)) {
+                let part = folder.folder(name)?;
+                sets.extend(find_sets(&part, &format!("{name}/"), &mut left)?);
+            }
+            facts
+                .warnings
+                .extend(missing_parts(named, parts::MODULES, &sets));
+        }
+        None => {}
     }
-    if sets.is_empty() {
-        sets.extend(find_sets(folder, "", &mut ignored)?);
-    } else {
-        let beside_the_parts = names(&**folder).filter(|name| weights::is_weight_file(name));
-        ignored.extend(beside_the_parts.map(str::to_owned));
+    match (sets.is_empty(), &listed) {
+        (false, Some(Listed::Pipeline(_))) => {
+            let beside = names(&**folder).filter(|name| weights::is_weight_file(name));
+            let beside = beside.map(|name| Aside {
+                folder: Arc::clone(folder),
+                name: name.to_owned(),
+                prefix: String::new(),
+                why: WhyAside::AnotherCopy,
+            });
+            left.extend(beside);
+        }
+        _ => sets.extend(find_sets(folder, "", &mut left)?),
     }
-    ignored.sort_unstable();
+    // By prefix, so that tensors and files of all sets come out sorted by their whole names.
+    sets.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+    left.sort_by(|a, b| (&a.prefix, &a.name).cmp(&(&b.prefix, &b.name)));
 
     let missing = sets.iter().filter_map(Set::missing_shards);
     facts.warnings.extend(missing);
+    facts.warnings.extend(sets.iter().filter_map(Set::joined));
     let mut adapter = None;
     if sets.iter().any(Set::is_adapter) {
         adapter = adapter::configuration(&**folder, &mut facts.warnings)?;
@@ -240,19 +325,32 @@ fn find_in_folder(folder: &Arc<dyn Listing>) -> Result<Found> {
     }
     Ok(Found {
         sets,
-        ignored,
+        aside: left,
         facts,
         adapter,
     })
 }
 
+/// The parts that a list names and of which no weights were found.
+fn missing_parts<'a>(
+    named: &'a [String],
+    listed_in: &'a str,
+    sets: &'a [Set],
+) -> impl Iterator<Item = Warning> + 'a {
+    let is_there = |folder: &str| {
+        let prefix = format!("{folder}/");
+        sets.iter().any(|set| set.prefix == prefix)
+    };
+    let missing = named.iter().filter(move |folder| !is_there(folder));
+    missing.map(|folder| Warning::PartMissing {
+        folder: folder.clone(),
+        listed_in: listed_in.to_owned(),
+    })
+}
+
 /// Chooses the weight set of a directory, with the vision or audio tower that GGUF keeps in a file
 /// of its own, and names what it leaves aside.
-fn find_sets(
-    folder: &Arc<dyn Listing>,
-    prefix: &str,
-    ignored: &mut Vec<String>,
-) -> Result<Vec<Set>> {
+fn find_sets(folder: &Arc<dyn Listing>, prefix: &str, left: &mut Vec<Aside>) -> Result<Vec<Set>> {
     let choice = weights::choose(names(&**folder))
         .map_err(|what| Error::unsupported(folder.path(), what))?;
     let mut sets = Vec::new();
@@ -261,6 +359,7 @@ fn find_sets(
         Some(Choice::Adapter(name)) => sets.push(Set::of_files(folder, prefix, vec![name])?),
         Some(Choice::Index(name)) => sets.push(Set::of_index(folder, prefix, name)?),
         Some(Choice::Files(chosen)) => {
+            absent::require_no_distributed(&**folder, &chosen)?;
             let tower = weights::tower(&chosen, names(&**folder));
             sets.push(Set::of_files(folder, prefix, chosen)?);
             if let Some(tower) = tower {
@@ -268,11 +367,48 @@ fn find_sets(
             }
         }
     }
-    let used: Vec<&String> = sets.iter().flat_map(|set| &set.files).collect();
-    let is_left_aside = |name: &&String| weights::is_weight_file(name) && !used.contains(name);
-    let aside = folder.files().iter().filter(is_left_aside);
-    ignored.extend(aside.map(|name| format!("{prefix}{name}")));
+    left.extend(aside(folder, prefix, &sets));
     Ok(sets)
+}
+
+/// The weight files and indices of a directory that `sets`, which are of it, do not read.
+fn aside(folder: &Arc<dyn Listing>, prefix: &str, sets: &[Set]) -> Vec<Aside> {
+    let used: BTreeSet<&str> = sets
+        .iter()
+        .flat_map(|set| set.files.iter().map(String::as_str).chain(set.index_name()))
+        .collect();
+    let ending = |name: &str| {
+        name.rsplit_once('.')
+            .map_or("", |(_, ending)| ending)
+            .to_owned()
+    };
+    let endings: BTreeSet<String> = used.iter().map(|name| ending(name)).collect();
+    let has_index = sets.iter().any(|set| set.index.is_some());
+    let why = |name: &str| {
+        if weights::is_adapter(name) {
+            WhyAside::Adapter
+        } else if weights::foreign_format(name).is_some() {
+            WhyAside::UnreadFormat
+        } else if weights::is_index(name) {
+            WhyAside::NotInIndex
+        } else if !endings.contains(&ending(name)) {
+            WhyAside::AnotherFormat
+        } else if has_index {
+            WhyAside::NotInIndex
+        } else {
+            WhyAside::AnotherCopy
+        }
+    };
+    let left = names(&**folder).filter(|name| {
+        (weights::is_weight_file(name) || weights::is_index(name)) && !used.contains(name)
+    });
+    left.map(|name| Aside {
+        folder: Arc::clone(folder),
+        name: name.to_owned(),
+        prefix: prefix.to_owned(),
+        why: why(name),
+    })
+    .collect()
 }
 
 fn facts(folder: &dyn Listing, config_name: &str) -> Result<Facts> {
@@ -292,11 +428,6 @@ pub(super) fn declared_base(folder: &dyn Listing) -> Vec<String> {
 
 fn names(folder: &dyn Listing) -> impl Iterator<Item = &str> + Clone {
     folder.files().iter().map(String::as_str)
-}
-
-fn has_extension(path: &Path, wanted: &str) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == wanted)
 }
 
 fn own_name(path: &Path) -> String {

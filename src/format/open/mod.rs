@@ -1,20 +1,23 @@
 //! A place to an open checkpoint: directory, pipeline of directories, single file, index, hub cache
 //! folder.
 
+mod absent;
 mod adapter;
+mod aside;
 mod find;
+mod parts;
 mod stored;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::find::{CONFIG, Found, Set, find};
 use self::stored::Stored;
 use super::adapter::Adapter;
 use super::contents::ModelBeside;
-use super::{gguf, sidecar};
+use super::{gguf, sidecar, weights};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, WeightFiles, WeightSet};
 use crate::model::config::Config;
@@ -128,6 +131,38 @@ pub fn open_checkpoint(path: &Path, io: Io) -> Result<Opened> {
     open_place(locate(path, io)?)
 }
 
+/// Every file that opening the checkpoint at `path` may read, where that can be told from names
+/// alone: nothing is opened.
+///
+/// # Errors
+/// Nothing there, or a directory that cannot be listed.
+pub(crate) fn files_read(path: &Path) -> Result<Vec<PathBuf>> {
+    let place = locate(path, Io::Read)?;
+    let mut files = vec![path.join("refs").join("main")];
+    let mut add = |folder: &dyn Listing| {
+        let names = folder
+            .files()
+            .iter()
+            .filter(|name| weights::may_be_read(name));
+        files.extend(names.map(|name| folder.path_of(name)));
+    };
+    match &place.at {
+        At::Folder(folder) => {
+            add(&**folder);
+            let inner = folder
+                .folders()
+                .iter()
+                .filter_map(|name| folder.folder(name).ok());
+            inner.for_each(|inner| add(&*inner));
+        }
+        At::File { name, folder, .. } => {
+            add(&**folder);
+            files.push(folder.path_of(name));
+        }
+    }
+    Ok(files)
+}
+
 /// Opens what is at `path` for what its header and configuration say: as [`open_checkpoint`], or,
 /// where there is a configuration and no weight file, the configuration alone: a checkpoint of
 /// format `config`, without tensors.
@@ -158,9 +193,10 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
 pub(crate) fn open_place(place: Place) -> Result<Opened> {
     let (path, hub_name) = (place.path.clone(), place.name.clone());
     let folder = find::own_folder(&place);
+    let others = place.other_snapshots();
     let Found {
         sets,
-        ignored,
+        aside,
         facts,
         adapter,
     } = find(place)?;
@@ -171,7 +207,10 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         stored.add(set, &mut warnings)?;
     }
     let Some(format) = stored.format else {
-        return Err(no_weights(&path, &facts.config));
+        return Err(match &folder {
+            Some(folder) => absent::error(&path, &**folder, &others),
+            None => Error::unsupported(&path, "no weight file (expected *.safetensors)"),
+        });
     };
     stored.require_unique_names()?;
 
@@ -205,10 +244,10 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         config,
         declared_base,
         weight_sets: sets.iter().map(Set::describe).collect(),
-        ignored_files: ignored,
+        left_aside: Vec::new(),
         warnings,
     };
-    Ok(Opened {
+    let mut opened = Opened {
         checkpoint,
         sources: stored.sources,
         strided: stored.strided,
@@ -217,7 +256,9 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         others: stored.others,
         key: stored.key,
         folder,
-    })
+    };
+    aside::look(&mut opened, aside);
+    Ok(opened)
 }
 
 /// Adds the base that an adapter declares.
@@ -254,17 +295,9 @@ fn config_alone(place: &Place) -> Result<Checkpoint> {
             prefix: String::new(),
             files: WeightFiles::ConfigAlone(CONFIG.to_owned()),
         }],
-        ignored_files: Vec::new(),
+        left_aside: Vec::new(),
         warnings,
     })
-}
-
-fn no_weights(path: &Path, config: &Option<Config>) -> Error {
-    let what = match config {
-        Some(_) => "no weight file, only a configuration (expected *.safetensors in the directory)",
-        None => "no weight file (expected *.safetensors in the directory)",
-    };
-    Error::unsupported(path, what)
 }
 
 /// Name for people (guide/contract.md, section 5): the last part of `_name_or_path`, else that of

@@ -40,9 +40,17 @@ impl Stored {
     /// their index.
     pub(super) fn add(&mut self, set: &Set, warnings: &mut Vec<Warning>) -> Result<()> {
         let mut shards = Vec::with_capacity(set.files.len());
+        let mut format = None;
         for (number, name) in set.files.iter().enumerate() {
-            shards.push(self.read_shard(set, number, name, warnings)?);
+            let (own, shard) = self.read_shard(set, number, name, warnings)?;
+            if *format.get_or_insert(own) != own {
+                let what = format!("a {own} file in a set of another format (expected one format)");
+                return Err(Error::unsupported(shard.source.path(), what));
+            }
+            shards.push(shard);
         }
+        // Folders of one model may each have another format; that of the first is its word.
+        self.format = self.format.or(format);
         self.join_gguf(&mut shards)?;
         let tensors = merge::join(&mut shards, set.index.as_ref(), warnings)?;
         self.take_others(set, &mut shards);
@@ -58,27 +66,23 @@ impl Stored {
         number: usize,
         name: &str,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Shard> {
+    ) -> Result<(Format, Shard)> {
         let Some(source) = set.folder.open(name)? else {
             let what = "is not there any more (expected a directory at rest)";
             return Err(Error::malformed(&set.folder.path_of(name), what));
         };
         let (format, mut contents) = formats::read(&source, number)?;
-        if *self.format.get_or_insert(format) != format {
-            return Err(Error::unsupported(
-                source.path(),
-                format!("a {format} file in a set of another format"),
-            ));
-        }
         warnings.append(&mut contents.warnings);
         if self.config.is_none() {
             self.config = contents.config.take();
         }
-        Ok(Shard {
-            name: name.to_owned(),
+        let name = name.to_owned();
+        let shard = Shard {
+            name,
             source,
             contents,
-        })
+        };
+        Ok((format, shard))
     }
 
     /// Takes the joined tensors of a set over, under its prefix.

@@ -130,7 +130,7 @@ fn a_directory_with_one_file() {
     assert_eq!(found.tensors[1].shape, [2]);
     assert_eq!(found.declared_base, ["org/Root"]);
     assert_eq!(found.weight_sets, [one("", "model.safetensors")]);
-    assert_eq!(found.ignored_files, ["model.fp16.safetensors"]);
+    assert_eq!(left_aside(&found), ["model.fp16.safetensors"]);
     assert_eq!(found.warnings, []);
     assert_eq!(found.config.unwrap().architecture(), Some("llama"));
 }
@@ -164,7 +164,7 @@ fn shards_with_an_index_are_one_set_whatever_lies_beside() {
         assert_eq!(found.tensors[1].file, 1);
     }
     assert_eq!(
-        tree.open("m").ignored_files,
+        left_aside(&tree.open("m")),
         ["consolidated.safetensors", "model-1-of-3.safetensors"]
     );
 }
@@ -317,7 +317,7 @@ fn a_pipeline_is_read_folder_by_folder() {
     );
     assert_eq!(found.tensors[2].file, 2);
     assert_eq!(
-        found.ignored_files,
+        left_aside(&found),
         [
             "unet/diffusion_pytorch_model.fp16.safetensors",
             "whole.safetensors"
@@ -584,4 +584,9 @@ mod links {
             .to_string();
         assert_eq!(error, "/dev/null: a device (expected a regular file)");
     }
+}
+
+fn left_aside(checkpoint: &Checkpoint) -> Vec<&str> {
+    let left = checkpoint.left_aside.iter();
+    left.map(|left| left.file.as_str()).collect()
 }

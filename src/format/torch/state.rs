@@ -148,7 +148,8 @@ impl<'a> Finder<'a> {
             return 0;
         };
         if self.is_training(key, pairs, depth) {
-            self.state.has_optimizer |= keys::names_optimizer(key);
+            let mut own = pairs.iter().map(|&(key, _)| self.text(key));
+            self.state.has_optimizer |= keys::names_optimizer(key) || keys::is_optimizer(&mut own);
             return 0;
         }
         if depth > DEPTH_LIMIT {

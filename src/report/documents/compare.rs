@@ -1,6 +1,6 @@
 //! `wcmp compare`.
 
-use super::{checkpoint, detail, filter, notes, page, reproduce, tensors, verdict};
+use super::{checkpoint, detail, filter, left_aside, notes, page, reproduce, tensors, verdict};
 use crate::evidence::finding::Family;
 use crate::model::words::Component;
 use crate::report::document::{
@@ -26,6 +26,7 @@ pub(in crate::report) fn compare(say: Language, report: &Compare, all: bool) -> 
     document
         .remarks
         .push(verdict::origin(say, &report.origin_reading));
+    left_aside(say, &mut document, &report.left_aside);
     notes(say, &mut document, &report.warnings);
     document.remarks.push(page::glossary(say));
     let paths = vec![report.base.path.clone(), report.target.path.clone()];

@@ -23,8 +23,8 @@ use super::number;
 use super::reproduce;
 use crate::model::warning::About;
 
-use super::schema::{SettingsRow, TokenizerRow, WarningRow};
-use super::words::{Heading, Language, Tokenizer};
+use super::schema::{LeftAsideRow, SettingsRow, TokenizerRow, WarningRow};
+use super::words::{Heading, Language, Term, Tokenizer};
 
 pub(super) use arch::arch;
 pub(super) use check::check;
@@ -61,6 +61,19 @@ fn filter(say: Language, settings: &SettingsRow) -> Option<Line> {
     ]
     .concat();
     (!options.is_empty()).then(|| say.filtered(&options.join(" ")).into())
+}
+
+/// Adds the weight files that were not read.
+fn left_aside(say: Language, document: &mut Document, files: &[LeftAsideRow]) {
+    let item = |row: &LeftAsideRow| {
+        let (file, why) = (escape::name(&row.file), spaced(row.why.word()));
+        Line::from(format!("{}: {file} ({why})", escape::name(&row.side)))
+    };
+    if !files.is_empty() {
+        let items = Block::Items(files.iter().map(item).collect(), None);
+        let section = Section::new(say.term(Term::LeftAside), [items]);
+        document.remarks.push(section);
+    }
 }
 
 /// Adds the warnings.

@@ -1,6 +1,6 @@
 //! `wcmp rank`.
 
-use super::{checkpoint, compare, filter, notes, page, reproduce, spaced, verdict};
+use super::{checkpoint, compare, filter, left_aside, notes, page, reproduce, spaced, verdict};
 use crate::report::document::{
     Answer, Block, Cell, Column, Document, Fold, Line, Point, Scatter, Section, Summary, Table,
     Value, Verdict, cells, point_label,
@@ -26,6 +26,7 @@ pub(in crate::report) fn rank(say: Language, report: &Rank, all: bool) -> Docume
     document.caveat = filter(say, &report.settings);
     document.grounds = grounds(say, report);
     document.answer = Some(conclusion(say, report));
+    left_aside(say, &mut document, &report.left_aside);
     notes(say, &mut document, &report.warnings);
     document.remarks.push(page::glossary(say));
     let bases = report.ranking.iter().map(|row| &row.base);

@@ -6,7 +6,7 @@ use super::{
     CheckpointRow, Coverage, ExpectRow, Hex, NotTestable, OriginReading, SettingsRow, Sides,
     Similarity, TokenizerRow, lenient,
 };
-use super::{VerdictRow, WarningRow, version};
+use super::{LeftAsideRow, VerdictRow, WarningRow, version};
 use crate::evidence::adaptation::NoChange;
 use crate::evidence::finding::{Family, PcaSummary, Statement, Supports};
 use crate::evidence::part::{PartKind, State};
@@ -82,6 +82,9 @@ pub struct Compare {
     /// What was expected of the answer, where something was.
     #[serde(default)]
     pub expect: Option<ExpectRow>,
+    /// Weight files beside the two that were not read.
+    #[serde(default)]
+    pub left_aside: Vec<LeftAsideRow>,
 }
 
 /// What a PEFT adapter changes in the base.

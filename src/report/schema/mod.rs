@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::words::en::warnings;
 use crate::evidence::relation::Relation;
 use crate::evidence::untested::{Obstacle, Subject};
-use crate::model::checkpoint::Format;
+use crate::model::checkpoint::{Format, WhyAside};
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::{About, Noted, Warning};
 use crate::results::checkpoint::CheckpointFacts;
@@ -290,6 +290,17 @@ pub struct TokenizerRow {
     /// Of the merges in common, the most that follow one another in the same order on both sides.
     #[serde(default)]
     pub merges_in_order: Option<u64>,
+}
+
+/// A weight file that was not read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeftAsideRow {
+    /// `base` or `target`; of a ranking the name of the base.
+    pub side: String,
+    /// The file, relative to its checkpoint.
+    pub file: String,
+    /// Why it was not read.
+    pub why: WhyAside,
 }
 
 /// A warning.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckpointRow, Coverage, ExpectRow, FindingRow, OriginReading, SettingsRow, Similarity,
+    CheckpointRow, Coverage, ExpectRow, FindingRow, LeftAsideRow, OriginReading, SettingsRow, Similarity,
     VerdictRow, WarningRow, lenient, version,
 };
 use crate::evidence::finding::PcaSummary;
@@ -45,6 +45,9 @@ pub struct Rank {
     /// What was expected of the answer, where something was.
     #[serde(default)]
     pub expect: Option<ExpectRow>,
+    /// Weight files beside the models that were not read.
+    #[serde(default)]
+    pub left_aside: Vec<LeftAsideRow>,
 }
 
 impl Rank {

@@ -12,6 +12,7 @@ use crate::evidence::permutation::PowerOf;
 use crate::evidence::tests_of_units::Test;
 use crate::evidence::transformation::Transformation;
 use crate::measure::record;
+use crate::model::checkpoint::LeftAside;
 use crate::model::words::Class;
 use crate::report::words::en::findings as words;
 use crate::results::compare::{AdapterChanges, Comparison, ComponentResult, TensorPair, UnitTests};
@@ -20,9 +21,9 @@ use crate::results::settings::PcaMode;
 
 use super::super::{
     AdapterChange, AdapterRow, Compare, CompareVersion, ComponentRow, ExpertsRow, Figures,
-    FindingRow, Hex, LayerMapRow, LayerRow, NotTestable, PartRow, PcaRow, PermutationRow, PowerRow,
-    Sides, SubspaceRow, TensorRow, TestRow, TokenizerRow, TransformationRow, UnmatchedRow, VERSION,
-    WarningRow,
+    FindingRow, Hex, LayerMapRow, LayerRow, LeftAsideRow, NotTestable, PartRow, PcaRow,
+    PermutationRow, PowerRow, Sides, SubspaceRow, TensorRow, TestRow, TokenizerRow,
+    TransformationRow, UnmatchedRow, VERSION, WarningRow,
 };
 
 /// The rows of a comparison.
@@ -55,6 +56,19 @@ pub fn compare(c: Comparison) -> Compare {
         warnings: c.warnings.iter().map(WarningRow::from).collect(),
         adapter: c.adapter.map(adapter),
         expect: None,
+        left_aside: [("base", c.left_aside.base), ("target", c.left_aside.target)]
+            .into_iter()
+            .flat_map(|(side, left)| left.into_iter().map(move |left| left_aside(side, left)))
+            .collect(),
+    }
+}
+
+/// A weight file that was not read.
+pub(super) fn left_aside(side: &str, left: LeftAside) -> LeftAsideRow {
+    LeftAsideRow {
+        side: side.to_owned(),
+        file: left.file,
+        why: left.why,
     }
 }
 

@@ -16,6 +16,7 @@ use super::super::{
     VerdictRow, WarningRow, WeightRow,
 };
 use super::compare::finding;
+use super::compare::left_aside;
 
 /// The rows of a ranking.
 pub fn rank(r: Ranking) -> Rank {
@@ -52,6 +53,11 @@ pub fn rank(r: Ranking) -> Rank {
         }),
         warnings: r.warnings.iter().map(WarningRow::from).collect(),
         expect: None,
+        left_aside: r
+            .left_aside
+            .into_iter()
+            .map(|(side, left)| left_aside(&side, left))
+            .collect(),
         settings: r.settings.into(),
         target: r.target.into(),
         ranking: r.bases.into_iter().map(ranked).collect(),

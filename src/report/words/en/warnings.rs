@@ -62,6 +62,24 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
         Warning::ShardsMissing { found, expected } => {
             format!("{found} of {expected} shards are there, and no index names the others")
         }
+        Warning::PartMissing { folder, listed_in } => format!(
+            "{} names the sub-folder {}, of which no weights are there: what is missing is no \
+             change",
+            escape_controls(listed_in),
+            quoted(folder)
+        ),
+        Warning::LayersMissing { found, declared } => format!(
+            "config.json counts {declared} layers, and the files hold {found}: what is missing \
+             is no change"
+        ),
+        Warning::FilesJoined { files, more } => format!(
+            "files of different names, {}, were read as one model",
+            listed(files, *more)
+        ),
+        Warning::AnotherModelBeside { files } => format!(
+            "{} beside what was read hold another model",
+            listed(files, 0)
+        ),
         Warning::TiedTensor { .. } => "the same storage as another tensor: counted once".to_owned(),
         Warning::PickleGlobals { names, more } => {
             let names = listed(names, *more);

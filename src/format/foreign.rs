@@ -1,0 +1,124 @@
+//! Files that are no weights that are read, told by their first bytes: what each is, and what was
+//! expected in its place.
+
+use std::path::Path;
+
+use crate::error::escape_controls;
+
+/// First bytes, what a file that begins with them is, and what was expected.
+const MAGICS: &[(&[u8], &str)] = &[
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer: not downloaded (expected the file it stands for)",
+    ),
+    (
+        b"# xet version",
+        "a Xet pointer: not downloaded (expected the file it stands for)",
+    ),
+    (
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file of Keras or TensorFlow (expected safetensors, GGUF or PyTorch)",
+    ),
+    (
+        b"\x93NUMPY",
+        "an array of numpy (expected safetensors, GGUF or PyTorch)",
+    ),
+    (b"\x1f\x8b", "compressed by gzip (expected it unpacked)"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "compressed by zstd (expected it unpacked)",
+    ),
+    (b"\xfd7zXZ\0", "compressed by xz (expected it unpacked)"),
+    (b"BZh", "compressed by bzip2 (expected it unpacked)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive (expected it unpacked)"),
+    (b"Rar!\x1a\x07", "a rar archive (expected it unpacked)"),
+    (
+        b"\0\x05\x16\x07",
+        "an AppleDouble file, which macOS keeps beside the real one (expected the file without \"._\")",
+    ),
+    (
+        b"lmgg",
+        "a GGML file from before GGUF (expected GGUF: llama.cpp converts it)",
+    ),
+    (
+        b"tjgg",
+        "a GGML file from before GGUF (expected GGUF: llama.cpp converts it)",
+    ),
+    (
+        b"fmgg",
+        "a GGML file from before GGUF (expected GGUF: llama.cpp converts it)",
+    ),
+    (
+        b"algg",
+        "an adapter of llama.cpp from before GGUF (expected GGUF)",
+    ),
+    (
+        b"<?xml",
+        "an XML document, perhaps a server's error (expected a weight file)",
+    ),
+    (b"{\"error\"", "a server's error (expected a weight file)"),
+    (b"%PDF", "a PDF document (expected a weight file)"),
+];
+
+/// Where a tar archive says what it is.
+const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
+
+/// What TensorFlow Lite files have behind their first offset.
+const TFLITE_MAGIC: (usize, &[u8]) = (4, b"TFL3");
+
+/// What a file that begins with `head` is; none where it may be a weight file.
+pub(super) fn tell(head: &[u8], path: &Path) -> Option<String> {
+    let at =
+        |(at, magic): (usize, &[u8])| head.get(at..).is_some_and(|head| head.starts_with(magic));
+    let known = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
+    let is_page = ["<!DOCTYPE", "<!doctype", "<html"]
+        .iter()
+        .any(|start| head.starts_with(start.as_bytes()));
+    let what = if let Some((_, what)) = known {
+        what
+    } else if is_page {
+        "a web page (expected a weight file)"
+    } else if at(TAR_MAGIC) {
+        "a tar archive (expected it unpacked)"
+    } else if at(TFLITE_MAGIC) {
+        "a TensorFlow Lite model (expected safetensors, GGUF or PyTorch)"
+    } else if head.len() >= 64 && head.iter().all(|&byte| byte == 0) {
+        "begins with zeros: an unfinished download? (expected a weight file)"
+    } else if let Some(target) = link_in_text(head) {
+        return Some(format!(
+            "a symbolic link stored as text, to {}: not downloaded (expected the file it names)",
+            escape_controls(target)
+        ));
+    } else {
+        return tell_by_name(path);
+    };
+    Some(what.to_owned())
+}
+
+/// What a file of no known content is by the ending of its name.
+fn tell_by_name(path: &Path) -> Option<String> {
+    let ending = path.extension()?.to_ascii_lowercase();
+    let is_unfinished = matches!(
+        ending.to_str()?,
+        "incomplete" | "crdownload" | "aria2" | "part" | "partial"
+    );
+    is_unfinished.then(|| "an unfinished download (expected the whole file)".to_owned())
+}
+
+/// Whether a file is a shard of a distributed checkpoint: its bytes look like archives of PyTorch,
+/// one behind the other.
+pub(super) fn is_distributed(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "distcp")
+}
+
+/// A shard of a distributed checkpoint.
+pub(super) const DISTRIBUTED: &str = "a shard of a distributed PyTorch checkpoint, .distcp (expected one \
+     file: python -m torch.distributed.checkpoint.format_utils dcp_to_torch DIRECTORY OUT makes it)";
+
+/// The target of a link that was written down as a file, as some tools do on file systems without
+/// links: all of a short file, a path that leads up.
+fn link_in_text(head: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(head).ok()?.trim_end();
+    let is_path = text.starts_with("../") && !text.contains(['\n', '\r', '\0']);
+    (is_path && text.len() < 400).then_some(text)
+}
