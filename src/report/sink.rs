@@ -176,12 +176,12 @@ fn place(path: &Path) -> io::Result<Place> {
 /// As many links as Linux follows.
 const LONGEST_CHAIN: usize = 40;
 
-/// The names that the system has for the descriptors of a process lie here.
-const SYSTEM_FOLDERS: [&str; 2] = ["/dev", "/proc"];
+/// The names that the system has for the descriptors of a process; /dev/shm holds files.
+const DESCRIPTORS: [&str; 5] = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc"];
 
 fn is_of_the_system(path: &Path) -> bool {
     let mut links = links(path);
-    links.any(|link| SYSTEM_FOLDERS.iter().any(|folder| link.starts_with(folder)))
+    links.any(|link| DESCRIPTORS.iter().any(|folder| link.starts_with(folder)))
 }
 
 /// Whether a path is, or leads to, one of the system's names for standard output.
