@@ -28,6 +28,9 @@ pub use words::Lang;
 use std::fmt;
 use std::io::{self, Write};
 
+use self::schema::LeftAsideRow;
+use self::words::Caveat;
+
 /// Writes a report.
 type Writing = dyn FnOnce(&mut dyn Write) -> io::Result<()>;
 
@@ -86,4 +89,10 @@ impl Default for Style {
             lang: Lang::En,
         }
     }
+}
+
+/// A sentence on the weight files that a command did not read.
+pub(crate) fn not_read(style: &Style, files: &[LeftAsideRow]) -> Option<String> {
+    let say = style.lang.words();
+    (!files.is_empty()).then(|| say.caveat(&Caveat::LeftAside(files)))
 }

@@ -177,7 +177,13 @@ fn place(path: &Path) -> io::Result<Place> {
 const LONGEST_CHAIN: usize = 40;
 
 /// The names that the system has for the descriptors of a process; /dev/shm holds files.
-const DESCRIPTORS: [&str; 5] = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc"];
+const DESCRIPTORS: [&str; 5] = [
+    "/dev/fd",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/proc",
+];
 
 fn is_of_the_system(path: &Path) -> bool {
     let mut links = links(path);

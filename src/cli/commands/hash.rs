@@ -12,10 +12,9 @@ use super::super::{Answer, input};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::measure::monitor::Monitor;
-use crate::model::checkpoint::LeftAside;
 use crate::pipeline;
-use crate::report::escape;
-use crate::report::schema::{Check, Hash, WarningRow};
+use crate::report;
+use crate::report::schema::{Check, Hash, LeftAsideRow, WarningRow};
 use crate::source::Io;
 
 /// Prints the manifest of `checkpoint`, whose files are read as `io` says, or holds it against the
@@ -34,15 +33,18 @@ pub(in crate::cli) fn run(
     let manifest = check.map(read_manifest).transpose().context("manifest")?;
     check.map_or(Ok(()), |path| input::keep(path, &settings.destinations()))?;
     let opened = input::open(checkpoint, io, &settings.destinations()).context("checkpoint")?;
-    let hashed = settings
+    let mut hashed = settings
         .pool()?
         .install(|| pipeline::hash::hash(opened, monitor))
         .context("while hashing")?;
+    let left = std::mem::take(&mut hashed.left_aside).into_iter();
+    let left: Vec<LeftAsideRow> = left.map(|left| LeftAsideRow::new("", left)).collect();
     let warnings = hashed
         .warnings
         .iter()
         .map(|warning| WarningRow::from(warning).message);
-    let notes = warnings.chain(left_aside(&hashed.left_aside)).collect();
+    let left = report::not_read(&settings.style, &left);
+    let notes = warnings.chain(left).collect();
     let Some(manifest) = manifest else {
         return Ok(Answer {
             notes,
@@ -56,16 +58,6 @@ pub(in crate::cli) fn run(
         notes,
         ..Answer::plain(settings.render(check, &settings.style))
     })
-}
-
-/// A sentence on the weight files that the digests do not cover.
-fn left_aside(left: &[LeftAside]) -> Option<String> {
-    let file = |left: &LeftAside| {
-        let (file, why) = (escape::name(&left.file), left.why.word().replace('_', " "));
-        format!("{file} ({why})")
-    };
-    let files: Vec<String> = left.iter().map(file).collect();
-    (!files.is_empty()).then(|| format!("not hashed: {}", files.join(", ")))
 }
 
 /// Larger than the manifest of any model: a tensor's line is some 200 bytes, and a header holds at

@@ -66,7 +66,7 @@ fn filter(say: Language, settings: &SettingsRow) -> Option<Line> {
 /// Adds the weight files that were not read.
 fn left_aside(say: Language, document: &mut Document, files: &[LeftAsideRow]) {
     let item = |row: &LeftAsideRow| {
-        let (file, why) = (escape::name(&row.file), spaced(row.why.word()));
+        let (file, why) = (escape::name(&row.file), say.why_aside(row.why));
         Line::from(format!("{}: {file} ({why})", escape::name(&row.side)))
     };
     if !files.is_empty() {

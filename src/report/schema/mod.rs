@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::words::en::warnings;
 use crate::evidence::relation::Relation;
 use crate::evidence::untested::{Obstacle, Subject};
-use crate::model::checkpoint::{Format, WhyAside};
+use crate::model::checkpoint::{Format, LeftAside, WhyAside};
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::{About, Noted, Warning};
 use crate::results::checkpoint::CheckpointFacts;
@@ -301,6 +301,17 @@ pub struct LeftAsideRow {
     pub file: String,
     /// Why it was not read.
     pub why: WhyAside,
+}
+
+impl LeftAsideRow {
+    /// The row of a file that lies beside the checkpoint of a side.
+    pub(crate) fn new(side: &str, left: LeftAside) -> Self {
+        Self {
+            side: side.to_owned(),
+            file: left.file,
+            why: left.why,
+        }
+    }
 }
 
 /// A warning.

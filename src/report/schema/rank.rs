@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckpointRow, Coverage, ExpectRow, FindingRow, LeftAsideRow, OriginReading, SettingsRow, Similarity,
-    VerdictRow, WarningRow, lenient, version,
+    CheckpointRow, Coverage, ExpectRow, FindingRow, LeftAsideRow, OriginReading, SettingsRow,
+    Similarity, VerdictRow, WarningRow, lenient, version,
 };
 use crate::evidence::finding::PcaSummary;
 use crate::model::words::Role;

@@ -12,7 +12,8 @@ pub(crate) mod en;
 mod ko;
 
 use super::document::Line;
-use super::schema::{Rank, TokenizerRow};
+use super::escape;
+use super::schema::{LeftAsideRow, Rank, TokenizerRow};
 use crate::evidence::adaptation::NoChange;
 use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
 use crate::evidence::part::State;
@@ -22,7 +23,7 @@ use crate::evidence::transformation::Check;
 use crate::evidence::untested::{Obstacle, Subject};
 use crate::measure::record::Undefined;
 use crate::model::architecture::{ArchReason, Comparability, PossibleChange};
-use crate::model::checkpoint::{Format, WeightSet};
+use crate::model::checkpoint::{Format, WeightSet, WhyAside};
 use crate::model::warning::{About, Warning};
 use crate::model::words::words;
 use crate::results::compare::Why;
@@ -102,6 +103,9 @@ pub(crate) trait Typed {
 
     /// What two tokenizers have in common, among the reasons of `arch`.
     fn shared_tokens(&self, tokenizer: &TokenizerRow) -> String;
+
+    /// Why a weight file was not read.
+    fn why_aside(&self, why: WhyAside) -> &'static str;
 
     /// Which files were taken.
     fn weight_sets(&self, sets: &[WeightSet]) -> String;
@@ -221,6 +225,8 @@ pub(crate) enum Caveat<'a> {
     Direction(&'a [Relation]),
     /// Independence of one base says nothing of others.
     NoOtherModel,
+    /// Weight files that were not read.
+    LeftAside(&'a [LeftAsideRow]),
 }
 
 /// A bound on chance.
@@ -957,4 +963,18 @@ pub(crate) struct Checked<'a> {
     pub(crate) missing: u64,
     /// Tensors that the manifest lacks.
     pub(crate) new: u64,
+}
+
+/// The first of the files that were not read, each with whose it is and why, and how many more
+/// there are.
+fn files_aside(say: &impl Typed, files: &[LeftAsideRow]) -> (String, u64) {
+    const SHOWN: usize = 3;
+    let one = |row: &LeftAsideRow| {
+        let (side, file) = (escape::name(&row.side), escape::name(&row.file));
+        let why = say.why_aside(row.why);
+        format!("{side} {file} ({why})").trim_start().to_owned()
+    };
+    let shown: Vec<String> = files.iter().take(SHOWN).map(one).collect();
+    let more = files.len().saturating_sub(SHOWN) as u64;
+    (shown.join(", "), more)
 }

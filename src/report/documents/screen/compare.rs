@@ -65,6 +65,7 @@ pub(in crate::report) fn opening(say: Language, report: &Compare) -> Opening {
         Some(&report.settings),
         &[&report.verdict],
         &report.warnings,
+        &report.left_aside,
     );
     opened(&report.verdict, sentence, caveats)
 }

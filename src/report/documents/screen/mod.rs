@@ -15,7 +15,7 @@ pub(in crate::report) use rank::rank;
 use super::verdict;
 use crate::report::document::{Block, Cell, Column, Document, Line, Opening, Table, cells};
 use crate::report::number;
-use crate::report::schema::{CheckpointRow, SettingsRow, VerdictRow, WarningRow};
+use crate::report::schema::{CheckpointRow, LeftAsideRow, SettingsRow, VerdictRow, WarningRow};
 use crate::report::words::{Caveat, Language, Term};
 use crate::report::{documents, reproduce};
 use crate::verdict::decide::Label;
@@ -29,11 +29,15 @@ fn caveats(
     settings: Option<&SettingsRow>,
     verdicts: &[&VerdictRow],
     warnings: &[WarningRow],
+    left_aside: &[LeftAsideRow],
 ) -> Vec<Line> {
     let mut out: Vec<Line> = Vec::new();
     out.extend(settings.and_then(|settings| documents::filter(say, settings)));
     for warning in warnings.iter().filter(|warning| is_grave(warning)) {
         out.push(documents::warning(say, warning).into());
+    }
+    if !left_aside.is_empty() {
+        out.push(say.caveat(&Caveat::LeftAside(left_aside)).into());
     }
     let related =
         |verdict: &&&VerdictRow| matches!(verdict.label, Label::Derived | Label::PartialReuse);
@@ -47,11 +51,13 @@ fn caveats(
 
 /// Whether a reader who quotes the answer must know of it.
 fn is_grave(warning: &WarningRow) -> bool {
-    const GRAVE: [&str; 10] = [
+    const GRAVE: [&str; 12] = [
         "declared_base_contradicted",
         "declared_base_differs",
         "shards_missing",
-        "files_left_aside",
+        "part_missing",
+        "layers_missing",
+        "another_model_beside",
         "unsupported_quantization",
         "not_finite",
         "zero_matrix",

@@ -57,7 +57,13 @@ pub(in crate::report) fn opening(say: Language, report: &Rank) -> Opening {
         confidence: report.confidence().map(Confidence::word),
         tone: verdict::tone(conclusion.label),
         sentence: say.concluded(report),
-        caveats: caveats(say, Some(&report.settings), &verdicts, &report.warnings),
+        caveats: caveats(
+            say,
+            Some(&report.settings),
+            &verdicts,
+            &report.warnings,
+            &report.left_aside,
+        ),
     }
 }
 

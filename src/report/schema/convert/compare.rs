@@ -12,7 +12,6 @@ use crate::evidence::permutation::PowerOf;
 use crate::evidence::tests_of_units::Test;
 use crate::evidence::transformation::Transformation;
 use crate::measure::record;
-use crate::model::checkpoint::LeftAside;
 use crate::model::words::Class;
 use crate::report::words::en::findings as words;
 use crate::results::compare::{AdapterChanges, Comparison, ComponentResult, TensorPair, UnitTests};
@@ -58,17 +57,11 @@ pub fn compare(c: Comparison) -> Compare {
         expect: None,
         left_aside: [("base", c.left_aside.base), ("target", c.left_aside.target)]
             .into_iter()
-            .flat_map(|(side, left)| left.into_iter().map(move |left| left_aside(side, left)))
+            .flat_map(|(side, left)| {
+                left.into_iter()
+                    .map(move |left| LeftAsideRow::new(side, left))
+            })
             .collect(),
-    }
-}
-
-/// A weight file that was not read.
-pub(super) fn left_aside(side: &str, left: LeftAside) -> LeftAsideRow {
-    LeftAsideRow {
-        side: side.to_owned(),
-        file: left.file,
-        why: left.why,
     }
 }
 

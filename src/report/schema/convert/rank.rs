@@ -11,12 +11,11 @@ use crate::stats::mixture::Mixture;
 use crate::verdict::ranking::Criterion;
 
 use super::super::{
-    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, LayerMixture, MergeRow, MixtureRow,
-    Rank, RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, TakenLayers, VERSION,
-    VerdictRow, WarningRow, WeightRow,
+    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, LayerMixture, LeftAsideRow, MergeRow,
+    MixtureRow, Rank, RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, TakenLayers,
+    VERSION, VerdictRow, WarningRow, WeightRow,
 };
 use super::compare::finding;
-use super::compare::left_aside;
 
 /// The rows of a ranking.
 pub fn rank(r: Ranking) -> Rank {
@@ -56,7 +55,7 @@ pub fn rank(r: Ranking) -> Rank {
         left_aside: r
             .left_aside
             .into_iter()
-            .map(|(side, left)| left_aside(&side, left))
+            .map(|(side, left)| LeftAsideRow::new(&side, left))
             .collect(),
         settings: r.settings.into(),
         target: r.target.into(),

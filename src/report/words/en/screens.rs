@@ -1,6 +1,8 @@
 //! What is said on one screen.
 
-use super::super::{Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed};
+use super::super::{
+    Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed, files_aside,
+};
 use super::{English, findings};
 use crate::evidence::finding::{NoiseFloor, Statement};
 use crate::evidence::part::State;
@@ -163,6 +165,14 @@ impl Screens for English {
             Caveat::NoOtherModel => {
                 "This says nothing of other models; distillation leaves no trace in weights."
                     .to_owned()
+            }
+            Caveat::LeftAside(files) => {
+                let (shown, more) = files_aside(self, files);
+                let more = match more {
+                    0 => String::new(),
+                    more => format!(" and {} more", count(more)),
+                };
+                format!("Not read: {shown}{more}.")
             }
             Caveat::Direction(relations) => {
                 let shared = relations.contains(&Relation::SharedInitializationPossible);

@@ -8,7 +8,7 @@ use crate::evidence::transformation::Check;
 use crate::evidence::untested::{Obstacle, Subject};
 use crate::measure::record::Undefined;
 use crate::model::architecture::{ArchReason, PossibleChange};
-use crate::model::checkpoint::WeightSet;
+use crate::model::checkpoint::{WeightSet, WhyAside};
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::{About, Noted, Warning};
 use crate::report::schema::{Rank, TokenizerRow};
@@ -80,6 +80,17 @@ impl Typed for English {
             merges_in_order: tokenizer.merges_in_order,
             sizes: [tokenizer.vocab.base, tokenizer.vocab.target],
         })
+    }
+
+    fn why_aside(&self, why: WhyAside) -> &'static str {
+        match why {
+            WhyAside::Adapter => "an adapter",
+            WhyAside::AnotherFormat => "another format",
+            WhyAside::UnreadFormat => "a format that is not read",
+            WhyAside::AnotherCopy => "another copy",
+            WhyAside::NotInIndex => "not in the index",
+            WhyAside::AnotherModel => "another model",
+        }
     }
 
     fn weight_sets(&self, sets: &[WeightSet]) -> String {

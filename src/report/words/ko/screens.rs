@@ -1,6 +1,8 @@
 //! What is said on one screen.
 
-use super::super::{Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed};
+use super::super::{
+    Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed, files_aside,
+};
 use super::Korean;
 use crate::evidence::finding::{NoiseFloor, Statement};
 use crate::evidence::part::State;
@@ -154,6 +156,14 @@ impl Screens for Korean {
             Caveat::NoOtherModel => {
                 "다른 모델에 대해서는 아무것도 말하지 않으며, distillation은 가중치에 흔적을 남기지 않습니다."
                     .to_owned()
+            }
+            Caveat::LeftAside(files) => {
+                let (shown, more) = files_aside(self, files);
+                let more = match more {
+                    0 => String::new(),
+                    more => format!(" 외 {}개", count(more)),
+                };
+                format!("읽지 않은 파일: {shown}{more}.")
             }
             Caveat::Direction(relations) => {
                 let shared = relations.contains(&Relation::SharedInitializationPossible);

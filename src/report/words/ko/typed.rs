@@ -9,7 +9,7 @@ use crate::evidence::transformation::Check;
 use crate::evidence::untested::{Obstacle, Subject};
 use crate::measure::record::Undefined;
 use crate::model::architecture::{ArchReason, PossibleChange};
-use crate::model::checkpoint::{WeightFiles, WeightSet};
+use crate::model::checkpoint::{WeightFiles, WeightSet, WhyAside};
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::{About, Warning};
 use crate::report::document::Line;
@@ -96,6 +96,17 @@ impl Typed for Korean {
             merges_in_order: tokenizer.merges_in_order,
             sizes: [tokenizer.vocab.base, tokenizer.vocab.target],
         }))
+    }
+
+    fn why_aside(&self, why: WhyAside) -> &'static str {
+        match why {
+            WhyAside::Adapter => "어댑터",
+            WhyAside::AnotherFormat => "다른 형식",
+            WhyAside::UnreadFormat => "읽지 않는 형식",
+            WhyAside::AnotherCopy => "다른 사본",
+            WhyAside::NotInIndex => "index에 없음",
+            WhyAside::AnotherModel => "다른 모델",
+        }
     }
 
     fn weight_sets(&self, sets: &[WeightSet]) -> String {

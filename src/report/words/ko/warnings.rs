@@ -56,6 +56,21 @@ fn warning(warning: &Warning) -> String {
         Warning::ShardsMissing { found, expected } => {
             format!("조각 {expected}개 중 {found}개만 있고, 나머지를 알려 주는 index가 없음")
         }
+        Warning::PartMissing { folder, listed_in } => format!(
+            "{}이(가) 가리키는 하위 폴더 {}에 가중치가 없음: 없는 것은 바뀐 것이 아님",
+            escape_controls(listed_in),
+            quoted(folder)
+        ),
+        Warning::LayersMissing { found, declared } => format!(
+            "config.json은 레이어가 {declared}개라고 하지만 파일에는 {found}개만 있음: 없는 것은 바뀐 것이 아님"
+        ),
+        Warning::FilesJoined { files, more } => format!(
+            "이름이 다른 파일 {}을(를) 한 모델로 읽음",
+            listed(files, *more)
+        ),
+        Warning::AnotherModelBeside { files } => {
+            format!("읽은 파일 옆의 {}에는 다른 모델이 있음", listed(files, 0))
+        }
         Warning::TiedTensor { .. } => "다른 텐서와 저장 공간을 함께 씀: 한 번만 셈".to_owned(),
         Warning::PickleGlobals { names, more } => {
             let names = listed(names, *more);
