@@ -545,8 +545,8 @@ fn directories() -> Vec<Case> {
                     [safetensors(SOUND, 0), vec![9; 8]].concat(),
                 ),
             ],
-            "one-name-two-contents/2.safetensors: tensor \"x\" stands in \"1.safetensors\" too, with different bytes \
-             (expected one)",
+            "one-name-two-contents/2.safetensors: several models, as \"1.safetensors\" and \"2.safetensors\" both hold tensor \"x\" (expected \
+             one: name its file)",
         ),
         (
             "two-generations",

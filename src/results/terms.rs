@@ -20,7 +20,9 @@ pub use crate::model::architecture::{
     FromTo, Kind, PossibleChange, RoleComparison, Shape, ShapeComparison, Source, UnequalRole,
     Width, WidthChange,
 };
-pub use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, WeightFiles, WeightSet};
+pub use crate::model::checkpoint::{
+    Checkpoint, Format, TensorInfo, WeightFiles, WeightSet, WhyAside,
+};
 pub use crate::model::dtype::Dtype;
 pub use crate::model::sides::{Side, Sides};
 pub use crate::model::tokenizer::Overlap;

@@ -23,6 +23,7 @@ use wcmp::results::terms::PowerKind;
 use wcmp::results::terms::Stream;
 use wcmp::results::terms::TransformationKind;
 use wcmp::results::terms::UnitKind;
+use wcmp::results::terms::WhyAside;
 use wcmp::results::terms::{Block, Class, Component, Role};
 use wcmp::results::terms::{Comparability, Kind, Source};
 use wcmp::schema::arch::*;
@@ -851,6 +852,22 @@ fn untested() -> NotTestable {
 }
 
 /// A warning, typed beside its sentence.
+/// Files beside a model, one of a hostile name.
+fn left_aside() -> Vec<LeftAsideRow> {
+    let row = |side: &str, file: &str, why| LeftAsideRow {
+        side: side.to_owned(),
+        file: file.to_owned(),
+        why,
+    };
+    vec![
+        row("base", HOSTILE, WhyAside::Adapter),
+        row("target", "pytorch_model.bin", WhyAside::AnotherFormat),
+        row("target", "model.fp16.safetensors", WhyAside::AnotherCopy),
+        row("target", "consolidated.safetensors", WhyAside::AnotherModel),
+        row(HOSTILE, "tf_model.h5", WhyAside::UnreadFormat),
+    ]
+}
+
 fn missing_shards() -> WarningRow {
     WarningRow {
         about: says(json!({"side": "base"})),
@@ -895,6 +912,7 @@ pub(crate) fn typed() -> Compare {
     report.permutation = fine_tuned().permutation;
     report.permutation.as_mut().unwrap().skipped = vec![untested()];
     report.warnings.push(missing_shards());
+    report.left_aside = left_aside();
     report.expect = says(json!({
         "words": ["derived"], "min_confidence": "strong", "met": false, "got": "inconclusive"
     }));
@@ -1029,6 +1047,7 @@ pub(crate) fn typed_rank() -> Rank {
     report.conclusion.related = 2;
     report.conclusion.merge = says(json!({"code": "layers", "values": []}));
     report.warnings.push(missing_shards());
+    report.left_aside = left_aside();
     report.expect = says(json!({
         "words": ["derived"], "min_confidence": "strong", "met": false, "got": "inconclusive"
     }));

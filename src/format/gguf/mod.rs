@@ -90,6 +90,7 @@ pub fn parse_gguf(source: &dyn Source, file: usize) -> Result<GgufFile> {
         )));
     }
     let metadata = metadata::read_metadata(&mut cursor, pair_count)?;
+    require_model(&cursor, &metadata)?;
     let alignment = alignment(&cursor, &metadata)?;
     let mut tensors = Vec::new();
     for _ in 0..tensor_count {
@@ -108,6 +109,21 @@ pub fn parse_gguf(source: &dyn Source, file: usize) -> Result<GgufFile> {
         tensors,
         split,
     })
+}
+
+/// That the file is a model, or an adapter of one: llama.cpp keeps other tensors in GGUF too.
+fn require_model(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<()> {
+    let text = |key: &str| metadata.get(key).and_then(MetaValue::as_text);
+    let what = match (text("general.type"), text("general.architecture")) {
+        (Some("imatrix"), _) => {
+            "an importance matrix (imatrix): statistics of activations, no weights (expected a model)"
+        }
+        (_, Some("controlvector")) => {
+            "a control vector: directions of activations, no weights (expected a model)"
+        }
+        _ => return Ok(()),
+    };
+    Err(cursor.unsupported(what))
 }
 
 fn alignment(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<u64> {

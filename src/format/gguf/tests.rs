@@ -297,6 +297,24 @@ fn assert_sound(bytes: &[u8]) {
     }
 }
 
+#[test]
+fn what_is_kept_in_the_format_and_is_no_model_is_told() {
+    let told = |key: &str, value: &str| {
+        let header = Header::default().pair(key, 8, &string(value));
+        parse(&header.bytes())
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    for (key, value, what) in [
+        ("general.type", "imatrix", "an importance matrix"),
+        ("general.architecture", "controlvector", "a control vector"),
+    ] {
+        let error = told(key, value).unwrap_err();
+        assert!(error.contains(what), "{error}");
+    }
+    assert!(told("general.type", "model").is_ok());
+}
+
 proptest! {
     #[test]
     fn changed_bytes_never_panic(changes in prop::collection::vec((0usize..1400, any::<u8>()), 1..6)) {

@@ -1,6 +1,7 @@
 //! What a file is that holds no weights that are read, in words that help.
 
 use super::globals::Meaning;
+use super::keys;
 use super::pickle::{Node, Pickle};
 use super::state::State;
 use crate::error::quoted;
@@ -62,6 +63,9 @@ pub(super) fn pickle(pickle: &Pickle, state: &State<'_>) -> String {
                 OUT joins the shards)"
             .to_owned();
     }
+    if let Some(class) = wrapped_module(pickle, root) {
+        return pickled_module(class);
+    }
     if state.has_optimizer {
         return "only an optimizer's state, no weights (expected the file of the model beside it)"
             .to_owned();
@@ -84,11 +88,7 @@ pub(super) fn pickle(pickle: &Pickle, state: &State<'_>) -> String {
             .any(|(_, meaning)| meaning == Meaning::Numpy)
     };
     match class.or_else(|| module().map(|(name, _)| name)) {
-        Some(class) => format!(
-            "a pickled module of class {}, a program and not a file of weights (expected its weights: \
-             torch.save(module.state_dict(), OUT))",
-            quoted(class)
-        ),
+        Some(class) => pickled_module(class),
         None if holds_numpy() => {
             "a pickle of numpy arrays, no PyTorch tensors (expected a dictionary of tensors)"
                 .to_owned()
@@ -104,4 +104,28 @@ pub(super) fn pickle(pickle: &Pickle, state: &State<'_>) -> String {
             None => "a PyTorch file without a dictionary of tensors".to_owned(),
         },
     }
+}
+
+/// The class of an object that lies under a key where programs keep the model.
+fn wrapped_module<'a>(pickle: &'a Pickle, root: Option<&Node>) -> Option<&'a str> {
+    let Some(Node::Dictionary(pairs)) = root else {
+        return None;
+    };
+    let is_model = |key: &str| {
+        keys::wrapper_rank(key).is_some() || matches!(keys::kind(key), keys::Kind::Model)
+    };
+    pairs.iter().find_map(|&(key, value)| {
+        let Some(Node::Object(class)) = pickle.node(value) else {
+            return None;
+        };
+        is_model(pickle.text(key)?).then(|| pickle.global_name(*class))?
+    })
+}
+
+fn pickled_module(class: &str) -> String {
+    format!(
+        "a pickled module of class {}, a program and not a file of weights (expected its weights: \
+         torch.save(module.state_dict(), OUT))",
+        quoted(class)
+    )
 }

@@ -291,6 +291,26 @@ fn pickles_of_other_kinds_and_broken_ones_are_refused() {
 /// A dictionary that holds the one before it twice, 60 times over: 2^60 ways from the root to the
 /// first.
 #[test]
+fn a_module_under_the_key_of_the_model_is_told_before_all_else() {
+    let optimizer = b"X\x0e\0\0\0optimizer_dict}X\x0c\0\0\0param_groups]s";
+    for key in ["model", "ema_model", "net"] {
+        let pickle = [
+            &b"\x80\x02}(X"[..],
+            &(key.len() as u32).to_le_bytes(),
+            key.as_bytes(),
+            b"cdetector.tasks\nNet\n)\x81",
+            optimizer,
+            b"u.",
+        ];
+        let error = error(&with_pickle(&pickle.concat()));
+        assert!(
+            error.contains("a pickled module of class \"detector.tasks.Net\""),
+            "{key}: {error}"
+        );
+    }
+}
+
+#[test]
 fn shared_values_are_visited_once() {
     let mut pickle = b"\x80\x02}q\x00".to_vec();
     for level in 0..60u8 {

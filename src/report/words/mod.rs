@@ -967,10 +967,15 @@ pub(crate) struct Checked<'a> {
 
 /// The first of the files that were not read, each with whose it is and why, and how many more
 /// there are.
-fn files_aside(say: &impl Typed, files: &[LeftAsideRow]) -> (String, u64) {
+fn files_aside(say: &(impl Typed + Titles), files: &[LeftAsideRow]) -> (String, u64) {
     const SHOWN: usize = 3;
     let one = |row: &LeftAsideRow| {
-        let (side, file) = (escape::name(&row.side), escape::name(&row.file));
+        let side = match row.side.as_str() {
+            "base" => say.term(Term::Base).to_owned(),
+            "target" => say.term(Term::Target).to_owned(),
+            name => escape::name(name),
+        };
+        let file = escape::name(&row.file);
         let why = say.why_aside(row.why);
         format!("{side} {file} ({why})").trim_start().to_owned()
     };

@@ -13,6 +13,7 @@ pub(in crate::report) use inspect::inspect;
 pub(in crate::report) use rank::rank;
 
 use super::verdict;
+use crate::model::checkpoint::WhyAside;
 use crate::report::document::{Block, Cell, Column, Document, Line, Opening, Table, cells};
 use crate::report::number;
 use crate::report::schema::{CheckpointRow, LeftAsideRow, SettingsRow, VerdictRow, WarningRow};
@@ -36,8 +37,14 @@ fn caveats(
     for warning in warnings.iter().filter(|warning| is_grave(warning)) {
         out.push(documents::warning(say, warning).into());
     }
-    if !left_aside.is_empty() {
-        out.push(say.caveat(&Caveat::LeftAside(left_aside)).into());
+    // Another model among them has been told of.
+    let others: Vec<LeftAsideRow> = left_aside
+        .iter()
+        .filter(|row| row.why != WhyAside::AnotherModel)
+        .cloned()
+        .collect();
+    if !others.is_empty() {
+        out.push(say.caveat(&Caveat::LeftAside(&others)).into());
     }
     let related =
         |verdict: &&&VerdictRow| matches!(verdict.label, Label::Derived | Label::PartialReuse);
@@ -51,11 +58,12 @@ fn caveats(
 
 /// Whether a reader who quotes the answer must know of it.
 fn is_grave(warning: &WarningRow) -> bool {
-    const GRAVE: [&str; 12] = [
+    const GRAVE: [&str; 13] = [
         "declared_base_contradicted",
         "declared_base_differs",
         "shards_missing",
         "part_missing",
+        "pickle_parts",
         "layers_missing",
         "another_model_beside",
         "unsupported_quantization",

@@ -77,7 +77,7 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
             listed(files, *more)
         ),
         Warning::AnotherModelBeside { files } => format!(
-            "{} beside what was read hold another model",
+            "another model lies beside what was read, in {}",
             listed(files, 0)
         ),
         Warning::TiedTensor { .. } => "the same storage as another tensor: counted once".to_owned(),
