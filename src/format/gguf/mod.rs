@@ -195,9 +195,9 @@ fn place_tensors(
         let offset = data.checked_add(tensor.offset);
         let end = offset.and_then(|offset| offset.checked_add(tensor.bytes));
         match (offset, end) {
-            (Some(offset), Some(end)) if end <= file_len || tensor.bytes == 0 => {
-                tensor.offset = offset
-            }
+            // What has no bytes may lie anywhere; readers look for it inside the file.
+            (Some(offset), _) if tensor.bytes == 0 => tensor.offset = offset.min(file_len),
+            (Some(offset), Some(end)) if end <= file_len => tensor.offset = offset,
             _ => {
                 let (name, bytes) = (quoted(&tensor.name), tensor.bytes);
                 return Err(cursor.malformed(format!(

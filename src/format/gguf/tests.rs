@@ -298,6 +298,18 @@ fn assert_sound(bytes: &[u8]) {
 }
 
 #[test]
+fn a_tensor_without_bytes_lies_inside_the_file_wherever_its_header_says() {
+    let far = Header::default()
+        .tensor("empty", &[8, 0], 0, 1 << 60)
+        .bytes();
+    let file = parse(&far).unwrap();
+    assert_eq!(
+        (file.tensors[0].bytes, file.tensors[0].offset),
+        (0, far.len() as u64)
+    );
+}
+
+#[test]
 fn what_is_kept_in_the_format_and_is_no_model_is_told() {
     let told = |key: &str, value: &str| {
         let header = Header::default().pair(key, 8, &string(value));
