@@ -10,6 +10,7 @@ use super::expect::WORDS;
 use super::help;
 use crate::pipeline::filter::checked_glob;
 use crate::pipeline::options::{Deep, Hashing, Options, PcaMode, Switch};
+use crate::report::schema::ReportKind;
 use crate::report::{Lang, OutputFormat};
 use crate::results::settings::Settings;
 use crate::source::Io;
@@ -69,6 +70,8 @@ pub enum Command {
     /// and names aside.
     #[command(after_long_help = help::VERIFY)]
     Verify(VerifyArgs),
+    /// Print the JSON Schema of a command's report
+    Schema(SchemaArgs),
     /// Print a completion script (for packagers)
     Completions(CompletionsArgs),
     /// Print the manual page (for packagers)
@@ -277,6 +280,14 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "IO", value_enum, default_value_t = Options::default().io)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub io: Io,
+}
+
+/// `wcmp schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// compare, rank, arch, inspect, hash, check (of hash --check) or verify
+    #[arg(value_name = "COMMAND", value_enum, hide_possible_values = true)]
+    pub command: ReportKind,
 }
 
 /// `wcmp completions`.

@@ -5,6 +5,7 @@ use clap::builder::PossibleValue;
 
 use crate::model::words::words;
 use crate::pipeline::options::{Deep, Hashing, PcaMode, Switch};
+use crate::report::schema::ReportKind;
 use crate::report::{Lang, OutputFormat};
 use crate::source::Io;
 use crate::verdict::decide::Confidence;
@@ -49,4 +50,6 @@ macro_rules! selectable {
     )*};
 }
 
-selectable!(Confidence, Lang, When, Hashing, PcaMode, Switch, Deep, Io);
+selectable!(
+    Confidence, Lang, When, Hashing, PcaMode, Switch, Deep, Io, ReportKind
+);

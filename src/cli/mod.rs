@@ -170,6 +170,10 @@ fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> anyh
         }
         Command::Show(args) => show::run(settings, &args.report, args.tensors),
         Command::Verify(args) => verify::run(settings, &args.report, &args.paths, args.io, monitor),
+        Command::Schema(args) => {
+            let schema = packaging::schema(args.command);
+            Ok(Answer::plain(settings.plain(schema)))
+        }
         Command::Completions(args) => {
             let script = packaging::completions(args.shell);
             Ok(Answer::plain(settings.plain(script)))

@@ -1,4 +1,4 @@
-//! For packagers: completion scripts and the manual page.
+//! What wcmp says of itself: completion scripts, the manual page, the schemas of its reports.
 
 use std::io::Write;
 
@@ -9,12 +9,22 @@ use clap_mangen::roff::{Roff, roman};
 
 use super::args::Cli;
 use super::help;
+use crate::report::json;
+use crate::report::schema::{ReportKind, json_schema};
 
 /// The completion script of one shell.
 pub(super) fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "wcmp", &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+/// The JSON Schema of a command's report.
+pub(super) fn schema(kind: ReportKind) -> String {
+    let mut out = Vec::new();
+    // A vector takes every byte.
+    let _ = json::write(&json_schema(kind), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The manual page: every command with its options on one page.

@@ -4,6 +4,7 @@
 //! adapter holds of the base it was trained on: tensors saved along, trained copies of whole
 //! tensors, DoRA's magnitudes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use std::collections::BTreeSet;
@@ -49,7 +50,7 @@ pub(crate) struct Adaptation {
 }
 
 /// What is said of a target that is an adapter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterFact {
     /// What it changes.
@@ -122,7 +123,7 @@ pub struct MatrixChange {
 }
 
 /// Why the size of a change is not known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoChange {
     /// It is not defined.

@@ -2,6 +2,7 @@
 //!
 //! The sentences are made in `report::words`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::tokenizer::Overlap;
@@ -62,7 +63,7 @@ words! {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// The model as a whole.
@@ -72,7 +73,7 @@ pub enum Scope {
 }
 
 /// What an analysis says, in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Statement {
     /// Informative tensors with equal bytes.
@@ -179,7 +180,7 @@ pub enum Statement {
 }
 
 /// Probe units, and those that hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Hits {
     /// Probes that hit.
     pub hits: usize,
@@ -188,7 +189,7 @@ pub struct Hits {
 }
 
 /// What the search for a mere re-encoding found (guide/methods.md, section 6).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct NoiseFloor {
     /// Whether every informative tensor is within what its two number formats do.
     pub passed: bool,

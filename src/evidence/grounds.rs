@@ -1,5 +1,6 @@
 //! What a verdict rests on, in the numbers that analyses give.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::sides::{Side, Sides};
@@ -28,7 +29,7 @@ pub(crate) struct Direct {
 }
 
 /// Layers found in disguise.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Disguise {
     /// Layers tried.
     pub tried: usize,
@@ -48,7 +49,7 @@ impl Disguise {
 }
 
 /// All that two models share is equal, and something else is not shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct SharedAreEqual {
     /// Tensors that are paired.
     pub tensors: usize,
@@ -57,7 +58,7 @@ pub struct SharedAreEqual {
 }
 
 /// Pairs that values made, not names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct PairedByContent {
     /// With equal values where looked at.
     pub equal: usize,

@@ -1,5 +1,6 @@
 //! What was done to the base's weights, with the check on what took no part in finding it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::sides::Side;
@@ -54,7 +55,7 @@ pub struct KeptUnits {
 }
 
 /// What a recovered transformation was checked on. `as_stored` is the cosine before it is undone.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Check {
     /// Angles among the units, against those among their partners.
@@ -87,7 +88,7 @@ pub enum Check {
 }
 
 /// What speaks for a change of the residual stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamWitness {
     /// Attention matrices.

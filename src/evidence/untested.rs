@@ -1,5 +1,6 @@
 //! What could not be tested, and why.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::words::Component;
@@ -18,7 +19,7 @@ pub struct Untested {
 }
 
 /// What a test would have looked at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Subject {
     /// Units of feed-forwards, of all layers.
@@ -49,7 +50,7 @@ pub enum Subject {
 }
 
 /// What the units of a test belong to, where it is no block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitsOf {
     /// The tensor of that name.
@@ -69,7 +70,7 @@ pub enum UnitsOf {
 }
 
 /// Why something could not be tested.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Obstacle {
     /// No feed-forward block of equal layer and kind on both sides.

@@ -1,6 +1,7 @@
 //! What the pass measured of one pair, and the figures that follow from it (guide/contract.md,
 //! section 3).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::sides::Sides;
@@ -63,7 +64,7 @@ pub struct Figures {
 }
 
 /// Why a cosine is not defined.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undefined {
     /// There are no elements.

@@ -1,5 +1,6 @@
 //! What was found in a checkpoint: files, stored tensors, config, and what is odd about them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub struct File {
 }
 
 /// Files that are one model, or one part of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct WeightSet {
     /// What names begin with: the sub-folder with `/`, or nothing.
     pub prefix: String,
@@ -46,7 +47,7 @@ pub struct WeightSet {
 }
 
 /// How the files of a set belong together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightFiles {
     /// Shards that an index names.

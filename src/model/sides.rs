@@ -1,9 +1,12 @@
 //! A pair of values, one of the base and one of the target.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which of the two models that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The model that the other may have been made from.
@@ -35,7 +38,18 @@ impl Side {
 
 /// A value for the base and one for the target.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    JsonSchema,
+    Deserialize,
 )]
 pub struct Sides<T> {
     /// The base's.

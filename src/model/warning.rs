@@ -3,6 +3,7 @@
 //! Sentences for people are made of these where reports are (`report/words`). Names are kept as
 //! they stand in the files; who shows them escapes them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::Conflict;
@@ -12,7 +13,7 @@ use super::sides::Side;
 pub(crate) const NAMES_KEPT: usize = 12;
 
 /// What is odd but usable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Warning {
     /// A configuration with `NaN` or `Infinity`, which were read as null.
@@ -194,7 +195,7 @@ pub enum Warning {
 }
 
 /// Tensors whose values are no weights.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct NoWeights {
     /// What their values are instead.
     pub kind: NoWeight,
@@ -209,7 +210,7 @@ pub struct NoWeights {
 }
 
 /// What a value can be instead of a weight.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoWeight {
     /// NaN or infinite.
@@ -228,7 +229,7 @@ pub enum NoWeight {
 }
 
 /// A kind of tensor that a reader lists and does not decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotRead {
     /// Quantised by torch itself.
@@ -248,7 +249,7 @@ pub enum NotRead {
 }
 
 /// What of an adapter's configuration deserves a word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterSetting {
     /// `use_dora`, and no module has a magnitude.
@@ -279,7 +280,7 @@ pub enum AdapterSetting {
 }
 
 /// What a fused tensor holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fused {
     /// Query, key and value.
@@ -386,7 +387,7 @@ impl Warning {
 }
 
 /// Which of several models a warning is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     /// All of them, or what they have in common.

@@ -23,6 +23,13 @@ macro_rules! words {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> { s.serialize_str(self.word()) }
         }
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> { stringify!($name).into() }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let words: Vec<&str> = Self::ALL.iter().map(|value| value.word()).collect();
+                schemars::json_schema!({ "type": "string", "enum": words })
+            }
+        }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
                 let word = <std::borrow::Cow<'_, str> as serde::Deserialize>::deserialize(d)?;
@@ -159,6 +166,17 @@ impl std::fmt::Display for Block {
             Self::Final => f.write_str("final"),
             Self::Mtp => f.write_str("mtp"),
         }
+    }
+}
+
+impl schemars::JsonSchema for Block {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Block".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let pattern = "^(embedding|layer [0-9]+|final|mtp)$";
+        schemars::json_schema!({ "type": "string", "pattern": pattern })
     }
 }
 

@@ -6,6 +6,7 @@
 //! A formula is looked for in a window of [`WINDOW`] rows and columns: every one of them shows in a
 //! window as in the whole.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -37,7 +38,9 @@ const LEAST_SIDE: usize = 8;
 const LIKE: f64 = 0.3;
 
 /// What kind of formula a matrix follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Formula {
     /// One value on one diagonal (identity, also scaled, shifted or at one place of a kernel).

@@ -1,5 +1,6 @@
 //! The origin document's own reading: its bands on the plain mean, its layer patterns.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::levels::{BAND_CERTAIN, BAND_HIGH, BAND_LOW, PATTERN_FALL, PATTERN_SPREAD};
@@ -74,7 +75,7 @@ impl Pattern {
 }
 
 /// Why the band and the label disagree.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Disagreement {
     /// What explains it.
     pub cause: DisagreementCause,
@@ -87,7 +88,7 @@ pub struct Disagreement {
 }
 
 /// What sets the plain mean and the label apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisagreementCause {
     /// The mean counts norms and constants, which are alike in unrelated models.

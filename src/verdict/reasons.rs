@@ -1,5 +1,6 @@
 //! Why a label was given, in numbers; `report::words` makes them sentences that can be quoted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::levels::{FOUND_LOG10, UNPAIRED_SHARE};
@@ -16,7 +17,7 @@ use crate::model::words::Component;
 use super::decide::{Decision, Label, parameters_in};
 
 /// One reason for a label.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum Reason {
     /// Every tensor is paired and equal.
@@ -119,7 +120,7 @@ pub enum Reason {
 }
 
 /// What is concluded on one component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct ComponentVerdict {
     /// Component.
     pub component: Component,
@@ -130,7 +131,7 @@ pub struct ComponentVerdict {
 }
 
 /// Parts of one component and kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct PartGroup {
     /// Component.
     pub component: Component,

@@ -2,6 +2,7 @@
 //! break out.
 
 mod csv;
+mod json_schema;
 mod markdown;
 mod samples;
 mod schema;

@@ -1,13 +1,14 @@
 //! What the comparison of two architectures says beside its rows, typed: reasons, assumptions and
 //! possible changes, with their names and numbers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::sides::{Side, Sides};
 use crate::model::words::Component;
 
 /// Why weights can or cannot be compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum ArchReason {
     /// What the shapes of one component of the target come to.
@@ -61,7 +62,7 @@ pub enum ArchReason {
 }
 
 /// What the shapes of a component come to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComponentShapes {
     /// The base has no such component.
@@ -94,7 +95,7 @@ pub enum ComponentShapes {
 }
 
 /// A role without an equal shape.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct UnequalRole {
     /// Name of the role.
     pub name: String,
@@ -103,7 +104,7 @@ pub struct UnequalRole {
 }
 
 /// What shapes rest on beside the facts of config.json.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Assumption {
     /// Values that config.json leaves to the maker's code.
@@ -128,7 +129,7 @@ pub enum Assumption {
 }
 
 /// A number in the base and in the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct FromTo {
     /// The base's.
     pub from: u64,
@@ -137,7 +138,7 @@ pub struct FromTo {
 }
 
 /// A change that one makes to a released model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum PossibleChange {
     /// Another number of layers.
@@ -168,7 +169,7 @@ pub enum PossibleChange {
 }
 
 /// A width that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct WidthChange {
     /// Which.
     pub width: Width,
@@ -177,7 +178,7 @@ pub struct WidthChange {
 }
 
 /// A width of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Width {
     /// That of a field of config.json.

@@ -14,6 +14,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use std::collections::BTreeSet;
@@ -103,7 +104,7 @@ pub(crate) struct UnknownShape {
 }
 
 /// A fact on which config.json and tensors disagree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Conflict {
     /// Field.
     pub field: String,

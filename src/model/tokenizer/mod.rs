@@ -7,6 +7,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use std::cmp::Ordering;
@@ -81,7 +82,7 @@ impl Tokenizer {
 }
 
 /// What two tokenizers have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Overlap {
     /// Tokens of the same bytes.
     pub shared_tokens: u64,

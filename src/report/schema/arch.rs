@@ -1,5 +1,6 @@
 //! The JSON of `wcmp arch` as types.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ version! {
 }
 
 /// Shape of a role and its tensors' number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct ShapeRow {
     /// Axes, [out, in] for a matrix.
     pub shape: Vec<u64>,
@@ -27,7 +28,7 @@ pub struct ShapeRow {
 }
 
 /// One role on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct RoleRow {
     /// Component.
     pub component: Component,
@@ -46,7 +47,7 @@ pub struct RoleRow {
 }
 
 /// One component of the target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct ArchComponent {
     /// Component.
     pub component: Component,
@@ -57,7 +58,7 @@ pub struct ArchComponent {
 }
 
 /// The target against one base.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct ArchBase {
     /// The base.
     pub base: CheckpointRow,
@@ -84,7 +85,7 @@ pub struct ArchBase {
 }
 
 /// Where the values of a field come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct SourceRow {
     /// tensors, config or absent.
     pub target: Source,
@@ -93,7 +94,7 @@ pub struct SourceRow {
 }
 
 /// `CFGF`: one fact of target and bases.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct FieldRow {
     /// Field.
     pub field: String,
@@ -109,7 +110,7 @@ pub struct FieldRow {
 }
 
 /// A fact on which the target's config.json and its tensors disagree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct ConflictRow {
     /// Field.
     pub field: String,
@@ -120,7 +121,7 @@ pub struct ConflictRow {
 }
 
 /// `wcmp arch`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Arch {
     /// `wcmp.arch/1`.
     pub schema: ArchVersion,

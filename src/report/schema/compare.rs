@@ -1,5 +1,6 @@
 //! The JSON of `wcmp compare`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,7 +30,7 @@ version! {
 }
 
 /// `wcmp compare`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct Compare {
     /// `wcmp.compare/1`.
     pub schema: CompareVersion,
@@ -88,7 +89,7 @@ pub struct Compare {
 }
 
 /// What a PEFT adapter changes in the base.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct AdapterRow {
     /// The base that its configuration names: a claim.
     pub declared_base: Option<String>,
@@ -103,7 +104,7 @@ pub struct AdapterRow {
 }
 
 /// One matrix that an adapter changes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct AdapterChange {
     /// Name in the base.
     pub name: String,
@@ -129,7 +130,7 @@ pub struct AdapterChange {
 }
 
 /// `FIG`: figures of one pair.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema, Deserialize)]
 pub struct Figures {
     /// dot / norms.
     pub cosine: Option<f64>,
@@ -151,7 +152,7 @@ pub struct Figures {
 }
 
 /// `TENSOR`: one aligned pair.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct TensorRow {
     /// Names on both sides.
     pub name: Sides<String>,
@@ -190,7 +191,7 @@ pub struct TensorRow {
 }
 
 /// `PART`: a unit of the verdict.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct PartRow {
     /// Block.
     pub block: Option<String>,
@@ -224,7 +225,7 @@ pub struct PartRow {
 }
 
 /// `TEST`: one permutation test.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct TestRow {
     /// ffn, expert, residual or rows.
     pub kind: UnitKind,
@@ -259,7 +260,7 @@ pub struct TestRow {
 }
 
 /// One layer of a component.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct LayerRow {
     /// Component.
     pub component: Component,
@@ -282,7 +283,7 @@ pub struct LayerRow {
 }
 
 /// One component.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct ComponentRow {
     /// Component.
     pub component: Component,
@@ -297,7 +298,7 @@ pub struct ComponentRow {
 }
 
 /// One row of the layer map.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct LayerMapRow {
     /// Target layer.
     pub target: u32,
@@ -308,7 +309,7 @@ pub struct LayerMapRow {
 }
 
 /// Power of a null result.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct PowerRow {
     /// Kind of test.
     pub kind: PowerKind,
@@ -321,7 +322,7 @@ pub struct PowerRow {
 }
 
 /// All permutation tests.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct PermutationRow {
     /// Combined over groups.
     pub log10_p: Option<f64>,
@@ -340,7 +341,7 @@ pub struct PermutationRow {
 }
 
 /// One subspace comparison.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct SubspaceRow {
     /// Tensor.
     pub name: String,
@@ -361,7 +362,7 @@ pub struct SubspaceRow {
 }
 
 /// Principal subspaces.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct PcaRow {
     /// fast or full.
     pub mode: PcaMode,
@@ -374,7 +375,7 @@ pub struct PcaRow {
 }
 
 /// Experts of a layer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct ExpertsRow {
     /// Layer.
     pub layer: u32,
@@ -389,7 +390,7 @@ pub struct ExpertsRow {
 }
 
 /// A recovered transformation.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct TransformationRow {
     /// Kind.
     pub kind: TransformationKind,
@@ -409,7 +410,7 @@ pub struct TransformationRow {
 }
 
 /// One finding.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct FindingRow {
     /// Family.
     pub kind: Family,
@@ -429,7 +430,7 @@ pub struct FindingRow {
 }
 
 /// A tensor without a counterpart.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct UnmatchedRow {
     /// Name.
     pub name: String,

@@ -1,5 +1,6 @@
 //! The JSON of `wcmp hash` and `wcmp hash --check`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CheckpointRow, Hex, VERSION, version};
@@ -18,7 +19,7 @@ version! {
 }
 
 /// `wcmp hash`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Hash {
     /// `wcmp.hash/1`.
     pub schema: HashVersion,
@@ -33,7 +34,7 @@ pub struct Hash {
 }
 
 /// Tensor of a hash manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct HashTensor {
     /// Name.
     pub name: String,
@@ -46,7 +47,7 @@ pub struct HashTensor {
 }
 
 /// `wcmp hash --check`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Check {
     /// `wcmp.check/1`.
     pub schema: CheckVersion,
@@ -67,7 +68,7 @@ pub struct Check {
 }
 
 /// A tensor that is not what the manifest says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct HashDifference {
     /// Name.
     pub name: String,

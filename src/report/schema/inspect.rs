@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ version! {
 }
 
 /// `wcmp inspect`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Inspect {
     /// `wcmp.inspect/1`.
     pub schema: InspectVersion,
@@ -45,7 +46,7 @@ pub struct Inspect {
 }
 
 /// Component of `inspect`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct InspectComponent {
     /// Component.
     pub component: String,
@@ -56,7 +57,7 @@ pub struct InspectComponent {
 }
 
 /// Block of `inspect`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct InspectBlock {
     /// Block.
     pub block: String,
@@ -65,7 +66,7 @@ pub struct InspectBlock {
 }
 
 /// Tensor of `inspect`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct InspectTensor {
     /// Name.
     pub name: String,

@@ -9,9 +9,11 @@ pub mod arch;
 
 pub use crate::model::sides::Sides;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::words::en::warnings;
@@ -40,7 +42,7 @@ pub use hash::*;
 pub use inspect::*;
 pub use rank::*;
 pub(crate) use read::lenient;
-pub use read::{Saved, read, saved};
+pub use read::{ReportKind, Saved, json_schema, read, saved};
 pub use verify::*;
 
 /// Declares the type of a `schema` key: it is written as the word of its version, and only that
@@ -59,6 +61,16 @@ macro_rules! version {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(Self::WORD)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "const": Self::WORD })
             }
         }
 
@@ -106,6 +118,16 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
+impl JsonSchema for Hex {
+    fn schema_name() -> Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+    }
+}
+
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -113,7 +135,7 @@ impl Serialize for Hex {
 }
 
 /// The same pair, target first (contract: shares of the target come first).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Shares {
     /// Share of the target, 0 to 1.
     pub target: Option<f64>,
@@ -122,7 +144,7 @@ pub struct Shares {
 }
 
 /// One weight file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct FileRow {
     /// Name within the checkpoint.
     pub name: String,
@@ -131,7 +153,7 @@ pub struct FileRow {
 }
 
 /// `CKPT`: a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct CheckpointRow {
     /// Path as given.
     pub path: String,
@@ -156,7 +178,7 @@ pub struct CheckpointRow {
 }
 
 /// `SUM`: means and counts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema, Deserialize)]
 pub struct Similarity {
     /// The origin document's figure.
     pub mean_cosine: Option<f64>,
@@ -179,7 +201,7 @@ pub struct Similarity {
 }
 
 /// `COV`: how much of each side is aligned.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema, Deserialize)]
 pub struct Coverage {
     /// Of all parameters.
     pub parameters: Shares,
@@ -188,7 +210,7 @@ pub struct Coverage {
 }
 
 /// What could not be tested, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct NotTestable {
     /// What.
     pub what: String,
@@ -203,7 +225,7 @@ pub struct NotTestable {
 }
 
 /// `VERDICT`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct VerdictRow {
     /// identical, re_encoded, derived, partial_reuse, from_scratch or inconclusive.
     pub label: Label,
@@ -223,7 +245,7 @@ pub struct VerdictRow {
 }
 
 /// `ORIGIN`: the origin document's own reading.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct OriginReading {
     /// Mean cosine.
     pub mean_cosine: Option<f64>,
@@ -245,7 +267,7 @@ pub struct OriginReading {
 }
 
 /// Settings that shape the answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct SettingsRow {
     /// sha256 or none.
     pub hash: Hashing,
@@ -264,7 +286,7 @@ pub struct SettingsRow {
 }
 
 /// What was expected of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct ExpectRow {
     /// The words of `--expect`.
     pub words: Vec<String>,
@@ -277,7 +299,7 @@ pub struct ExpectRow {
 }
 
 /// Tokenizers compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct TokenizerRow {
     /// Tokens in both.
     pub shared_tokens: u64,
@@ -315,7 +337,7 @@ impl LeftAsideRow {
 }
 
 /// A warning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct WarningRow {
     /// Stable word.
     pub code: String,

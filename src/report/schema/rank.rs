@@ -1,5 +1,6 @@
 //! The JSON of `wcmp rank`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +18,7 @@ version! {
 }
 
 /// `wcmp rank`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct Rank {
     /// `wcmp.rank/1`.
     pub schema: RankVersion,
@@ -74,7 +75,7 @@ impl Rank {
 }
 
 /// A base and the base that it is most like.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct ControlRow {
     /// Name of the base.
     pub base: String,
@@ -87,7 +88,7 @@ pub struct ControlRow {
 }
 
 /// One base against the target.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct RankingRow {
     /// The base.
     pub base: CheckpointRow,
@@ -115,7 +116,7 @@ pub struct RankingRow {
 }
 
 /// The permutation tests of one base in short.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct RankPermutation {
     /// Combined over groups, base 10.
     pub log10_p: Option<f64>,
@@ -126,7 +127,7 @@ pub struct RankPermutation {
 }
 
 /// The principal subspaces of one base in short.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct RankPca {
     /// clustered_with_base, between or orthogonal.
     pub summary: PcaSummary,
@@ -135,7 +136,7 @@ pub struct RankPca {
 }
 
 /// One of the origin document's criteria.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct CriterionRow {
     /// all_means_below_half, no_identical, independent_in_pca, a_base_at_0.9, many_identical or
     /// early_layers_high.
@@ -149,7 +150,7 @@ pub struct CriterionRow {
 }
 
 /// The answer over all bases.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct ConclusionRow {
     /// A verdict label.
     pub label: Label,
@@ -166,7 +167,7 @@ pub struct ConclusionRow {
 }
 
 /// The target as a merge of several bases, by their names.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "values")]
 pub enum MergeRow {
     /// A weighted sum.
@@ -181,7 +182,7 @@ pub enum MergeRow {
 }
 
 /// Layers taken from one base.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct TakenLayers {
     /// Name of the base.
     pub base: String,
@@ -190,7 +191,7 @@ pub struct TakenLayers {
 }
 
 /// Principal coordinates of target and bases.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct CoordinatesRow {
     /// Names, target first.
     pub models: Vec<String>,
@@ -201,7 +202,7 @@ pub struct CoordinatesRow {
 }
 
 /// The target as a least-squares sum of the bases.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct MixtureRow {
     /// Weights over all matrices.
     pub weights: Vec<WeightRow>,
@@ -214,7 +215,7 @@ pub struct MixtureRow {
 }
 
 /// Weight of one base.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct WeightRow {
     /// Name of the base.
     pub base: String,
@@ -223,7 +224,7 @@ pub struct WeightRow {
 }
 
 /// The mixture of one layer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct LayerMixture {
     /// Layer of the target.
     pub layer: u32,
@@ -234,7 +235,7 @@ pub struct LayerMixture {
 }
 
 /// The mixture of one role.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct RoleMixture {
     /// Role.
     pub role: Role,

@@ -1,11 +1,14 @@
-//! Saved reports, read back.
+//! Saved reports, read back, and the schema that tells others how to read them.
 
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::arch::Arch;
 use super::{Check, Compare, Hash, Inspect, Rank, Verify};
+use crate::model::words::words;
 
 /// Reads the JSON of a report. A schema version that is not known is refused, and so is a word that
 /// the contract does not have; a key that is not known is passed over.
@@ -25,6 +28,44 @@ where
 {
     let found = Value::deserialize(reader)?;
     Ok(T::deserialize(found).unwrap_or_default())
+}
+
+words! {
+    /// The report that a JSON Schema is of.
+    ReportKind {
+        /// `wcmp compare`.
+        Compare = "compare",
+        /// `wcmp rank`.
+        Rank = "rank",
+        /// `wcmp arch`.
+        Arch = "arch",
+        /// `wcmp inspect`.
+        Inspect = "inspect",
+        /// `wcmp hash`.
+        Hash = "hash",
+        /// `wcmp hash --check`.
+        Check = "check",
+        /// `wcmp verify`.
+        Verify = "verify",
+    }
+}
+
+/// The JSON Schema (2020-12) of a report, made from its type. Every key that is always there is
+/// required; others may be added within one version.
+pub fn json_schema(kind: ReportKind) -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let generator = settings.into_generator();
+    let mut schema = match kind {
+        ReportKind::Compare => generator.into_root_schema_for::<Compare>(),
+        ReportKind::Rank => generator.into_root_schema_for::<Rank>(),
+        ReportKind::Arch => generator.into_root_schema_for::<Arch>(),
+        ReportKind::Inspect => generator.into_root_schema_for::<Inspect>(),
+        ReportKind::Hash => generator.into_root_schema_for::<Hash>(),
+        ReportKind::Check => generator.into_root_schema_for::<Check>(),
+        ReportKind::Verify => generator.into_root_schema_for::<Verify>(),
+    };
+    schema.insert("title".to_owned(), format!("wcmp {kind}").into());
+    schema
 }
 
 /// A saved report of any command.

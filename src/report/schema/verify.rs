@@ -1,5 +1,6 @@
 //! The JSON of `wcmp verify`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ version! {
 }
 
 /// `wcmp verify`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Verify {
     /// `wcmp.verify/1`.
     pub schema: VerifyVersion,
@@ -30,7 +31,7 @@ pub struct Verify {
 }
 
 /// A field that came out otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct DifferenceRow {
     /// Path of the field.
     pub field: String,

@@ -6,6 +6,7 @@
 //! probability of as many between models trained independently. Nothing here knows a file, a
 //! tensor's name or a verdict.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::numeric::rng::Draws;
@@ -121,7 +122,7 @@ impl Sampling {
 }
 
 /// Why a test gives no number.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Untestable {
     /// Fewer than [`LEAST_UNITS`].
