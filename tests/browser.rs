@@ -8,6 +8,8 @@ use std::process::Command;
 use tempfile::tempdir;
 
 use crate::support::command::{answer, fixture, wcmp};
+use crate::support::rows::written_model;
+use crate::support::weights::{Decoder, Model};
 
 /// What a browser says of the file at `path`: its document after the scripts ran, and its log.
 fn browsed(path: &Path, profile: &Path) -> (String, String) {
@@ -38,6 +40,36 @@ fn framed(page: &str) -> String {
          Math.round(d.querySelector('h1').getBoundingClientRect().bottom)+' svg '+\
          d.querySelectorAll('svg').length}}</script>"
     )
+}
+
+#[test]
+fn a_page_of_a_hundred_layers_and_five_thousand_tensors_stays_under_a_megabyte() {
+    let size = Decoder {
+        hidden: 16,
+        ffn: 4,
+        layers: 100,
+        heads: 2,
+        kv_heads: 1,
+        vocab: 32,
+        experts: 14,
+    };
+    let model = Model::decoder("deep", size);
+    let base = written_model("browser", "deep", "base", &model);
+    let target = written_model("browser", "deep", "target", &Model::decoder("other", size));
+    for target in [&base, &target] {
+        let output = wcmp()
+            .args(["compare", "-f", "html"])
+            .args([&base, target])
+            .output()
+            .unwrap();
+        let page = answer(&output, 0);
+        assert!(
+            page.contains("<svg") && page.len() < 1_000_000,
+            "{}",
+            page.len()
+        );
+    }
+    assert!(model.stored(|_| "BF16").len() > 4_500);
 }
 
 #[test]

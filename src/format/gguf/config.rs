@@ -175,7 +175,9 @@ pub fn to_config(file: &GgufFile) -> Map<String, Value> {
     };
     config.insert("model_type".into(), model_type(&counts).into());
     if let Some(name) = metadata.get("general.name").and_then(MetaValue::as_text) {
-        config.insert("_name_or_path".into(), name.into());
+        // Whoever wrote the file chose it, and it often names a model that it was made from: a fact
+        // to look at, and no name to report under.
+        config.insert("name".into(), name.into());
     }
     for (key, name) in COUNTS {
         if let Some(count) = counts.count(key).filter(|&count| count > 0) {

@@ -77,7 +77,7 @@ fn metadata_reads_as_a_config() {
     let file = parse(&sample()).unwrap();
     let config = to_config(&file);
     let expected = json!({
-        "model_type": "llama", "_name_or_path": "Tiny", "hidden_size": 32, "intermediate_size": 64,
+        "model_type": "llama", "name": "Tiny", "hidden_size": 32, "intermediate_size": 64,
         "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 1, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "vocab_size": 4, "tie_word_embeddings": true,
     });

@@ -58,12 +58,14 @@ fn disagreement(say: Language, reading: &OriginReading) -> Option<String> {
         .or_else(|| reading.why.clone())
 }
 
-/// The plain mean-cosine scale on one pair, in a line.
+/// The plain mean-cosine scale on one pair, in a line. The pattern is of one of the model's
+/// `components` and speaks for the verdict only where there is no other.
 pub(super) fn plain_scale(
     say: Language,
     reading: &OriginReading,
     label: Label,
     disguised: bool,
+    components: usize,
 ) -> String {
     let apart = |why: &Disagreement| match why.cause {
         DisagreementCause::AlikeInUnrelated => Apart::AlikeInUnrelated,
@@ -80,7 +82,7 @@ pub(super) fn plain_scale(
         pattern: reading.layer_pattern,
         agrees: reading.agrees,
         why: reading.disagreement.as_ref().map(apart),
-        pattern_agrees: pattern_agrees(reading.layer_pattern, label),
+        pattern_agrees: pattern_agrees(reading.layer_pattern, label).filter(|_| components <= 1),
     })
 }
 

@@ -36,7 +36,14 @@ pub(in crate::report) fn compare(say: Language, report: &Compare) -> Document {
     blocks.extend(layers(say, report));
     blocks.extend(sure(say, report));
     blocks.push(Block::Paragraph(
-        verdict::plain_scale(say, &report.origin_reading, report.verdict.label, disguised).into(),
+        verdict::plain_scale(
+            say,
+            &report.origin_reading,
+            report.verdict.label,
+            disguised,
+            report.components.len(),
+        )
+        .into(),
     ));
     blocks.extend(other_warnings(say, &report.warnings));
     blocks.push(Block::Space);

@@ -53,12 +53,7 @@ impl Screens for English {
                 between(target, " holds the values of ", base, ", stored otherwise")
             }
             Label::Derived => between(target, " shares its weights with ", base, ""),
-            Label::PartialReuse => between(
-                target,
-                " shares some of its weights with ",
-                base,
-                ", not all of them",
-            ),
+            Label::PartialReuse => between(target, " shares some weights with ", base, ", not all"),
             Label::FromScratch => between(target, " is independent of ", base, ""),
             Label::Inconclusive => Line::from("whether ").then(between(
                 target,
