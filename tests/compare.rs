@@ -55,6 +55,43 @@ fn independent_models_are_from_scratch_although_their_norms_agree() {
 }
 
 #[test]
+fn a_card_that_names_the_base_is_said_to_agree_with_the_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("tuned");
+    std::fs::create_dir(&target).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture("fine-tuned").join(file), target.join(file)).unwrap();
+    }
+    let card = |base: &str| {
+        let card = format!("---\nbase_model: org/{base}\n---\n");
+        std::fs::write(target.join("README.md"), card).unwrap();
+        let report = wcmp()
+            .args(["compare", "-f", "json"])
+            .args([&fixture("base"), &target])
+            .output()
+            .unwrap();
+        let report: serde_json::Value = serde_json::from_str(answer(&report, 0)).unwrap();
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        let codes = warnings.map(|warning| warning["code"].as_str().unwrap().to_owned());
+        codes
+            .filter(|code| code.starts_with("declared_base"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(card("base"), ["declared_base_confirmed"]);
+    assert_eq!(card("another"), ["declared_base_differs"]);
+    let text = wcmp()
+        .arg("compare")
+        .args([&fixture("base"), &target])
+        .output()
+        .unwrap();
+    let second: Vec<&str> = answer(&text, 0).lines().skip(1).take(2).collect();
+    assert!(
+        second.join(" ").contains("declares another base"),
+        "{second:?}"
+    );
+}
+
+#[test]
 fn a_partial_reuse_names_both_sides() {
     let c = compare("base", "partial-reuse", &[]);
     assert_eq!(c.verdict.label, "partial_reuse");

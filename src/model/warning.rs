@@ -167,6 +167,11 @@ pub enum Warning {
         /// What it declares.
         claim: String,
     },
+    /// The target declares the base, and the weights agree.
+    DeclaredBaseConfirmed {
+        /// What it declares.
+        claim: String,
+    },
     /// The target declares another base than the one it shares weights with.
     DeclaredBaseDiffers {
         /// What it declares.
@@ -317,6 +322,7 @@ impl Warning {
             Self::FusedOrder(_) => "fused_order",
             Self::IdenticalPerhapsFormula { .. } => "identical_perhaps_formula",
             Self::DeclaredBaseContradicted { .. } => "declared_base_contradicted",
+            Self::DeclaredBaseConfirmed { .. } => "declared_base_confirmed",
             Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
             Self::ConfigConflict { .. } => "config_conflict",
             Self::MixtureNotUnique => "mixture_not_unique",
@@ -350,6 +356,7 @@ impl Warning {
             | Self::UnmergedAdapter { first: name, .. }
             | Self::IdenticalPerhapsFormula { name }
             | Self::DeclaredBaseContradicted { claim: name }
+            | Self::DeclaredBaseConfirmed { claim: name }
             | Self::ConfigConflict { path: name, .. } => Some(name.clone()),
             Self::AnotherModelBeside { files } => Some(files.join(", ")),
             Self::DeclaredBaseDiffers { claims } => Some(claims.join(", ")),

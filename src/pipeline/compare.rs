@@ -563,8 +563,7 @@ impl Analysed<'_> {
         out.extend(no_weights.iter().flat_map(|found| found.warnings()));
         let storage = self.found.get::<Storage>();
         out.extend(storage.iter().flat_map(|found| found.warnings()));
-        let claim = self.contradicted_claim(label);
-        out.extend(claim.map(Noted::from));
+        out.extend(self.held_claim(label).map(Noted::from));
         let direct = self.found.get::<Permutation>();
         let formulas = direct.iter().flat_map(|direct| &direct.formula);
         out.extend(formulas.map(|name| {
@@ -574,8 +573,8 @@ impl Analysed<'_> {
         out
     }
 
-    /// A declared base model that the weights contradict.
-    fn contradicted_claim(&self, label: Label) -> Option<Warning> {
+    /// What the weights say of the base model that the target declares.
+    fn held_claim(&self, label: Label) -> Option<Warning> {
         let [base, target] = self.setting.models;
         let claims = &target.checkpoint().declared_base;
         let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
@@ -584,6 +583,9 @@ impl Analysed<'_> {
             .find(|claim| short(claim) == short(&base.checkpoint().name));
         match declared {
             Some(claim) if label == Label::FromScratch => Some(Warning::DeclaredBaseContradicted {
+                claim: claim.clone(),
+            }),
+            Some(claim) if label.is_related() => Some(Warning::DeclaredBaseConfirmed {
                 claim: claim.clone(),
             }),
             None if label.is_related() && !claims.is_empty() => {

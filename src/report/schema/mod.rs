@@ -315,7 +315,7 @@ pub struct TokenizerRow {
 }
 
 /// A weight file that was not read.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct LeftAsideRow {
     /// `base` or `target`; of a ranking the name of the base.
     pub side: String,

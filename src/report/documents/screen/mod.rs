@@ -58,8 +58,9 @@ fn caveats(
 
 /// Whether a reader who quotes the answer must know of it.
 fn is_grave(warning: &WarningRow) -> bool {
-    const GRAVE: [&str; 13] = [
+    const GRAVE: [&str; 14] = [
         "declared_base_contradicted",
+        "declared_base_confirmed",
         "declared_base_differs",
         "shards_missing",
         "part_missing",

@@ -129,6 +129,9 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
         Warning::DeclaredBaseContradicted { .. } => {
             "the target declares this base, and no test found its weights in it".to_owned()
         }
+        Warning::DeclaredBaseConfirmed { .. } => {
+            "the target declares this base, and the weights agree".to_owned()
+        }
         Warning::DeclaredBaseDiffers { .. } => {
             "the target declares another base than the one whose weights it shares".to_owned()
         }

@@ -121,6 +121,10 @@ fn warning(warning: &Warning) -> String {
             "대상은 이 기준 모델({})에서 왔다고 밝히지만, 어떤 검사에서도 그 가중치를 찾지 못함",
             quoted(claim)
         ),
+        Warning::DeclaredBaseConfirmed { claim } => format!(
+            "대상은 이 기준 모델({})에서 왔다고 밝히며, 가중치도 그와 일치함",
+            quoted(claim)
+        ),
         Warning::DeclaredBaseDiffers { claims } => format!(
             "대상이 밝힌 기준 모델({})은 실제로 가중치를 공유하는 모델과 다름",
             listed(claims, 0)
