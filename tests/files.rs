@@ -323,3 +323,57 @@ fn no_output_replaces_what_the_run_reads() {
         assert_eq!(run(&arguments).status.code(), Some(0));
     }
 }
+
+#[test]
+fn a_report_that_is_verified_keeps_the_files_it_names() {
+    let folder = Folder::new();
+    let model = folder.bf16("m", &model("m"));
+    let report = folder.0.path().join("report.json");
+    let inspect = [
+        "inspect".as_ref(),
+        model.as_os_str(),
+        "--format".as_ref(),
+        "json".as_ref(),
+        "--output".as_ref(),
+        report.as_os_str(),
+    ];
+    assert_eq!(run(&inspect).status.code(), Some(0));
+    let config = model.join("config.json");
+    for output in [&config, &report] {
+        let before = fs::read(output).unwrap();
+        let verify = [
+            "verify".as_ref(),
+            report.as_os_str(),
+            "--output".as_ref(),
+            output.as_os_str(),
+        ];
+        let run = run(&verify);
+        assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+        assert!(text(&run.stderr).contains("would overwrite an input"));
+        assert!(fs::read(output).unwrap() == before);
+    }
+}
+
+#[test]
+fn one_place_is_written_once_whatever_it_is_called() {
+    let folder = Folder::new();
+    let model = folder.bf16("m", &model("m"));
+    let report = folder.0.path().join("report.json");
+    let other_name = model.join("..").join("report.json");
+    let inspect = [
+        "inspect".as_ref(),
+        model.as_os_str(),
+        "--output".as_ref(),
+        report.as_os_str(),
+        "--export".as_ref(),
+        other_name.as_os_str(),
+    ];
+    let run = run(&inspect);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(
+        text(&run.stderr).contains("named twice"),
+        "{}",
+        text(&run.stderr)
+    );
+    assert!(!report.exists());
+}

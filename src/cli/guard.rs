@@ -16,18 +16,23 @@ pub(super) fn check(command: &Command, outputs: &[Destination]) -> Result<()> {
     if outputs.iter().all(|output| *output == Destination::Stdout) {
         return Ok(());
     }
-    for path in inputs(command) {
-        input::keep(path, outputs)?;
-        // What is wrong with a place is said where it is opened.
-        let Ok(place) = hub::resolve(path) else {
-            continue;
-        };
-        let files = open::files_read(&place).unwrap_or_default();
-        files
-            .iter()
-            .try_for_each(|file| input::keep(file, outputs))?;
-    }
-    Ok(())
+    inputs(command)
+        .into_iter()
+        .try_for_each(|path| keep_place(path, outputs))
+}
+
+/// Holds the outputs against every file of the checkpoint at `path` that may be read.
+///
+/// # Errors
+/// One is one of them, under whatever name or link.
+pub(super) fn keep_place(path: &Path, outputs: &[Destination]) -> Result<()> {
+    input::keep(path, outputs)?;
+    // What is wrong with a place is said where it is opened.
+    let Ok(place) = hub::resolve(path) else {
+        return Ok(());
+    };
+    let files = open::files_read(&place).unwrap_or_default();
+    files.iter().try_for_each(|file| input::keep(file, outputs))
 }
 
 /// The paths that a command names.

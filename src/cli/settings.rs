@@ -81,7 +81,7 @@ impl Settings {
                 ))
             })?;
             let destination = Destination::File(path.clone());
-            if outputs.iter().any(|(known, _)| *known == destination) {
+            if outputs.iter().any(|(known, _)| known.is_same(&destination)) {
                 let shown = path.display();
                 return Err(Error::Usage(format!("{shown} is named twice as an output")));
             }

@@ -73,6 +73,16 @@ impl Destination {
         }
     }
 
+    /// Whether both would be written at one place, under whatever names.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(own), Self::File(path)) => {
+                self.is_file(path) || where_written(own) == where_written(path)
+            }
+            (own, other) => own == other,
+        }
+    }
+
     /// Writes the whole report.
     ///
     /// # Errors
@@ -215,6 +225,15 @@ fn dangling_target(path: &Path) -> PathBuf {
         }
     }
     path
+}
+
+/// The directory, links followed, and the name of what would be written.
+fn where_written(path: &Path) -> PathBuf {
+    let path = dangling_target(path);
+    let place = fs::canonicalize(directory(&path)).unwrap_or_else(|_| directory(&path).into());
+    path.file_name()
+        .map(|name| place.join(name))
+        .unwrap_or(path)
 }
 
 fn directory(path: &Path) -> &Path {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::exit::Exit;
 use super::super::settings::Settings;
-use super::super::{Answer, input};
+use super::super::{Answer, guard, input};
 use super::show;
 use crate::error::{Error, Result};
 use crate::measure::monitor::Monitor;
@@ -134,8 +134,18 @@ impl Again<'_> {
         }
     }
 
-    /// Where the checkpoints are: as given, else as the report names them.
+    /// Where the checkpoints are: as given, else as the report names them. No output replaces a file
+    /// of theirs.
     fn places(&self, models: &[&CheckpointRow]) -> Result<Vec<PathBuf>> {
+        let places = self.named_places(models)?;
+        let outputs = self.settings.destinations();
+        places
+            .iter()
+            .try_for_each(|place| guard::keep_place(place, &outputs))?;
+        Ok(places)
+    }
+
+    fn named_places(&self, models: &[&CheckpointRow]) -> Result<Vec<PathBuf>> {
         if self.paths.is_empty() {
             return Ok(models
                 .iter()

@@ -214,6 +214,9 @@ impl<'o, 'a> Tensors<'o, 'a> {
     }
 }
 
+/// Groups of compressed-tensors that are looked at, for every matrix anew; real ones have a few.
+const MOST_GROUPS: usize = 256;
+
 /// What config.json says of the quantisation; nothing, where it has no such part.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings<'a> {
@@ -230,7 +233,9 @@ impl<'a> Settings<'a> {
     pub(super) fn weights(&self) -> impl Iterator<Item = &'a Value> {
         let groups = self.value("config_groups").and_then(Value::as_object);
         let groups = groups.into_iter().flat_map(|groups| groups.values());
-        groups.filter_map(|group| group.get("weights"))
+        groups
+            .filter_map(|group| group.get("weights"))
+            .take(MOST_GROUPS)
     }
 
     /// Columns in a group; none for one group over all columns (−1), or where groups of the config
