@@ -268,7 +268,8 @@ fn beside(path: &Path, report: Report) -> io::Result<NamedTempFile> {
     let mut beside = builder.tempfile_in(directory(path))?;
     pending.push(beside.path().to_path_buf());
     drop(pending);
-    deliver(&mut beside, report)?;
+    // By the file itself: an error of the other way names the file beside.
+    deliver(beside.as_file_mut(), report)?;
     finish(beside.as_file(), path)?;
     Ok(beside)
 }
