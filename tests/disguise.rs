@@ -12,6 +12,7 @@ use wcmp::Silent;
 use wcmp::open_checkpoint;
 use wcmp::results::settings::Deep;
 use wcmp::results::terms::Label;
+use wcmp::results::terms::PartKind;
 use wcmp::results::terms::State;
 use wcmp::schema::Compare;
 
@@ -434,6 +435,47 @@ fn a_turned_stream_is_found_under_a_re_ordered_vocabulary() {
         // By their ids no token is the same: the look that needs none finds it.
         let by_id = compared(&base, &target, SIZE.ffn, Deep::Auto);
         assert_eq!(by_id.verdict.label, Label::Derived);
+    }
+}
+
+/// The layers found without tokens give a basis in which all others are looked for: a copy is found
+/// whole however far it was trained, and a graft keeps the layers that are not the base's.
+#[test]
+fn a_graft_in_full_disguise_keeps_its_own_layers() {
+    let base = Model::decoder("base", SIZE);
+    let stranger = Model::decoder("stranger", SIZE);
+    let other = order(SIZE.vocab, &mut Draws::new(&["vocabulary"]));
+    let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
+    for (grafted, label) in [
+        (vec![], Label::Derived),
+        (vec![1, 3], Label::PartialReuse),
+        (vec![0, 1], Label::PartialReuse),
+    ] {
+        let tuned = base.trained("tuned", |_| 0.5);
+        let graft = tuned.taking(&stranger, |name| {
+            let is_of = |layer: &u32| name.contains(&format!("layers.{layer}."));
+            grafted.iter().any(is_of)
+        });
+        let hidden = turned(&ffn_re_ordered(&graft, SIZE.ffn), &turn);
+        let target = vocabulary_re_ordered(&hidden, &other);
+        let report = compared(&base, &target, SIZE.ffn, Deep::Auto);
+        assert_eq!(
+            report.verdict.label, label,
+            "{grafted:?}: {:?}",
+            report.verdict
+        );
+        let feed_forwards = report
+            .parts
+            .iter()
+            .filter(|part| part.kind == PartKind::Ffn);
+        for part in feed_forwards {
+            let layer = part.layer.unwrap();
+            let expected = match grafted.contains(&layer) {
+                true => State::Independent,
+                false => State::Reused,
+            };
+            assert_eq!(part.state, expected, "{grafted:?}: layer {layer}");
+        }
     }
 }
 

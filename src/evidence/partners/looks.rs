@@ -24,6 +24,8 @@ words! {
         Whitened = "whitened",
         /// How units stand to the other matrices, sorted.
         TokenFree = "token_free",
+        /// How units stand to partners that were found in other layers.
+        Anchored = "anchored",
     }
 }
 
@@ -316,7 +318,7 @@ impl<'a, 'b> Sought<'a, 'b> {
                     one.stored.as_ref().filter(|_| fits)
                 })
             }
-            FeatureKind::Projected => {
+            FeatureKind::Projected | FeatureKind::Anchored => {
                 let Some(features) = &self.over_tokens else {
                     return none();
                 };

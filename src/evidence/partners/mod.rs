@@ -288,7 +288,12 @@ impl Partners {
             .map(|find| (find.target.component, find.target.layer))
             .collect();
         let (log10_p, exact) = bound(confirmed.iter().map(|find| &find.test));
-        let without_tokens = |find: &&Find| find.test.features == Some(FeatureKind::TokenFree);
+        let without_tokens = |find: &&Find| {
+            matches!(
+                find.test.features,
+                Some(FeatureKind::TokenFree | FeatureKind::Anchored)
+            )
+        };
         Some(Finding {
             statement: Statement::FoundTwice {
                 hits,

@@ -1,5 +1,7 @@
 //! Which feed-forward of the base each feed-forward of the target was made from.
 
+mod without_tokens;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,14 +30,11 @@ use crate::stats::units::Sampling;
 
 use super::block::{Block, Whole, stack};
 use super::looks::{Asked, FeatureKind, Sought, Tokens};
-use super::token_free::{self, Top};
+use super::token_free::Top;
 use super::{Find, Stack};
 
 /// Layers of a stack that are looked at first.
 const FEW_LAYERS: usize = 4;
-
-/// Layers that are looked at without tokens first.
-const TOKEN_FREE_LAYERS: usize = 2;
 
 /// Blocks of the base that are asked at one time, at most: experts of layers of thousands.
 const MOST_BLOCKS: usize = 512;
@@ -43,12 +42,16 @@ const MOST_BLOCKS: usize = 512;
 /// Layers of the base that the whitened look takes beside the one of equal place.
 const WHITENED: usize = 3;
 
-/// Layers of the base that are tried where tokens are no help and depths differ.
-const NEIGHBOURS: usize = 5;
-
 /// The families that every block is looked at by, in this order.
 const FAMILIES: [FeatureKind; 3] = [
     FeatureKind::Projected,
+    FeatureKind::Stored,
+    FeatureKind::Whitened,
+];
+
+/// The same where partners of other layers stand for tokens.
+const ANCHORED: [FeatureKind; 3] = [
+    FeatureKind::Anchored,
     FeatureKind::Stored,
     FeatureKind::Whitened,
 ];
@@ -82,6 +85,8 @@ struct Search<'a, 'b> {
     base: BTreeMap<&'b BlockKey, &'b Matrices<'a>>,
     target: BTreeMap<&'b BlockKey, &'b Matrices<'a>>,
     tokens: Option<[Tokens; 2]>,
+    /// Whether these are no tokens but partners that were found in other layers.
+    is_anchored: bool,
     /// Pairs of layers among which one is chosen: its exact bound is paid for all of them.
     choices: usize,
     /// Whether no test in place could look at any of its blocks.
@@ -102,9 +107,6 @@ struct Look {
 
 /// Units that contribute most, by the place of their layer among the open ones.
 type Tops = BTreeMap<usize, Box<Top>>;
-
-/// A look without tokens, and whether it would have seen a damaged copy, where that was measured.
-type WithoutTokens = (Look, Option<bool>);
 
 /// What one block of the base gave.
 struct Count {
@@ -194,6 +196,7 @@ impl<'a, 'b> Search<'a, 'b> {
             target,
             is_untested,
             tokens: tokens.map(|(base, target)| [base, target]),
+            is_anchored: false,
             basis_is_shared: embedding_is_found(direct, *component)
                 || direct.layers_hit(Some(*component)).len() > 1,
         })
@@ -263,7 +266,7 @@ impl<'a, 'b> Search<'a, 'b> {
             return Ok(out);
         }
         let probes = self.ask(&opened)?;
-        let without_tokens = self.places_without_tokens(&places, false);
+        let without_tokens = self.places_without_tokens(&places);
         let mut looks = self.look_at_each(&first, &open, &opened, &probes, &without_tokens)?;
         let mut tops: Tops = (first.iter().zip(&mut looks))
             .filter_map(|(&at, look)| Some((at, look.top.take()?)))
@@ -273,13 +276,13 @@ impl<'a, 'b> Search<'a, 'b> {
             .iter()
             .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
         {
-            self.look_without_tokens(&open, &bases, false, &mut tops, &mut out, &mut looks)?;
+            self.look_without_tokens(&open, &bases, &mut tops, &mut out, &mut looks)?;
             if looks
                 .iter()
                 .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
             {
-                self.look_without_tokens(&open, &bases, true, &mut tops, &mut out, &mut looks)?;
                 by_tokens = false;
+                self.look_by_anchors(&open, &opened, &mut out, &mut looks)?;
             }
         }
         let confirmed = |looks: &[Look]| -> Vec<u32> {
@@ -294,7 +297,9 @@ impl<'a, 'b> Search<'a, 'b> {
             .iter()
             .map(|&at| (open[at].0.layer, found_first.contains(&open[at].0.layer)))
             .collect();
-        self.measure_power(&opened, &mut out)?;
+        if out.over_tokens.is_none() {
+            self.measure_power(&opened, &mut out)?;
+        }
         if !found_first.is_empty() {
             let rest: Vec<usize> = places
                 .iter()
@@ -376,7 +381,11 @@ impl<'a, 'b> Search<'a, 'b> {
         let sought = Sought::new(&whole, self.tokens.as_ref().map(|[_, target]| target))?;
         let mut null = None;
         let mut best: Option<Find> = None;
-        for kind in FAMILIES {
+        let families = match self.is_anchored {
+            true => ANCHORED,
+            false => FAMILIES,
+        };
+        for kind in families {
             let asked: Vec<usize> = match kind {
                 FeatureKind::Whitened => likely(key, opened, null.as_ref()),
                 _ => (0..opened.len()).collect(),
@@ -511,6 +520,7 @@ impl<'a, 'b> Search<'a, 'b> {
             witnessed = witnessed.better(units_in_place(setting, base, whole.block())?);
         }
         let by_tokens = matches!(kind, FeatureKind::Projected | FeatureKind::Whitened)
+            && !self.is_anchored
             && setting.tokenizers.iter().all(Option::is_some)
             && witnessed.geometry.is_none_or(|geometry| !geometry.denies());
         if witnessed.kind.is_none() && by_tokens {
@@ -531,157 +541,6 @@ impl<'a, 'b> Search<'a, 'b> {
     fn part(&self, key: &BlockKey) -> Option<PartKey> {
         let first = self.target.get(key)?.by_row.first()?;
         part_of(first)
-    }
-
-    /// Looks at a few layers by how units stand to one another, all that is left where tokens and
-    /// coordinates say nothing.
-    fn look_without_tokens(
-        &self,
-        open: &[(&'b BlockKey, &'b Matrices<'a>)],
-        bases: &BTreeMap<u32, (&'b BlockKey, &'b Matrices<'a>)>,
-        all: bool,
-        tops: &mut Tops,
-        out: &mut Stack,
-        looks: &mut Vec<Look>,
-    ) -> Result<()> {
-        let bases: Vec<(&BlockKey, &Matrices<'a>)> = bases.values().copied().collect();
-        let places: Vec<usize> = (0..open.len()).collect();
-        let chosen: Vec<(usize, Option<Box<Top>>)> = self
-            .places_without_tokens(&places, all)
-            .into_iter()
-            .map(|at| (at, tops.remove(&at)))
-            .collect();
-        let looked: Vec<Result<Option<WithoutTokens>>> = chosen
-            .into_par_iter()
-            .map(|(at, top)| self.look_at_without_tokens(at, open, &bases, all, top))
-            .collect();
-        let mut have_power: Vec<bool> = Vec::new();
-        for looked in looked {
-            let Some((look, has_power)) = looked? else {
-                continue;
-            };
-            if let Some(find) = &look.find {
-                looks.retain(|known| {
-                    let known = known.find.as_ref();
-                    known.is_none_or(|known| known.target != find.target)
-                });
-            }
-            have_power.extend(has_power);
-            looks.push(look);
-        }
-        if !all && !have_power.is_empty() {
-            out.token_free = have_power.iter().all(|has_power| *has_power);
-        }
-        Ok(())
-    }
-
-    /// Which of `places` are looked at without tokens.
-    fn places_without_tokens(&self, places: &[usize], all: bool) -> Vec<usize> {
-        match all || self.setting.sampling.thorough {
-            true => places.to_vec(),
-            false => evenly_spaced(places, TOKEN_FREE_LAYERS),
-        }
-    }
-
-    /// One layer of the target, whose `top` may be known, against the likely ones of the base; where
-    /// it is not found, whether a damaged copy would have been.
-    fn look_at_without_tokens(
-        &self,
-        at: usize,
-        open: &[(&'b BlockKey, &'b Matrices<'a>)],
-        bases: &[(&'b BlockKey, &'b Matrices<'a>)],
-        all: bool,
-        top: Option<Box<Top>>,
-    ) -> Result<Option<WithoutTokens>> {
-        let setting = self.setting;
-        let seed = setting.sampling.seed;
-        let top_of = |block: &Block<'_>| -> Result<Option<Box<Top>>> {
-            let whole = block.whole(&setting.sampling)?;
-            let top = whole.map(|whole| Top::read(&whole)).transpose()?;
-            Ok(top.flatten().map(Box::new))
-        };
-        let (key, matrices) = open[at];
-        let Some(target) = Block::open(setting.models[1], key, matrices)? else {
-            return Ok(None);
-        };
-        let top = match top {
-            Some(top) => Some(top),
-            None => top_of(&target)?,
-        };
-        let Some(top_of_target) = top else {
-            return Ok(None);
-        };
-        // One layer tells what the look is worth.
-        let is_measured = !all && at == 0;
-        let mut null: Option<(Test, Option<bool>)> = None;
-        for place in self.likely_layers(key, at, open.len(), bases, all) {
-            setting.monitor.check()?;
-            let Some(base) = Block::open(setting.models[0], bases[place].0, bases[place].1)? else {
-                continue;
-            };
-            let Some(top_of_base) = top_of(&base)? else {
-                continue;
-            };
-            let seen = token_free::look(&top_of_base, &top_of_target, None)?;
-            let mut test = Test {
-                probes: top_of_base.stored.len().min(top_of_target.stored.len()),
-                ..test(&base, &target, FeatureKind::TokenFree)
-            };
-            if seen.witnessed.kind.is_none() {
-                if null.is_none() {
-                    let measured = is_measured.then(|| top_of_base.has_power(seed));
-                    null = Some((test, measured.transpose()?));
-                }
-                continue;
-            }
-            test.hits = seen.pairs.len();
-            let geometry = seen.witnessed.geometry;
-            test.log10_p = geometry.map_or(0.0, |geometry| geometry.log10_p);
-            let pairs = seen.pairs.iter();
-            let pairs =
-                pairs.map(|&(one, other)| (top_of_base.stored[one], top_of_target.stored[other]));
-            let find = self.find(&base, &target, pairs.collect(), seen.witnessed, test);
-            let look = Look {
-                find: Some(find),
-                ..Look::default()
-            };
-            return Ok(Some((look, None)));
-        }
-        Ok(null.map(|(test, has_power)| {
-            let look = Look {
-                null: Some(test),
-                ..Look::default()
-            };
-            (look, has_power)
-        }))
-    }
-
-    /// Layers of the base that a layer of the target is held against where tokens are no help: that
-    /// of its number, or at its height where depths differ; all of them where one was found.
-    fn likely_layers(
-        &self,
-        key: &BlockKey,
-        at: usize,
-        of: usize,
-        bases: &[(&BlockKey, &Matrices<'a>)],
-        all: bool,
-    ) -> Vec<usize> {
-        let last = bases.len() - 1;
-        let same = bases.iter().position(|(base, _)| base.layer == key.layer);
-        let height = (at * bases.len() / of.max(1)).min(last);
-        let first = match bases.len() == self.layers_of_target() {
-            true => same.unwrap_or(height),
-            false => height,
-        };
-        let mut out: Vec<usize> = (0..=last).collect();
-        out.sort_by_key(|&place| place.abs_diff(first));
-        let few = match (all || self.setting.sampling.thorough, bases.len() == of) {
-            (true, _) => out.len(),
-            (false, true) => 1,
-            (false, false) => NEIGHBOURS,
-        };
-        out.truncate(few);
-        out
     }
 
     /// A find, its pairs as stored.
