@@ -189,7 +189,10 @@ fn turned(model: &Model, turn: &Values) -> Model {
                 shape: tensor.shape.clone(),
                 values: vec![1.0; tensor.values.len()],
             }
-        } else if name.contains("o_proj") || name.contains("down_proj") {
+        } else if ["o_proj", "down_proj", ".w2."]
+            .iter()
+            .any(|writer| name.contains(writer))
+        {
             product(&transposed(turn), tensor)
         } else {
             let mut gained = tensor.clone();
@@ -477,6 +480,63 @@ fn a_graft_in_full_disguise_keeps_its_own_layers() {
             assert_eq!(part.state, expected, "{grafted:?}: layer {layer}");
         }
     }
+}
+
+/// Experts under other numbers, and the units of each in another order.
+fn experts_re_ordered(model: &Model, size: Decoder) -> Model {
+    let mut out = model.clone();
+    for layer in 0..size.layers {
+        let prefix = format!("model.layers.{layer}.block_sparse_moe");
+        let numbers = order(size.experts, &mut Draws::new(&["experts", &prefix]));
+        change(&mut out, &format!("{prefix}.gate.weight"), |w| {
+            rows(w, &numbers)
+        });
+        for (number, from) in numbers.into_iter().enumerate() {
+            let units = order(
+                size.ffn,
+                &mut Draws::new(&["units", &prefix, &from.to_string()]),
+            );
+            for (matrix, by_row) in [("w1", true), ("w3", true), ("w2", false)] {
+                let name = |expert| format!("{prefix}.experts.{expert}.{matrix}.weight");
+                let tensor = &model.0[&name(from)];
+                let moved = match by_row {
+                    true => rows(tensor, &units),
+                    false => columns(tensor, &units),
+                };
+                out.0.insert(name(number), moved);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn experts_in_full_disguise_are_found() {
+    let size = Decoder {
+        ffn: 80,
+        layers: 5,
+        experts: 6,
+        ..SIZE
+    };
+    let base = Model::decoder("base", size);
+    let other = order(SIZE.vocab, &mut Draws::new(&["vocabulary"]));
+    let turn = rotation(SIZE.hidden, &mut Draws::new(&["turn"]));
+    let hidden = |model: &Model| {
+        vocabulary_re_ordered(&turned(&experts_re_ordered(model, size), &turn), &other)
+    };
+    let target = hidden(&base.trained("tuned", |_| 0.3));
+    let report = compared(&base, &target, size.ffn, Deep::Auto);
+    assert_eq!(report.verdict.label, Label::Derived, "{:?}", report.verdict);
+    let experts = report.parts.iter().filter(|part| part.expert.is_some());
+    assert!(experts.clone().count() == 30);
+    assert!(
+        experts.clone().all(|part| part.state == State::Reused),
+        "{:?}",
+        report.parts
+    );
+    let target = hidden(&Model::decoder("stranger", size));
+    let report = compared(&base, &target, size.ffn, Deep::Auto);
+    assert_eq!(report.verdict.label, Label::FromScratch);
 }
 
 #[test]

@@ -245,17 +245,11 @@ impl<'a, 'b> Search<'a, 'b> {
             true => places.clone(),
             false => evenly_spaced(&places, FEW_LAYERS),
         };
-        let experts_of_layer = |layer: u32| {
-            let experts = self.base.iter().filter(move |(key, _)| key.layer == layer);
-            experts
-                .take(MOST_BLOCKS)
-                .map(|(key, matrices)| (*key, *matrices))
-        };
         // Every layer of the base by its representative; of the layers looked at, all experts.
         let mut asked: BTreeMap<&BlockKey, &Matrices<'a>> = bases.values().copied().collect();
         let layers: BTreeSet<u32> = first.iter().map(|&at| open[at].0.layer).collect();
         for layer in layers {
-            for (key, matrices) in experts_of_layer(layer) {
+            for (key, matrices) in self.blocks_of(layer) {
                 if asked.len() < MOST_BLOCKS {
                     asked.insert(key, matrices);
                 }
@@ -307,9 +301,10 @@ impl<'a, 'b> Search<'a, 'b> {
                 .filter(|at| !first.contains(at))
                 .collect();
             if by_tokens {
-                looks.extend(self.look_at_each(&rest, &open, &opened, &probes, &[])?);
+                let more = self.look_at_rest(&rest, &open, &opened, &probes, &looks)?;
+                looks.extend(more);
+                self.look_at_experts(&mut looks)?;
             }
-            self.look_at_experts(&mut looks)?;
             self.set_sought(&open, &looks, &mut out);
         } else {
             let looked: Vec<(&BlockKey, &Matrices<'a>)> =
@@ -324,6 +319,54 @@ impl<'a, 'b> Search<'a, 'b> {
         }
         out.finds.sort_by(|a, b| a.target.cmp(&b.target));
         Ok(out)
+    }
+
+    /// The blocks of a layer of the base: its dense feed-forward, or its experts.
+    fn blocks_of(&self, layer: u32) -> BTreeMap<&'b BlockKey, &'b Matrices<'a>> {
+        let blocks = self.base.iter().filter(|(key, _)| key.layer == layer);
+        blocks
+            .take(MOST_BLOCKS)
+            .map(|(key, matrices)| (*key, *matrices))
+            .collect()
+    }
+
+    /// Layers that were not looked at first, against all layers of the base. Experts stand in any
+    /// order, so each layer is held first against all experts of the one that it should be made
+    /// from, as far from what was found on both sides.
+    fn look_at_rest(
+        &self,
+        rest: &[usize],
+        open: &[(&'b BlockKey, &'b Matrices<'a>)],
+        opened: &[Block<'_>],
+        probes: &[Asked],
+        looks: &[Look],
+    ) -> Result<Vec<Look>> {
+        let found: Vec<&Find> = looks
+            .iter()
+            .filter_map(|look| look.find.as_ref())
+            .filter(|find| find.is_confirmed())
+            .collect();
+        let expected = |layer: u32| -> Option<u32> {
+            let distance = |find: &&&Find| find.target.layer.abs_diff(layer);
+            let nearest = found.iter().min_by_key(distance)?;
+            (nearest.base.layer + layer).checked_sub(nearest.target.layer)
+        };
+        let looks: Vec<Result<Look>> = rest
+            .par_iter()
+            .map(|&at| {
+                let key = open[at].0;
+                if let Some(layer) = key.expert.and_then(|_| expected(key.layer)) {
+                    let experts = self.open(&self.blocks_of(layer))?;
+                    let asked = self.ask(&experts)?;
+                    let look = self.look_at(open[at], &experts, &asked, false)?;
+                    if look.find.as_ref().is_some_and(Find::is_confirmed) {
+                        return Ok(look);
+                    }
+                }
+                self.look_at(open[at], opened, probes, false)
+            })
+            .collect();
+        looks.into_iter().collect()
     }
 
     fn open(&self, blocks: &BTreeMap<&'b BlockKey, &'b Matrices<'a>>) -> Result<Vec<Block<'b>>> {
@@ -596,13 +639,7 @@ impl<'a, 'b> Search<'a, 'b> {
             .map(|find| (find.base.layer, find.target.layer, find.target.clone()))
             .collect();
         for (base_layer, layer, told) in found {
-            let asked: BTreeMap<&BlockKey, &Matrices<'a>> = self
-                .base
-                .iter()
-                .filter(|(key, _)| key.layer == base_layer)
-                .take(MOST_BLOCKS)
-                .map(|(key, matrices)| (*key, *matrices))
-                .collect();
+            let asked = self.blocks_of(base_layer);
             let opened = self.open(&asked)?;
             let probes = self.ask(&opened)?;
             let others: Vec<(&BlockKey, &Matrices<'a>)> = self

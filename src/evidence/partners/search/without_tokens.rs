@@ -10,6 +10,8 @@ use crate::evidence::disguise::basis::Basis;
 use crate::evidence::pca::evenly_spaced;
 use crate::evidence::permutation::blocks::{BlockKey, Matrices};
 use crate::evidence::tests_of_units::Test;
+use crate::numeric::linalg::squared_length;
+use crate::numeric::rng::Draws;
 use crate::numeric::rows::Matrix;
 use crate::stats::units::TokenRows;
 
@@ -24,6 +26,9 @@ const TOKEN_FREE_LAYERS: usize = 2;
 
 /// Layers of the base that are tried where tokens are no help and depths differ.
 const NEIGHBOURS: usize = 5;
+
+/// Experts of a layer that are tried.
+const MOST_EXPERTS: usize = 8;
 
 /// Partners of other layers by which units are told, at most.
 const MOST_ANCHORS: usize = 512;
@@ -91,10 +96,10 @@ impl<'a, 'b> Search<'a, 'b> {
         let is_open = |key: &BlockKey| !finds.iter().any(|find| find.target == *key);
         let rest: Vec<usize> = (0..open.len()).filter(|&at| is_open(open[at].0)).collect();
         let probes = anchored.ask(opened)?;
-        let found = anchored.look_at_each(&rest, open, opened, &probes, &[])?;
-        anchored.measure_power(opened, out)?;
+        let found = anchored.look_at_rest(&rest, open, opened, &probes, looks)?;
         looks.extend(found);
-        Ok(())
+        anchored.look_at_experts(looks)?;
+        anchored.measure_power(opened, out)
     }
 
     /// The same search with partners in place of tokens: the gate rows of what was found, one a
@@ -190,46 +195,94 @@ impl<'a, 'b> Search<'a, 'b> {
         // One layer tells what the look is worth.
         let is_measured = at == 0;
         let mut null: Option<(Test, Option<bool>)> = None;
+        let mut are_all = true;
         for place in self.likely_layers(key, at, open.len(), bases) {
             setting.monitor.check()?;
-            let Some(base) = Block::open(setting.models[0], bases[place].0, bases[place].1)? else {
-                continue;
-            };
-            let Some(top_of_base) = top_of(&base)? else {
-                continue;
-            };
-            let seen = token_free::look(&top_of_base, &top_of_target, None)?;
-            let mut test = Test {
-                probes: top_of_base.stored.len().min(top_of_target.stored.len()),
-                ..test(&base, &target, FeatureKind::TokenFree)
-            };
-            if seen.witnessed.kind.is_none() {
-                if null.is_none() {
-                    let measured = is_measured.then(|| top_of_base.has_power(seed));
-                    null = Some((test, measured.transpose()?));
+            let (candidates, is_all) = self.candidates(&target, bases[place])?;
+            are_all &= is_all;
+            for base in candidates {
+                let Some(top_of_base) = top_of(&base)? else {
+                    continue;
+                };
+                let seen = token_free::look(&top_of_base, &top_of_target, None)?;
+                let mut test = Test {
+                    probes: top_of_base.stored.len().min(top_of_target.stored.len()),
+                    ..test(&base, &target, FeatureKind::TokenFree)
+                };
+                if seen.witnessed.kind.is_none() {
+                    if null.is_none() {
+                        let measured = is_measured.then(|| top_of_base.has_power(seed));
+                        null = Some((test, measured.transpose()?));
+                    }
+                    continue;
                 }
-                continue;
+                test.hits = seen.pairs.len();
+                let geometry = seen.witnessed.geometry;
+                test.log10_p = geometry.map_or(0.0, |geometry| geometry.log10_p);
+                let pairs = seen.pairs.iter();
+                let pairs = pairs
+                    .map(|&(one, other)| (top_of_base.stored[one], top_of_target.stored[other]));
+                let find = self.find(&base, &target, pairs.collect(), seen.witnessed, test);
+                let look = Look {
+                    find: Some(find),
+                    ..Look::default()
+                };
+                return Ok(Some((look, None)));
             }
-            test.hits = seen.pairs.len();
-            let geometry = seen.witnessed.geometry;
-            test.log10_p = geometry.map_or(0.0, |geometry| geometry.log10_p);
-            let pairs = seen.pairs.iter();
-            let pairs =
-                pairs.map(|&(one, other)| (top_of_base.stored[one], top_of_target.stored[other]));
-            let find = self.find(&base, &target, pairs.collect(), seen.witnessed, test);
-            let look = Look {
-                find: Some(find),
-                ..Look::default()
-            };
-            return Ok(Some((look, None)));
         }
         Ok(null.map(|(test, has_power)| {
             let look = Look {
                 null: Some(test),
                 ..Look::default()
             };
-            (look, has_power)
+            (look, has_power.map(|has_power| has_power && are_all))
         }))
+    }
+
+    /// The blocks of a layer of the base that may be the target's, and whether they are all there
+    /// are: experts stand in any order, so of many those whose gates are long and short alike, which
+    /// neither an order nor a rotation changes.
+    fn candidates(
+        &self,
+        target: &Block<'_>,
+        (key, matrices): (&'b BlockKey, &'b Matrices<'a>),
+    ) -> Result<(Vec<Block<'b>>, bool)> {
+        if target.key.expert.is_none() || key.expert.is_none() {
+            let only = Block::open(self.setting.models[0], key, matrices)?;
+            return Ok((only.into_iter().collect(), true));
+        }
+        let experts = self.open(&self.blocks_of(key.layer))?;
+        if experts.len() <= MOST_EXPERTS {
+            return Ok((experts, true));
+        }
+        let own = self.lengths_of_gates(target)?;
+        let mut by_distance = Vec::with_capacity(experts.len());
+        for expert in experts {
+            let lengths = self.lengths_of_gates(&expert)?;
+            let distance: f64 = (lengths.iter().zip(&own))
+                .map(|(one, other)| (one - other).powi(2))
+                .sum();
+            by_distance.push((distance, expert));
+        }
+        by_distance.sort_by(|a, b| a.0.total_cmp(&b.0));
+        by_distance.truncate(MOST_EXPERTS);
+        let nearest = by_distance.into_iter().map(|(_, expert)| expert);
+        Ok((nearest.collect(), false))
+    }
+
+    /// Lengths of drawn gate rows at 16 quantiles.
+    fn lengths_of_gates(&self, block: &Block<'_>) -> Result<Vec<f64>> {
+        const QUANTILES: usize = 16;
+        const DRAWN: usize = 512;
+        let sampling = &self.setting.sampling;
+        let units = Draws::new(sampling.seed, "lengths of gates").distinct(DRAWN, block.units());
+        let gate = block.some(&units, sampling)?.gate;
+        let rows = gate.values.chunks_exact(gate.columns.max(1));
+        let mut lengths: Vec<f64> = rows.map(|row| squared_length(row).sqrt()).collect();
+        lengths.sort_by(f64::total_cmp);
+        let last = lengths.len().saturating_sub(1);
+        let quantile = |at: usize| lengths.get(at * last / (QUANTILES - 1)).copied();
+        Ok((0..QUANTILES).filter_map(quantile).collect())
     }
 
     /// Layers of the base that a layer of the target is held against where tokens are no help: that
