@@ -540,6 +540,29 @@ fn experts_in_full_disguise_are_found() {
 }
 
 #[test]
+fn tables_under_the_tokenizer_of_another_model_are_found_by_their_rows() {
+    let base = Model::decoder("base", SIZE);
+    let own: Vec<usize> = (0..SIZE.vocab).collect();
+    let other = order(SIZE.vocab, &mut Draws::new(&["vocabulary"]));
+    let target = vocabulary_re_ordered(&base.trained("tuned", |_| 0.3), &other);
+    let report = compared_with(&base, &target, SIZE.ffn, Deep::Auto, Some([&own, &own]));
+    assert_eq!(report.verdict.label, Label::Derived, "{:?}", report.verdict);
+    let state = |kind| {
+        let part = report.parts.iter().find(|part| part.kind == kind);
+        part.map(|part| part.state)
+    };
+    assert_eq!(state(PartKind::Embedding), Some(State::Reused));
+    // Tables that are really another model's stay so.
+    let stranger = Model::decoder("stranger", SIZE);
+    let tables = ["model.embed_tokens.weight", "lm_head.weight"];
+    let target = base
+        .trained("tuned", |_| 0.3)
+        .taking(&stranger, |name| tables.contains(&name));
+    let report = compared_with(&base, &target, SIZE.ffn, Deep::Auto, Some([&own, &own]));
+    assert_eq!(report.verdict.label, Label::PartialReuse);
+}
+
+#[test]
 fn too_few_tokens_in_common_are_told() {
     let base = Model::decoder("base", SIZE);
     let hidden = turned(

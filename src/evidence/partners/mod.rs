@@ -7,6 +7,7 @@
 pub(in crate::evidence) mod block;
 pub(in crate::evidence) mod looks;
 mod search;
+mod tables;
 pub(in crate::evidence) mod token_free;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +87,8 @@ pub(crate) struct Stack {
 #[derive(Debug, Default)]
 pub(crate) struct Partners {
     stacks: BTreeMap<(Component, String), Stack>,
+    /// Tables of tokens that were found in another order.
+    tables: BTreeMap<PartKey, Witnessed>,
     /// Whether tokens are joined by their strings.
     tokens_by_strings: bool,
 }
@@ -102,9 +105,11 @@ impl Analysis for Partners {
         }
         setting.monitor.begin("looking through disguises", 0);
         let stacks = search::stacks(setting, direct, witnesses)?;
+        let tables = tables::in_another_order(setting, direct, witnesses)?;
         setting.monitor.end();
         Ok(Some(Self {
             stacks,
+            tables,
             tokens_by_strings: setting.tokenizers.iter().all(Option::is_some),
         }))
     }
@@ -164,6 +169,11 @@ impl Analysis for Partners {
                 part.base_layer = Some(find.base.layer);
                 part.found_by = Some(FoundBy::Content);
                 part.witnessed(find.witnessed);
+            } else if let Some(witnessed) = self.tables.get(&part.key) {
+                part.found = true;
+                part.new = false;
+                part.found_by = Some(FoundBy::Content);
+                part.witnessed(*witnessed);
             } else if let Some((test, hidden)) = sought.get(&part.key).filter(|_| !part.new)
                 && (*hidden || part.test.is_none())
             {
