@@ -22,6 +22,9 @@ pub mod model {
 pub mod numeric {
     pub use crate::numeric::decode::{decode_f32, decode_f64, decodes, values_per_element};
     pub use crate::numeric::kernels::Kernel;
+    pub mod sha256 {
+        pub use crate::numeric::kernels::sha256::{Digester, Feed, Stream, advance, finish};
+    }
     pub use crate::numeric::linalg::Dense;
     pub use crate::numeric::quant::{StoredBytes, ggml};
     pub use crate::numeric::rng::Draws;

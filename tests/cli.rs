@@ -47,10 +47,31 @@ fn version_names_kernel_and_formats() {
     let lines: Vec<&str> = answer(&version, 0).lines().collect();
     assert_eq!(lines[0], format!("wcmp {}", env!("CARGO_PKG_VERSION")));
     assert!(
-        lines[1].starts_with("kernel:  ") && lines[2].starts_with("formats: safetensors"),
+        lines[1].starts_with("kernel:  ")
+            && lines[2].starts_with("digests: ")
+            && lines[3].starts_with("formats: safetensors"),
         "{lines:?}"
     );
     assert_eq!(answer(&run(&["-V"]), 0).lines().count(), 1);
+}
+
+#[test]
+fn kernels_are_taken_by_name_or_not_at_all() {
+    let forced = |names: &str| {
+        let mut command = wcmp();
+        let command = command.env("WCMP_KERNEL", names).arg("--version");
+        command.output().expect("run wcmp")
+    };
+    let lines = |names: &str| answer(&forced(names), 0).to_owned();
+    assert!(lines("portable").contains("kernel:  portable\ndigests: portable\n"));
+    assert!(lines("portable, sha2").contains("kernel:  portable\ndigests: sha2\n"));
+    let refused = forced("avx1024");
+    let line = error_line(&refused);
+    assert!(
+        line.contains("avx1024") && line.contains("digests sha2, portable"),
+        "{line}"
+    );
+    assert_eq!(lines(""), answer(&run(&["--version"]), 0));
 }
 
 #[test]

@@ -23,7 +23,9 @@ Exit codes:
 Environment:
   NO_COLOR, CLICOLOR_FORCE    colours off, colours on
   COLUMNS                     width of the text report (default: the terminal's,
-                              else 80)";
+                              else 80)
+  WCMP_KERNEL                 loops by name, for tests: the same answer by
+                              other instructions (--version tells which)";
 
 /// `wcmp compare --help`.
 pub(super) const COMPARE: &str = "\

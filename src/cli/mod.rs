@@ -20,6 +20,7 @@ mod help;
 mod hub;
 mod input;
 mod interrupt;
+mod kernels;
 mod open_files;
 mod packaging;
 mod say;
@@ -40,7 +41,7 @@ use settings::{Analyses, Settings, Verbosity};
 use terminal::{Environment, Progress};
 
 use crate::measure::monitor::Monitor;
-use crate::numeric::kernels;
+use crate::numeric::kernels as loops;
 use crate::report::Report;
 use crate::report::schema::ExpectRow;
 use crate::report::sink::{self, Destination};
@@ -85,6 +86,10 @@ impl Answer {
 /// # Errors
 /// The code to end with: 0 after help and version, 2 after a usage error, which has been said.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Exit> {
+    kernels::from_environment().map_err(|what| {
+        say::say(&say::error_line(&what));
+        Exit::NoAnswer
+    })?;
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let matches = command().try_get_matches_from(&arguments);
     matches
@@ -107,7 +112,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Resu
 /// The command line's grammar, with what only a run knows.
 fn command() -> clap::Command {
     // clap wants text that lives as long as the process.
-    Cli::command().long_version(&*version::long(kernels::active()).leak())
+    let long = version::long(loops::active(), &loops::digester().to_string());
+    Cli::command().long_version(&*long.leak())
 }
 
 /// A usage error in clap's form.
@@ -143,7 +149,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         let (seconds, threads, kernel) = (
             begin.elapsed().as_secs_f64(),
             settings.threads,
-            kernels::active(),
+            loops::active(),
         );
         say::say_note(&format!(
             "{seconds:.2} s, threads: {threads}, kernel: {kernel}"

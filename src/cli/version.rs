@@ -8,10 +8,11 @@ const FORMATS: [&str; 4] = [
     "PEFT LoRA adapters",
 ];
 
-/// Version, the kernel that this CPU gets, and the formats that are read, a line each.
-pub(super) fn long(kernel: &str) -> String {
+/// Version, the kernels of sums and digests that this CPU gets, and the formats that are read, a
+/// line each.
+pub(super) fn long(kernel: &str, digests: &str) -> String {
     format!(
-        "{}\nkernel:  {kernel}\nformats: {}",
+        "{}\nkernel:  {kernel}\ndigests: {digests}\nformats: {}",
         env!("CARGO_PKG_VERSION"),
         FORMATS.join(", ")
     )
@@ -23,13 +24,14 @@ mod tests {
 
     #[test]
     fn version_comes_first() {
-        let text = long("portable");
+        let text = long("portable", "sha2");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,
             [
                 env!("CARGO_PKG_VERSION"),
                 "kernel:  portable",
+                "digests: sha2",
                 "formats: safetensors, GGUF, PyTorch (.bin, .pt, .pth), PEFT LoRA adapters"
             ]
         );

@@ -323,7 +323,7 @@ impl Real for f64 {
 
 /// Rows of fewer elements are not summed one by one: the cost of starting a run would exceed that
 /// of its terms.
-const SHORT_ROW: usize = 64;
+pub(crate) const SHORT_ROW: usize = 64;
 
 /// Rows of `columns` elements each, row-major: adds their sums to `total` in order, and to
 /// `row_products` Σ over rows of (row sum of a)·(row sum of b), which is the expected cosine's

@@ -8,7 +8,7 @@ use assert_cmd::Command;
 /// The binary, with nothing in the environment that changes a report.
 pub(crate) fn wcmp() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wcmp"));
-    for variable in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+    for variable in ["NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "WCMP_KERNEL"] {
         command.env_remove(variable);
     }
     command

@@ -24,8 +24,11 @@ mod avx512;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
 mod portable;
+pub(crate) mod sha256;
 #[cfg(test)]
 mod tests;
+
+use sha256::Digester;
 
 /// Elements of one block: how far a kernel may run before it checks the range and folds f32 lanes
 /// into f64.
@@ -132,10 +135,9 @@ impl Kernel {
         kernels
     }
 
-    /// The kernel in use: the fastest that this machine runs.
+    /// The kernel in use: the one that [`force`] was told, else the fastest that this machine runs.
     pub fn active() -> Self {
-        static ACTIVE: OnceLock<Kernel> = OnceLock::new();
-        *ACTIVE.get_or_init(|| Self::available().pop().unwrap_or(Self::PORTABLE))
+        in_use().sums
     }
 
     /// Its name, as `--version` prints it.
@@ -195,9 +197,70 @@ impl Kernel {
     }
 }
 
-/// The kernel in use by name: "avx512", "avx2", "neon" or "portable".
+/// The kernels of a process, the same from its first sum to its last digest.
+#[derive(Debug, Clone, Copy)]
+struct InUse {
+    sums: Kernel,
+    digests: Digester,
+}
+
+static IN_USE: OnceLock<InUse> = OnceLock::new();
+
+impl InUse {
+    fn fastest() -> Self {
+        Self {
+            sums: Kernel::available().pop().unwrap_or(Kernel::PORTABLE),
+            digests: Digester::FASTEST,
+        }
+    }
+
+    /// The fastest but where one of `names`, set apart by commas, is that of another.
+    fn named(names: &str) -> Result<Self, String> {
+        let (sums, digests) = (Kernel::available(), Digester::available());
+        let mut in_use = Self::fastest();
+        for name in names.split(',').map(str::trim) {
+            let sum = sums.iter().find(|kernel| kernel.name() == name);
+            let digest = digests.iter().find(|kernel| kernel.name() == name);
+            if sum.is_none() && digest.is_none() {
+                let list = |names: Vec<&str>| names.join(", ");
+                return Err(format!(
+                    "no kernel of this machine is called {name:?} (expected some of: sums {}; digests {})",
+                    list(sums.iter().map(|kernel| kernel.name()).collect()),
+                    list(digests.iter().map(|kernel| kernel.name()).collect()),
+                ));
+            }
+            in_use.sums = sum.copied().unwrap_or(in_use.sums);
+            in_use.digests = digest.copied().unwrap_or(in_use.digests);
+        }
+        Ok(in_use)
+    }
+}
+
+fn in_use() -> InUse {
+    *IN_USE.get_or_init(InUse::fastest)
+}
+
+/// Takes the kernels of these names, set apart by commas, in the place of the fastest. No answer
+/// depends on it: for tests, and for a machine whose fastest is in doubt. It must come before the
+/// first sum and digest.
+///
+/// # Errors
+/// A name that no kernel of this machine has: what was expected.
+pub(crate) fn force(names: &str) -> Result<(), String> {
+    let named = InUse::named(names)?;
+    IN_USE
+        .set(named)
+        .map_err(|_| "kernels are in use already".to_owned())
+}
+
+/// The kernel of the sums in use by name: "avx512", "avx2", "neon" or "portable".
 pub(crate) fn active() -> &'static str {
     Kernel::active().name()
+}
+
+/// The kernels of the digests in use.
+pub(crate) fn digester() -> Digester {
+    in_use().digests
 }
 
 impl std::fmt::Display for Kernel {
