@@ -1,18 +1,23 @@
 //! A run of bytes of one file that is read once and in order: fetched ahead of the reader, given
 //! back behind it.
 
+use std::ops::Range;
+
 use crate::source::Region;
 
-/// Bytes that the system is asked to fetch ahead of the reader: while a worker hashes them, the
-/// disk reads the next.
-const AHEAD: u64 = 8 << 20;
+/// Bytes that the system is asked to fetch ahead of a worker, over all runs that it reads side by
+/// side: while it hashes them, the disk reads the next.
+const AHEAD: u64 = 16 << 20;
+
+/// The least of them that is asked for of one run.
+const AHEAD_OF_ONE: u64 = 1 << 20;
 
 /// Shorter runs are left to the system's own reading ahead: announcing each of many small tensors
 /// costs more.
 const SHORT: u64 = 1 << 17;
 
-/// Bytes that are given back at a time.
-const BEHIND: u64 = 2 << 20;
+/// Bytes that are given back at a time, over all runs.
+const BEHIND: u64 = 4 << 20;
 
 /// Where the reader of a run stands.
 pub(super) struct ReadAhead<'a> {
@@ -21,19 +26,24 @@ pub(super) struct ReadAhead<'a> {
     at: u64,
     fetched: u64,
     end: u64,
+    ahead: u64,
+    behind: u64,
 }
 
 impl<'a> ReadAhead<'a> {
-    /// A run of `len` bytes of `bytes` from `offset`, nothing read yet.
-    pub(super) fn new(bytes: Region<'a>, offset: u64, len: u64) -> Self {
-        let end = offset.saturating_add(len);
-        let fetched = if len < SHORT { end } else { offset };
+    /// The run `range` of `bytes`, one of `runs` that are read side by side; nothing read yet.
+    pub(super) fn new(bytes: Region<'a>, range: Range<u64>, runs: usize) -> Self {
+        let Range { start, end } = range;
+        let is_short = end.saturating_sub(start) < SHORT;
+        let share = |bytes: u64| bytes / runs.max(1) as u64;
         let mut run = Self {
             bytes,
-            kept: offset,
-            at: offset,
-            fetched,
+            kept: start,
+            at: start,
+            fetched: if is_short { end } else { start },
             end,
+            ahead: share(AHEAD).max(AHEAD_OF_ONE),
+            behind: share(BEHIND),
         };
         run.fetch();
         run
@@ -42,7 +52,7 @@ impl<'a> ReadAhead<'a> {
     /// `count` more bytes were read.
     pub(super) fn advance(&mut self, count: u64) {
         self.at = self.at.saturating_add(count).min(self.end);
-        if self.at - self.kept >= BEHIND || self.at == self.end {
+        if self.at - self.kept >= self.behind || self.at == self.end {
             self.bytes.done_with(self.kept, self.at - self.kept);
             self.kept = self.at;
         }
@@ -51,8 +61,8 @@ impl<'a> ReadAhead<'a> {
 
     /// Keeps between one and two halves of the window ahead announced.
     fn fetch(&mut self) {
-        if self.fetched < self.end && self.fetched.saturating_sub(self.at) <= AHEAD / 2 {
-            let until = self.at.saturating_add(AHEAD).min(self.end);
+        if self.fetched < self.end && self.fetched.saturating_sub(self.at) <= self.ahead / 2 {
+            let until = self.at.saturating_add(self.ahead).min(self.end);
             self.bytes
                 .will_need(self.fetched, until.saturating_sub(self.fetched));
             self.fetched = until;

@@ -5,7 +5,8 @@
 //! single model and no pair. Work is cut into jobs, the longest first, and results are folded in
 //! the order of the pairs: the same bits for any number of threads and either way of reading.
 //!
-//! A worker holds one chunk of each model: memory is threads x models x chunk.
+//! A worker holds one chunk of each tensor that it digests in step, smaller ones where there are
+//! more: memory is threads x chunk, whatever the models.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,12 +16,13 @@ use crate::align::Pair;
 use crate::error::Result;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::sides::Sides;
+use crate::numeric::kernels::{digester, sha256};
 use crate::source::Region;
 use crate::view::model::Model;
 
 use super::ahead::ReadAhead;
 use super::as_stored::{geometry, needs_columns, unreadable};
-use super::digest::{Hashers, digest};
+use super::digest::{Hashers, digests as digests_in_step};
 use super::fold::fold;
 use super::identity::is_identical;
 use super::jobs::{Job, jobs, on_all_workers};
@@ -134,11 +136,36 @@ struct DuoTally {
     tally: Tally,
 }
 
+/// A reading of stored tensors.
+struct Stored<'a> {
+    reading: &'a Reading,
+    members: &'a [StoredAt],
+    duos: &'a [Summed],
+}
+
+/// One segment of such a reading under way.
+struct Running<'a> {
+    members: Vec<Member<'a>>,
+    sums: Vec<Summing>,
+}
+
 /// One member of a reading, as it is read.
 struct Member<'a> {
     info: &'a TensorInfo,
     bytes: Region<'a>,
     ahead: ReadAhead<'a>,
+}
+
+impl<'a> Member<'a> {
+    /// The stored bytes of a chunk of values.
+    fn read<'s>(&self, chunk: &Range<u64>, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]>
+    where
+        'a: 's,
+    {
+        let range = byte_range(self.info.dtype, chunk);
+        let length = (range.end - range.start) as usize;
+        self.bytes.run_of_bytes(range.start, length, scratch)
+    }
 }
 
 thread_local! {
@@ -178,12 +205,17 @@ impl<'a> Pass<'a> {
 
     fn work(&self, job: &Job) -> Result<Output> {
         match job {
-            Job::Whole(index) => self.whole(&self.readings[*index]),
+            Job::Whole(group) => self.whole(group),
             Job::Segment(index, values) => {
                 let reading = &self.readings[*index];
                 let tallies = match &reading.what {
                     Read::Stored { members, duos } => {
-                        self.stored_segment(reading, members, duos, values.clone(), None)?
+                        let stored = Stored {
+                            reading,
+                            members,
+                            duos,
+                        };
+                        self.stored_segment(&[stored], values.clone(), None)?
                     }
                     Read::Views { duo, .. } => vec![self.view_segment(reading, *duo, values)?],
                 };
@@ -192,71 +224,94 @@ impl<'a> Pass<'a> {
                     digests: Vec::new(),
                 })
             }
-            Job::Digest(at) => Ok(Output {
-                tallies: Vec::new(),
-                digests: vec![(*at, self.digest(*at)?)],
-            }),
+            Job::Digests(tensors) => {
+                let digests = self.digests(tensors)?;
+                Ok(Output {
+                    tallies: Vec::new(),
+                    digests: tensors.iter().copied().zip(digests).collect(),
+                })
+            }
         }
     }
 
-    /// All segments of stored tensors, and their digests.
-    fn whole(&self, reading: &Reading) -> Result<Output> {
-        let Read::Stored { members, duos } = &reading.what else {
+    /// All segments of the stored tensors of some readings that are cut alike, and their digests.
+    fn whole(&self, group: &[usize]) -> Result<Output> {
+        let stored = group.iter().filter_map(|&index| {
+            let reading = &self.readings[index];
+            match &reading.what {
+                Read::Stored { members, duos } => Some(Stored {
+                    reading,
+                    members,
+                    duos,
+                }),
+                Read::Views { .. } => None,
+            }
+        });
+        let stored: Vec<Stored<'_>> = stored.collect();
+        let Some(first) = stored.first() else {
             return Ok(Output::default());
         };
-        let mut hashers = Hashers::new(members.len());
+
+        let members = stored.iter().map(|one| one.members.len());
+        let mut hashers: Vec<Hashers> = members.map(Hashers::new).collect();
         let mut out = Output::default();
-        for values in reading.geometry.segments() {
-            let tallies =
-                self.stored_segment(reading, members, duos, values, Some(&mut hashers))?;
+        for values in first.reading.geometry.segments() {
+            let tallies = self.stored_segment(&stored, values, Some(&mut hashers))?;
             out.tallies.extend(tallies);
         }
-        out.digests = members.iter().copied().zip(hashers.finish()).collect();
+        for (one, digests) in stored.iter().zip(Hashers::finish(hashers)) {
+            out.digests.extend(one.members.iter().copied().zip(digests));
+        }
         Ok(out)
     }
 
-    /// Sums of one segment of stored tensors. Each chunk is read from all of them, then summed for
-    /// every duo and digested, and is in the cache for all but the first of these.
+    /// Sums of one segment of the stored tensors of some readings that are cut alike. Each chunk is
+    /// read from all of them, then summed for every duo and digested, and is in the cache for all
+    /// but the first of these.
     fn stored_segment(
         &self,
-        reading: &Reading,
-        members: &[StoredAt],
-        duos: &[Summed],
+        stored: &[Stored<'_>],
         values: Range<u64>,
-        mut hashers: Option<&mut Hashers>,
+        mut hashers: Option<&mut Vec<Hashers>>,
     ) -> Result<Vec<DuoTally>> {
-        let start = values.start;
-        let mut members: Vec<Member<'_>> =
-            members.iter().map(|at| self.member(*at, &values)).collect();
-        let mut sums: Vec<Summing> = duos
+        let Some(Stored { reading, .. }) = stored.first() else {
+            return Ok(Vec::new());
+        };
+        let (geometry, start) = (reading.geometry, values.start);
+        let streams = stored.iter().map(|one| one.members.len()).sum();
+        let mut running: Vec<Running<'_>> = stored
             .iter()
-            .map(|summed| {
-                let pair = &self.groups[reading.group][summed.duo].pair;
-                Summing::new(reading.geometry, needs_columns(pair))
-            })
+            .map(|one| self.begin(one, &values, streams))
             .collect();
 
         SCRATCH.with_borrow_mut(|(scratch, buffers)| {
-            scratch.resize_with(scratch.len().max(members.len()), Vec::new);
-            for chunk in reading.geometry.chunks(values) {
-                let mut read: Vec<&[u8]> = Vec::with_capacity(members.len());
-                for (member, scratch) in members.iter().zip(scratch.iter_mut()) {
-                    let range = byte_range(member.info.dtype, &chunk);
-                    let length = (range.end - range.start) as usize;
-                    read.push(member.bytes.run_of_bytes(range.start, length, scratch)?);
+            scratch.resize_with(scratch.len().max(streams), Vec::new);
+            for chunk in geometry.chunks(values, streams) {
+                let mut read: Vec<Vec<&[u8]>> = Vec::with_capacity(stored.len());
+                let mut scratch = scratch.iter_mut();
+                for (one, running) in stored.iter().zip(&mut running) {
+                    let members = running.members.iter().zip(&mut scratch);
+                    let bytes = members.map(|(member, scratch)| member.read(&chunk, scratch));
+                    let bytes: Vec<&[u8]> = bytes.collect::<Result<_>>()?;
+                    for (summed, summing) in one.duos.iter().zip(&mut running.sums) {
+                        let dtypes = summed.members.map(|at| running.members[at].info.dtype);
+                        let bytes = summed.members.map(|at| bytes[at]);
+                        summing.stored(&chunk, dtypes, bytes, buffers);
+                    }
+                    read.push(bytes);
                 }
 
-                for (summed, summing) in duos.iter().zip(&mut sums) {
-                    let dtypes = summed.members.map(|at| members[at].info.dtype);
-                    let bytes = summed.members.map(|at| read[at]);
-                    summing.stored(&chunk, dtypes, bytes, buffers);
-                }
                 if let Some(hashers) = &mut hashers {
-                    hashers.update(read.iter().copied());
+                    let mut feeds = Vec::with_capacity(streams);
+                    for (hashers, read) in hashers.iter_mut().zip(&read) {
+                        hashers.feeds(read, &mut feeds);
+                    }
+                    sha256::advance(digester(), &mut feeds);
                 }
 
+                let members = running.iter_mut().flat_map(|one| &mut one.members);
                 let mut done = 0;
-                for (member, bytes) in members.iter_mut().zip(&read) {
+                for (member, bytes) in members.zip(read.iter().flatten()) {
                     member.ahead.advance(bytes.len() as u64);
                     done += bytes.len() as u64;
                 }
@@ -265,23 +320,36 @@ impl<'a> Pass<'a> {
             Ok(())
         })?;
 
-        let tallies = duos.iter().zip(sums).map(|(summed, summing)| DuoTally {
-            group: reading.group,
-            duo: summed.duo,
-            start,
-            tally: summing.tally,
-        });
-        Ok(tallies.collect())
+        let mut tallies = Vec::new();
+        for (one, running) in stored.iter().zip(running) {
+            let sums = one.duos.iter().zip(running.sums);
+            tallies.extend(sums.map(|(summed, summing)| DuoTally {
+                group: one.reading.group,
+                duo: summed.duo,
+                start,
+                tally: summing.tally,
+            }));
+        }
+        Ok(tallies)
     }
 
-    fn member(&self, at: StoredAt, values: &Range<u64>) -> Member<'a> {
-        let info = at.info(self.models);
-        let bytes = self.bytes_of(at);
-        let range = byte_range(info.dtype, values);
-        Member {
-            info,
-            bytes,
-            ahead: ReadAhead::new(bytes, range.start, range.end - range.start),
+    fn begin(&self, stored: &Stored<'_>, values: &Range<u64>, streams: usize) -> Running<'a> {
+        let member = |at: &StoredAt| {
+            let info = at.info(self.models);
+            let bytes = self.bytes_of(*at);
+            Member {
+                info,
+                bytes,
+                ahead: ReadAhead::new(bytes, byte_range(info.dtype, values), streams),
+            }
+        };
+        let summing = |summed: &Summed| {
+            let pair = &self.groups[stored.reading.group][summed.duo].pair;
+            Summing::new(stored.reading.geometry, needs_columns(pair))
+        };
+        Running {
+            members: stored.members.iter().map(member).collect(),
+            sums: stored.duos.iter().map(summing).collect(),
         }
     }
 
@@ -318,11 +386,12 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn digest(&self, at: StoredAt) -> Result<Digest> {
+    fn digests(&self, tensors: &[StoredAt]) -> Result<Vec<Digest>> {
         SCRATCH.with_borrow_mut(|(scratch, _)| {
-            scratch.resize_with(scratch.len().max(1), Vec::new);
+            scratch.resize_with(scratch.len().max(tensors.len()), Vec::new);
+            let bytes: Vec<Region<'_>> = tensors.iter().map(|at| self.bytes_of(*at)).collect();
             let step = |bytes| self.advance(bytes);
-            digest(self.bytes_of(at), &mut scratch[0], &step)
+            digests_in_step(&bytes, scratch, &step)
         })
     }
 

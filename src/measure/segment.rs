@@ -20,7 +20,7 @@ pub(super) const SEGMENT: u64 = 1 << 22;
 pub(super) const CHUNK: u64 = 1 << 17;
 
 /// How a pair of (rows, columns) values is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Geometry {
     /// Number of rows.
     pub(super) rows: u64,
@@ -51,8 +51,12 @@ impl Geometry {
         cut(0..self.values(), SEGMENT / self.columns * self.columns).collect()
     }
 
-    /// The chunks of a segment: whole rows where several fit, else pieces of a row.
-    pub(super) fn chunks(self, segment: Range<u64>) -> Vec<Range<u64>> {
+    /// The chunks of a segment, of which those of `tensors` tensors are in the cache together: whole
+    /// rows where several fit, else pieces of a row.
+    ///
+    /// Chunks of rows that are summed one by one may be of any size; all others are the same for
+    /// any number of tensors, for their sums hang on the cut.
+    pub(super) fn chunks(self, segment: Range<u64>, tensors: usize) -> Vec<Range<u64>> {
         if self.columns > CHUNK {
             let mut out = Vec::new();
             let mut at = segment.start;
@@ -64,7 +68,13 @@ impl Geometry {
             }
             return out;
         }
-        cut(segment, CHUNK / self.columns * self.columns).collect()
+        let is_by_row = self.columns >= sums::SHORT_ROW as u64;
+        let share = match is_by_row {
+            true => 2 * CHUNK / tensors.max(2) as u64,
+            false => CHUNK,
+        };
+        let rows = (share / self.columns.max(1)).max(1);
+        cut(segment, rows * self.columns).collect()
     }
 }
 
@@ -329,14 +339,17 @@ mod tests {
             let mut at = 0;
             for segment in geometry.segments() {
                 assert_eq!(segment.start, at);
-                for chunk in geometry.chunks(segment.clone()) {
-                    assert_eq!(chunk.start, at);
-                    assert!(chunk.end - chunk.start <= CHUNK.max(1), "{geometry:?}");
-                    let same_row = chunk.start / columns == (chunk.end - 1) / columns;
-                    assert!(same_row || chunk.end % columns == 0 && chunk.start % columns == 0);
-                    at = chunk.end;
+                for tensors in [16, 3, 2] {
+                    at = segment.start;
+                    for chunk in geometry.chunks(segment.clone(), tensors) {
+                        assert_eq!(chunk.start, at);
+                        assert!(chunk.end - chunk.start <= CHUNK.max(1), "{geometry:?}");
+                        let same_row = chunk.start / columns == (chunk.end - 1) / columns;
+                        assert!(same_row || chunk.end % columns == 0 && chunk.start % columns == 0);
+                        at = chunk.end;
+                    }
+                    assert_eq!(segment.end, at);
                 }
-                assert_eq!(segment.end, at);
             }
             assert_eq!(at, geometry.values());
         }
