@@ -429,15 +429,25 @@ fn less_one_wave(column: &[f64], peak: usize) -> Vec<f64> {
 /// Energy and values of what is left of a column when a constant and a wave of that frequency, in
 /// radians a step, are taken off it.
 fn wave_fitted(column: &[f64], frequency: f64) -> (f64, Vec<f64>) {
-    // Gram-Schmidt over 1, cos, sin; phases count from the middle, where cos and sin are apart.
+    // Gram-Schmidt over 1, cos, sin; phases count from the middle, where cos and sin are apart. Each
+    // step is a rotation of the one before: this is most of the time of a look.
     let middle = 0.5 * (column.len() as f64 - 1.0);
-    let phase = |t: usize| frequency * (t as f64 - middle);
     let n = column.len() as f64;
-    let mut cosine: Vec<f64> = (0..column.len()).map(|t| phase(t).cos()).collect();
+    let (step_sine, step_cosine) = frequency.sin_cos();
+    let (mut own_sine, mut own_cosine) = (-middle * frequency).sin_cos();
+    let mut cosine = Vec::with_capacity(column.len());
+    // About the middle a sine is odd: it has no mean, and nothing in common with a cosine.
+    let mut sine = Vec::with_capacity(column.len());
+    for _ in column {
+        cosine.push(own_cosine);
+        sine.push(own_sine);
+        (own_sine, own_cosine) = (
+            own_sine * step_cosine + own_cosine * step_sine,
+            own_cosine * step_cosine - own_sine * step_sine,
+        );
+    }
     let mean = cosine.iter().sum::<f64>() / n;
     cosine.iter_mut().for_each(|x| *x -= mean);
-    // About the middle a sine is odd: it has no mean, and nothing in common with a cosine.
-    let sine: Vec<f64> = (0..column.len()).map(|t| phase(t).sin()).collect();
     let mean = column.iter().sum::<f64>() / n;
     let mut rest: Vec<f64> = column.iter().map(|x| x - mean).collect();
     for wave in [&cosine, &sine] {

@@ -72,7 +72,7 @@ impl Heads {
 
 /// Matches the heads of one attention in the first of `bases` in which queries and keys confirm it,
 /// else in the last; `None` where the layout is not known, a matrix is missing, or there are fewer
-/// than 2 heads.
+/// than 2 heads or more than 512.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -119,6 +119,9 @@ pub(super) fn look(
         ..heads
     }))
 }
+
+/// Heads are held against heads, all of them: four times as many as any model is known to have.
+const MOST_HEADS: usize = 512;
 
 /// The matrices of one side.
 struct Opened<'a> {
@@ -187,7 +190,7 @@ fn open<'a>(model: &'a Model, attention: Attention) -> Result<Option<Opened<'a>>
     let [Some(heads), Some(groups), Some(head_dimension)] = numbers else {
         return Ok(None);
     };
-    let fits = heads >= 2
+    let fits = (2..=MOST_HEADS).contains(&heads)
         && groups >= 1
         && heads.checked_mul(head_dimension) == Some(views[0].rows())
         && groups.checked_mul(head_dimension) == Some(views[1].rows())

@@ -1,6 +1,8 @@
 //! Blocks of one model that are copies of one another: layers duplicated in depth up-scaling,
 //! experts copied from one dense FFN. Their tests are one test (guide/methods.md, section 4).
 
+use std::collections::BTreeSet;
+
 use super::features::{Features, Held};
 use crate::numeric::linalg::products;
 
@@ -47,11 +49,35 @@ pub fn are_clones(one: &Held, other: &Held) -> bool {
     same_index - grand_mean > STANDARD_ERRORS * standard_error
 }
 
+/// Layers that are all held against each other: more than any model is known to have.
+const LAYERS_IN_PAIRS: usize = 256;
+
 /// Pairs of layers to be asked: all of `layers`, since up-scaling may repeat a run at any distance.
+///
+/// Of more than 256 layers as many pairs are asked as those have, so that a file cannot make the
+/// work grow with the square: neighbours first, and layers apart by a half, a third, … of the depth,
+/// as where the whole of it is repeated.
 pub fn layer_pairs(layers: usize) -> Vec<(usize, usize)> {
-    (0..layers)
-        .flat_map(|later| (0..later).map(move |earlier| (earlier, later)))
-        .collect()
+    if layers <= LAYERS_IN_PAIRS {
+        return (0..layers)
+            .flat_map(|later| (0..later).map(move |earlier| (earlier, later)))
+            .collect();
+    }
+    let most = LAYERS_IN_PAIRS * (LAYERS_IN_PAIRS - 1) / 2;
+    let mut distances = BTreeSet::new();
+    let mut pairs = Vec::new();
+    for near in 1..layers {
+        for distance in [near, layers / (near + 1)] {
+            if distance == 0 || !distances.insert(distance) {
+                continue;
+            }
+            if pairs.len() + layers - distance > most {
+                return pairs;
+            }
+            pairs.extend((distance..layers).map(|later| (later - distance, later)));
+        }
+    }
+    pairs
 }
 
 /// Pairs of experts of one layer to be asked: each with the first and with the one before it.
@@ -133,6 +159,33 @@ mod tests {
         assert!(found(200, 0.3, 0.0) >= 195);
         assert!(found(200, 0.4, 3.0) >= 195);
         assert_eq!(found(1000, 0.0, 0.0) + found(1000, 0.0, 3.0), 0);
+    }
+
+    #[test]
+    fn pairs_of_layers_are_all_of_them_or_bounded() {
+        for layers in [0, 1, 2, 7, 256] {
+            assert_eq!(
+                layer_pairs(layers).len(),
+                layers * layers.saturating_sub(1) / 2
+            );
+        }
+        for layers in [257, 300, 1000, 10_000, 32_000] {
+            let pairs = layer_pairs(layers);
+            assert!(
+                pairs.len() <= 256 * 255 / 2 && pairs.len() >= layers - 1,
+                "{layers}"
+            );
+            assert!(pairs.contains(&(layers - 2, layers - 1)));
+            let distinct: BTreeSet<_> = pairs.iter().collect();
+            assert_eq!(distinct.len(), pairs.len());
+            assert!(
+                pairs
+                    .iter()
+                    .all(|(one, other)| one < other && *other < layers)
+            );
+        }
+        assert!(layer_pairs(10_000).contains(&(0, 5000)));
+        assert!(layer_pairs(100_000).is_empty());
     }
 
     #[test]
