@@ -2,8 +2,8 @@
 //! bench --bench throughput`.
 //!
 //! Writes pairs of checkpoints, reads them once so that they lie in the page cache, then runs all
-//! commands in turn, round after round, and prints medians, with the ratios to the peers of the
-//! same round. Options after `--`:
+//! commands in turn, round after round, and prints the kernels in use and medians, with the ratios
+//! to the peers of the same round: their median, the least and the most. Options after `--`:
 //!
 //! - `--dir DIR`: where the checkpoints are written and kept (target/tmp/throughput); 8.2 GiB for
 //!   the two ordinary cases
@@ -111,6 +111,10 @@ impl Plan {
             std::thread::available_parallelism()?,
             self.rounds
         );
+        let version = Command::new(env!("CARGO_BIN_EXE_wcmp"))
+            .arg("--version")
+            .output()?;
+        print!("{}", String::from_utf8_lossy(&version.stdout));
         for case in &self.cases {
             match case.as_str() {
                 "derived" => self.against_peers(case, Kind::Derived)?,
@@ -188,7 +192,27 @@ impl Plan {
                 Some(everything - 4),
             ));
         }
-        self.measure(case, bytes(&sides), &mut lines)
+        self.measure(case, bytes(&sides), &mut lines)?;
+        self.hashes(case, &sides[..1])
+    }
+
+    /// Digests of one model.
+    fn hashes(&self, case: &str, base: &[PathBuf]) -> Result<()> {
+        let mut lines = Vec::new();
+        if installed("openssl", &["version"]) {
+            let digest = over("openssl", &["dgst", "-sha256"], base);
+            lines.push(Line::new("openssl dgst -sha256", vec![digest], None));
+        }
+        let openssl = (!lines.is_empty()).then_some(0);
+        if installed("b3sum", &["--version"]) {
+            lines.push(Line::new("b3sum", vec![over("b3sum", &[], base)], openssl));
+        }
+        for (name, io) in [("wcmp hash", "mmap"), ("wcmp hash, --io read", "read")] {
+            let mut hash = Command::new(env!("CARGO_BIN_EXE_wcmp"));
+            hash.arg("hash").args(base).args(["--io", io]);
+            lines.push(Line::new(name, vec![hash], openssl));
+        }
+        self.measure(&format!("{case}, base alone"), bytes(base), &mut lines)
     }
 
     fn cold(&self) -> Result<()> {
@@ -290,8 +314,11 @@ impl Plan {
                 .map_or(f64::NAN, |peak| peak as f64 / (1 << 20) as f64);
             let ratio = line.against.map(|other| {
                 let rounds = line.runs.iter().zip(&lines[other].runs);
-                let ratio = median(rounds.map(|(own, other)| own.wall / other.wall).collect());
-                format!("{ratio:.2} x {}", lines[other].name)
+                let ratios: Vec<f64> = rounds.map(|(own, other)| own.wall / other.wall).collect();
+                let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = ratios.iter().copied().fold(0.0, f64::max);
+                let name = &lines[other].name;
+                format!("{:.2} x {name} ({least:.2} to {most:.2})", median(ratios))
             });
             let rate = bytes as f64 / 1e9 / wall;
             println!(
@@ -365,7 +392,7 @@ fn forget(files: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-fn bytes(sides: &[PathBuf; 2]) -> u64 {
+fn bytes(sides: &[PathBuf]) -> u64 {
     let files = sides.iter().flat_map(|side| weights(side));
     files
         .filter_map(|file| fs::metadata(file).ok())
