@@ -151,7 +151,7 @@ impl Source for FileSource {
         let now = self.file.metadata().map_err(|e| Error::io(&self.path, e))?;
         if now.len() < self.len {
             Err(Error::malformed(&self.path, shrank(self.len)))
-        } else if now.len() != self.len || Changed::of(&now) != self.changed {
+        } else if now.len() != self.len || !Changed::of(&now).is_as(&self.changed) {
             Err(Error::malformed(
                 &self.path,
                 "changed while it was read (expected a file at rest)",
@@ -163,13 +163,16 @@ impl Source for FileSource {
 }
 
 /// When a file was changed last.
-#[derive(PartialEq, Eq)]
 struct Changed {
     modified: Option<SystemTime>,
     /// Seconds and nanoseconds at which anything of it changed, its times included: nobody sets
     /// this one back.
     #[cfg(unix)]
     status: (i64, i64),
+    /// Names that it has. Another file put in its place takes one away, and with it changes the
+    /// time above, and nothing of what was opened.
+    #[cfg(unix)]
+    links: u64,
 }
 
 impl Changed {
@@ -180,7 +183,18 @@ impl Changed {
             modified: metadata.modified().ok(),
             #[cfg(unix)]
             status: (metadata.ctime(), metadata.ctime_nsec()),
+            #[cfg(unix)]
+            links: metadata.nlink(),
         }
+    }
+
+    /// Whether the contents are those of `before`, as far as times tell.
+    fn is_as(&self, before: &Self) -> bool {
+        #[cfg(unix)]
+        let status = self.status == before.status || self.links != before.links;
+        #[cfg(not(unix))]
+        let status = true;
+        self.modified == before.modified && status
     }
 }
 

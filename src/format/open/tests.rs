@@ -183,7 +183,7 @@ fn several_files_without_an_index_are_joined() {
     let found = tree.open("m");
     assert_eq!(names(&found), ["a", "b", "both"]);
     assert_eq!(found.weight_sets, [set("", WeightFiles::Several(2))]);
-    assert_eq!(codes(&found), ["tensor_twice"]);
+    assert_eq!(codes(&found), ["files_joined", "tensor_twice"]);
     assert_eq!(found.tensors[2].file, 0);
 }
 
@@ -203,9 +203,10 @@ fn shards_that_are_missing_are_told() {
             expected: 3
         }]
     );
+    // Named by itself it is no more of a model.
     assert_eq!(
         codes(&tree.open("m/model-00001-of-00003.safetensors")),
-        [""; 0]
+        ["shards_missing"]
     );
 }
 
@@ -216,12 +217,12 @@ fn one_name_with_two_contents_is_an_error() {
         .put("m/two.safetensors", weights(&[("a", &[1, 3])]));
     assert_eq!(
         tree.error("m"),
-        "m/two.safetensors: tensor \"a\" stands in \"one.safetensors\" too, with different bytes (expected one)"
+        "m/two.safetensors: several models, as \"one.safetensors\" and \"two.safetensors\" both hold tensor \"a\" (expected one: name its file)"
     );
     tree.put("m/two.safetensors", weights(&[("a", &[1])]));
     assert!(
         tree.error("m")
-            .ends_with("with another dtype or shape (expected one)")
+            .ends_with("both hold tensor \"a\" (expected one: name its file)")
     );
 }
 
@@ -319,8 +320,8 @@ fn a_pipeline_is_read_folder_by_folder() {
     assert_eq!(
         left_aside(&found),
         [
-            "unet/diffusion_pytorch_model.fp16.safetensors",
-            "whole.safetensors"
+            "whole.safetensors",
+            "unet/diffusion_pytorch_model.fp16.safetensors"
         ]
     );
     assert_eq!(
@@ -349,7 +350,7 @@ fn a_path_without_weights_is_an_error() {
     fs::create_dir(tree.path("m")).unwrap();
     assert_eq!(
         tree.error("m"),
-        "m: no weight file (expected *.safetensors in the directory)"
+        "m: an empty directory (expected *.safetensors in the directory)"
     );
     tree.put("m/config.json", "{}");
     assert_eq!(
