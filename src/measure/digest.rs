@@ -119,10 +119,10 @@ mod tests {
         // The second group has the members of the first in another order.
         let order = [[0, 1, 2, 3], [3, 1, 0, 2]];
         let mut hashers: Vec<Hashers> = order.iter().map(|own| Hashers::new(own.len())).collect();
-        for at in 0..3 {
+        for piece in [0, 1, 2] {
             let mut feeds = Vec::new();
             for (hashers, order) in hashers.iter_mut().zip(order) {
-                hashers.feeds(&order.map(|member| members[member][at]), &mut feeds);
+                hashers.feeds(&order.map(|member| members[member][piece]), &mut feeds);
             }
             advance(digester(), &mut feeds);
         }
