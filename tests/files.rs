@@ -184,7 +184,7 @@ fn slices_and_several_models_are_told_from_parts_of_one() {
 #[test]
 fn a_place_without_weights_is_described() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str], &[&str]); 9] = [
+    let cases: [(&str, &[&str], &[&str]); 13] = [
         (
             "trainer",
             &[
@@ -229,6 +229,32 @@ fn a_place_without_weights_is_described() {
             &["an unfinished download"],
         ),
         (
+            "megatron",
+            &[
+                "iter_5/mp_rank_00/model_optim_rng.pt",
+                "iter_5/mp_rank_01/model_optim_rng.pt",
+            ],
+            &[
+                "parallel ranks, which are not joined",
+                "\"iter_5/mp_rank_00\"",
+            ],
+        ),
+        (
+            "runs",
+            &["run/checkpoint-5/model.safetensors"],
+            &["sub-folders with weights: \"run/checkpoint-5\""],
+        ),
+        (
+            "tensorflow",
+            &["saved_model.pb", "variables/variables.data-00000-of-00001"],
+            &["\"saved_model.pb\" (a TensorFlow SavedModel)"],
+        ),
+        (
+            "notes",
+            &["notes.doc", "todo.xyz"],
+            &["no weight file, but \"notes.doc\", \"todo.xyz\" (expected"],
+        ),
+        (
             "apple",
             &["._model.safetensors"],
             &["no weight file (expected"],
@@ -248,6 +274,96 @@ fn a_place_without_weights_is_described() {
             "{name}: {line}"
         );
     }
+}
+
+#[test]
+fn what_a_file_holds_in_place_of_weights_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n";
+    for (name, text, wanted) in [
+        (
+            "model.safetensors",
+            "Entry not found",
+            "it begins with \"Entry not found\"",
+        ),
+        (
+            "model.gguf",
+            "Access to x is restricted.\nAsk.",
+            "begins with \"Access to x is restricted.\"",
+        ),
+        (
+            "weights.bin",
+            pointer,
+            "\"weights.bin\" is a Git LFS pointer: not downloaded",
+        ),
+        (
+            "net.pdparams",
+            "\u{1}\u{2}\u{3}\u{4}",
+            "\"net.pdparams\" (PaddlePaddle)",
+        ),
+    ] {
+        let place = folder.path().join(format!("of-{name}"));
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join(name), text).unwrap();
+        let output = run(&["inspect".as_ref(), place.as_os_str()]);
+        let line = error_line(&output);
+        assert!(line.contains(wanted), "{name}: {line}");
+    }
+}
+
+#[test]
+fn one_rank_of_several_is_no_model() {
+    let folder = Folder::new();
+    let (one, other) = (model("one"), model("other"));
+    let root = folder.0.path().join("run");
+    for (rank, model) in [("mp_rank_00", &one), ("mp_rank_01", &other)] {
+        fs::create_dir_all(root.join(rank)).unwrap();
+        fs::write(
+            root.join(rank).join("model.safetensors"),
+            whole(model, "F32"),
+        )
+        .unwrap();
+    }
+    let error = |path: &Path| error_line(&run(&["inspect".as_ref(), path.as_os_str()])).to_owned();
+    for path in ["", "mp_rank_00", "mp_rank_01/model.safetensors"] {
+        let line = error(&root.join(path));
+        assert!(
+            line.contains("parallel ranks, which are not joined"),
+            "{path}: {line}"
+        );
+    }
+    fs::remove_dir_all(root.join("mp_rank_01")).unwrap();
+    let alone = root.join("mp_rank_00");
+    let output = run(&["inspect".as_ref(), alone.as_os_str()]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "a model of one rank is whole"
+    );
+
+    let beside = folder.0.path().join("beside");
+    fs::create_dir(&beside).unwrap();
+    for (name, model) in [
+        ("model.rank0.safetensors", &one),
+        ("model.rank1.safetensors", &other),
+    ] {
+        fs::write(beside.join(name), whole(model, "F32")).unwrap();
+    }
+    assert!(
+        error(&beside).contains("tensor-parallel"),
+        "{}",
+        error(&beside)
+    );
+}
+
+#[test]
+fn a_url_is_not_fetched() {
+    let output = run(&[
+        "inspect".as_ref(),
+        "https://huggingface.co/org/name".as_ref(),
+    ]);
+    let line = error_line(&output);
+    assert!(line.contains("a URL: nothing is fetched"), "{line}");
 }
 
 #[test]

@@ -11,8 +11,24 @@ use crate::error::{Error, Result};
 /// # Errors
 /// An id of which nothing is in the cache.
 pub(super) fn resolve(path: &Path) -> Result<Cow<'_, Path>> {
-    let id = path.to_str().filter(|text| is_id(text));
-    let Some(id) = id.filter(|_| path.symlink_metadata().is_err()) else {
+    let Some(text) = path.to_str().filter(|_| path.symlink_metadata().is_err()) else {
+        return Ok(Cow::Borrowed(path));
+    };
+    if text.contains("://") {
+        return Err(Error::unsupported(
+            path,
+            "a URL: nothing is fetched (expected a path, or the ORG/NAME of a model in the hub cache: hf download \
+             ORG/NAME gets it)",
+        ));
+    }
+    if is_name(text) {
+        // A model without an organisation; most likely a path that was mistyped.
+        let places = caches().into_iter();
+        let mut places = places.map(|cache| cache.join(format!("models--{text}")));
+        let found = places.find(|place| place.is_dir());
+        return Ok(found.map_or(Cow::Borrowed(path), Cow::Owned));
+    }
+    let Some(id) = Some(text).filter(|text| is_id(text)) else {
         return Ok(Cow::Borrowed(path));
     };
     let folder = format!("models--{}", id.replace('/', "--"));
@@ -35,14 +51,16 @@ pub(super) fn resolve(path: &Path) -> Result<Cow<'_, Path>> {
 
 /// Whether a text is an id as the hub has them.
 fn is_id(text: &str) -> bool {
-    let is_name = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
     text.split_once('/')
         .is_some_and(|(organisation, name)| is_name(organisation) && is_name(name))
+}
+
+/// Whether a text is a part of an id.
+fn is_name(part: &str) -> bool {
+    part.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && part
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// The places of the cache, as huggingface_hub looks for it.

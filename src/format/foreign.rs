@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use crate::error::escape_controls;
+use super::weights;
+use crate::error::{escape_controls, quoted};
 
 /// First bytes, what a file that begins with them is, and what was expected.
 const MAGICS: &[(&[u8], &str)] = &[
@@ -89,20 +90,53 @@ pub(super) fn tell(head: &[u8], path: &Path) -> Option<String> {
             "a symbolic link stored as text, to {}: not downloaded (expected the file it names)",
             escape_controls(target)
         ));
+    } else if let Some(line) = text(head) {
+        let line = quoted(&line);
+        return Some(format!(
+            "a text, it begins with {line} (expected a weight file)"
+        ));
     } else {
         return tell_by_name(path);
     };
     Some(what.to_owned())
 }
 
-/// What a file of no known content is by the ending of its name.
+/// What a file of no known content is by its name.
 fn tell_by_name(path: &Path) -> Option<String> {
-    let ending = path.extension()?.to_ascii_lowercase();
+    let name = path.file_name()?.to_str()?;
+    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
     let is_unfinished = matches!(
         ending.to_str()?,
         "incomplete" | "crdownload" | "aria2" | "part" | "partial"
     );
-    is_unfinished.then(|| "an unfinished download (expected the whole file)".to_owned())
+    if is_unfinished {
+        return Some("an unfinished download (expected the whole file)".to_owned());
+    }
+    weights::foreign_format(name)
+        .map(|format| format!("by its name {format} (expected safetensors, GGUF or PyTorch)"))
+}
+
+/// Bytes by which text is told from weights: the headers of all formats hold others among them.
+const TEXT_BYTES: usize = 16;
+
+/// Characters of a text that an error shows.
+const TEXT_SHOWN: usize = 60;
+
+/// The first line of a text: what a server said in place of the file, more often than not.
+fn text(head: &[u8]) -> Option<String> {
+    let valid = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // A character may be cut at the end.
+        Err(error) => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+    };
+    let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    if valid.len() < TEXT_BYTES.min(head.len()) || valid.trim().is_empty() {
+        return None;
+    }
+    let begin: String = valid.chars().take(TEXT_BYTES).collect();
+    let line = valid.trim_start().lines().next().unwrap_or_default();
+    let shown: String = line.chars().take(TEXT_SHOWN).collect();
+    begin.chars().all(is_text).then_some(shown)
 }
 
 /// Whether a file is a shard of a distributed checkpoint: its bytes look like archives of PyTorch,

@@ -18,12 +18,6 @@ pub(super) enum Choice<'a> {
     Adapter(&'a str),
 }
 
-/// Endings of weight files of frameworks whose formats are not read, for the list of what was left
-/// aside.
-const FOREIGN_ENDINGS: [&str; 10] = [
-    "msgpack", "h5", "onnx", "npz", "tflite", "keras", "mlmodel", "pte", "distcp", "ot",
-];
-
 /// What training leaves beside a model, and what is no weight for all its extension.
 const LEFTOVERS: [&str; 6] = [
     "training_args",
@@ -77,7 +71,7 @@ pub(super) fn is_weight_file(name: &str) -> bool {
     });
     let is_leftover = LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
         || LEFTOVER_PARTS.iter().any(|part| name.contains(part));
-    (is_known || FOREIGN_ENDINGS.contains(&ending.as_str())) && !is_leftover
+    (is_known || foreign_format(name).is_some()) && !is_leftover
 }
 
 /// A name in front of its ending, and the ending: `model_best.pth.tar` is a PyTorch file, which the
@@ -92,19 +86,32 @@ fn split_ending(name: &str) -> Option<(&str, &str)> {
 
 /// The file format's name of a file that is not read; none of one that is.
 pub(super) fn foreign_format(name: &str) -> Option<&'static str> {
+    if name.contains(".data-000") || name.ends_with(".ckpt.index") {
+        return Some("a TensorFlow checkpoint");
+    }
     let (stem, ending) = name.rsplit_once('.')?;
     Some(match ending.to_ascii_lowercase().as_str() {
         "msgpack" => "Flax",
         "h5" if stem.starts_with("tf_") => "TensorFlow",
         "h5" | "keras" => "Keras",
+        "pb" if stem == "saved_model" => "a TensorFlow SavedModel",
+        "pb" => "a TensorFlow graph",
+        "ocdbt" => "Orbax",
         "onnx" => "ONNX",
         "npz" | "npy" => "numpy",
-        "tflite" => "TFLite",
+        "tflite" | "litertlm" => "TFLite",
         "mlmodel" => "Core ML",
         "pte" => "ExecuTorch",
         "pt2" => "an exported PyTorch program",
         "distcp" => "a distributed PyTorch checkpoint",
         "ot" => "rust_model",
+        "xml" if stem.starts_with("openvino") => "OpenVINO",
+        "engine" | "trt" => "TensorRT",
+        "pdparams" | "pdiparams" => "PaddlePaddle",
+        "caffemodel" => "Caffe",
+        "mnn" => "MNN",
+        "nemo" => "NeMo, a tar archive",
+        "t7" => "Lua Torch",
         _ => return None,
     })
 }
@@ -129,6 +136,9 @@ pub(super) fn series(name: &str) -> Option<String> {
 
 /// Words in the names of files that each hold a slice of every matrix.
 const SLICE_WORDS: [&str; 5] = ["rank", "consolidated.", "tp_", "tp-", "slice"];
+
+/// The same, before a number that stands where a variant would.
+const RANK_WORDS: [&str; 6] = ["rank", "tp", "tp_rank", "mp_rank", "slice", "shard"];
 
 /// Words in the names of files that each hold some of the tensors.
 const PART_WORDS: [&str; 6] = ["hf_model_", "part", "shard", "-of-", "layer", "chunk"];
@@ -427,7 +437,11 @@ fn has_ending(format: &FormatReader, stem: &str, ending: &str) -> bool {
 
 /// `fp16` is a variant; `0` and `layer.7` are numbers of a training dump.
 fn is_variant(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
+    // "model.rank0" is one of several slices.
+    let word = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+    let is_slice = word.len() < text.len() && RANK_WORDS.contains(&word);
+    !is_slice
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 

@@ -874,7 +874,7 @@ fn missing_shards() -> WarningRow {
         says: says(json!({"code": "shards_missing", "values": {"found": 1, "expected": 2}})),
         ..warning(
             "shards_missing",
-            "base: 1 of 2 shards are there, and no index names the others",
+            "base: 1 of 2 shards were read: what the others hold is missing, and no change",
             None,
         )
     }

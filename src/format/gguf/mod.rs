@@ -74,7 +74,7 @@ pub fn parse_gguf(source: &dyn Source, file: usize) -> Result<GgufFile> {
         return Err(cursor.malformed("no GGUF file: it does not begin with \"GGUF\""));
     }
     let version = cursor.u32("the version")?;
-    if version & 0xFFFF == 0 {
+    if version != 0 && version & 0xFFFF == 0 {
         return Err(cursor.unsupported("a big-endian GGUF file; little-endian files are read"));
     }
     if !(2..=3).contains(&version) {

@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
-use super::super::foreign::DISTRIBUTED;
+use super::super::foreign::{self, DISTRIBUTED};
 use super::super::weights;
-use super::find::CONFIG;
+use super::find::{CONFIG, PIPELINE};
 use crate::error::{Error, Result, escape_controls, quoted};
-use crate::source::Listing;
+use crate::source::{At, Io, Listing, Place, locate};
 
 /// Names of one kind that an error shows.
 const SHOWN: usize = 4;
 
 /// Sub-folders that are looked into.
 const MOST_FOLDERS: usize = 64;
+
+/// Folders of each that are looked into.
+const MOST_INNER_FOLDERS: usize = 8;
 
 /// Folders of a hub cache.
 const HUB_PREFIX: &str = "models--";
@@ -120,20 +123,33 @@ fn in_folders(folder: &dyn Listing) -> Option<String> {
         let Ok(inner) = folder.folder(name) else {
             continue;
         };
-        if inner.files().iter().any(|name| name.ends_with(".distcp")) {
-            return Some(distributed(&format!("its sub-folder {}", quoted(name))));
+        if let Some(what) = in_pieces(&*inner, name) {
+            return Some(what);
         }
-        let is_zero = |name: &String| name.starts_with("mp_rank_") || name.contains("zero_pp_rank");
-        if inner.files().iter().any(is_zero) {
-            return Some(format!(
-                "shards of DeepSpeed in its sub-folder {} (expected the joined weights: zero_to_fp32.py \
-                 DIRECTORY OUT makes them)",
-                quoted(name)
-            ));
-        }
-        if has_weights(&*inner) || inner.files().iter().any(|name| name == "model_index.json") {
+        if is_a_model(&*inner) {
             with_weights.push(quoted(name));
+            continue;
         }
+        for within in inner.folders().iter().take(MOST_INNER_FOLDERS) {
+            let Ok(innermost) = inner.folder(within) else {
+                continue;
+            };
+            let shown = format!("{name}/{within}");
+            if let Some(what) = in_pieces(&*innermost, &shown) {
+                return Some(what);
+            }
+            if is_a_model(&*innermost) {
+                with_weights.push(quoted(&shown));
+            }
+        }
+    }
+    let is_rank = |name: &&String| is_rank_folder(name.trim_matches('"'));
+    if with_weights.iter().filter(is_rank).count() > 1 {
+        let list = shortened(&with_weights);
+        return Some(format!(
+            "no weight file, but {} in sub-folders: {list} ({WHOLE})",
+            RANKS
+        ));
     }
     if !with_weights.is_empty() {
         let list = shortened(&with_weights);
@@ -156,14 +172,130 @@ fn in_folders(folder: &dyn Listing) -> Option<String> {
     ))
 }
 
+/// Weights of the folder `name` that are there in pieces.
+fn in_pieces(folder: &dyn Listing, name: &str) -> Option<String> {
+    if folder.files().iter().any(|name| name.ends_with(".distcp")) {
+        return Some(distributed(&format!("its sub-folder {}", quoted(name))));
+    }
+    let is_deepspeed = |name: &String| {
+        (name.starts_with("mp_rank_") && name.contains("model_states"))
+            || name.contains("zero_pp_rank")
+    };
+    folder.files().iter().any(is_deepspeed).then(|| {
+        format!(
+            "shards of DeepSpeed in its sub-folder {} (expected the joined weights: zero_to_fp32.py \
+             DIRECTORY OUT makes them)",
+            quoted(name)
+        )
+    })
+}
+
+fn is_a_model(folder: &dyn Listing) -> bool {
+    has_weights(folder) || folder.files().iter().any(|name| name == PIPELINE)
+}
+
+/// Whether a folder of that name holds what one rank of a parallel training wrote.
+fn is_rank_folder(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    ["mp_rank_", "tp_rank_", "pp_rank_", "tp", "rank"]
+        .iter()
+        .filter_map(|word| name.strip_prefix(word))
+        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Names of ranks side by side, and what was expected of them.
+const RANKS: &str = "the files of tensor- or pipeline-parallel ranks, which are not joined,";
+const WHOLE: &str = "expected whole tensors; the tool that wrote them merges them";
+
+/// That a folder is not that of one rank among several, whose files hold slices or some layers.
+///
+/// # Errors
+/// It is one.
+pub(super) fn require_no_rank(folder: &dyn Listing) -> Result<()> {
+    let path = folder.path();
+    let name = path.file_name().and_then(|name| name.to_str());
+    let (Some(name), Some(parent)) = (name.filter(|name| is_rank_folder(name)), path.parent())
+    else {
+        return Ok(());
+    };
+    let parent = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    let Ok(Place {
+        at: At::Folder(beside),
+        ..
+    }) = locate(parent, Io::Read)
+    else {
+        return Ok(());
+    };
+    let ranks = beside.folders().iter().filter(|name| is_rank_folder(name));
+    match ranks.count() {
+        0 | 1 => Ok(()),
+        ranks => Err(Error::unsupported(
+            path,
+            format!(
+                "{} is one of {ranks} folders of tensor- or pipeline-parallel ranks, which are not joined ({WHOLE})",
+                quoted(name)
+            ),
+        )),
+    }
+}
+
 fn nothing(folder: &dyn Listing) -> String {
-    let has_config = folder.files().iter().any(|name| name == CONFIG);
-    let what = match (has_config, folder.files().len() + folder.folders().len()) {
-        (true, _) => "no weight file, only a configuration",
-        (false, 0) => "an empty directory",
-        (false, _) => "no weight file",
+    if let Some(what) = told_by_content(folder) {
+        return what;
+    }
+    let is_shown = |name: &&str| *name != CONFIG && !name.starts_with('.');
+    let files = folder.files().iter().map(String::as_str);
+    let has_config = files.clone().any(|name| name == CONFIG);
+    let what = match (has_config, listed(files.filter(is_shown))) {
+        (true, None) => "no weight file, only a configuration".to_owned(),
+        (_, Some(list)) => format!("no weight file, but {list}"),
+        (false, None) if folder.files().is_empty() && folder.folders().is_empty() => {
+            "an empty directory".to_owned()
+        }
+        (false, None) => "no weight file".to_owned(),
     };
     format!("{what} (expected *.safetensors in the directory)")
+}
+
+/// Files whose first bytes are looked at.
+const MOST_FILES: usize = 8;
+
+/// Bytes of each.
+const HEAD_BYTES: u64 = 512;
+
+/// What a file of a name that says nothing is, where its first bytes tell.
+fn told_by_content(folder: &dyn Listing) -> Option<String> {
+    let may_be_weights = |name: &&String| {
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        matches!(
+            ending,
+            "bin"
+                | "dat"
+                | "zip"
+                | "tar"
+                | "gz"
+                | "tgz"
+                | "xz"
+                | "zst"
+                | "bz2"
+                | "7z"
+                | "rar"
+                | "ggml"
+                | "model"
+        )
+    };
+    let files = folder.files().iter().filter(may_be_weights);
+    files.take(MOST_FILES).find_map(|name| {
+        let head = folder.read_start(name, HEAD_BYTES).ok()??;
+        let what = match head.is_empty() {
+            true => "an empty file: not downloaded? (expected a weight file)".to_owned(),
+            false => foreign::tell(&head, &folder.path_of(name))?,
+        };
+        Some(format!("no weight file: {} is {what}", quoted(name)))
+    })
 }
 
 fn distributed(place: &str) -> String {

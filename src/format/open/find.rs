@@ -220,6 +220,7 @@ fn find_by_index(folder: &Arc<dyn Listing>, name: &str, unlisted: Option<Error>)
 
 /// One file, or all parts of the split model that it is one of.
 fn find_by_file(folder: &Arc<dyn Listing>, name: &str) -> Result<Found> {
+    absent::require_no_rank(&**folder)?;
     let parts = weights::parts(name, names(&**folder));
     let set = Set::of_files(folder, "", parts)?;
 
@@ -271,6 +272,7 @@ fn alone_of_several(folder: &dyn Listing, name: &str) -> Result<Option<Warning>>
 }
 
 fn find_in_folder(folder: &Arc<dyn Listing>) -> Result<Found> {
+    absent::require_no_rank(&**folder)?;
     let listed = parts::listed(&**folder)?;
     let is_pipeline = matches!(listed, Some(Listed::Pipeline(_)));
     let mut facts = facts(&**folder, if is_pipeline { PIPELINE } else { CONFIG })?;

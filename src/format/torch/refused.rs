@@ -43,14 +43,14 @@ pub(crate) const TORCHSCRIPT: &str = "a TorchScript archive, a program with its 
 /// Why a pickle in which no weights were found holds none.
 pub(super) fn pickle(pickle: &Pickle, state: &State<'_>) -> String {
     let root = pickle.root.and_then(|root| pickle.node(root));
-    let keys: Vec<&str> = match root {
-        Some(Node::Dictionary(pairs)) => pairs
-            .iter()
-            .filter_map(|&(key, _)| pickle.text(key))
-            .collect(),
-        _ => Vec::new(),
+    let keys = keys_of(pickle, root);
+    let inner = match root {
+        Some(Node::Dictionary(pairs)) => pairs.as_slice(),
+        _ => &[],
     };
-    let has = |wanted: &[&str]| keys.iter().any(|key| wanted.contains(key));
+    let inner = inner.iter().map(|&(_, value)| pickle.node(value));
+    let inner: Vec<&str> = inner.flat_map(|node| keys_of(pickle, node)).collect();
+    let has = |wanted: &[&str]| keys.iter().chain(&inner).any(|key| wanted.contains(key));
     if has(&[
         "zero_stage",
         "partition_count",
@@ -104,6 +104,16 @@ pub(super) fn pickle(pickle: &Pickle, state: &State<'_>) -> String {
             None => "a PyTorch file without a dictionary of tensors".to_owned(),
         },
     }
+}
+
+/// The keys of a dictionary; none of another value.
+fn keys_of<'a>(pickle: &'a Pickle, node: Option<&Node>) -> Vec<&'a str> {
+    let pairs = match node {
+        Some(Node::Dictionary(pairs)) => pairs.as_slice(),
+        _ => &[],
+    };
+    let keys = pairs.iter().map(|&(key, _)| pickle.text(key));
+    keys.flatten().collect()
 }
 
 /// The class of an object that lies under a key where programs keep the model.

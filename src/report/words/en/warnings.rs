@@ -60,7 +60,9 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
             quoted(first)
         ),
         Warning::ShardsMissing { found, expected } => {
-            format!("{found} of {expected} shards are there, and no index names the others")
+            format!(
+                "{found} of {expected} shards were read: what the others hold is missing, and no change"
+            )
         }
         Warning::PartMissing { folder, listed_in } => format!(
             "{} names the sub-folder {}, of which no weights are there: what is missing is no \
@@ -297,7 +299,7 @@ mod tests {
                 found: 1,
                 expected: 3
             }),
-            "1 of 3 shards are there, and no index names the others"
+            "1 of 3 shards were read: what the others hold is missing, and no change"
         );
         assert_eq!(
             sentence_of(Warning::AdapterConfig(AdapterSetting::OtherRank {

@@ -54,7 +54,7 @@ fn warning(warning: &Warning) -> String {
             quoted(first)
         ),
         Warning::ShardsMissing { found, expected } => {
-            format!("조각 {expected}개 중 {found}개만 있고, 나머지를 알려 주는 index가 없음")
+            format!("조각 {expected}개 중 {found}개만 읽음: 나머지의 내용은 없는 것이지 바뀐 것이 아님")
         }
         Warning::PartMissing { folder, listed_in } => format!(
             "{}이(가) 가리키는 하위 폴더 {}에 가중치가 없음: 없는 것은 바뀐 것이 아님",
