@@ -358,10 +358,7 @@ fn one_rank_of_several_is_no_model() {
 
 #[test]
 fn a_url_is_not_fetched() {
-    let output = run(&[
-        "inspect".as_ref(),
-        "https://huggingface.co/org/name".as_ref(),
-    ]);
+    let output = run(&["inspect", "https://huggingface.co/org/name"]);
     let line = error_line(&output);
     assert!(line.contains("a URL: nothing is fetched"), "{line}");
 }

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use super::weights;
 use crate::error::{escape_controls, quoted};
 
 /// First bytes, what a file that begins with them is, and what was expected.
@@ -112,8 +111,40 @@ fn tell_by_name(path: &Path) -> Option<String> {
     if is_unfinished {
         return Some("an unfinished download (expected the whole file)".to_owned());
     }
-    weights::foreign_format(name)
+    named(name)
         .map(|format| format!("by its name {format} (expected safetensors, GGUF or PyTorch)"))
+}
+
+/// The file format's name of a file that is not read; none of one that is.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    if name.contains(".data-000") || name.ends_with(".ckpt.index") {
+        return Some("a TensorFlow checkpoint");
+    }
+    let (stem, ending) = name.rsplit_once('.')?;
+    Some(match ending.to_ascii_lowercase().as_str() {
+        "msgpack" => "Flax",
+        "h5" if stem.starts_with("tf_") => "TensorFlow",
+        "h5" | "keras" => "Keras",
+        "pb" if stem == "saved_model" => "a TensorFlow SavedModel",
+        "pb" => "a TensorFlow graph",
+        "ocdbt" => "Orbax",
+        "onnx" => "ONNX",
+        "npz" | "npy" => "numpy",
+        "tflite" | "litertlm" => "TFLite",
+        "mlmodel" => "Core ML",
+        "pte" => "ExecuTorch",
+        "pt2" => "an exported PyTorch program",
+        "distcp" => "a distributed PyTorch checkpoint",
+        "ot" => "rust_model",
+        "xml" if stem.starts_with("openvino") => "OpenVINO",
+        "engine" | "trt" => "TensorRT",
+        "pdparams" | "pdiparams" => "PaddlePaddle",
+        "caffemodel" => "Caffe",
+        "mnn" => "MNN",
+        "nemo" => "NeMo, a tar archive",
+        "t7" => "Lua Torch",
+        _ => return None,
+    })
 }
 
 /// Bytes by which text is told from weights: the headers of all formats hold others among them.

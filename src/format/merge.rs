@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::contents::Contents;
 use super::index::Index;
-use super::{limits, weights};
+use super::{limits, series};
 use crate::error::{Error, Result, quoted};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::warning::Warning;
@@ -161,7 +161,7 @@ fn require_equal(a: &TensorInfo, b: &TensorInfo, shards: &[Shard]) -> Result<()>
 /// What two files are that hold different tensors of one name and are no shards of an index: slices
 /// of one model, or several models.
 fn of_several(tensor: &TensorInfo, first: &Shard, second: &Shard) -> Option<String> {
-    let patterns = [first, second].map(|shard| weights::series(&shard.name));
+    let patterns = [first, second].map(|shard| series::pattern(&shard.name));
     let (name, one, other) = (
         quoted(&tensor.name),
         quoted(&first.name),
@@ -169,13 +169,13 @@ fn of_several(tensor: &TensorInfo, first: &Shard, second: &Shard) -> Option<Stri
     );
     match patterns {
         [Some(one_pattern), Some(other_pattern)] if one_pattern == other_pattern => {
-            if weights::is_slice(&one_pattern) {
+            if series::is_slice(&one_pattern) {
                 return Some(format!(
                     "a slice of tensor {name}, as {one} is another: tensor-parallel files are not joined \
                      (expected whole tensors; the tool that wrote them merges them)"
                 ));
             }
-            (!weights::is_part(&one_pattern)).then(|| {
+            (!series::is_part(&one_pattern)).then(|| {
                 format!("several models, as {one} and {other} both hold tensor {name} (expected one: name its file)")
             })
         }

@@ -18,6 +18,7 @@ mod limits;
 mod merge;
 pub(crate) mod open;
 mod safetensors;
+mod series;
 mod sidecar;
 pub(crate) mod tokenizer;
 pub(crate) mod torch;

@@ -2,8 +2,10 @@
 //! Mistral's names (`consolidated`), as a variant (`model.fp16`), for another framework. One set is
 //! read, the rest is named.
 
+use super::foreign;
 use super::formats::{self, FormatReader};
 use super::json::Scan;
+use super::series;
 use crate::error::quoted;
 use crate::model::checkpoint::Format;
 
@@ -71,88 +73,17 @@ pub(super) fn is_weight_file(name: &str) -> bool {
     });
     let is_leftover = LEFTOVERS.iter().any(|leftover| name.starts_with(leftover))
         || LEFTOVER_PARTS.iter().any(|part| name.contains(part));
-    (is_known || foreign_format(name).is_some()) && !is_leftover
+    (is_known || foreign::named(name).is_some()) && !is_leftover
 }
 
 /// A name in front of its ending, and the ending: `model_best.pth.tar` is a PyTorch file, which the
 /// examples of the ImageNet trainers call so.
-fn split_ending(name: &str) -> Option<(&str, &str)> {
+pub(super) fn split_ending(name: &str) -> Option<(&str, &str)> {
     let name = match name.rsplit_once('.')? {
         (inner, "tar") if inner.contains(".pt") || inner.contains(".ckpt") => inner,
         _ => name,
     };
     name.rsplit_once('.')
-}
-
-/// The file format's name of a file that is not read; none of one that is.
-pub(super) fn foreign_format(name: &str) -> Option<&'static str> {
-    if name.contains(".data-000") || name.ends_with(".ckpt.index") {
-        return Some("a TensorFlow checkpoint");
-    }
-    let (stem, ending) = name.rsplit_once('.')?;
-    Some(match ending.to_ascii_lowercase().as_str() {
-        "msgpack" => "Flax",
-        "h5" if stem.starts_with("tf_") => "TensorFlow",
-        "h5" | "keras" => "Keras",
-        "pb" if stem == "saved_model" => "a TensorFlow SavedModel",
-        "pb" => "a TensorFlow graph",
-        "ocdbt" => "Orbax",
-        "onnx" => "ONNX",
-        "npz" | "npy" => "numpy",
-        "tflite" | "litertlm" => "TFLite",
-        "mlmodel" => "Core ML",
-        "pte" => "ExecuTorch",
-        "pt2" => "an exported PyTorch program",
-        "distcp" => "a distributed PyTorch checkpoint",
-        "ot" => "rust_model",
-        "xml" if stem.starts_with("openvino") => "OpenVINO",
-        "engine" | "trt" => "TensorRT",
-        "pdparams" | "pdiparams" => "PaddlePaddle",
-        "caffemodel" => "Caffe",
-        "mnn" => "MNN",
-        "nemo" => "NeMo, a tar archive",
-        "t7" => "Lua Torch",
-        _ => return None,
-    })
-}
-
-/// The pattern of a numbered name: each number of the stem as `#`; none without a number.
-pub(super) fn series(name: &str) -> Option<String> {
-    let (stem, ending) = split_ending(name)?;
-    let mut pattern = String::with_capacity(name.len());
-    let mut has_number = false;
-    for c in stem.chars() {
-        match c.is_ascii_digit() {
-            true if pattern.ends_with('#') => {}
-            true => {
-                pattern.push('#');
-                has_number = true;
-            }
-            false => pattern.push(c),
-        }
-    }
-    has_number.then(|| format!("{pattern}.{ending}"))
-}
-
-/// Words in the names of files that each hold a slice of every matrix.
-const SLICE_WORDS: [&str; 5] = ["rank", "consolidated.", "tp_", "tp-", "slice"];
-
-/// The same, before a number that stands where a variant would.
-const RANK_WORDS: [&str; 6] = ["rank", "tp", "tp_rank", "mp_rank", "slice", "shard"];
-
-/// Words in the names of files that each hold some of the tensors.
-const PART_WORDS: [&str; 6] = ["hf_model_", "part", "shard", "-of-", "layer", "chunk"];
-
-/// Whether files of that pattern are slices of one model, as tensor-parallel programs write them.
-pub(super) fn is_slice(pattern: &str) -> bool {
-    let lower = pattern.to_ascii_lowercase();
-    SLICE_WORDS.iter().any(|word| lower.contains(word))
-}
-
-/// Whether a file of that pattern is one of several that are a model together.
-pub(super) fn is_part(pattern: &str) -> bool {
-    let lower = pattern.to_ascii_lowercase();
-    is_slice(pattern) || PART_WORDS.iter().any(|word| lower.contains(word))
 }
 
 /// Files beside weights that are read, whatever they are called for.
@@ -278,7 +209,7 @@ fn choose_in<'a>(format: &FormatReader, copy: &[&Named<'a>]) -> Scan<Choice<'a>>
 
 /// Whether the names of all files differ in their numbers alone.
 fn is_one_series(copy: &[&Named<'_>]) -> bool {
-    let mut patterns = copy.iter().map(|named| series(named.file));
+    let mut patterns = copy.iter().map(|named| series::pattern(named.file));
     let first = patterns.next().flatten();
     first.is_some() && patterns.all(|pattern| pattern == first)
 }
@@ -367,7 +298,7 @@ fn is_gguf_sidecar(name: &str) -> bool {
 /// The files of `names` that are one model with `name`: a GGUF model is split so that any of its
 /// parts stands for all.
 pub(super) fn parts<'a>(name: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let model = |name: &'a str| numbered(name.strip_suffix(".gguf")?);
+    let model = |name: &'a str| series::numbered(name.strip_suffix(".gguf")?);
     match model(name) {
         Some(own) => names.filter(|other| model(other) == Some(own)).collect(),
         None => vec![name],
@@ -378,7 +309,7 @@ pub(super) fn parts<'a>(name: &'a str, names: impl Iterator<Item = &'a str>) -> 
 pub(super) fn expected_shards<'a>(files: impl ExactSizeIterator<Item = &'a str>) -> Option<u32> {
     let count = files.len();
     let shards = files
-        .map(|file| numbered(file.rsplit_once('.')?.0).map(|(_, shards)| shards))
+        .map(|file| series::numbered(file.rsplit_once('.')?.0).map(|(_, shards)| shards))
         .max()
         .flatten()?;
     (usize::try_from(shards).is_ok_and(|shards| shards > count)).then_some(shards)
@@ -398,7 +329,7 @@ fn parse(file: &str) -> Option<Named<'_>> {
     if !is_weight_file(name) {
         return None;
     }
-    let (stem, shards) = match numbered(stem) {
+    let (stem, shards) = match series::numbered(stem) {
         Some((stem, shards)) => (stem, Some(shards)),
         None => (stem, None),
     };
@@ -437,23 +368,9 @@ fn has_ending(format: &FormatReader, stem: &str, ending: &str) -> bool {
 
 /// `fp16` is a variant; `0` and `layer.7` are numbers of a training dump.
 fn is_variant(text: &str) -> bool {
-    // "model.rank0" is one of several slices.
-    let word = text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-    let is_slice = word.len() < text.len() && RANK_WORDS.contains(&word);
-    !is_slice
+    !series::is_rank(text)
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// Splits `STEM-00001-of-00003` into its stem and the number of shards.
-pub(super) fn numbered(stem: &str) -> Option<(&str, u32)> {
-    let (rest, total) = stem.rsplit_once("-of-")?;
-    let (stem, number) = rest.rsplit_once('-')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match digits(number) && digits(total) {
-        true => Some((stem, total.parse().ok()?)),
-        false => None,
-    }
 }
 
 #[cfg(test)]
@@ -660,8 +577,8 @@ mod tests {
 
     #[test]
     fn shard_numbers_have_any_width() {
-        assert_eq!(numbered("model-1-of-61"), Some(("model", 61)));
-        assert_eq!(numbered("a-b-00001-of-000163"), Some(("a-b", 163)));
+        assert_eq!(series::numbered("model-1-of-61"), Some(("model", 61)));
+        assert_eq!(series::numbered("a-b-00001-of-000163"), Some(("a-b", 163)));
         for stem in [
             "model",
             "model-of-3",
@@ -669,7 +586,7 @@ mod tests {
             "model-1-of-",
             "model-1-of-99999999999",
         ] {
-            assert_eq!(numbered(stem), None, "{stem}");
+            assert_eq!(series::numbered(stem), None, "{stem}");
         }
     }
 }

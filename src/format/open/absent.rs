@@ -48,7 +48,7 @@ pub(super) fn error(
 
 /// Whether a name is of a weight file that is read.
 fn is_read(name: &str) -> bool {
-    weights::is_weight_file(name) && weights::foreign_format(name).is_none()
+    weights::is_weight_file(name) && foreign::named(name).is_none()
 }
 
 fn has_weights(folder: &dyn Listing) -> bool {
@@ -86,7 +86,7 @@ fn in_folder(folder: &dyn Listing) -> Option<String> {
         ));
     }
     let foreign = files().filter_map(|name| {
-        let format = weights::foreign_format(name)?;
+        let format = foreign::named(name)?;
         Some(format!("{} ({format})", quoted(name)))
     });
     let foreign: Vec<String> = foreign.collect();

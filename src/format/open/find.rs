@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::foreign;
 use super::super::index::{self, Index};
+use super::super::series;
 use super::super::sidecar;
 use super::super::weights::{self, Choice};
 use super::parts::{self, Listed};
@@ -118,8 +120,8 @@ impl Set {
             let stem = name
                 .rsplit_once('.')
                 .map_or(name.as_str(), |(stem, _)| stem);
-            let numbered = weights::numbered(stem).map_or(stem, |(stem, _)| stem);
-            weights::series(numbered).unwrap_or_else(|| numbered.to_owned())
+            let numbered = series::numbered(stem).map_or(stem, |(stem, _)| stem);
+            series::pattern(numbered).unwrap_or_else(|| numbered.to_owned())
         };
         let stems: BTreeSet<String> = self.files.iter().map(stem).collect();
         (self.index.is_none() && stems.len() > 1).then(|| Warning::FilesJoined {
@@ -251,12 +253,12 @@ fn find_by_file(folder: &Arc<dyn Listing>, name: &str) -> Result<Found> {
 /// # Errors
 /// One slice of every matrix.
 fn alone_of_several(folder: &dyn Listing, name: &str) -> Result<Option<Warning>> {
-    let Some(pattern) = weights::series(name) else {
+    let Some(pattern) = series::pattern(name) else {
         return Ok(None);
     };
-    let series = names(folder).filter(|other| weights::series(other).as_ref() == Some(&pattern));
+    let series = names(folder).filter(|other| series::pattern(other).as_ref() == Some(&pattern));
     let beside = series.count().saturating_sub(1);
-    if beside > 0 && weights::is_slice(&pattern) {
+    if beside > 0 && series::is_slice(&pattern) {
         let what = format!(
             "one of {} tensor-parallel slices, which are not joined (expected whole tensors; the tool that wrote \
              them merges them)",
@@ -266,7 +268,7 @@ fn alone_of_several(folder: &dyn Listing, name: &str) -> Result<Option<Warning>>
     }
     let promised = weights::expected_shards(std::iter::once(name));
     let found_beside = u32::try_from(beside + 1).unwrap_or(u32::MAX);
-    let is_part = beside > 0 && weights::is_part(&pattern);
+    let is_part = beside > 0 && series::is_part(&pattern);
     let expected = promised.or(is_part.then_some(found_beside));
     Ok(expected.map(|expected| Warning::ShardsMissing { found: 1, expected }))
 }
@@ -389,7 +391,7 @@ fn aside(folder: &Arc<dyn Listing>, prefix: &str, sets: &[Set]) -> Vec<Aside> {
     let why = |name: &str| {
         if weights::is_adapter(name) {
             WhyAside::Adapter
-        } else if weights::foreign_format(name).is_some() {
+        } else if foreign::named(name).is_some() {
             WhyAside::UnreadFormat
         } else if weights::is_index(name) {
             WhyAside::NotInIndex
