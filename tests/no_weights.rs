@@ -119,6 +119,11 @@ fn half_a_download_is_told_as_one() {
         "{:?}",
         codes(&report)
     );
+    let relations = report["verdict"]["relations"].as_array().unwrap();
+    assert!(
+        relations.iter().all(|relation| relation != "pruned"),
+        "{relations:?}"
+    );
     assert_eq!(report["verdict"]["confidence"], "moderate");
 }
 

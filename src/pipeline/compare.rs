@@ -29,7 +29,7 @@ use crate::measure::monitor::Monitor;
 use crate::measure::record::Digest;
 use crate::measure::{Measured, measure};
 use crate::model::sides::{Side, Sides};
-use crate::model::warning::{Noted, Warning};
+use crate::model::warning::{NoWeight, Noted, Warning};
 use crate::model::words::Component;
 use crate::results::checkpoint::CheckpointFacts;
 use crate::results::compare::{AdapterChanges, Comparison, ComponentResult, TensorPair, UnitTests};
@@ -373,11 +373,15 @@ impl Analysed<'_> {
         }
         let [base, target] = self.setting.models.map(|model| model.checkpoint());
         grounds.lacks_values |= base.is_incomplete() || target.is_incomplete();
-        if target.is_incomplete() {
-            grounds
-                .structure
-                .retain(|relation| *relation != Relation::DepthPruned);
-        }
+        // What is missing, or is zero to the end of a file, was not taken out of a model.
+        let is_cut = grounds.no_weights.iter().any(|(side, what)| {
+            *side == Side::Target && matches!(what.kind, NoWeight::EndsInZeros { .. })
+        });
+        grounds.structure.retain(|relation| match relation {
+            Relation::DepthPruned => !target.is_incomplete() && !is_cut,
+            Relation::Pruned => !is_cut,
+            _ => true,
+        });
         grounds
     }
 
