@@ -438,7 +438,7 @@ fn directories() -> Vec<Case> {
         (
             "no-weights",
             vec![("README.md", b"# Nothing".to_vec())],
-            "no-weights: no weight file (expected *.safetensors in the directory)",
+            "no-weights: no weight file, but \"README.md\" (expected *.safetensors in the directory)",
         ),
         (
             "config-alone",
@@ -564,7 +564,7 @@ fn directories() -> Vec<Case> {
         (
             "adapter-config-alone",
             vec![("adapter_config.json", LORA.into())],
-            "adapter-config-alone: no weight file (expected *.safetensors in the directory)",
+            "adapter-config-alone: no weight file, but \"adapter_config.json\" (expected *.safetensors in the directory)",
         ),
         (
             "adapter-config-not-json",

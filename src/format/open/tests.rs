@@ -366,7 +366,7 @@ fn a_path_without_weights_is_an_error() {
     tree.put("notes.txt", "hello");
     assert_eq!(
         tree.error("notes.txt"),
-        "notes.txt: no weight file of a known format (expected safetensors, GGUF or PyTorch)"
+        "notes.txt: a text, it begins with \"hello\" (expected a weight file)"
     );
     tree.put("a/adapter_model.safetensors", weights(&[("a", &[1])]));
     assert_eq!(
