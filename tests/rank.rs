@@ -1,5 +1,6 @@
 //! `wcmp rank`: its JSON read back with types that know every key.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,23 @@ struct Rank {
     mixture: Option<Mixture>,
     warnings: Vec<Warning>,
     controls: Option<Vec<Control>>,
+    layer_origins: Option<Vec<Origin>>,
+    kinship: Vec<Kin>,
+    sums_of_target: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Origin {
+    target: u32,
+    base: Option<String>,
+    layer: Option<u32>,
+    log10_p: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Kin {
+    base: String,
+    kinship: String,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -86,6 +104,7 @@ struct Conclusion {
     label: String,
     base: Option<String>,
     sentence: String,
+    candidates: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +125,22 @@ struct Mixture {
 #[derive(Debug, Deserialize)]
 struct Weight {
     base: String,
-    weight: f64,
+    weight: Option<f64>,
+    standard_error: Option<f64>,
+}
+
+impl Weight {
+    /// Distance of the weight from what it is.
+    fn off(&self, truth: f64) -> f64 {
+        self.weight
+            .map_or(f64::INFINITY, |weight| (weight - truth).abs())
+    }
+
+    /// Whether it is near what it is, and as near as its error says.
+    fn is_within(&self, truth: f64) -> bool {
+        let errors = self.standard_error.map_or(0.0, |error| 2.0 * error + 1e-9);
+        self.off(truth) < 0.02 && self.off(truth) <= errors
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,7 +154,7 @@ struct LayerMixture {
 struct RoleMixture {
     role: String,
     weights: Vec<Weight>,
-    residual: f64,
+    residual: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,11 +210,6 @@ fn labels(rank: &Rank) -> Vec<&str> {
 
 fn holds(rank: &Rank) -> Vec<Option<bool>> {
     rank.criteria.iter().map(|c| c.holds).collect()
-}
-
-/// Weights of a mixture, in the order of the ranking.
-fn weights(weights: &[Weight]) -> Vec<f64> {
-    weights.iter().map(|w| w.weight).collect()
 }
 
 /// A model whose every tensor is a mean of two fixtures' tensors, the first weighing
@@ -339,8 +368,9 @@ fn bases_that_are_all_unrelated_are_from_scratch() {
         holds(&rank),
         [true, true, true, false, false, false].map(Some)
     );
-    let mixture = rank.mixture.expect("they share a shape");
-    assert!(mixture.residual > 0.9, "{mixture:?}");
+    assert!(rank.mixture.is_none(), "nothing is mixed of strangers");
+    assert!(rank.coordinates.is_none(), "nothing is related");
+    assert!(rank.layer_origins.is_none());
     assert!(
         rank.ranking
             .iter()
@@ -372,10 +402,7 @@ fn a_merge_is_told_with_its_weights() {
     assert_eq!(names, order(&rank));
     let near = |found: &[Weight]| {
         let truth = |base: &str| if base == "independent" { 0.0 } else { 0.5 };
-        found.len() == 3
-            && found
-                .iter()
-                .all(|w| (w.weight - truth(&w.base)).abs() < 0.02)
+        found.len() == 3 && found.iter().all(|w| w.off(truth(&w.base)) < 0.02)
     };
     assert!(
         near(&mixture.weights) && mixture.residual < 1e-4,
@@ -394,7 +421,8 @@ fn a_merge_is_told_with_its_weights() {
         ["embed", "q", "k", "v", "o", "gate", "up", "down", "lm_head"]
     );
     for role in mixture.by_role.iter().filter(|r| r.role != "embed") {
-        assert!(near(&role.weights) && role.residual < 1e-4, "{role:?}");
+        let is_explained = role.residual.is_some_and(|residual| residual < 1e-4);
+        assert!(near(&role.weights) && is_explained, "{role:?}");
     }
     assert_eq!(labels(&rank), ["derived", "derived", "from_scratch"]);
     let merged: Vec<bool> = rank
@@ -428,7 +456,7 @@ fn weights_that_differ_by_layer_are_told_by_layer() {
             } else {
                 1.0 - share
             };
-            assert!((found.weight - truth).abs() < 0.05, "{layer:?}");
+            assert!(found.off(truth) < 0.05, "{layer:?}");
         }
     }
 }
@@ -512,20 +540,16 @@ fn controls_hold_the_bases_against_one_another() {
 }
 
 #[test]
-fn the_target_among_the_bases_is_identical_and_its_duplicate_leaves_the_weights_open() {
+fn the_target_among_the_bases_is_set_aside_unless_it_is_the_only_one() {
     let rank = rank(&["base", "independent", "base", "sharded", "base"]);
-    assert_eq!(
-        labels(&rank),
-        ["identical", "identical", "identical", "from_scratch"]
-    );
-    assert_eq!(rank.conclusion.label, "identical");
-    assert_eq!(
-        rank.conclusion.base.as_deref(),
-        Some(fixture("base").to_str().expect("UTF-8")),
-        "two have its name"
-    );
-    assert!(rank.warnings.iter().any(|w| w.code == "mixture_not_unique"));
+    assert_eq!(labels(&rank), ["identical", "from_scratch"]);
+    assert_eq!(rank.conclusion.base.as_deref(), Some("sharded"));
+    let set_aside = rank.warnings.iter().filter(|w| w.code == "base_set_aside");
+    assert_eq!(set_aside.count(), 2);
     assert_eq!(holds(&rank)[4], Some(true));
+
+    let alone = self::rank(&["base", "base"]);
+    assert_eq!(labels(&alone), ["identical"]);
 }
 
 #[test]
@@ -536,10 +560,7 @@ fn one_base_is_enough() {
         ("partial_reuse", 1)
     );
     assert!(rank.controls.is_none());
-    assert_eq!(
-        weights(&rank.mixture.expect("they share a shape").weights).len(),
-        1
-    );
+    assert!(rank.mixture.is_none(), "one base is no mixture");
     assert_eq!(
         rank.coordinates.expect("they share a shape").points.len(),
         2
@@ -550,15 +571,7 @@ fn one_base_is_enough() {
 fn bases_of_another_shape_stay_outside_the_mixture() {
     let rank = rank(&["fine-tuned", "moe-base", "base", "vlm-base"]);
     assert_eq!(rank.conclusion.base.as_deref(), Some("base"));
-    let mixture = rank.mixture.expect("one base shares its shape");
-    assert_eq!(
-        mixture
-            .weights
-            .iter()
-            .map(|w| w.base.as_str())
-            .collect::<Vec<_>>(),
-        ["base"]
-    );
+    assert!(rank.mixture.is_none(), "one relative is no mixture");
     assert_eq!(
         rank.coordinates.expect("two models share a shape").models,
         ["fine-tuned", "base"]
@@ -661,7 +674,7 @@ fn every_format_names_the_conclusion_and_all_bases() {
         "Conclusion",
         "derived",
         "Principal coordinates",
-        "Mixture",
+        "Origins of the layers",
         "Controls",
         "wcmp rank",
     ] {
@@ -688,4 +701,256 @@ fn an_error_names_the_base_that_cannot_be_read() {
     let output = run(&[&fixture("base"), Path::new("no-such-folder")], &[]);
     assert!(error_line(&output).contains("no-such-folder"));
     assert_eq!(run(&[&fixture("base")], &[]).status.code(), Some(2));
+}
+
+/// The tensors of a fixture in bf16, by name.
+fn values(name: &str) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
+    let bytes = fs::read(fixture(name).join("model.safetensors")).expect("a fixture");
+    let file = SafeTensors::deserialize(&bytes).expect("a fixture");
+    let code = |c: &[u8]| bf16::from_le_bytes([c[0], c[1]]).to_f32();
+    file.tensors()
+        .into_iter()
+        .map(|(name, tensor)| {
+            let shape = tensor.shape().iter().map(|axis| *axis as u64).collect();
+            (name, (shape, tensor.data().chunks(2).map(code).collect()))
+        })
+        .collect()
+}
+
+/// A model of such tensors, with the configuration of a fixture but for the number of layers.
+fn written(folder: &Path, tensors: &BTreeMap<String, (Vec<u64>, Vec<f32>)>, layers: u64) {
+    let tensors = tensors.iter().map(|(name, (shape, values))| Tensor {
+        name: name.clone(),
+        dtype: "BF16",
+        shape: shape.clone(),
+        bytes: values
+            .iter()
+            .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
+            .collect(),
+    });
+    fs::create_dir_all(folder).expect("a folder");
+    let file = safetensors(&tensors.collect::<Vec<_>>());
+    fs::write(folder.join("model.safetensors"), file).expect("a file");
+    let config = fs::read(fixture("base").join("config.json")).expect("a fixture");
+    let mut config: Value = serde_json::from_slice(&config).expect("JSON");
+    config["num_hidden_layers"] = layers.into();
+    fs::write(folder.join("config.json"), config.to_string()).expect("a file");
+}
+
+/// Every value of fixtures in one place, the first of which gives the names.
+fn combined(
+    models: &[&BTreeMap<String, (Vec<u64>, Vec<f32>)>],
+    by: impl Fn(&[f32]) -> f32,
+) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
+    let combine = |(name, (shape, first)): (&String, &(Vec<u64>, Vec<f32>))| {
+        let value = |at: usize| {
+            let values: Vec<f32> = models.iter().map(|model| model[name].1[at]).collect();
+            by(&values)
+        };
+        (
+            name.clone(),
+            (shape.clone(), (0..first.len()).map(value).collect()),
+        )
+    };
+    models[0].iter().map(combine).collect()
+}
+
+/// The same numbers every time, of deviation 1.
+fn noise(seed: u64) -> impl FnMut() -> f32 {
+    let mut state = seed;
+    move || {
+        let mut sum = 0.0;
+        for _ in 0..12 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            sum += (state >> 40) as f32 / (1u64 << 24) as f32;
+        }
+        sum - 6.0
+    }
+}
+
+/// A training of a model that has nothing in common with other trainings.
+fn tuned(
+    model: &BTreeMap<String, (Vec<u64>, Vec<f32>)>,
+    seed: u64,
+    size: f32,
+) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
+    let mut noise = noise(seed);
+    let mut out = model.clone();
+    for (shape, values) in out.values_mut().filter(|(shape, _)| shape.len() > 1) {
+        let square: f32 = values.iter().map(|v| v * v).sum();
+        let deviation = (square / values.len() as f32).sqrt();
+        assert_eq!(shape.iter().product::<u64>(), values.len() as u64);
+        for value in values {
+            *value = bf16::from_f32(*value + size * deviation * noise()).to_f32();
+        }
+    }
+    out
+}
+
+#[test]
+fn a_chat_vector_is_told_with_its_signs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = values("base");
+    let (a, b) = (tuned(&base, 1, 0.2), tuned(&base, 2, 0.1));
+    let paths = ["a", "b", "chat"].map(|name| folder.path().join(name));
+    written(&paths[0], &a, 4);
+    written(&paths[1], &b, 4);
+    written(
+        &paths[2],
+        &combined(&[&a, &b, &base], |v| v[0] + v[1] - v[2]),
+        4,
+    );
+    let rank = rank_of(&[
+        &paths[2],
+        &paths[0],
+        &paths[1],
+        &fixture("base"),
+        &fixture("independent"),
+    ]);
+    let mixture = rank.mixture.expect("a sum");
+    for found in &mixture.weights {
+        let truth = match found.base.as_str() {
+            "a" | "b" => 1.0,
+            "base" => -1.0,
+            _ => 0.0,
+        };
+        assert!(found.is_within(truth), "{mixture:?}");
+    }
+    let sentence = &rank.conclusion.sentence;
+    assert!(
+        sentence.contains("- 1.00 x base") && sentence.contains("task vectors"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn shares_are_within_two_errors_and_siblings_of_the_parents_are_no_terms() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = values("base");
+    let tuned = [3, 4, 5].map(|seed| tuned(&base, seed, 0.15));
+    let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
+    for (path, model) in paths.iter().zip(&tuned) {
+        written(path, model, 4);
+    }
+    for share in [0.3, 0.571, 0.9] {
+        let target = folder.path().join("target");
+        written(
+            &target,
+            &combined(&[&tuned[0], &tuned[1]], |v| {
+                share * v[0] + (1.0 - share) * v[1]
+            }),
+            4,
+        );
+        let rank = rank_of(&[&target, &fixture("base"), &paths[2], &paths[0], &paths[1]]);
+        let mixture = rank.mixture.expect("a mean");
+        for found in &mixture.weights {
+            let truth = match found.base.as_str() {
+                "a" => f64::from(share),
+                "b" => 1.0 - f64::from(share),
+                _ => 0.0,
+            };
+            assert!(found.is_within(truth), "{mixture:?}");
+        }
+    }
+    // A sibling of all is no mean of them, and none of them is its base.
+    let rank = rank_of(&[&paths[0], &paths[1], &paths[2]]);
+    assert!(rank.mixture.is_none());
+    assert_eq!(rank.conclusion.base, None);
+    let mut candidates = rank.conclusion.candidates;
+    candidates.sort();
+    assert_eq!(candidates, ["b", "c"]);
+    let rank = rank_of(&[&paths[0], &paths[1], &paths[2], &fixture("base")]);
+    assert_eq!(rank.conclusion.base.as_deref(), Some("base"));
+    for kin in &rank.kinship {
+        let expected = if kin.base == "base" {
+            "nearest"
+        } else {
+            "beside"
+        };
+        assert_eq!(kin.kinship, expected, "{:?}", rank.kinship);
+    }
+}
+
+#[test]
+fn a_mean_of_the_target_is_told_to_be_made_from_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = values("base");
+    let (a, b) = (tuned(&base, 6, 0.2), tuned(&base, 7, 0.2));
+    let paths = ["a", "b", "mean"].map(|name| folder.path().join(name));
+    written(&paths[0], &a, 4);
+    written(&paths[1], &b, 4);
+    written(&paths[2], &combined(&[&a, &b], |v| 0.5 * (v[0] + v[1])), 4);
+    let rank = rank_of(&[&paths[0], &fixture("base"), &paths[1], &paths[2]]);
+    assert!(rank.mixture.is_none(), "{:?}", rank.mixture);
+    assert_eq!(rank.sums_of_target[0]["base"], "mean");
+    assert_eq!(rank.sums_of_target[0]["with"], "b");
+    assert_eq!(rank.conclusion.base.as_deref(), Some("base"));
+}
+
+#[test]
+fn layers_stacked_of_two_models_have_their_origins_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = ["base", "independent"].map(values);
+    for size in [0.0, 0.05] {
+        let mut stacked = BTreeMap::new();
+        for (name, tensor) in &models[0] {
+            if !name.contains("layers.") {
+                stacked.insert(name.clone(), tensor.clone());
+            }
+        }
+        let taken = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (1, 3)];
+        for (to, (model, from)) in taken.into_iter().enumerate() {
+            let own = format!("layers.{from}.");
+            for (name, tensor) in models[model].iter().filter(|(name, _)| name.contains(&own)) {
+                stacked.insert(name.replace(&own, &format!("layers.{to}.")), tensor.clone());
+            }
+        }
+        let target = folder.path().join("stacked");
+        written(&target, &tuned(&stacked, 8, size), 6);
+        let rank = rank_of(&[&target, &fixture("independent"), &fixture("base")]);
+        let origins = rank.layer_origins.as_ref().expect("they share weights");
+        let found: Vec<(u32, Option<&str>, Option<u32>)> = origins
+            .iter()
+            .map(|origin| (origin.target, origin.base.as_deref(), origin.layer))
+            .collect();
+        let truth: Vec<(u32, Option<&str>, Option<u32>)> = (0..)
+            .zip(taken)
+            .map(|(to, (model, from))| (to, Some(["base", "independent"][model]), Some(from)))
+            .collect();
+        assert_eq!(found, truth, "{size}");
+        assert!(
+            origins
+                .iter()
+                .all(|origin| origin.log10_p.is_some_and(|p| p < -6.0))
+        );
+        let sentence = &rank.conclusion.sentence;
+        assert!(
+            sentence.contains("layers 0-2 of base, then layers 1-3 of independent"),
+            "{sentence}"
+        );
+        let relations = |row: &Row| row.verdict.relations.iter().any(|r| r == "merged");
+        assert!(rank.ranking.iter().all(relations));
+    }
+}
+
+#[test]
+fn a_directory_of_models_is_read_one_level_down_without_the_target() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = folder.path().join("models");
+    for name in ["base", "independent", "fine-tuned"] {
+        fs::create_dir_all(models.join(name)).expect("a folder");
+        for file in ["model.safetensors", "config.json"] {
+            let to = models.join(name).join(file);
+            fs::copy(fixture(name).join(file), to).expect("a file");
+        }
+    }
+    fs::create_dir_all(models.join("notes")).expect("a folder");
+    let rank = rank_of(&[&models.join("fine-tuned"), &models]);
+    assert_eq!(order(&rank), ["base", "independent"]);
+    let set_aside = rank.warnings.iter().filter(|w| w.code == "base_set_aside");
+    assert_eq!(set_aside.count(), 1);
+    let empty = folder.path().join("models/notes");
+    assert!(error_line(&run(&[&fixture("base"), &empty], &[])).contains("notes"));
 }

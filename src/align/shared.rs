@@ -21,8 +21,9 @@ pub(crate) struct Shared {
 ///
 /// A base takes part where at least half of what the best-covered base shares stays common to all;
 /// the best-covered are asked first.
-pub(crate) fn shared(alignments: &[Alignment]) -> Shared {
-    let matrices: Vec<BTreeMap<&str, usize>> = alignments.iter().map(matrices).collect();
+pub(crate) fn shared(alignments: &[&Alignment]) -> Shared {
+    let matrices = alignments.iter().map(|alignment| matrices(alignment));
+    let matrices: Vec<BTreeMap<&str, usize>> = matrices.collect();
     let size = |base: usize, names: &[&str]| {
         let elements = |name: &&str| {
             alignments[base].pairs[matrices[base][name]]

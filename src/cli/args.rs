@@ -208,7 +208,7 @@ pub struct RankArgs {
     /// Checkpoint in question
     #[arg(value_name = "TARGET")]
     pub target: PathBuf,
-    /// Checkpoints that may be the origin
+    /// Checkpoints that may be the origin, or directories that hold them
     #[arg(value_name = "BASE", required = true)]
     pub bases: Vec<PathBuf>,
     /// What runs.

@@ -50,7 +50,7 @@ Exit codes:
 pub(super) const RANK: &str = "\
 Examples:
   wcmp rank target/ llama/ qwen/ mistral/
-  wcmp rank target/ bases/* --format json | jq -r .conclusion.sentence
+  wcmp rank target/ bases/ --format json | jq -r .conclusion.sentence
   wcmp rank target/ bases/* --expect from_scratch
 
 Exit codes:

@@ -26,7 +26,11 @@ pub(super) fn open_base(path: &Path, io: Io, outputs: &[Destination]) -> Result<
     whole_model(open(path, io, outputs)?)
 }
 
-fn whole_model(opened: Opened) -> Result<Opened> {
+/// The checkpoint, unless it is an adapter.
+///
+/// # Errors
+/// An adapter.
+pub(super) fn whole_model(opened: Opened) -> Result<Opened> {
     match opened.adapter {
         Some(_) => {
             let what = "a PEFT adapter (expected a whole model; an adapter can be the target of compare and rank)";

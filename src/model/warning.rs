@@ -186,8 +186,23 @@ pub enum Warning {
         /// The two sides of it.
         conflict: Conflict,
     },
-    /// Weights of a mixture that are one choice of many.
-    MixtureNotUnique,
+    /// A base that is the target itself, or an adapter among several models, is no base.
+    BaseSetAside {
+        /// Its path.
+        path: String,
+        /// Whether it is the target.
+        is_target: bool,
+    },
+    /// Two bases that explain the target equally well as terms of a mixture.
+    MixtureNotUnique {
+        /// Names of the two.
+        bases: [String; 2],
+    },
+    /// Two bases and the target lie on a line, and it is not told which is a sum of the others.
+    SumNotTold {
+        /// Names of the bases.
+        bases: [String; 2],
+    },
     /// Values that are no weights.
     NoWeights(NoWeights),
     /// Factors of an adapter inside a whole model, which are not added to what they change.
@@ -325,7 +340,9 @@ impl Warning {
             Self::DeclaredBaseConfirmed { .. } => "declared_base_confirmed",
             Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
             Self::ConfigConflict { .. } => "config_conflict",
-            Self::MixtureNotUnique => "mixture_not_unique",
+            Self::BaseSetAside { .. } => "base_set_aside",
+            Self::MixtureNotUnique { .. } => "mixture_not_unique",
+            Self::SumNotTold { .. } => "sum_not_told",
             Self::UnmergedAdapter { .. } => "unmerged_adapter",
             Self::NoWeights(what) => match what.kind {
                 NoWeight::NotFinite => "not_finite",
@@ -357,6 +374,7 @@ impl Warning {
             | Self::IdenticalPerhapsFormula { name }
             | Self::DeclaredBaseContradicted { claim: name }
             | Self::DeclaredBaseConfirmed { claim: name }
+            | Self::BaseSetAside { path: name, .. }
             | Self::ConfigConflict { path: name, .. } => Some(name.clone()),
             Self::AnotherModelBeside { files } => Some(files.join(", ")),
             Self::DeclaredBaseDiffers { claims } => Some(claims.join(", ")),
@@ -372,7 +390,8 @@ impl Warning {
             | Self::AdapterConfig(_)
             | Self::RotaryOrder
             | Self::FusedOrder(_)
-            | Self::MixtureNotUnique => None,
+            | Self::MixtureNotUnique { .. }
+            | Self::SumNotTold { .. } => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Arithmetic on arrays: nothing here knows a file, a name or a verdict.
 
 pub(crate) mod decode;
+pub(crate) mod grid;
 pub(crate) mod kernels;
 pub(crate) mod linalg;
 pub(crate) mod quant;

@@ -13,3 +13,4 @@ pub(crate) mod inspect;
 pub(crate) mod options;
 pub(crate) mod rank;
 mod several;
+mod together;

@@ -3,35 +3,30 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::align::shared::{Shared, shared};
+use crate::align::shared::shared;
 use crate::align::{Alignment, Pair, Why};
 use crate::error::Result;
-use crate::evidence::family::{Family, FamilyTensor, MixtureTable};
 use crate::evidence::finding::PcaSummary;
 use crate::evidence::part::{Part, State};
 use crate::evidence::parts::class_of;
+use crate::evidence::several::sample::{Counterparts, Sample};
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
-use crate::measure::record::Record;
 use crate::measure::{Duo, Measured, MeasuredGroups, measure_groups};
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::{About, Noted, Warning};
-use crate::model::words::{Class, Component};
+use crate::model::words::Class;
 use crate::results::compare::Comparison;
-use crate::results::rank::{
-    BaseControl, Conclusion, Merge, RankedBase, Ranking, SubspaceSummary, UnitSummary,
-};
-use crate::stats::mixture::Mixture;
+use crate::results::rank::{Conclusion, Merge, RankedBase, Ranking, SubspaceSummary, UnitSummary};
 use crate::verdict::decide::Label;
 use crate::verdict::ranking::{Standing, conclusion, criteria};
 use crate::verdict::reasons::Reason;
-use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
 use super::options::{Hashing, Options};
+use super::together::Together;
 use super::{incomplete, several};
 
 /// Holds every base against the target. Runs on the current rayon pool.
@@ -63,23 +58,18 @@ pub fn rank(
             .for_each(|pair| base.adopt(&pair.base));
     }
     adopt_layout(&mut target, &alignments);
-    let plan = Plan::new(&alignments);
+    let alignments: Vec<&Alignment> = alignments.iter().collect();
+    let (groups, places) = groups(&alignments);
     let models: Vec<&Model> = bases.iter().chain([&target]).collect();
-    let measured = measure_groups(
-        &models,
-        &plan.groups,
-        options.hash == Hashing::Sha256,
-        monitor,
-    )?;
-    let family = plan.family(&alignments, &measured);
+    let measured = measure_groups(&models, &groups, options.hash == Hashing::Sha256, monitor)?;
     let mut names = names(&models);
     let target_name = names.pop().unwrap_or_default();
 
     let mut held = Vec::new();
     for (number, name) in names.into_iter().enumerate() {
         let models = [&bases[number], &target];
-        let measured = plan.of_pair(&measured, number);
-        let comparison = analyse(models, &alignments[number], &measured, options, monitor)?;
+        let measured = of_pair(&measured, &places, number);
+        let comparison = analyse(models, alignments[number], &measured, options, monitor)?;
         held.push(Held {
             number,
             name,
@@ -88,12 +78,16 @@ pub fn rank(
         });
     }
     held.sort_by(Held::order);
-    Ok(ranking(
-        held,
-        target_name,
-        &family,
-        leading_component(&target),
-    ))
+    let looked = Looked {
+        bases: &bases,
+        target: &target,
+        alignments,
+        measured: &measured,
+        places: &places,
+        monitor,
+    };
+    let together = Together::look(&looked, &held)?;
+    Ok(ranking(held, target_name, together))
 }
 
 /// Takes over how the target is read: from the first base that shows an order of its own, for that
@@ -113,146 +107,97 @@ fn adopt_layout(target: &mut Model, alignments: &[Alignment]) {
     }
 }
 
-/// What is measured, and where it is found again.
-struct Plan<'a> {
-    /// Duos of one tensor of the target each; model numbers are those of the bases, then the
-    /// target.
-    groups: Vec<Vec<Duo<'a>>>,
-    /// Group and place in it of each pair of each base.
-    pairs: Vec<Vec<(usize, usize)>>,
-    /// Which bases share matrices with the target.
-    shared: Shared,
-    /// Group of each shared matrix, and place of its first duo of two bases.
-    between: Vec<(usize, usize)>,
+/// The pairs of all bases, those of one tensor of the target together; and group and place in it
+/// of each pair of each base. Model numbers are those of the bases, then the target.
+fn groups<'a>(alignments: &[&'a Alignment]) -> (Vec<Vec<Duo<'a>>>, Vec<Vec<(usize, usize)>>) {
+    let target = alignments.len();
+    let mut groups: Vec<Vec<Duo<'a>>> = Vec::new();
+    let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (base, alignment) in alignments.iter().enumerate() {
+        let mut of_base = Vec::new();
+        for pair in &alignment.pairs {
+            let group = *by_name.entry(pair.target.name.as_str()).or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            of_base.push((group, groups[group].len()));
+            groups[group].push(Duo {
+                models: Sides { base, target },
+                pair: Cow::Borrowed(pair),
+            });
+        }
+        places.push(of_base);
+    }
+    (groups, places)
 }
 
-impl<'a> Plan<'a> {
-    fn new(alignments: &'a [Alignment]) -> Self {
-        let target = alignments.len();
-        let mut groups: Vec<Vec<Duo<'a>>> = Vec::new();
-        let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut pairs = Vec::new();
-        for (base, alignment) in alignments.iter().enumerate() {
-            let mut places = Vec::new();
-            for pair in &alignment.pairs {
-                let group = *by_name.entry(pair.target.name.as_str()).or_insert_with(|| {
-                    groups.push(Vec::new());
-                    groups.len() - 1
-                });
-                places.push((group, groups[group].len()));
-                groups[group].push(Duo {
-                    models: Sides { base, target },
-                    pair: Cow::Borrowed(pair),
-                });
-            }
-            pairs.push(places);
-        }
-        let shared = shared(alignments);
-        let mut between = Vec::new();
-        for tensor in &shared.tensors {
-            let sides: Vec<(usize, &Arc<Logical>)> = shared
-                .bases
-                .iter()
-                .zip(tensor)
-                .map(|(&base, &at)| (base, &alignments[base].pairs[at].base))
-                .collect();
-            let group = pairs[shared.bases[0]][tensor[0]].0;
-            between.push((group, groups[group].len()));
-            for (i, (first, base)) in sides.iter().enumerate() {
-                for (second, other) in &sides[i + 1..] {
-                    let pair = Pair {
-                        base: Arc::clone(base),
-                        target: Arc::clone(other),
-                        via: Via::Stored,
-                        by_name: false,
-                    };
-                    groups[group].push(Duo {
-                        models: Sides {
-                            base: *first,
-                            target: *second,
-                        },
-                        pair: Cow::Owned(pair),
-                    });
-                }
-            }
-        }
-        Self {
-            groups,
-            pairs,
-            shared,
-            between,
-        }
+/// What was measured of one base and the target.
+fn of_pair(measured: &MeasuredGroups, places: &[Vec<(usize, usize)>], base: usize) -> Measured {
+    let records = places[base]
+        .iter()
+        .map(|&(group, at)| measured.records[group][at].clone());
+    let models = Sides {
+        base,
+        target: places.len(),
+    };
+    let digests = models.map(|model| measured.digests[model].clone());
+    Measured {
+        records: records.collect(),
+        digests,
     }
+}
 
-    /// What was measured of one base and the target.
-    fn of_pair(&self, measured: &MeasuredGroups, base: usize) -> Measured {
-        let records = self.pairs[base]
-            .iter()
-            .map(|&(group, at)| measured.records[group][at].clone());
-        let models = Sides {
-            base,
-            target: self.pairs.len(),
+/// All models, as they were aligned and measured.
+pub(super) struct Looked<'a> {
+    bases: &'a [Model],
+    pub(super) target: &'a Model,
+    alignments: Vec<&'a Alignment>,
+    measured: &'a MeasuredGroups,
+    places: &'a [Vec<(usize, usize)>],
+    monitor: &'a dyn Monitor,
+}
+
+impl Looked<'_> {
+    /// Values of those of the bases `numbers` that share matrices with the target, in the same
+    /// places, of the matrices that count as evidence for every one of them.
+    pub(super) fn sample(&self, numbers: &[usize]) -> Result<Sample> {
+        let alignments: Vec<&Alignment> = numbers.iter().map(|at| self.alignments[*at]).collect();
+        let shared = shared(&alignments);
+        let numbers: Vec<usize> = shared.bases.iter().map(|at| numbers[*at]).collect();
+        let counts = |pairs: &[usize]| {
+            let mut sides = numbers.iter().zip(pairs);
+            sides.all(|(number, at)| {
+                let (group, place) = self.places[*number][*at];
+                let record = &self.measured.records[group][place];
+                class_of(&self.alignments[*number].pairs[*at], record) == Class::Matrix
+            })
         };
-        let digests = models.map(|model| measured.digests[model].clone());
-        Measured {
-            records: records.collect(),
-            digests,
-        }
-    }
-
-    /// The matrices that count as evidence for every base that shares them.
-    fn family(&self, alignments: &'a [Alignment], measured: &'a MeasuredGroups) -> Family<'a> {
-        let bases = &self.shared.bases;
-        let mut tensors = Vec::new();
-        for (tensor, &(group, first)) in self.shared.tensors.iter().zip(&self.between) {
-            let pairs: Vec<&Pair> = bases
-                .iter()
-                .zip(tensor)
-                .map(|(&base, &at)| &alignments[base].pairs[at])
+        let tensors = shared.tensors.iter().filter(|pairs| counts(pairs));
+        let tensors = tensors.map(|pairs| {
+            let sides = numbers.iter().zip(pairs);
+            let bases: Vec<&Pair> = sides
+                .map(|(number, at)| &self.alignments[*number].pairs[*at])
                 .collect();
-            let places = bases
-                .iter()
-                .zip(tensor)
-                .map(|(&base, &at)| self.pairs[base][at]);
-            let with_target: Vec<&Record> = places
-                .map(|(group, at)| &measured.records[group][at])
-                .collect();
-            if pairs
-                .iter()
-                .zip(&with_target)
-                .any(|(pair, record)| class_of(pair, record) != Class::Matrix)
-            {
-                continue;
+            Counterparts {
+                target: &*bases[0].target,
+                bases,
             }
-            let count = bases.len() * bases.len().saturating_sub(1) / 2;
-            let between: Vec<&Record> = measured.records[group][first..first + count]
-                .iter()
-                .collect();
-            let target: &Logical = &pairs[0].target;
-            tensors.push((
-                target,
-                FamilyTensor {
-                    with_target,
-                    between,
-                    elements: target.elements(),
-                },
-            ));
-        }
-        Family {
-            bases: bases.clone(),
-            tensors,
-        }
+        });
+        let tensors: Vec<Counterparts<'_>> = tensors.collect();
+        let bases: Vec<&Model> = numbers.iter().map(|number| &self.bases[*number]).collect();
+        Sample::read(&numbers, &bases, self.target, &tensors, self.monitor)
     }
 }
 
 /// One base held against the target.
-struct Held {
+pub(super) struct Held {
     /// Number among the bases as given.
-    number: usize,
+    pub(super) number: usize,
     /// Name, told from those of the others.
-    name: String,
-    standing: Standing,
-    comparison: Comparison,
+    pub(super) name: String,
+    pub(super) standing: Standing,
+    pub(super) comparison: Comparison,
 }
 
 impl Held {
@@ -289,7 +234,7 @@ fn standing(comparison: &Comparison, target: &Model) -> Standing {
     let subspaces = comparison.pca.as_ref();
     Standing {
         label: comparison.verdict.label,
-        log10_p: comparison.units.as_ref().and_then(|units| units.log10_p),
+        reused: reused(&comparison.parts),
         excess: similarity.matrix_excess,
         mean_cosine: similarity.mean_cosine,
         identical: similarity.identical_informative,
@@ -336,28 +281,14 @@ fn leading_layers(comparison: &Comparison, target: &Model) -> Vec<f64> {
 }
 
 /// The answer over all bases, which are in the order of the ranking.
-fn ranking(
-    held: Vec<Held>,
-    target_name: String,
-    family: &Family<'_>,
-    leading: Option<Component>,
-) -> Ranking {
-    let order: Vec<usize> = held.iter().map(|base| base.number).collect();
-    let ranked = family.ranked(&order);
-    let mixtures = family.mixtures(leading).in_order(&ranked);
-    // Places in the ranking of the bases of the family, in their order.
-    let places: Vec<usize> = (0..order.len())
-        .filter(|place| family.bases.contains(&order[*place]))
-        .collect();
+fn ranking(held: Vec<Held>, target_name: String, together: Together) -> Ranking {
     let standings: Vec<Standing> = held.iter().map(|base| base.standing.clone()).collect();
     let labels: Vec<Label> = standings.iter().map(|standing| standing.label).collect();
     let label = conclusion(&labels);
-    let merge = merge(&mixtures, &places, &labels);
+    let merge = together.merge();
 
     let mut warnings = warnings(&held, label);
-    if mixtures.overall.as_ref().is_some_and(|m| !m.identifiable) {
-        warnings.push(Noted::from(Warning::MixtureNotUnique));
-    }
+    warnings.extend(together.warnings(&held));
     let merged = merge.as_ref().map(Merge::bases).unwrap_or_default();
     let of_bases = held.iter().flat_map(|held| {
         let left = held.comparison.left_aside.base.iter();
@@ -369,6 +300,19 @@ fn ranking(
         .flat_map(|held| &held.comparison.left_aside.target);
     let of_target = of_target.map(|left| ("target".to_owned(), left.clone()));
     let left_aside = of_target.chain(of_bases).collect();
+    let candidates = match merge {
+        Some(_) => Vec::new(),
+        None => together.candidates(),
+    };
+    let first = labels
+        .iter()
+        .position(|of_base| label.is_related() && *of_base == label);
+    // Of relatives that are as near as one another none is the base.
+    let is_open = label == Label::Derived && candidates.len() > 1;
+    let base = match candidates.as_slice() {
+        [nearest] if label == Label::Derived => Some(*nearest),
+        _ => first.filter(|_| !is_open),
+    };
     Ranking {
         settings: held[0].comparison.settings.clone(),
         target: held[0].comparison.checkpoints.target.clone(),
@@ -376,16 +320,18 @@ fn ranking(
         criteria: criteria(&standings),
         conclusion: Conclusion {
             label,
-            base: labels
-                .iter()
-                .position(|of_base| label.is_related() && *of_base == label),
+            base,
             related: labels.iter().filter(|label| label.is_related()).count(),
             merge,
+            candidates: if is_open { candidates } else { Vec::new() },
         },
-        coordinates: family.coordinates(&ranked),
-        controls: controls(family, &ranked, &places),
-        mixture: mixtures.overall.is_some().then_some(mixtures),
-        family: places,
+        coordinates: together.coordinates,
+        controls: together.controls,
+        mixture: together.mixed.shares,
+        sums_of_target: together.mixed.sums_of_target,
+        kinship: together.kinship,
+        layer_origins: together.origins,
+        family: together.family,
         left_aside,
         warnings,
         bases: held
@@ -445,40 +391,6 @@ fn reused(parts: &[Part]) -> Option<f64> {
     (whole > 0).then(|| reused as f64 / whole as f64)
 }
 
-/// The target as a merge of several bases; claimed of such bases alone whose verdict is that they
-/// share weights. `places` are those of the family's bases in the ranking, whose labels are given.
-fn merge(mixtures: &MixtureTable, places: &[usize], labels: &[Label]) -> Option<Merge> {
-    let is_related = |at: &usize| labels[places[*at]].is_related();
-    let ingredients = mixtures.overall.as_ref().map(Mixture::ingredients);
-    let ingredients = ingredients.unwrap_or_default();
-    if let Some(mixture) = mixtures
-        .overall
-        .as_ref()
-        .filter(|_| !ingredients.is_empty())
-    {
-        let terms = ingredients
-            .iter()
-            .map(|&at| (places[at], mixture.weights[at]));
-        return ingredients.iter().all(is_related).then(|| Merge::Sum {
-            terms: terms.collect(),
-            unexplained: mixture.unexplained,
-        });
-    }
-    let sources = &mixtures.sources;
-    if sources.is_empty() || !sources.iter().all(|(_, at)| is_related(at)) {
-        return None;
-    }
-    let layers_of = |at: usize| -> Vec<u32> {
-        let own = sources.iter().filter(|(_, source)| *source == at);
-        own.map(|(layer, _)| *layer).collect()
-    };
-    let taken = places.iter().enumerate();
-    let taken = taken.map(|(at, place)| (*place, layers_of(at)));
-    Some(Merge::Layers(
-        taken.filter(|(_, layers)| !layers.is_empty()).collect(),
-    ))
-}
-
 /// What is odd about the target once, about each base by its name, and claims about the origin
 /// where they matter.
 fn warnings(held: &[Held], label: Label) -> Vec<Noted> {
@@ -503,23 +415,4 @@ fn warnings(held: &[Held], label: Label) -> Vec<Noted> {
         }
     }
     out
-}
-
-/// Each base of the family beside the base it is most like, in the order of the ranking.
-fn controls(family: &Family<'_>, ranked: &[usize], places: &[usize]) -> Option<Vec<BaseControl>> {
-    let found = family.controls()?;
-    let place_of = |at: usize| {
-        let ranked = ranked.iter().position(|ranked| *ranked == at)?;
-        places.get(ranked).copied()
-    };
-    let control = |&at: &usize| {
-        let control = found[at].as_ref()?;
-        Some(BaseControl {
-            base: place_of(at)?,
-            nearest: place_of(control.nearest)?,
-            cosine: control.cosine,
-            excess: control.excess,
-        })
-    };
-    Some(ranked.iter().filter_map(control).collect())
 }

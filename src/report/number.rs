@@ -159,6 +159,12 @@ pub(crate) fn shape(axes: &[u64]) -> String {
     )
 }
 
+/// The share of a term in a sum: 3 decimals, of which a last 0 is left out.
+pub(crate) fn weight(weight: Option<f64>) -> String {
+    let text = fixed(weight, 3);
+    text.strip_suffix('0').map_or(text.clone(), str::to_owned)
+}
+
 /// Whole numbers in ascending order as `0-5, 7, 9-10`.
 pub(crate) fn ranges(values: impl IntoIterator<Item = u32>) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
@@ -201,6 +207,14 @@ mod tests {
         }
         assert_eq!(log10(Some(-0.0)), "0.0");
         assert_eq!(log10(Some(-814.31)), "-814.3");
+    }
+
+    #[test]
+    fn a_weight_keeps_the_digits_that_it_has() {
+        assert_eq!(weight(Some(0.5)), "0.50");
+        assert_eq!(weight(Some(0.571)), "0.571");
+        assert_eq!(weight(Some(-1.0)), "-1.00");
+        assert_eq!(weight(None), "–");
     }
 
     #[test]

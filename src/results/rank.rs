@@ -1,8 +1,10 @@
 //! The answer of `wcmp rank`.
 
-use crate::evidence::family::MixtureTable;
 use crate::evidence::figures::{Coverage, Similarity};
 use crate::evidence::finding::{Finding, PcaSummary};
+use crate::evidence::several::kinship::{Kinship, Nearer};
+use crate::evidence::several::origins::LayerOrigin;
+use crate::evidence::several::shares::{Rule, Shares, SparseMerge};
 use crate::model::checkpoint::LeftAside;
 use crate::model::sides::Sides;
 use crate::model::warning::Noted;
@@ -35,8 +37,14 @@ pub struct Ranking {
     pub family: Vec<usize>,
     /// Principal coordinates of the target and of the bases of the family.
     pub coordinates: Option<Coordinates>,
-    /// The target as a weighted sum of the bases of the family.
-    pub mixture: Option<MixtureTable>,
+    /// The target as a sum of bases, which are given by their places in `bases`.
+    pub mixture: Option<Shares>,
+    /// Bases that are sums of the target and another base, with that one.
+    pub sums_of_target: Vec<(usize, usize)>,
+    /// How each of several relatives stands to the target beside the others.
+    pub kinship: Vec<Kin>,
+    /// From which base each layer comes; bases by their places in `bases`.
+    pub layer_origins: Option<Vec<LayerOrigin>>,
     /// Each base of the family beside the base it is most like; `None` where there is none.
     pub controls: Option<Vec<BaseControl>>,
     /// What is odd.
@@ -104,6 +112,20 @@ pub struct BaseControl {
     pub cosine: Option<f64>,
     /// The same of the excess.
     pub excess: f64,
+    /// The least excess with any other base.
+    pub lowest: f64,
+}
+
+/// How a relative stands to the target beside other relatives; bases by their places in the
+/// ranking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kin {
+    /// The base.
+    pub base: usize,
+    /// How it stands.
+    pub kinship: Kinship,
+    /// A base that is nearer, and why.
+    pub nearer: Option<(usize, Nearer)>,
 }
 
 /// The answer over all bases.
@@ -117,28 +139,76 @@ pub struct Conclusion {
     pub related: usize,
     /// The bases that the target is a merge of.
     pub merge: Option<Merge>,
+    /// Relatives that are as near as one another, so that none of them is the base; empty where one
+    /// is.
+    pub candidates: Vec<usize>,
 }
 
 /// The target as a merge of several related bases, which are given by their places in the ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Merge {
-    /// A weighted sum.
+    /// A sum.
     Sum {
-        /// Bases with their weights.
-        terms: Vec<(usize, f64)>,
+        /// Bases with their shares.
+        terms: Vec<Term>,
         /// Share of the target that it leaves, 0 to 1.
         unexplained: f64,
+        /// How the terms were put together.
+        rule: Rule,
     },
+    /// A sum whose shares differ from layer to layer.
+    Runs(Vec<Run>),
     /// Layers taken from several bases.
-    Layers(Vec<(usize, Vec<u32>)>),
+    Layers(Vec<Taken>),
+    /// Values changed as some bases change them, and others kept.
+    Sparse(SparseMerge),
+}
+
+/// A base with its share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Term {
+    /// Place of the base.
+    pub base: usize,
+    /// Its share.
+    pub weight: f64,
+    /// Standard error.
+    pub error: f64,
+}
+
+/// Layers that follow one another and have the same shares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// First layer.
+    pub first: u32,
+    /// Last layer.
+    pub last: u32,
+    /// Bases with their shares.
+    pub terms: Vec<Term>,
+}
+
+/// Layers that follow one another in the target and in one base.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// Place of the base.
+    pub base: usize,
+    /// Layer of the target and layer of the base.
+    pub layers: Vec<(u32, u32)>,
 }
 
 impl Merge {
     /// Places of its bases.
     pub fn bases(&self) -> Vec<usize> {
+        let of_terms = |terms: &[Term]| terms.iter().map(|term| term.base).collect();
         match self {
-            Self::Sum { terms, .. } => terms.iter().map(|term| term.0).collect(),
-            Self::Layers(taken) => taken.iter().map(|taken| taken.0).collect(),
+            Self::Sum { terms, .. } => of_terms(terms),
+            Self::Runs(runs) => runs
+                .first()
+                .map_or_else(Vec::new, |run| of_terms(&run.terms)),
+            Self::Layers(taken) => taken.iter().map(|taken| taken.base).collect(),
+            Self::Sparse(merge) => {
+                let base = std::iter::once(merge.base);
+                base.chain(merge.of.iter().copied()).collect()
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 pub use crate::align::{Pair, Unmatched};
 pub use crate::evidence::adaptation::MatrixChange;
 pub use crate::evidence::experts::ExpertLayer;
-pub use crate::evidence::family::MixtureTable;
 pub use crate::evidence::figures::{Coverage, LayerFigures, Similarity};
 pub use crate::evidence::finding::{Finding, PcaSummary, Supports};
 pub use crate::evidence::layer_map::Placed;
@@ -11,6 +10,9 @@ pub use crate::evidence::part::{Part, PartKind, State};
 pub use crate::evidence::pca::{Pca, Stream};
 pub use crate::evidence::permutation::{PowerKind, PowerOf};
 pub use crate::evidence::relation::Relation;
+pub use crate::evidence::several::kinship::{Kinship, Nearer};
+pub use crate::evidence::several::origins::LayerOrigin;
+pub use crate::evidence::several::shares::{Rule, Share, Shares, SparseMerge};
 pub use crate::evidence::tests_of_units::{Form, Test, UnitKind};
 pub use crate::evidence::transformation::{Transformation, TransformationKind};
 pub use crate::evidence::untested::Untested;

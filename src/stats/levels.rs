@@ -114,6 +114,14 @@ levels! {
     NEAR_COSINE = 0.9;
     /// Share of informative tensors that are many (guide/methods.md, section 1).
     MANY_IDENTICAL = 0.25;
+
+    /// Share of the squared distance to the nearest base that a sum of several may leave
+    /// (guide/methods.md, section 10.1).
+    MERGE_LEFT = 0.02;
+    /// Standard error from which on a share is not told (guide/methods.md, section 10.1).
+    SHARE_ERROR = 0.05;
+    /// Share of the target's energy that a sum of bases may leave (guide/methods.md, section 10.1).
+    SHARE_UNEXPLAINED = 0.01;
 }
 
 /// The level of each of `looks` that are read one by one (Bonferroni).

@@ -32,8 +32,8 @@ words! {
 pub(crate) struct Standing {
     /// Verdict on the pair.
     pub label: Label,
-    /// Combined chance of the permutation tests, base 10.
-    pub log10_p: Option<f64>,
+    /// Share of the target's matrix parameters in parts that are the base's, 0 to 1.
+    pub reused: Option<f64>,
     /// Matrix excess.
     pub excess: Option<f64>,
     /// Plain mean of the cosines.
@@ -49,13 +49,14 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// The better evidence first: by label, by chance, by excess.
+    /// The nearer base first: by label, by share reused, by excess. Chances decide nothing: those
+    /// of relatives are all far below what anybody doubts.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
-        let chance = |s: &Self| s.log10_p.unwrap_or(0.0);
+        let reused = |s: &Self| s.reused.unwrap_or(0.0);
         let excess = |s: &Self| s.excess.unwrap_or(f64::NEG_INFINITY);
         rank(self.label)
             .cmp(&rank(other.label))
-            .then(chance(self).total_cmp(&chance(other)))
+            .then(reused(other).total_cmp(&reused(self)))
             .then(excess(other).total_cmp(&excess(self)))
     }
 
@@ -167,7 +168,7 @@ mod tests {
     fn standing(label: Label) -> Standing {
         Standing {
             label,
-            log10_p: Some(0.0),
+            reused: Some(0.0),
             excess: Some(0.0),
             mean_cosine: Some(0.2),
             identical: 0,
@@ -194,21 +195,21 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_label_then_chance_then_excess() {
-        let with = |label, log10_p, excess| Standing {
-            log10_p,
+    fn the_order_is_label_then_share_reused_then_excess() {
+        let with = |label, reused, excess| Standing {
+            reused,
             excess,
             ..standing(label)
         };
         let order = [
             with(Label::Identical, None, None),
-            with(Label::Derived, Some(-300.0), Some(0.2)),
-            with(Label::Derived, Some(-200.0), Some(0.9)),
-            with(Label::Derived, Some(-200.0), Some(0.8)),
+            with(Label::Derived, Some(1.0), Some(0.2)),
+            with(Label::Derived, Some(0.9), Some(0.9)),
+            with(Label::Derived, Some(0.9), Some(0.8)),
             with(Label::Derived, None, None),
-            with(Label::PartialReuse, Some(-900.0), Some(0.9)),
+            with(Label::PartialReuse, Some(1.0), Some(0.9)),
             with(Label::Inconclusive, None, None),
-            with(Label::FromScratch, Some(-1.0), Some(0.1)),
+            with(Label::FromScratch, Some(0.1), Some(0.1)),
         ];
         assert!(order.is_sorted_by(|a, b| a.order(b) == Ordering::Less));
     }

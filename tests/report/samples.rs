@@ -948,6 +948,7 @@ fn weights(names: &[&str], values: &[f64]) -> Vec<WeightRow> {
         .map(|(base, w)| WeightRow {
             base: (*base).to_owned(),
             weight: Some(*w),
+            standard_error: Some(0.001),
         })
         .collect()
 }
@@ -989,17 +990,18 @@ pub(crate) fn ranked() -> Rank {
         conclusion: ConclusionRow {
             label: Label::Derived,
             base: Some(names[0].to_owned()),
-            sentence: "The target shares its weights with Mistral-7B-Instruct-v0.2 and OpenHermes-2.5-Mistral-7B, in near equal parts.".to_owned(), related: 0, merge: None, },
+            sentence: "The target shares its weights with Mistral-7B-Instruct-v0.2 and OpenHermes-2.5-Mistral-7B, in near equal parts.".to_owned(), related: 0, merge: None, candidates: Vec::new(), },
         coordinates: Some(CoordinatesRow {
             models: ["merged-7B-slerp"].iter().chain(&names).map(|name| (*name).to_owned()).collect(),
             points: vec![[Some(-31.2), Some(0.01)], [Some(-31.0), Some(8.1)], [Some(-31.5), Some(-8.2)], [Some(93.7), Some(0.09)]],
             explained: [Some(0.951), Some(0.0488)],
         }),
         mixture: Some(MixtureRow {
-            weights: weights(&names, &[0.4991, 0.5003, 0.0001]),
+            weights: weights(&names, &[0.4991, 0.5003, 0.0]),
             residual: Some(0.0031),
             by_layer: (0..32).map(|layer| LayerMixture { layer, weights: weights(&names, &[0.5, 0.5, -0.00001]), residual: Some(0.003) }).collect(),
             by_role: [Role::Q, Role::Up].map(|role| RoleMixture { role, weights: weights(&names, &[0.5, 0.5, 0.0]), residual: Some(0.0) }).to_vec(),
+            collinearity: Some(0.0),
         }),
         warnings: vec![warning("config", "the card names Mistral-7B-v0.1 as base model, which was not given", None)],
         controls: Some([(0, 1, 0.9713), (1, 0, 0.9713), (2, 0, 0.0004)].map(|(base, nearest, excess)| ControlRow {
@@ -1007,7 +1009,9 @@ pub(crate) fn ranked() -> Rank {
             nearest: names[nearest].to_owned(),
             matrix_cosine: Some(excess),
             matrix_excess: Some(excess),
-        }).to_vec()), expect: None, left_aside: Vec::new(), }
+            lowest_excess: Some(0.0004),
+        }).to_vec()), expect: None, left_aside: Vec::new(),
+        layer_origins: None, kinship: Vec::new(), sums_of_target: Vec::new(), }
 }
 
 /// A ranking whose every string is hostile.
@@ -1044,6 +1048,15 @@ pub(crate) fn typed_rank() -> Rank {
     row.verdict = typed().verdict;
     row.evidence = typed().evidence;
     pulled_down(&mut row.origin_reading);
+    report.layer_origins = says(json!([
+        {"target": 0, "base": "A", "layer": 0, "log10_p": -137.2},
+        {"target": 1, "base": null, "layer": null, "log10_p": null}
+    ]));
+    report.kinship = says(json!([
+        {"base": "A", "kinship": "nearest", "nearer": null, "by": null, "figure": null},
+        {"base": "B", "kinship": "beside", "nearer": "A", "by": "right_angle", "figure": 0.0123}
+    ]));
+    report.sums_of_target = says(json!([{"base": "B", "with": "A"}]));
     report.conclusion.related = 2;
     report.conclusion.merge = says(json!({"code": "layers", "values": []}));
     report.warnings.push(missing_shards());

@@ -1,14 +1,80 @@
 //! `wcmp rank TARGET BASE...`: which of these is the target made from, or from none?
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::super::settings::{Analyses, Settings};
 use super::super::{Answer, input};
+use crate::format::open::{Opened, one_level_down};
 use crate::measure::monitor::Monitor;
+use crate::model::warning::{Noted, Warning};
 use crate::pipeline;
 use crate::report::schema::convert;
+use crate::source::Io;
+
+/// Bases to hold against a target, and what was given as one and is none.
+struct Bases {
+    bases: Vec<Opened>,
+    set_aside: Vec<Warning>,
+}
+
+/// Opens the bases, those of directories that hold some one level down among them. The target
+/// itself, unless nothing else is left, and adapters that lie beside models are set aside.
+fn bases_of(
+    settings: &Settings,
+    io: Io,
+    target: &Opened,
+    paths: &[PathBuf],
+) -> anyhow::Result<Bases> {
+    let mut out = Bases {
+        bases: Vec::new(),
+        set_aside: Vec::new(),
+    };
+    let mut same = Vec::new();
+    for path in paths {
+        let below = one_level_down(path, io).unwrap_or_default();
+        let is_library = !below.is_empty();
+        let paths = if is_library {
+            below
+        } else {
+            vec![path.clone()]
+        };
+        for path in paths {
+            let opened = input::open(&path, io, &settings.destinations()).context("base")?;
+            let set_aside = |is_target| Warning::BaseSetAside {
+                path: path.to_string_lossy().into_owned(),
+                is_target,
+            };
+            if is_library && opened.adapter.is_some() {
+                out.set_aside.push(set_aside(false));
+            } else if files(&opened) == files(target) {
+                same.push((set_aside(true), opened));
+            } else {
+                out.bases.push(input::whole_model(opened).context("base")?);
+            }
+        }
+    }
+    if out.bases.is_empty() {
+        let (_, opened): (Vec<_>, Vec<_>) = same.into_iter().unzip();
+        out.bases = opened;
+    } else {
+        out.set_aside
+            .extend(same.into_iter().map(|(warning, _)| warning));
+    }
+    if out.bases.is_empty() {
+        anyhow::bail!("no base among the paths given (expected a whole model)");
+    }
+    Ok(out)
+}
+
+/// Where the files of a checkpoint lie, links followed.
+fn files(opened: &Opened) -> BTreeSet<PathBuf> {
+    let files = opened.checkpoint.files.iter();
+    let resolved = |path: &PathBuf| std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+    files.map(|file| resolved(&file.path)).collect()
+}
 
 /// Holds every base against the target and renders the report.
 ///
@@ -23,12 +89,12 @@ pub(in crate::cli) fn run(
 ) -> anyhow::Result<Answer> {
     let options = &analyses.options;
     let target = input::open(target, options.io, &settings.destinations()).context("target")?;
-    let open = |base: &PathBuf| {
-        input::open_base(base, options.io, &settings.destinations()).context("base")
-    };
-    let bases = bases.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    let rank = || pipeline::rank::rank(target, bases, options, monitor);
-    let ranked = settings.pool()?.install(rank).context("while ranking")?;
+    let given = bases_of(settings, options.io, &target, bases)?;
+    let rank = || pipeline::rank::rank(target, given.bases, options, monitor);
+    let mut ranked = settings.pool()?.install(rank).context("while ranking")?;
+    ranked
+        .warnings
+        .extend(given.set_aside.into_iter().map(Noted::from));
     let mut ranked = convert::rank(ranked);
     ranked.expect = analyses.expected(ranked.conclusion.label, ranked.confidence());
     let expect = ranked.expect.clone();

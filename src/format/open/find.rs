@@ -430,7 +430,7 @@ pub(super) fn declared_base(folder: &dyn Listing) -> Vec<String> {
     sidecar::read_declared_base(folder, CARD)
 }
 
-fn names(folder: &dyn Listing) -> impl Iterator<Item = &str> + Clone {
+pub(super) fn names(folder: &dyn Listing) -> impl Iterator<Item = &str> + Clone {
     folder.files().iter().map(String::as_str)
 }
 

@@ -5,6 +5,7 @@ mod absent;
 mod adapter;
 mod aside;
 mod find;
+mod library;
 mod parts;
 mod stored;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::find::{CONFIG, Found, Set, find};
+pub(crate) use self::library::one_level_down;
 use self::stored::Stored;
 use super::adapter::Adapter;
 use super::contents::ModelBeside;

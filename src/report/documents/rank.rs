@@ -1,15 +1,16 @@
 //! `wcmp rank`.
 
-use super::{checkpoint, compare, filter, left_aside, notes, page, reproduce, spaced, verdict};
+use super::{
+    checkpoint, compare, filter, left_aside, notes, page, reproduce, screen, spaced, verdict,
+};
 use crate::report::document::{
     Answer, Block, Cell, Column, Document, Fold, Line, Point, Scatter, Section, Summary, Table,
     Value, Verdict, cells, point_label,
 };
-use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::{
-    CheckpointRow, ControlRow, CoordinatesRow, CriterionRow, MixtureRow, Rank, RankingRow,
-    WeightRow,
+    CheckpointRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerOriginRow, MixtureRow,
+    Rank, RankingRow, WeightRow,
 };
 use crate::report::words::{Cosines, Heading, Language, Question, Remark, Term};
 use crate::verdict::decide::Confidence;
@@ -48,6 +49,13 @@ fn grounds(say: Language, report: &Rank) -> Vec<Section> {
     out.extend(explained(say, &report.ranking));
     out.extend(report.coordinates.as_ref().map(|row| coordinates(say, row)));
     out.extend(report.mixture.as_ref().map(|row| mixture(say, row)));
+    out.extend(
+        report
+            .layer_origins
+            .as_deref()
+            .map(|rows| layer_origins(say, rows)),
+    );
+    out.extend(relatives(say, &report.kinship));
     let controls = report.controls.as_deref().unwrap_or_default();
     out.extend(self::controls(say, controls, &report.ranking));
     out.extend(criteria(say, &report.criteria));
@@ -75,13 +83,16 @@ fn ranking(say: Language, rows: &[RankingRow]) -> Section {
     ]);
     for (at, row) in (1u64..).zip(rows) {
         let subspaces = row.pca.as_ref().map(|pca| spaced(pca.summary.word()));
+        // The bound that carried the verdict, by whichever form.
+        let in_place = row.permutation.as_ref().and_then(|test| test.log10_p);
+        let bound = screen::least(&row.evidence).into_iter().chain(in_place);
         table.row(cells![
             at.to_string(),
             Line::name(&row.base.name),
             number::figure(row.similarity.mean_cosine),
             number::figure(row.similarity.matrix_cosine),
             number::count(row.similarity.identical_informative),
-            number::log10(row.permutation.as_ref().and_then(|test| test.log10_p)),
+            number::log10(bound.reduce(f64::min)),
             subspaces.unwrap_or_else(|| number::ABSENT.to_owned()),
             Line::word(row.verdict.label),
             row.verdict
@@ -185,8 +196,9 @@ fn coordinates(say: Language, row: &CoordinatesRow) -> Section {
 }
 
 fn mixture(say: Language, row: &MixtureRow) -> Section {
-    let sum: Vec<String> = row.weights.iter().map(weighted).collect();
-    let said = say.mixture(&sum.join(" + "), &number::percent(row.residual));
+    let is_term = |weight: &&WeightRow| weight.weight.is_some_and(|weight| weight != 0.0);
+    let terms: Vec<WeightRow> = row.weights.iter().filter(is_term).cloned().collect();
+    let said = say.mixture(&terms, &number::percent(row.residual));
     let bases = row.weights.iter();
     let bases = bases.map(|weight| Column::values(Line::name(&weight.base)).in_series());
     let mut columns = vec![Column::words("")];
@@ -210,18 +222,62 @@ fn mixture(say: Language, row: &MixtureRow) -> Section {
     Section::new(say.heading(Heading::Mixture), blocks)
 }
 
-/// A weight as `0.50 × A`.
-fn weighted(row: &WeightRow) -> String {
-    let weight = number::fixed(row.weight, 2);
-    format!("{weight} × {}", escape::name(&row.base))
-}
-
 fn shares(label: &str, weights: &[WeightRow], residual: Option<f64>) -> Vec<Cell> {
     let weights = weights.iter().map(|row| number::figure(row.weight));
     let mut cells = vec![Cell::from(label)];
     cells.extend(weights.map(Cell::from));
     cells.push(Cell::from(number::percent(residual)));
     cells
+}
+
+/// From which base each layer comes.
+fn layer_origins(say: Language, rows: &[LayerOriginRow]) -> Section {
+    let mut table = Table::new([
+        Column::numbers(say.term(Term::Layer)),
+        Column::names(say.term(Term::Base)),
+        Column::numbers(say.term(Term::BaseLayer)),
+        Column::numbers(say.term(Term::Chance)),
+    ]);
+    for row in rows {
+        let base = row.base.as_deref();
+        let layer = row.layer.map(|layer| layer.to_string());
+        table.row(cells![
+            row.target.to_string(),
+            base.map_or(Line::from(number::ABSENT), Line::name),
+            layer.unwrap_or_else(|| number::ABSENT.to_owned()),
+            number::chance(row.log10_p),
+        ]);
+    }
+    Section::new(say.heading(Heading::LayerOrigins), [Block::Table(table)])
+}
+
+/// How each of several relatives stands to the target beside the others.
+fn relatives(say: Language, rows: &[KinRow]) -> Option<Section> {
+    if rows.is_empty() {
+        return None;
+    }
+    let mut table = Table::new([
+        Column::names(say.term(Term::Base)),
+        Column::words(say.term(Term::Kinship)),
+        Column::names(say.term(Term::Nearer)),
+        Column::words(""),
+        Column::numbers(""),
+    ]);
+    for row in rows {
+        let absent = || Line::from(number::ABSENT);
+        table.row(cells![
+            Line::name(&row.base),
+            spaced(row.kinship.word()),
+            row.nearer.as_deref().map_or_else(absent, Line::name),
+            row.by.as_deref().map_or(String::new(), spaced),
+            row.figure
+                .map_or(String::new(), |figure| number::figure(Some(figure))),
+        ]);
+    }
+    Some(Section::new(
+        say.heading(Heading::Relatives),
+        [Block::Table(table)],
+    ))
 }
 
 /// Each base against the target, and beside it against the base that it is most like.

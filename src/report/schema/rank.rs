@@ -8,6 +8,7 @@ use super::{
     Similarity, VerdictRow, WarningRow, lenient, version,
 };
 use crate::evidence::finding::PcaSummary;
+use crate::evidence::several::kinship::Kinship;
 use crate::model::words::Role;
 use crate::verdict::decide::{Confidence, Label};
 use crate::verdict::ranking::CriterionId;
@@ -49,6 +50,53 @@ pub struct Rank {
     /// Weight files beside the models that were not read.
     #[serde(default)]
     pub left_aside: Vec<LeftAsideRow>,
+    /// From which layer of which base each layer of the target comes; null where no base shares
+    /// weights with it.
+    #[serde(default)]
+    pub layer_origins: Option<Vec<LayerOriginRow>>,
+    /// How each of several relatives stands to the target beside the others.
+    #[serde(default)]
+    pub kinship: Vec<KinRow>,
+    /// Bases that are sums of the target and another base.
+    #[serde(default)]
+    pub sums_of_target: Vec<SumOfTargetRow>,
+}
+
+/// Where a layer of the target comes from.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct LayerOriginRow {
+    /// Layer of the target.
+    pub target: u32,
+    /// Name of the base; null where none has it, or several have it and none is nearest.
+    pub base: Option<String>,
+    /// Layer of the base.
+    pub layer: Option<u32>,
+    /// Bound on the chance of the find, base 10.
+    pub log10_p: Option<f64>,
+}
+
+/// A relative beside other relatives.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct KinRow {
+    /// Name of the base.
+    pub base: String,
+    /// nearest, candidate, beside, beyond or sum_of_target.
+    pub kinship: Kinship,
+    /// Name of a base that is nearer.
+    pub nearer: Option<String>,
+    /// Why it is: same_direction, right_angle or kept.
+    pub by: Option<String>,
+    /// The figure of it.
+    pub figure: Option<f64>,
+}
+
+/// A base that is a sum of the target and another base.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct SumOfTargetRow {
+    /// Name of the base.
+    pub base: String,
+    /// Name of the other base.
+    pub with: String,
 }
 
 impl Rank {
@@ -66,6 +114,10 @@ impl Rank {
         match (self.concluded_from(), self.conclusion.label) {
             (Some(row), _) => row.verdict.confidence,
             (None, Label::Inconclusive) => None,
+            (None, label) if label.is_related() => {
+                let found = self.ranking.iter().filter(|row| row.verdict.label == label);
+                found.filter_map(|row| row.verdict.confidence).max()
+            }
             (None, _) => {
                 let sure = self.ranking.iter().map(|row| row.verdict.confidence);
                 sure.min().flatten()
@@ -85,6 +137,9 @@ pub struct ControlRow {
     pub matrix_cosine: Option<f64>,
     /// The same of the excess.
     pub matrix_excess: Option<f64>,
+    /// The least excess with any other base.
+    #[serde(default)]
+    pub lowest_excess: Option<f64>,
 }
 
 /// One base against the target.
@@ -164,6 +219,9 @@ pub struct ConclusionRow {
     /// The bases that the target is a merge of.
     #[serde(default, deserialize_with = "lenient")]
     pub merge: Option<MergeRow>,
+    /// Relatives of which none is told to be nearer than the others.
+    #[serde(default)]
+    pub candidates: Vec<String>,
 }
 
 /// The target as a merge of several bases, by their names.
@@ -176,9 +234,39 @@ pub enum MergeRow {
         weights: Vec<WeightRow>,
         /// Share of the target that it leaves, 0 to 1.
         unexplained: f64,
+        /// linear or spherical.
+        #[serde(default)]
+        rule: String,
+        /// How far from the first base to the second, of a spherical one.
+        #[serde(default)]
+        at: Option<f64>,
     },
+    /// A sum whose shares differ by layer.
+    Runs(Vec<RunRow>),
     /// Layers taken from several bases.
     Layers(Vec<TakenLayers>),
+    /// Values changed as some bases change them, and others kept.
+    Sparse {
+        /// The base of which values are kept.
+        base: String,
+        /// The bases whose changes are taken.
+        of: Vec<String>,
+        /// Share of the values that are changed.
+        changed: f64,
+        /// Share of these that have the sign of the changes.
+        agreement: f64,
+    },
+}
+
+/// Layers that follow one another and have the same shares.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct RunRow {
+    /// First layer.
+    pub first: u32,
+    /// Last layer.
+    pub last: u32,
+    /// Bases with their shares.
+    pub weights: Vec<WeightRow>,
 }
 
 /// Layers taken from one base.
@@ -188,6 +276,9 @@ pub struct TakenLayers {
     pub base: String,
     /// Layers of the target.
     pub layers: Vec<u32>,
+    /// Those of the base that they come from.
+    #[serde(default)]
+    pub base_layers: Vec<u32>,
 }
 
 /// Principal coordinates of target and bases.
@@ -201,7 +292,7 @@ pub struct CoordinatesRow {
     pub explained: [Option<f64>; 2],
 }
 
-/// The target as a least-squares sum of the bases.
+/// The target as a sum of the bases; bases that are no term have weight 0.
 #[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct MixtureRow {
     /// Weights over all matrices.
@@ -212,6 +303,9 @@ pub struct MixtureRow {
     pub by_layer: Vec<LayerMixture>,
     /// The same for each role.
     pub by_role: Vec<RoleMixture>,
+    /// Largest multiple correlation of a term's difference with those of the others, 0 to 1.
+    #[serde(default)]
+    pub collinearity: Option<f64>,
 }
 
 /// Weight of one base.
@@ -221,6 +315,9 @@ pub struct WeightRow {
     pub base: String,
     /// Its weight.
     pub weight: Option<f64>,
+    /// Standard error of the weight.
+    #[serde(default)]
+    pub standard_error: Option<f64>,
 }
 
 /// The mixture of one layer.

@@ -13,7 +13,7 @@ mod ko;
 
 use super::document::Line;
 use super::escape;
-use super::schema::{LeftAsideRow, Rank, TokenizerRow};
+use super::schema::{LeftAsideRow, Rank, TokenizerRow, WeightRow};
 use crate::evidence::adaptation::NoChange;
 use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
 use crate::evidence::part::State;
@@ -197,7 +197,16 @@ pub(crate) trait Screens {
     fn plain_scale(&self, scale: &PlainScale<'_>) -> String;
 
     /// The highest excess of the bases among themselves.
-    fn controls(&self, highest: &str) -> String;
+    fn controls(&self, highest: &str, lowest: &str, is_control: bool) -> String;
+
+    /// That there is nothing to hold the base against.
+    fn no_control(&self) -> &'static str;
+
+    /// Which relative is nearest, which lie beside it and which beyond the target.
+    fn relatives(&self, nearest: Option<&str>, beside: &[String], beyond: &[String]) -> String;
+
+    /// A base that is a sum of the target and another base.
+    fn sum_of_target(&self, base: &str, with: &str) -> String;
 
     /// How many criteria hold for training from scratch, and for fine-tuning.
     fn criteria(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String;
@@ -378,6 +387,10 @@ pub(crate) enum Heading {
     Mixture,
     /// The same sum by role and layer.
     MixtureParts,
+    /// From which base each layer comes.
+    LayerOrigins,
+    /// Which of several relatives is nearest.
+    Relatives,
     /// What could not be tested.
     NotTestable,
     /// Warnings.
@@ -641,6 +654,14 @@ pub(crate) enum Term {
     SeenBy,
     /// Bases among themselves.
     Controls,
+    /// How relatives stand to the target.
+    Relatives,
+    /// How one of them stands.
+    Kinship,
+    /// A base that is nearer.
+    Nearer,
+    /// Layer of a base.
+    BaseLayer,
     /// The plain mean-cosine scale.
     PlainScale,
 }
@@ -829,7 +850,7 @@ pub(crate) trait Sentences {
     fn comparable(&self, comparability: Comparability, share: Option<&str>) -> String;
 
     /// A weighted sum of bases and what it leaves.
-    fn mixture(&self, sum: &str, residual: &str) -> String;
+    fn mixture(&self, terms: &[WeightRow], residual: &str) -> String;
 
     /// Whether a copy is what a manifest says.
     fn checked(&self, check: &Checked<'_>) -> Line;

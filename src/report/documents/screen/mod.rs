@@ -10,7 +10,7 @@ mod runs;
 pub(in crate::report) use arch::arch;
 pub(in crate::report) use compare::compare;
 pub(in crate::report) use inspect::inspect;
-pub(in crate::report) use rank::rank;
+pub(in crate::report) use rank::{least, rank};
 
 use super::verdict;
 use crate::model::checkpoint::WhyAside;

@@ -1,6 +1,8 @@
 //! `wcmp rank` on one screen.
 
 use super::{caveats, foot, label, other_warnings, who};
+use crate::evidence::levels::ALIKE_EXCESS;
+use crate::evidence::several::kinship::Kinship;
 use crate::report::document::{
     Block, Column, Document, Line, Opening, Section, Table, Value, cells,
 };
@@ -106,7 +108,7 @@ fn bases(say: Language, rows: &[RankingRow]) -> Table {
 }
 
 /// The least bound among the findings that speak for a likeness.
-fn least(findings: &[FindingRow]) -> Option<f64> {
+pub(in crate::report) fn least(findings: &[FindingRow]) -> Option<f64> {
     use crate::evidence::finding::Supports;
     let speaks =
         |row: &&FindingRow| matches!(row.supports, Supports::Derived | Supports::ReEncoded);
@@ -117,15 +119,8 @@ fn least(findings: &[FindingRow]) -> Option<f64> {
 /// What stands beside the rows: the bases among themselves, the mixture, the criteria.
 fn beside(say: Language, report: &Rank) -> Vec<Value> {
     let mut values = Vec::new();
-    let controls = report.controls.as_deref().unwrap_or_default();
-    let highest = controls
-        .iter()
-        .filter_map(|row: &ControlRow| row.matrix_excess)
-        .reduce(f64::max);
-    if let Some(highest) = highest {
-        let said = say.controls(&number::short_figure(Some(highest)));
-        values.push(Value::new(say.term(Term::Controls), said));
-    }
+    values.extend(relatives(say, report));
+    values.push(Value::new(say.term(Term::Controls), controls(say, report)));
     let holds = |scratch: bool| {
         let is_scratch = |row: &&CriterionRow| {
             let id = row.id;
@@ -146,4 +141,40 @@ fn beside(say: Language, report: &Rank) -> Vec<Value> {
         values.push(Value::new(say.term(Term::PlainScale), said));
     }
     values
+}
+
+/// Which relative is nearest, and what is made of the target.
+fn relatives(say: Language, report: &Rank) -> Vec<Value> {
+    let named = |kinship: Kinship| -> Vec<String> {
+        let rows = report.kinship.iter().filter(|row| row.kinship == kinship);
+        rows.map(|row| row.base.clone()).collect()
+    };
+    let nearest = named(Kinship::Nearest);
+    let mut values = Vec::new();
+    if report.conclusion.merge.is_none() && !nearest.is_empty() {
+        let (beside, beyond) = (named(Kinship::Beside), named(Kinship::Beyond));
+        let nearest = nearest.first().map(String::as_str);
+        let said = say.relatives(nearest, &beside, &beyond);
+        values.push(Value::new(say.term(Term::Relatives), Line::name(said)));
+    }
+    for row in &report.sums_of_target {
+        let said = say.sum_of_target(&row.base, &row.with);
+        values.push(Value::new(say.term(Term::Relatives), Line::name(said)));
+    }
+    values
+}
+
+/// What the bases reach among themselves, and whether that is a control.
+fn controls(say: Language, report: &Rank) -> String {
+    let rows = report.controls.as_deref().unwrap_or_default();
+    let highest = rows.iter().filter_map(|row: &ControlRow| row.matrix_excess);
+    let lowest = rows.iter().filter_map(|row| row.lowest_excess);
+    match (highest.reduce(f64::max), lowest.reduce(f64::min)) {
+        (Some(highest), Some(lowest)) => {
+            let is_control = lowest < ALIKE_EXCESS;
+            let [highest, lowest] = [highest, lowest].map(|n| number::short_figure(Some(n)));
+            say.controls(&highest, &lowest, is_control)
+        }
+        _ => say.no_control().to_owned(),
+    }
 }

@@ -1,19 +1,20 @@
 //! `wcmp rank`.
 
-use crate::evidence::family::MixtureTable;
 use crate::evidence::finding::{Finding, Statement, Supports};
 use crate::evidence::relation::Relation;
+use crate::evidence::several::kinship::Nearer;
+use crate::evidence::several::origins::LayerOrigin;
+use crate::evidence::several::shares::{Rule, Share, Shares};
 use crate::report::words::en::findings as words;
 use crate::report::words::en::ranking::conclusion as conclusion_in_words;
-use crate::results::rank::{BaseControl, Merge, RankedBase, Ranking};
+use crate::results::rank::{BaseControl, Kin, Merge, RankedBase, Ranking, Term};
 use crate::stats::coordinates::Coordinates;
-use crate::stats::mixture::Mixture;
 use crate::verdict::ranking::Criterion;
 
 use super::super::{
-    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, LayerMixture, LeftAsideRow, MergeRow,
-    MixtureRow, Rank, RankPca, RankPermutation, RankVersion, RankingRow, RoleMixture, TakenLayers,
-    VERSION, VerdictRow, WarningRow, WeightRow,
+    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerMixture, LayerOriginRow,
+    LeftAsideRow, MergeRow, MixtureRow, Rank, RankPca, RankPermutation, RankVersion, RankingRow,
+    RoleMixture, RunRow, SumOfTargetRow, TakenLayers, VERSION, VerdictRow, WarningRow, WeightRow,
 };
 use super::compare::finding;
 
@@ -34,19 +35,24 @@ pub fn rank(r: Ranking) -> Rank {
                 .merge
                 .as_ref()
                 .map(|merge| self::merge(merge, name)),
+            candidates: r.conclusion.candidates.iter().map(|at| name(*at)).collect(),
         },
         criteria: r.criteria.iter().map(criterion).collect(),
         coordinates: r.coordinates.as_ref().map(|found| {
             let models = [&r.target_name].into_iter().chain(&family);
             coordinates(found, models.cloned().collect())
         }),
-        mixture: r.mixture.as_ref().map(|found| mixture(found, &family)),
+        mixture: r
+            .mixture
+            .as_ref()
+            .map(|found| mixture(found, &r.family, &family)),
         controls: r.controls.as_ref().map(|controls| {
             let row = |control: &BaseControl| ControlRow {
                 base: name(control.base),
                 nearest: name(control.nearest),
                 matrix_cosine: control.cosine,
                 matrix_excess: Some(control.excess),
+                lowest_excess: Some(control.lowest),
             };
             controls.iter().map(row).collect()
         }),
@@ -57,6 +63,19 @@ pub fn rank(r: Ranking) -> Rank {
             .into_iter()
             .map(|(side, left)| LeftAsideRow::new(&side, left))
             .collect(),
+        layer_origins: r.layer_origins.as_ref().map(|origins| {
+            let rows = origins.iter().map(|origin| layer_origin(origin, &name));
+            rows.collect()
+        }),
+        kinship: r.kinship.iter().map(|kin| self::kin(kin, &name)).collect(),
+        sums_of_target: r
+            .sums_of_target
+            .iter()
+            .map(|(base, with)| SumOfTargetRow {
+                base: name(*base),
+                with: name(*with),
+            })
+            .collect(),
         settings: r.settings.into(),
         target: r.target.into(),
         ranking: r.bases.into_iter().map(ranked).collect(),
@@ -65,25 +84,80 @@ pub fn rank(r: Ranking) -> Rank {
     report
 }
 
+fn layer_origin(origin: &LayerOrigin, name: &dyn Fn(usize) -> String) -> LayerOriginRow {
+    LayerOriginRow {
+        target: origin.layer,
+        base: origin.from.map(|(base, _)| name(base)),
+        layer: origin.from.map(|(_, layer)| layer),
+        log10_p: origin.log10_p,
+    }
+}
+
+fn kin(kin: &Kin, name: &dyn Fn(usize) -> String) -> KinRow {
+    let why = kin.nearer.map(|(_, why)| match why {
+        Nearer::SameDirection(cosine) => ("same_direction", cosine),
+        Nearer::RightAngle(spread) => ("right_angle", spread),
+        Nearer::Kept(share) => ("kept", share),
+    });
+    KinRow {
+        base: name(kin.base),
+        kinship: kin.kinship,
+        nearer: kin.nearer.map(|(base, _)| name(base)),
+        by: why.map(|(word, _)| word.to_owned()),
+        figure: why.map(|(_, figure)| figure),
+    }
+}
+
+fn weights(terms: &[Term], name: &dyn Fn(usize) -> String) -> Vec<WeightRow> {
+    let weight = |term: &Term| WeightRow {
+        base: name(term.base),
+        weight: Some(term.weight),
+        standard_error: Some(term.error),
+    };
+    terms.iter().map(weight).collect()
+}
+
 fn merge(merge: &Merge, name: impl Fn(usize) -> String) -> MergeRow {
+    let name: &dyn Fn(usize) -> String = &name;
     match merge {
-        Merge::Sum { terms, unexplained } => MergeRow::Sum {
-            weights: terms
-                .iter()
-                .map(|(place, weight)| WeightRow {
-                    base: name(*place),
-                    weight: Some(*weight),
-                })
-                .collect(),
+        Merge::Sum {
+            terms,
+            unexplained,
+            rule,
+        } => MergeRow::Sum {
+            weights: weights(terms, name),
             unexplained: *unexplained,
+            rule: match rule {
+                Rule::Linear => "linear".to_owned(),
+                Rule::Spherical(_) => "spherical".to_owned(),
+            },
+            at: match rule {
+                Rule::Linear => None,
+                Rule::Spherical(at) => Some(*at),
+            },
         },
+        Merge::Runs(runs) => {
+            let runs = runs.iter().map(|run| RunRow {
+                first: run.first,
+                last: run.last,
+                weights: weights(&run.terms, name),
+            });
+            MergeRow::Runs(runs.collect())
+        }
         Merge::Layers(taken) => {
-            let taken = taken.iter().map(|(place, layers)| TakenLayers {
-                base: name(*place),
-                layers: layers.clone(),
+            let taken = taken.iter().map(|taken| TakenLayers {
+                base: name(taken.base),
+                layers: taken.layers.iter().map(|layers| layers.0).collect(),
+                base_layers: taken.layers.iter().map(|layers| layers.1).collect(),
             });
             MergeRow::Layers(taken.collect())
         }
+        Merge::Sparse(merge) => MergeRow::Sparse {
+            base: name(merge.base),
+            of: merge.of.iter().map(|base| name(*base)).collect(),
+            changed: merge.changed,
+            agreement: merge.agreement,
+        },
     }
 }
 
@@ -157,31 +231,38 @@ fn coordinates(found: &Coordinates, models: Vec<String>) -> CoordinatesRow {
     }
 }
 
-fn mixture(table: &MixtureTable, family: &[String]) -> MixtureRow {
-    let weights = |mixture: Option<&Mixture>| -> Vec<WeightRow> {
-        let bases = family.iter().enumerate();
-        bases
-            .map(|(at, base)| WeightRow {
-                base: base.clone(),
-                weight: mixture.map(|mixture| mixture.weights[at]),
-            })
-            .collect()
+/// The shares, with a row for each base of the `family`, of the names `names`.
+fn mixture(found: &Shares, family: &[usize], names: &[String]) -> MixtureRow {
+    let weights = |share: Option<&Share>| -> Vec<WeightRow> {
+        let figure = |base: &usize, figures: &dyn Fn(&Share) -> Vec<f64>| {
+            let share = share?;
+            let at = found.terms.iter().position(|term| term == base);
+            Some(at.map_or(0.0, |at| figures(share)[at]))
+        };
+        let bases = family.iter().zip(names);
+        let row = |(base, name): (&usize, &String)| WeightRow {
+            base: name.clone(),
+            weight: figure(base, &|share| share.weights.clone()),
+            standard_error: figure(base, &|share| share.errors.clone()),
+        };
+        bases.map(row).collect()
     };
-    let residual = |mixture: Option<&Mixture>| mixture.map(|mixture| mixture.unexplained);
-    let by_layer = table.by_layer.iter().map(|(layer, mixture)| LayerMixture {
+    let residual = |share: Option<&Share>| share.map(|share| share.unexplained);
+    let by_layer = found.by_layer.iter().map(|(layer, share)| LayerMixture {
         layer: *layer,
-        weights: weights(mixture.as_ref()),
-        residual: residual(mixture.as_ref()),
+        weights: weights(share.as_ref()),
+        residual: residual(share.as_ref()),
     });
-    let by_role = table.by_role.iter().map(|(role, mixture)| RoleMixture {
+    let by_role = found.by_role.iter().map(|(role, share)| RoleMixture {
         role: *role,
-        weights: weights(mixture.as_ref()),
-        residual: residual(mixture.as_ref()),
+        weights: weights(share.as_ref()),
+        residual: residual(share.as_ref()),
     });
     MixtureRow {
-        weights: weights(table.overall.as_ref()),
-        residual: residual(table.overall.as_ref()),
+        weights: weights(Some(&found.overall)),
+        residual: residual(Some(&found.overall)),
         by_layer: by_layer.collect(),
         by_role: by_role.collect(),
+        collinearity: Some(found.collinearity),
     }
 }

@@ -4,6 +4,7 @@ pub(in crate::report) mod arch;
 pub(in crate::report) mod findings;
 pub(in crate::report) mod inspect;
 mod meanings;
+pub(crate) mod merges;
 pub(in crate::report) mod ranking;
 mod screens;
 mod sentences;

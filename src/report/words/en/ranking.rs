@@ -1,6 +1,6 @@
 //! The answer over several bases, in sentences.
 
-use crate::report::number;
+use super::merges;
 use crate::report::schema::{MergeRow, Rank};
 use crate::verdict::decide::Label;
 
@@ -9,6 +9,11 @@ pub(crate) fn conclusion(report: &Rank) -> String {
     let conclusion = &report.conclusion;
     let name = conclusion.base.as_deref().unwrap_or_default();
     let mut out = match conclusion.label {
+        Label::Derived if !conclusion.candidates.is_empty() => format!(
+            "The target shares its weights with {}. Which of them is nearest to it, or its parent, \
+             cannot be told.",
+            conclusion.candidates.join(", ")
+        ),
         Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
         Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
         Label::Derived => format!("The target shares its weights with {name}."),
@@ -32,11 +37,25 @@ pub(crate) fn conclusion(report: &Rank) -> String {
         }
     };
     if let Some(merge) = &conclusion.merge {
-        out.push_str(&self::merge(merge));
-    } else if conclusion.related > 1 {
-        let others = conclusion.related - 1;
+        out.push_str(&format!(
+            " It is a merge of several bases: {}",
+            merges::merge(merge)
+        ));
+        if let MergeRow::Sum { unexplained, .. } = merge {
+            out.push_str(&format!(", with {} unexplained", percent(*unexplained)));
+        }
+        out.push('.');
+    } else if conclusion.related as usize > conclusion.candidates.len().max(1) {
+        let others = conclusion.related - conclusion.candidates.len().max(1) as u64;
         let bases = if others == 1 { "base is" } else { "bases are" };
         out.push_str(&format!(" {others} more {bases} related to it."));
+    }
+    for sum in &report.sums_of_target {
+        let (base, with) = (&sum.base, &sum.with);
+        out.push_str(&format!(
+            " {base} is a mean of the target and {with}: its values are their rounded sum, so {base} \
+             was made from the target."
+        ));
     }
     if matches!(conclusion.label, Label::Derived | Label::PartialReuse) {
         out.push_str(
@@ -44,36 +63,6 @@ pub(crate) fn conclusion(report: &Rank) -> String {
         );
     }
     out
-}
-
-/// The merge, with a space before.
-fn merge(merge: &MergeRow) -> String {
-    match merge {
-        MergeRow::Sum {
-            weights,
-            unexplained,
-        } => {
-            let terms = weights.iter().map(|row| {
-                let weight = number::fixed(row.weight, 2);
-                format!("{weight} x {}", row.base)
-            });
-            format!(
-                " It is a weighted sum of bases: {}, with {} unexplained.",
-                terms.collect::<Vec<_>>().join(" + "),
-                percent(*unexplained)
-            )
-        }
-        MergeRow::Layers(taken) => {
-            let taken = taken.iter().map(|row| {
-                let layers = number::ranges(row.layers.iter().copied());
-                format!("{layers} of {}", row.base)
-            });
-            format!(
-                " Its layers are those of several bases: {}.",
-                taken.collect::<Vec<_>>().join(", ")
-            )
-        }
-    }
 }
 
 /// A share of 1 in percent, with digits enough to be told from 0.

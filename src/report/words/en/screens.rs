@@ -3,7 +3,7 @@
 use super::super::{
     Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed, files_aside,
 };
-use super::{English, findings};
+use super::{English, findings, merges};
 use crate::evidence::finding::{NoiseFloor, Statement};
 use crate::evidence::part::State;
 use crate::evidence::relation::Relation;
@@ -11,7 +11,7 @@ use crate::evidence::tests_of_units::UnitKind;
 use crate::model::architecture::Comparability;
 use crate::report::document::Line;
 use crate::report::number::{self, count};
-use crate::report::schema::{MergeRow, Rank};
+use crate::report::schema::Rank;
 use crate::verdict::decide::Label;
 
 /// Two names with words around them.
@@ -80,24 +80,15 @@ impl Screens for English {
         if let (Some(merge), Label::Derived | Label::PartialReuse) =
             (&conclusion.merge, conclusion.label)
         {
-            let what = match merge {
-                MergeRow::Sum { weights, .. } => weights
-                    .iter()
-                    .map(|row| format!("{} {}", number::fixed(row.weight, 2), row.base))
-                    .collect::<Vec<_>>()
-                    .join(" + "),
-                MergeRow::Layers(taken) => taken
-                    .iter()
-                    .map(|row| {
-                        let layers = number::ranges(row.layers.iter().copied());
-                        format!("layers {layers} of {}", row.base)
-                    })
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            };
             return Line::name(target)
                 .text(" is a merge of several bases: ")
-                .then(Line::name(what));
+                .then(Line::name(merges::merge(merge)));
+        }
+        if !conclusion.candidates.is_empty() {
+            return Line::name(target)
+                .text(" is a relative of ")
+                .then(Line::name(listed(&conclusion.candidates)))
+                .text("; which of them is nearest cannot be told");
         }
         let base = conclusion.base.as_deref().unwrap_or_default();
         match (conclusion.label, bases) {
@@ -421,8 +412,36 @@ impl Screens for English {
         }
     }
 
-    fn controls(&self, highest: &str) -> String {
-        format!("the bases among themselves reach an excess of at most {highest}")
+    fn controls(&self, highest: &str, lowest: &str, is_control: bool) -> String {
+        let reached =
+            format!("the bases among themselves reach an excess of {lowest} to {highest}");
+        if is_control {
+            reached
+        } else {
+            format!("{reached}; none is unrelated, so the scale has no control")
+        }
+    }
+
+    fn no_control(&self) -> &'static str {
+        "one base alone: the scale has no control"
+    }
+
+    fn relatives(&self, nearest: Option<&str>, beside: &[String], beyond: &[String]) -> String {
+        let mut said = Vec::new();
+        said.extend(nearest.map(|nearest| format!("{nearest} is nearest")));
+        if !beside.is_empty() {
+            said.push(format!("{} beside it", listed(beside)));
+        }
+        if !beyond.is_empty() {
+            said.push(format!("{} beyond the target", listed(beyond)));
+        }
+        said.join(", ")
+    }
+
+    fn sum_of_target(&self, base: &str, with: &str) -> String {
+        format!(
+            "{base} is a mean of the target and {with}: made from the target, not it from {base}"
+        )
     }
 
     fn criteria(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String {
@@ -458,5 +477,22 @@ impl Screens for English {
 
     fn inspect_foot(&self, version: &str) -> String {
         format!("wcmp {version}; config.json with --full, every tensor with --tensors.")
+    }
+}
+
+/// Names one after the other, the last with "and"; of many the first ones.
+fn listed(names: &[String]) -> String {
+    /// Names that a line has room for.
+    const MOST: usize = 5;
+    match names {
+        [only] => only.clone(),
+        [first @ .., last] if names.len() <= MOST => format!("{} and {last}", first.join(", ")),
+        _ => {
+            let more = names.len().saturating_sub(MOST);
+            format!(
+                "{} and {more} more",
+                names[..names.len().min(MOST)].join(", ")
+            )
+        }
     }
 }

@@ -3,11 +3,13 @@
 use super::super::{
     Checked, Component, Cosines, Experts, Question, Sentences, Tokenizer, Transformation, Unmatched,
 };
-use super::English;
+use super::{English, merges};
 use crate::model::architecture::Comparability;
 use crate::model::checkpoint::Format;
 use crate::report::document::Line;
+use crate::report::escape;
 use crate::report::number::{count, fixed, log10};
+use crate::report::schema::WeightRow;
 use crate::verdict::origin::Band;
 
 /// Items of a list in a sentence.
@@ -363,8 +365,8 @@ impl Sentences for English {
         }
     }
 
-    fn mixture(&self, sum: &str, residual: &str) -> String {
-        let sum = if sum.is_empty() { "no weights" } else { sum };
+    fn mixture(&self, terms: &[WeightRow], residual: &str) -> String {
+        let sum = escape::name(&merges::sum(terms, "×"));
         format!("{sum}, {residual} unexplained")
     }
 

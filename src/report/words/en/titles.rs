@@ -100,6 +100,8 @@ impl Titles for English {
             Heading::LayerMap => "Layer map (target ← base)",
             Heading::Mixture => "Mixture: the target as a weighted sum of the bases",
             Heading::MixtureParts => "By role and by layer",
+            Heading::LayerOrigins => "Origins of the layers",
+            Heading::Relatives => "Relatives: which of the bases is nearest",
             Heading::NotTestable => "Not testable",
             Heading::Notes => "Notes",
             Heading::Origin => "The origin document's reading",
@@ -235,6 +237,10 @@ impl Titles for English {
             Term::Chance => "chance",
             Term::SeenBy => "seen by",
             Term::Controls => "controls",
+            Term::Relatives => "relatives",
+            Term::Kinship => "kinship",
+            Term::Nearer => "nearer base",
+            Term::BaseLayer => "its layer",
             Term::PlainScale => "plain scale",
         }
     }

@@ -149,10 +149,30 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
              and what they change is compared without them",
             quoted(first)
         ),
-        Warning::MixtureNotUnique => {
-            "some bases cannot be told apart: the weights of the mixture are one choice of many"
-                .to_owned()
+        Warning::BaseSetAside { path, is_target } => {
+            let what = if *is_target {
+                "the target itself"
+            } else {
+                "an adapter, which holds changes and no model"
+            };
+            format!("{} is {what}: set aside among the bases", quoted(path))
         }
+        Warning::MixtureNotUnique {
+            bases: [one, other],
+        } => format!(
+            "{} and {} cannot be told apart here: a mixture has either of them as a term, so it has \
+             no shares",
+            quoted(one),
+            quoted(other)
+        ),
+        Warning::SumNotTold {
+            bases: [one, other],
+        } => format!(
+            "{}, {} and the target lie on a line: one of the three may be a sum of the other two, and \
+             which is not told",
+            quoted(one),
+            quoted(other)
+        ),
     }
 }
 
@@ -344,7 +364,9 @@ mod tests {
         });
         assert_eq!(row.code, "declared_base_differs");
         assert_eq!(row.name.as_deref(), Some("a/b, c/d"));
-        let row = WarningRow::from(&Warning::MixtureNotUnique);
+        let row = WarningRow::from(&Warning::MixtureNotUnique {
+            bases: ["a".to_owned(), "b".to_owned()],
+        });
         assert_eq!((row.code.as_str(), row.name), ("mixture_not_unique", None));
     }
 }

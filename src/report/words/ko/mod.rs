@@ -3,6 +3,7 @@
 mod arch;
 mod findings;
 mod meanings;
+mod merges;
 mod screens;
 mod sentences;
 mod titles;

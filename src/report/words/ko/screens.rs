@@ -3,7 +3,7 @@
 use super::super::{
     Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed, files_aside,
 };
-use super::Korean;
+use super::{Korean, merges};
 use crate::evidence::finding::{NoiseFloor, Statement};
 use crate::evidence::part::State;
 use crate::evidence::relation::Relation;
@@ -11,7 +11,7 @@ use crate::evidence::tests_of_units::UnitKind;
 use crate::model::architecture::Comparability;
 use crate::report::document::Line;
 use crate::report::number::{self, count};
-use crate::report::schema::{MergeRow, Rank};
+use crate::report::schema::Rank;
 use crate::verdict::decide::Label;
 
 /// Two names with words around them.
@@ -81,22 +81,15 @@ impl Screens for Korean {
         if let (Some(merge), Label::Derived | Label::PartialReuse) =
             (&conclusion.merge, conclusion.label)
         {
-            let what: Vec<String> = match merge {
-                MergeRow::Sum { weights, .. } => weights
-                    .iter()
-                    .map(|row| format!("{} {}", number::fixed(row.weight, 2), row.base))
-                    .collect(),
-                MergeRow::Layers(taken) => taken
-                    .iter()
-                    .map(|row| {
-                        let layers = number::ranges(row.layers.iter().copied());
-                        format!("{}의 레이어 {layers}", row.base)
-                    })
-                    .collect(),
-            };
             return Line::name(target)
                 .text(" — 여러 기준 모델의 병합: ")
-                .then(Line::name(what.join(" + ")));
+                .then(Line::name(merges::merge(merge)));
+        }
+        if !conclusion.candidates.is_empty() {
+            return Line::name(target)
+                .text(" — ")
+                .then(Line::name(listed(&conclusion.candidates)))
+                .text("의 친척 모델. 그중 어느 것이 가장 가까운지는 알 수 없음");
         }
         let base = conclusion.base.as_deref().unwrap_or_default();
         match (conclusion.label, bases) {
@@ -413,8 +406,33 @@ impl Screens for Korean {
         }
     }
 
-    fn controls(&self, highest: &str) -> String {
-        format!("기준 모델끼리의 초과분은 최대 {highest}")
+    fn controls(&self, highest: &str, lowest: &str, is_control: bool) -> String {
+        let reached = format!("기준 모델끼리의 초과분은 {lowest}부터 {highest}까지");
+        if is_control {
+            reached
+        } else {
+            format!("{reached}. 서로 무관한 것이 없어 척도의 대조군이 없음")
+        }
+    }
+
+    fn no_control(&self) -> &'static str {
+        "기준 모델이 하나뿐이라 척도의 대조군이 없음"
+    }
+
+    fn relatives(&self, nearest: Option<&str>, beside: &[String], beyond: &[String]) -> String {
+        let mut said = Vec::new();
+        said.extend(nearest.map(|nearest| format!("가장 가까운 것 {nearest}")));
+        if !beside.is_empty() {
+            said.push(format!("그 곁에 {}", listed(beside)));
+        }
+        if !beyond.is_empty() {
+            said.push(format!("대상 너머에 {}", listed(beyond)));
+        }
+        said.join(", ")
+    }
+
+    fn sum_of_target(&self, base: &str, with: &str) -> String {
+        format!("{base}은(는) 대상과 {with}의 평균: 대상에서 만들어졌으며 그 반대가 아님")
     }
 
     fn criteria(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String {
@@ -446,5 +464,16 @@ impl Screens for Korean {
 
     fn inspect_foot(&self, version: &str) -> String {
         format!("wcmp {version}. config.json은 --full, 모든 텐서는 --tensors로 볼 수 있습니다.")
+    }
+}
+
+/// Names one after the other; of many the first ones.
+fn listed(names: &[String]) -> String {
+    /// Names that a line has room for.
+    const MOST: usize = 5;
+    let told = names[..names.len().min(MOST)].join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => told,
+        more => format!("{told} 외 {more}개"),
     }
 }

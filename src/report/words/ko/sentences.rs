@@ -4,11 +4,13 @@ use super::super::{
     Checked, Component, Cosines, Experts, Meanings, Question, Sentences, Tokenizer, Transformation,
     Unmatched,
 };
-use super::Korean;
+use super::{Korean, merges};
 use crate::model::architecture::Comparability;
 use crate::model::checkpoint::Format;
 use crate::report::document::Line;
+use crate::report::escape;
 use crate::report::number::{chance, count, log10};
+use crate::report::schema::WeightRow;
 use crate::verdict::origin::Band;
 
 /// Items of a list in a sentence.
@@ -330,12 +332,8 @@ impl Sentences for Korean {
         }
     }
 
-    fn mixture(&self, sum: &str, residual: &str) -> String {
-        let sum = if sum.is_empty() {
-            "가중치 없음"
-        } else {
-            sum
-        };
+    fn mixture(&self, terms: &[WeightRow], residual: &str) -> String {
+        let sum = escape::name(&merges::sum(terms, "×"));
         format!("{sum}, 설명되지 않은 부분 {residual}")
     }
 

@@ -136,9 +136,28 @@ fn warning(warning: &Warning) -> String {
             conflict.field, conflict.config, conflict.tensors
         ),
         Warning::NoWeights(what) => no_weights(what),
-        Warning::MixtureNotUnique => {
-            "서로 구별되지 않는 기준 모델이 있음: 혼합 가중치는 여러 가능성 중 하나임".to_owned()
+        Warning::BaseSetAside { path, is_target } => {
+            let what = if *is_target {
+                "대상 모델 자신"
+            } else {
+                "변화만 담은 어댑터"
+            };
+            format!("{}은(는) {what}이므로 기준 모델에서 제외함", quoted(path))
         }
+        Warning::MixtureNotUnique {
+            bases: [one, other],
+        } => format!(
+            "{}와(과) {}은(는) 여기서 구별되지 않음: 둘 중 어느 것이든 혼합의 항이 될 수 있어 몫을 말하지 않음",
+            quoted(one),
+            quoted(other)
+        ),
+        Warning::SumNotTold {
+            bases: [one, other],
+        } => format!(
+            "{}, {}와(과) 대상이 한 직선 위에 있음: 셋 가운데 하나가 나머지 둘의 합일 수 있으나 어느 것인지는 알 수 없음",
+            quoted(one),
+            quoted(other)
+        ),
     }
 }
 

@@ -1,0 +1,59 @@
+//! The numbers that a format can hold, as far as rounding to them goes.
+
+use super::decode::step;
+use crate::model::dtype::Dtype;
+
+/// The numbers of a format; of none, where values are not rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid(Option<Dtype>);
+
+impl Grid {
+    /// Values that are not rounded.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// The numbers of `format`.
+    pub(crate) const fn of(format: Dtype) -> Self {
+        Self(Some(format))
+    }
+
+    /// Distance of neighbouring numbers at `value`; 0 where they have none.
+    pub(crate) fn unit(self, value: f32) -> f64 {
+        let unit = self.0.map_or(0.0, |format| f64::from(step(format, value)));
+        if unit.is_finite() { unit } else { 0.0 }
+    }
+
+    /// The nearest number, of two the even one.
+    pub(crate) fn rounded(self, value: f64) -> f64 {
+        let unit = self.unit(value as f32);
+        if unit > 0.0 {
+            (value / unit).round_ties_even() * unit
+        } else {
+            value
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_that_of_the_formats() {
+        for value in [
+            1.0,
+            0.3,
+            -0.571,
+            1e-3,
+            65.37,
+            1.003_906_25,
+            2.0f64.powi(-130),
+        ] {
+            let bf16 = f64::from(half::bf16::from_f64(value));
+            assert_eq!(Grid::of(Dtype::Bf16).rounded(value), bf16, "{value}");
+            let f16 = f64::from(half::f16::from_f64(value));
+            assert_eq!(Grid::of(Dtype::F16).rounded(value), f16, "{value}");
+        }
+        assert_eq!(Grid::NONE.rounded(0.3), 0.3);
+        assert_eq!(Grid::of(Dtype::Bf16).unit(1.0), 2f64.powi(-7));
+    }
+}
