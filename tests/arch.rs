@@ -567,7 +567,7 @@ fn a_config_that_is_no_json_is_an_error() {
         .arg(config("VAETKI"))
         .output()
         .expect("run wcmp");
-    assert!(error_line(&output).contains("no weight file"));
+    assert!(error_line(&output).contains("an empty directory"));
 }
 
 #[test]
