@@ -99,6 +99,14 @@ pub(crate) fn step(dtype: Dtype, value: f32) -> f32 {
     2f64.powi(exponent - encoding.mantissa_bits as i32) as f32
 }
 
+/// The steps of a float's values by their exponent field in single precision; `None` for what is no
+/// float, and for a format with smaller values than single precision.
+pub(crate) fn steps_by_exponent(dtype: Dtype) -> Option<[f32; 256]> {
+    encoding(dtype).filter(|encoding| encoding.least_exponent() >= f32::MIN_EXP - 1)?;
+    let of_field = |field: usize| step(dtype, f32::from_bits((field as u32) << 23));
+    Some(std::array::from_fn(of_field))
+}
+
 /// How a float is put together; `None` for what is no float.
 fn encoding(dtype: Dtype) -> Option<Encoding> {
     let (exponent_bits, mantissa_bits, bias) = match dtype {
@@ -423,6 +431,15 @@ mod tests {
             };
             assert_eq!(step(dtype, 1e30), last - below, "{dtype} clips");
         }
+        for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F16, Dtype::F8E4M3] {
+            let table = steps_by_exponent(dtype).unwrap();
+            for value in [0.0f32, 1e-45, 1e-39, -1e-3, 1.0, 1.5, -7e4, 3e38] {
+                let field = usize::from((value.to_bits() >> 23) as u8);
+                assert_eq!(table[field], step(dtype, value), "{dtype} at {value}");
+            }
+            assert!(table[255].is_nan());
+        }
+        assert_eq!(steps_by_exponent(Dtype::F64), None);
         for value in [0.0f32, 1e-45, 1e-39, 1.0, 1.5, 3e38] {
             assert_eq!(step(Dtype::F32, value), value.next_up() - value);
         }

@@ -97,7 +97,8 @@ pub struct StoredAs {
     pub transposed: bool,
     /// Rows taken of the matrix (out, in).
     pub rows: RowOrder,
-    /// Columns of the matrix (out, in) in the order of the logical one, where that is another.
+    /// Columns of the matrix (out, in) that make up the logical one, in its order, where these are
+    /// not all in the order in which they lie; all rows are taken then.
     pub columns: Option<Arc<[RowRun]>>,
     /// What is undone on each value.
     pub undo: Undo,
@@ -211,7 +212,8 @@ impl Logical {
     /// Whether it is one whole matrix that is stored (in, out), not some rows of one and not
     /// several behind one another.
     pub fn is_whole_transposed(&self) -> bool {
-        self.stored_as.transposed && self.stored_as.stored.1 == self.matrix_shape().0
+        let storage = &self.stored_as;
+        storage.transposed && storage.columns.is_none() && storage.stored.1 == self.matrix_shape().0
     }
 
     /// The stored tensor that holds exactly this one, whatever the order of its elements.

@@ -9,7 +9,7 @@ use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::model::rotary::interleaved_row;
-use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
+use crate::numeric::decode::{decode_f32, decodes, step, steps_by_exponent, values_per_element};
 use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::RowSource;
 use crate::source::Region;
@@ -127,6 +127,19 @@ impl<'a> View<'a> {
         self.read(rows, out, Wanted::Steps)
     }
 
+    /// The distance of neighbouring values by the exponent field of a value, where that alone tells
+    /// it: floats that are read as they are stored.
+    pub fn steps_by_exponent(&self) -> Option<[f32; 256]> {
+        let is_plain = self.undo == Undo::Nothing
+            && self.factor.is_none()
+            && self.row_scale.is_none()
+            && self.column_scale.is_none();
+        match &self.elements {
+            Elements::Tensor(stored) if is_plain => steps_by_exponent(stored.tensor.dtype),
+            _ => None,
+        }
+    }
+
     fn read(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
         self.read_unscaled(rows.clone(), out, wanted)?;
         if self.row_scale.is_none() && self.column_scale.is_none() {
@@ -204,15 +217,13 @@ impl<'a> View<'a> {
 
     /// Rows `rows` of the matrix (out, in), in the order in which it is stored.
     fn read_matrix(&self, rows: Range<usize>, out: &mut [f32], wanted: Wanted) -> Result<()> {
+        if let Some(runs) = &self.column_order {
+            return self.read_columns(runs, rows, out, wanted);
+        }
         let count = rows.len();
         if !self.transposed {
             let first = (rows.start * self.stored_columns) as u64;
-            let out = &mut out[..count * self.columns];
-            self.read_stored(first, out, wanted)?;
-            if let Some(runs) = &self.column_order {
-                reorder_columns(runs, self.columns, out);
-            }
-            return Ok(());
+            return self.read_stored(first, &mut out[..count * self.columns], wanted);
         }
         let mut stripe = vec![0.0; count.min(self.stored_columns)];
         let mut done = 0;
@@ -231,8 +242,45 @@ impl<'a> View<'a> {
             }
             done += stripe.len();
         }
-        if let Some(runs) = &self.column_order {
-            reorder_columns(runs, self.columns, &mut out[..count * self.columns]);
+        Ok(())
+    }
+
+    /// The columns `runs` of the rows `rows` of the matrix (out, in).
+    fn read_columns(
+        &self,
+        runs: &[RowRun],
+        rows: Range<usize>,
+        out: &mut [f32],
+        wanted: Wanted,
+    ) -> Result<()> {
+        let chosen = stretches(runs, &firsts(runs), 0..self.columns);
+        let out = &mut out[..rows.len() * self.columns];
+        if self.transposed {
+            // A column lies as a line.
+            let mut stripe = vec![0.0; rows.len()];
+            for (column, line) in chosen.into_iter().flatten().enumerate() {
+                let first = line * self.stored_columns + rows.start;
+                self.read_stored(first as u64, &mut stripe, wanted)?;
+                let places = out[column..].iter_mut().step_by(self.columns);
+                places.zip(&stripe).for_each(|(out, value)| *out = *value);
+            }
+            return Ok(());
+        }
+        let begin = chosen.iter().map(|stretch| stretch.start).min();
+        let end = chosen.iter().map(|stretch| stretch.end).max();
+        let (Some(begin), Some(end)) = (begin, end) else {
+            return Ok(());
+        };
+        let mut stored = vec![0.0; end - begin];
+        for (row, out) in rows.zip(out.chunks_exact_mut(self.columns)) {
+            let first = row * self.stored_columns + begin;
+            self.read_stored(first as u64, &mut stored, wanted)?;
+            let mut at = 0;
+            for stretch in &chosen {
+                let taken = &stored[stretch.start - begin..stretch.end - begin];
+                out[at..at + taken.len()].copy_from_slice(taken);
+                at += taken.len();
+            }
         }
         Ok(())
     }
@@ -461,20 +509,6 @@ impl StoredBytes for TensorBytes<'_> {
     }
 }
 
-/// Puts the columns of each row into the order of `runs`, which name every column once.
-fn reorder_columns(runs: &[RowRun], columns: usize, out: &mut [f32]) {
-    let mut stored = vec![0.0; columns];
-    let stretches = stretches(runs, &firsts(runs), 0..columns);
-    for row in out.chunks_exact_mut(columns) {
-        stored.copy_from_slice(row);
-        let mut at = 0;
-        for stretch in &stretches {
-            row[at..at + stretch.len()].copy_from_slice(&stored[stretch.clone()]);
-            at += stretch.len();
-        }
-    }
-}
-
 /// The logical row that each run begins with.
 fn firsts(runs: &[RowRun]) -> Vec<usize> {
     let first = |next: &mut usize, run: &RowRun| {
@@ -545,25 +579,6 @@ mod tests {
                 .eq([2])
         );
         assert!(stretches(&runs, &firsts, 3..3).is_empty());
-    }
-
-    #[test]
-    fn columns_are_put_in_the_order_of_their_runs() {
-        let runs = [
-            RowRun {
-                start: 1,
-                count: 2,
-                step: 1,
-            },
-            RowRun {
-                start: 0,
-                count: 1,
-                step: 1,
-            },
-        ];
-        let mut rows = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
-        reorder_columns(&runs, 3, &mut rows);
-        assert_eq!(rows, [1.0, 2.0, 0.0, 4.0, 5.0, 3.0]);
     }
 
     #[test]
