@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::draws::Draws;
-use crate::support::encoded::{Folder, compare, expect_label, model};
+use crate::support::encoded::{Folder, SIZE, compare, expect_label, model};
+use crate::support::file::safetensors;
 use crate::support::weights::{Model, Values};
 
 /// A name that says nothing, and in whose order the tensors stand mixed.
@@ -70,6 +71,71 @@ fn fused(model: &Model) -> Model {
     out
 }
 
+/// Two kinds of matrix of a layer as one, in rows taken in turn.
+fn interleaved(model: &Model) -> Model {
+    let mut out = Model::default();
+    for (name, values) in &model.0 {
+        if name.contains("up_proj") {
+            continue;
+        }
+        let mut values = values.clone();
+        if name.contains("gate_proj") {
+            let up = &model.0[&name.replace("gate_proj", "up_proj")].values;
+            let width = values.shape[1];
+            let rows = values.values.chunks(width).zip(up.chunks(width));
+            values.values = rows.flat_map(|(a, b)| [a, b].concat()).collect();
+            values.shape[0] *= 2;
+        }
+        out.0.insert(hashed(name), values);
+    }
+    out
+}
+
+/// Each kind of tensor of all layers as one, the layers on the last axis.
+fn stacked_behind(model: &Model) -> Model {
+    let mut out = Model::default();
+    for (name, values) in stacked(model).0 {
+        let [layers, ref rest @ ..] = values.shape[..] else {
+            continue;
+        };
+        let elements: usize = rest.iter().product();
+        if layers != SIZE.layers {
+            out.0.insert(name, values);
+            continue;
+        }
+        let at = |i: usize| values.values[i % layers * elements + i / layers];
+        let moved = Values {
+            shape: [rest, &[layers]].concat(),
+            values: (0..layers * elements).map(at).collect(),
+        };
+        out.0.insert(name, moved);
+    }
+    out
+}
+
+/// Query and output side by side in one matrix, under a name without meaning.
+fn side_by_side(model: &Model) -> Model {
+    let mut out = Model::default();
+    for (name, values) in &model.0 {
+        if name.contains("down_proj") {
+            continue;
+        }
+        let mut values = values.clone();
+        if name.contains("o_proj") {
+            let down = &model.0[&name.replace("self_attn.o_proj", "mlp.down_proj")];
+            let widths = [values.shape[1], down.shape[1]];
+            let rows = values
+                .values
+                .chunks(widths[0])
+                .zip(down.values.chunks(widths[1]));
+            values.values = rows.flat_map(|(a, b)| [a, b].concat()).collect();
+            values.shape[1] += widths[1];
+        }
+        out.0.insert(hashed(name), values);
+    }
+    out
+}
+
 fn report(folder: &Folder, base: &Path, name: &str, target: &Model) -> Value {
     compare(base, &folder.bf16(name, target))
 }
@@ -86,7 +152,10 @@ fn a_copy_under_hashed_names_is_a_copy() {
 
 #[test]
 fn layouts_without_names_hide_no_relative_and_accuse_no_stranger() {
-    let layouts: [(&str, fn(&Model) -> Model); 4] = [
+    let layouts: [(&str, fn(&Model) -> Model); 7] = [
+        ("interleaved", interleaved),
+        ("stacked-behind", stacked_behind),
+        ("side-by-side", side_by_side),
         ("hashed", renamed),
         ("transposed", |model| {
             let turned = model
@@ -162,4 +231,136 @@ fn kernels_are_found_in_any_order_of_their_axes() {
             assert_eq!(row["figures"]["relative_change"], 0.0, "{name}: {row:#}");
         }
     }
+}
+
+#[test]
+fn rows_in_another_order_are_found_under_names_that_say_nothing() {
+    let folder = Folder::new();
+    let base = folder.bf16("base", &model("base"));
+    let mut shuffled = model("base");
+    for layer in 0..SIZE.layers {
+        let of = |kind: &str| format!("model.layers.{layer}.mlp.{kind}_proj.weight");
+        let keys = Draws::new(&["order", &layer.to_string()]).many(SIZE.ffn, Draws::unit);
+        let mut order: Vec<usize> = (0..SIZE.ffn).collect();
+        order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
+        for kind in ["gate", "up"] {
+            let matrix = shuffled.0.get_mut(&of(kind)).unwrap();
+            let rows: Vec<Vec<f64>> = matrix
+                .values
+                .chunks(SIZE.hidden)
+                .map(<[f64]>::to_vec)
+                .collect();
+            matrix.values = order.iter().flat_map(|row| rows[*row].clone()).collect();
+        }
+        let down = shuffled.0.get_mut(&of("down")).unwrap();
+        let rows = down.values.chunks(SIZE.ffn);
+        let moved: Vec<f64> = rows
+            .flat_map(|row| order.iter().map(|column| row[*column]).collect::<Vec<_>>())
+            .collect();
+        down.values = moved;
+    }
+    let relative = report(&folder, &base, "shuffled", &renamed(&shuffled));
+    expect_label(&relative, "derived");
+    assert_eq!(
+        relative["coverage"]["matrices"]["target"].as_f64(),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn codes_without_a_scale_are_values_up_to_one() {
+    let folder = Folder::new();
+    let base = folder.bf16("base", &model("base"));
+    let codes = |name: &str, seed: &str| {
+        let mut tensors = model(seed).stored(|_| "BF16");
+        for tensor in &mut tensors {
+            if tensor.name.contains("proj") {
+                let values = &model(seed).0[&tensor.name].values;
+                let most = values
+                    .iter()
+                    .fold(0.0, |most: f64, value| most.max(value.abs()));
+                let code = |value: &f64| ((value / most * 127.0).round() as i8).cast_unsigned();
+                tensor.bytes = values.iter().map(code).collect();
+                tensor.dtype = "I8";
+            }
+        }
+        folder.safetensors(name, &tensors, None)
+    };
+    let copy = compare(&base, &codes("copy", "base"));
+    expect_label(&copy, "derived");
+    let stranger = codes("stranger", "stranger");
+    let first = compare(&base, &stranger);
+    let label = first["verdict"]["label"].as_str();
+    assert!(
+        label == Some("from_scratch") || label == Some("inconclusive"),
+        "{label:?}"
+    );
+    expect_label(
+        &compare(&stranger, &codes("again", "stranger")),
+        "identical",
+    );
+}
+
+/// Convolutions of a sequence, each with a normalisation behind it; or these folded into them.
+fn sequence(seed: &str, folded: bool) -> Model {
+    let mut out = Model::default();
+    for (at, shape) in [
+        [24, 16, 3, 3],
+        [24, 24, 3, 3],
+        [24, 24, 3, 3],
+        [24, 24, 3, 3],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let step = if folded { 2 } else { 3 };
+        let name = format!("features.{}", step * at);
+        let mut conv = Model::default();
+        conv.shaped(seed, &format!("features.{}.weight", 3 * at), shape);
+        let mut conv = conv.0.into_values().next().unwrap();
+        let mut draws = Draws::new(&[seed, "norm", &at.to_string()]);
+        let factors = draws.many(24, |draws| (0.4 * draws.normal()).exp());
+        if folded {
+            let each = conv.values.len() / 24;
+            let rows = conv.values.chunks_mut(each).zip(&factors);
+            rows.for_each(|(row, factor)| row.iter_mut().for_each(|value| *value *= factor));
+            let bias = Values {
+                shape: vec![24],
+                values: factors,
+            };
+            out.0.insert(format!("{name}.bias"), bias);
+        } else {
+            for (word, values) in [
+                ("weight", factors),
+                ("bias", draws.many(24, Draws::normal)),
+                ("running_mean", draws.many(24, Draws::normal)),
+                ("running_var", vec![1.0; 24]),
+            ] {
+                let values = Values {
+                    shape: vec![24],
+                    values,
+                };
+                out.0
+                    .insert(format!("features.{}.{word}", 3 * at + 1), values);
+            }
+        }
+        out.0.insert(format!("{name}.weight"), conv);
+    }
+    out
+}
+
+#[test]
+fn numbers_that_mean_other_layers_mislead_nobody() {
+    let folder = Folder::new();
+    let plain = |name: &str, model: &Model| {
+        let path = folder.0.path().join(format!("{name}.safetensors"));
+        std::fs::write(&path, safetensors(&model.stored(|_| "F32"))).unwrap();
+        path
+    };
+    let base = plain("base", &sequence("base", false));
+    let folded = compare(&base, &plain("folded", &sequence("base", true)));
+    expect_label(&folded, "derived");
+    let stranger = compare(&base, &plain("stranger", &sequence("stranger", true)));
+    let label = stranger["verdict"]["label"].as_str().unwrap();
+    assert!(["inconclusive", "from_scratch"].contains(&label), "{label}");
 }

@@ -16,6 +16,7 @@ mod vocabulary;
 
 use std::sync::Arc;
 
+use crate::model::dtype::Kind;
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::Noted;
 use crate::model::words::words;
@@ -183,7 +184,14 @@ pub(crate) fn align(models: Sides<&Model>, keep: &dyn Fn(&str) -> bool) -> Align
     out
 }
 
-/// Equal in shape; a layout that is not read goes with its like alone, by its bytes.
+/// Equal in shape; a layout that is not read goes with its like alone, by its bytes, and complex
+/// numbers with complex ones.
 fn is_comparable(base: &Logical, target: &Logical) -> bool {
-    base.shape == target.shape && base.is_unsupported() == target.is_unsupported()
+    base.shape == target.shape
+        && base.is_unsupported() == target.is_unsupported()
+        && is_complex(base) == is_complex(target)
+}
+
+fn is_complex(logical: &Logical) -> bool {
+    logical.dtype.kind() == Kind::Complex
 }

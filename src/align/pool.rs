@@ -8,7 +8,7 @@ use crate::model::name::unwrapped;
 use crate::view::logical::Logical;
 use crate::view::place::Place;
 
-use super::{Unmatched, Why};
+use super::{Unmatched, Why, is_complex};
 
 /// Tensors of one side that have no partner yet, by name without wrapper words; by the name as it
 /// is where another tensor would have the same.
@@ -126,16 +126,20 @@ impl Pool {
             .filter(|l| l.is_unsupported())
             .map(|l| l.place())
             .collect();
-        let has_namesake = |l: &Logical| {
+        let namesake = |l: &Logical| {
             let name = self.key(&l.name);
-            other.get(&name).is_some()
-                || renamed(&name).iter().any(|name| other.get(name).is_some())
+            let own = other.get(&name);
+            own.or_else(|| renamed(&name).iter().find_map(|name| other.get(name)))
         };
         let why = |l: &Logical| {
             let place = l.place();
+            let namesake = namesake(l);
             if l.is_unsupported() || unread.contains(&place) {
                 Why::Unsupported
-            } else if has_namesake(l) || places.contains(&place) {
+            } else if namesake.is_some_and(|other| is_complex(other) != is_complex(l)) {
+                // Complex numbers beside real ones.
+                Why::Unsupported
+            } else if namesake.is_some() || places.contains(&place) {
                 Why::Shape
             } else {
                 Why::NoSuchName

@@ -6,6 +6,9 @@
 
 mod axes;
 mod follow;
+mod misled;
+mod profile;
+mod runs;
 mod sketch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +22,7 @@ use crate::model::words::{Class, Component, Role};
 use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
 
-use super::{Alignment, Pair, Unmatched, Why};
+use super::{Alignment, Pair, Unmatched, Why, is_complex};
 use sketch::Sketch;
 
 /// Least size of the cosine of two matrices that are the same one, where their sketches are long.
@@ -69,13 +72,22 @@ struct Match {
     order: Vec<usize>,
 }
 
-/// Pairs what the names of an alignment leave over.
+/// Pairs what the names of an alignment leave over, and what they misled.
 ///
 /// # Errors
 /// A read that fails.
 pub(crate) fn pair_by_content(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
-    let is_adapter = models.iter().any(|model| model.opened.adapter.is_some());
-    if is_adapter || alignment.base_left.is_empty() || alignment.target_left.is_empty() {
+    if models.iter().any(|model| model.opened.adapter.is_some()) {
+        return Ok(());
+    }
+    let released = misled::release(alignment, models)?;
+    pair_left(alignment, models)?;
+    misled::restore(alignment, released);
+    Ok(())
+}
+
+fn pair_left(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
+    if alignment.base_left.is_empty() || alignment.target_left.is_empty() {
         return Ok(());
     }
     let mut left = Sides {
@@ -98,6 +110,16 @@ pub(crate) fn pair_by_content(alignment: &mut Alignment, models: Sides<&Model>) 
         of_stacks.take(&mut cut, alike_ones, |found| &mut found.alike);
         made.take_whole_stacks(of_stacks, side, &counts, &mut left);
     }
+    for side in Side::BOTH {
+        let found = runs::find(side, models, &left)?;
+        made.take_runs(found, side, &mut left);
+    }
+    let profiles = Sides {
+        base: profile::Profiles::new(models.base, &left.base)?,
+        target: profile::Profiles::new(models.target, &left.target)?,
+    };
+    let of_profile = |left: &Sides<Vec<Item>>| profile::find(left, &profiles);
+    made.take(&mut left, of_profile, |found| &mut found.alike);
     follow::follow(&mut left, &mut made);
     if made.pairs.is_empty() {
         return Ok(());
@@ -110,6 +132,12 @@ pub(crate) fn pair_by_content(alignment: &mut Alignment, models: Sides<&Model>) 
             Side::Target => &mut alignment.target_left,
         };
         of_side.retain(|left| !taken.contains(left.tensor.name.as_str()));
+        let rest = made.rest.get_mut(side).drain(..);
+        of_side.extend(rest.map(|tensor| Unmatched {
+            tensor: Arc::new(tensor),
+            why: Why::Shape,
+        }));
+        of_side.sort_by(|a, b| a.tensor.name.as_bytes().cmp(b.tensor.name.as_bytes()));
     }
     alignment.pairs.append(&mut made.pairs);
     alignment.by_content = made.found;
@@ -209,6 +237,8 @@ struct Made {
     pairs: Vec<Pair>,
     /// Names of what is paired, as the sides have them left.
     taken: Sides<Vec<String>>,
+    /// What is left of tensors of which a part is paired.
+    rest: Sides<Vec<Logical>>,
 }
 
 impl Made {
@@ -243,6 +273,49 @@ impl Made {
                 at += 1;
                 !gone.contains(&(at - 1))
             });
+        }
+    }
+
+    /// Pairs what was found inside tensors of `side`, and takes these out.
+    fn take_runs(&mut self, found: Vec<runs::Found>, side: Side, left: &mut Sides<Vec<Item>>) {
+        let mut spots: BTreeMap<usize, Vec<runs::Spot>> = BTreeMap::new();
+        let mut gone: Sides<BTreeSet<usize>> = Sides::default();
+        for runs::Found { whole, piece, spot } in found {
+            let own = &left.get(side)[whole];
+            let other = &left.get(side.other())[piece];
+            let cut = Item {
+                logical: Arc::new(spot.cut(&own.logical)),
+                sketch: own.sketch.clone(),
+            };
+            let order: Vec<usize> = (0..cut.logical.shape.len()).collect();
+            let Some(pair) = paired(Sides::placed(side, &cut, other), &order) else {
+                continue;
+            };
+            let via = if cut.logical.name == own.logical.name {
+                pair.via
+            } else {
+                Via::Split
+            };
+            self.pairs.push(Pair { via, ..pair });
+            self.found.alike += 1;
+            self.taken
+                .get_mut(side.other())
+                .push(other.logical.name.clone());
+            gone.get_mut(side).insert(whole);
+            gone.get_mut(side.other()).insert(piece);
+            spots.entry(whole).or_default().push(spot);
+        }
+        for (whole, spots) in &spots {
+            let logical = &left.get(side)[*whole].logical;
+            self.taken.get_mut(side).push(logical.name.clone());
+            let rest = runs::rest(logical, spots);
+            self.rest.get_mut(side).extend(rest);
+        }
+        for side in Side::BOTH {
+            let mut at = 0..;
+            let gone = gone.get(side);
+            left.get_mut(side)
+                .retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
         }
     }
 
@@ -344,7 +417,8 @@ pub(crate) fn may_be_one(base: &Logical, target: &Logical) -> bool {
         || [a, b]
             .iter()
             .any(|meaning| meaning.component == Component::Other);
-    !(is_known(base) && is_known(target)) || same_place && same_part
+    let is_said = is_known(base) && is_known(target);
+    is_complex(base) == is_complex(target) && (!is_said || same_place && same_part)
 }
 
 /// Tensors of equal shape and equal values where looked at: copies. Of several such on a side
@@ -461,6 +535,8 @@ struct Score {
     cosine: f64,
     /// What must be reached.
     floor: f64,
+    /// How much the most alike must be ahead of the second.
+    ahead: f64,
 }
 
 /// The pairs of one shape that are alike at all.
@@ -496,6 +572,7 @@ fn best_of_shape(
                 order: turned.order.clone(),
                 cosine,
                 floor,
+                ahead: AHEAD,
             })
         });
         scores.collect::<Vec<_>>()
@@ -542,7 +619,7 @@ fn each_others_best(mut scores: Vec<Score>) -> Vec<Match> {
             best.get(side)
                 .get(own)
                 .is_some_and(|(first, _)| first == other)
-                && score.cosine >= rival + AHEAD
+                && score.cosine >= rival + score.ahead
                 && !taken.get(side).contains(own)
         });
         if is_best && score.cosine >= score.floor {

@@ -1,0 +1,294 @@
+//! What of a matrix no order of its rows or columns changes, and what a rotation of one of its sides
+//! leaves in place: the multiset of its values, and the norms of the rows or of the columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::model::sides::{Side, Sides};
+use crate::model::words::Class;
+use crate::numeric::rows::RowSource;
+use crate::view::model::Model;
+
+use super::{AHEAD, Item, Match, Score, each_others_best, may_be_one};
+
+/// Largest matrix that is read for it, in values.
+const LARGEST: u64 = 1 << 28;
+
+/// Longest row that is read.
+const LONGEST: u64 = 1 << 22;
+
+/// Values read at a time.
+const CHUNK: usize = 1 << 18;
+
+/// Fewest rows or columns whose norms tell a matrix.
+const FEWEST: usize = 24;
+
+/// Least correlation of norms that stand in their places, and how many times 1/√n is chance.
+const ALIKE: f64 = 0.6;
+const CHANCE: f64 = 5.0;
+
+/// Correlation from which on a small lead is enough: the norms of gate, up and down of one unit go
+/// together.
+const SURELY_ALIKE: f64 = 0.9;
+
+/// Least share of the matrices that are left whose norms must find their own: of a model that is
+/// rotated all are, and what is paired in part would be judged without the rest.
+const MOST: f64 = 0.9;
+
+/// One matrix, read once.
+struct Profile {
+    /// Sum of a hash of each value: the same for the same values in any order.
+    values: u64,
+    /// Logarithms of the norms of rows and of columns, about their mean and at norm 1.
+    rows: Vec<f32>,
+    columns: Vec<f32>,
+}
+
+/// The profiles of the matrices of a side, by their places.
+pub(super) struct Profiles(BTreeMap<usize, Profile>);
+
+impl Profiles {
+    /// # Errors
+    /// A read that fails.
+    pub(super) fn new(model: &Model, items: &[Item]) -> Result<Self> {
+        let is_asked = |item: &Item| {
+            item.logical.shape.len() == 2
+                && item.logical.meaning.class == Class::Matrix
+                && item.logical.elements() <= LARGEST
+                && item.logical.shape[1] <= LONGEST
+                && item.sketch.is_telling()
+        };
+        let of_item = |(at, item): (usize, &Item)| -> Result<Option<(usize, Profile)>> {
+            if !is_asked(item) {
+                return Ok(None);
+            }
+            let view = model.view(&item.logical)?;
+            Ok(Some((at, Profile::new(&view)?)))
+        };
+        let all: Result<Vec<Option<_>>> = items.par_iter().enumerate().map(of_item).collect();
+        Ok(Self(all?.into_iter().flatten().collect()))
+    }
+}
+
+impl Profile {
+    fn new(matrix: &dyn RowSource) -> Result<Self> {
+        let (rows, columns) = (matrix.rows(), matrix.columns());
+        let (mut of_rows, mut of_columns) = (Vec::with_capacity(rows), vec![0.0f64; columns]);
+        let mut hash = 0u64;
+        let step = (CHUNK / columns.max(1)).clamp(1, rows.max(1));
+        let mut chunk = vec![0.0; step * columns];
+        for begin in (0..rows).step_by(step) {
+            let end = (begin + step).min(rows);
+            matrix.read_rows(begin..end, &mut chunk)?;
+            for row in chunk.chunks_exact(columns).take(end - begin) {
+                let mut sum = 0.0;
+                for (value, of_column) in row.iter().zip(&mut of_columns) {
+                    let square = f64::from(*value).powi(2);
+                    sum += square;
+                    *of_column += square;
+                    hash = hash.wrapping_add(mixed(*value));
+                }
+                of_rows.push(sum);
+            }
+        }
+        Ok(Self {
+            values: hash,
+            rows: about_mean(&of_rows),
+            columns: about_mean(&of_columns),
+        })
+    }
+}
+
+/// A value's bits, mixed (the finaliser of SplitMix64); the two zeros are one value.
+fn mixed(value: f32) -> u64 {
+    let bits = if value == 0.0 { 0 } else { value.to_bits() };
+    let mut z = u64::from(bits).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Logarithms of squares about their mean, at norm 1; empty where they are not numbers.
+fn about_mean(squares: &[f64]) -> Vec<f32> {
+    let logs: Vec<f64> = squares.iter().map(|square| (square + 1e-30).ln()).collect();
+    let mean = logs.iter().sum::<f64>() / logs.len().max(1) as f64;
+    let norm = logs
+        .iter()
+        .map(|log| (log - mean).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    if !(norm.is_finite() && norm > 0.0) || logs.len() < FEWEST {
+        return Vec::new();
+    }
+    logs.iter()
+        .map(|log| ((log - mean) / norm) as f32)
+        .collect()
+}
+
+/// Correlation of norms in their places, above what chance gives; 0 where they are no numbers.
+fn likeness(a: &[f32], b: &[f32]) -> f64 {
+    if a.len() != b.len() || a.is_empty() {
+        return 0.0;
+    }
+    let product: f64 = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+        .sum();
+    if product * (a.len() as f64).sqrt() >= CHANCE {
+        product
+    } else {
+        0.0
+    }
+}
+
+/// The orders of axes in which two matrices have one shape.
+fn orders(shapes: Sides<&[u64]>) -> Vec<Vec<usize>> {
+    let (base, target) = (shapes.base, shapes.target);
+    let usual = (base == target).then(|| vec![0, 1]);
+    let other = (base[0] == target[1] && base[1] == target[0]).then(|| vec![1, 0]);
+    usual.into_iter().chain(other).collect()
+}
+
+/// Matrices of equal values in whatever order, then matrices of equal norms.
+pub(super) fn find(left: &Sides<Vec<Item>>, profiles: &Sides<Profiles>) -> Vec<Match> {
+    let mut out = equal_values(left, profiles);
+    let rest = equal_norms(left, profiles, &out);
+    let open = |side: Side| profiles.get(side).0.len() - out.len();
+    let fewest = open(Side::Base).min(open(Side::Target));
+    if rest.len() as f64 >= MOST * fewest as f64 {
+        out.extend(rest);
+    }
+    out
+}
+
+/// Matrices of equal values in whatever order; of several such on a side each goes with the one at
+/// its place in the list.
+fn equal_values(left: &Sides<Vec<Item>>, profiles: &Sides<Profiles>) -> Vec<Match> {
+    let by_values = |side: Side| {
+        let mut out: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
+        for (at, profile) in &profiles.get(side).0 {
+            let elements = left.get(side)[*at].logical.elements();
+            out.entry((elements, profile.values)).or_default().push(*at);
+        }
+        out
+    };
+    let targets = by_values(Side::Target);
+    let mut out = Vec::new();
+    for (key, bases) in by_values(Side::Base) {
+        for (base, target) in bases
+            .into_iter()
+            .zip(targets.get(&key).into_iter().flatten())
+        {
+            let places = Sides {
+                base,
+                target: *target,
+            };
+            out.extend(
+                ranked(left, profiles, places)
+                    .into_iter()
+                    .next()
+                    .map(|s| s.1),
+            );
+        }
+    }
+    out
+}
+
+/// The ways to hold two matrices against each other, the likeliest first.
+fn ranked(
+    left: &Sides<Vec<Item>>,
+    profiles: &Sides<Profiles>,
+    places: Sides<usize>,
+) -> Vec<(f64, Match)> {
+    let [base, target] = [&left.base[places.base], &left.target[places.target]];
+    if !may_be_one(&base.logical, &target.logical) {
+        return Vec::new();
+    }
+    let shapes = Sides {
+        base: &base.logical.shape[..],
+        target: &target.logical.shape[..],
+    };
+    let (Some(a), Some(b)) = (
+        profiles.base.0.get(&places.base),
+        profiles.target.0.get(&places.target),
+    ) else {
+        return Vec::new();
+    };
+    let scored = orders(shapes).into_iter().map(|order| {
+        let (rows, columns) = match order.is_sorted() {
+            true => (&b.rows, &b.columns),
+            false => (&b.columns, &b.rows),
+        };
+        let likeness = likeness(&a.rows, rows).max(likeness(&a.columns, columns));
+        (likeness, Match { places, order })
+    });
+    let mut out: Vec<(f64, Match)> = scored.collect();
+    out.sort_by(|a, b| b.0.total_cmp(&a.0));
+    out
+}
+
+/// Matrices whose rows or columns have the same norms in their places: copies of which one side was
+/// rotated.
+fn equal_norms(
+    left: &Sides<Vec<Item>>,
+    profiles: &Sides<Profiles>,
+    paired: &[Match],
+) -> Vec<Match> {
+    let open = |side: Side| -> Vec<usize> {
+        let taken: BTreeSet<usize> = paired.iter().map(|pair| *pair.places.get(side)).collect();
+        let all = profiles.get(side).0.keys().copied();
+        all.filter(|at| !taken.contains(at)).collect()
+    };
+    let (bases, targets) = (open(Side::Base), open(Side::Target));
+    let of_base = |base: &usize| {
+        let scores = targets.iter().filter_map(|target| {
+            let places = Sides {
+                base: *base,
+                target: *target,
+            };
+            let (cosine, found) = ranked(left, profiles, places).into_iter().next()?;
+            (2.0 * cosine >= ALIKE).then_some(Score {
+                places,
+                order: found.order,
+                cosine,
+                floor: ALIKE,
+                ahead: if cosine >= SURELY_ALIKE { 0.02 } else { AHEAD },
+            })
+        });
+        scores.collect::<Vec<_>>()
+    };
+    let scores = bases.par_iter().flat_map_iter(of_base).collect();
+    each_others_best(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::rows::Matrix;
+
+    fn matrix(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Matrix {
+        let values = (0..rows * columns).map(|at| value(at / columns, at % columns));
+        Matrix {
+            rows,
+            columns,
+            values: values.collect(),
+        }
+    }
+
+    #[test]
+    fn an_order_keeps_the_values_and_a_sign_the_norms() {
+        let value =
+            |row: usize, column: usize| ((row * 37 + column * 11) % 101) as f32 + row as f32;
+        let own = Profile::new(&matrix(30, 8, value)).unwrap();
+        let moved = Profile::new(&matrix(30, 8, |r, c| value((r + 7) % 30, c))).unwrap();
+        assert_eq!(own.values, moved.values);
+        assert!(likeness(&own.rows, &moved.rows) < 0.6);
+        let signed = Profile::new(&matrix(30, 8, |r, c| value(r, 7 - c) * -1.0)).unwrap();
+        assert_ne!(own.values, signed.values);
+        assert!(likeness(&own.rows, &signed.rows) > 0.999);
+        assert!(own.columns.is_empty());
+    }
+}

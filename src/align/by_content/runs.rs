@@ -1,0 +1,664 @@
+//! Matrices that lie inside a larger tensor as evenly spaced rows or columns of it: fused in
+//! whatever order, interleaved, stacked on any axis, cut by heads; and matrices whose rows or
+//! columns stand in another order.
+//!
+//! A few rows of the matrix are looked for among all rows of the tensor. Where the most alike of
+//! them stand at equal distances, the matrix is there: rows of unrelated models are most alike
+//! anywhere.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::model::sides::{Side, Sides};
+use crate::model::words::Class;
+use crate::numeric::rng::Draws;
+use crate::numeric::rows::RowSource;
+use crate::view::logical::{Logical, Origin, RowOrder, RowRun};
+use crate::view::model::Model;
+
+use super::{Item, is_complex, is_known};
+
+/// Values of a row that are looked at.
+const COLUMNS: usize = 128;
+
+/// Shortest row that can be told from others.
+const FEWEST_COLUMNS: u64 = 12;
+
+/// Longest row that is read.
+const MOST_COLUMNS: u64 = 1 << 22;
+
+/// Rows of a matrix that are looked for.
+const PROBES: usize = 12;
+
+/// Fewest rows of a matrix that can be told by where they stand.
+const FEWEST_ROWS: u64 = 6;
+
+/// Values that are held at a time.
+const MOST_VALUES: usize = 1 << 24;
+
+/// Products that are spent on one tensor in one reading.
+const MOST_PRODUCTS: usize = 1 << 33;
+
+/// Values read at a time.
+const CHUNK: usize = 1 << 18;
+
+/// Least chance, base e, that rows stand at equal distances by accident.
+const BY_ACCIDENT: f64 = -16.0;
+
+/// Least cosine of rows that are one row wherever it stands, and its lead over the second.
+const ROW_ALIKE: f64 = 0.5;
+const ROW_AHEAD: f64 = 0.1;
+
+/// The same of a vector.
+const VECTOR_ALIKE: f64 = 0.8;
+const VECTOR_AHEAD: f64 = 0.02;
+
+/// A matrix found in a tensor of the other side.
+pub(super) struct Found {
+    /// The tensor, by its place in its side's list.
+    pub(super) whole: usize,
+    /// The matrix, by its place in the other side's.
+    pub(super) piece: usize,
+    /// Where in the tensor it is.
+    pub(super) spot: Spot,
+}
+
+/// Rows of a tensor in one of its readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    reading: Reading,
+    run: RowRun,
+    shape: Shape,
+}
+
+/// What rows of a tensor are of what is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Rows of a matrix.
+    Rows,
+    /// Columns of a matrix.
+    Columns,
+    /// One row is a vector.
+    Vector,
+}
+
+/// One way to read a tensor as a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Reading {
+    /// As it is stored.
+    stored: (u64, u64),
+    /// Whether its rows are the stored columns.
+    transposed: bool,
+}
+
+impl Reading {
+    fn rows(self) -> u64 {
+        let (rows, columns) = self.stored;
+        if self.transposed { columns } else { rows }
+    }
+
+    fn columns(self) -> u64 {
+        let (rows, columns) = self.stored;
+        if self.transposed { rows } else { columns }
+    }
+
+    fn of(self, whole: &Logical) -> Logical {
+        let mut out = whole.clone();
+        out.shape = vec![self.rows(), self.columns()];
+        out.stored_as.stored = self.stored;
+        out.stored_as.transposed = self.transposed;
+        out
+    }
+}
+
+impl Spot {
+    /// The matrix that is there.
+    pub(super) fn cut(&self, whole: &Logical) -> Logical {
+        let (reading, run) = (self.reading, self.run);
+        let is_all = run.count == reading.rows();
+        let mut out = reading.of(whole);
+        if !is_all {
+            out.name = format!("{}[{}]", whole.name, named(run));
+        }
+        let single = RowRun { count: 1, ..run };
+        let storage = &mut out.stored_as;
+        match (self.shape, reading.transposed) {
+            (Shape::Vector, false) => {
+                storage.start = run.start * reading.columns();
+                storage.stored = (1, reading.columns());
+                out.shape = vec![reading.columns()];
+                out.meaning.class = Class::Vector;
+            }
+            (Shape::Vector, true) => {
+                // The stored rows hold an element each.
+                storage.transposed = false;
+                storage.columns = Some(Arc::from([single]));
+                storage.rows = RowOrder::Runs(Arc::from([RowRun {
+                    start: 0,
+                    count: reading.columns(),
+                    step: 1,
+                }]));
+                out.shape = vec![reading.columns()];
+                out.meaning.class = Class::Vector;
+            }
+            (Shape::Columns, _) => {
+                out.shape = vec![reading.columns(), run.count];
+                out.meaning.class = Class::Matrix;
+                storage.transposed = !reading.transposed;
+                storage.columns = (!is_all).then(|| Arc::from([run]));
+            }
+            (Shape::Rows, _) => {
+                out.shape = vec![run.count, reading.columns()];
+                out.meaning.class = Class::Matrix;
+                if !is_all {
+                    storage.rows = RowOrder::Runs(Arc::from([run]));
+                }
+            }
+        }
+        out
+    }
+
+    fn rows(&self) -> impl Iterator<Item = u64> + use<> {
+        let run = self.run;
+        (0..run.count).map(move |at| run.start + at * run.step)
+    }
+}
+
+/// What the spots leave of a tensor, all of one reading.
+pub(super) fn rest(whole: &Logical, spots: &[Spot]) -> Option<Logical> {
+    let reading = spots.first()?.reading;
+    let taken: BTreeSet<u64> = spots.iter().flat_map(Spot::rows).collect();
+    let mut runs: Vec<RowRun> = Vec::new();
+    for row in (0..reading.rows()).filter(|row| !taken.contains(row)) {
+        match runs.last_mut() {
+            Some(run) if run.start + run.count == row => run.count += 1,
+            _ => runs.push(RowRun {
+                start: row,
+                count: 1,
+                step: 1,
+            }),
+        }
+    }
+    let mut out = reading.of(whole);
+    out.name = format!("{}[rest]", whole.name);
+    out.shape[0] = runs.iter().map(|run| run.count).sum();
+    out.stored_as.rows = RowOrder::Runs(Arc::from(runs));
+    (out.shape[0] > 0).then_some(out)
+}
+
+/// A run as it stands behind a name: the first row, the end, and the distance where it is not 1.
+fn named(run: RowRun) -> String {
+    let end = run.start + (run.count - 1) * run.step + 1;
+    match run.step {
+        1 => format!("{}:{end}", run.start),
+        step => format!("{}:{end}:{step}", run.start),
+    }
+}
+
+/// Whether a tensor can be read in several ways.
+fn is_plain(logical: &Logical) -> bool {
+    let storage = &logical.stored_as;
+    matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
+        && storage.rows == RowOrder::All
+        && storage.columns.is_none()
+        && storage.composed.is_none()
+        && storage.start == 0
+        && !storage.transposed
+        && !logical.is_rescaled()
+}
+
+/// The readings of a tensor, cut behind each of its axes; a long vector as vectors of the lengths
+/// `vectors` behind one another.
+fn readings(logical: &Logical, vectors: &BTreeSet<u64>) -> Vec<Reading> {
+    let mut out = BTreeSet::new();
+    if !is_plain(logical) || logical.meaning.class == Class::Uninformative {
+        return Vec::new();
+    }
+    let product = |axes: &[u64]| axes.iter().product::<u64>();
+    for axis in 1..logical.shape.len() {
+        let (lead, last) = logical.shape.split_at(axis);
+        let stored = (product(lead), product(last));
+        out.extend([false, true].map(|transposed| Reading { stored, transposed }));
+    }
+    if let [all] = logical.shape[..] {
+        let lengths = vectors
+            .iter()
+            .filter(|length| **length < all && all.is_multiple_of(**length));
+        out.extend(lengths.map(|length| Reading {
+            stored: (all / length, *length),
+            transposed: false,
+        }));
+    }
+    let lengths = FEWEST_COLUMNS..=MOST_COLUMNS;
+    let is_long = |reading: &Reading| reading.rows() >= 2 && lengths.contains(&reading.columns());
+    out.into_iter().filter(is_long).collect()
+}
+
+/// Whether one of two tensors may be a part of the other: where both names say what they are, names
+/// have paired them, or they are two. (Rows of `up` resemble the columns of `down` of their units.)
+fn may_hold(base: &Logical, target: &Logical) -> bool {
+    is_complex(base) == is_complex(target) && !(is_known(base) && is_known(target))
+}
+
+/// Some rows of a matrix.
+struct Probe {
+    piece: usize,
+    shape: Shape,
+    rows: u64,
+    columns: u64,
+    indices: Vec<usize>,
+    /// The columns looked at, a row after the other.
+    values: Vec<f32>,
+}
+
+/// The columns that are looked at in rows of a length, ascending.
+fn chosen_columns(length: u64) -> Vec<usize> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    Draws::new(0, &format!("runs {length}")).distinct(COLUMNS, length)
+}
+
+/// The chosen columns of the rows `indices` of a matrix.
+fn sampled(model: &Model, matrix: &Logical, indices: &[usize]) -> Result<Vec<f32>> {
+    let view = model.view(matrix)?;
+    let columns = view.columns();
+    let chosen = chosen_columns(columns as u64);
+    let mut row = vec![0.0; columns];
+    let mut out = Vec::with_capacity(indices.len() * chosen.len());
+    for &index in indices {
+        view.read_rows(index..index + 1, &mut row)?;
+        out.extend(chosen.iter().map(|column| row[*column]));
+    }
+    Ok(out)
+}
+
+/// The chosen columns of all rows of a matrix.
+fn sampled_all(model: &Model, matrix: &Logical) -> Result<Vec<f32>> {
+    let view = model.view(matrix)?;
+    let (rows, columns) = (view.rows(), view.columns());
+    let chosen = chosen_columns(columns as u64);
+    let step = (CHUNK / columns.max(1)).clamp(1, rows.max(1));
+    let mut out = Vec::with_capacity(rows * chosen.len());
+    let mut values = vec![0.0; step * columns];
+    for begin in (0..rows).step_by(step) {
+        let end = (begin + step).min(rows);
+        view.read_rows(begin..end, &mut values)?;
+        for row in values.chunks_exact(columns).take(end - begin) {
+            out.extend(chosen.iter().map(|column| row[*column]));
+        }
+    }
+    Ok(out)
+}
+
+/// A tensor as what is looked for.
+fn reading_of(logical: &Logical, shape: Shape) -> Reading {
+    Reading {
+        stored: match shape {
+            Shape::Vector => (1, logical.elements()),
+            Shape::Rows | Shape::Columns => logical.stored_as.stored,
+        },
+        transposed: shape == Shape::Columns,
+    }
+}
+
+/// The matrices of a side that are looked for, as rows and as columns, and the vectors.
+fn probes(model: &Model, items: &[Item], lengths: &BTreeSet<u64>) -> Result<Vec<Probe>> {
+    let of_item = |(piece, item): (usize, &Item)| -> Result<Vec<Probe>> {
+        let logical = &*item.logical;
+        let is_asked = is_plain(logical)
+            && logical.meaning.class != Class::Uninformative
+            && item.sketch.is_telling();
+        let shapes: &[Shape] = match logical.shape.len() {
+            1 if is_asked => &[Shape::Vector],
+            2 if is_asked => &[Shape::Rows, Shape::Columns],
+            _ => &[],
+        };
+        let mut out = Vec::new();
+        for &shape in shapes {
+            let reading = reading_of(logical, shape);
+            let (rows, columns) = (reading.rows(), reading.columns());
+            let is_long = rows >= FEWEST_ROWS || shape == Shape::Vector;
+            if !is_long || columns < FEWEST_COLUMNS || !lengths.contains(&columns) {
+                continue;
+            }
+            let bound = usize::try_from(rows).unwrap_or(usize::MAX);
+            let indices = Draws::new(0, "rows of runs").distinct(PROBES, bound);
+            let values = sampled(model, &reading.of(logical), &indices)?;
+            out.push(Probe {
+                piece,
+                shape,
+                rows,
+                columns,
+                indices,
+                values,
+            });
+        }
+        Ok(out)
+    };
+    let found: Result<Vec<Vec<Probe>>> = items.par_iter().enumerate().map(of_item).collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// Matrices of the other side that lie inside tensors of `side`.
+///
+/// # Errors
+/// A read that fails.
+pub(super) fn find(
+    side: Side,
+    models: Sides<&Model>,
+    left: &Sides<Vec<Item>>,
+) -> Result<Vec<Found>> {
+    let (own, other) = (left.get(side), left.get(side.other()));
+    let (model, other_model) = (*models.get(side), *models.get(side.other()));
+    let vectors: BTreeSet<u64> = other
+        .iter()
+        .filter(|item| item.logical.shape.len() == 1)
+        .map(|item| item.logical.elements())
+        .filter(|length| *length > 0)
+        .collect();
+    let wholes: Vec<(usize, Vec<Reading>)> = own
+        .iter()
+        .map(|item| readings(&item.logical, &vectors))
+        .enumerate()
+        .filter(|(_, readings)| !readings.is_empty())
+        .collect();
+    let all = wholes.iter().flat_map(|(_, readings)| readings);
+    let lengths: BTreeSet<u64> = all.map(|reading| reading.columns()).collect();
+    let probes = probes(other_model, other, &lengths)?;
+
+    let mut gone = BTreeSet::new();
+    let mut out = Vec::new();
+    for (whole, readings) in wholes {
+        let logical = &*own[whole].logical;
+        let mut best: Vec<Found> = Vec::new();
+        for reading in readings {
+            let wanted: Vec<&Probe> = probes
+                .iter()
+                .filter(|probe| {
+                    let pair = Sides::placed(side, logical, &*other[probe.piece].logical);
+                    probe.columns == reading.columns()
+                        && probe.rows <= reading.rows()
+                        && !gone.contains(&probe.piece)
+                        && may_hold(pair.base, pair.target)
+                })
+                .collect();
+            let found = search((model, logical, reading), &wanted, other_model, other)?;
+            let found = apart(found, whole);
+            let rows = |found: &[Found]| found.iter().map(|f| f.spot.run.count).sum::<u64>();
+            let elements =
+                |all: &[Found]| rows(all) * all.first().map_or(0, |f| f.spot.reading.columns());
+            if elements(&found) > elements(&best) {
+                best = found;
+            }
+        }
+        gone.extend(best.iter().map(|found| found.piece));
+        out.extend(best);
+    }
+    Ok(out)
+}
+
+/// The surest of the spots that have no row in common, and one for each matrix.
+fn apart(mut found: Vec<(usize, Spot, f64)>, whole: usize) -> Vec<Found> {
+    found.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
+    let (mut rows, mut pieces) = (BTreeSet::new(), BTreeSet::new());
+    let mut out = Vec::new();
+    for (piece, spot, _) in found {
+        if pieces.contains(&piece) || spot.rows().any(|row| rows.contains(&row)) {
+            continue;
+        }
+        pieces.insert(piece);
+        rows.extend(spot.rows());
+        out.push(Found { whole, piece, spot });
+    }
+    out
+}
+
+/// The row of a tensor that is most like a probe.
+#[derive(Debug, Clone, Copy)]
+struct Nearest {
+    row: usize,
+    cosine: f64,
+    second: f64,
+}
+
+impl Nearest {
+    fn is_clear(&self) -> bool {
+        self.cosine >= ROW_ALIKE && self.cosine >= self.second + ROW_AHEAD
+    }
+}
+
+/// The sampled rows of a tensor, about their mean, at norm 1.
+struct Rows {
+    width: usize,
+    mean: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Rows {
+    fn new(width: usize, mut values: Vec<f32>) -> Self {
+        let mut mean = vec![0.0f64; width];
+        for row in values.chunks_exact(width) {
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        let count = (values.len() / width).max(1) as f64;
+        let mean: Vec<f32> = mean.iter().map(|sum| (sum / count) as f32).collect();
+        for row in values.chunks_exact_mut(width) {
+            normalise(row, &mean);
+        }
+        Self {
+            width,
+            mean,
+            values,
+        }
+    }
+
+    fn nearest(&self, probe: &[f32]) -> Nearest {
+        let mut probe = probe.to_vec();
+        normalise(&mut probe, &self.mean);
+        let mut out = Nearest {
+            row: 0,
+            cosine: -1.0,
+            second: -1.0,
+        };
+        for (row, values) in self.values.chunks_exact(self.width).enumerate() {
+            let cosine: f32 = values.iter().zip(&probe).map(|(a, b)| a * b).sum();
+            let cosine = f64::from(cosine);
+            if cosine > out.cosine {
+                out.second = out.cosine;
+                (out.row, out.cosine) = (row, cosine);
+            } else if cosine > out.second {
+                out.second = cosine;
+            }
+        }
+        out
+    }
+}
+
+fn normalise(row: &mut [f32], mean: &[f32]) {
+    row.iter_mut()
+        .zip(mean)
+        .for_each(|(value, mean)| *value -= mean);
+    let norm = row
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    let factor = if norm > 0.0 && norm.is_finite() {
+        1.0 / norm
+    } else {
+        0.0
+    };
+    row.iter_mut()
+        .for_each(|value| *value = (f64::from(*value) * factor) as f32);
+}
+
+/// Where the wanted matrices lie in one reading of a tensor, and how sure it is.
+fn search(
+    (model, whole, reading): (&Model, &Logical, Reading),
+    wanted: &[&Probe],
+    other_model: &Model,
+    other: &[Item],
+) -> Result<Vec<(usize, Spot, f64)>> {
+    let width = chosen_columns(reading.columns()).len();
+    let rows = usize::try_from(reading.rows()).unwrap_or(usize::MAX);
+    let values = rows.saturating_mul(width);
+    let products = values.saturating_mul(PROBES).saturating_mul(wanted.len());
+    if wanted.is_empty() || values > MOST_VALUES || products > MOST_PRODUCTS {
+        return Ok(Vec::new());
+    }
+    let table = Rows::new(width, sampled_all(model, &reading.of(whole))?);
+    let of_probe = |probe: &&Probe| -> Result<Option<(usize, Spot, f64)>> {
+        let nearest: Vec<Nearest> = probe
+            .values
+            .chunks_exact(width)
+            .map(|row| table.nearest(row))
+            .collect();
+        let spot = |run: RowRun| Spot {
+            reading,
+            run,
+            shape: probe.shape,
+        };
+        if let (Shape::Vector, [nearest]) = (probe.shape, &nearest[..]) {
+            let run = RowRun {
+                start: nearest.row as u64,
+                count: 1,
+                step: 1,
+            };
+            let is_it =
+                nearest.cosine >= VECTOR_ALIKE && nearest.cosine >= nearest.second + VECTOR_AHEAD;
+            return Ok(is_it.then(|| (probe.piece, spot(run), nearest.cosine)));
+        }
+        if let Some((run, hits)) = at_equal_distances(&probe.indices, &nearest, probe.rows, rows) {
+            return Ok(Some((probe.piece, spot(run), hits as f64)));
+        }
+        let clear: BTreeSet<usize> = nearest
+            .iter()
+            .filter(|nearest| nearest.is_clear())
+            .map(|nearest| nearest.row)
+            .collect();
+        if 3 * clear.len() < 2 * nearest.len() {
+            return Ok(None);
+        }
+        let piece = &*other[probe.piece].logical;
+        let values = sampled_all(other_model, &reading_of(piece, probe.shape).of(piece))?;
+        let run = in_any_order(&table, &values, probe.rows);
+        Ok(run.map(|run| (probe.piece, spot(run), 0.5)))
+    };
+    let found: Result<Vec<Option<_>>> = wanted.par_iter().map(of_probe).collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// The run of `count` among `rows` rows on which most of the nearest rows lie, and how many do;
+/// `None` where as many might by accident.
+fn at_equal_distances(
+    indices: &[usize],
+    nearest: &[Nearest],
+    count: u64,
+    rows: usize,
+) -> Option<(RowRun, usize)> {
+    let mut best: Option<(RowRun, usize)> = None;
+    for first in 0..indices.len() {
+        for last in first + 1..indices.len() {
+            let gap = indices[last] - indices[first];
+            let Some(distance) = nearest[last].row.checked_sub(nearest[first].row) else {
+                continue;
+            };
+            let step = distance / gap;
+            let Some(start) = nearest[first].row.checked_sub(step * indices[first]) else {
+                continue;
+            };
+            let end = (count as usize - 1)
+                .saturating_mul(step)
+                .saturating_add(start);
+            if step == 0 || step * gap != distance || end >= rows {
+                continue;
+            }
+            let lies = |(index, nearest): (&usize, &Nearest)| nearest.row == start + step * index;
+            let hits = indices
+                .iter()
+                .zip(nearest)
+                .filter(|pair| lies(*pair))
+                .count();
+            if best.is_none_or(|(_, most)| hits > most) {
+                let run = RowRun {
+                    start: start as u64,
+                    count,
+                    step: step as u64,
+                };
+                best = Some((run, hits));
+            }
+        }
+    }
+    let (run, hits) = best?;
+    let probes = indices.len() as u64;
+    let more = hits as u64 - 2;
+    // Any two rows lie on a line; the chance that so many more do.
+    let ways = ln_choose(probes, 2) + ln_choose(probes - 2, more);
+    let by_accident = ways - more as f64 * (rows as f64).ln();
+    let is_sure = 3 * hits >= indices.len() && by_accident <= BY_ACCIDENT;
+    is_sure.then_some((run, hits))
+}
+
+/// Logarithm, base e, of the number of ways to choose.
+fn ln_choose(of: u64, chosen: u64) -> f64 {
+    let factors = (0..chosen).map(|at| (of - at) as f64 / (at + 1) as f64);
+    factors.map(f64::ln).sum()
+}
+
+/// The consecutive rows that are those of a matrix, in whatever order.
+fn in_any_order(table: &Rows, values: &[f32], count: u64) -> Option<RowRun> {
+    let mut hit = BTreeSet::new();
+    for row in values.chunks_exact(table.width) {
+        let nearest = table.nearest(row);
+        if nearest.is_clear() {
+            hit.insert(nearest.row as u64);
+        }
+    }
+    let (start, end) = (*hit.first()?, *hit.last()? + 1);
+    let most = 10 * hit.len() as u64 >= 9 * count;
+    let all_rows = (table.values.len() / table.width) as u64;
+    if count == all_rows && most {
+        return Some(RowRun {
+            start: 0,
+            count,
+            step: 1,
+        });
+    }
+    (most && end - start == count).then_some(RowRun {
+        start,
+        count,
+        step: 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nearest(rows: &[usize]) -> Vec<Nearest> {
+        let one = |row: &usize| Nearest {
+            row: *row,
+            cosine: 0.9,
+            second: 0.1,
+        };
+        rows.iter().map(one).collect()
+    }
+
+    #[test]
+    fn rows_at_equal_distances_are_a_matrix() {
+        let indices = [0, 3, 5, 9, 12, 20, 30];
+        let rows: Vec<usize> = indices.iter().map(|at| 17 + 2 * at).collect();
+        let (run, hits) = at_equal_distances(&indices, &nearest(&rows), 40, 1000).unwrap();
+        assert_eq!((run.start, run.count, run.step, hits), (17, 40, 2, 7));
+        // Its last row would lie behind the end.
+        assert!(at_equal_distances(&indices, &nearest(&rows), 40, 90).is_none());
+        let anywhere = nearest(&[400, 3, 811, 5, 90, 411, 77]);
+        assert!(at_equal_distances(&indices, &anywhere, 40, 1000).is_none());
+        let one_hub = nearest(&[7; 7]);
+        assert!(at_equal_distances(&indices, &one_hub, 40, 1000).is_none());
+    }
+}
