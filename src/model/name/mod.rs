@@ -129,7 +129,10 @@ impl Namer {
             meaning.slot = name.into();
         }
         let wide_axes = shape.iter().filter(|&&axis| axis > 1).count();
-        let is_table = matches!(dtype.kind(), Kind::Integer | Kind::Boolean);
+        // Codes of 8 bits under the name of a weight are one up to a scale.
+        let is_codes = matches!(dtype, Dtype::I8 | Dtype::U8) && wide_axes >= 2;
+        let is_codes = is_codes && (name.ends_with("weight") || name.ends_with("kernel"));
+        let is_table = !is_codes && matches!(dtype.kind(), Kind::Integer | Kind::Boolean);
         meaning.role = match (open, meaning.role) {
             (Open::MaskOrBias, _) if shape.len() >= 2 || is_table => Role::Buffer,
             (Open::MaskOrBias, _) => Role::Bias,
