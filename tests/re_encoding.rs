@@ -19,6 +19,7 @@ fn every_encoding_of_a_model_is_a_re_encoding_of_it_and_of_no_other() {
         (folder.gguf("f16", &a, Kind::F16, true), "strong"),
         (folder.gguf("q8_0", &a, Kind::Q8_0, true), "strong"),
         (folder.gguf("q4_0", &a, Kind::Q4_0, true), "strong"),
+        (folder.gguf("nvfp4", &a, Kind::Nvfp4, true), "strong"),
         (folder.fp8("fp8", &a), "strong"),
         (folder.gptq("gptq", &a), "moderate"),
     ] {

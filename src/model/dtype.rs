@@ -84,6 +84,8 @@ words! {
         Tq1_0 = "TQ1_0",
         /// ggml: super-blocks of 256, ternary.
         Tq2_0 = "TQ2_0",
+        /// ggml: blocks of 128, signs and a scale.
+        Q1_0 = "Q1_0",
         /// ggml: super-blocks of 256, 1.6-bit grid codes; compared by bytes only, as all grid
         /// types.
         Iq1S = "IQ1_S",
@@ -99,6 +101,8 @@ words! {
         Iq3Xxs = "IQ3_XXS",
         /// ggml: super-blocks of 256, 3.4-bit grid codes.
         Iq3S = "IQ3_S",
+        /// ggml: a tensor type of a number that is not known; forks add them at any time.
+        Unknown = "unknown",
     }
 }
 
@@ -138,7 +142,7 @@ impl Dtype {
             Self::F4 => (2, 1),
             Self::F6E2M3 | Self::F6E3M2 => (4, 3),
             Self::Bool | Self::U8 | Self::I8 | Self::F8E5M2 | Self::F8E4M3 | Self::F8E8M0 => (1, 1),
-            Self::F8E4M3Fnuz | Self::F8E5M2Fnuz => (1, 1),
+            Self::F8E4M3Fnuz | Self::F8E5M2Fnuz | Self::Unknown => (1, 1),
             Self::I16 | Self::U16 | Self::F16 | Self::Bf16 => (1, 2),
             Self::I32 | Self::U32 | Self::F32 => (1, 4),
             Self::C64 | Self::F64 | Self::I64 | Self::U64 => (1, 8),
@@ -154,6 +158,7 @@ impl Dtype {
             Self::Q6K => (256, 210),
             Self::Iq4Xs => (256, 136),
             Self::Nvfp4 => (64, 36),
+            Self::Q1_0 => (128, 18),
             Self::Tq1_0 => (256, 54),
             Self::Tq2_0 | Self::Iq2Xxs => (256, 66),
             Self::Iq1S => (256, 50),
@@ -169,7 +174,7 @@ impl Dtype {
     pub const fn kind(self) -> Kind {
         match self {
             Self::Bool => Kind::Boolean,
-            Self::F6E2M3 | Self::F6E3M2 | Self::Iq1S | Self::Iq1M => Kind::Opaque,
+            Self::F6E2M3 | Self::F6E3M2 | Self::Iq1S | Self::Iq1M | Self::Unknown => Kind::Opaque,
             Self::Iq2Xxs | Self::Iq2Xs | Self::Iq2S | Self::Iq3Xxs | Self::Iq3S => Kind::Opaque,
             Self::U8
             | Self::I8

@@ -1,14 +1,15 @@
-//! Tensors that a training library stores in parts: a weight beside the mask that prunes it, a
-//! direction beside its norms (guide/formats.md, section 1.7).
+//! Tensors that are stored in parts: a weight beside the mask that prunes it, a direction beside
+//! its norms (guide/formats.md, section 1.7), the NVFP4 blocks of a GGUF file beside their scale
+//! (section 5).
 //!
-//! Both are read as the weight that the layer computes with, under that weight's name.
+//! All are read as the weight that the layer computes with, under that weight's name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
-use crate::model::dtype::{Kind, element_count};
+use crate::model::dtype::{Dtype, Kind, element_count};
 use crate::numeric::decode::{decode_f32, decodes, values_per_element};
 
 /// What the stored values are multiplied by.
@@ -54,7 +55,9 @@ pub(super) fn composed(opened: &Opened) -> BTreeMap<usize, Arc<Composed>> {
     for (at, tensor) in tensors.iter().enumerate() {
         let masked = masked(&tensor.name).and_then(|(name, mask)| Some((name, index(&mask)?)));
         let normed = normed(&tensor.name).and_then(|(name, norms)| Some((name, index(&norms)?)));
+        let scaled = || scales(opened, tensor, &index);
         let found = match (masked, normed) {
+            _ if tensor.dtype == Dtype::Nvfp4 => scaled(),
             (Some((name, mask)), _) if is_mask(tensor, &tensors[mask]) => {
                 Some((name, Factor::Mask(mask), mask))
             }
@@ -64,7 +67,8 @@ pub(super) fn composed(opened: &Opened) -> BTreeMap<usize, Arc<Composed>> {
             }
             _ => None,
         };
-        if let Some((name, factor, beside)) = found.filter(|(name, ..)| !names.contains(&**name)) {
+        let is_free = |name: &str| name == tensor.name || !names.contains(name);
+        if let Some((name, factor, beside)) = found.filter(|(name, ..)| is_free(name)) {
             let composed = Composed {
                 name,
                 factor,
@@ -91,6 +95,29 @@ fn normed(name: &str) -> Option<(String, String)> {
     let stem = name.strip_suffix(".original1")?;
     let (module, parameter) = stem.split_once("parametrizations.")?;
     Some((format!("{module}{parameter}"), format!("{stem}.original0")))
+}
+
+/// The scale that the blocks of `X.weight` are multiplied by: `X.scale` or `X.weight.scale`, one
+/// for all or one for each matrix of a stack.
+fn scales(
+    opened: &Opened,
+    tensor: &TensorInfo,
+    index: &dyn Fn(&str) -> Option<usize>,
+) -> Option<(String, Factor, usize)> {
+    let stem = tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name);
+    let names = [format!("{stem}.scale"), format!("{}.scale", tensor.name)];
+    let beside = names.iter().find_map(|name| index(name))?;
+    let scale = &opened.checkpoint.tensors[beside];
+    let (count, all) = (element_count(&scale.shape)?, element_count(&tensor.shape)?);
+    let is_one_each = count == 1 || tensor.shape.len() > 2 && tensor.shape[0] == count;
+    if scale.dtype != Dtype::F32 || count == 0 || !is_one_each || !all.is_multiple_of(count) {
+        return None;
+    }
+    let factor = Factor::Runs {
+        each: all / count,
+        factors: decoded(opened, scale, 0, count)?.into(),
+    };
+    Some((tensor.name.clone(), factor, beside))
 }
 
 fn is_mask(tensor: &TensorInfo, mask: &TensorInfo) -> bool {

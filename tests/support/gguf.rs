@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Q4_0,
     /// 8 bits in blocks of 32.
     Q8_0,
+    /// 4-bit floats in blocks of 64, with a scale for the whole tensor beside it.
+    Nvfp4,
 }
 
 /// The bytes of a GGUF file of architecture llama. `interleaved`: q and k rows in rotary pairs, as
@@ -53,17 +55,13 @@ pub(crate) fn gguf(model: &Model, size: Decoder, kind: Kind, interleaved: bool) 
 /// The bytes of a GGUF file with these metadata and tensors, matrices in the format `kind` where
 /// their rows are whole blocks, else in halves.
 pub(crate) fn file(pairs: &[Vec<u8>], tensors: &BTreeMap<String, Values>, kind: Kind) -> Vec<u8> {
-    let mut file = b"GGUF".to_vec();
-    file.extend(3u32.to_le_bytes());
-    file.extend((tensors.len() as u64).to_le_bytes());
-    file.extend((pairs.len() as u64).to_le_bytes());
-    file.extend(pairs.concat());
-    let mut data: Vec<u8> = Vec::new();
+    let mut stored: Vec<(String, Vec<usize>, u32, Vec<u8>)> = Vec::new();
     for (name, tensor) in tensors {
-        let kind = if tensor.shape.last().is_some_and(|row| row % 32 == 0) {
-            kind
-        } else {
-            Kind::F16
+        let row = tensor.shape.last().copied().unwrap_or(1);
+        let kind = match kind {
+            Kind::Nvfp4 if row % 64 == 0 => Kind::Nvfp4,
+            Kind::Q4_0 | Kind::Q8_0 if row % 32 == 0 => kind,
+            _ => Kind::F16,
         };
         let in_floats = tensor.shape.len() < 2 || name.contains("ssm_conv1d");
         let (number, bytes) = if in_floats {
@@ -71,13 +69,24 @@ pub(crate) fn file(pairs: &[Vec<u8>], tensors: &BTreeMap<String, Values>, kind: 
         } else {
             encoded(kind, &tensor.values)
         };
-        file.extend(string(name));
-        file.extend((tensor.shape.len() as u32).to_le_bytes());
-        tensor
-            .shape
-            .iter()
-            .rev()
-            .for_each(|axis| file.extend((*axis as u64).to_le_bytes()));
+        if kind == Kind::Nvfp4 && !in_floats {
+            let scale = floats(&[scale_of(&tensor.values)]).1;
+            let name = format!("{}.scale", name.trim_end_matches(".weight"));
+            stored.push((name, vec![1], 0, scale));
+        }
+        stored.push((name.clone(), tensor.shape.clone(), number, bytes));
+    }
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend((stored.len() as u64).to_le_bytes());
+    file.extend((pairs.len() as u64).to_le_bytes());
+    file.extend(pairs.concat());
+    let mut data: Vec<u8> = Vec::new();
+    for (name, shape, number, bytes) in stored {
+        file.extend(string(&name));
+        file.extend((shape.len() as u32).to_le_bytes());
+        let axes = shape.iter().rev();
+        axes.for_each(|axis| file.extend((*axis as u64).to_le_bytes()));
         file.extend(number.to_le_bytes());
         file.extend((data.len() as u64).to_le_bytes());
         data.extend(bytes);
@@ -159,6 +168,11 @@ fn encoded(kind: Kind, values: &[f64]) -> (u32, Vec<u8>) {
         Kind::F16 => (1, values.iter().flat_map(|value| half(*value).1).collect()),
         Kind::Q4_0 => (2, values.chunks(32).flat_map(q4_0).collect()),
         Kind::Q8_0 => (8, values.chunks(32).flat_map(q8_0).collect()),
+        Kind::Nvfp4 => {
+            let scale = scale_of(values);
+            let blocks = values.chunks(64).flat_map(|block| nvfp4(block, scale));
+            (40, blocks.collect())
+        }
     }
 }
 
@@ -194,4 +208,45 @@ fn q4_0(block: &[f64]) -> Vec<u8> {
     let code = |value: f64| ((value / scale + 8.5).floor() as i64).clamp(0, 15) as u8;
     bytes.extend((0..16).map(|i| code(block[i]) | code(block[i + 16]) << 4));
     bytes
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()))
+}
+
+/// The scale under which the largest value is the largest that a block holds.
+fn scale_of(values: &[f64]) -> f64 {
+    f64::from((largest(values) / (6.0 * 448.0)) as f32)
+}
+
+/// Unsigned E4M3.
+fn ue4m3(code: u8) -> f64 {
+    let (exponent, mantissa) = (i32::from(code >> 3), f64::from(code & 7) / 8.0);
+    match exponent {
+        0 => mantissa * 2f64.powi(-6),
+        exponent => (1.0 + mantissa) * 2f64.powi(exponent - 7),
+    }
+}
+
+/// Four scales, then for each 16 values the low nibbles of the first eight and the high ones of the
+/// others.
+fn nvfp4(block: &[f64], scale: f64) -> Vec<u8> {
+    const E2M1: [f64; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+    let (mut scales, mut codes) = (Vec::new(), Vec::new());
+    for part in block.chunks(16) {
+        let wanted = largest(part) / scale / 6.0;
+        let off = |code: &u8| (ue4m3(*code) - wanted).abs();
+        let own = (1..127).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap();
+        let code = |value: f64| {
+            let value = value / scale / ue4m3(own);
+            let off = |at: &usize| (E2M1[*at] - value.abs()).abs();
+            let nearest = (0..8).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap();
+            nearest as u8 | u8::from(value < 0.0) << 3
+        };
+        scales.push(own);
+        codes.extend((0..8).map(|at| code(part[at]) | code(part[at + 8]) << 4));
+    }
+    [scales, codes].concat()
 }

@@ -43,6 +43,15 @@ impl MetaValue {
         }
     }
 
+    /// The number.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => Some(*value as f64),
+            Self::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// The text.
     pub fn as_text(&self) -> Option<&str> {
         match self {

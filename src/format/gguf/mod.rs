@@ -16,6 +16,9 @@ pub(crate) use metadata::{MetaValue, Metadata, TextList};
 pub use split::join_splits;
 pub(crate) use split::missing_part;
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
 use super::cursor::Cursor;
 use super::unique::repeated;
 use crate::error::{Result, quoted};
@@ -62,7 +65,7 @@ pub struct GgufFile {
 ///
 /// # Errors
 /// Not GGUF of version 2 or 3 in little-endian order, a header that contradicts itself or the
-/// length of the file, or a tensor of an unknown type.
+/// length of the file, or no tensor of a known type.
 pub fn parse_gguf(source: &dyn Source, file: usize) -> Result<GgufFile> {
     let bound = if source.len() > HEADER_LIMIT {
         "the longest header that is read"
@@ -93,8 +96,21 @@ pub fn parse_gguf(source: &dyn Source, file: usize) -> Result<GgufFile> {
     require_model(&cursor, &metadata)?;
     let alignment = alignment(&cursor, &metadata)?;
     let mut tensors = Vec::new();
+    let mut first_unknown = None;
     for _ in 0..tensor_count {
-        tensors.push(read_tensor(&mut cursor, alignment, file)?);
+        let (tensor, number) = read_tensor(&mut cursor, alignment, file)?;
+        if tensor.dtype == Dtype::Unknown && first_unknown.is_none() {
+            first_unknown = Some((tensor.name.clone(), number));
+        }
+        tensors.push(tensor);
+    }
+    if let Some((name, number)) = first_unknown
+        && tensors.iter().all(|tensor| tensor.dtype == Dtype::Unknown)
+    {
+        return Err(cursor.unsupported(format!(
+            "tensor {} has the tensor type {number}, which is not known",
+            quoted(&name)
+        )));
     }
     place_tensors(
         &cursor,
@@ -136,8 +152,9 @@ fn alignment(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<u64> {
     }
 }
 
-/// One tensor info; its offset is still relative to the data.
-fn read_tensor(cursor: &mut Cursor<'_>, alignment: u64, file: usize) -> Result<TensorInfo> {
+/// One tensor info, its offset still relative to the data, and the number of its type. How many
+/// bytes a tensor of an unknown type has is left open.
+fn read_tensor(cursor: &mut Cursor<'_>, alignment: u64, file: usize) -> Result<(TensorInfo, u32)> {
     let name = cursor.text("a tensor name")?;
     let of = format!("tensor {}", quoted(&name));
     let rank = cursor.u32(&of)?;
@@ -150,11 +167,7 @@ fn read_tensor(cursor: &mut Cursor<'_>, alignment: u64, file: usize) -> Result<T
     }
     let number = cursor.u32(&of)?;
     let offset = cursor.u64(&of)?;
-    let Some(dtype) = tensor_type(number) else {
-        return Err(cursor.unsupported(format!(
-            "{of} has the tensor type {number}, which is not known"
-        )));
-    };
+    let dtype = tensor_type(number).unwrap_or(Dtype::Unknown);
     let (block, _) = dtype.block();
     let row = shape.first().copied().unwrap_or(1);
     if !row.is_multiple_of(block) {
@@ -174,14 +187,15 @@ fn read_tensor(cursor: &mut Cursor<'_>, alignment: u64, file: usize) -> Result<T
             "{of} has the shape {shape:?}, more elements than can be counted"
         )));
     };
-    Ok(TensorInfo {
+    let tensor = TensorInfo {
         name,
         dtype,
         shape,
         file,
         offset,
         bytes,
-    })
+    };
+    Ok((tensor, number))
 }
 
 /// Makes offsets absolute and checks names and ranges against one another and the file.
@@ -191,7 +205,15 @@ fn place_tensors(
     data: u64,
     file_len: u64,
 ) -> Result<()> {
+    let begins: BTreeSet<u64> = tensors.iter().map(|tensor| tensor.offset).collect();
     for tensor in tensors.iter_mut() {
+        if tensor.dtype == Dtype::Unknown {
+            // How long it is no table tells: as far as the next one.
+            let after = (Bound::Excluded(tensor.offset), Bound::Unbounded);
+            let end = begins.range(after).next().copied();
+            let end = end.unwrap_or_else(|| file_len.saturating_sub(data));
+            tensor.bytes = end.saturating_sub(tensor.offset);
+        }
         let offset = data.checked_add(tensor.offset);
         let end = offset.and_then(|offset| offset.checked_add(tensor.bytes));
         match (offset, end) {
@@ -285,6 +307,7 @@ fn tensor_type(number: u32) -> Option<Dtype> {
         35 => Dtype::Tq2_0,
         39 => Dtype::Mxfp4,
         40 => Dtype::Nvfp4,
+        41 => Dtype::Q1_0,
         _ => return None,
     })
 }

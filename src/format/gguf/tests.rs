@@ -342,3 +342,25 @@ proptest! {
         assert_sound(&[&MAGIC[..], &[3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], &tail].concat());
     }
 }
+
+#[test]
+fn a_tensor_of_an_unknown_type_is_listed_and_the_rest_is_read() {
+    let file = Header::default()
+        .pair("general.architecture", 8, &string("llama"))
+        .tensor("a", &[8], 0, 0)
+        .tensor("b", &[16, 2], 99, 32)
+        .tensor("c", &[8], 0, 96)
+        .data(128);
+    let parsed = parse(&file.bytes()).unwrap();
+    let told: Vec<(&str, Dtype, u64)> = parsed
+        .tensors
+        .iter()
+        .map(|tensor| (tensor.name.as_str(), tensor.dtype, tensor.bytes))
+        .collect();
+    let expected = [
+        ("a", Dtype::F32, 32),
+        ("b", Dtype::Unknown, 64),
+        ("c", Dtype::F32, 32),
+    ];
+    assert_eq!(told, expected);
+}

@@ -43,6 +43,7 @@ pub fn is_searched(dtype: Dtype) -> bool {
                 | Dtype::Nvfp4
                 | Dtype::Tq1_0
                 | Dtype::Tq2_0
+                | Dtype::Q1_0
         )
 }
 
@@ -110,6 +111,7 @@ fn each_element(
         Dtype::Nvfp4 => blocks!(36, 64, nvfp4),
         Dtype::Tq1_0 => blocks!(54, 256, tq1_0),
         Dtype::Tq2_0 => blocks!(66, 256, tq2_0),
+        Dtype::Q1_0 => blocks!(18, 128, q1_0),
         _ => unreachable!("is_decoded lists {dtype}"),
     }
 }
@@ -376,6 +378,17 @@ fn tq2_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
     });
 }
 
+/// Signs, the lowest bit first.
+fn q1_0(block: &[u8], mut put: impl FnMut(usize, f32, f32)) {
+    let d = half_at(block, 0);
+    for (at, &signs) in block[2..].iter().enumerate() {
+        for bit in 0..8 {
+            let code = f32::from(signs >> bit & 1);
+            put(8 * at + bit, d * (2.0 * code - 1.0), 2.0 * d.abs());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,6 +430,7 @@ mod tests {
         assert!(
             Dtype::ALL
                 .iter()
+                .filter(|dtype| **dtype != Dtype::Q1_0)
                 .all(|&dtype| is_decoded(dtype) == DECODED.contains(&dtype))
         );
     }
@@ -531,5 +545,18 @@ mod tests {
         let mut steps = [0.0; 256];
         block_steps(Dtype::Q6K, &block, &mut steps);
         assert!(steps.iter().all(|&step| step == 0.25));
+    }
+
+    #[test]
+    fn signs_of_a_block_take_its_scale() {
+        // 0.5 in half precision, then the signs + - - - - - - +, - ...
+        let mut block = [0u8; 18];
+        block[..3].copy_from_slice(&[0x00, 0x38, 0b1000_0001]);
+        let mut values = [0.0; 128];
+        decode_blocks(Dtype::Q1_0, &block, &mut values);
+        assert_eq!(
+            values[..9],
+            [0.5, -0.5, -0.5, -0.5, -0.5, -0.5, -0.5, 0.5, -0.5]
+        );
     }
 }
