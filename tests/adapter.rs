@@ -624,3 +624,131 @@ fn every_command_answers_for_an_adapter_or_says_what_it_expects() {
             .contains("GGUF, PyTorch (.bin, .pt, .pth), PEFT LoRA adapters")
     );
 }
+
+/// Changes of one kind of matrix in all layers, in the forms that other programs write.
+fn in_form(folder: &Folder, form: &str) -> (PathBuf, Vec<Vec<f64>>) {
+    let mut all = Adapter::new(json!({}));
+    let mut products = Vec::new();
+    for layer in 0..SIZE.layers {
+        products.push(all.linear(
+            &format!("model.layers.{layer}.self_attn.q_proj"),
+            [64, 4, 64],
+        ));
+    }
+    let other_way_round = |values: &Values| {
+        let &[rows, columns] = &values.shape[..] else {
+            panic!()
+        };
+        let at = |i: usize| values.values[i % rows * columns + i / rows];
+        Values {
+            shape: vec![columns, rows],
+            values: (0..rows * columns).map(at).collect(),
+        }
+    };
+    let mut out = Model::default();
+    for (name, values) in &all.tensors.0 {
+        let path = name.trim_start_matches("base_model.model.");
+        let (module, factor) = path.split_once(".lora_").unwrap();
+        let is_a = factor.starts_with('A');
+        match form {
+            "peft" => {
+                let name = name.replace(".weight", ".default.weight");
+                out.0.insert(name, values.clone());
+            }
+            "kohya" => {
+                let module = format!("lora_te_{}", module.replace('.', "_"));
+                let word = if is_a { "down" } else { "up" };
+                out.0
+                    .insert(format!("{module}.lora_{word}.weight"), values.clone());
+                let alpha = Values {
+                    shape: vec![],
+                    values: vec![8.0],
+                };
+                out.0.insert(format!("{module}.alpha"), alpha);
+            }
+            "diffusers" => {
+                out.0.insert(format!("text_encoder.{path}"), values.clone());
+            }
+            _ => {
+                let word = if is_a { "a" } else { "b" };
+                out.0
+                    .insert(format!("{module}.lora_{word}"), other_way_round(values));
+            }
+        }
+    }
+    let file = match form {
+        "peft" => "adapter_model.safetensors",
+        "mlx" => "adapters.safetensors",
+        _ => "style.safetensors",
+    };
+    let path = folder.write(form, file, safetensors(&out.stored(|_| "F32")));
+    match form {
+        "peft" => drop(folder.write(form, "adapter_config.json", all.config.to_string())),
+        "mlx" => {
+            let config =
+                json!({ "fine_tune_type": "lora", "lora_parameters": { "rank": 4, "scale": 2.0 } });
+            folder.write(form, "adapter_config.json", config.to_string());
+            folder.write(form, "0000100_adapters.safetensors", safetensors(&[]));
+        }
+        _ => {}
+    }
+    (path, products)
+}
+
+#[test]
+fn adapters_of_other_programs_change_what_they_name() {
+    let (folder, base) = (Folder::new(), Model::decoder("base", SIZE));
+    let path = folder.model("base", &base);
+    for (form, scale) in [
+        ("peft", 2.0),
+        ("kohya", 2.0),
+        ("diffusers", 1.0),
+        ("mlx", 2.0),
+    ] {
+        let (adapter, products) = in_form(&folder, form);
+        let report = compare(&path, &adapter);
+        for (layer, product) in products.iter().enumerate() {
+            let name = format!("model.layers.{layer}.self_attn.q_proj.weight");
+            let matrix = stored(&base, &name);
+            let adapted: Vec<f64> = matrix
+                .iter()
+                .zip(product)
+                .map(|(w, d)| w + scale * d)
+                .collect();
+            let change = change(&report, &name);
+            close(change.relative_change, relative(&matrix, &adapted));
+        }
+    }
+}
+
+#[test]
+fn adapters_of_other_kinds_are_refused_by_name() {
+    let (folder, base) = (Folder::new(), Model::decoder("base", SIZE));
+    let path = folder.model("base", &base);
+    for (kind, words) in [
+        ("LoHa", ["hada_w1_a", "hada_w1_b"]),
+        ("LoKr", ["lokr_w1", "lokr_w2"]),
+        ("IA3", ["on_input", "weight"]),
+    ] {
+        let mut tensors = Model::default();
+        for word in words {
+            let values = Values {
+                shape: vec![4, 4],
+                values: vec![0.5; 16],
+            };
+            tensors
+                .0
+                .insert(format!("lycoris_blocks_0_attn_q.{word}"), values);
+        }
+        let file = safetensors(&tensors.stored(|_| "F32"));
+        let adapter = folder.write(kind, "style.safetensors", file);
+        let arguments = ["compare", path.to_str().unwrap(), adapter.to_str().unwrap()];
+        let output = command::run(&arguments);
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(kind) && said.contains("expected LoRA"),
+            "{said}"
+        );
+    }
+}

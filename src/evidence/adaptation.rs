@@ -26,6 +26,7 @@ use super::figures::Measurement;
 use super::finding::Finding;
 use super::magnitudes::{self, Magnitudes};
 use super::part::{Part, PartKey, PartKind, State};
+use super::parts::ENCODER;
 use super::relation::Relation;
 
 /// What an adapter changes in a base.
@@ -374,6 +375,7 @@ fn tensors_of(module: &LoraModule) -> impl Iterator<Item = usize> {
         Some(module.b),
         module.magnitude,
         module.bias,
+        module.alpha_tensor,
     ];
     own.into_iter().flatten()
 }
@@ -403,6 +405,7 @@ fn part_of_magnitudes(tested: &Magnitudes) -> Part {
             kind: PartKind::Other,
             expert: None,
             name: Some(tested.name.clone()),
+            encoder: meaning.slot.starts_with(ENCODER),
         },
         base_layer: meaning.layer,
         parameters: tested.rows as u64,

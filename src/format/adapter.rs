@@ -1,6 +1,7 @@
 //! PEFT LoRA adapters: adapter_config.json and the tensors beside it (guide/formats.md, section
 //! 1.6).
 
+pub(crate) mod foreign;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +61,8 @@ pub(crate) struct LoraModule {
     pub magnitude: Option<usize>,
     /// Bias that B adds.
     pub bias: Option<usize>,
+    /// `lora_alpha` where it is a tensor.
+    pub alpha_tensor: Option<usize>,
 }
 
 /// What an adapter changes.
@@ -184,9 +187,28 @@ fn part_of(name: &str) -> Option<(&str, Part)> {
         (".lora_magnitude_vector.weight", Part::Magnitude),
         (".lora_B.bias", Part::Bias),
     ];
-    ENDINGS
+    let named = ENDINGS
         .iter()
-        .find_map(|(ending, part)| Some((name.strip_suffix(ending)?, *part)))
+        .find_map(|(ending, part)| Some((name.strip_suffix(ending)?, *part)));
+    named.or_else(|| part_of_named(name))
+}
+
+/// The same of a name that holds that of its adapter, as the state of a live model has it:
+/// `X.lora_A.default.weight`.
+fn part_of_named(name: &str) -> Option<(&str, Part)> {
+    const WORDS: [(&str, &str, Part); 7] = [
+        (".lora_A.", ".weight", Part::A),
+        (".lora_B.", ".weight", Part::B),
+        (".lora_B.", ".bias", Part::Bias),
+        (".lora_embedding_A.", "", Part::EmbeddingA),
+        (".lora_embedding_B.", "", Part::EmbeddingB),
+        (".lora_magnitude_vector.", ".weight", Part::Magnitude),
+        (".lora_magnitude_vector.", "", Part::Magnitude),
+    ];
+    WORDS.iter().find_map(|(word, ending, part)| {
+        let (module, adapter) = name.strip_suffix(ending)?.rsplit_once(word)?;
+        (!adapter.is_empty() && !adapter.contains('.')).then_some((module, *part))
+    })
 }
 
 fn module_of(
@@ -280,6 +302,7 @@ fn module_of(
         b,
         magnitude,
         bias,
+        alpha_tensor: None,
     })
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Contents {
     pub(super) key: Option<String>,
     /// Models beside the one that is read.
     pub(super) others: Vec<ModelBeside>,
+    /// What `__metadata__` tells of an adapter.
+    pub(super) metadata: BTreeMap<String, String>,
     /// Odd but usable things.
     pub(super) warnings: Vec<Warning>,
 }

@@ -124,6 +124,19 @@ pub(super) fn has_model_stem(name: &str) -> bool {
     STEMS.iter().any(|stem| name.starts_with(stem))
 }
 
+/// The adapter that mlx-lm writes.
+const MLX_ADAPTERS: &str = "adapters.safetensors";
+
+/// Whether a name is `NUMBER_NAME`.
+fn is_numbered(name: &str, last: &str) -> bool {
+    let number = name
+        .strip_suffix(last)
+        .and_then(|front| front.strip_suffix('_'));
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// True for the weights of a PEFT adapter.
 pub(super) fn is_adapter(name: &str) -> bool {
     name.starts_with("adapter_model.") && is_weight_file(name)
@@ -134,7 +147,11 @@ pub(super) fn is_adapter(name: &str) -> bool {
 /// # Errors
 /// Several sets of equal standing.
 pub(super) fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Scan<Option<Choice<'a>>> {
-    let (adapters, others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_adapter(name));
+    let (adapters, mut others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_adapter(name));
+    // mlx-lm keeps numbered states of its training beside the last.
+    if others.contains(&MLX_ADAPTERS) {
+        others.retain(|name| !is_numbered(name, MLX_ADAPTERS));
+    }
     let mut models: Vec<Named<'_>> = others.iter().filter_map(|name| parse(name)).collect();
     let is_whole_gguf =
         |named: &Named<'_>| named.format.format == Format::Gguf && !is_gguf_sidecar(named.file);

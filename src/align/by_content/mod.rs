@@ -95,6 +95,7 @@ fn pair_left(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
         target: items(models.target, &alignment.target_left)?,
     };
     let mut made = Made::default();
+    let mut budget = runs::Budget::default();
 
     made.take(&mut left, equal_ones, |found| &mut found.equal);
     made.take(&mut left, alike_ones, |found| &mut found.alike);
@@ -108,18 +109,16 @@ fn pair_left(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
         let mut of_stacks = Made::default();
         of_stacks.take(&mut cut, equal_ones, |found| &mut found.equal);
         of_stacks.take(&mut cut, alike_ones, |found| &mut found.alike);
+        let found = runs::find(side, models, &cut, &mut budget)?;
+        of_stacks.take_runs(found, side, &mut cut);
+        of_stacks.take_profiles(models, &mut cut)?;
         made.take_whole_stacks(of_stacks, side, &counts, &mut left);
     }
     for side in Side::BOTH {
-        let found = runs::find(side, models, &left)?;
+        let found = runs::find(side, models, &left, &mut budget)?;
         made.take_runs(found, side, &mut left);
     }
-    let profiles = Sides {
-        base: profile::Profiles::new(models.base, &left.base)?,
-        target: profile::Profiles::new(models.target, &left.target)?,
-    };
-    let of_profile = |left: &Sides<Vec<Item>>| profile::find(left, &profiles);
-    made.take(&mut left, of_profile, |found| &mut found.alike);
+    made.take_profiles(models, &mut left)?;
     follow::follow(&mut left, &mut made);
     if made.pairs.is_empty() {
         return Ok(());
@@ -274,6 +273,17 @@ impl Made {
                 !gone.contains(&(at - 1))
             });
         }
+    }
+
+    /// Pairs what resembles each other in what no order changes.
+    fn take_profiles(&mut self, models: Sides<&Model>, left: &mut Sides<Vec<Item>>) -> Result<()> {
+        let profiles = Sides {
+            base: profile::Profiles::new(models.base, &left.base)?,
+            target: profile::Profiles::new(models.target, &left.target)?,
+        };
+        let of_profile = |left: &Sides<Vec<Item>>| profile::find(left, &profiles);
+        self.take(left, of_profile, |found| &mut found.alike);
+        Ok(())
     }
 
     /// Pairs what was found inside tensors of `side`, and takes these out.

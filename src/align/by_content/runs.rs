@@ -42,6 +42,30 @@ const MOST_VALUES: usize = 1 << 24;
 /// Products that are spent on one tensor in one reading.
 const MOST_PRODUCTS: usize = 1 << 33;
 
+/// Products that may still be spent on two models: some seconds of work.
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(1 << 36)
+    }
+}
+
+impl Budget {
+    /// Whether so many matrices may be looked for in this reading; takes off what that costs.
+    fn allows(&mut self, reading: Reading, wanted: usize) -> bool {
+        let width = reading.columns().min(COLUMNS as u64) as usize;
+        let rows = usize::try_from(reading.rows()).unwrap_or(usize::MAX);
+        let values = rows.saturating_mul(width);
+        let products = values.saturating_mul(PROBES).saturating_mul(wanted);
+        if wanted == 0 || values > MOST_VALUES || products > MOST_PRODUCTS.min(self.0) {
+            return false;
+        }
+        self.0 -= products;
+        true
+    }
+}
+
 /// Values read at a time.
 const CHUNK: usize = 1 << 18;
 
@@ -127,7 +151,7 @@ impl Spot {
         let storage = &mut out.stored_as;
         match (self.shape, reading.transposed) {
             (Shape::Vector, false) => {
-                storage.start = run.start * reading.columns();
+                storage.start += run.start * reading.columns();
                 storage.stored = (1, reading.columns());
                 out.shape = vec![reading.columns()];
                 out.meaning.class = Class::Vector;
@@ -205,7 +229,6 @@ fn is_plain(logical: &Logical) -> bool {
         && storage.rows == RowOrder::All
         && storage.columns.is_none()
         && storage.composed.is_none()
-        && storage.start == 0
         && !storage.transposed
         && !logical.is_rescaled()
 }
@@ -349,6 +372,7 @@ pub(super) fn find(
     side: Side,
     models: Sides<&Model>,
     left: &Sides<Vec<Item>>,
+    budget: &mut Budget,
 ) -> Result<Vec<Found>> {
     let (own, other) = (left.get(side), left.get(side.other()));
     let (model, other_model) = (*models.get(side), *models.get(side.other()));
@@ -384,6 +408,9 @@ pub(super) fn find(
                         && may_hold(pair.base, pair.target)
                 })
                 .collect();
+            if !budget.allows(reading, wanted.len()) {
+                continue;
+            }
             let found = search((model, logical, reading), &wanted, other_model, other)?;
             let found = apart(found, whole);
             let rows = |found: &[Found]| found.iter().map(|f| f.spot.run.count).sum::<u64>();
@@ -465,8 +492,7 @@ impl Rows {
             second: -1.0,
         };
         for (row, values) in self.values.chunks_exact(self.width).enumerate() {
-            let cosine: f32 = values.iter().zip(&probe).map(|(a, b)| a * b).sum();
-            let cosine = f64::from(cosine);
+            let cosine = product(values, &probe);
             if cosine > out.cosine {
                 out.second = out.cosine;
                 (out.row, out.cosine) = (row, cosine);
@@ -476,6 +502,20 @@ impl Rows {
         }
         out
     }
+}
+
+/// Σab in lanes, which the compiler puts side by side.
+fn product(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut lanes = [0.0f32; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    let rest: f32 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
+    f64::from(lanes.iter().sum::<f32>() + rest)
 }
 
 fn normalise(row: &mut [f32], mean: &[f32]) {
@@ -504,12 +544,7 @@ fn search(
     other: &[Item],
 ) -> Result<Vec<(usize, Spot, f64)>> {
     let width = chosen_columns(reading.columns()).len();
-    let rows = usize::try_from(reading.rows()).unwrap_or(usize::MAX);
-    let values = rows.saturating_mul(width);
-    let products = values.saturating_mul(PROBES).saturating_mul(wanted.len());
-    if wanted.is_empty() || values > MOST_VALUES || products > MOST_PRODUCTS {
-        return Ok(Vec::new());
-    }
+    let rows = reading.rows() as usize;
     let table = Rows::new(width, sampled_all(model, &reading.of(whole))?);
     let of_probe = |probe: &&Probe| -> Result<Option<(usize, Spot, f64)>> {
         let nearest: Vec<Nearest> = probe

@@ -216,7 +216,7 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
     };
     stored.require_unique_names()?;
 
-    let config = facts.config.or(stored.config);
+    let config = facts.config.or(stored.config.take());
     let mut declared_base = facts.declared_base;
     if let (true, Some(header)) = (declared_base.is_empty(), stored.gguf.first()) {
         declared_base = gguf::declared_base(&header.metadata);
@@ -231,7 +231,14 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
             declare(&adapter, &mut declared_base);
             Some(adapter)
         }
-        None => None,
+        None => {
+            let folder = folder.as_deref();
+            let adapter = adapter::parse_foreign(&path, folder, &stored, &mut warnings)?;
+            adapter
+                .iter()
+                .for_each(|adapter| declare(adapter, &mut declared_base));
+            adapter
+        }
     };
     let checkpoint = Checkpoint {
         path,

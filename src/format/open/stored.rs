@@ -29,6 +29,8 @@ pub(super) struct Stored {
     /// The key of the model that is read, where there are others.
     pub(super) key: Option<String>,
     pub(super) config: Option<Config>,
+    /// What `__metadata__` of safetensors files tells of an adapter.
+    pub(super) metadata: BTreeMap<String, String>,
     pub(super) gguf: Vec<GgufHeader>,
 }
 
@@ -73,6 +75,7 @@ impl Stored {
         };
         let (format, mut contents) = formats::read(&source, number)?;
         warnings.append(&mut contents.warnings);
+        self.metadata.append(&mut contents.metadata);
         if self.config.is_none() {
             self.config = contents.config.take();
         }

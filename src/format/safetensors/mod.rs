@@ -11,7 +11,9 @@ mod reference;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use super::adapter::foreign;
 use super::contents::Contents;
 use super::json::{Scan, Scanner};
 use super::limits;
@@ -78,6 +80,7 @@ pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
         file,
     };
     Ok(Contents {
+        metadata: header.told,
         tensors: header.entries.into_iter().map(tensor).collect(),
         warnings,
         ..Contents::default()
@@ -109,6 +112,8 @@ fn header_bytes(length: u64, space: u64) -> Scan<usize> {
 #[derive(Debug)]
 struct Header {
     entries: Vec<Entry>,
+    /// What `__metadata__` tells of an adapter.
+    told: BTreeMap<String, String>,
     oddities: Oddities,
 }
 
@@ -170,6 +175,7 @@ fn parse(header: &[u8], buffer: u64) -> Scan<Header> {
     let mut entries = Vec::new();
     let mut oddities = Oddities::default();
     let mut metadata_seen = false;
+    let mut told = BTreeMap::new();
     let mut scanner = Scanner::new(text);
     scanner
         .object(|scanner, key| {
@@ -180,7 +186,8 @@ fn parse(header: &[u8], buffer: u64) -> Scan<Header> {
             if std::mem::replace(&mut metadata_seen, true) {
                 return Err("__metadata__ twice (expected once)".into());
             }
-            metadata(scanner, &mut oddities).map_err(|what| format!("__metadata__: {what}"))
+            let read = metadata(scanner, &mut oddities, &mut told);
+            read.map_err(|what| format!("__metadata__: {what}"))
         })
         .map_err(|what| format!("header: {what}"))?;
     if let Some(at) = scanner.rest().bytes().position(|byte| byte != b' ') {
@@ -190,7 +197,11 @@ fn parse(header: &[u8], buffer: u64) -> Scan<Header> {
         ));
     }
     layout::check(&mut entries, buffer)?;
-    Ok(Header { entries, oddities })
+    Ok(Header {
+        entries,
+        told,
+        oddities,
+    })
 }
 
 /// Reads one entry, `{"dtype": …, "shape": […], "data_offsets": [begin, end]}` in any order.
@@ -304,15 +315,22 @@ fn read_offsets(scanner: &mut Scanner<'_>) -> Scan<(u64, u64)> {
 }
 
 /// Reads `__metadata__`: an object of strings, or null as some writers put it.
-fn metadata(scanner: &mut Scanner<'_>, oddities: &mut Oddities) -> Scan<()> {
+fn metadata(
+    scanner: &mut Scanner<'_>,
+    oddities: &mut Oddities,
+    told: &mut BTreeMap<String, String>,
+) -> Scan<()> {
     if scanner.null() {
         return Ok(());
     }
     let mut keys = Vec::new();
     scanner.object(|scanner, key| {
-        scanner
+        let value = scanner
             .string()
             .map_err(|what| format!("{}: {what}", quoted(&key)))?;
+        if foreign::is_told(&key) {
+            told.insert(key.to_string(), value.into_owned());
+        }
         keys.push(key);
         Ok(())
     })?;

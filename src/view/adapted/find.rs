@@ -1,7 +1,9 @@
 //! Which matrix of the base each change is for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::format::adapter::foreign::flattened;
 use crate::format::adapter::{Form, LoraModule};
 use crate::model::checkpoint::Format;
 use crate::model::dtype::Dtype;
@@ -13,6 +15,9 @@ use crate::view::pieces::pieces;
 use crate::view::place::Place;
 
 use super::{Change, Rows, adapter, stored};
+
+/// Ends of one path that are kept.
+const MOST_ENDS: usize = 24;
 
 /// A change that the base has no matrix for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +41,17 @@ pub(crate) fn find(base: &Model, target: &Model) -> (Vec<Change>, Vec<Unfit>) {
         .flat_map(|module| &module.parameters)
         .map(String::as_str);
     let namer = Namer::new(names, base.checkpoint().config.as_ref());
+    // Programs other than PEFT name a module by the end of its path.
+    let is_flat = |module: &LoraModule| {
+        module.parameters.len() > 1 || module.parameters.iter().any(|name| !name.contains('.'))
+    };
+    let flat = match adapter.modules.iter().any(is_flat) {
+        true => flat_paths(base),
+        false => BTreeMap::new(),
+    };
     for (at, module) in adapter.modules.iter().enumerate() {
         let finder = Finder {
+            flat: &flat,
             base,
             target,
             namer: &namer,
@@ -58,6 +72,32 @@ struct Finder<'a> {
     namer: &'a Namer,
     module: &'a LoraModule,
     at: usize,
+    /// See [`flat_paths`].
+    flat: &'a BTreeMap<String, Option<&'a Logical>>,
+}
+
+/// The matrices of a base by the ends of their modules' paths with underscores for dots, as kohya-ss
+/// writes them; none under an end that several have.
+fn flat_paths(base: &Model) -> BTreeMap<String, Option<&Logical>> {
+    let mut out = BTreeMap::new();
+    for logical in base
+        .logicals
+        .iter()
+        .filter(|logical| logical.shape.len() >= 2)
+    {
+        let Some(path) = logical.name.strip_suffix(".weight") else {
+            continue;
+        };
+        let begins = path.match_indices(['.', '/']).map(|(at, _)| at + 1);
+        for begin in std::iter::once(0).chain(begins).take(MOST_ENDS) {
+            let end = path.get(begin..).map(flattened).unwrap_or_default();
+            let named = out.entry(end).or_insert(Some(&**logical));
+            if named.is_some_and(|other| other.name != logical.name) {
+                *named = None;
+            }
+        }
+    }
+    out
 }
 
 impl Finder<'_> {
@@ -71,9 +111,9 @@ impl Finder<'_> {
                 return Err(why);
             }
         }
-        let (&[_, input], &[out, _]) = (a.shape.as_slice(), b.shape.as_slice()) else {
-            return Err("a factor is no matrix".to_owned());
-        };
+        // Factors of a convolution are its kernel and one of a single position.
+        let (_, input) = a.matrix_shape();
+        let (out, _) = b.matrix_shape();
         let mut why = None;
         for name in &self.module.parameters {
             let Some(matrix) = self.named(name, out, input) else {
@@ -110,6 +150,10 @@ impl Finder<'_> {
         let stored = self
             .base
             .named(name)
+            .or_else(|| {
+                let path = flattened(name.strip_suffix(".weight").unwrap_or(name));
+                self.flat.get(&path).copied().flatten()
+            })
             .or_else(|| self.base.at(&Place::meant_by(&meaning)));
         stored.or_else(|| self.tied(&meaning))
     }
@@ -138,6 +182,7 @@ impl Finder<'_> {
         let (rows, columns) = match (matrix.shape.as_slice(), self.module.experts) {
             (&[rows, columns], 1) => (rows, columns),
             (&[count, rows, columns], experts) if count == experts => (rows, columns),
+            ([_, _, _, ..], 1) => matrix.matrix_shape(),
             _ => return None,
         };
         let is_gguf = self.base.checkpoint().format == Format::Gguf;
