@@ -53,6 +53,8 @@ pub struct PartKey {
     pub expert: Option<u32>,
     /// Name of the matrix where it is a part by itself.
     pub name: Option<String>,
+    /// Whether it is of the encoder, in a component that has a decoder too.
+    pub encoder: bool,
 }
 
 /// A part's own test.

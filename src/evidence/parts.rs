@@ -17,6 +17,9 @@ use super::no_weights::holds_no_weights;
 use super::part::{Part, PartKey, PartKind, PartTest, State};
 use super::witness::{FoundBy, Witnessed};
 
+/// What slots of an encoder begin with, in a component that has a decoder too.
+pub(crate) const ENCODER: &str = "encoder.";
+
 /// The part that a tensor belongs to; `None` for routers, norms and whatever is no matrix.
 pub(crate) fn part_of(logical: &Logical) -> Option<PartKey> {
     let m = &logical.meaning;
@@ -49,6 +52,7 @@ pub(crate) fn part_of(logical: &Logical) -> Option<PartKey> {
         kind,
         expert: m.expert.filter(|_| kind == PartKind::Experts),
         name: (!whole).then(|| logical.name.clone()),
+        encoder: m.slot.starts_with(ENCODER),
     })
 }
 
@@ -278,6 +282,7 @@ mod tests {
             kind: PartKind::Ffn,
             expert: None,
             name: None,
+            encoder: false,
         };
         let test = log10_p.map(|log10_p| PartTest {
             log10_p,

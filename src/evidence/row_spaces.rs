@@ -8,7 +8,7 @@ use std::iter;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::model::words::Component;
+use crate::model::words::{Block, Component};
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::canonical::{Folded, Norm};
 use crate::stats::levels::FOUND_LOG10;
@@ -17,11 +17,12 @@ use crate::stats::units::{Features, Projected};
 use crate::view::model::Model;
 
 use super::analysis::{Analysis, Found, Setting};
-use super::disguise::basis::Basis;
-use super::disguise::heads::{feeding_gain, tensor};
+use super::disguise::basis::{Basis, gain};
+use super::disguise::heads::tensor;
 use super::disguise::token_bases_for;
 use super::part::{Part, PartKey, PartKind};
 use super::partners::Partners;
+use super::parts::ENCODER;
 use super::permutation::Permutation;
 use super::tests_of_units::{Form, Test, UnitKind};
 use super::witness::{FoundBy, WitnessKind, Witnesses};
@@ -75,7 +76,11 @@ impl Analysis for RowSpaces {
                 .map(|key| {
                     setting.monitor.check()?;
                     let layer = key.layer.unwrap_or(0);
-                    let answer = look_at(setting, component, layer, tokens.as_ref())?;
+                    let stack = Stack {
+                        component,
+                        encoder: key.encoder,
+                    };
+                    let answer = look_at(setting, stack, layer, tokens.as_ref())?;
                     Ok(((*key).clone(), answer))
                 })
                 .collect();
@@ -95,11 +100,11 @@ impl Analysis for RowSpaces {
     }
 
     fn overrule(&self, parts: &mut [Part]) {
-        let confirmed: BTreeSet<(Component, Option<u32>)> = parts
+        let confirmed: BTreeSet<(Component, Option<u32>, bool)> = parts
             .iter()
             .filter(|part| matches!(part.key.kind, PartKind::Ffn | PartKind::Experts))
             .filter(|part| part.witness.is_some())
-            .map(|part| (part.key.component, part.key.layer))
+            .map(|part| (part.key.component, part.key.layer, part.key.encoder))
             .collect();
         for part in parts {
             let Some(answer) = self.answers.get(&part.key) else {
@@ -112,7 +117,8 @@ impl Analysis for RowSpaces {
                 Some(answer) if answer.shared => {
                     part.found = true;
                     part.found_by = Some(FoundBy::Content);
-                    let by_layer = confirmed.contains(&(part.key.component, part.key.layer));
+                    let key = &part.key;
+                    let by_layer = confirmed.contains(&(key.component, key.layer, key.encoder));
                     part.witness = by_layer.then_some(WitnessKind::RowSpace);
                 }
                 Some(_) => {}
@@ -143,6 +149,21 @@ fn test(key: &PartKey, answer: &Answer) -> Test {
     }
 }
 
+/// The layers among which a layer is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Stack {
+    component: Component,
+    encoder: bool,
+}
+
+impl Stack {
+    /// The slot that its layers have for one of a decoder's.
+    fn slot(self, slot: &str) -> String {
+        let front = if self.encoder { ENCODER } else { "" };
+        format!("{front}{slot}")
+    }
+}
+
 /// Keys and values of one layer, gains folded in.
 struct Groups {
     k: Vec<Option<RowSpace>>,
@@ -152,7 +173,7 @@ struct Groups {
 /// Spaces of the groups of a layer: in residual dimensions, or over tokens.
 fn groups(
     model: &Model,
-    component: Component,
+    stack: Stack,
     layer: u32,
     tokens: Option<&Basis>,
 ) -> Result<Option<Groups>> {
@@ -163,9 +184,10 @@ fn groups(
     else {
         return Ok(None);
     };
-    let gain = feeding_gain(model, component, layer)?;
+    let norm = stack.slot("norm:pre_attn.weight");
+    let gain = gain(model, stack.component, Block::Layer(layer), &[&norm])?;
     let spaces = |slot: &str| -> Result<Option<Vec<Option<RowSpace>>>> {
-        let Some(matrix) = tensor(model, component, layer, slot) else {
+        let Some(matrix) = tensor(model, stack.component, layer, &stack.slot(slot)) else {
             return Ok(None);
         };
         let view = model.view(matrix)?;
@@ -210,7 +232,7 @@ fn matched(base: &Groups, target: &Groups) -> Option<MatchedGroups> {
 
 fn look_at(
     setting: &Setting<'_>,
-    component: Component,
+    stack: Stack,
     layer: u32,
     tokens: Option<&[Basis; 2]>,
 ) -> Result<Option<Answer>> {
@@ -219,23 +241,23 @@ fn look_at(
     // In residual dimensions first, then over tokens where there are any.
     for over in iter::once(None).chain(tokens.map(Some)) {
         let of = |side: usize| over.map(|bases| &bases[side]);
-        let Some(target) = groups(target_model, component, layer, of(1))? else {
+        let Some(target) = groups(target_model, stack, layer, of(1))? else {
             continue;
         };
-        let Some(base) = groups(base_model, component, layer, of(0))? else {
+        let Some(base) = groups(base_model, stack, layer, of(0))? else {
             continue;
         };
         let Some(own) = matched(&base, &target) else {
             continue;
         };
         let mut controls: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
-        let others = attention_layers(base_model, component);
+        let others = attention_layers(base_model, stack);
         let others = others
             .iter()
             .filter(|other| **other != layer)
             .take(MOST_CONTROLS);
         for other in others {
-            let control = groups(base_model, component, *other, of(0))?;
+            let control = groups(base_model, stack, *other, of(0))?;
             let control = control.and_then(|control| matched(&control, &target));
             if let Some(control) = control {
                 for (values, mean) in controls.iter_mut().zip(&control.means) {
@@ -261,10 +283,11 @@ fn look_at(
 }
 
 /// Layers with keys of their own.
-fn attention_layers(model: &Model, component: Component) -> Vec<u32> {
+fn attention_layers(model: &Model, stack: Stack) -> Vec<u32> {
+    let slot = stack.slot("k.weight");
     let mut out: Vec<u32> = model
         .places()
-        .filter(|(place, _)| place.component == component && &*place.slot == "k.weight")
+        .filter(|(place, _)| place.component == stack.component && *place.slot == *slot)
         .filter_map(|(place, _)| place.layer)
         .collect();
     out.sort_unstable();

@@ -339,6 +339,7 @@ mod tests {
                 kind: PartKind::Other,
                 expert: None,
                 name: None,
+                encoder: false,
             },
             base_layer: None,
             parameters,

@@ -62,6 +62,7 @@ mod tests {
                 kind: PartKind::Ffn,
                 expert: None,
                 name: None,
+                encoder: false,
             },
             base_layer: Some(0),
             parameters: 1000,

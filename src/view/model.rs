@@ -62,6 +62,7 @@ impl Model {
             .find(|l| l.meaning.role == Role::Embed && l.meaning.component == Component::Text);
         let width = embed.and_then(|l| l.shape.get(1).copied());
         transpose_conv1d(&mut logicals, width);
+        name_fused_gates(&mut logicals);
         let mut facts = LayoutFacts::new(opened.checkpoint.config.as_ref(), width);
         facts.transposed_experts = transposed_experts(&logicals, facts.hidden);
         // llama.cpp adds the 1 to gains and takes gate and up apart when it converts.
@@ -261,6 +262,62 @@ fn transpose_conv1d(logicals: &mut [Logical], width: Option<u64>) {
     }
 }
 
+/// The first matrix of a feed-forward that has two rows for each column of the second is the gate
+/// and the up projection in one (the GEGLU of diffusers, `Wi` of ModernBERT): rows i and i + n are
+/// one unit, and its two matrices are no plain pair.
+fn name_fused_gates(logicals: &mut [Logical]) {
+    const NAMES: [(Role, &str, Role, &str); 2] = [
+        (Role::Fc1, "fc1", Role::GateUp, "gate_up"),
+        (Role::Fc2, "fc2", Role::Down, "down"),
+    ];
+    // The place of a feed-forward: that of its matrices, without what tells them apart.
+    let place = |l: &Logical, word: &str| {
+        let stem = l.meaning.slot.strip_suffix(&format!("{word}.weight"))?;
+        Some((
+            Place {
+                slot: stem.into(),
+                ..l.place()
+            },
+            l.matrix_shape(),
+        ))
+    };
+    let of_role = |role: Role, word: &'static str| {
+        let all = logicals.iter().filter(move |l| l.meaning.role == role);
+        all.filter(|l| l.shape.len() == 2)
+            .filter_map(move |l| place(l, word))
+    };
+    let second: BTreeMap<Place, (u64, u64)> = of_role(Role::Fc2, "fc2").collect();
+    let fused: BTreeSet<Place> = of_role(Role::Fc1, "fc1")
+        .filter(|(place, (rows, _))| {
+            second
+                .get(place)
+                .is_some_and(|(_, columns)| columns.checked_mul(2) == Some(*rows))
+        })
+        .map(|(place, _)| place)
+        .collect();
+    for logical in logicals.iter_mut().filter(|_| !fused.is_empty()) {
+        for (role, word, fused_role, fused_word) in NAMES {
+            let slot = &logical.meaning.slot;
+            let Some((stem, rest)) = slot.split_once(word) else {
+                continue;
+            };
+            let own = Place {
+                slot: stem.into(),
+                ..logical.place()
+            };
+            let is_own_role = [role, Role::Bias].contains(&logical.meaning.role);
+            if is_own_role && fused.contains(&own) {
+                let slot = format!("{stem}{fused_word}{rest}").into();
+                if logical.meaning.role == role {
+                    logical.meaning.role = fused_role;
+                }
+                logical.meaning.slot = slot;
+                break;
+            }
+        }
+    }
+}
+
 /// Quantised matrices of the layouts of safetensors; GGUF has them as number formats.
 fn find_quantised(opened: &Opened) -> Quantised {
     let checkpoint = &opened.checkpoint;
@@ -402,6 +459,7 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
                 let shape = gguf::original_shape(&tensor.name, &tensor.shape);
                 let mut logical = stored(meaning(at, tensor, &shape), at, tensor, &shape);
                 logical.undo(&gguf::conversion(metadata, &tensor.name, &tensor.shape));
+                logical.stored_as.composed = composed.get(&at).map(Arc::clone);
                 logical
             }
         })

@@ -456,6 +456,7 @@ mod tests {
             kind: PartKind::Attention,
             expert: None,
             name: None,
+            encoder: false,
         };
         let part = |layer| Part {
             key: key(layer),

@@ -106,7 +106,7 @@ fn of_attention(setting: &Setting<'_>, part: &PartKey, elsewhere: &Elsewhere) ->
     let (Some(layer), Some(base_layer)) = (part.layer, elsewhere.base_layer) else {
         return Ok(Witnessed::default());
     };
-    let own = attention::geometry(setting, part.component, [base_layer, layer])?;
+    let own = attention::geometry(setting, part.component, [base_layer, layer], part.encoder)?;
     let mut witnessed = Witnessed::by(own);
     let is_alike = elsewhere
         .excess

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::evidence::analysis::Setting;
+use crate::evidence::parts::ENCODER;
 use crate::model::words::{Block, Class, Component, Role};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
@@ -19,7 +20,12 @@ use super::FIRST_PAIRS;
 
 /// Queries and keys of a layer: the matrices of each that read the stream, or the stream's
 /// low-rank forms.
-fn readers(model: &Model, component: Component, layer: u32) -> BTreeMap<Role, &Logical> {
+fn readers(
+    model: &Model,
+    component: Component,
+    layer: u32,
+    encoder: bool,
+) -> BTreeMap<Role, &Logical> {
     let mut out: BTreeMap<Role, &Logical> = BTreeMap::new();
     for (_, logical) in model.places() {
         let m = &logical.meaning;
@@ -32,6 +38,7 @@ fn readers(model: &Model, component: Component, layer: u32) -> BTreeMap<Role, &L
             && m.block == Some(Block::Layer(layer))
             && m.class == Class::Matrix
             && logical.shape.len() == 2
+            && m.slot.starts_with(ENCODER) == encoder
             && !m.slot.contains("cross.");
         if is_reader && here && model.unreadable(logical).is_none() {
             out.entry(m.role).or_insert(logical);
@@ -42,6 +49,7 @@ fn readers(model: &Model, component: Component, layer: u32) -> BTreeMap<Role, &L
             let m = &logical.meaning;
             if m.role == Role::Qkv
                 && (m.component, m.layer) == (component, Some(layer))
+                && m.slot.starts_with(ENCODER) == encoder
                 && logical.shape.len() == 2
                 && model.unreadable(logical).is_none()
             {
@@ -61,10 +69,11 @@ pub(crate) fn geometry(
     setting: &Setting<'_>,
     component: Component,
     layers: [u32; 2],
+    encoder: bool,
 ) -> Result<Option<Geometry>> {
     let [base_model, target_model] = setting.models;
-    let base = readers(base_model, component, layers[0]);
-    let target = readers(target_model, component, layers[1]);
+    let base = readers(base_model, component, layers[0], encoder);
+    let target = readers(target_model, component, layers[1], encoder);
     let common: Vec<[&Logical; 2]> = target
         .iter()
         .filter_map(|(role, target)| Some([*base.get(role)?, *target]))

@@ -170,7 +170,7 @@ fn in_place(setting: &Setting<'_>, direct: &Permutation) -> Result<BTreeMap<Part
         .map(|key| {
             setting.monitor.check()?;
             let layer = key.layer.unwrap_or(0);
-            let own = attention::geometry(setting, key.component, [layer, layer])?;
+            let own = attention::geometry(setting, key.component, [layer, layer], key.encoder)?;
             Ok(((*key).clone(), Witnessed::by(own)))
         })
         .collect();
@@ -182,6 +182,7 @@ fn in_place(setting: &Setting<'_>, direct: &Permutation) -> Result<BTreeMap<Part
             .filter(|(other, _)| {
                 matches!(other.kind, PartKind::Ffn | PartKind::Experts)
                     && (other.component, other.layer) == (key.component, key.layer)
+                    && other.encoder == key.encoder
             })
             .map(|(_, witnessed)| *witnessed)
             .find(|witnessed| witnessed.kind.is_some());
