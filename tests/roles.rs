@@ -1,7 +1,7 @@
 //! Matrices of every role are tested: state-space layers, convolutions that are feed-forwards,
 //! kernels stored with their channels last, feed-forwards outside the numbered layers. A copy is
 //! found in them, and a stranger is found to be one.
-use wcmp::results::terms::{Label, State};
+use wcmp::results::terms::{Label, State, UnitKind};
 use wcmp::schema::Compare;
 
 use crate::simulated::assert_at_or_above_uniform;
@@ -155,4 +155,71 @@ fn bounds_of_strangers_are_no_smaller_than_chance() {
         }
     }
     assert_at_or_above_uniform(&log10_p, 300, "matrices of every role");
+}
+
+/// A T5 whose encoder and decoder have a number of layers each under the same numbers.
+fn two_halves(encoder: &str, decoder: &str) -> Model {
+    let mut model = Model::default();
+    model.matrix(encoder, "shared.weight", 160, 64);
+    for (half, seed) in [("encoder", encoder), ("decoder", decoder)] {
+        for block in 0..3 {
+            let name = |name: &str| format!("{half}.block.{block}.layer.{name}.weight");
+            for matrix in ["q", "k", "v", "o"] {
+                model.matrix(seed, &name(&format!("0.SelfAttention.{matrix}")), 64, 64);
+            }
+            let feed_forward = if half == "encoder" { 1 } else { 2 };
+            let matrix = |word: &str| name(&format!("{feed_forward}.DenseReluDense.{word}"));
+            model.matrix(seed, &matrix("wi"), 160, 64);
+            model.matrix(seed, &matrix("wo"), 64, 160);
+        }
+    }
+    model
+}
+
+#[test]
+fn an_encoder_that_was_copied_says_nothing_of_the_decoder_beside_it() {
+    let (base, target) = (two_halves("one", "one"), two_halves("one", "another"));
+    let report = compared("halves", &base, &target);
+    assert_eq!(report.verdict.label, Label::PartialReuse);
+    let reused = share(&report, State::Reused);
+    let independent = share(&report, State::Independent);
+    assert!((0.45..0.65).contains(&reused), "{reused}");
+    assert!((0.35..0.55).contains(&independent), "{independent}");
+}
+
+/// A transformer as diffusers names it, its gates and what they gate in one matrix.
+fn gated(seed: &str, units: usize) -> Model {
+    let mut model = Model::default();
+    for block in 0..3 {
+        let name = |name: &str| format!("transformer_blocks.{block}.{name}");
+        for matrix in ["to_q", "to_k", "to_v", "to_out.0"] {
+            model.matrix(seed, &name(&format!("attn1.{matrix}.weight")), 64, 64);
+        }
+        model.matrix(seed, &name("ff.net.0.proj.weight"), 2 * units, 64);
+        model.bias(seed, &name("ff.net.0.proj.bias"), 2 * units);
+        model.matrix(seed, &name("ff.net.2.weight"), 64, units);
+    }
+    model
+}
+
+#[test]
+fn a_gate_and_what_it_gates_are_one_unit() {
+    let base = gated("one", 96);
+    let report = compared("gated", &base, &base.trained("more", |_| 0.5));
+    assert_eq!(report.verdict.label, Label::Derived);
+    let tests = report
+        .permutation
+        .as_ref()
+        .map(|units| units.tests.as_slice());
+    let of_feed_forwards: Vec<u64> = tests
+        .unwrap_or_default()
+        .iter()
+        .filter(|test| test.kind == UnitKind::Ffn)
+        .map(|test| test.units.base)
+        .collect();
+    assert!(!of_feed_forwards.is_empty());
+    assert!(
+        of_feed_forwards.iter().all(|units| *units == 96),
+        "{of_feed_forwards:?}"
+    );
 }
