@@ -305,10 +305,10 @@ fn codes_without_a_scale_are_values_up_to_one() {
 fn sequence(seed: &str, folded: bool) -> Model {
     let mut out = Model::default();
     for (at, shape) in [
-        [24, 16, 3, 3],
-        [24, 24, 3, 3],
-        [24, 24, 3, 3],
-        [24, 24, 3, 3],
+        [48, 16, 3, 3],
+        [48, 48, 3, 3],
+        [48, 48, 3, 3],
+        [48, 48, 3, 3],
     ]
     .iter()
     .enumerate()
@@ -319,25 +319,25 @@ fn sequence(seed: &str, folded: bool) -> Model {
         conv.shaped(seed, &format!("features.{}.weight", 3 * at), shape);
         let mut conv = conv.0.into_values().next().unwrap();
         let mut draws = Draws::new(&[seed, "norm", &at.to_string()]);
-        let factors = draws.many(24, |draws| (0.4 * draws.normal()).exp());
+        let factors = draws.many(48, |draws| (0.4 * draws.normal()).exp());
         if folded {
-            let each = conv.values.len() / 24;
+            let each = conv.values.len() / 48;
             let rows = conv.values.chunks_mut(each).zip(&factors);
             rows.for_each(|(row, factor)| row.iter_mut().for_each(|value| *value *= factor));
             let bias = Values {
-                shape: vec![24],
+                shape: vec![48],
                 values: factors,
             };
             out.0.insert(format!("{name}.bias"), bias);
         } else {
             for (word, values) in [
                 ("weight", factors),
-                ("bias", draws.many(24, Draws::normal)),
-                ("running_mean", draws.many(24, Draws::normal)),
-                ("running_var", vec![1.0; 24]),
+                ("bias", draws.many(48, Draws::normal)),
+                ("running_mean", draws.many(48, Draws::normal)),
+                ("running_var", vec![1.0; 48]),
             ] {
                 let values = Values {
-                    shape: vec![24],
+                    shape: vec![48],
                     values,
                 };
                 out.0

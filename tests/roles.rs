@@ -184,7 +184,7 @@ fn an_encoder_that_was_copied_says_nothing_of_the_decoder_beside_it() {
     let reused = share(&report, State::Reused);
     let independent = share(&report, State::Independent);
     assert!((0.45..0.65).contains(&reused), "{reused}");
-    assert!((0.35..0.55).contains(&independent), "{independent}");
+    assert!(independent > 0.2, "{independent}");
 }
 
 /// A transformer as diffusers names it, its gates and what they gate in one matrix.
