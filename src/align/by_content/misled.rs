@@ -16,8 +16,7 @@ use crate::view::model::Model;
 use super::sketch::Sketch;
 use super::{ALIKE, LEAST_VALUES, cosine, is_known};
 
-/// Matrices that are looked at to see whether names mislead, at least and at most.
-const FEWEST: usize = 3;
+/// Matrices that are looked at to see whether names mislead.
 const LOOKED_AT: usize = 64;
 
 /// Whether names alone made a pair, and say nothing of what its tensors are.
@@ -52,7 +51,7 @@ pub(super) fn release(alignment: &mut Alignment, models: Sides<&Model>) -> Resul
         .collect();
     let alike: Vec<bool> = alike?.into_iter().flatten().collect();
     let unlike = alike.iter().filter(|alike| !**alike).count();
-    if alike.len() < FEWEST || 2 * unlike < alike.len() {
+    if unlike == 0 || 2 * unlike < alike.len() {
         return Ok(Vec::new());
     }
     let (released, kept): (Vec<Pair>, Vec<Pair>) = std::mem::take(&mut alignment.pairs)
