@@ -196,8 +196,8 @@ mod tests {
             (b"\x89HDF\r\n\x1a\n", "model.bin", "else"),
             (b"\x1f\x8b\x08\0", "model.gguf", "else"),
             (b"", "model.safetensors", "safetensors"),
-            (b"MODEL", "MODEL.SFT", "safetensors"),
-            (b"anything", "model.SafeTensors", "safetensors"),
+            (b"\x10\x02", "MODEL.SFT", "safetensors"),
+            (b"\x10\x02", "model.SafeTensors", "safetensors"),
             (b"anything", "model.gguf", "unknown"),
             (b"anything", "notes.txt", "unknown"),
         ] {

@@ -107,9 +107,12 @@ fn adopt_layout(target: &mut Model, alignments: &[Alignment]) {
     }
 }
 
-/// The pairs of all bases, those of one tensor of the target together; and group and place in it
-/// of each pair of each base. Model numbers are those of the bases, then the target.
-fn groups<'a>(alignments: &[&'a Alignment]) -> (Vec<Vec<Duo<'a>>>, Vec<Vec<(usize, usize)>>) {
+/// For each pair of a base its group, and its place in it.
+type Places = Vec<(usize, usize)>;
+
+/// The pairs of all bases, those of one tensor of the target together; and where the pairs of each
+/// base stand. Model numbers are those of the bases, then the target.
+fn groups<'a>(alignments: &[&'a Alignment]) -> (Vec<Vec<Duo<'a>>>, Vec<Places>) {
     let target = alignments.len();
     let mut groups: Vec<Vec<Duo<'a>>> = Vec::new();
     let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
@@ -180,7 +183,7 @@ impl Looked<'_> {
                 .map(|(number, at)| &self.alignments[*number].pairs[*at])
                 .collect();
             Counterparts {
-                target: &*bases[0].target,
+                target: &bases[0].target,
                 bases,
             }
         });

@@ -286,7 +286,7 @@ mod tests {
         let moved = Profile::new(&matrix(30, 8, |r, c| value((r + 7) % 30, c))).unwrap();
         assert_eq!(own.values, moved.values);
         assert!(likeness(&own.rows, &moved.rows) < 0.6);
-        let signed = Profile::new(&matrix(30, 8, |r, c| value(r, 7 - c) * -1.0)).unwrap();
+        let signed = Profile::new(&matrix(30, 8, |r, c| -value(r, 7 - c))).unwrap();
         assert_ne!(own.values, signed.values);
         assert!(likeness(&own.rows, &signed.rows) > 0.999);
         assert!(own.columns.is_empty());

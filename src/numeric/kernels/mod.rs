@@ -135,7 +135,7 @@ impl Kernel {
         kernels
     }
 
-    /// The kernel in use: the one that [`force`] was told, else the fastest that this machine runs.
+    /// The kernel in use: the one that `force` was told, else the fastest that this machine runs.
     pub fn active() -> Self {
         in_use().sums
     }

@@ -413,8 +413,11 @@ impl Screens for English {
     }
 
     fn controls(&self, highest: &str, lowest: &str, is_control: bool) -> String {
-        let reached =
-            format!("the bases among themselves reach an excess of {lowest} to {highest}");
+        let range = match lowest == highest {
+            true => highest.to_owned(),
+            false => format!("{lowest} to {highest}"),
+        };
+        let reached = format!("the bases among themselves reach an excess of {range}");
         if is_control {
             reached
         } else {

@@ -407,7 +407,11 @@ impl Screens for Korean {
     }
 
     fn controls(&self, highest: &str, lowest: &str, is_control: bool) -> String {
-        let reached = format!("기준 모델끼리의 초과분은 {lowest}부터 {highest}까지");
+        let range = match lowest == highest {
+            true => highest.to_owned(),
+            false => format!("{lowest}부터 {highest}까지"),
+        };
+        let reached = format!("기준 모델끼리의 초과분은 {range}");
         if is_control {
             reached
         } else {
