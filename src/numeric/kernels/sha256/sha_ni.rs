@@ -1,6 +1,10 @@
 //! Two or four streams by turns through the SHA instructions of x86-64: a round waits for the one
 //! before of its own stream alone, and meanwhile the unit takes rounds of the others.
-#![allow(unsafe_code)] // Loads from references of the width that is loaded.
+#![allow(unsafe_code)]
+// Loads from references of the width that is loaded.
+// Iterators over several arrays are calls where a build inlines nothing across its parts, and then
+// the streams leave their registers.
+#![allow(clippy::needless_range_loop)]
 
 use std::arch::x86_64::*;
 
@@ -28,8 +32,8 @@ pub(super) fn advance<const N: usize>(states: &mut [State; N], inputs: &[&[Block
     }
     for block in 0..inputs[0].len() {
         let before = streams;
-        for (stream, input) in streams.iter_mut().zip(inputs) {
-            stream.words = load_words(&input[block]);
+        for n in 0..N {
+            streams[n].words = load_words(&inputs[n][block]);
         }
         for four in [0, 4, 8] {
             four_rounds::<N, 0, true>(&mut streams, four);
@@ -41,9 +45,9 @@ pub(super) fn advance<const N: usize>(states: &mut [State; N], inputs: &[&[Block
         four_rounds::<N, 1, false>(&mut streams, 12);
         four_rounds::<N, 2, false>(&mut streams, 12);
         four_rounds::<N, 3, false>(&mut streams, 12);
-        for (stream, before) in streams.iter_mut().zip(before) {
-            stream.abef = _mm_add_epi32(stream.abef, before.abef);
-            stream.cdgh = _mm_add_epi32(stream.cdgh, before.cdgh);
+        for n in 0..N {
+            streams[n].abef = _mm_add_epi32(streams[n].abef, before[n].abef);
+            streams[n].cdgh = _mm_add_epi32(streams[n].cdgh, before[n].cdgh);
         }
     }
     for (stream, state) in streams.iter().zip(states) {
@@ -61,12 +65,14 @@ fn four_rounds<const N: usize, const AT: usize, const SCHEDULE: bool>(
 ) {
     let constants = load(&K.as_chunks().0[four + AT]);
     let mut sums = [constants; N];
-    for (stream, sum) in streams.iter_mut().zip(&mut sums) {
-        *sum = _mm_add_epi32(stream.words[AT], *sum);
-        stream.cdgh = _mm_sha256rnds2_epu32(stream.cdgh, stream.abef, *sum);
+    for n in 0..N {
+        let stream = &mut streams[n];
+        sums[n] = _mm_add_epi32(stream.words[AT], constants);
+        stream.cdgh = _mm_sha256rnds2_epu32(stream.cdgh, stream.abef, sums[n]);
     }
-    for (stream, sum) in streams.iter_mut().zip(sums) {
-        let sum = _mm_shuffle_epi32::<0x0e>(sum);
+    for n in 0..N {
+        let stream = &mut streams[n];
+        let sum = _mm_shuffle_epi32::<0x0e>(sums[n]);
         stream.abef = _mm_sha256rnds2_epu32(stream.abef, stream.cdgh, sum);
     }
     if SCHEDULE {
