@@ -198,8 +198,8 @@ mod tests {
             (b"", "model.safetensors", "safetensors"),
             (b"\x10\x02", "MODEL.SFT", "safetensors"),
             (b"\x10\x02", "model.SafeTensors", "safetensors"),
-            (b"anything", "model.gguf", "unknown"),
-            (b"anything", "notes.txt", "unknown"),
+            (b"\x10\x02", "model.gguf", "unknown"),
+            (b"\x10\x02", "notes.txt", "unknown"),
         ] {
             assert_eq!(told(head, name), expected, "{name}");
         }
