@@ -258,12 +258,28 @@ fn rows_in_another_order_are_found_under_names_that_say_nothing() {
             .collect();
         down.values = moved;
     }
-    let relative = report(&folder, &base, "shuffled", &renamed(&shuffled));
-    expect_label(&relative, "derived");
-    assert_eq!(
-        relative["coverage"]["matrices"]["target"].as_f64(),
-        Some(1.0)
-    );
+    // Stored (in, out) its units are the columns, and units they must stay.
+    let tables = ["embed_tokens", "lm_head"];
+    let tensors = shuffled.0.iter().map(|(name, v)| {
+        let is_table = tables.iter().any(|table| name.contains(table));
+        let v = if is_table { v.clone() } else { transposed(v) };
+        (hashed(name), v)
+    });
+    let turned = Model(tensors.collect());
+    for (name, target) in [("shuffled", renamed(&shuffled)), ("turned", turned)] {
+        let relative = report(&folder, &base, name, &target);
+        expect_label(&relative, "derived");
+        assert_eq!(
+            relative["coverage"]["matrices"]["target"].as_f64(),
+            Some(1.0)
+        );
+        let parts = relative["parts"].as_array().unwrap();
+        let feed_forwards = parts.iter().filter(|part| part["kind"] == "ffn");
+        assert!(
+            feed_forwards.clone().all(|part| part["state"] == "reused"),
+            "{name}: {parts:?}"
+        );
+    }
 }
 
 #[test]

@@ -301,6 +301,8 @@ impl Made {
             let Some(pair) = paired(Sides::placed(side, &cut, other), &order) else {
                 continue;
             };
+            let as_left = Sides::placed(side, own, other).map(|item| item.logical.as_ref());
+            let pair = turned_back(pair, as_left);
             let via = if cut.logical.name == own.logical.name {
                 pair.via
             } else {
@@ -400,6 +402,31 @@ fn paired(items: Sides<&Item>, order: &[usize]) -> Option<Pair> {
     };
     let sides = Sides { base, target };
     Some(Pair::of_sides(sides.map(Arc::new), via))
+}
+
+/// A pair of matrices whose rows are those of the side whose name says more: which of them was
+/// looked for in which must not decide what a unit is.
+fn turned_back(pair: Pair, as_left: Sides<&Logical>) -> Pair {
+    let teller = match tells(as_left.target) > tells(as_left.base) {
+        true => Side::Target,
+        false => Side::Base,
+    };
+    let is_turned =
+        pair.sides().get(teller).stored_as.transposed != as_left.get(teller).stored_as.transposed;
+    let Sides { base, target } = pair.sides().map(|side| match side.shape.len() {
+        2 if is_turned => axes::with_axes(side, &[1, 0]),
+        _ => None,
+    });
+    match base.zip(target) {
+        Some((base, target)) => {
+            let via = match base.stored_as.transposed == target.stored_as.transposed {
+                true => pair.via,
+                false => Via::Transposed,
+            };
+            Pair::of_sides(Sides { base, target }.map(Arc::new), via)
+        }
+        None => pair,
+    }
 }
 
 /// How much a name says of its tensor.
