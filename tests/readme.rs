@@ -5,6 +5,27 @@ use std::path::Path;
 
 use crate::support::command::{answer, wcmp};
 
+/// The two commands that set everything up are there, and the second is what is checked before a
+/// change is merged.
+#[test]
+fn the_readme_builds_runs_and_tests_in_two_commands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let readme = read("README.md");
+    let blocks: Vec<&str> = readme
+        .split("```")
+        .skip(1)
+        .step_by(2)
+        .map(str::trim)
+        .collect();
+    let run = "cargo run --release -- compare fixtures/base fixtures/fine-tuned";
+    let test = "cargo test";
+    let at = |command: &str| blocks.iter().position(|block| *block == command);
+    assert!(at(run).unwrap() < at(test).unwrap());
+    let checks = read(".ci/run");
+    assert!(checks.lines().any(|line| line == test), "{checks}");
+}
+
 /// Every block that begins with `$ wcmp` stands above what the command prints. `UPDATE_SNAPSHOTS=1`
 /// writes them anew.
 #[test]
