@@ -1,5 +1,4 @@
-//! A run of bytes of one file that is read once and in order: fetched ahead of the reader, given
-//! back behind it.
+//! A run of bytes of one file that is read once and in order: fetched ahead of the reader.
 
 use std::ops::Range;
 
@@ -16,18 +15,13 @@ const AHEAD_OF_ONE: u64 = 1 << 20;
 /// costs more.
 const SHORT: u64 = 1 << 17;
 
-/// Bytes that are given back at a time, over all runs.
-const BEHIND: u64 = 4 << 20;
-
 /// Where the reader of a run stands.
 pub(super) struct ReadAhead<'a> {
     bytes: Region<'a>,
-    kept: u64,
     at: u64,
     fetched: u64,
     end: u64,
     ahead: u64,
-    behind: u64,
 }
 
 impl<'a> ReadAhead<'a> {
@@ -35,15 +29,12 @@ impl<'a> ReadAhead<'a> {
     pub(super) fn new(bytes: Region<'a>, range: Range<u64>, runs: usize) -> Self {
         let Range { start, end } = range;
         let is_short = end.saturating_sub(start) < SHORT;
-        let share = |bytes: u64| bytes / runs.max(1) as u64;
         let mut run = Self {
             bytes,
-            kept: start,
             at: start,
             fetched: if is_short { end } else { start },
             end,
-            ahead: share(AHEAD).max(AHEAD_OF_ONE),
-            behind: share(BEHIND),
+            ahead: (AHEAD / runs.max(1) as u64).max(AHEAD_OF_ONE),
         };
         run.fetch();
         run
@@ -52,10 +43,6 @@ impl<'a> ReadAhead<'a> {
     /// `count` more bytes were read.
     pub(super) fn advance(&mut self, count: u64) {
         self.at = self.at.saturating_add(count).min(self.end);
-        if self.at - self.kept >= self.behind || self.at == self.end {
-            self.bytes.done_with(self.kept, self.at - self.kept);
-            self.kept = self.at;
-        }
         self.fetch();
     }
 

@@ -30,7 +30,7 @@ pub(super) fn digests(
         for (bytes, scratch) in tensors.iter().zip(scratch.iter_mut()) {
             let left = bytes.len().saturating_sub(done);
             let count = usize::try_from(left).map_or(chunk, |left| left.min(chunk));
-            read.push(bytes.run_of_bytes(done.min(bytes.len()), count, scratch)?);
+            read.push(bytes.bytes(done.min(bytes.len()), count, scratch)?);
         }
         let feeds = streams.iter_mut().zip(&read);
         let mut feeds: Vec<Feed<'_, '_>> = feeds

@@ -158,13 +158,10 @@ struct Member<'a> {
 
 impl<'a> Member<'a> {
     /// The stored bytes of a chunk of values.
-    fn read<'s>(&self, chunk: &Range<u64>, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]>
-    where
-        'a: 's,
-    {
+    fn read<'s>(&self, chunk: &Range<u64>, scratch: &'s mut Vec<u8>) -> Result<&'s [u8]> {
         let range = byte_range(self.info.dtype, chunk);
         let length = (range.end - range.start) as usize;
-        self.bytes.run_of_bytes(range.start, length, scratch)
+        self.bytes.bytes(range.start, length, scratch)
     }
 }
 

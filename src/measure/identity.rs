@@ -95,8 +95,6 @@ fn has_equal_bytes(
         if base != target {
             return Ok(false);
         }
-        sources.base.done_with(done, count);
-        sources.target.done_with(done, count);
         done += count;
     }
     Ok(true)

@@ -1,4 +1,9 @@
-//! A regular file in a memory map: its bytes are lent, not copied.
+//! A regular file whose short reads are touches of a memory map, and whose longer ones are
+//! positioned reads.
+//!
+//! Longer ones are copied because that is faster than a map, by a tenth of the time of a whole pass
+//! on the machine at hand: the copy lies in the cache when it is summed, where a page that is
+//! touched once costs its part of a fault, an entry in the page table and taking that out again.
 //!
 //! The only file that maps memory.
 #![allow(unsafe_code)]
@@ -6,8 +11,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-#[cfg(unix)]
-use memmap2::Advice;
 use memmap2::Mmap;
 
 #[cfg(unix)]
@@ -23,33 +26,18 @@ pub(super) struct MappedSource {
     #[cfg(unix)]
     _watch: fault::Watch,
     map: Mmap,
-    /// The same file, for scattered reads: a touch of a page maps its neighbours too, so that
-    /// scattered touches would keep most of the file in memory.
+    /// The same file, for all reads but the shortest.
     file: FileSource,
-    /// Scattered reads that were too short for a system call each, since the pages were last given
-    /// back.
+    /// Reads that were too short for a system call each.
     short_reads: AtomicU64,
-    /// The window that was last done with and is still mapped, by number; [`NO_WINDOW`] at first.
-    #[cfg(unix)]
-    last_done: AtomicU64,
 }
 
-/// Pages are given back by windows of addresses. One fault may map as much as one page table holds
-/// (2 MiB on common systems) where the page cache has large folios, so that whatever is read near a
-/// range would map all of it again.
-#[cfg(unix)]
-const WINDOW: u64 = 1 << 21;
-
-/// A scattered read below this many bytes costs less as a touch of the map than as a system call.
+/// A read below this many bytes costs less as a touch of the map than as a system call.
 const SHORT: usize = 1 << 10;
 
-/// After so many short reads all pages are given back: 64 MiB where a touch maps 16 pages, as Linux
-/// does by default.
+/// After so many short reads all pages are given back, for a touch maps the neighbours of its page
+/// too: 64 MiB where it maps 16 pages, as Linux does by default.
 const SHORT_READS: u64 = 1 << 10;
-
-/// No window has this number: the last address is never mapped.
-#[cfg(unix)]
-const NO_WINDOW: u64 = u64::MAX;
 
 impl MappedSource {
     /// Maps `file`, or gives it back where it cannot be mapped: a file system without maps, an
@@ -68,16 +56,12 @@ impl MappedSource {
         };
         #[cfg(unix)]
         let _watch = fault::watch(map.as_ptr() as usize, len, file.path(), file.len());
-        #[cfg(unix)]
-        let _ = map.advise(Advice::Sequential);
         Ok(Self {
             #[cfg(unix)]
             _watch,
             map,
             file,
             short_reads: AtomicU64::new(0),
-            #[cfg(unix)]
-            last_done: AtomicU64::new(NO_WINDOW),
         })
     }
 
@@ -89,63 +73,23 @@ impl MappedSource {
 
     fn count_short_read(&self) {
         if self.short_reads.fetch_add(1, Ordering::Relaxed) % SHORT_READS == SHORT_READS - 1 {
-            self.give_back(0, self.map.len() as u64);
+            self.give_back();
         }
     }
 
+    /// Takes all pages out of memory; whoever touches one again gets it back with a fault.
     #[cfg(unix)]
-    fn fetch(&self, offset: u64, len: u64) {
-        if let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) {
-            // Advice is a hint: a refusal changes nothing that is read.
-            let _ = self.map.advise_range(Advice::WillNeed, offset, len);
-        }
-    }
-
-    /// Gives back the windows of the range but the last, and the last of the range before:
-    /// neighbouring ranges share a window, which is given back once. At most one window a file
-    /// stays behind. Whoever still reads in a window gets it back with a fault.
-    #[cfg(unix)]
-    fn give_back_behind(&self, offset: u64, len: u64) {
-        let size = self.map.len() as u64;
-        if len == 0 || offset >= size {
-            return;
-        }
-        let base = self.map.as_ptr() as u64;
-        let first = (base + offset) / WINDOW;
-        let last = (base + offset + (len - 1).min(size - 1 - offset)) / WINDOW;
-        let before = self.last_done.swap(last, Ordering::AcqRel);
-        let give_back = |first: u64, end: u64| {
-            let begin = (first * WINDOW).max(base) - base;
-            self.give_back(begin, (end * WINDOW - base).min(size) - begin);
+    fn give_back(&self) {
+        // SAFETY: the map is a read-only file map, never written through: pages that are dropped
+        // come back from the file with the same bytes, so slices of them stay valid.
+        let _ = unsafe {
+            self.map
+                .unchecked_advise(memmap2::UncheckedAdvice::DontNeed)
         };
-        if before != NO_WINDOW && !(first..=last).contains(&before) {
-            give_back(before, before + 1);
-        }
-        if first < last {
-            give_back(first, last);
-        }
-    }
-
-    #[cfg(unix)]
-    fn give_back(&self, offset: u64, len: u64) {
-        if let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) {
-            // SAFETY: the map is a read-only file map, never written through: pages that are
-            // dropped come back from the file with the same bytes, so slices of them stay valid.
-            let _ = unsafe {
-                self.map
-                    .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len)
-            };
-        }
     }
 
     #[cfg(not(unix))]
-    fn give_back(&self, _offset: u64, _len: u64) {}
-
-    #[cfg(not(unix))]
-    fn fetch(&self, _offset: u64, _len: u64) {}
-
-    #[cfg(not(unix))]
-    fn give_back_behind(&self, _offset: u64, _len: u64) {}
+    fn give_back(&self) {}
 }
 
 impl Source for MappedSource {
@@ -170,18 +114,8 @@ impl Source for MappedSource {
         Ok(())
     }
 
-    /// Pages stay mapped until [`Source::done_with`].
-    #[inline]
-    fn borrow(&self, offset: u64, len: usize) -> Option<&[u8]> {
-        self.slice(offset, len)
-    }
-
     fn will_need(&self, offset: u64, len: u64) {
-        self.fetch(offset, len.min(self.len().saturating_sub(offset)));
-    }
-
-    fn done_with(&self, offset: u64, len: u64) {
-        self.give_back_behind(offset, len);
+        self.file.will_need(offset, len);
     }
 
     fn check_unchanged(&self) -> Result<()> {

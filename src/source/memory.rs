@@ -30,15 +30,10 @@ impl Source for Memory<'_> {
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         require_inside(self.path, self.len(), offset, out.len())?;
-        if let Some(bytes) = self.borrow(offset, out.len()) {
-            out.copy_from_slice(bytes);
-        }
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+        let bytes = self.bytes.get(begin..).unwrap_or_default();
+        out.copy_from_slice(bytes.get(..out.len()).unwrap_or_default());
         Ok(())
-    }
-
-    fn borrow(&self, offset: u64, len: usize) -> Option<&[u8]> {
-        let begin = usize::try_from(offset).ok()?;
-        self.bytes.get(begin..begin.checked_add(len)?)
     }
 
     fn check_unchanged(&self) -> Result<()> {

@@ -34,9 +34,9 @@ use crate::model::words::words;
 words! {
     /// How weight files are read.
     Io {
-        /// Memory map.
+        /// Positioned reads, and a memory map for scattered ones that are short.
         Mmap = "mmap",
-        /// Positioned reads: for network file systems and files that may change.
+        /// Positioned reads alone: for network file systems and files that may change.
         Read = "read",
     }
 }
@@ -64,17 +64,8 @@ pub trait Source: Send + Sync {
     /// hold anything.
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<()>;
 
-    /// The bytes themselves, of a range in a run that is read once and in order, where they need
-    /// not be copied. `None` where they do, or where the range is not in the source.
-    fn borrow(&self, _offset: u64, _len: usize) -> Option<&[u8]> {
-        None
-    }
-
     /// A hint that the range will be read soon.
     fn will_need(&self, _offset: u64, _len: u64) {}
-
-    /// A hint that the range is not needed again soon. Bytes of it can be read again all the same.
-    fn done_with(&self, _offset: u64, _len: u64) {}
 
     /// That the source is still the one that was opened, to be asked after the last byte was read.
     ///
@@ -99,26 +90,6 @@ impl dyn Source + '_ {
         let target = scratch.get_mut(..len).unwrap_or_default();
         self.read_at(offset, target)?;
         Ok(target)
-    }
-
-    /// `len` bytes from `offset` in a run that is read once and in order: borrowed where the source
-    /// can lend them, else copied to `scratch`.
-    ///
-    /// `scratch` grows to the longest range asked for and is not cleared between calls.
-    ///
-    /// # Errors
-    /// As [`Source::read_at`].
-    #[inline]
-    pub fn run_of_bytes<'a>(
-        &'a self,
-        offset: u64,
-        len: usize,
-        scratch: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8]> {
-        match self.borrow(offset, len) {
-            Some(bytes) => Ok(bytes),
-            None => self.bytes(offset, len, scratch),
-        }
     }
 }
 

@@ -39,7 +39,7 @@ impl<'a> Region<'a> {
         self.len == 0
     }
 
-    /// `len` bytes from `offset`, wherever the last ones were.
+    /// `len` bytes from `offset`.
     ///
     /// `scratch` grows to the longest range asked for and is not cleared between calls.
     ///
@@ -50,32 +50,9 @@ impl<'a> Region<'a> {
         self.source.bytes(self.place(offset), len, scratch)
     }
 
-    /// `len` bytes from `offset` in a run that is read once and in order: borrowed where the source
-    /// can lend them, else copied to `scratch`.
-    ///
-    /// # Errors
-    /// As [`Source::read_at`].
-    #[inline]
-    pub fn run_of_bytes<'s>(
-        &self,
-        offset: u64,
-        len: usize,
-        scratch: &'s mut Vec<u8>,
-    ) -> Result<&'s [u8]>
-    where
-        'a: 's,
-    {
-        self.source.run_of_bytes(self.place(offset), len, scratch)
-    }
-
     /// A hint that the range will be read soon.
     pub fn will_need(&self, offset: u64, len: u64) {
         self.source.will_need(self.place(offset), len);
-    }
-
-    /// A hint that the range is not needed again soon.
-    pub fn done_with(&self, offset: u64, len: u64) {
-        self.source.done_with(self.place(offset), len);
     }
 
     /// An offset that is past every end is left to the source to refuse.

@@ -57,7 +57,6 @@ pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
     let header = start.get(LENGTH_BYTES as usize..).unwrap_or_default();
     let header = parse(header, space - length).map_err(malformed)?;
     let refusal = reference::refusal(start);
-    source.done_with(0, LENGTH_BYTES + length);
 
     let file_name = path
         .file_name()
