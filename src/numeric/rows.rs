@@ -23,6 +23,35 @@ pub trait RowSource: Sync {
     /// # Panics
     /// When `rows` is out of range or `out` is too short.
     fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()>;
+
+    /// Writes the first `width` values of each of `rows`, one row behind the other, to the front of
+    /// `out`.
+    ///
+    /// # Errors
+    /// As [`RowSource::read_rows`].
+    ///
+    /// # Panics
+    /// When `rows` or `width` is out of range or `out` is too short.
+    fn read_starts(&self, rows: Range<usize>, width: usize, out: &mut [f32]) -> Result<()> {
+        let read = |rows, out: &mut [f32]| self.read_rows(rows, out);
+        starts_of_whole_rows(rows, self.columns(), width, out, read)
+    }
+}
+
+/// [`RowSource::read_starts`] where no less than whole rows of `columns` values can be read.
+pub(crate) fn starts_of_whole_rows(
+    rows: Range<usize>,
+    columns: usize,
+    width: usize,
+    out: &mut [f32],
+    read_rows: impl Fn(Range<usize>, &mut [f32]) -> Result<()>,
+) -> Result<()> {
+    let mut whole = vec![0.0; columns];
+    for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
+        read_rows(row..row + 1, &mut whole)?;
+        out.copy_from_slice(&whole[..width]);
+    }
+    Ok(())
 }
 
 /// A matrix held in memory.

@@ -89,20 +89,15 @@ pub(crate) enum Along {
 /// When rows cannot be read.
 pub(crate) fn window(source: &dyn RowSource) -> Result<Dense> {
     let (rows, columns) = (source.rows().min(WINDOW), source.columns().min(WINDOW));
-    let mut out = Dense::zeros(rows, columns);
-    let mut row = vec![0.0f32; source.columns()];
-    for at in 0..rows {
-        source.read_rows(at..at + 1, &mut row)?;
-        let place = out.row_mut(at).iter_mut().zip(&row);
-        place.for_each(|(x, &value)| {
-            *x = if value.is_finite() {
-                f64::from(value)
-            } else {
-                0.0
-            }
-        });
-    }
-    Ok(out)
+    let mut read = vec![0.0f32; rows * columns];
+    source.read_starts(0..rows, columns, &mut read)?;
+    let finite = |value: f32| if value.is_finite() { value } else { 0.0 };
+    let values = read.into_iter().map(|value| f64::from(finite(value)));
+    Ok(Dense {
+        rows,
+        columns,
+        values: values.collect(),
+    })
 }
 
 /// Whether the rows of a window stand in an order of their own: each is like the next, beyond what
@@ -149,14 +144,80 @@ pub(crate) fn nearest_formula(window: &Dense) -> Option<Explained> {
 /// repeat themselves looked for in its corner alone.
 fn may_follow(window: &Dense) -> bool {
     let corner = corner(window, CORNER);
+    let has_diagonals = may_have_diagonals(window);
     every().any(|(formula, along)| {
         let looked_at = match formula {
+            Formula::Identity | Formula::Diagonals if !has_diagonals => return false,
             Formula::Identity | Formula::Diagonals => window,
             Formula::Hadamard | Formula::Sines | Formula::Smooth => &corner,
         };
         let explained = explained(looked_at, formula, along);
         explained.is_some_and(|explained| explained.excess() >= WORTH_A_LOOK)
     })
+}
+
+/// What may be lost where sums are taken in another order.
+const ROUNDING: f64 = 1e-6;
+
+/// Whether values along diagonals explain 15 % of a window: what [`explained`] would tell of
+/// [`Formula::Identity`] and [`Formula::Diagonals`], from the sums of the diagonals alone.
+fn may_have_diagonals(window: &Dense) -> bool {
+    let (rows, columns) = (window.rows, window.columns);
+    let size = (rows * columns) as f64;
+    let energy = dot(&window.values, &window.values);
+    if energy <= 0.0 {
+        return false;
+    }
+    let mut most = f64::NEG_INFINITY;
+    for stride in strides(window) {
+        let sums = diagonal_sums(window, stride);
+        let explained = |at: usize| -> (f64, usize) {
+            let longest = (at / stride + 1).min(rows);
+            let outside = (at + 1).saturating_sub(columns).div_ceil(stride);
+            let count = longest.saturating_sub(outside);
+            (sums[at] * sums[at] / count.max(1) as f64, count)
+        };
+        // One diagonal, of those that begin in the first row.
+        let begins = stride.max(columns / 2).min(columns);
+        let of_one = (0..begins).map(|offset| explained(offset + (rows - 1) * stride));
+        let of_one = of_one.filter(|(_, count)| *count >= 4);
+        let by_chance = IDENTITY_BY_CHANCE / size;
+        most = of_one.fold(most, |most, (one, _)| most.max(one - energy * by_chance));
+
+        let by_chance = sums.len() as f64 / size;
+        if by_chance < 0.5 {
+            let of_all: f64 = (0..sums.len()).map(|at| explained(at).0).sum();
+            most = most.max(of_all - energy * by_chance);
+        }
+    }
+    most >= (WORTH_A_LOOK - ROUNDING) * energy
+}
+
+/// Sums of the values along each diagonal that goes `stride` columns to the right from a row to the
+/// next: of the value at (row, column) at `column + (rows − 1 − row) · stride`.
+fn diagonal_sums(window: &Dense, stride: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; window.columns + (window.rows - 1) * stride];
+    for row in 0..window.rows {
+        let first = (window.rows - 1 - row) * stride;
+        let own = sums[first..].iter_mut().zip(window.row(row));
+        own.for_each(|(sum, x)| *sum += x);
+    }
+    sums
+}
+
+/// The inner product, in lanes: faster than one sum after the other, and rounded another way.
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let (x, rest_of_x) = x.as_chunks::<LANES>();
+    let (y, rest_of_y) = y.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest = rest_of_x.iter().zip(rest_of_y).map(|(x, y)| x * y);
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
 /// The first rows and columns of a window.
@@ -237,6 +298,10 @@ fn strides(window: &Dense) -> Vec<usize> {
     out
 }
 
+/// Values' worth of energy that one diagonal explains of random numbers: the best of some hundred
+/// means of chi-squared 1.
+const IDENTITY_BY_CHANCE: f64 = 12.0;
+
 fn without_identity(window: &Dense) -> (Dense, f64) {
     let mut best: Option<(f64, usize, usize, f64)> = None;
     for stride in strides(window) {
@@ -263,8 +328,10 @@ fn without_identity(window: &Dense) -> (Dense, f64) {
             }
         }
     }
-    // The best of some hundred means of chi-squared 1.
-    (out, 12.0 / (window.rows * window.columns) as f64)
+    (
+        out,
+        IDENTITY_BY_CHANCE / (window.rows * window.columns) as f64,
+    )
 }
 
 fn without_diagonals(window: &Dense) -> (Dense, f64) {
@@ -378,8 +445,11 @@ fn waves(n: usize) -> (Dense, Dense) {
         let of_turns: Vec<f64> = (0..n).map(|at| wave(turn * at as f64)).collect();
         let mut out = Dense::zeros(n, n / 2);
         for t in 0..n {
-            for (k, x) in out.row_mut(t).iter_mut().enumerate() {
-                *x = of_turns[(k + 1) * t % n];
+            let mut turned = 0;
+            for x in out.row_mut(t) {
+                turned += t;
+                turned -= if turned >= n { n } else { 0 };
+                *x = of_turns[turned];
             }
         }
         out
@@ -565,12 +635,12 @@ pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
     if (base.rows, base.columns) != (target.rows, target.columns) {
         return None;
     }
-    let before = cosine(base, target);
     // What is explained to less than 15 % on one side and wholly on the other makes no cosine of
     // 0.5.
-    if !may_follow(target) && (before >= 0.5 || !may_follow(base)) {
+    if !may_follow(target) && (are_much_alike(base, target) || !may_follow(base)) {
         return None;
     }
+    let before = cosine(base, target);
     let nearest = nearest_formula(base).or_else(|| nearest_formula(target))?;
     let is_table = before >= SAME_TABLE && (nearest.share >= PURE || share_zeros(base, target));
     let without = |formula, along| -> Option<Remaining> {
@@ -606,6 +676,13 @@ pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
         }
     }
     best
+}
+
+/// Whether the cosine of two windows is at least 0.5.
+fn are_much_alike(base: &Dense, target: &Dense) -> bool {
+    let [own, of_target] = [base, target].map(|window| dot(&window.values, &window.values));
+    let together = dot(&base.values, &target.values);
+    together > 0.0 && together * together >= 0.25 * own * of_target
 }
 
 /// Whether most values of both are zero, in the same places.
@@ -765,6 +842,25 @@ mod tests {
         assert!(remaining(&mel(), &rounded).unwrap().is_explained());
         let found = remaining(&noised(&mel(), 0.2, "one"), &noised(&mel(), 0.2, "other")).unwrap();
         assert!(found.is_explained(), "{found:?}");
+    }
+
+    #[test]
+    fn the_cheap_look_at_diagonals_tells_what_the_formulas_do() {
+        let mut seen = [0; 2];
+        for (_, table) in tables() {
+            for noise in [0.0, 0.3, 1.0, 1.5, 2.0, 2.5, 3.0] {
+                let window = noised(&table, noise, "training");
+                let follows = [Formula::Identity, Formula::Diagonals].into_iter();
+                let follows = follows
+                    .filter_map(|formula| explained(&window, formula, Along::Rows))
+                    .any(|found| found.excess() >= WORTH_A_LOOK);
+                assert_eq!(may_have_diagonals(&window), follows, "{noise}");
+                seen[usize::from(follows)] += 1;
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
+        assert!(!may_have_diagonals(&table(9, 9, |_, _| 0.0)));
+        assert!(!may_have_diagonals(&table(0, 9, |_, _| 0.0)));
     }
 
     /// Matrices without a formula, with all kinds of structure.

@@ -11,7 +11,7 @@ use crate::model::dtype::Dtype;
 use crate::model::rotary::interleaved_row;
 use crate::numeric::decode::{decode_f32, decodes, step, steps_by_exponent, values_per_element};
 use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
-use crate::numeric::rows::RowSource;
+use crate::numeric::rows::{RowSource, starts_of_whole_rows};
 use crate::source::Region;
 
 use super::composed::Factor;
@@ -326,6 +326,19 @@ impl RowSource for View<'_> {
 
     fn read_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
         self.read(rows, out, Wanted::Values)
+    }
+
+    fn read_starts(&self, rows: Range<usize>, width: usize, out: &mut [f32]) -> Result<()> {
+        let lies_row_by_row = !self.flat && !self.transposed && self.column_order.is_none();
+        let is_scaled = self.row_scale.is_some() || self.column_scale.is_some();
+        if self.order != RowOrder::All || !lies_row_by_row || is_scaled {
+            let read = |rows, out: &mut [f32]| self.read_rows(rows, out);
+            return starts_of_whole_rows(rows, self.columns(), width, out, read);
+        }
+        for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
+            self.read_stored((row * self.stored_columns) as u64, out, Wanted::Values)?;
+        }
+        Ok(())
     }
 }
 
