@@ -78,7 +78,7 @@ fn time_of_sums(reading: &Reading, bytes: u64) -> f64 {
 
 /// A job of several digests is no larger than this part of a worker's share of all bytes, so that
 /// the others have something to do while it runs.
-const PARTS: u64 = 4;
+const PARTS: u64 = 2;
 
 /// All jobs, the longest first, so that no worker is left alone with one at the end.
 ///
