@@ -83,14 +83,9 @@ impl Profile {
             let end = (begin + step).min(rows);
             matrix.read_rows(begin..end, &mut chunk)?;
             for row in chunk.chunks_exact(columns).take(end - begin) {
-                let mut sum = 0.0;
-                for (value, of_column) in row.iter().zip(&mut of_columns) {
-                    let square = f64::from(*value).powi(2);
-                    sum += square;
-                    *of_column += square;
-                    hash = hash.wrapping_add(mixed(*value));
-                }
+                let (sum, hash_of_row) = add_row(row, &mut of_columns);
                 of_rows.push(sum);
+                hash = hash.wrapping_add(hash_of_row);
             }
         }
         Ok(Self {
@@ -101,13 +96,35 @@ impl Profile {
     }
 }
 
-/// A value's bits, mixed (the finaliser of SplitMix64); the two zeros are one value.
-fn mixed(value: f32) -> u64 {
-    let bits = if value == 0.0 { 0 } else { value.to_bits() };
-    let mut z = u64::from(bits).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// Values that are added side by side.
+const LANES: usize = 8;
+
+/// Adds the squares of a row to those of the columns; their sum, and that of a hash of each value.
+/// In lanes, for every value of a model passes here.
+fn add_row(row: &[f32], of_columns: &mut [f64]) -> (f64, u64) {
+    let (mut sums, mut hashes) = ([0.0; LANES], [0u64; LANES]);
+    let columns = of_columns.chunks_mut(LANES);
+    for (values, of_columns) in row.chunks(LANES).zip(columns) {
+        let lanes = sums.iter_mut().zip(&mut hashes);
+        for ((value, of_column), (sum, hash)) in values.iter().zip(of_columns).zip(lanes) {
+            let square = f64::from(*value) * f64::from(*value);
+            *of_column += square;
+            *sum += square;
+            *hash += u64::from(mixed(*value));
+        }
+    }
+    let hash = hashes
+        .iter()
+        .fold(0u64, |all, hash| all.wrapping_add(*hash));
+    (sums.iter().sum(), hash)
+}
+
+/// A value's bits, mixed (the finaliser of MurmurHash3); the two zeros are one value.
+fn mixed(value: f32) -> u32 {
+    let mut z = if value == 0.0 { 0 } else { value.to_bits() };
+    z = (z ^ (z >> 16)).wrapping_mul(0x85eb_ca6b);
+    z = (z ^ (z >> 13)).wrapping_mul(0xc2b2_ae35);
+    z ^ (z >> 16)
 }
 
 /// Logarithms of squares about their mean, at norm 1; empty where they are not numbers.

@@ -263,7 +263,38 @@ fn readings(logical: &Logical, vectors: &BTreeSet<u64>) -> Vec<Reading> {
 /// Whether one of two tensors may be a part of the other: where both names say what they are, names
 /// have paired them, or they are two. (Rows of `up` resemble the columns of `down` of their units.)
 fn may_hold(base: &Logical, target: &Logical) -> bool {
-    is_complex(base) == is_complex(target) && !(is_known(base) && is_known(target))
+    may_be_parts(TensorKind::of(base), TensorKind::of(target))
+}
+
+/// What [`may_hold`] asks of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct TensorKind {
+    is_complex: bool,
+    is_known: bool,
+}
+
+impl TensorKind {
+    fn of(logical: &Logical) -> Self {
+        Self {
+            is_complex: is_complex(logical),
+            is_known: is_known(logical),
+        }
+    }
+}
+
+fn kinds<'a>(items: impl IntoIterator<Item = &'a Item>) -> BTreeSet<TensorKind> {
+    let logicals = items.into_iter().map(|item| &item.logical);
+    logicals.map(|logical| TensorKind::of(logical)).collect()
+}
+
+/// Whether a tensor may be a part of one of these kinds, or hold one.
+fn may_hold_any(logical: &Logical, kinds: &BTreeSet<TensorKind>) -> bool {
+    let own = TensorKind::of(logical);
+    kinds.iter().any(|other| may_be_parts(own, *other))
+}
+
+fn may_be_parts(one: TensorKind, other: TensorKind) -> bool {
+    one.is_complex == other.is_complex && !(one.is_known && other.is_known)
 }
 
 /// Some rows of a matrix.
@@ -285,23 +316,45 @@ fn chosen_columns(length: u64) -> Vec<usize> {
 
 /// The chosen columns of the rows `indices` of a matrix.
 fn sampled(model: &Model, matrix: &Logical, indices: &[usize]) -> Result<Vec<f32>> {
-    let view = model.view(matrix)?;
-    let columns = view.columns();
-    let chosen = chosen_columns(columns as u64);
-    let mut row = vec![0.0; columns];
-    let mut out = Vec::with_capacity(indices.len() * chosen.len());
+    let (narrow, picked) = narrowed(matrix);
+    let view = model.view(&narrow)?;
+    let picked = picked.unwrap_or_else(|| chosen_columns(view.columns() as u64));
+    let mut row = vec![0.0; view.columns()];
+    let mut out = Vec::with_capacity(indices.len() * picked.len());
     for &index in indices {
         view.read_rows(index..index + 1, &mut row)?;
-        out.extend(chosen.iter().map(|column| row[*column]));
+        out.extend(picked.iter().map(|column| row[*column]));
     }
     Ok(out)
 }
 
+/// A matrix of its chosen columns alone where they lie as lines of their own, and where in its rows
+/// they are then: nobody reads the lines between them.
+fn narrowed(matrix: &Logical) -> (Logical, Option<Vec<usize>>) {
+    let mut out = matrix.clone();
+    let [_, columns] = matrix.shape[..] else {
+        return (out, None);
+    };
+    if !matrix.stored_as.transposed || is_complex(matrix) {
+        return (out, None);
+    }
+    let chosen = chosen_columns(columns);
+    let runs = chosen.iter().map(|column| RowRun {
+        start: *column as u64,
+        count: 1,
+        step: 1,
+    });
+    out.stored_as.columns = Some(runs.collect());
+    out.shape[1] = chosen.len() as u64;
+    (out, Some((0..chosen.len()).collect()))
+}
+
 /// The chosen columns of all rows of a matrix.
 fn sampled_all(model: &Model, matrix: &Logical) -> Result<Vec<f32>> {
-    let view = model.view(matrix)?;
+    let (narrow, picked) = narrowed(matrix);
+    let view = model.view(&narrow)?;
     let (rows, columns) = (view.rows(), view.columns());
-    let chosen = chosen_columns(columns as u64);
+    let chosen = picked.unwrap_or_else(|| chosen_columns(columns as u64));
     let step = (CHUNK / columns.max(1)).clamp(1, rows.max(1));
     let mut out = Vec::with_capacity(rows * chosen.len());
     let mut values = vec![0.0; step * columns];
@@ -327,10 +380,16 @@ fn reading_of(logical: &Logical, shape: Shape) -> Reading {
 }
 
 /// The matrices of a side that are looked for, as rows and as columns, and the vectors.
-fn probes(model: &Model, items: &[Item], lengths: &BTreeSet<u64>) -> Result<Vec<Probe>> {
+fn probes(
+    model: &Model,
+    items: &[Item],
+    lengths: &BTreeSet<u64>,
+    of_wholes: &BTreeSet<TensorKind>,
+) -> Result<Vec<Probe>> {
     let of_item = |(piece, item): (usize, &Item)| -> Result<Vec<Probe>> {
         let logical = &*item.logical;
         let is_asked = is_plain(logical)
+            && may_hold_any(logical, of_wholes)
             && logical.meaning.class != Class::Uninformative
             && item.sketch.is_telling();
         let shapes: &[Shape] = match logical.shape.len() {
@@ -382,15 +441,20 @@ pub(super) fn find(
         .map(|item| item.logical.elements())
         .filter(|length| *length > 0)
         .collect();
+    let of_other = kinds(other);
     let wholes: Vec<(usize, Vec<Reading>)> = own
         .iter()
-        .map(|item| readings(&item.logical, &vectors))
+        .map(|item| match may_hold_any(&item.logical, &of_other) {
+            true => readings(&item.logical, &vectors),
+            false => Vec::new(),
+        })
         .enumerate()
         .filter(|(_, readings)| !readings.is_empty())
         .collect();
     let all = wholes.iter().flat_map(|(_, readings)| readings);
     let lengths: BTreeSet<u64> = all.map(|reading| reading.columns()).collect();
-    let probes = probes(other_model, other, &lengths)?;
+    let of_wholes = kinds(wholes.iter().map(|(whole, _)| &own[*whole]));
+    let probes = probes(other_model, other, &lengths, &of_wholes)?;
 
     let mut gone = BTreeSet::new();
     let mut out = Vec::new();
