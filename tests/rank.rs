@@ -27,6 +27,7 @@ struct Rank {
     layer_origins: Option<Vec<Origin>>,
     kinship: Vec<Kin>,
     sums_of_target: Vec<Value>,
+    between: Vec<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -862,7 +863,8 @@ fn shares_are_within_two_errors_and_siblings_of_the_parents_are_no_terms() {
     candidates.sort();
     assert_eq!(candidates, ["b", "c"]);
     let rank = rank_of(&[&paths[0], &paths[1], &paths[2], &fixture("base")]);
-    assert_eq!(rank.conclusion.base.as_deref(), Some("base"));
+    assert_eq!(rank.conclusion.base, None);
+    assert_eq!(rank.conclusion.candidates, ["base"]);
     for kin in &rank.kinship {
         let expected = if kin.base == "base" {
             "nearest"
@@ -886,7 +888,72 @@ fn a_mean_of_the_target_is_told_to_be_made_from_it() {
     assert!(rank.mixture.is_none(), "{:?}", rank.mixture);
     assert_eq!(rank.sums_of_target[0]["base"], "mean");
     assert_eq!(rank.sums_of_target[0]["with"], "b");
-    assert_eq!(rank.conclusion.base.as_deref(), Some("base"));
+    assert_eq!(rank.conclusion.base, None);
+    assert_eq!(rank.conclusion.candidates, ["base"]);
+}
+
+#[test]
+fn what_is_near_a_parent_that_is_not_given_is_not_called_the_parent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = values("base");
+    let sizes = [
+        ("target", 10, 0.15),
+        ("heavy", 11, 0.15),
+        ("light", 12, 0.01),
+    ];
+    let paths = sizes.map(|(name, seed, size)| {
+        let path = folder.path().join(name);
+        written(&path, &tuned(&base, seed, size), 4);
+        path
+    });
+    let rank = rank_of(&[&paths[0], &paths[1], &paths[2]]);
+    assert_eq!(rank.conclusion.label, "derived");
+    assert_eq!(rank.conclusion.base, None);
+    assert_eq!(rank.conclusion.candidates, ["light"]);
+    let sentence = &rank.conclusion.sentence;
+    let told = "light, or a model near it that is not given, stands between the target and heavy";
+    assert!(sentence.contains(told), "{sentence}");
+    for (options, told) in [
+        (&[][..], "whether that is its parent cannot be told"),
+        (&["--lang", "ko"][..], "부모인지는 알 수 없음"),
+    ] {
+        let output = run(&[&paths[0], &paths[1], &paths[2]], options);
+        let page = String::from_utf8_lossy(&output.stdout).replace('\n', " ");
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(page.contains(told), "{page}");
+        assert!(page.contains("light"), "{page}");
+    }
+}
+
+#[test]
+fn a_target_between_its_parent_and_its_child_is_told_to_be_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = values("base");
+    let middle = tuned(&base, 13, 0.15);
+    let models = [
+        ("middle", middle.clone()),
+        ("child", tuned(&middle, 14, 0.15)),
+        ("sibling", tuned(&base, 15, 0.15)),
+    ];
+    let paths = models.map(|(name, model)| {
+        let path = folder.path().join(name);
+        written(&path, &model, 4);
+        path
+    });
+    let rank = rank_of(&[&paths[0], &paths[1], &fixture("base")]);
+    assert_eq!(rank.conclusion.base, None);
+    assert_eq!(rank.conclusion.candidates.len(), 2, "{:?}", rank.kinship);
+    assert_eq!(
+        rank.between[0]["bases"],
+        serde_json::json!(["base", "child"])
+    );
+    let told = "The target, or a model near it that is not given, stands between base and child.";
+    let sentence = &rank.conclusion.sentence;
+    assert!(sentence.contains(told), "{sentence}");
+    // The child as the target of both: its own parent is nearest, and nothing lies on both sides.
+    let rank = rank_of(&[&paths[1], &paths[0], &fixture("base"), &paths[2]]);
+    assert_eq!(rank.conclusion.candidates, ["middle"]);
+    assert!(rank.between.is_empty(), "{:?}", rank.between);
 }
 
 #[test]

@@ -283,6 +283,9 @@ fn leading_layers(comparison: &Comparison, target: &Model) -> Vec<f64> {
         .collect()
 }
 
+/// Share of the most that is reused of any base, from which on another base counts beside it.
+const COMPARABLE: f64 = 0.5;
+
 /// The answer over all bases, which are in the order of the ranking.
 fn ranking(held: Vec<Held>, target_name: String, together: Together) -> Ranking {
     let standings: Vec<Standing> = held.iter().map(|base| base.standing.clone()).collect();
@@ -303,18 +306,9 @@ fn ranking(held: Vec<Held>, target_name: String, together: Together) -> Ranking 
         .flat_map(|held| &held.comparison.left_aside.target);
     let of_target = of_target.map(|left| ("target".to_owned(), left.clone()));
     let left_aside = of_target.chain(of_bases).collect();
-    let candidates = match merge {
-        Some(_) => Vec::new(),
-        None => together.candidates(),
-    };
-    let first = labels
-        .iter()
-        .position(|of_base| label.is_related() && *of_base == label);
-    // Of relatives that are as near as one another none is the base.
-    let is_open = label == Label::Derived && candidates.len() > 1;
-    let base = match candidates.as_slice() {
-        [nearest] if label == Label::Derived => Some(*nearest),
-        _ => first.filter(|_| !is_open),
+    let (base, candidates) = match &merge {
+        Some(merge) => (merge.leading(), Vec::new()),
+        None => rests_on(&standings, label, together.candidates()),
     };
     Ranking {
         settings: held[0].comparison.settings.clone(),
@@ -326,13 +320,14 @@ fn ranking(held: Vec<Held>, target_name: String, together: Together) -> Ranking 
             base,
             related: labels.iter().filter(|label| label.is_related()).count(),
             merge,
-            candidates: if is_open { candidates } else { Vec::new() },
+            candidates,
         },
         coordinates: together.coordinates,
         controls: together.controls,
         mixture: together.mixed.shares,
         sums_of_target: together.mixed.sums_of_target,
         kinship: together.kinship,
+        between: together.between,
         layer_origins: together.origins,
         family: together.family,
         left_aside,
@@ -342,6 +337,41 @@ fn ranking(held: Vec<Held>, target_name: String, together: Together) -> Ranking 
             .enumerate()
             .map(|(place, base)| ranked_base(base, merged.contains(&place)))
             .collect(),
+    }
+}
+
+/// The base that the conclusion rests on, or several of them: no geometry tells the parent from a
+/// near relative of it, so that of several relatives none is named. `nearest` are those of the
+/// derived ones than which none is nearer.
+fn rests_on(
+    standings: &[Standing],
+    label: Label,
+    nearest: Vec<usize>,
+) -> (Option<usize>, Vec<usize>) {
+    let with_label: Vec<usize> = (0..standings.len())
+        .filter(|place| label.is_related() && standings[*place].label == label)
+        .collect();
+    let first = with_label.first().copied();
+    let candidates = match label {
+        Label::Derived if nearest.is_empty() => with_label.clone(),
+        Label::Derived => nearest,
+        Label::PartialReuse => {
+            let reused = |place: usize| standings[place].reused.unwrap_or(0.0);
+            let most = with_label.iter().map(|place| reused(*place));
+            let most = most.fold(0.0, f64::max);
+            let is_much = |place: &usize| reused(*place) >= COMPARABLE * most;
+            with_label.iter().copied().filter(is_much).collect()
+        }
+        _ => return (first, Vec::new()),
+    };
+    let is_alone = match label {
+        Label::Derived => with_label.len() == 1,
+        _ => candidates.len() == 1,
+    };
+    if is_alone {
+        (first, Vec::new())
+    } else {
+        (None, candidates)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::Result;
 use crate::evidence::several::among::Among;
 use crate::evidence::several::distances::Distances;
-use crate::evidence::several::kinship::{self, Kinship};
+use crate::evidence::several::kinship::{self, Between, Kinship};
 use crate::evidence::several::origins::{LayerOrigin, origins};
 use crate::evidence::several::sample::Sample;
 use crate::evidence::several::shares::{Mixed, Share, Shares, mixed};
@@ -29,6 +29,7 @@ pub(super) struct Together {
     pub(super) controls: Option<Vec<BaseControl>>,
     pub(super) mixed: Mixed,
     pub(super) kinship: Vec<Kin>,
+    pub(super) between: Vec<Between>,
     /// Bases whose verdict is that they are relatives, and that no geometry is asked of.
     outside: Vec<usize>,
     pub(super) origins: Option<Vec<LayerOrigin>>,
@@ -63,6 +64,7 @@ impl Together {
             controls,
             mixed: Mixed::default(),
             kinship: Vec::new(),
+            between: Vec::new(),
             outside: Vec::new(),
             origins: layer_origins(looked, held),
         };
@@ -123,8 +125,16 @@ impl Together {
             .collect();
         let place = |at: usize| in_sample[at];
         if asked.len() > 1 {
-            let standings = kinship::kinship(sample, &distances, &asked);
-            self.kinship = standings
+            let relatives = kinship::kinship(sample, &distances, &asked);
+            let between = relatives.between.into_iter();
+            self.between = between
+                .map(|between| Between {
+                    bases: between.bases.map(place),
+                    ..between
+                })
+                .collect();
+            self.kinship = relatives
+                .standings
                 .into_iter()
                 .map(|standing| Kin {
                     base: place(standing.base),
@@ -149,6 +159,7 @@ impl Together {
         // In a merge every parent is one, and distances tell nothing of descent.
         if self.merge().is_some() {
             self.kinship.clear();
+            self.between.clear();
         }
     }
 

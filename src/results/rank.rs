@@ -2,7 +2,7 @@
 
 use crate::evidence::figures::{Coverage, Similarity};
 use crate::evidence::finding::{Finding, PcaSummary};
-use crate::evidence::several::kinship::{Kinship, Nearer};
+use crate::evidence::several::kinship::{Between, Kinship, Nearer};
 use crate::evidence::several::origins::LayerOrigin;
 use crate::evidence::several::shares::{Rule, Shares, SparseMerge};
 use crate::model::checkpoint::LeftAside;
@@ -43,6 +43,8 @@ pub struct Ranking {
     pub sums_of_target: Vec<(usize, usize)>,
     /// How each of several relatives stands to the target beside the others.
     pub kinship: Vec<Kin>,
+    /// Pairs of relatives that the target, or a model near it, stands between.
+    pub between: Vec<Between>,
     /// From which base each layer comes; bases by their places in `bases`.
     pub layer_origins: Option<Vec<LayerOrigin>>,
     /// Each base of the family beside the base it is most like; `None` where there is none.
@@ -133,14 +135,15 @@ pub struct Kin {
 pub struct Conclusion {
     /// The label.
     pub label: Label,
-    /// Place of the base that it rests on.
+    /// Place of the base that it rests on; `None` where it rests on several, for which of a family's
+    /// members is the parent is never told.
     pub base: Option<usize>,
     /// Bases whose verdict is that they share weights.
     pub related: usize,
     /// The bases that the target is a merge of.
     pub merge: Option<Merge>,
-    /// Relatives that are as near as one another, so that none of them is the base; empty where one
-    /// is.
+    /// Relatives than which none of those given is told to be nearer; empty where one base alone is
+    /// related, and for a merge.
     pub candidates: Vec<usize>,
 }
 
@@ -196,6 +199,35 @@ pub struct Taken {
 }
 
 impl Merge {
+    /// Place of the base that most of it is of.
+    pub fn leading(&self) -> Option<usize> {
+        let mut shares: Vec<(usize, f64)> = Vec::new();
+        let mut add =
+            |base: usize, share: f64| match shares.iter_mut().find(|known| known.0 == base) {
+                Some(known) => known.1 += share,
+                None => shares.push((base, share)),
+            };
+        match self {
+            Self::Sum { terms, .. } => terms.iter().for_each(|term| add(term.base, term.weight)),
+            Self::Runs(runs) => {
+                for run in runs {
+                    let layers = f64::from(run.last - run.first + 1);
+                    let terms = run.terms.iter();
+                    terms.for_each(|term| add(term.base, layers * term.weight));
+                }
+            }
+            Self::Layers(taken) => {
+                let each = taken.iter();
+                each.for_each(|taken| add(taken.base, taken.layers.len() as f64));
+            }
+            Self::Sparse(merge) => return Some(merge.base),
+        }
+        let more = |best: (usize, f64), share: (usize, f64)| {
+            if share.1 > best.1 { share } else { best }
+        };
+        shares.into_iter().reduce(more).map(|best| best.0)
+    }
+
     /// Places of its bases.
     pub fn bases(&self) -> Vec<usize> {
         let of_terms = |terms: &[Term]| terms.iter().map(|term| term.base).collect();

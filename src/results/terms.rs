@@ -10,7 +10,7 @@ pub use crate::evidence::part::{Part, PartKind, State};
 pub use crate::evidence::pca::{Pca, Stream};
 pub use crate::evidence::permutation::{PowerKind, PowerOf};
 pub use crate::evidence::relation::Relation;
-pub use crate::evidence::several::kinship::{Kinship, Nearer};
+pub use crate::evidence::several::kinship::{Between, Kinship, Nearer};
 pub use crate::evidence::several::origins::LayerOrigin;
 pub use crate::evidence::several::shares::{Rule, Share, Shares, SparseMerge};
 pub use crate::evidence::tests_of_units::{Form, Test, UnitKind};

@@ -1011,7 +1011,8 @@ pub(crate) fn ranked() -> Rank {
             matrix_excess: Some(excess),
             lowest_excess: Some(0.0004),
         }).to_vec()), expect: None, left_aside: Vec::new(),
-        layer_origins: None, kinship: Vec::new(), sums_of_target: Vec::new(), }
+        layer_origins: None, kinship: Vec::new(), between: Vec::new(),
+        sums_of_target: Vec::new(), }
 }
 
 /// A ranking whose every string is hostile.
@@ -1056,6 +1057,7 @@ pub(crate) fn typed_rank() -> Rank {
         {"base": "A", "kinship": "nearest", "nearer": null, "by": null, "figure": null},
         {"base": "B", "kinship": "beside", "nearer": "A", "by": "right_angle", "figure": 0.0123}
     ]));
+    report.between = says(json!([{"bases": ["A", "B"], "figure": 0.0123}]));
     report.sums_of_target = says(json!([{"base": "B", "with": "A"}]));
     report.conclusion.related = 2;
     report.conclusion.merge = says(json!({"code": "layers", "values": []}));

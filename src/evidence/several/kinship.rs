@@ -12,7 +12,8 @@ use crate::stats::shares::Places;
 words! {
     /// How a related base stands to the target beside the other related bases.
     Kinship {
-        /// Nearest of all: the parent, a child or a near relative of one.
+        /// Nearest of those asked: it, or a model near it that was not given, is where the target's
+        /// way to the others begins.
         Nearest = "nearest",
         /// Nearest, or as near as others that are not told from it.
         Candidate = "candidate",
@@ -49,6 +50,24 @@ pub(crate) struct Standing {
     pub nearer: Option<(usize, Nearer)>,
 }
 
+/// Two bases that the target, or a model near it, stands between.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Between {
+    /// The bases; by their places in the sample, later by those in the ranking.
+    pub bases: [usize; 2],
+    /// Root mean square of the cosines of the tensors' angles at the target.
+    pub figure: f64,
+}
+
+/// How relatives stand to the target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Relatives {
+    /// Each of them.
+    pub standings: Vec<Standing>,
+    /// Pairs of them that the target stands between.
+    pub between: Vec<Between>,
+}
+
 /// Cosine from which on two models lie in one direction from a third: two trainings of one model
 /// hardly go the same way to a fiftieth.
 const SAME: f64 = 0.98;
@@ -66,7 +85,7 @@ const DIFFER: f64 = 2.0;
 const PLACES: u64 = 100;
 
 /// How each of `bases`, places in the sample, stands to the target.
-pub(crate) fn kinship(sample: &Sample, distances: &Distances, bases: &[usize]) -> Vec<Standing> {
+pub(crate) fn kinship(sample: &Sample, distances: &Distances, bases: &[usize]) -> Relatives {
     let target = sample.bases.len();
     let places = sample.places();
     let nearer_than = |base: usize| {
@@ -106,7 +125,18 @@ pub(crate) fn kinship(sample: &Sample, distances: &Distances, bases: &[usize]) -
             }
         }
     }
-    standings
+    let pairs = bases.iter().enumerate().flat_map(|(at, one)| {
+        let later = bases[at + 1..].iter();
+        later.map(move |other| [*one, *other])
+    });
+    let between = pairs.filter_map(|bases| {
+        let figure = round6(is_right(distances, target, bases)?);
+        Some(Between { bases, figure })
+    });
+    Relatives {
+        between: between.collect(),
+        standings,
+    }
 }
 
 /// Why the first of two bases is nearer to the target than the second.

@@ -12,7 +12,7 @@ use crate::report::schema::{
     CheckpointRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerOriginRow, MixtureRow,
     Rank, RankingRow, WeightRow,
 };
-use crate::report::words::{Cosines, Heading, Language, Question, Remark, Term};
+use crate::report::words::{Cosines, Heading, Language, Pairs, Question, Remark, Term};
 use crate::verdict::decide::Confidence;
 
 /// Bases whose weights stand side by side where places are few.
@@ -55,7 +55,7 @@ fn grounds(say: Language, report: &Rank) -> Vec<Section> {
             .as_deref()
             .map(|rows| layer_origins(say, rows)),
     );
-    out.extend(relatives(say, &report.kinship));
+    out.extend(relatives(say, report));
     let controls = report.controls.as_deref().unwrap_or_default();
     out.extend(self::controls(say, controls, &report.ranking));
     out.extend(criteria(say, &report.criteria));
@@ -252,7 +252,8 @@ fn layer_origins(say: Language, rows: &[LayerOriginRow]) -> Section {
 }
 
 /// How each of several relatives stands to the target beside the others.
-fn relatives(say: Language, rows: &[KinRow]) -> Option<Section> {
+fn relatives(say: Language, report: &Rank) -> Option<Section> {
+    let rows: &[KinRow] = &report.kinship;
     if rows.is_empty() {
         return None;
     }
@@ -274,10 +275,11 @@ fn relatives(say: Language, rows: &[KinRow]) -> Option<Section> {
                 .map_or(String::new(), |figure| number::figure(Some(figure))),
         ]);
     }
-    Some(Section::new(
-        say.heading(Heading::Relatives),
-        [Block::Table(table)],
-    ))
+    let mut blocks = vec![Block::Table(table)];
+    let between = Pairs::new(&report.between).map(|pairs| say.between(&pairs));
+    blocks.extend(between.map(|said| Block::Paragraph(said.into())));
+    blocks.push(Block::Remark(say.remark(Remark::Relatives).into()));
+    Some(Section::new(say.heading(Heading::Relatives), blocks))
 }
 
 /// Each base against the target, and beside it against the base that it is most like.

@@ -57,6 +57,9 @@ pub struct Rank {
     /// How each of several relatives stands to the target beside the others.
     #[serde(default)]
     pub kinship: Vec<KinRow>,
+    /// Pairs of relatives that the target, or a model near it, stands between.
+    #[serde(default)]
+    pub between: Vec<BetweenRow>,
     /// Bases that are sums of the target and another base.
     #[serde(default)]
     pub sums_of_target: Vec<SumOfTargetRow>,
@@ -90,6 +93,15 @@ pub struct KinRow {
     pub figure: Option<f64>,
 }
 
+/// Two bases that the target, or a model near it, stands between.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct BetweenRow {
+    /// Their names.
+    pub bases: [String; 2],
+    /// Root mean square, over the matrices, of the cosine between the ways to the two.
+    pub figure: f64,
+}
+
 /// A base that is a sum of the target and another base.
 #[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct SumOfTargetRow {
@@ -106,6 +118,25 @@ impl Rank {
         let base = self.conclusion.base.as_ref()?;
         let named = |row: &&RankingRow| *base == row.base.name || *base == row.base.path;
         self.ranking.iter().find(named)
+    }
+
+    /// The relative that alone is told to be nearest of those given.
+    pub fn nearest(&self) -> Option<&str> {
+        let nearest = self.kinship.iter();
+        let mut nearest = nearest.filter(|row| row.kinship == Kinship::Nearest);
+        let only = nearest.next()?;
+        let is_told = self.conclusion.candidates == [only.base.clone()];
+        is_told.then_some(only.base.as_str())
+    }
+
+    /// Bases from which the target is seen across `nearest`, or across a model near it.
+    pub fn across(&self, nearest: &str) -> Vec<String> {
+        let is_across = |row: &&KinRow| {
+            let by = row.by.as_deref() == Some("right_angle");
+            by && row.kinship == Kinship::Beside && row.nearer.as_deref() == Some(nearest)
+        };
+        let rows = self.kinship.iter().filter(is_across);
+        rows.map(|row| row.base.clone()).collect()
     }
 
     /// How sure the conclusion is: as the base that it rests on, or where it rests on all, as the
@@ -209,7 +240,7 @@ pub struct CriterionRow {
 pub struct ConclusionRow {
     /// A verdict label.
     pub label: Label,
-    /// Name of the base it rests on.
+    /// Name of the base it rests on; null where it rests on several.
     pub base: Option<String>,
     /// One sentence.
     pub sentence: String,
@@ -219,7 +250,7 @@ pub struct ConclusionRow {
     /// The bases that the target is a merge of.
     #[serde(default, deserialize_with = "lenient")]
     pub merge: Option<MergeRow>,
-    /// Relatives of which none is told to be nearer than the others.
+    /// Relatives than which none of those given is told to be nearer, where several are related.
     #[serde(default)]
     pub candidates: Vec<String>,
 }

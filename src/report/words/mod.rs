@@ -13,7 +13,7 @@ mod ko;
 
 use super::document::Line;
 use super::escape;
-use super::schema::{LeftAsideRow, Rank, TokenizerRow, WeightRow};
+use super::schema::{BetweenRow, LeftAsideRow, Rank, TokenizerRow, WeightRow};
 use crate::evidence::adaptation::NoChange;
 use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
 use crate::evidence::part::State;
@@ -202,8 +202,11 @@ pub(crate) trait Screens {
     /// That there is nothing to hold the base against.
     fn no_control(&self) -> &'static str;
 
-    /// Which relative is nearest, which lie beside it and which beyond the target.
-    fn relatives(&self, nearest: Option<&str>, beside: &[String], beyond: &[String]) -> String;
+    /// Which relative the target is seen across, and from which others.
+    fn relatives(&self, nearest: &str, others: &[String]) -> String;
+
+    /// Relatives that the target stands between.
+    fn between(&self, pairs: &Pairs<'_>) -> String;
 
     /// A base that is a sum of the target and another base.
     fn sum_of_target(&self, base: &str, with: &str) -> String;
@@ -225,6 +228,42 @@ pub(crate) trait Screens {
 
     /// The same of `inspect`.
     fn inspect_foot(&self, version: &str) -> String;
+}
+
+/// Pairs of relatives, as few words as tell them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Pairs<'a> {
+    /// Every two of these.
+    All(Vec<&'a str>),
+    /// Some pairs, and how many more.
+    Some(Vec<[&'a str; 2]>, usize),
+}
+
+impl<'a> Pairs<'a> {
+    /// Pairs that are told one by one.
+    const TOLD: usize = 2;
+
+    /// `None` where there are no pairs.
+    pub(crate) fn new(rows: &'a [BetweenRow]) -> Option<Self> {
+        let pairs = rows.iter().map(|row| row.bases.each_ref());
+        let pairs: Vec<[&str; 2]> = pairs.map(|bases| bases.map(String::as_str)).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for name in pairs.iter().flatten() {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+        if pairs.is_empty() {
+            return None;
+        }
+        let is_each = pairs.len() > 1 && pairs.len() == names.len() * (names.len() - 1) / 2;
+        Some(if is_each {
+            Self::All(names)
+        } else {
+            let more = pairs.len().saturating_sub(Self::TOLD);
+            Self::Some(pairs.into_iter().take(Self::TOLD).collect(), more)
+        })
+    }
 }
 
 /// What must be quoted with an answer.
@@ -685,6 +724,8 @@ pub(crate) enum Remark {
     Shapes,
     /// What the controls show.
     Controls,
+    /// What the geometry of relatives tells.
+    Relatives,
     /// What marks a tensor as identical.
     IdenticalMark,
     /// What marks a fact as equal.

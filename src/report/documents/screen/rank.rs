@@ -2,14 +2,13 @@
 
 use super::{caveats, foot, label, other_warnings, who};
 use crate::evidence::levels::ALIKE_EXCESS;
-use crate::evidence::several::kinship::Kinship;
 use crate::report::document::{
     Block, Column, Document, Line, Opening, Section, Table, Value, cells,
 };
 use crate::report::documents::verdict;
 use crate::report::number;
 use crate::report::schema::{ControlRow, CriterionRow, FindingRow, Rank, RankingRow};
-use crate::report::words::{Language, Term};
+use crate::report::words::{Language, Pairs, Term};
 use crate::verdict::decide::Confidence;
 use crate::verdict::ranking::CriterionId;
 
@@ -52,7 +51,13 @@ pub(in crate::report) fn opening(say: Language, report: &Rank) -> Opening {
     let conclusion = &report.conclusion;
     let verdicts: Vec<_> = match report.concluded_from() {
         Some(row) => vec![&row.verdict],
-        None => report.ranking.iter().map(|row| &row.verdict).collect(),
+        None => {
+            let is_of = |row: &&RankingRow| {
+                !conclusion.label.is_related() || row.verdict.label == conclusion.label
+            };
+            let rows = report.ranking.iter().filter(is_of);
+            rows.map(|row| &row.verdict).collect()
+        }
     };
     Opening {
         word: conclusion.label.word(),
@@ -145,18 +150,14 @@ fn beside(say: Language, report: &Rank) -> Vec<Value> {
 
 /// Which relative is nearest, and what is made of the target.
 fn relatives(say: Language, report: &Rank) -> Vec<Value> {
-    let named = |kinship: Kinship| -> Vec<String> {
-        let rows = report.kinship.iter().filter(|row| row.kinship == kinship);
-        rows.map(|row| row.base.clone()).collect()
-    };
-    let nearest = named(Kinship::Nearest);
-    let mut values = Vec::new();
-    if report.conclusion.merge.is_none() && !nearest.is_empty() {
-        let (beside, beyond) = (named(Kinship::Beside), named(Kinship::Beyond));
-        let nearest = nearest.first().map(String::as_str);
-        let said = say.relatives(nearest, &beside, &beyond);
-        values.push(Value::new(say.term(Term::Relatives), Line::name(said)));
+    let mut said = Vec::new();
+    if let Some(nearest) = report.nearest() {
+        let across = report.across(nearest);
+        said.extend((!across.is_empty()).then(|| say.relatives(nearest, &across)));
     }
+    said.extend(Pairs::new(&report.between).map(|pairs| say.between(&pairs)));
+    let relatives = |said| Value::new(say.term(Term::Relatives), Line::name(said));
+    let mut values: Vec<Value> = said.into_iter().map(relatives).collect();
     for row in &report.sums_of_target {
         let said = say.sum_of_target(&row.base, &row.with);
         values.push(Value::new(say.term(Term::Relatives), Line::name(said)));

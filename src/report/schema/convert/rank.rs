@@ -12,9 +12,10 @@ use crate::stats::coordinates::Coordinates;
 use crate::verdict::ranking::Criterion;
 
 use super::super::{
-    ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerMixture, LayerOriginRow,
-    LeftAsideRow, MergeRow, MixtureRow, Rank, RankPca, RankPermutation, RankVersion, RankingRow,
-    RoleMixture, RunRow, SumOfTargetRow, TakenLayers, VERSION, VerdictRow, WarningRow, WeightRow,
+    BetweenRow, ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerMixture,
+    LayerOriginRow, LeftAsideRow, MergeRow, MixtureRow, Rank, RankPca, RankPermutation,
+    RankVersion, RankingRow, RoleMixture, RunRow, SumOfTargetRow, TakenLayers, VERSION, VerdictRow,
+    WarningRow, WeightRow,
 };
 use super::compare::finding;
 
@@ -68,6 +69,14 @@ pub fn rank(r: Ranking) -> Rank {
             rows.collect()
         }),
         kinship: r.kinship.iter().map(|kin| self::kin(kin, &name)).collect(),
+        between: r
+            .between
+            .iter()
+            .map(|between| BetweenRow {
+                bases: between.bases.map(name),
+                figure: between.figure,
+            })
+            .collect(),
         sums_of_target: r
             .sums_of_target
             .iter()

@@ -1,5 +1,6 @@
 //! The answer over several bases, in sentences.
 
+use super::super::Pairs;
 use super::merges;
 use crate::report::schema::{MergeRow, Rank};
 use crate::verdict::decide::Label;
@@ -9,11 +10,9 @@ pub(crate) fn conclusion(report: &Rank) -> String {
     let conclusion = &report.conclusion;
     let name = conclusion.base.as_deref().unwrap_or_default();
     let mut out = match conclusion.label {
-        Label::Derived if !conclusion.candidates.is_empty() => format!(
-            "The target shares its weights with {}. Which of them is nearest to it, or its parent, \
-             cannot be told.",
-            conclusion.candidates.join(", ")
-        ),
+        Label::Derived | Label::PartialReuse if !conclusion.candidates.is_empty() => {
+            relative_of(report)
+        }
         Label::Identical => format!("The target is {name}: every tensor is equal, byte for byte."),
         Label::ReEncoded => format!("The target holds the values of {name}, stored otherwise."),
         Label::Derived => format!("The target shares its weights with {name}."),
@@ -50,6 +49,12 @@ pub(crate) fn conclusion(report: &Rank) -> String {
         let bases = if others == 1 { "base is" } else { "bases are" };
         out.push_str(&format!(" {others} more {bases} related to it."));
     }
+    if let Some(pairs) = Pairs::new(&report.between) {
+        out.push_str(&format!(
+            " The target, or a model near it that is not given, stands between {}.",
+            between(&pairs)
+        ));
+    }
     for sum in &report.sums_of_target {
         let (base, with) = (&sum.base, &sum.with);
         out.push_str(&format!(
@@ -63,6 +68,56 @@ pub(crate) fn conclusion(report: &Rank) -> String {
         );
     }
     out
+}
+
+/// Relatives of the target, of which none is told to be its parent.
+fn relative_of(report: &Rank) -> String {
+    let candidates = &report.conclusion.candidates;
+    let all = candidates.join(", ");
+    if let Some(nearest) = report.nearest() {
+        let across = report.across(nearest);
+        let stands = match across.as_slice() {
+            [] => String::new(),
+            across => format!(
+                ": {nearest}, or a model near it that is not given, stands between the target and {}",
+                across.join(", ")
+            ),
+        };
+        return format!(
+            "The target shares its weights with {nearest}, the nearest of the bases given{stands}. \
+             Whether that is its parent cannot be told."
+        );
+    }
+    match (report.conclusion.label, candidates.as_slice()) {
+        (_, [_]) => format!("The target shares its weights with {all}."),
+        (Label::PartialReuse, _) => format!(
+            "The target shares a part of its weights with each of {all}, and not the rest. Which of \
+             them is nearest to it cannot be told."
+        ),
+        _ => format!(
+            "The target shares its weights with {all}. Which of them is nearest to it, or its \
+             parent, cannot be told."
+        ),
+    }
+}
+
+/// Between which relatives the target stands.
+pub(super) fn between(pairs: &Pairs<'_>) -> String {
+    match pairs {
+        Pairs::All(names) => format!("every two of {}", names.join(", ")),
+        Pairs::Some(pairs, more) => {
+            let each = pairs
+                .iter()
+                .map(|[one, other]| format!("{one} and {other}"));
+            let each: Vec<String> = each.collect();
+            let more = match more {
+                0 => String::new(),
+                1 => ", and one more pair".to_owned(),
+                n => format!(", and {n} more pairs"),
+            };
+            format!("{}{more}", each.join(", between "))
+        }
+    }
 }
 
 /// A share of 1 in percent, with digits enough to be told from 0.

@@ -1,9 +1,9 @@
 //! What is said on one screen.
 
 use super::super::{
-    Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed, files_aside,
+    Apart, Caveat, Chance, InPlace, Meanings, Pairs, PlainScale, Screens, Sure, Typed, files_aside,
 };
-use super::{English, findings, merges};
+use super::{English, findings, merges, ranking};
 use crate::evidence::finding::{NoiseFloor, Statement};
 use crate::evidence::part::State;
 use crate::evidence::relation::Relation;
@@ -84,11 +84,23 @@ impl Screens for English {
                 .text(" is a merge of several bases: ")
                 .then(Line::name(merges::merge(merge)));
         }
-        if !conclusion.candidates.is_empty() {
-            return Line::name(target)
-                .text(" is a relative of ")
-                .then(Line::name(listed(&conclusion.candidates)))
-                .text("; which of them is nearest cannot be told");
+        if let Some(nearest) = report.nearest() {
+            return between(target, " is a relative of ", nearest, "")
+                .text(", the nearest of the bases given")
+                .text("; whether that is its parent cannot be told");
+        }
+        match (conclusion.candidates.as_slice(), conclusion.label) {
+            ([], _) => {}
+            ([only], _) => return between(target, " is a relative of ", only, &others),
+            (several, Label::PartialReuse) => {
+                let several = listed(several);
+                return between(target, " shares some weights with each of ", &several, "")
+                    .text("; which of them is nearest cannot be told");
+            }
+            (several, _) => {
+                return between(target, " is a relative of ", &listed(several), "")
+                    .text("; which of them is nearest cannot be told");
+            }
         }
         let base = conclusion.base.as_deref().unwrap_or_default();
         match (conclusion.label, bases) {
@@ -429,16 +441,18 @@ impl Screens for English {
         "one base alone: the scale has no control"
     }
 
-    fn relatives(&self, nearest: Option<&str>, beside: &[String], beyond: &[String]) -> String {
-        let mut said = Vec::new();
-        said.extend(nearest.map(|nearest| format!("{nearest} is nearest")));
-        if !beside.is_empty() {
-            said.push(format!("{} beside it", listed(beside)));
-        }
-        if !beyond.is_empty() {
-            said.push(format!("{} beyond the target", listed(beyond)));
-        }
-        said.join(", ")
+    fn relatives(&self, nearest: &str, others: &[String]) -> String {
+        format!(
+            "{nearest}, or a model near it that is not given, stands between the target and {}",
+            listed(others)
+        )
+    }
+
+    fn between(&self, pairs: &Pairs<'_>) -> String {
+        format!(
+            "the target, or a model near it that is not given, stands between {}",
+            ranking::between(pairs)
+        )
     }
 
     fn sum_of_target(&self, base: &str, with: &str) -> String {

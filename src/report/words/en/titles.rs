@@ -264,6 +264,11 @@ impl Titles for English {
                 "Unequal shapes are no evidence for training from scratch, equal ones none for a \
                  common origin."
             }
+            Remark::Relatives => {
+                "Told by the angles among the differences of the models, for trainings apart from \
+                 one another go nearly at right angles. A model near another that is not given has \
+                 the same angles: the nearest is not told to be the parent."
+            }
             Remark::Controls => {
                 "Bases that are known to be unrelated show what unrelated models of this shape \
                  come to."

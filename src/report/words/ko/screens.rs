@@ -1,7 +1,7 @@
 //! What is said on one screen.
 
 use super::super::{
-    Apart, Caveat, Chance, InPlace, Meanings, PlainScale, Screens, Sure, Typed, files_aside,
+    Apart, Caveat, Chance, InPlace, Meanings, Pairs, PlainScale, Screens, Sure, Typed, files_aside,
 };
 use super::{Korean, merges};
 use crate::evidence::finding::{NoiseFloor, Statement};
@@ -85,11 +85,29 @@ impl Screens for Korean {
                 .text(" — 여러 기준 모델의 병합: ")
                 .then(Line::name(merges::merge(merge)));
         }
-        if !conclusion.candidates.is_empty() {
-            return Line::name(target)
-                .text(" — ")
-                .then(Line::name(listed(&conclusion.candidates)))
-                .text("의 친척 모델. 그중 어느 것이 가장 가까운지는 알 수 없음");
+        if let Some(nearest) = report.nearest() {
+            return between(target, " — ", nearest, "의 친척 모델. ")
+                .text("주어진 기준 모델 가운데 가장 가까우나 부모인지는 알 수 없음");
+        }
+        match (conclusion.candidates.as_slice(), conclusion.label) {
+            ([], _) => {}
+            ([only], _) => {
+                return between(target, " — ", only, "의 친척 모델").text(others);
+            }
+            (several, Label::PartialReuse) => {
+                let several = listed(several);
+                return between(
+                    target,
+                    " — ",
+                    &several,
+                    "와(과) 각각 가중치 일부를 공유함. ",
+                )
+                .text("그중 어느 것이 가장 가까운지는 알 수 없음");
+            }
+            (several, _) => {
+                return between(target, " — ", &listed(several), "의 친척 모델. ")
+                    .text("그중 어느 것이 가장 가까운지는 알 수 없음");
+            }
         }
         let base = conclusion.base.as_deref().unwrap_or_default();
         match (conclusion.label, bases) {
@@ -423,16 +441,27 @@ impl Screens for Korean {
         "기준 모델이 하나뿐이라 척도의 대조군이 없음"
     }
 
-    fn relatives(&self, nearest: Option<&str>, beside: &[String], beyond: &[String]) -> String {
-        let mut said = Vec::new();
-        said.extend(nearest.map(|nearest| format!("가장 가까운 것 {nearest}")));
-        if !beside.is_empty() {
-            said.push(format!("그 곁에 {}", listed(beside)));
-        }
-        if !beyond.is_empty() {
-            said.push(format!("대상 너머에 {}", listed(beyond)));
-        }
-        said.join(", ")
+    fn relatives(&self, nearest: &str, others: &[String]) -> String {
+        format!(
+            "{nearest} 또는 주어지지 않은 그 근처의 모델이 대상과 {} 사이에 있음",
+            listed(others)
+        )
+    }
+
+    fn between(&self, pairs: &Pairs<'_>) -> String {
+        let between = match pairs {
+            Pairs::All(names) => format!("{} 가운데 어느 둘 사이에나", names.join(", ")),
+            Pairs::Some(pairs, more) => {
+                let each = pairs.iter().map(|[a, b]| format!("{a}와(과) {b} 사이에"));
+                let each: Vec<String> = each.collect();
+                let more = match more {
+                    0 => String::new(),
+                    n => format!(" (그 밖의 쌍 {n}개도)"),
+                };
+                format!("{}{more}", each.join(", "))
+            }
+        };
+        format!("대상 또는 주어지지 않은 그 근처의 모델이 {between} 있음")
     }
 
     fn sum_of_target(&self, base: &str, with: &str) -> String {
