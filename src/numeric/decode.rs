@@ -96,7 +96,16 @@ pub(crate) fn step(dtype: Dtype, value: f32) -> f32 {
     // The exponent field of a normal f64, and every finite f32 but 0 is one: the floor of log2.
     let exponent = ((value.to_bits() >> 52) as i32 - 1023)
         .clamp(encoding.least_exponent(), encoding.greatest_exponent());
-    2f64.powi(exponent - encoding.mantissa_bits as i32) as f32
+    power_of_two(exponent - encoding.mantissa_bits as i32) as f32
+}
+
+/// 2 to the `exponent`, from its bits where it is normal.
+fn power_of_two(exponent: i32) -> f64 {
+    if (f64::MIN_EXP - 1..f64::MAX_EXP).contains(&exponent) {
+        f64::from_bits(((exponent + 1023) as u64) << 52)
+    } else {
+        2f64.powi(exponent)
+    }
 }
 
 /// The steps of a float's values by their exponent field in single precision; `None` for what is no

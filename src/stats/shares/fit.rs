@@ -110,19 +110,20 @@ impl Piece<'_> {
         sums
     }
 
-    /// Σ d_i·y and Σ y² of the sum of the terms with these free `weights`, rounded to the target's
-    /// format.
-    fn rounded(&self, terms: &[usize], weights: &[f64]) -> (Vec<f64>, f64) {
-        let mut towards = vec![0.0; weights.len()];
-        let mut energy = 0.0;
+    /// Σ d_i·y and Σ y² of the sum of the terms with each of these free `weights`, rounded to the
+    /// target's format.
+    fn rounded(&self, terms: &[usize], weights: &[Vec<f64>]) -> Vec<(Vec<f64>, f64)> {
+        let mut out = vec![(vec![0.0; terms.len() - 1], 0.0); weights.len()];
         self.each(terms, |reference, differences, _| {
-            let sum = reference + dot(weights, differences);
-            let y = self.places.grid.rounded(sum) - reference;
-            let both = towards.iter_mut().zip(differences);
-            both.for_each(|(towards, difference)| *towards += difference * y);
-            energy += y * y;
+            for ((towards, energy), weights) in out.iter_mut().zip(weights) {
+                let sum = reference + dot(weights, differences);
+                let y = self.places.grid.rounded(sum) - reference;
+                let both = towards.iter_mut().zip(differences);
+                both.for_each(|(towards, difference)| *towards += difference * y);
+                *energy += y * y;
+            }
         });
-        (towards, energy)
+        out
     }
 }
 
@@ -175,6 +176,16 @@ fn residual(products: &Dense, towards: &[f64], energy: f64, weights: &[f64]) -> 
 /// `None` with fewer than two terms, and where the terms differ nowhere or one of them is a sum of
 /// the others.
 pub(crate) fn fit(tensors: &[&Places], terms: &[usize]) -> Option<Fit> {
+    fit_with(tensors, terms, &BESIDE)
+}
+
+/// The same, with the errors by rounding as they are at the shares found: good enough to choose
+/// terms by.
+pub(super) fn fit_in_short(tensors: &[&Places], terms: &[usize]) -> Option<Fit> {
+    fit_with(tensors, terms, &BESIDE[..1])
+}
+
+fn fit_with(tensors: &[&Places], terms: &[usize], tried: &[f64]) -> Option<Fit> {
     if terms.len() < 2 {
         return None;
     }
@@ -184,12 +195,11 @@ pub(crate) fn fit(tensors: &[&Places], terms: &[usize]) -> Option<Fit> {
     let inverse = inverse(&all.products)?;
     let weights = times(&inverse, &all.towards);
 
-    let beside: Vec<Vec<f64>> = BESIDE.iter().map(|by| beside(&weights, *by)).collect();
-    let simulate = |piece: &Piece<'_>| -> Vec<(Vec<f64>, f64)> {
-        let each = beside.iter().map(|weights| piece.rounded(terms, weights));
-        each.collect()
-    };
-    let simulated: Vec<Vec<(Vec<f64>, f64)>> = pieces.par_iter().map(simulate).collect();
+    let beside: Vec<Vec<f64>> = tried.iter().map(|by| beside(&weights, *by)).collect();
+    let simulated: Vec<Vec<(Vec<f64>, f64)>> = pieces
+        .par_iter()
+        .map(|piece| piece.rounded(terms, &beside))
+        .collect();
     let mut bias = vec![0.0; terms.len()];
     let mut rounding = 0.0;
     for (at, weights) in beside.iter().enumerate() {
@@ -202,7 +212,7 @@ pub(crate) fn fit(tensors: &[&Places], terms: &[usize]) -> Option<Fit> {
         }
         let found = with_first(&times(&inverse, &towards));
         for ((bias, found), truth) in bias.iter_mut().zip(found).zip(with_first(weights)) {
-            *bias += (found - truth) * (found - truth) / BESIDE.len() as f64;
+            *bias += (found - truth) * (found - truth) / tried.len() as f64;
         }
         if at == 0 {
             rounding = residual(&all.products, &towards, energy, weights);

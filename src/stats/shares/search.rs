@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Places;
-use super::fit::{Fit, fit};
+use super::fit::{Fit, fit_in_short};
 use super::form::left_by_sphere;
 use crate::stats::levels::{MERGE_LEFT, SHARE_ERROR};
 
@@ -137,7 +137,9 @@ impl<'a> Look<'a> {
     /// `None` where the terms are not told apart in any group.
     fn candidate(&self, terms: Vec<usize>) -> Option<Candidate> {
         let fits = self.groups.values();
-        let fits: Vec<Fit> = fits.filter_map(|group| fit(group, &terms)).collect();
+        let fits: Vec<Fit> = fits
+            .filter_map(|group| fit_in_short(group, &terms))
+            .collect();
         if fits.is_empty() {
             return None;
         }
