@@ -44,3 +44,86 @@ impl Monitor for Silent {
         false
     }
 }
+
+/// Tells of work on one of several models, so that its phases are told from those of the others.
+pub(crate) struct OneOf<'a> {
+    /// Who watches all of the work.
+    pub watch: &'a dyn Monitor,
+    /// Which model, from 1 on.
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Monitor for OneOf<'_> {
+    fn begin(&self, phase: &str, total_bytes: u64) {
+        let Self { number, count, .. } = self;
+        if *count > 1 {
+            let phase = format!("base {number} of {count}: {phase}");
+            self.watch.begin(&phase, total_bytes);
+        } else {
+            self.watch.begin(phase, total_bytes);
+        }
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.watch.advance(bytes);
+    }
+
+    fn end(&self) {
+        self.watch.end();
+    }
+
+    fn interrupted(&self) -> bool {
+        self.watch.interrupted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Monitor for Heard {
+        fn begin(&self, phase: &str, total_bytes: u64) {
+            let mut heard = self.0.lock().unwrap();
+            heard.push(format!("{phase} ({total_bytes})"));
+        }
+
+        fn advance(&self, bytes: u64) {
+            self.0.lock().unwrap().push(bytes.to_string());
+        }
+
+        fn end(&self) {
+            self.0.lock().unwrap().push("end".to_owned());
+        }
+
+        fn interrupted(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn the_work_on_one_of_several_models_says_which() {
+        for (count, phase) in [
+            (1, "testing units (7)"),
+            (3, "base 2 of 3: testing units (7)"),
+        ] {
+            let heard = Heard::default();
+            let one = OneOf {
+                watch: &heard,
+                number: 2,
+                count,
+            };
+            one.begin("testing units", 7);
+            one.advance(5);
+            one.end();
+            assert!(one.check().is_err());
+            assert_eq!(*heard.0.lock().unwrap(), [phase, "5", "end"]);
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::evidence::part::{Part, State};
 use crate::evidence::parts::class_of;
 use crate::evidence::several::sample::{Counterparts, Sample};
 use crate::format::open::Opened;
-use crate::measure::monitor::Monitor;
+use crate::measure::monitor::{Monitor, OneOf};
 use crate::measure::{Duo, Measured, MeasuredGroups, measure_groups};
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::{About, Noted, Warning};
@@ -69,7 +69,12 @@ pub fn rank(
     for (number, name) in names.into_iter().enumerate() {
         let models = [&bases[number], &target];
         let measured = of_pair(&measured, &places, number);
-        let comparison = analyse(models, alignments[number], &measured, options, monitor)?;
+        let monitor = OneOf {
+            watch: monitor,
+            number: number + 1,
+            count: bases.len(),
+        };
+        let comparison = analyse(models, alignments[number], &measured, options, &monitor)?;
         held.push(Held {
             number,
             name,
