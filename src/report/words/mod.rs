@@ -214,6 +214,9 @@ pub(crate) trait Screens {
     /// How many criteria hold for training from scratch, and for fine-tuning.
     fn criteria(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String;
 
+    /// The same in one line.
+    fn criteria_in_short(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String;
+
     /// Changes that would explain a difference of shapes.
     fn would_have_had_to_change(&self, changes: &str) -> String;
 
@@ -225,6 +228,9 @@ pub(crate) trait Screens {
 
     /// Which program this is, before the command that shows everything.
     fn foot(&self, version: &str) -> String;
+
+    /// The same, where the command is too long to be repeated.
+    fn foot_of_many(&self, version: &str) -> String;
 
     /// The same of `inspect`.
     fn inspect_foot(&self, version: &str) -> String;

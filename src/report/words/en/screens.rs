@@ -469,6 +469,13 @@ impl Screens for English {
         )
     }
 
+    fn criteria_in_short(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String {
+        format!(
+            "{} of {} criteria for from scratch, {} of {} for fine-tuning",
+            scratch.0, scratch.1, tuned.0, tuned.1
+        )
+    }
+
     fn would_have_had_to_change(&self, changes: &str) -> String {
         format!("would have had to change: {changes}")
     }
@@ -490,6 +497,10 @@ impl Screens for English {
 
     fn foot(&self, version: &str) -> String {
         format!("wcmp {version}; every test and table:")
+    }
+
+    fn foot_of_many(&self, version: &str) -> String {
+        format!("wcmp {version}; every test and table: the same command with --full")
     }
 
     fn inspect_foot(&self, version: &str) -> String {

@@ -475,6 +475,13 @@ impl Screens for Korean {
         )
     }
 
+    fn criteria_in_short(&self, scratch: (u64, u64), tuned: (u64, u64)) -> String {
+        format!(
+            "충족된 기준: from scratch {}/{}, fine-tuning {}/{}",
+            scratch.0, scratch.1, tuned.0, tuned.1
+        )
+    }
+
     fn would_have_had_to_change(&self, changes: &str) -> String {
         format!("파생되었다면 바뀌었어야 할 것: {changes}")
     }
@@ -493,6 +500,10 @@ impl Screens for Korean {
 
     fn foot(&self, version: &str) -> String {
         format!("wcmp {version}. 모든 검사와 표:")
+    }
+
+    fn foot_of_many(&self, version: &str) -> String {
+        format!("wcmp {version}. 모든 검사와 표: 같은 명령에 --full")
     }
 
     fn inspect_foot(&self, version: &str) -> String {
