@@ -36,6 +36,15 @@ struct Origin {
     base: Option<String>,
     layer: Option<u32>,
     log10_p: Option<f64>,
+    weights: Vec<OriginWeight>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OriginWeight {
+    base: String,
+    layer: u32,
+    weight: f64,
+    standard_error: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -943,13 +952,21 @@ fn a_target_between_its_parent_and_its_child_is_told_to_be_there() {
     let rank = rank_of(&[&paths[0], &paths[1], &fixture("base")]);
     assert_eq!(rank.conclusion.base, None);
     assert_eq!(rank.conclusion.candidates.len(), 2, "{:?}", rank.kinship);
-    assert_eq!(
-        rank.between[0]["bases"],
-        serde_json::json!(["base", "child"])
+    let pair: Vec<&str> = rank.between[0]["bases"]
+        .as_array()
+        .expect("two")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let mut sorted = pair.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["base", "child"]);
+    let told = format!(
+        "The target, or a model near it that is not given, stands between {} and {}.",
+        pair[0], pair[1]
     );
-    let told = "The target, or a model near it that is not given, stands between base and child.";
     let sentence = &rank.conclusion.sentence;
-    assert!(sentence.contains(told), "{sentence}");
+    assert!(sentence.contains(&told), "{sentence}");
     // The child as the target of both: its own parent is nearest, and nothing lies on both sides.
     let rank = rank_of(&[&paths[1], &paths[0], &fixture("base"), &paths[2]]);
     assert_eq!(rank.conclusion.candidates, ["middle"]);
@@ -999,6 +1016,84 @@ fn layers_stacked_of_two_models_have_their_origins_told() {
         );
         let relations = |row: &Row| row.verdict.relations.iter().any(|r| r == "merged");
         assert!(rank.ranking.iter().all(relations));
+    }
+}
+
+#[test]
+fn layers_that_moved_and_are_mixtures_have_their_shares_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = values("base");
+    let models = [16, 17].map(|seed| tuned(&base, seed, 0.15));
+    let mixed = combined(&[&models[0], &models[1]], |v| 0.6 * v[0] + 0.4 * v[1]);
+    let paths = ["a", "b", "stacked"].map(|name| folder.path().join(name));
+    written(&paths[0], &models[0], 4);
+    written(&paths[1], &models[1], 4);
+    let mut stacked = models[0].clone();
+    stacked.retain(|name, _| !name.contains("layers."));
+    for (to, from) in [0, 1, 2, 1, 2, 3].into_iter().enumerate() {
+        let model = if to < 3 { &models[0] } else { &mixed };
+        let own = format!("layers.{from}.");
+        for (name, tensor) in model.iter().filter(|(name, _)| name.contains(&own)) {
+            stacked.insert(name.replace(&own, &format!("layers.{to}.")), tensor.clone());
+        }
+    }
+    written(&paths[2], &stacked, 6);
+    let rank = rank_of(&[&paths[2], &paths[1], &fixture("base"), &paths[0]]);
+    for origin in rank.layer_origins.as_ref().expect("they share weights") {
+        let layer = origin.target;
+        if layer < 3 {
+            let from = (origin.base.as_deref(), origin.layer);
+            assert_eq!(from, (Some("a"), Some(layer)));
+            assert!(origin.weights.is_empty(), "{origin:?}");
+            continue;
+        }
+        let mut shares: Vec<(&str, u32)> = Vec::new();
+        for term in &origin.weights {
+            shares.push((&term.base, term.layer));
+            let truth = if term.base == "a" { 0.6 } else { 0.4 };
+            let off = (term.weight - truth).abs();
+            assert!(off <= 2.0 * term.standard_error && off < 0.02, "{origin:?}");
+        }
+        shares.sort_unstable();
+        assert_eq!(shares, [("a", layer - 2), ("b", layer - 2)]);
+    }
+    let sentence = &rank.conclusion.sentence;
+    let told = "layers 0-2 of a, then layers 1-3 of 0.";
+    assert!(sentence.contains(told), "{sentence}");
+}
+
+#[test]
+fn ten_bases_stand_on_one_screen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = folder.path().join("models");
+    let base = values("base");
+    for seed in 0..8 {
+        let size = [0.01, 0.15][seed as usize % 2];
+        let path = models.join(format!("a-fine-tune-with-a-long-name-{seed}"));
+        written(&path, &tuned(&base, 20 + seed, size), 4);
+    }
+    written(&models.join("base"), &base, 4);
+    written(&models.join("independent"), &values("independent"), 4);
+    let target = models.join("target");
+    written(&target, &tuned(&base, 30, 0.15), 4);
+    // The target among the bases is set aside.
+    for language in ["en", "ko"] {
+        let output = run(&[&target, &models], &["--lang", language]);
+        let page = String::from_utf8_lossy(&output.stdout);
+        let rows: Vec<&str> = page.lines().collect();
+        assert!(rows.len() <= 24, "{} rows:\n{page}", rows.len());
+        // Letters of Korean take two columns.
+        let columns = |row: &str| {
+            row.chars()
+                .map(|c| 1 + usize::from(('\u{ac00}'..='\u{d7a3}').contains(&c)))
+                .sum::<usize>()
+        };
+        assert!(rows.iter().all(|row| columns(row) <= 80), "{page}");
+        for number in 1..=5 {
+            let begins = |row: &&str| row.trim_start().starts_with(&format!("{number}  "));
+            assert_eq!(rows.iter().filter(|row| begins(row)).count(), 1, "{page}");
+        }
+        assert!(page.contains("--full"), "{page}");
     }
 }
 

@@ -82,6 +82,51 @@ pub(crate) fn representatives<'a, 'b>(
     out
 }
 
+/// The tensors of layers of a component of the target, paired with those of the layers of the base
+/// that `from` gives for them; `keep` says which names count.
+pub(crate) fn pairs_of_layers(
+    [base, target]: [&Model; 2],
+    component: Component,
+    from: &BTreeMap<u32, u32>,
+    keep: &dyn Fn(&str) -> bool,
+) -> Vec<Pair> {
+    let counterpart = |logical: &Arc<Logical>| {
+        let layer = logical
+            .meaning
+            .layer
+            .filter(|_| logical.meaning.component == component)?;
+        let Some(Place::Layer(_)) = logical.meaning.block else {
+            return None;
+        };
+        let from = *from.get(&layer)?;
+        let place = place::Place {
+            block: Some(Place::Layer(from)),
+            layer: Some(from),
+            ..logical.place()
+        };
+        let found = base
+            .at(&place)
+            .filter(|found| found.shape == logical.shape && keep(&found.name))?;
+        Some(Pair {
+            base: Arc::new(found.clone()),
+            target: Arc::clone(logical),
+            via: Via::Mapped,
+            by_name: false,
+        })
+    };
+    let mut out = Vec::new();
+    for logical in target.logicals.iter().filter(|logical| keep(&logical.name)) {
+        match counterpart(logical) {
+            Some(pair) => out.push(pair),
+            None => {
+                let pieces = pieces(logical, &target.facts).into_iter().map(Arc::new);
+                out.extend(pieces.filter_map(|piece| counterpart(&piece)));
+            }
+        }
+    }
+    out
+}
+
 /// Layers that can be compared with one another: role, units and width of their default feature.
 type Like = (Role, Vec<u64>);
 
@@ -291,42 +336,7 @@ impl LayerMap {
     /// count.
     pub(crate) fn pairs(&self, models: [&Model; 2], keep: &dyn Fn(&str) -> bool) -> Vec<Pair> {
         let moved: BTreeMap<u32, u32> = self.moved().map(|(base, target)| (target, base)).collect();
-        let [base, target] = models;
-        let counterpart = |logical: &Arc<Logical>| {
-            let layer = logical
-                .meaning
-                .layer
-                .filter(|_| logical.meaning.component == self.component)?;
-            let Some(Place::Layer(_)) = logical.meaning.block else {
-                return None;
-            };
-            let from = *moved.get(&layer)?;
-            let place = place::Place {
-                block: Some(Place::Layer(from)),
-                layer: Some(from),
-                ..logical.place()
-            };
-            let found = base
-                .at(&place)
-                .filter(|found| found.shape == logical.shape && keep(&found.name))?;
-            Some(Pair {
-                base: Arc::new(found.clone()),
-                target: Arc::clone(logical),
-                via: Via::Mapped,
-                by_name: false,
-            })
-        };
-        let mut out = Vec::new();
-        for logical in target.logicals.iter().filter(|logical| keep(&logical.name)) {
-            match counterpart(logical) {
-                Some(pair) => out.push(pair),
-                None => {
-                    let pieces = pieces(logical, &target.facts).into_iter().map(Arc::new);
-                    out.extend(pieces.filter_map(|piece| counterpart(&piece)));
-                }
-            }
-        }
-        out
+        pairs_of_layers(models, self.component, &moved, keep)
     }
 
     /// What the map says of the target's parts. `mapped` are the [pairs](Self::pairs) with what the

@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod hash;
 mod incomplete;
 pub(crate) mod inspect;
+mod mixed_layers;
 pub(crate) mod options;
 pub(crate) mod rank;
 mod several;

@@ -8,6 +8,7 @@ use crate::align::shared::shared;
 use crate::align::{Alignment, Pair, Why};
 use crate::error::Result;
 use crate::evidence::finding::PcaSummary;
+use crate::evidence::layer_map::pairs_of_layers;
 use crate::evidence::part::{Part, State};
 use crate::evidence::parts::class_of;
 use crate::evidence::several::sample::{Counterparts, Sample};
@@ -16,7 +17,7 @@ use crate::measure::monitor::{Monitor, OneOf};
 use crate::measure::{Duo, Measured, MeasuredGroups, measure_groups};
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::{About, Noted, Warning};
-use crate::model::words::Class;
+use crate::model::words::{Class, Component};
 use crate::results::compare::Comparison;
 use crate::results::rank::{Conclusion, Merge, RankedBase, Ranking, SubspaceSummary, UnitSummary};
 use crate::verdict::decide::Label;
@@ -89,6 +90,7 @@ pub fn rank(
         alignments,
         measured: &measured,
         places: &places,
+        options,
         monitor,
     };
     let together = Together::look(&looked, &held)?;
@@ -163,6 +165,7 @@ pub(super) struct Looked<'a> {
     alignments: Vec<&'a Alignment>,
     measured: &'a MeasuredGroups,
     places: &'a [Vec<(usize, usize)>],
+    options: &'a Options,
     monitor: &'a dyn Monitor,
 }
 
@@ -193,8 +196,42 @@ impl Looked<'_> {
             }
         });
         let tensors: Vec<Counterparts<'_>> = tensors.collect();
+        self.read(&numbers, &tensors)
+    }
+
+    /// Values of layers of a `component` of the target, beside those of the layers of the bases
+    /// `numbers` that each of them was found in.
+    pub(super) fn sample_of_layers(
+        &self,
+        numbers: &[usize],
+        component: Component,
+        layers: &BTreeMap<u32, Vec<u32>>,
+    ) -> Result<Sample> {
+        let keep = |name: &str| self.options.filter.keeps(name);
+        let mut by_name: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
+        for (at, number) in numbers.iter().enumerate() {
+            let from = layers.iter().map(|(layer, from)| (*layer, from[at]));
+            let models = [&self.bases[*number], self.target];
+            for pair in pairs_of_layers(models, component, &from.collect(), &keep) {
+                let of_tensor = by_name.entry(pair.target.name.clone()).or_default();
+                if pair.target.meaning.class == Class::Matrix && of_tensor.len() == at {
+                    of_tensor.push(pair);
+                }
+            }
+        }
+        let held = by_name
+            .values()
+            .filter(|pairs| pairs.len() == numbers.len());
+        let tensors = held.map(|pairs| Counterparts {
+            target: &pairs[0].target,
+            bases: pairs.iter().collect(),
+        });
+        self.read(numbers, &tensors.collect::<Vec<_>>())
+    }
+
+    fn read(&self, numbers: &[usize], tensors: &[Counterparts<'_>]) -> Result<Sample> {
         let bases: Vec<&Model> = numbers.iter().map(|number| &self.bases[*number]).collect();
-        Sample::read(&numbers, &bases, self.target, &tensors, self.monitor)
+        Sample::read(numbers, &bases, self.target, tensors, self.monitor)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::evidence::several::among::Among;
 use crate::evidence::several::distances::Distances;
 use crate::evidence::several::kinship::{self, Between, Kinship};
-use crate::evidence::several::origins::{LayerOrigin, origins};
+use crate::evidence::several::origins::{LayerOrigin, OriginTerm, origins};
 use crate::evidence::several::sample::Sample;
 use crate::evidence::several::shares::{Mixed, Share, Shares, mixed};
 use crate::model::warning::{Noted, Warning};
@@ -17,6 +17,7 @@ use crate::stats::levels::{ALIKE_EXCESS, SHARE_ERROR, SHARE_UNEXPLAINED};
 use crate::verdict::decide::Label;
 
 use super::compare::leading_component;
+use super::mixed_layers::mixed_layers;
 use super::rank::{Held, Looked};
 
 /// Least share of the squared distances that two coordinates must hold to be shown.
@@ -66,7 +67,7 @@ impl Together {
             kinship: Vec::new(),
             between: Vec::new(),
             outside: Vec::new(),
-            origins: layer_origins(looked, held),
+            origins: layer_origins(looked, held)?,
         };
 
         let related = |base: &&Held| base.standing.label.is_related();
@@ -192,25 +193,36 @@ impl Together {
     fn stacked(&self) -> Option<Merge> {
         let mut taken: Vec<Taken> = Vec::new();
         for origin in self.origins.iter().flatten() {
-            let Some((base, base_layer)) = origin.from else {
+            let most = origin.terms.iter().copied().reduce(|most, term| {
+                if term.weight > most.weight {
+                    term
+                } else {
+                    most
+                }
+            });
+            let from = most.map(|most| (most.base, most.layer)).or(origin.from);
+            let Some((base, base_layer)) = from else {
                 continue;
             };
+            let terms: Vec<Term> = origin.terms.iter().map(term_of_layer).collect();
             let follows = taken.last().is_some_and(|last: &Taken| {
                 let next = last
                     .layers
                     .last()
                     .map(|layers| (layers.0 + 1, layers.1 + 1));
-                last.base == base && next == Some((origin.layer, base_layer))
+                let is_next = next == Some((origin.layer, base_layer));
+                last.base == base && is_next && is_like(&last.terms, &terms)
             });
             match taken.last_mut().filter(|_| follows) {
                 Some(last) => last.layers.push((origin.layer, base_layer)),
                 None => taken.push(Taken {
                     base,
                     layers: vec![(origin.layer, base_layer)],
+                    terms,
                 }),
             }
         }
-        let bases: BTreeSet<usize> = taken.iter().map(|taken| taken.base).collect();
+        let bases: BTreeSet<usize> = taken.iter().flat_map(Taken::bases).collect();
         (bases.len() > 1).then_some(Merge::Layers(taken))
     }
 
@@ -242,6 +254,23 @@ fn terms(shares: &Shares, share: &Share) -> Vec<Term> {
         .collect()
 }
 
+fn term_of_layer(term: &OriginTerm) -> Term {
+    Term {
+        base: term.base,
+        weight: term.weight,
+        error: term.error,
+    }
+}
+
+/// Whether two layers have the same shares within their errors.
+fn is_like(one: &[Term], other: &[Term]) -> bool {
+    let is_near = |(a, b): (&Term, &Term)| {
+        let error = a.error.hypot(b.error);
+        a.base == b.base && (a.weight - b.weight).abs() <= 2.0 * error + 0.005
+    };
+    one.len() == other.len() && one.iter().zip(other).all(is_near)
+}
+
 /// Layers that follow one another and have the same shares within their errors, put together;
 /// `None` where no layer's shares are told.
 fn runs(shares: &Shares) -> Option<Merge> {
@@ -255,13 +284,9 @@ fn runs(shares: &Shares) -> Option<Merge> {
             continue;
         };
         let terms = terms(shares, share);
-        let is_like = |run: &Run| {
-            let mut both = run.terms.iter().zip(&terms);
-            both.all(|(a, b)| (a.weight - b.weight).abs() <= 2.0 * a.error.hypot(b.error) + 0.005)
-        };
         match runs
             .last_mut()
-            .filter(|run| run.last + 1 == *layer && is_like(run))
+            .filter(|run| run.last + 1 == *layer && is_like(&run.terms, &terms))
         {
             Some(run) => run.last = *layer,
             None => runs.push(Run {
@@ -295,8 +320,13 @@ fn controls(among: &Among, ranked: &[usize], places: &[usize]) -> Option<Vec<Bas
 }
 
 /// Origins of the layers of the leading component, where any base shares weights with the target.
-fn layer_origins(looked: &Looked<'_>, held: &[Held]) -> Option<Vec<LayerOrigin>> {
-    let leading = leading_component(looked.target)?;
+///
+/// # Errors
+/// A read that fails, or an interrupt.
+fn layer_origins(looked: &Looked<'_>, held: &[Held]) -> Result<Option<Vec<LayerOrigin>>> {
+    let Some(leading) = leading_component(looked.target) else {
+        return Ok(None);
+    };
     let related = held.iter().enumerate();
     let related = related.filter(|(_, base)| base.standing.label.is_related());
     let related: Vec<_> = related
@@ -305,9 +335,13 @@ fn layer_origins(looked: &Looked<'_>, held: &[Held]) -> Option<Vec<LayerOrigin>>
             (place, &comparison.parts[..], &comparison.layers[..])
         })
         .collect();
-    if related.is_empty() {
-        return None;
+    let mut found = origins(&related, leading);
+    if found.is_empty() {
+        return Ok(None);
     }
-    let found = origins(&related, leading);
-    (!found.is_empty()).then_some(found)
+    let mut mixed = mixed_layers(looked, held, &related, leading)?;
+    for origin in &mut found {
+        origin.terms = mixed.remove(&origin.layer).unwrap_or_default();
+    }
+    Ok(Some(found))
 }

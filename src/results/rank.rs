@@ -196,6 +196,17 @@ pub struct Taken {
     pub base: usize,
     /// Layer of the target and layer of the base.
     pub layers: Vec<(u32, u32)>,
+    /// Where the layers are mixtures, the bases with their shares; the base is that of most of them.
+    pub terms: Vec<Term>,
+}
+
+impl Taken {
+    /// Places of its bases.
+    pub fn bases(&self) -> Vec<usize> {
+        let others = self.terms.iter().map(|term| term.base);
+        let others = others.filter(|base| *base != self.base);
+        std::iter::once(self.base).chain(others).collect()
+    }
 }
 
 impl Merge {
@@ -236,7 +247,7 @@ impl Merge {
             Self::Runs(runs) => runs
                 .first()
                 .map_or_else(Vec::new, |run| of_terms(&run.terms)),
-            Self::Layers(taken) => taken.iter().map(|taken| taken.base).collect(),
+            Self::Layers(taken) => taken.iter().flat_map(Taken::bases).collect(),
             Self::Sparse(merge) => {
                 let base = std::iter::once(merge.base);
                 base.chain(merge.of.iter().copied()).collect()

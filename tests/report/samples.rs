@@ -1051,7 +1051,8 @@ pub(crate) fn typed_rank() -> Rank {
     pulled_down(&mut row.origin_reading);
     report.layer_origins = says(json!([
         {"target": 0, "base": "A", "layer": 0, "log10_p": -137.2},
-        {"target": 1, "base": null, "layer": null, "log10_p": null}
+        {"target": 1, "base": null, "layer": null, "log10_p": null, "weights": [
+            {"base": "A", "layer": 0, "weight": 0.6, "standard_error": 0.001}]}
     ]));
     report.kinship = says(json!([
         {"base": "A", "kinship": "nearest", "nearer": null, "by": null, "figure": null},

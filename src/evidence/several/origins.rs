@@ -8,7 +8,7 @@ use crate::evidence::part::{Part, State};
 use crate::model::words::{Block, Component};
 
 /// Where a layer of the target was found.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LayerOrigin {
     /// Layer of the target.
     pub layer: u32,
@@ -17,7 +17,25 @@ pub struct LayerOrigin {
     pub from: Option<(usize, u32)>,
     /// Bound on the chance of the find, base 10.
     pub log10_p: Option<f64>,
+    /// Where it is a mixture of layers that stand elsewhere in several bases, its terms.
+    pub terms: Vec<OriginTerm>,
 }
+
+/// A layer of a base in a layer of the target that is a mixture. Figures have 6 significant digits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OriginTerm {
+    /// Base, by its place among those that were asked.
+    pub base: usize,
+    /// Its layer.
+    pub layer: u32,
+    /// Its share.
+    pub weight: f64,
+    /// Standard error.
+    pub error: f64,
+}
+
+/// What is asked of each base that shares weights with the target: its place, parts and layers.
+pub(crate) type Asked<'a> = (usize, &'a [Part], &'a [LayerFigures]);
 
 /// A layer of a base that a layer of the target was found in.
 struct Find {
@@ -35,17 +53,8 @@ const REUSED: f64 = 0.5;
 
 /// The origin of each layer of the `leading` component, of the parts and layers of each base that
 /// shares weights with the target.
-pub(crate) fn origins(
-    bases: &[(usize, &[Part], &[LayerFigures])],
-    leading: Component,
-) -> Vec<LayerOrigin> {
-    let mut finds: BTreeMap<u32, Vec<Find>> = BTreeMap::new();
-    for (base, parts, figures) in bases {
-        for (layer, find) in finds_in(*base, parts, figures, leading) {
-            finds.entry(layer).or_default().extend(find);
-        }
-    }
-    finds
+pub(crate) fn origins(bases: &[Asked<'_>], leading: Component) -> Vec<LayerOrigin> {
+    finds(bases, leading)
         .into_iter()
         .map(|(layer, mut finds)| {
             finds.sort_by(|a, b| a.apart.total_cmp(&b.apart).then(a.base.cmp(&b.base)));
@@ -58,9 +67,34 @@ pub(crate) fn origins(
                 layer,
                 from: nearest.map(|find| (find.base, find.base_layer)),
                 log10_p: nearest.and_then(|find| find.log10_p),
+                terms: Vec::new(),
             }
         })
         .collect()
+}
+
+/// Each layer of the target with the layers of the bases that it was found in, by their places.
+pub(crate) fn found_in(
+    bases: &[Asked<'_>],
+    leading: Component,
+) -> BTreeMap<u32, Vec<(usize, u32)>> {
+    let layers = finds(bases, leading).into_iter();
+    layers
+        .map(|(layer, finds)| {
+            let finds = finds.iter().map(|find| (find.base, find.base_layer));
+            (layer, finds.collect())
+        })
+        .collect()
+}
+
+fn finds(bases: &[Asked<'_>], leading: Component) -> BTreeMap<u32, Vec<Find>> {
+    let mut finds: BTreeMap<u32, Vec<Find>> = BTreeMap::new();
+    for (base, parts, figures) in bases {
+        for (layer, find) in finds_in(*base, parts, figures, leading) {
+            finds.entry(layer).or_default().extend(find);
+        }
+    }
+    finds
 }
 
 /// The layers of the target with what one base has of each.

@@ -239,8 +239,15 @@ fn layer_origins(say: Language, rows: &[LayerOriginRow]) -> Section {
         Column::numbers(say.term(Term::Chance)),
     ]);
     for row in rows {
-        let base = row.base.as_deref();
-        let layer = row.layer.map(|layer| layer.to_string());
+        let mixed = row.weights.iter();
+        let mixed = mixed.map(|row| format!("{} x {}", number::weight(Some(row.weight)), row.base));
+        let mixed = mixed.collect::<Vec<_>>().join(" + ").replace("+ -", "- ");
+        let base = match row.weights.as_slice() {
+            [] => row.base.as_deref(),
+            _ => Some(mixed.as_str()),
+        };
+        let of_mixed = row.weights.first().map(|row| row.layer);
+        let layer = of_mixed.or(row.layer).map(|layer| layer.to_string());
         table.row(cells![
             row.target.to_string(),
             base.map_or(Line::from(number::ABSENT), Line::name),

@@ -76,6 +76,22 @@ pub struct LayerOriginRow {
     pub layer: Option<u32>,
     /// Bound on the chance of the find, base 10.
     pub log10_p: Option<f64>,
+    /// Where it is a mixture of layers that stand elsewhere in several bases, these.
+    #[serde(default)]
+    pub weights: Vec<OriginWeightRow>,
+}
+
+/// A layer of a base in a layer that is a mixture.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct OriginWeightRow {
+    /// Name of the base.
+    pub base: String,
+    /// Its layer.
+    pub layer: u32,
+    /// Its weight.
+    pub weight: f64,
+    /// Standard error of the weight.
+    pub standard_error: f64,
 }
 
 /// A relative beside other relatives.
@@ -310,6 +326,9 @@ pub struct TakenLayers {
     /// Those of the base that they come from.
     #[serde(default)]
     pub base_layers: Vec<u32>,
+    /// Where the layers are mixtures, the bases with their weights.
+    #[serde(default)]
+    pub weights: Vec<WeightRow>,
 }
 
 /// Principal coordinates of target and bases.

@@ -13,9 +13,9 @@ use crate::verdict::ranking::Criterion;
 
 use super::super::{
     BetweenRow, ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerMixture,
-    LayerOriginRow, LeftAsideRow, MergeRow, MixtureRow, Rank, RankPca, RankPermutation,
-    RankVersion, RankingRow, RoleMixture, RunRow, SumOfTargetRow, TakenLayers, VERSION, VerdictRow,
-    WarningRow, WeightRow,
+    LayerOriginRow, LeftAsideRow, MergeRow, MixtureRow, OriginWeightRow, Rank, RankPca,
+    RankPermutation, RankVersion, RankingRow, RoleMixture, RunRow, SumOfTargetRow, TakenLayers,
+    VERSION, VerdictRow, WarningRow, WeightRow,
 };
 use super::compare::finding;
 
@@ -99,6 +99,16 @@ fn layer_origin(origin: &LayerOrigin, name: &dyn Fn(usize) -> String) -> LayerOr
         base: origin.from.map(|(base, _)| name(base)),
         layer: origin.from.map(|(_, layer)| layer),
         log10_p: origin.log10_p,
+        weights: origin
+            .terms
+            .iter()
+            .map(|term| OriginWeightRow {
+                base: name(term.base),
+                layer: term.layer,
+                weight: term.weight,
+                standard_error: term.error,
+            })
+            .collect(),
     }
 }
 
@@ -124,6 +134,13 @@ fn weights(terms: &[Term], name: &dyn Fn(usize) -> String) -> Vec<WeightRow> {
         standard_error: Some(term.error),
     };
     terms.iter().map(weight).collect()
+}
+
+/// The same, the largest share first.
+fn largest_first(terms: &[Term], name: &dyn Fn(usize) -> String) -> Vec<WeightRow> {
+    let mut terms = terms.to_vec();
+    terms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    weights(&terms, name)
 }
 
 fn merge(merge: &Merge, name: impl Fn(usize) -> String) -> MergeRow {
@@ -158,6 +175,7 @@ fn merge(merge: &Merge, name: impl Fn(usize) -> String) -> MergeRow {
                 base: name(taken.base),
                 layers: taken.layers.iter().map(|layers| layers.0).collect(),
                 base_layers: taken.layers.iter().map(|layers| layers.1).collect(),
+                weights: largest_first(&taken.terms, name),
             });
             MergeRow::Layers(taken.collect())
         }

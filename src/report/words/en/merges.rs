@@ -100,5 +100,9 @@ fn layers(taken: &TakenLayers) -> String {
     };
     let layers = number::ranges(own.iter().copied());
     let word = if own.len() == 1 { "layer" } else { "layers" };
-    format!("{word} {layers} of {}", taken.base)
+    let of = match taken.weights.as_slice() {
+        [] => taken.base.clone(),
+        weights => sum(weights, "x"),
+    };
+    format!("{word} {layers} of {of}")
 }

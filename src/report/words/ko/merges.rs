@@ -80,5 +80,8 @@ fn layers(taken: &TakenLayers) -> String {
         _ => &taken.base_layers,
     };
     let layers = number::ranges(own.iter().copied());
-    format!("{}의 레이어 {layers}", taken.base)
+    match taken.weights.as_slice() {
+        [] => format!("{}의 레이어 {layers}", taken.base),
+        weights => format!("레이어 {layers}: {}", sum(weights, "x")),
+    }
 }
