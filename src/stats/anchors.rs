@@ -66,10 +66,13 @@ impl Angles {
     }
 
     /// What a unit is without any other being known: the quantiles of its angles with each other
-    /// matrix, each standardised over the units.
+    /// matrix, each standardised over the units. Where no two matrices are of one width (a
+    /// feed-forward that takes in more than it gives out), those with its own matrix.
     pub(crate) fn sorted(&self) -> Held {
         let count = self.units;
-        let parts = self.pairs.iter().filter(|pair| !pair.of_one_matrix);
+        let are_of_one = self.pairs.iter().all(|pair| pair.of_one_matrix);
+        let parts = self.pairs.iter();
+        let parts = parts.filter(|pair| are_of_one || !pair.of_one_matrix);
         let parts = parts.map(|pair| {
             let mut sorted = pair.cosines.clone();
             let rows = sorted.chunks_exact_mut(count.max(1));
@@ -294,6 +297,22 @@ mod tests {
             some.collect()
         };
         mutual_geometry(&take(base, &i), &take(target, &j), &[1, 2], UNITS).unwrap()
+    }
+
+    #[test]
+    fn matrices_of_two_widths_are_told_by_their_own_angles() {
+        let mut draws = Draws::new(4, "two widths");
+        let mut block = || -> Vec<Held> {
+            let widths = [2 * WIDTH, WIDTH].into_iter();
+            let matrix = |width: usize| {
+                let values = (0..UNITS * width).map(|_| draws.normal() as f32);
+                Held::new(values.collect(), width)
+            };
+            widths.map(matrix).collect()
+        };
+        let (base, stranger) = (block(), block());
+        assert!(searched(&base, &base).confirms());
+        assert!(!searched(&base, &stranger).confirms());
     }
 
     #[test]

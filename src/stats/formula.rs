@@ -122,10 +122,7 @@ pub(crate) fn are_in_order(window: &Dense) -> bool {
 /// Random matrices, with common directions, clusters, low rank or heavy tails, are near none: every
 /// formula here names places, and their rows and columns have none.
 pub(crate) fn nearest_formula(window: &Dense) -> Option<Explained> {
-    if window.rows.min(window.columns) < LEAST_SIDE
-        || window.energy().is_nan()
-        || window.energy() <= 0.0
-    {
+    if is_small(window) || window.energy().is_nan() || window.energy() <= 0.0 {
         return None;
     }
     let mut best: Option<Explained> = None;
@@ -138,6 +135,11 @@ pub(crate) fn nearest_formula(window: &Dense) -> Option<Explained> {
         }
     }
     best.filter(|best| best.excess() >= LEAST_EXPLAINED)
+}
+
+/// Whether a window has too few rows or columns to show a formula.
+fn is_small(window: &Dense) -> bool {
+    window.rows.min(window.columns) < LEAST_SIDE
 }
 
 /// A cheap look before [`nearest_formula`]: whether any formula explains 15 % of a window, those that
@@ -632,7 +634,7 @@ impl Remaining {
 /// A copy of a trained matrix stays like it whichever formula is taken off, by what training put
 /// beside it, so the choice of the least costs a copy nothing.
 pub(crate) fn remaining(base: &Dense, target: &Dense) -> Option<Remaining> {
-    if (base.rows, base.columns) != (target.rows, target.columns) {
+    if (base.rows, base.columns) != (target.rows, target.columns) || is_small(base) {
         return None;
     }
     // What is explained to less than 15 % on one side and wholly on the other makes no cosine of
@@ -930,5 +932,11 @@ mod tests {
             (9, WINDOW, 0.0)
         );
         assert!(remaining(&window, &table(9, 9, |_, _| 1.0)).is_none());
+        for (rows, columns) in [(1, 28), (28, 1), (2, 64), (7, 64), (1, 1)] {
+            let wave = table(rows, columns, |i, j| (0.1 * (i + j) as f64).sin());
+            let other = table(rows, columns, |i, j| (0.1 * (i + j) as f64 + 1.0).sin());
+            assert!(remaining(&wave, &wave).is_none(), "{rows} x {columns}");
+            assert!(remaining(&wave, &other).is_none(), "{rows} x {columns}");
+        }
     }
 }
