@@ -92,8 +92,39 @@ fn ends(logical: &Logical) -> Option<(u64, u64)> {
     ends.filter(|(out, fan_in)| is_matrix && *out > 0 && *fan_in > 0)
 }
 
+/// Whether a module of a name, or the tensor itself, is called by one of the words. A block that
+/// is called so (`temporal_res_block.conv1`) holds layers of any kind.
 fn named(name: &str) -> bool {
     let name = name.to_lowercase();
-    let mut words = name.split(['.', '_', '/', '-']);
-    words.any(|word| WORDS.contains(&word))
+    let modules = name.split(['.', '/']);
+    let mut modules = modules.filter(|module| {
+        let last = module.rsplit(['_', '-']).next();
+        !matches!(last, Some("block" | "blocks"))
+    });
+    modules.any(|module| module.split(['_', '-']).any(|word| WORDS.contains(&word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_block_called_by_a_word_of_places_holds_other_layers() {
+        for name in [
+            "decoder.mid_block.temporal_res_block.conv1.weight",
+            "up_blocks.0.spatial-res-block.conv2.weight",
+            "layers.0.temporal_block.linear_y.weight",
+        ] {
+            assert!(!named(name), "{name}");
+        }
+        for name in [
+            "temporal_dense.weight",
+            "blocks.0.spatial_proj.weight",
+            "mel.fb",
+            "frontend/filterbank/weight",
+            "seasonal-head.weight",
+        ] {
+            assert!(named(name), "{name}");
+        }
+    }
 }
