@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::draws::Draws;
 use crate::support::encoded::{Folder, compare, expect_covered, expect_label, model};
 use crate::support::weights::{Model, Values};
 
@@ -149,4 +150,48 @@ fn a_direction_with_its_norms_is_the_weight() {
         let change = up["figures"]["relative_change"].as_f64().unwrap();
         assert!(change < 1e-5, "{change}");
     }
+}
+
+/// A codec of convolutions with weight norm, some of four channels.
+fn codec(seed: &str) -> Model {
+    let mut out = Model::default();
+    for (at, [rows, inputs, width]) in [[64, 16, 7], [64, 64, 3], [4, 4, 1], [4, 4, 1]]
+        .into_iter()
+        .enumerate()
+    {
+        let module = format!("blocks.{at}.conv.parametrizations.weight");
+        let direction = format!("{module}.original1");
+        out.shaped(seed, &direction, &[rows, inputs, width]);
+        let values = &out.0[&direction].values;
+        let lengths = values.chunks(inputs * width).map(|row| {
+            let square: f64 = row.iter().map(|value| value * value).sum();
+            1.3 * square.sqrt()
+        });
+        let norms = Values {
+            shape: vec![rows, 1, 1],
+            values: lengths.collect(),
+        };
+        out.0.insert(format!("{module}.original0"), norms);
+    }
+    out
+}
+
+#[test]
+fn rounding_a_direction_and_its_norms_is_a_re_encoding_and_a_change_is_none() {
+    let folder = Folder::new();
+    let base = folder.safetensors("base", &codec("base").stored(|_| "F32"), None);
+    for dtype in ["BF16", "F16"] {
+        let copy = codec("base").stored(|_| dtype);
+        let copy = folder.safetensors(dtype, &copy, None);
+        expect_label(&compare(&base, &copy), "re_encoded");
+    }
+    let mut tuned = codec("base");
+    for (name, values) in &mut tuned.0 {
+        let mut draws = Draws::new(&["tuned", name]);
+        let noise = draws.many(values.values.len(), Draws::normal);
+        let changed = values.values.iter_mut().zip(noise);
+        changed.for_each(|(value, noise)| *value *= 1.0 + 0.01 * noise);
+    }
+    let tuned = folder.safetensors("tuned", &tuned.stored(|_| "BF16"), None);
+    expect_label(&compare(&base, &tuned), "derived");
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::{Dtype, Kind, element_count};
-use crate::numeric::decode::{decode_f32, decodes, values_per_element};
+use crate::numeric::decode::{decode_f32, decodes, step, values_per_element};
 
 /// What the stored values are multiplied by.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub enum Factor {
         each: u64,
         /// The number of each run.
         factors: Arc<[f32]>,
+        /// What the number may be off by, as a share of it: it was computed from rounded values.
+        uncertainty: f32,
     },
 }
 
@@ -116,6 +118,7 @@ fn scales(
     let factor = Factor::Runs {
         each: all / count,
         factors: decoded(opened, scale, 0, count)?.into(),
+        uncertainty: 0.0,
     };
     Some((tensor.name.clone(), factor, beside))
 }
@@ -141,6 +144,10 @@ fn run_factors(opened: &Opened, values: &TensorInfo, norms: &TensorInfo) -> Opti
         return None;
     }
     let each = all / count;
+    // A rounded norm is off by half a step at most; of the lengths of rounded rows, errors of both
+    // signs leave the less the longer they are.
+    let half_step = |tensor: &TensorInfo| f64::from(step(tensor.dtype, 1.0)) / 2.0;
+    let uncertainty = half_step(norms) + half_step(values) * (3.0 / (each as f64).sqrt()).min(1.0);
     let norms = decoded(opened, norms, 0, count)?;
     let factor = |(run, norm): (u64, &f32)| {
         let mut square = 0.0;
@@ -156,6 +163,7 @@ fn run_factors(opened: &Opened, values: &TensorInfo, norms: &TensorInfo) -> Opti
     Some(Factor::Runs {
         each,
         factors: factors?,
+        uncertainty: uncertainty as f32,
     })
 }
 

@@ -56,7 +56,11 @@ enum StoredFactor<'a> {
     /// The values of another tensor.
     Mask(Elements<'a>),
     /// One number for every run of elements.
-    Runs { each: u64, factors: Arc<[f32]> },
+    Runs {
+        each: u64,
+        factors: Arc<[f32]>,
+        uncertainty: f32,
+    },
 }
 
 /// The bytes of one stored tensor.
@@ -197,6 +201,16 @@ impl<'a> View<'a> {
         self.elements.read(at, out, wanted)?;
         if let Some(factor) = &self.factor {
             factor.apply(at, out, wanted)?;
+            if wanted == Wanted::Steps
+                && let Some(uncertainty) = factor.uncertainty()
+            {
+                // A factor that may be off moves a value like a coarser grid.
+                let mut values = vec![0.0; out.len()];
+                self.elements.read(at, &mut values, Wanted::Values)?;
+                factor.apply(at, &mut values, Wanted::Values)?;
+                let widened = out.iter_mut().zip(&values);
+                widened.for_each(|(step, value)| *step += 2.0 * value.abs() * uncertainty);
+            }
         }
         match (self.undo, wanted) {
             (Undo::Nothing, _) | (Undo::AddedOne, Wanted::Steps) => {}
@@ -350,11 +364,24 @@ impl<'a> StoredFactor<'a> {
     ) -> std::result::Result<Self, String> {
         Ok(match factor {
             Factor::Mask(at) => Self::Mask(Elements::new(opened, quantised, Origin::Tensor(*at))?),
-            Factor::Runs { each, factors } => Self::Runs {
+            Factor::Runs {
+                each,
+                factors,
+                uncertainty,
+            } => Self::Runs {
                 each: (*each).max(1),
                 factors: Arc::clone(factors),
+                uncertainty: *uncertainty,
             },
         })
+    }
+
+    /// What the factors may be off by, as a share; `None` where they are exact.
+    fn uncertainty(&self) -> Option<f32> {
+        match self {
+            Self::Runs { uncertainty, .. } if *uncertainty > 0.0 => Some(*uncertainty),
+            _ => None,
+        }
     }
 
     /// Multiplies what was read from element `at` on; a mask leaves the grid as it is.
@@ -368,7 +395,7 @@ impl<'a> StoredFactor<'a> {
                     .zip(&factors)
                     .for_each(|(value, factor)| *value *= factor);
             }
-            Self::Runs { each, factors } => {
+            Self::Runs { each, factors, .. } => {
                 for (at, value) in (at..).zip(out) {
                     let run = usize::try_from(at / each).ok();
                     let factor = run.and_then(|run| factors.get(run)).copied();
