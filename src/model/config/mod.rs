@@ -6,6 +6,7 @@
 pub(crate) mod keys;
 mod listed;
 mod scope;
+mod senses;
 
 use serde_json::{Map, Value};
 

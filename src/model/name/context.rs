@@ -61,6 +61,8 @@ traits! {
     LinearAttention,
     /// LFM2 in GGUF: `token_embd_norm` is the last norm.
     ShortConvolutions,
+    /// Gemma 3n and 4 in GGUF: layers take in an embedding of their own.
+    PerLayerInputs,
 }
 
 /// Groups of names that share traits: those of a component named by a wrapper word, and those of
@@ -108,6 +110,7 @@ const MARKS: &[&str] = &[
     "ssm_ba",
     "ssm_beta",
     "shortconv",
+    "inp_gate",
 ];
 
 /// Outside the wrappers, a segment that shows what the unwrapped part is.
@@ -124,6 +127,11 @@ const TEXT_MARKS: &[&str] = &[
     "embed_out",
 ];
 const VISION_MARKS: &[&str] = &[
+    "stem",
+    "conv_stem",
+    "stages",
+    "patch_embeds",
+    "patch_embed1",
     "patch_embed",
     "patch_embeddings",
     "patch_embedding",
@@ -173,10 +181,13 @@ struct BareNames {
     embedding: bool,
     /// A numbered layer, which most likely is one of a language model.
     layers: bool,
+    /// Any name.
+    any: bool,
 }
 
 impl BareNames {
     fn see(&mut self, segment: &str) {
+        self.any = true;
         self.tokens |= TEXT_MARKS.contains(&segment);
         self.embedding |=
             TEXT_MARKS.contains(&segment) && !matches!(segment, "lm_head" | "embed_out");
@@ -186,8 +197,14 @@ impl BareNames {
         self.convolutions |= CONVOLUTION_MARKS.contains(&segment);
     }
 
-    /// The component that they are of, by the strongest sign first.
-    fn component(&self) -> Option<Component> {
+    /// The component that they are of, by the strongest sign first. `taken_in` is what the
+    /// config.json says that a model without tokens takes in.
+    fn component(&self, taken_in: Option<Component>) -> Option<Component> {
+        if let Some(component) = taken_in
+            && !self.tokens
+        {
+            return Some(component);
+        }
         let signs = [
             (self.sound && !self.embedding, Component::Audio),
             (self.tokens, Component::Text),
@@ -220,7 +237,7 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(names: &[&str], config: Option<&Config>) -> Self {
-        let grammar = grammar(names);
+        let grammar = grammar(names, config);
         let mut context = Self {
             grammar,
             lists: Lists::new(names, grammar.skip),
@@ -270,6 +287,22 @@ impl Context {
                 }
             }
         }
+        // Where every name has a wrapper word, the one component that they name; a projector joins
+        // others.
+        let has_text = hinted.contains(&Component::Text);
+        if hinted.len() == 2 {
+            hinted.remove(&Component::Projector);
+        }
+        let only_hinted = hinted.first().filter(|_| hinted.len() == 1);
+        let taken_in = config.and_then(|config| config.taken_in(has_text));
+        let taken_in = taken_in.filter(|_| bare.any);
+        context.default = bare.component(taken_in).or(only_hinted.copied());
+        // Text that some names say a word of and others none is one model: its halves are, too.
+        if context.default == Some(Component::Text) {
+            let [bare, text] = [None, Some(Component::Text)].map(group);
+            let both = halves[bare] | halves[text];
+            (halves[bare], halves[text]) = (both, both);
+        }
         let is_scale = |name: &&str| name.rsplit('.').next() == Some("logit_scale");
         let contrastive = u32::from(names.iter().any(is_scale)) << Trait::Contrastive as u32;
         let model_type = config.and_then(Config::model_type).unwrap_or("");
@@ -279,9 +312,6 @@ impl Context {
         }
         context.number_stages(&last_of_stage);
         context.number_stacks(&last_of_stack);
-        // Where every name has a wrapper word, the one component that they name.
-        let only_hinted = hinted.first().filter(|_| hinted.len() == 1);
-        context.default = bare.component().or(only_hinted.copied());
         if let Some(config) = config
             && let (Some(layers), Some(extra)) = (config.layer_count(), config.prediction_layers())
         {
@@ -392,14 +422,21 @@ fn traits(seen: u32, halves: u8, swapped: bool, model_type: &str) -> u32 {
         (Trait::SecondNorm, has("attn_norm_2")),
         (Trait::LinearAttention, has("ssm_ba") || has("ssm_beta")),
         (Trait::ShortConvolutions, has("shortconv")),
+        (Trait::PerLayerInputs, has("inp_gate")),
     ]
     .into_iter()
     .filter(|(_, holds)| *holds)
     .fold(0, |bits, (name, _)| bits | 1 << name as u32)
 }
 
+/// Whether a name is that of an encoder's own embedding of tokens.
+fn embeds_tokens_in_encoder(name: &str) -> bool {
+    let mut words = name.split('.').skip_while(|word| *word != "encoder");
+    words.any(|word| TEXT_MARKS.contains(&word))
+}
+
 /// The grammar of these names: GGUF or not, a common prefix without meaning, Whisper's encoder.
-fn grammar(names: &[&str]) -> Grammar {
+fn grammar(names: &[&str], config: Option<&Config>) -> Grammar {
     let gguf = names.iter().any(|name| {
         ["blk.", "v.blk.", "a.blk.", "enc.blk.", "dec.blk."]
             .iter()
@@ -413,6 +450,10 @@ fn grammar(names: &[&str]) -> Grammar {
         };
         at.is_some_and(|at| matches!(&name[..at], "" | "model.")) || has_front_end()
     });
+    let audio_encoder = audio_encoder || {
+        let takes_in_sound = config.is_some_and(Config::takes_in_sound);
+        takes_in_sound && !names.iter().any(|name| embeds_tokens_in_encoder(name))
+    };
     let mut grammar = Grammar {
         skip: 0,
         gguf,

@@ -1,7 +1,10 @@
 //! Families outside the Llama line: diffusion transformers, recurrent networks, speech, vision,
 //! projectors, and lists of layers under any word.
 
+use serde_json::json;
+
 use super::tests::check;
+use crate::model::dtype::Dtype;
 
 #[test]
 fn diffusion_transformers() {
@@ -131,6 +134,46 @@ fn speech() {
 }
 
 #[test]
+fn what_a_part_without_a_word_takes_in_is_told_by_the_config() {
+    check(
+        "a transformer of spectrograms",
+        Some(json!({"num_mel_bins": 128, "patch_size": 16})),
+        "
+        embeddings.cls_token [1,1,8] = audio, embedding, pos_embed, cls_token.weight, vector
+        embeddings.patch_embeddings.projection.weight [8,1,4,4] = audio, embedding, patch_embed, patch_embed.weight, matrix
+        encoder.layer.0.attention.attention.query.weight [8,8] = audio, layer 0, q, q.weight, matrix
+        ",
+    );
+    check(
+        "a detector",
+        Some(json!({"num_channels": 3, "num_queries": 100})),
+        "
+        model.encoder.layers.0.self_attn.q_proj.weight [8,8] = vision, layer 0, q, q.weight, matrix
+        model.decoder.layers.0.self_attn.q_proj.weight [8,8] = vision, layer 0, q, decoder.q.weight, matrix
+        ",
+    );
+    check(
+        "speech to text",
+        Some(json!({"input_feat_per_channel": 80, "is_encoder_decoder": true})),
+        "
+        model.encoder.conv.conv_layers.0.weight [8,8,5] = audio, -, conv, conv.conv_layers.0.weight, matrix
+        model.encoder.layers.0.self_attn.q_proj.weight [8,8] = audio, layer 0, q, q.weight, matrix
+        model.decoder.embed_tokens.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        model.decoder.layers.0.self_attn.q_proj.weight [8,8] = text, layer 0, q, q.weight, matrix
+        ",
+    );
+    check(
+        "an output head beside towers is the text's",
+        Some(json!({"vision_config": {}, "text_config": {}, "image_token_id": 9})),
+        "
+        model.language_model.embed_tokens.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        model.vision_tower.encoder.layers.0.self_attn.q_proj.weight [8,8] = vision, layer 0, q, q.weight, matrix
+        lm_head.weight [32,8] = text, final, lm_head, lm_head.weight, matrix
+        ",
+    );
+}
+
+#[test]
 fn vision() {
     check(
         "Segformer",
@@ -156,7 +199,31 @@ fn vision() {
 }
 
 #[test]
+fn the_outermost_half_counts() {
+    check(
+        "two BERTs, of which one decodes",
+        None,
+        "
+        encoder.embeddings.word_embeddings.weight [32,8] = text, embedding, embed, encoder.embed.weight, matrix
+        encoder.encoder.layer.0.intermediate.dense.weight [32,8] = text, layer 0, fc1, encoder.fc1.weight, matrix
+        decoder.bert.embeddings.word_embeddings.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        decoder.bert.encoder.layer.0.intermediate.dense.weight [32,8] = text, layer 0, fc1, fc1.weight, matrix
+        ",
+    );
+}
+
+#[test]
 fn projectors_and_mixtures() {
+    check(
+        "what joins two parts, by any name",
+        None,
+        "
+        model.embed_tokens.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        model.speech_connector.fc.weight [8,8] = projector, -, projector, projector.speech_connector.fc.weight, matrix
+        image_to_text_projection.dense.weight [8,8] = projector, -, projector, projector.image.dense.weight, matrix
+        vocab_projector.weight [32,8] = text, final, lm_head, lm_head.weight, matrix
+        ",
+    );
     check(
         "Mistral's own names",
         None,
@@ -189,3 +256,100 @@ fn projectors_and_mixtures() {
         ",
     );
 }
+
+#[test]
+fn one_tensor_in_the_spellings_of_two_libraries() {
+    for (family, config, names, others) in SPELLINGS {
+        let read = |names: &[&str]| -> Vec<super::Meaning> {
+            let config = config.map(|model_type| crate::model::config::Config {
+                raw: json!({"model_type": model_type})
+                    .as_object()
+                    .unwrap()
+                    .clone(),
+            });
+            let namer = super::Namer::new(names.iter().copied(), config.as_ref());
+            let meaning = |name: &&str| {
+                let is_vector = name.contains("norm") || name.contains("scal");
+                let shape: &[u64] = if is_vector { &[8] } else { &[8, 8] };
+                namer.meaning(name, shape, Dtype::Bf16)
+            };
+            names.iter().map(meaning).collect()
+        };
+        for ((one, other), name) in read(names).iter().zip(read(others)).zip(*names) {
+            assert_eq!(one, &other, "{family}: {name}");
+            assert_ne!(
+                one.slot.as_ref(),
+                *name,
+                "{family}: {name} is not understood"
+            );
+        }
+    }
+}
+
+type Spelling = (
+    &'static str,
+    Option<&'static str>,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const SPELLINGS: &[Spelling] = &[
+    (
+        "Gemma 3n",
+        None,
+        &[
+            "model.embed_tokens.weight",
+            "model.embed_tokens_per_layer.weight",
+            "model.per_layer_model_projection.weight",
+            "model.per_layer_projection_norm.weight",
+            "model.layers.0.per_layer_input_gate.weight",
+            "model.layers.0.per_layer_projection.weight",
+            "model.layers.0.post_per_layer_input_norm.weight",
+            "model.layers.0.layer_scalar",
+            "model.layers.0.self_attn.q_proj.weight",
+        ],
+        &[
+            "token_embd.weight",
+            "per_layer_token_embd.weight",
+            "per_layer_model_proj.weight",
+            "per_layer_proj_norm.weight",
+            "blk.0.inp_gate.weight",
+            "blk.0.proj.weight",
+            "blk.0.post_norm.weight",
+            "blk.0.layer_output_scale.weight",
+            "blk.0.attn_q.weight",
+        ],
+    ),
+    (
+        "a sparse attention's indexer",
+        None,
+        &[
+            "model.embed_tokens.weight",
+            "model.layers.0.self_attn.indexer.wq_b.weight",
+            "model.layers.0.self_attn.indexer.wk.weight",
+            "model.layers.0.self_attn.indexer.weights_proj.weight",
+            "model.layers.0.self_attn.indexer.k_norm.weight",
+        ],
+        &[
+            "token_embd.weight",
+            "blk.0.indexer.attn_q_b.weight",
+            "blk.0.indexer.attn_k.weight",
+            "blk.0.indexer.proj.weight",
+            "blk.0.indexer.k_norm.weight",
+        ],
+    ),
+    (
+        "latent attention of MLX",
+        None,
+        &[
+            "model.embed_tokens.weight",
+            "model.layers.0.self_attn.embed_q.weight",
+            "model.layers.0.self_attn.unembed_out.weight",
+        ],
+        &[
+            "token_embd.weight",
+            "blk.0.attn_k_b.weight",
+            "blk.0.attn_v_b.weight",
+        ],
+    ),
+];

@@ -136,6 +136,30 @@ const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("vit_large_projector", Some(Component::Projector), ""),
     ("vision_projection", Some(Component::Projector), ""),
     ("image_projection", Some(Component::Projector), "image"),
+    ("high_res_vision_model", Some(Component::Vision), "high_res"),
+    (
+        "high_res_vision_neck",
+        Some(Component::Vision),
+        "high_res.neck",
+    ),
+    ("timm_model", Some(Component::Vision), ""),
+    ("audio_embed", Some(Component::Audio), ""),
+    ("image_embed", Some(Component::Vision), ""),
+    (
+        "high_res_vision_proj",
+        Some(Component::Projector),
+        "high_res",
+    ),
+    ("resampler_model", Some(Component::Projector), "resampler"),
+    ("vision_adapter", Some(Component::Projector), ""),
+    ("audio_projection", Some(Component::Projector), "audio"),
+    (
+        "image_to_text_projection",
+        Some(Component::Projector),
+        "image",
+    ),
+    ("embed_tokens_extend", None, ""),
+    ("flava", None, ""),
     ("vlm", None, ""),
     ("git", None, ""),
     ("paligemma", None, ""),
@@ -325,6 +349,13 @@ pub(super) fn is_number(segment: &str) -> bool {
 
 fn is_container(segment: &str) -> bool {
     CONTAINERS.contains(&segment) || segment == "stages"
+}
+
+/// Whether a module outside of every known part joins one part to another.
+fn is_projector_word(segment: &str) -> bool {
+    let is_joint = segment.ends_with("_projector") || segment.ends_with("_connector");
+    let is_of_tokens = matches!(segment, "vocab_projector" | "inputs_embeds_projector");
+    segment == "patch_merger" || is_joint && !is_of_tokens
 }
 
 /// `layer3` of torchvision.
@@ -551,8 +582,9 @@ impl<'a> Path<'a> {
                 if !kept.is_empty() {
                     self.kept.push(kept);
                 }
-            } else if segment == "patch_merger" && self.hint.is_none() {
-                // Mistral's own names. Inside a tower or a projector it is a module of that.
+            } else if self.hint.is_none() && is_projector_word(segment) {
+                // Mistral's own names have a `patch_merger` beside the towers. Inside a tower or a
+                // projector it is a module of that.
                 self.hint = Some(Component::Projector);
                 self.kept.push(segment);
             } else if is_module {
@@ -562,12 +594,13 @@ impl<'a> Path<'a> {
             } else if grammar.gguf && at == 0 && segment == "dec" {
                 self.half = Some(Half::Decoder);
             } else if segment == "encoder" {
-                self.half = Some(Half::Encoder);
-                if grammar.audio_encoder && self.hint.is_none() {
+                // The outermost word counts: a BERT that decodes is `decoder.bert.encoder`.
+                let half = *self.half.get_or_insert(Half::Encoder);
+                if half == Half::Encoder && grammar.audio_encoder && self.hint.is_none() {
                     self.hint = Some(Component::Audio);
                 }
             } else if segment == "decoder" {
-                self.half = Some(Half::Decoder);
+                self.half.get_or_insert(Half::Decoder);
             } else if all {
                 // PLaMo: `layers.layers.0`.
                 if !is_container(segment) {

@@ -1103,8 +1103,8 @@ fn a_layer_number_beyond_u32_is_no_layer() {
         "stages that overflow together",
         None,
         "
-        stages.0.blocks.4294967295.conv.weight [8,8,3,3] = text, layer 4294967295, conv, conv.weight, matrix
-        stages.1.blocks.0.conv.weight [8,8,3,3] = text, -, other, stages.1.blocks.0.conv.weight, matrix
+        stages.0.blocks.4294967295.conv.weight [8,8,3,3] = vision, layer 4294967295, conv, conv.weight, matrix
+        stages.1.blocks.0.conv.weight [8,8,3,3] = vision, -, other, stages.1.blocks.0.conv.weight, matrix
         ",
     );
 }

@@ -111,6 +111,14 @@ pub(super) const LAYER: &[Row] = &[
     ("indexer.wk", Role::Linear, "indexer.k"),
     ("indexer.weights_proj", Role::Linear, "indexer.weights"),
     ("indexer.k_norm", Role::Norm, "norm:indexer_k"),
+    ("indexer.attn_q_b", Role::Linear, "indexer.q_b"),
+    ("indexer.attn_k", Role::Linear, "indexer.k"),
+    ("indexer.proj", Role::Linear, "indexer.weights"),
+    // MLX splits the matrix of keys and values as GGUF does: [heads, rank, nope], [heads, v, rank].
+    ("embed_q", Role::KvB, "k_b"),
+    ("unembed_out", Role::KvB, "v_b"),
+    ("layer_scalar", Role::Norm, "layer_scalar"),
+    ("layer_output_scale", Role::Norm, "layer_scalar"),
     ("sinks", Role::Bias, "sinks"),
     ("attn_sinks", Role::Bias, "sinks"),
     ("attention_sink_bias", Role::Bias, "sinks"),
@@ -761,6 +769,25 @@ pub(super) const LAYER_IF: &[ConditionalRow] = &[
         When::Has(Trait::SingleBlocks),
         Role::Linear,
         "proj_out",
+    ),
+    // Gemma 3n and 4 in GGUF: what each layer takes in of its own embedding.
+    (
+        "^inp_gate",
+        When::Has(Trait::PerLayerInputs),
+        Role::Linear,
+        "per_layer_input_gate",
+    ),
+    (
+        "^proj",
+        When::Has(Trait::PerLayerInputs),
+        Role::Linear,
+        "per_layer_projection",
+    ),
+    (
+        "^post_norm",
+        When::Has(Trait::PerLayerInputs),
+        Role::Norm,
+        "norm:post_per_layer_input_norm",
     ),
     // dots.vlm: `fc1` is the gate, `fc3` up.
     ("mlp.fc1", When::Has(Trait::Fc13), Role::Gate, "gate"),

@@ -134,6 +134,21 @@ pub(super) const TOP: &[Row] = &[
     ("logit_scale", Role::Other, "logit_scale"),
     ("logit_bias", Role::Other, "logit_bias"),
     ("wte.new_embedding", Role::Embed, "embed.new"),
+    (
+        "per_layer_token_embd",
+        Role::Linear,
+        "embed_tokens_per_layer",
+    ),
+    (
+        "per_layer_model_proj",
+        Role::Linear,
+        "per_layer_model_projection",
+    ),
+    (
+        "per_layer_proj_norm",
+        Role::Norm,
+        "norm:per_layer_projection_norm",
+    ),
     ("^emb", Role::Embed, "embed"),
     ("tokens_embed", Role::Embed, "embed"),
     ("word_embedding", Role::Embed, "embed"),
