@@ -98,6 +98,8 @@ fn what_is_missing_is_no_change() {
     expect_incomplete(&target, "shards_missing");
     // Named alone it is no more.
     expect_incomplete(&shard, "shards_missing");
+    let said = run(&["inspect", shard.to_str().unwrap()]);
+    assert!(text(&said.stdout).contains("1 of 2 shards"));
 }
 
 #[test]

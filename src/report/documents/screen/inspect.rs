@@ -1,6 +1,6 @@
 //! `wcmp inspect` on one screen.
 
-use super::other_warnings;
+use super::{caveats, other_warnings};
 use crate::report::document::{
     Block, Column, Document, Line, Opening, Section, Table, Tone, Value, cells,
 };
@@ -26,7 +26,7 @@ pub(in crate::report) fn inspect(say: Language, report: &Inspect) -> Document {
             report.tensors.len() as u64,
             &checkpoint::parameters(model),
         ),
-        caveats: Vec::new(),
+        caveats: caveats(say, None, &[], &report.warnings, &[]),
     });
     let mut values = vec![
         Value::new(
