@@ -368,3 +368,46 @@ fn a_layout_that_is_not_read_is_named_and_the_rest_is_compared() {
     );
     expect_label(&report, "derived");
 }
+
+#[test]
+fn codes_without_their_scale_are_said_and_no_fine_tune() {
+    let folder = Folder::new();
+    let base = folder.bf16("base", &model("base"));
+    let stored = |name: &str, model: &Model| {
+        let dtype = |name: &str| {
+            if name.contains("_proj") {
+                "F8_E4M3"
+            } else {
+                "BF16"
+            }
+        };
+        folder.safetensors(name, &model.stored(dtype), None)
+    };
+    let codes = |report: &Value| -> Vec<String> {
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        let code = |warning: &Value| warning["code"].as_str().unwrap().to_owned();
+        warnings.map(code).collect()
+    };
+    let mut scaled = model("base");
+    for (name, matrix) in scaled
+        .0
+        .iter_mut()
+        .filter(|(name, _)| name.contains("_proj"))
+    {
+        let most = matrix
+            .values
+            .iter()
+            .fold(0.0, |most: f64, x| most.max(x.abs()));
+        assert!(most > 0.0, "{name}");
+        matrix.values.iter_mut().for_each(|x| *x *= 448.0 / most);
+    }
+    let report = compare(&base, &stored("scaled", &scaled));
+    expect_label(&report, "derived");
+    assert!(codes(&report).contains(&"scale_missing".to_owned()));
+    let relations = report["verdict"]["relations"].to_string();
+    assert!(!relations.contains("fine_tuned"), "{relations}");
+
+    // A cast alone has the size of weights.
+    let report = compare(&base, &stored("cast", &model("base")));
+    assert!(!codes(&report).contains(&"scale_missing".to_owned()));
+}

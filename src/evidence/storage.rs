@@ -1,15 +1,16 @@
 //! What the way in which a model is stored says of how it was made: masks that prune it, an adapter
-//! that was not merged.
+//! that was not merged, codes whose scales are not there.
 
 use std::collections::BTreeSet;
 
 use crate::align::{Unmatched, Why};
 use crate::error::Result;
 use crate::measure::record::Record;
+use crate::model::dtype::Dtype;
 use crate::model::name::is_adapter_factor;
 use crate::model::sides::{Side, Sides};
 use crate::model::warning::{Noted, Warning};
-use crate::model::words::Component;
+use crate::model::words::{Class, Component};
 use crate::view::composed::Factor;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -21,6 +22,14 @@ use super::relation::Relation;
 
 /// How far a sum of products may be off.
 const ROUNDING: f64 = 1e-6;
+
+/// Root mean square from which on floats of 8 bits are codes: quantisers spread a matrix over all of
+/// E4M3's 448 or E5M2's 57,344, and no trained weights come near.
+const CODES: f64 = 16.0;
+
+/// Cosine from which on codes are the other side's values but for their scale: rounding to 8 bits
+/// leaves 0.999.
+const SCALED_COSINE: f64 = 0.99;
 
 /// What is stored beside the weights.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +45,10 @@ pub(crate) struct Storage {
     left: Sides<Vec<Component>>,
     /// Factors of an adapter inside a whole model, by side.
     factors: Vec<(Side, Factors)>,
+    /// Codes of 8 bits whose scale is not stored, by side.
+    unscaled: Sides<Vec<String>>,
+    /// Components of which tensors differ by such a scale.
+    scaled: BTreeSet<Component>,
 }
 
 /// Factors of changes that are stored beside what they change.
@@ -47,8 +60,16 @@ struct Factors {
 }
 
 impl Storage {
-    /// Adapters that were not merged.
+    /// Adapters that were not merged, and codes without their scales.
     pub(crate) fn warnings(&self) -> Vec<Noted> {
+        let unscaled = Side::BOTH.into_iter().filter_map(|side| {
+            let names = self.unscaled.get(side);
+            let warning = Warning::ScaleMissing {
+                first: names.first()?.clone(),
+                tensors: names.len(),
+            };
+            Some(warning.on(side))
+        });
         let told = self.factors.iter().map(|(side, factors)| {
             let warning = Warning::UnmergedAdapter {
                 first: factors.first.clone(),
@@ -56,8 +77,20 @@ impl Storage {
             };
             warning.on(*side)
         });
-        told.collect()
+        told.chain(unscaled).collect()
     }
+}
+
+/// Whether a matrix of floats of 8 bits holds codes: values of a size that only a scale makes
+/// weights of, and no scale beside them. `square` is the sum of their squares.
+fn lacks_scale(logical: &Logical, square: f64) -> bool {
+    let is_fp8 = matches!(
+        logical.dtype,
+        Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E4M3Fnuz | Dtype::F8E5M2Fnuz
+    );
+    let is_plain = !logical.is_quantised() && logical.stored_as.composed.is_none();
+    let count = logical.elements() as f64;
+    is_fp8 && is_plain && logical.meaning.class == Class::Matrix && square > CODES * CODES * count
 }
 
 /// How a pair's values differ.
@@ -112,8 +145,23 @@ impl Analysis for Storage {
         });
         let sides = Side::BOTH.into_iter().zip(setting.models);
         let (mut changed, mut zeroed) = (BTreeSet::new(), BTreeSet::new());
+        let (mut scaled, mut unscaled) = (BTreeSet::new(), Sides::<Vec<String>>::default());
         for (pair, record) in setting.alignment.pairs.iter().zip(setting.records) {
             let component = pair.target.meaning.component;
+            let lacking = [
+                lacks_scale(&pair.base, record.sums.aa),
+                lacks_scale(&pair.target, record.sums.bb),
+            ];
+            for (side, logical) in [(Side::Base, &pair.base), (Side::Target, &pair.target)] {
+                if lacking[usize::from(side == Side::Target)] {
+                    unscaled.get_mut(side).push(logical.name.clone());
+                }
+            }
+            let cosine = record.figures().cosine;
+            if lacking[0] != lacking[1] && cosine.is_some_and(|cosine| cosine >= SCALED_COSINE) {
+                scaled.insert(component);
+                continue;
+            }
             match difference(record) {
                 Difference::None => {}
                 Difference::Zeroed => drop(zeroed.insert(component)),
@@ -129,6 +177,8 @@ impl Analysis for Storage {
         let out = Self {
             changed,
             zeroed,
+            scaled,
+            unscaled,
             paired: all.map(|pair| component(&pair.target)).collect(),
             left: Sides {
                 base: left(&setting.alignment.base_left),
@@ -160,7 +210,8 @@ impl Analysis for Storage {
         let counts = |of: &&Component| is_about(**of, about);
         let count = |all: &[Component]| all.iter().filter(counts).count();
         grounds.unchanged = !self.changed.iter().any(|of| is_about(*of, about));
-        let is_equal = grounds.unchanged && !self.zeroed.iter().any(|of| is_about(*of, about));
+        let mut otherwise = self.zeroed.iter().chain(&self.scaled);
+        let is_equal = grounds.unchanged && !otherwise.any(|of| is_about(*of, about));
         let shared = count(&self.paired);
         grounds.shared_are_equal = (is_equal && shared > 0).then(|| SharedAreEqual {
             tensors: shared,

@@ -205,6 +205,13 @@ pub enum Warning {
     },
     /// Values that are no weights.
     NoWeights(NoWeights),
+    /// Floats of 8 bits of a size that only a scale makes weights of, and no scale beside them.
+    ScaleMissing {
+        /// The first.
+        first: String,
+        /// How many matrices.
+        tensors: usize,
+    },
     /// Factors of an adapter inside a whole model, which are not added to what they change.
     UnmergedAdapter {
         /// The first.
@@ -344,6 +351,7 @@ impl Warning {
             Self::MixtureNotUnique { .. } => "mixture_not_unique",
             Self::SumNotTold { .. } => "sum_not_told",
             Self::UnmergedAdapter { .. } => "unmerged_adapter",
+            Self::ScaleMissing { .. } => "scale_missing",
             Self::NoWeights(what) => match what.kind {
                 NoWeight::NotFinite => "not_finite",
                 NoWeight::Zero => "zero_matrix",
@@ -371,6 +379,7 @@ impl Warning {
             | Self::GptqZeroPoints { first: name, .. }
             | Self::UnsupportedQuantization { first: name, .. }
             | Self::UnmergedAdapter { first: name, .. }
+            | Self::ScaleMissing { first: name, .. }
             | Self::IdenticalPerhapsFormula { name }
             | Self::DeclaredBaseContradicted { claim: name }
             | Self::DeclaredBaseConfirmed { claim: name }

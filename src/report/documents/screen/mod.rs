@@ -58,7 +58,7 @@ fn caveats(
 
 /// Whether a reader who quotes the answer must know of it.
 fn is_grave(warning: &WarningRow) -> bool {
-    const GRAVE: [&str; 14] = [
+    const GRAVE: [&str; 15] = [
         "declared_base_contradicted",
         "declared_base_confirmed",
         "declared_base_differs",
@@ -68,6 +68,7 @@ fn is_grave(warning: &WarningRow) -> bool {
         "layers_missing",
         "another_model_beside",
         "unsupported_quantization",
+        "scale_missing",
         "not_finite",
         "zero_matrix",
         "constant_matrix",

@@ -149,6 +149,11 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
              and what they change is compared without them",
             quoted(first)
         ),
+        Warning::ScaleMissing { first, tensors } => format!(
+            "{tensors} FP8 matrices without their scale, the first {}: they hold codes, and are \
+             compared but for a factor",
+            quoted(first)
+        ),
         Warning::BaseSetAside { path, is_target } => {
             let what = if *is_target {
                 "the target itself"

@@ -85,6 +85,10 @@ fn warning(warning: &Warning) -> String {
             "병합되지 않은 어댑터: LoRA 인수 {tensors}개(처음은 {})를 제외하고 비교함",
             quoted(first)
         ),
+        Warning::ScaleMissing { first, tensors } => format!(
+            "스케일이 없는 FP8 행렬 {tensors}개(처음은 {}): 코드만 있으므로 배율을 빼고 비교함",
+            quoted(first)
+        ),
         Warning::TensorNotRead { what, .. } => format!("{}: 읽지 않음", not_read(*what)),
         Warning::AdapterTokens { .. } => {
             "어댑터가 학습한 개별 토큰의 행은 비교하지 않음".to_owned()
