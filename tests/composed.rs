@@ -195,3 +195,64 @@ fn rounding_a_direction_and_its_norms_is_a_re_encoding_and_a_change_is_none() {
     let tuned = folder.safetensors("tuned", &tuned.stored(|_| "BF16"), None);
     expect_label(&compare(&base, &tuned), "derived");
 }
+
+/// Convolutions of a sequence, each with a normalisation behind it; or these folded into them.
+fn sequence(seed: &str, folded: bool) -> Model {
+    let mut out = Model::default();
+    for (at, shape) in [
+        [48, 16, 3, 3],
+        [48, 48, 3, 3],
+        [48, 48, 3, 3],
+        [48, 48, 3, 3],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let step = if folded { 2 } else { 3 };
+        let name = format!("features.{}", step * at);
+        let mut conv = Model::default();
+        conv.shaped(seed, &format!("features.{}.weight", 3 * at), shape);
+        let mut conv = conv.0.into_values().next().unwrap();
+        let mut draws = Draws::new(&[seed, "norm", &at.to_string()]);
+        let factors = draws.many(48, |draws| (0.4 * draws.normal()).exp());
+        if folded {
+            let each = conv.values.len() / 48;
+            let rows = conv.values.chunks_mut(each).zip(&factors);
+            rows.for_each(|(row, factor)| row.iter_mut().for_each(|value| *value *= factor));
+            let bias = Values {
+                shape: vec![48],
+                values: factors,
+            };
+            out.0.insert(format!("{name}.bias"), bias);
+        } else {
+            for (word, values) in [
+                ("weight", factors),
+                ("bias", draws.many(48, Draws::normal)),
+                ("running_mean", draws.many(48, Draws::normal)),
+                ("running_var", vec![1.0; 48]),
+            ] {
+                let values = Values {
+                    shape: vec![48],
+                    values,
+                };
+                out.0
+                    .insert(format!("features.{}.{word}", 3 * at + 1), values);
+            }
+        }
+        out.0.insert(format!("{name}.weight"), conv);
+    }
+    out
+}
+
+#[test]
+fn numbers_that_mean_other_layers_mislead_nobody() {
+    let folder = Folder::new();
+    let plain =
+        |name: &str, model: &Model| folder.safetensors(name, &model.stored(|_| "F32"), None);
+    let base = plain("base", &sequence("base", false));
+    let folded = compare(&base, &plain("folded", &sequence("base", true)));
+    expect_label(&folded, "derived");
+    let stranger = compare(&base, &plain("stranger", &sequence("stranger", true)));
+    let label = stranger["verdict"]["label"].as_str().unwrap();
+    assert!(["inconclusive", "from_scratch"].contains(&label), "{label}");
+}
