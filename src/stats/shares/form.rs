@@ -214,11 +214,19 @@ const SCATTERED: f64 = 0.02;
 const ENOUGH: u64 = 1000;
 /// Units of rounding from which on a change is one.
 const CHANGE: f64 = 8.0;
+/// Units of rounding from which on not even a tenth of a change is lost in rounding.
+const LARGE: f64 = 32.0;
+/// Large changes that must have been looked at.
+const ENOUGH_LARGE: u64 = 100;
+/// Of the models of a merge, another is its base where the changes that it leaves out are smaller
+/// than this share of those that the first leaves out, each beside the changes that are made.
+const SMALLER: f64 = 0.5;
 
 /// Values changed as one or two of `bases` change them and kept otherwise, as TIES, DARE and
 /// other sparse merges leave them (guide/methods.md, section 10.1).
 pub(crate) fn sparse(places: &[&Places], bases: &[usize]) -> Option<Sparse> {
-    let mut best: Option<Sparse> = None;
+    let mut best: Option<(Sparse, f64)> = None;
+    let mut all: Vec<(Sparse, f64)> = Vec::new();
     for base in bases {
         let others: Vec<usize> = bases
             .iter()
@@ -231,9 +239,10 @@ pub(crate) fn sparse(places: &[&Places], bases: &[usize]) -> Option<Sparse> {
         });
         let single = others.iter().map(|other| vec![*other]);
         for of in pairs.chain(single) {
-            let Some(found) = kept(places, *base, of) else {
+            let Some((found, left_out)) = kept(places, *base, of) else {
                 continue;
             };
+            all.push((found.clone(), left_out));
             // Two stand for one only where their signs agree more often than one's with the target.
             let is_better = |best: &Sparse| {
                 let gain = if found.of.len() < best.of.len() {
@@ -243,21 +252,40 @@ pub(crate) fn sparse(places: &[&Places], bases: &[usize]) -> Option<Sparse> {
                 };
                 found.agreement >= best.agreement + gain
             };
-            if best.as_ref().is_none_or(is_better) {
-                best = Some(found);
+            if best.as_ref().is_none_or(|(best, _)| is_better(best)) {
+                best = Some((found, left_out));
             }
         }
     }
-    best
+    // A model whose change alone is taken in a place is kept there as well, but where its changes
+    // are large, while a merge leaves out small ones of its base.
+    let (best, left_out) = best?;
+    let models = |found: &Sparse| {
+        let mut models = found.of.clone();
+        models.push(found.base);
+        models.sort_unstable();
+        models
+    };
+    let of_same = all
+        .into_iter()
+        .filter(|(found, other)| *other < SMALLER * left_out && models(found) == models(&best));
+    let least = of_same.reduce(|least, found| if found.1 < least.1 { found } else { least });
+    Some(least.map_or(best, |(found, _)| found))
 }
 
-fn kept(places: &[&Places], base: usize, of: Vec<usize>) -> Option<Sparse> {
+/// A merge that keeps values of `base`, and the mean square of the changes that it leaves out over
+/// that of those it makes.
+fn kept(places: &[&Places], base: usize, of: Vec<usize>) -> Option<(Sparse, f64)> {
     #[derive(Default)]
     struct Count {
         movable: u64,
         changed: u64,
         agreed: u64,
         asked: u64,
+        large: u64,
+        large_kept: u64,
+        /// Squares of the changes that are left out, and of those that are made.
+        squares: [f64; 2],
     }
     let count = |places: &&Places| {
         let mut count = Count::default();
@@ -274,7 +302,14 @@ fn kept(places: &[&Places], base: usize, of: Vec<usize>) -> Option<Sparse> {
                 continue;
             }
             count.movable += 1;
+            let is_large = changes
+                .clone()
+                .all(|change| change.abs() >= LARGE / CHANGE * least);
+            count.large += u64::from(is_large);
+            let square: f64 = changes.clone().map(|change| change * change).sum();
+            count.squares[usize::from(moved != 0.0)] += square;
             if moved == 0.0 {
+                count.large_kept += u64::from(is_large);
                 continue;
             }
             count.changed += 1;
@@ -303,6 +338,14 @@ fn kept(places: &[&Places], base: usize, of: Vec<usize>) -> Option<Sparse> {
         changed: changed as f64 / movable.max(1) as f64,
         agreement: agreed as f64 / asked.max(1) as f64,
     };
-    let is_sparse = asked >= ENOUGH && found.changed <= 1.0 - KEPT && found.agreement >= AGREE;
-    is_sparse.then_some(found)
+    // What rounding loses of a small share of the changes is kept where they are small alone.
+    let (large, large_kept) = (sum(&|c| c.large), sum(&|c| c.large_kept));
+    let is_kept = large >= ENOUGH_LARGE && large_kept as f64 >= KEPT * large as f64;
+    let is_sparse =
+        asked >= ENOUGH && is_kept && found.changed <= 1.0 - KEPT && found.agreement >= AGREE;
+    let squares = |at: usize| mixed.iter().map(|c| c.squares[at]).sum::<f64>();
+    let of_one = |squares: f64, count: u64| squares / count.max(1) as f64;
+    let made = of_one(squares(1), changed);
+    let left_out = of_one(squares(0), movable - changed) / made.max(f64::MIN_POSITIVE);
+    is_sparse.then_some((found, left_out))
 }

@@ -208,6 +208,45 @@ fn a_sparse_merge_is_told_from_trainings() {
 }
 
 #[test]
+fn the_base_of_a_trimmed_merge_is_the_one_whose_small_changes_are_left_out() {
+    let [origin, a, b, _] = relatives(0.2);
+    let mut target = origin.clone();
+    for (tensor, values) in target.iter_mut().enumerate() {
+        for (at, value) in values.iter_mut().enumerate() {
+            let start = origin[tensor][at];
+            let changes = [&a, &b].map(|model| model[tensor][at] - start);
+            // About half of the changes of each.
+            let large = changes.map(|change| if change.abs() > 0.0067 { change } else { 0.0 });
+            *value += match large {
+                [0.0, change] | [change, 0.0] => change,
+                [one, other] if one * other > 0.0 => 0.5 * (one + other),
+                [one, other] if one.abs() > other.abs() => one,
+                [_, other] => other,
+            };
+        }
+    }
+    let target = bf16(&target);
+    for (models, base) in [
+        ([&origin, &a, &b, &target], 0),
+        ([&b, &a, &origin, &target], 2),
+    ] {
+        let all = places(&models);
+        let all: Vec<&Places> = all.iter().collect();
+        let told = sparse(&all, &[0, 1, 2]).expect("a part of the values is kept");
+        assert_eq!(told.base, base, "{told:?}");
+    }
+}
+
+#[test]
+fn a_small_share_of_small_changes_that_rounding_loses_is_no_sparse_merge() {
+    let [origin, a, ..] = relatives(0.05);
+    let target = bf16(&sum(&[(0.97, &origin), (0.03, &a)]));
+    let all = places(&[&origin, &a, &target]);
+    let all: Vec<&Places> = all.iter().collect();
+    assert_eq!(sparse(&all, &[0, 1]), None);
+}
+
+#[test]
 fn values_that_are_not_finite_are_left_out() {
     let [_, a, mut b, _] = relatives(0.2);
     let target = bf16(&sum(&[(0.4, &a), (0.6, &b)]));
