@@ -60,6 +60,12 @@ pub enum Command {
     /// same however the files are sharded.
     #[command(after_long_help = help::HASH)]
     Hash(HashArgs),
+    /// What to keep of a model, to compare with it without its weights?
+    ///
+    /// Writes a file of a few megabytes that compare and rank take in place of the checkpoint; the
+    /// report says what it holds. Nothing can be rebuilt from it beyond the share that it names.
+    #[command(after_long_help = help::SKETCH)]
+    Sketch(SketchArgs),
     /// A saved JSON report, in another format or language
     ///
     /// With the options of the original run it gives the same bytes.
@@ -79,7 +85,7 @@ pub enum Command {
 }
 
 /// Options of every command; they may stand before or after it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct GlobalArgs {
     /// text, json, csv, markdown or html [default: text]
@@ -254,6 +260,20 @@ pub struct HashArgs {
     pub io: Io,
 }
 
+/// `wcmp sketch`.
+#[derive(Debug, Args)]
+pub struct SketchArgs {
+    /// Checkpoint that the sketch is taken of
+    #[arg(value_name = "CHECKPOINT")]
+    pub checkpoint: PathBuf,
+    /// How files are read: mmap or read [default: mmap]
+    ///
+    /// read is for network file systems and for files that may change meanwhile.
+    #[arg(long, value_name = "IO", value_enum, default_value_t = Options::default().io)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub io: Io,
+}
+
 /// `wcmp show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
@@ -285,7 +305,7 @@ pub struct VerifyArgs {
 /// `wcmp schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// compare, rank, arch, inspect, hash, check (of hash --check) or verify
+    /// compare, rank, arch, inspect, hash, check (of hash --check), sketch or verify
     #[arg(value_name = "COMMAND", value_enum, hide_possible_values = true)]
     pub command: ReportKind,
 }

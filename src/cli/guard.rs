@@ -46,6 +46,7 @@ fn inputs(command: &Command) -> Vec<&Path> {
             .chain(args.bases.iter().map(|base| &**base))
             .collect(),
         Command::Inspect(args) => vec![&*args.checkpoint],
+        Command::Sketch(args) => vec![&*args.checkpoint],
         Command::Hash(args) => std::iter::once(&*args.checkpoint)
             .chain(args.check.as_deref())
             .collect(),

@@ -89,6 +89,15 @@ Exit codes:
   2    no answer: the report or a checkpoint cannot be read
   130  interrupted";
 
+/// `wcmp sketch --help`.
+pub(super) const SKETCH: &str = "\
+Examples:
+  wcmp sketch release/ --output release.sketch
+  wcmp compare release.sketch target/
+  wcmp rank target/ sketches/
+
+Exit codes: 0 written, 2 no answer, 130 interrupted";
+
 /// `wcmp hash --help`.
 pub(super) const HASH: &str = "\
 Examples:

@@ -27,6 +27,7 @@ mod say;
 mod tips;
 mod version;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::Instant;
 
@@ -34,8 +35,8 @@ use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Cli, Command};
-use commands::{arch, compare, hash, inspect, rank, show, verify};
+use args::{Cli, Command, GlobalArgs};
+use commands::{arch, compare, hash, inspect, rank, show, sketch, verify};
 use exit::Exit;
 use settings::{Analyses, Settings, Verbosity};
 use terminal::{Environment, Progress};
@@ -128,15 +129,19 @@ fn usage_error(what: &str) -> clap::Error {
 /// what it happened in as its context.
 pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let begin = Instant::now();
-    let settings = Settings::from_args(&cli.global, &Environment::read())?;
+    let settings = Settings::from_args(&of_reports(cli), &Environment::read())?;
     open_files::raise_limit();
     let destinations = settings.destinations();
     destinations.iter().try_for_each(Destination::check)?;
-    guard::check(&cli.command, &destinations)?;
+    let mut written = destinations;
+    if let Command::Sketch(_) = cli.command {
+        written.push(Destination::from_path(&cli.global.output)?);
+    }
+    guard::check(&cli.command, &written)?;
     let progress = Progress::new(settings.progress, settings.threads);
     let line = progress.clone();
     interrupt::install(move || line.clear());
-    let answer = answer(&cli.command, &settings, &progress);
+    let answer = answer(cli, &settings, &progress);
     progress.clear();
     let answer = answer?;
     let written = sink::write_all(answer.reports);
@@ -158,8 +163,24 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     Ok(answer.exit)
 }
 
-fn answer(command: &Command, settings: &Settings, monitor: &dyn Monitor) -> anyhow::Result<Answer> {
-    match command {
+/// Where reports go: a sketch is the output of its command, and the report on it goes to standard
+/// output.
+fn of_reports(cli: &Cli) -> Cow<'_, GlobalArgs> {
+    match cli.command {
+        Command::Sketch(_) => Cow::Owned(GlobalArgs {
+            output: "-".into(),
+            ..cli.global.clone()
+        }),
+        _ => Cow::Borrowed(&cli.global),
+    }
+}
+
+fn answer(cli: &Cli, settings: &Settings, monitor: &dyn Monitor) -> anyhow::Result<Answer> {
+    match &cli.command {
+        Command::Sketch(args) => {
+            let file = &cli.global.output;
+            sketch::run(settings, &args.checkpoint, file, args.io, monitor)
+        }
         Command::Compare(args) => {
             let analyses = Analyses::from_args(&args.analysis)?;
             compare::run(settings, &analyses, &args.base, &args.target, monitor)

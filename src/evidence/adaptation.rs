@@ -134,6 +134,10 @@ pub enum NoChange {
 }
 
 impl Analysis for Adaptation {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
         match adapted::adapter(setting.models[1]) {
             Some(adapter) => Self::measure(setting, adapter).map(Some),

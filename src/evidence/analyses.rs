@@ -74,6 +74,9 @@ fn look<A: Analysis>(
     setting: &Setting<'_>,
     found: &mut Found,
 ) -> Result<Option<Box<dyn Analysis>>> {
+    if setting.has_sketch() && A::needs_all_values() {
+        return Ok(None);
+    }
     let analysis = A::look(setting, found)?;
     Ok(analysis.map(|analysis| -> Box<dyn Analysis> { Box::new(analysis) }))
 }

@@ -24,9 +24,15 @@ use super::transformation::Transformation;
 use super::untested::Untested;
 
 /// What every analysis looks at, and what was asked of it.
+#[derive(Clone, Copy)]
 pub(crate) struct Setting<'a> {
     /// Base and target.
     pub models: [&'a Model; 2],
+    /// The same, of feed-forwards the units alone of which a sketch keeps values; whole models where
+    /// neither is one.
+    pub condensed: [&'a Model; 2],
+    /// Which of them is a sketch: the values that it does not keep are NaN.
+    pub is_sketched: [bool; 2],
     /// Their pairs.
     pub alignment: &'a Alignment,
     /// Measurements of the pairs.
@@ -45,6 +51,21 @@ pub(crate) struct Setting<'a> {
     pub keep: &'a (dyn Fn(&str) -> bool + Sync),
     /// Watches the run.
     pub monitor: &'a dyn Monitor,
+}
+
+impl Setting<'_> {
+    /// Whether a sketch stands for either model.
+    pub(crate) fn has_sketch(&self) -> bool {
+        self.is_sketched.contains(&true)
+    }
+
+    /// The two models as content is looked for in them: with the units alone that are known.
+    pub(crate) fn of_known_units(&self) -> Self {
+        Self {
+            models: self.condensed,
+            ..*self
+        }
+    }
 }
 
 /// Which analyses were asked for.
@@ -79,6 +100,15 @@ pub(crate) trait Analysis: Any {
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>>
     where
         Self: Sized;
+
+    /// Whether it reads values that a sketch has not: of two models of which one is a sketch it says
+    /// nothing.
+    fn needs_all_values() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
 
     /// What it says, the bounds not yet paid for beside other families.
     fn findings(&self) -> Vec<Finding> {

@@ -157,6 +157,10 @@ fn has_zeros(pair: &Pair, record: &Record) -> bool {
 /// Whether both sides have their zeros in the same places.
 fn share_zeros(models: [&Model; 2], pair: &Pair) -> Result<bool> {
     let sides = [&pair.base, &pair.target];
+    // A sketch shows too few rows to tell two patterns apart: places say nothing then.
+    if models.iter().any(|model| model.opened.sketch.is_some()) {
+        return Ok(true);
+    }
     let is_unreadable = |at: usize| models[at].unreadable(sides[at]).is_some();
     if is_unreadable(0) || is_unreadable(1) {
         return Ok(false);
@@ -166,8 +170,32 @@ fn share_zeros(models: [&Model; 2], pair: &Pair) -> Result<bool> {
     Ok(zeros.is_some_and(|zeros| zeros.are_one_pattern()))
 }
 
+/// The same of models of which one is a sketch, which says whether a formula explains its first rows
+/// and columns: that is enough where it does.
+fn explaining_by_marks(models: [&Model; 2], pair: &Pair) -> Result<Option<Formula>> {
+    let sides = [&pair.base, &pair.target];
+    let mut nearest = None;
+    for (model, logical) in models.into_iter().zip(sides) {
+        if model.opened.sketch.is_some() {
+            if !model.kept_marks(logical).by_formula {
+                return Ok(None);
+            }
+        } else if model.unreadable(logical).is_none() {
+            let window = formula::window(&model.view(logical)?)?;
+            nearest = formula::nearest_formula(&window).map(|found| found.formula);
+            if nearest.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(nearest.unwrap_or(Formula::Identity)))
+}
+
 fn explaining(models: [&Model; 2], pair: &Pair) -> Result<Option<Formula>> {
     let sides = [&pair.base, &pair.target];
+    if models.iter().any(|model| model.opened.sketch.is_some()) {
+        return explaining_by_marks(models, pair);
+    }
     let mut windows = Vec::with_capacity(2);
     for (model, logical) in models.into_iter().zip(sides) {
         if model.unreadable(logical).is_some() {

@@ -12,6 +12,7 @@ pub(crate) mod figures;
 pub(crate) mod finding;
 pub(crate) mod formulas;
 pub(crate) mod grounds;
+pub(crate) mod kept;
 pub(crate) mod layer_map;
 mod likeness;
 mod magnitudes;

@@ -47,6 +47,10 @@ pub(crate) struct Moved {
 }
 
 impl Analysis for Moved {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
         match found.get::<Permutation>() {
             Some(direct) => Self::search(setting, direct, found.get::<Partners>()).map(Some),

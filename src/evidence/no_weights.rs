@@ -194,6 +194,14 @@ impl Analysis for ValuesThatAreNoWeights {
         }
         let left = [&alignment.base_left, &alignment.target_left];
         for ((side, model), left) in Side::BOTH.into_iter().zip(setting.models).zip(left) {
+            // Of a sketch the values of what is paired are known, and no others.
+            if *setting
+                .is_sketched
+                .get(usize::from(side == Side::Target))
+                .unwrap_or(&false)
+            {
+                continue;
+            }
             for left in left {
                 out.add_left(side, model, left)?;
             }

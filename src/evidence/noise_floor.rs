@@ -55,6 +55,10 @@ pub(super) struct Encoding {
 }
 
 impl Analysis for Encoding {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
         let models = setting.models;
         let is_adapter = adapter(models[1]).is_some();

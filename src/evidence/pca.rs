@@ -225,6 +225,10 @@ fn median_excess(matrices: &[Compared]) -> Option<f64> {
 }
 
 impl Analysis for Pca {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
         match setting.asked.subspaces {
             Some(extent) => compare(setting, extent),

@@ -47,6 +47,10 @@ pub(crate) struct RowSpaces {
 }
 
 impl Analysis for RowSpaces {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
         let (Some(direct), Some(witnesses), Some(partners)) = (
             found.get::<Permutation>(),

@@ -38,5 +38,32 @@ pub(super) fn shared_tokens(setting: &Setting<'_>) -> Vec<[usize; 2]> {
         usize::try_from(rows).unwrap_or(0)
     });
     let [base, target] = setting.tokenizers;
-    shared(base, target, rows)
+    let tables = setting.models.map(|model| {
+        [
+            embedding(model, Component::Text),
+            output_head(model, Component::Text),
+        ]
+    });
+    let mut pairs = shared(base, target, rows);
+    let [of_base, of_target] = tables;
+    for (base, target) in of_base.into_iter().zip(of_target) {
+        pairs = known(setting, [base, target], pairs);
+    }
+    pairs
+}
+
+/// Those of some pairs of rows that are known on both sides: a sketch keeps few rows of a table.
+pub(super) fn known(
+    setting: &Setting<'_>,
+    tables: [Option<&Logical>; 2],
+    pairs: Vec<[usize; 2]>,
+) -> Vec<[usize; 2]> {
+    let held = [0, 1].map(|side| setting.models[side].held_rows(tables[side]?));
+    let is_known = |pair: &[usize; 2]| {
+        (0..2).all(|side| {
+            let held = held[side].as_ref();
+            held.is_none_or(|rows| rows.binary_search(&pair[side]).is_ok())
+        })
+    };
+    pairs.into_iter().filter(is_known).collect()
 }

@@ -135,6 +135,10 @@ fn factors(model: &Model) -> Option<Factors> {
 }
 
 impl Analysis for Storage {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, _: &mut Found) -> Result<Option<Self>> {
         let is_masked = |parts: Option<&Factor>| matches!(parts, Some(Factor::Mask(_)));
         let pairs = setting.alignment.pairs.iter().filter(|pair| {

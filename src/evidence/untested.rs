@@ -118,4 +118,6 @@ pub enum Obstacle {
     PermutationOff,
     /// Disguises were not looked for.
     DeepOff,
+    /// A sketch does not keep what it takes.
+    NotInSketch,
 }

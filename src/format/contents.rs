@@ -24,7 +24,7 @@ pub(super) struct Contents {
     pub(super) key: Option<String>,
     /// Models beside the one that is read.
     pub(super) others: Vec<ModelBeside>,
-    /// What `__metadata__` tells of an adapter.
+    /// What `__metadata__` tells of an adapter or a sketch.
     pub(super) metadata: BTreeMap<String, String>,
     /// Odd but usable things.
     pub(super) warnings: Vec<Warning>,

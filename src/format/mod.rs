@@ -20,6 +20,7 @@ pub(crate) mod open;
 mod safetensors;
 mod series;
 mod sidecar;
+pub(crate) mod sketch;
 pub(crate) mod tokenizer;
 pub(crate) mod torch;
 mod unique;

@@ -12,6 +12,9 @@ use crate::source::{Listing, Source};
 /// merges.txt, else tokenizer.model. A tokenizer is a witness and never needed: one that cannot be
 /// read is a warning of the checkpoint.
 pub(crate) fn read(opened: &mut Opened) -> Option<Tokenizer> {
+    if let Some(sketch) = &opened.sketch {
+        return sketch.tokenizer.clone();
+    }
     let mut warnings = Vec::new();
     let inside = if opened.checkpoint.format == Format::Gguf {
         opened.sources.first()

@@ -27,6 +27,7 @@ pub(super) fn fold(
         row_centered: None,
         is_by_formula: false,
         unreadable: None,
+        estimated: None,
     };
     match total.tally.columns {
         // What was read as rows are the columns of the logical matrix, and the other way round.

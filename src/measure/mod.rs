@@ -5,6 +5,7 @@ mod as_stored;
 mod digest;
 mod driver;
 mod fold;
+mod held;
 mod identity;
 mod jobs;
 pub(crate) mod monitor;
@@ -14,5 +15,6 @@ mod segment;
 mod views;
 
 pub(crate) use driver::{Measured, MeasuredGroups, digests, measure, measure_groups};
+pub(crate) use held::measure_held;
 pub(crate) use readings::Duo;
 pub(crate) use views::measure_views;

@@ -29,6 +29,17 @@ pub(crate) struct Record {
     pub is_by_formula: bool,
     /// Why no figure could be computed, where values are not decoded.
     pub unreadable: Option<String>,
+    /// Where not every value was read: how many were, and what that leaves open.
+    pub estimated: Option<Estimated>,
+}
+
+/// What a cosine of some of the values is worth.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Estimated {
+    /// Values that were read.
+    pub values: u64,
+    /// Standard error of the cosine; none where one row was read.
+    pub standard_error: Option<f64>,
 }
 
 /// Sums of a pair after each side's mean row is taken off.
@@ -61,6 +72,8 @@ pub struct Figures {
     pub max_abs_diff: Option<f64>,
     /// Why the cosine is not defined.
     pub reason: Option<Undefined>,
+    /// Where not every value was read.
+    pub estimated: Option<Estimated>,
 }
 
 /// Why a cosine is not defined.
@@ -109,6 +122,7 @@ impl Record {
                 }
             }),
             max_abs_diff: Some(s.max_abs_diff),
+            estimated: self.estimated.filter(|_| !self.identical),
             ..Figures::default()
         };
         let [base, target] = [s.aa, s.bb].map(|squares| squares <= 0.0);
@@ -158,7 +172,8 @@ impl Record {
     /// Whether all values are equal, however they are stored.
     fn is_equal(&self) -> bool {
         let no_difference = self.sums.dd == 0.0 && self.sums.max_abs_diff == 0.0;
-        self.identical || no_difference && self.sums.nonfinite == Sides::default()
+        let is_seen = self.estimated.is_none();
+        self.identical || no_difference && is_seen && self.sums.nonfinite == Sides::default()
     }
 
     fn undefined(&self) -> Option<Undefined> {

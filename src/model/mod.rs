@@ -10,6 +10,7 @@ pub(crate) mod dtype;
 pub(crate) mod name;
 pub(crate) mod rotary;
 pub(crate) mod sides;
+pub(crate) mod sketch;
 pub(crate) mod tokenizer;
 pub(crate) mod warning;
 pub(crate) mod words;

@@ -36,6 +36,11 @@ pub trait RowSource: Sync {
         let read = |rows, out: &mut [f32]| self.read_rows(rows, out);
         starts_of_whole_rows(rows, self.columns(), width, out, read)
     }
+
+    /// Whether values that are NaN may be such that nobody knows: a sketch keeps few.
+    fn is_partial(&self) -> bool {
+        false
+    }
 }
 
 /// [`RowSource::read_starts`] where no less than whole rows of `columns` values can be read.

@@ -43,7 +43,7 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::options::{Deep, Hashing, Options, PcaMode, Switch};
-use super::{checkpoint, incomplete, several};
+use super::{checkpoint, incomplete, several, sketched};
 
 /// Compares two checkpoints. Runs on the current rayon pool.
 ///
@@ -68,12 +68,20 @@ pub fn compare(
         target.adopt(&pair.target);
     }
     let models = [&base, &target];
-    let measured = measure(
-        models.into(),
-        &alignment.pairs,
-        options.hash == Hashing::Sha256,
-        monitor,
-    )?;
+    let hash = options.hash == Hashing::Sha256;
+    let measured = if models.into_iter().any(sketched::is_sketch) {
+        let of = |model| match hash {
+            true => sketched::digests_of(model, monitor),
+            false => Ok(Vec::new()),
+        };
+        let digests = Sides {
+            base: of(models[0])?,
+            target: of(models[1])?,
+        };
+        sketched::measure(models, &alignment, digests, monitor)?
+    } else {
+        measure(models.into(), &alignment.pairs, hash, monitor)?
+    };
     analyse(models, &alignment, &measured, options, monitor)
 }
 
@@ -84,6 +92,10 @@ pub fn compare(
 pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignment> {
     let keep = |name: &str| options.filter.keeps(name);
     let mut alignment = align(models.into(), &keep);
+    // What is looked for in values needs all of them.
+    if models.into_iter().any(sketched::is_sketch) {
+        return Ok(alignment);
+    }
     pair_by_content(&mut alignment, models.into())?;
     orient(&mut alignment, models.into())?;
     rescaled::undo(&mut alignment, models.into())?;
@@ -104,8 +116,22 @@ pub(super) fn analyse(
     let mut records = measured.records.clone();
     let formulas = Formulas::set_aside(models, alignment, &mut records, monitor)?;
     let measurements = Measurement::of(&alignment.pairs, &records);
+    let [base, target] = models;
+    let condensed = [
+        sketched::condensed(base, target)?,
+        match sketched::is_sketch(target) {
+            true => sketched::condensed(target, base)?,
+            false => None,
+        },
+    ];
+    let is_sketched = models.map(sketched::is_sketch);
     let setting = Setting {
         models,
+        condensed: [
+            condensed[0].as_ref().unwrap_or(base),
+            condensed[1].as_ref().unwrap_or(target),
+        ],
+        is_sketched,
         alignment,
         records: &records,
         measurements: &measurements,
@@ -425,6 +451,12 @@ impl Analysed<'_> {
             out.push(Untested {
                 what: Subject::Disguises,
                 why: Obstacle::DeepOff,
+            });
+        }
+        if self.setting.has_sketch() {
+            out.push(Untested {
+                what: Subject::Disguises,
+                why: Obstacle::NotInSketch,
             });
         }
         out.extend(self.unreadable());

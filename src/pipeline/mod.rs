@@ -14,4 +14,6 @@ mod mixed_layers;
 pub(crate) mod options;
 pub(crate) mod rank;
 mod several;
+pub(crate) mod sketch;
+mod sketched;
 mod together;

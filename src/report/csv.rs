@@ -8,7 +8,7 @@
 use super::escape;
 use super::number;
 use super::schema::arch::Arch;
-use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides, Verify};
+use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides, Sketch, Verify};
 use crate::model::dtype::Dtype;
 
 /// A table under construction.
@@ -360,6 +360,25 @@ pub fn verify(report: &Verify) -> String {
             name(&row.found.to_string()),
         ]);
     }
+    rows.finish()
+}
+
+/// `wcmp sketch`: one row.
+pub fn sketch(report: &Sketch) -> String {
+    let mut rows = Rows::new(&[
+        "file",
+        "bytes",
+        "tensors",
+        "disclosed_share",
+        "model_digest",
+    ]);
+    rows.row(&[
+        name(&report.file),
+        report.bytes.to_string(),
+        report.tensors.to_string(),
+        report.disclosed_share.to_string(),
+        report.checkpoint.model_digest.clone().unwrap_or_default(),
+    ]);
     rows.finish()
 }
 

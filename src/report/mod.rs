@@ -52,6 +52,12 @@ impl Report {
     }
 }
 
+impl From<Vec<u8>> for Report {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(move |out| out.write_all(&bytes))
+    }
+}
+
 impl From<String> for Report {
     fn from(text: String) -> Self {
         Self::new(move |out| out.write_all(text.as_bytes()))

@@ -4,10 +4,29 @@ use std::collections::BTreeMap;
 
 use crate::model::checkpoint::Format;
 use crate::model::dtype::Dtype;
+use crate::model::words::words;
+
+words! {
+    /// What was given.
+    CheckpointKind {
+        /// Weights.
+        Checkpoint = "checkpoint",
+        /// What is kept of them.
+        Sketch = "sketch",
+    }
+}
+
+impl Default for CheckpointKind {
+    fn default() -> Self {
+        Self::Checkpoint
+    }
+}
 
 /// A checkpoint in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointFacts {
+    /// Whether these are weights or a sketch of them.
+    pub kind: CheckpointKind,
     /// Path as given.
     pub path: String,
     /// Name for people.

@@ -10,4 +10,5 @@ pub mod hash;
 pub mod inspect;
 pub mod rank;
 pub mod settings;
+pub mod sketch;
 pub mod terms;

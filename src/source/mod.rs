@@ -9,6 +9,7 @@ mod directory;
 #[cfg(unix)]
 mod fault;
 mod file;
+mod holes;
 mod hub;
 mod listing;
 mod mapped;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 #[cfg(unix)]
 pub(crate) use fault::on_fault;
+pub(crate) use holes::{Axis, Holes, Patch, Patched};
 pub(crate) use listing::Listing;
 pub use memory::Memory;
 pub(crate) use place::{At, Place, locate};

@@ -60,7 +60,7 @@ pub enum RowOrder {
 }
 
 /// Where the values come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A stored tensor, by its index in the checkpoint.
     Tensor(usize),

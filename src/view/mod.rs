@@ -5,6 +5,7 @@
 
 pub(crate) mod adapted;
 pub(crate) mod composed;
+pub(crate) mod kept;
 pub(crate) mod logical;
 pub(crate) mod model;
 pub(crate) mod pieces;

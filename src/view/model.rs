@@ -126,6 +126,11 @@ impl Model {
         }
     }
 
+    /// Puts another tensor at a place.
+    pub(super) fn set_at(&mut self, place: &Place, logical: Logical) {
+        self.places.insert(place.clone(), Arc::new(logical));
+    }
+
     /// All places that hold a tensor, cut out of fused ones or not.
     pub fn places(&self) -> impl Iterator<Item = (&Place, &Logical)> {
         self.places

@@ -41,6 +41,8 @@ pub struct View<'a> {
     columns: usize,
     /// A vector cut out of a longer one: read as rows of one element, shown as one row.
     flat: bool,
+    /// Whether a sketch stands for the model.
+    partial: bool,
 }
 
 /// What elements are decoded from.
@@ -114,6 +116,7 @@ impl<'a> View<'a> {
             rows: size(rows),
             columns: size(columns) * parts,
             flat,
+            partial: opened.sketch.is_some(),
             elements,
         })
     }
@@ -353,6 +356,10 @@ impl RowSource for View<'_> {
             self.read_stored((row * self.stored_columns) as u64, out, Wanted::Values)?;
         }
         Ok(())
+    }
+
+    fn is_partial(&self) -> bool {
+        self.partial
     }
 }
 

@@ -6,4 +6,5 @@ pub(super) mod hash;
 pub(super) mod inspect;
 pub(super) mod rank;
 pub(super) mod show;
+pub(super) mod sketch;
 pub(super) mod verify;

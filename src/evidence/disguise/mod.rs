@@ -46,6 +46,10 @@ pub(super) struct Disguises {
 }
 
 impl Analysis for Disguises {
+    fn needs_all_values() -> bool {
+        true
+    }
+
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
         if !setting.asked.deep {
             return Ok(None);

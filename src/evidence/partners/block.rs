@@ -5,6 +5,7 @@ use crate::evidence::disguise::basis::{Basis, gain};
 use crate::evidence::permutation::blocks::{BlockKey, Matrices};
 use crate::model::words::{Block as Place, Role};
 use crate::numeric::linalg::squared_length;
+use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::canonical::{
     self, Activation, Canonical, CanonicalRows, FeedForward, Folded, Norm, Unit, canonical,
@@ -31,6 +32,7 @@ pub(in crate::evidence) struct Block<'a> {
     down: View<'a>,
     norm: NormValues,
     bias: Option<Vec<f32>>,
+    among: usize,
 }
 
 /// The normalisation before a feed-forward.
@@ -100,6 +102,10 @@ impl<'a> Block<'a> {
         if units == 0 || width < 2 || !ups_fit || down.columns() != units || down.rows() == 0 {
             return Ok(None);
         }
+        let among = match gate.is_partial() {
+            true => stored_side(first).max(units),
+            false => units,
+        };
         let norm = NormValues::before(model, key, width)?;
         let bias = vector(model, key, &first.meaning.slot.replace(".weight", ".bias"))?;
         Ok(Some(Self {
@@ -108,6 +114,7 @@ impl<'a> Block<'a> {
             up,
             down,
             norm,
+            among,
             bias: bias.filter(|bias| bias.len() == units),
         }))
     }
@@ -115,6 +122,11 @@ impl<'a> Block<'a> {
     /// Number of units.
     pub(in crate::evidence) fn units(&self) -> usize {
         self.gate.rows()
+    }
+
+    /// Units among which its own may have been chosen: of a sketch all that the model has, or more.
+    pub(in crate::evidence) fn among(&self) -> usize {
+        self.among
     }
 
     /// Width of the residual stream.
@@ -138,11 +150,7 @@ impl<'a> Block<'a> {
     /// Residual dimensions in which what units write is read, the same for every block of this
     /// width.
     fn dimensions(&self, sampling: &Sampling) -> Vec<usize> {
-        match self.down.rows() {
-            few if few <= WRITTEN => (0..few).collect(),
-            many => crate::numeric::rng::Draws::new(sampling.seed, "written dimensions")
-                .distinct(WRITTEN, many),
-        }
+        written_dimensions(self.down.rows(), sampling)
     }
 
     /// A few units, as stored.
@@ -243,6 +251,14 @@ impl<'a> Block<'a> {
             },
             norm: self.norm(),
         }
+    }
+}
+
+/// Of so many residual dimensions those in which what units write is read.
+pub(in crate::evidence) fn written_dimensions(all: usize, sampling: &Sampling) -> Vec<usize> {
+    match all {
+        few if few <= WRITTEN => (0..few).collect(),
+        many => Draws::new(sampling.seed, "written dimensions").distinct(WRITTEN, many),
     }
 }
 
@@ -358,6 +374,12 @@ impl NormValues {
         }
         Ok(Self::default())
     }
+}
+
+/// The longer side of the stored matrix that a matrix was cut out of.
+fn stored_side(logical: &Logical) -> usize {
+    let (rows, columns) = logical.stored_as.stored;
+    usize::try_from(rows.max(columns)).unwrap_or(usize::MAX)
 }
 
 /// The stack that a block belongs to ("encoder"), empty where a model has one only.

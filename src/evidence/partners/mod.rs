@@ -25,6 +25,7 @@ use super::permutation::Permutation;
 use super::permutation::blocks::BlockKey;
 use super::relation::Relation;
 use super::tests_of_units::Test;
+use super::untested::{Obstacle, Subject, Untested};
 use super::witness::{FoundBy, Witnessed, Witnesses};
 
 pub(crate) use self::looks::FeatureKind;
@@ -91,6 +92,9 @@ pub(crate) struct Partners {
     tables: BTreeMap<PartKey, Witnessed>,
     /// Whether tokens are joined by their strings.
     tokens_by_strings: bool,
+    /// Whether both sides know units in the same few places alone, so that one that was moved is
+    /// hardly ever among them.
+    knows_places_alone: bool,
 }
 
 impl Analysis for Partners {
@@ -104,13 +108,17 @@ impl Analysis for Partners {
             return Ok(None);
         }
         setting.monitor.begin("looking through disguises", 0);
-        let stacks = search::stacks(setting, direct, witnesses)?;
-        let tables = tables::in_another_order(setting, direct, witnesses)?;
+        let stacks = search::stacks(&setting.of_known_units(), direct, witnesses)?;
+        let tables = match setting.has_sketch() {
+            true => BTreeMap::new(),
+            false => tables::in_another_order(setting, direct, witnesses)?,
+        };
         setting.monitor.end();
         Ok(Some(Self {
             stacks,
             tables,
             tokens_by_strings: setting.tokenizers.iter().all(Option::is_some),
+            knows_places_alone: setting.is_sketched[1],
         }))
     }
 
@@ -146,6 +154,14 @@ impl Analysis for Partners {
             }
         }
         out.into_iter().collect()
+    }
+
+    fn untested(&self) -> Vec<Untested> {
+        let units = self.knows_places_alone.then_some(Untested {
+            what: Subject::ReorderedUnits,
+            why: Obstacle::NotInSketch,
+        });
+        units.into_iter().collect()
     }
 
     fn place(&self, parts: &mut Vec<Part>) {
@@ -212,8 +228,8 @@ impl Analysis for Partners {
     }
 
     fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
-        grounds.disguise_looked_for = true;
-        grounds.tokens_by_strings = self.tokens_by_strings;
+        grounds.disguise_looked_for = !self.knows_places_alone;
+        grounds.tokens_by_strings = self.tokens_by_strings && !self.knows_places_alone;
         let stacks = || {
             self.stacks
                 .iter()

@@ -136,9 +136,7 @@ pub(crate) fn default_features<'a>(
 /// An expert as one unit, by 16 seeded rows and 32 seeded columns of its default matrix; none where
 /// the matrix is empty.
 pub(crate) fn as_unit<'a>(view: &'a View<'_>, sampling: &Sampling) -> Option<RowFeatures<'a>> {
-    let draw = |purpose, count, bound| Draws::new(sampling.seed, purpose).distinct(count, bound);
-    let rows = draw("rows of an expert", ROWS, view.rows());
-    let columns = draw("columns of an expert", COLUMNS, view.columns());
+    let [rows, columns] = coordinates_of_an_expert([view.rows(), view.columns()], sampling);
     let coordinates = rows.iter().flat_map(|row| {
         columns
             .iter()
@@ -147,6 +145,18 @@ pub(crate) fn as_unit<'a>(view: &'a View<'_>, sampling: &Sampling) -> Option<Row
     let coordinates: Vec<usize> = coordinates.collect();
     let whole = RowFeatures::with_layout(view, Layout::Neighbours(view.rows()))?;
     (!coordinates.is_empty()).then(|| whole.cut(&coordinates))
+}
+
+/// Rows and columns of the default matrix of an expert, of that many, by which it is recognised.
+pub(crate) fn coordinates_of_an_expert(
+    [rows, columns]: [usize; 2],
+    sampling: &Sampling,
+) -> [Vec<usize>; 2] {
+    let draw = |purpose, count, bound| Draws::new(sampling.seed, purpose).distinct(count, bound);
+    [
+        draw("rows of an expert", ROWS, rows),
+        draw("columns of an expert", COLUMNS, columns),
+    ]
 }
 
 /// One block on both sides.

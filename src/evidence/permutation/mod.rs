@@ -4,7 +4,7 @@
 pub(crate) mod blocks;
 mod prepared;
 mod pruned;
-mod residual;
+pub(crate) mod residual;
 mod rows;
 
 use crate::stats::levels::{FOUND_LOG10, MODERATE_LOG10};

@@ -111,6 +111,10 @@ impl<'a> Prepared<'a> {
 }
 
 impl RowSource for Prepared<'_> {
+    fn is_partial(&self) -> bool {
+        self.view.is_partial()
+    }
+
     fn rows(&self) -> usize {
         self.view.rows()
     }
@@ -138,7 +142,7 @@ impl Filling {
         }
         let (count, squares) = row
             .iter()
-            .filter(|x| **x != 0.0)
+            .filter(|x| **x != 0.0 && x.is_finite())
             .fold((0usize, 0.0), |(count, sum), x| {
                 (count + 1, sum + f64::from(*x) * f64::from(*x))
             });

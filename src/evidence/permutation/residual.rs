@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
+use crate::evidence::shared_tokens::known;
 use crate::model::name::Meaning;
 use crate::model::sides;
 use crate::model::tokenizer::shared;
@@ -35,7 +36,7 @@ struct Part<'a> {
 
 /// Where a matrix has the residual stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Stream {
     /// Its rows: it writes to the stream.
     Rows,
     /// Its columns: it reads from the stream.
@@ -46,21 +47,21 @@ enum Side {
 
 /// Where a matrix of that meaning has the residual stream; `None` where on neither side, or where
 /// it is another stream.
-fn residual_side(meaning: &Meaning) -> Option<Side> {
+pub(crate) fn stream_of(meaning: &Meaning) -> Option<Stream> {
     match meaning.role {
-        Role::Q | Role::K | Role::V | Role::Qkv | Role::QA | Role::KvA => Some(Side::Columns),
-        Role::Embed | Role::LmHead => Some(Side::ColumnsOfTokens),
-        Role::O => Some(Side::Rows),
+        Role::Q | Role::K | Role::V | Role::Qkv | Role::QA | Role::KvA => Some(Stream::Columns),
+        Role::Embed | Role::LmHead => Some(Stream::ColumnsOfTokens),
+        Role::O => Some(Stream::Rows),
         // State-space layers and linear attention, and the gates of attention: what comes in reads
         // from the stream, what goes out writes to it. Their other side is heads and states, which
         // know their place.
         Role::Ssm | Role::Linear => {
             let module = meaning.slot.strip_suffix(".weight")?;
             match module.rsplit('.').next()? {
-                "out_proj" => (meaning.role == Role::Ssm).then_some(Side::Rows),
-                "attn_gate" | "f_a" | "g_a" | "qkv_mlp" | "qk" => Some(Side::Columns),
+                "out_proj" => (meaning.role == Role::Ssm).then_some(Stream::Rows),
+                "attn_gate" | "f_a" | "g_a" | "qkv_mlp" | "qk" => Some(Stream::Columns),
                 inwards if inwards.starts_with("in_proj") => {
-                    (meaning.role == Role::Ssm).then_some(Side::Columns)
+                    (meaning.role == Role::Ssm).then_some(Stream::Columns)
                 }
                 _ => None,
             }
@@ -73,7 +74,7 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
     let [base, target] = setting.models;
     let mut out: BTreeMap<PartKey, Vec<[&Logical; 2]>> = BTreeMap::new();
     for (place, logical) in target.places() {
-        let side = residual_side(&logical.meaning);
+        let side = stream_of(&logical.meaning);
         let plain = logical.meaning.class == Class::Matrix && logical.is_plain_matrix();
         let (Some(side), true, Some(key)) = (side, plain, part_of(logical)) else {
             continue;
@@ -85,8 +86,8 @@ fn parts<'a>(setting: &Setting<'a>) -> Vec<Part<'a>> {
             continue;
         };
         let comparable = match side {
-            Side::ColumnsOfTokens => counterpart.shape[1] == logical.shape[1],
-            Side::Rows | Side::Columns => counterpart.matrix_shape() == logical.matrix_shape(),
+            Stream::ColumnsOfTokens => counterpart.shape[1] == logical.shape[1],
+            Stream::Rows | Stream::Columns => counterpart.matrix_shape() == logical.matrix_shape(),
         };
         if setting.formulas.holds(sides::Side::Target, logical) {
             continue;
@@ -143,12 +144,14 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
             why,
         }))
     };
-    let mut views: [Vec<(Side, Prepared<'_>)>; 2] = [Vec::new(), Vec::new()];
+    let mut views: [Vec<(Stream, Prepared<'_>)>; 2] = [Vec::new(), Vec::new()];
+    let mut tables = Vec::new();
     for pair in &part.matrices {
-        let Some(side_of_stream) = residual_side(&pair[1].meaning) else {
+        let Some(side_of_stream) = stream_of(&pair[1].meaning) else {
             continue;
         };
         if (0..2).all(|side| setting.models[side].unreadable(pair[side]).is_none()) {
+            tables.push(*pair);
             for (side, views) in views.iter_mut().enumerate() {
                 let of = sides::Side::BOTH[side];
                 let prepared =
@@ -157,7 +160,7 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
             }
         }
     }
-    let rows = shared_rows(setting, &views);
+    let rows = shared_rows(setting, &views, &tables);
     let [Some(base), Some(target)] =
         [0, 1].map(|side| features(&views[side], &rows[side], &setting.sampling))
     else {
@@ -194,14 +197,18 @@ fn test(setting: &Setting<'_>, part: &Part<'_>) -> Result<std::result::Result<Ou
 /// without tokens.
 fn shared_rows(
     setting: &Setting<'_>,
-    views: &[Vec<(Side, Prepared<'_>)>; 2],
+    views: &[Vec<(Stream, Prepared<'_>)>; 2],
+    tables: &[[&Logical; 2]],
 ) -> [Vec<Vec<usize>>; 2] {
     let mut out = [Vec::new(), Vec::new()];
-    for ((side, base), (_, target)) in views[0].iter().zip(&views[1]) {
+    for (((side, base), (_, target)), table) in views[0].iter().zip(&views[1]).zip(tables) {
         let mut pairs = Vec::new();
-        if *side == Side::ColumnsOfTokens {
+        if *side == Stream::ColumnsOfTokens {
             let [of_base, of_target] = setting.tokenizers;
             pairs = shared(of_base, of_target, [base.rows(), target.rows()]);
+            if setting.has_sketch() {
+                pairs = known(setting, table.map(Some), pairs);
+            }
         }
         let drawn = if pairs.is_empty() {
             Vec::new()
@@ -218,7 +225,7 @@ fn shared_rows(
 /// Features of the residual dimensions over the matrices of one side; `tokens` are the rows to take
 /// of embedding and head.
 fn features<'a>(
-    views: &'a [(Side, Prepared<'_>)],
+    views: &'a [(Stream, Prepared<'_>)],
     tokens: &[Vec<usize>],
     sampling: &Sampling,
 ) -> Option<Concat<'a>> {
@@ -228,11 +235,11 @@ fn features<'a>(
         .zip(tokens)
         .map(|((side, view), tokens)| -> Box<dyn Features + 'a> {
             match side {
-                Side::ColumnsOfTokens => {
+                Stream::ColumnsOfTokens => {
                     Box::new(ColumnFeatures::new(view, tokens.clone()).centred())
                 }
-                Side::Rows => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
-                Side::Columns => Box::new(ColumnFeatures::new(view, each(view.rows()))),
+                Stream::Rows => Box::new(RowFeatures::new(view).cut(&each(view.columns()))),
+                Stream::Columns => Box::new(ColumnFeatures::new(view, each(view.rows()))),
             }
         });
     Concat::new(parts.collect())

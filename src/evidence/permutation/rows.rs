@@ -264,6 +264,20 @@ fn stand_in_order(views: &[Prepared<'_>; 2], units: Option<Units>) -> Result<boo
     Ok(true)
 }
 
+/// The same of models of which one is a sketch: where the sketch says so.
+fn marked_in_order(setting: &Setting<'_>, pair: &Aligned, units: Option<Units>) -> bool {
+    let sides = [&pair.base, &pair.target];
+    let mut marks = setting.models.into_iter().zip(sides);
+    marks.any(|(model, logical)| {
+        let [rows, columns] = model.kept_marks(logical).in_order;
+        match units {
+            Some(Units::Rows(Layout::Rows)) => rows,
+            Some(Units::Columns) => columns,
+            _ => false,
+        }
+    })
+}
+
 fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Outcome, Untested>> {
     if setting.monitor.interrupted() {
         return Err(Error::Interrupted);
@@ -298,7 +312,12 @@ fn test(setting: &Setting<'_>, pair: &Aligned) -> Result<std::result::Result<Out
         )?,
     ];
     let units = units_of(&pair.target, &setting.models[1].logicals);
-    if stand_in_order(&views, units)? {
+    let in_order = match setting.has_sketch() {
+        // Of a sketch the mark tells that was made when all values were at hand.
+        true => marked_in_order(setting, pair, units),
+        false => stand_in_order(&views, units)?,
+    };
+    if in_order {
         return skip(Obstacle::OwnOrder);
     }
     let of_side = |view| features(view, units?, &setting.sampling);

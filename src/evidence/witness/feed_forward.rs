@@ -63,7 +63,7 @@ pub(in crate::evidence) fn of_pairs(
     } else {
         &[]
     };
-    let units = base.block().units().max(target.block().units());
+    let units = base.block().among().max(target.block().among());
     Ok(mutual_geometry(&one, &other, signs, units))
 }
 
@@ -112,7 +112,11 @@ pub(in crate::evidence) fn units_in_place(
         return Ok(witnessed);
     }
     for most in [FIRST_PAIRS, MOST_PAIRS] {
-        let drawn = Draws::new(sampling.seed, "units of a witness").distinct(most, units);
+        // Of a sketch the probe units are known, and no others.
+        let drawn = match setting.has_sketch() {
+            true => sampling.probes(units),
+            false => Draws::new(sampling.seed, "units of a witness").distinct(most, units),
+        };
         let sides = [base.some(&drawn, sampling)?, target.some(&drawn, sampling)?];
         // Units that hardly count on one side are no copies of units that do.
         let strong: Vec<usize> = {

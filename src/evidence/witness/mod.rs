@@ -204,6 +204,20 @@ fn in_place(setting: &Setting<'_>, direct: &Permutation) -> Result<BTreeMap<Part
     Ok(out)
 }
 
+/// Whether sketches keep units of a block over its whole width.
+fn is_kept_whole(setting: &Setting<'_>, base: &Matrices<'_>, target: &Matrices<'_>) -> bool {
+    let sides = [base, target];
+    let mut of_sketches = setting
+        .models
+        .into_iter()
+        .zip(sides)
+        .filter(|(model, _)| model.opened.sketch.is_some());
+    of_sketches.all(|(model, matrices)| {
+        let down = matrices.by_column;
+        down.is_some_and(|down| model.held_rows(down).is_some_and(|rows| !rows.is_empty()))
+    })
+}
+
 fn feed_forwards(
     setting: &Setting<'_>,
     suspects: &[&PartKey],
@@ -237,6 +251,12 @@ fn feed_forwards(
             continue;
         }
         let layer = (key.component, key.layer);
+        // A sketch keeps few experts over the whole width: these speak for the others.
+        let is_narrow = setting.has_sketch() && !is_kept_whole(setting, base, target);
+        if key.expert.is_some() && is_narrow {
+            inherited.push((part, layer));
+            continue;
+        }
         if key.expert.is_some() {
             let seen = experts.entry(layer).or_default();
             *seen += 1;

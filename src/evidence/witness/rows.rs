@@ -54,8 +54,11 @@ pub(super) fn geometries(
             if rows != views[1].rows() {
                 return Ok(None);
             }
-            let drawn =
-                Draws::new(setting.sampling.seed, "units of a witness").distinct(MOST_PAIRS, rows);
+            let drawn = match setting.has_sketch() {
+                true => setting.sampling.probes(rows),
+                false => Draws::new(setting.sampling.seed, "units of a witness")
+                    .distinct(MOST_PAIRS, rows),
+            };
             let [base, target] = [rows_of(&views[0], &drawn)?, rows_of(&views[1], &drawn)?];
             let geometry = mutual_geometry(&[base], &[target], &[], rows);
             Ok(geometry.map(|geometry| (key.clone(), geometry, rows)))

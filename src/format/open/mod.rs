@@ -19,6 +19,7 @@ pub(crate) use self::library::one_level_down;
 use self::stored::Stored;
 use super::adapter::Adapter;
 use super::contents::ModelBeside;
+use super::sketch::{self, Sketch};
 use super::{gguf, sidecar, weights};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, Format, TensorInfo, WeightFiles, WeightSet};
@@ -44,9 +45,12 @@ pub struct Opened {
     key: Option<String>,
     /// The directory whose files are the checkpoint's own.
     pub(super) folder: Option<Arc<dyn Listing>>,
+    /// The sketch that stands for the checkpoint, where its weights are not at hand.
+    pub(crate) sketch: Option<Sketch>,
 }
 
 /// What the header of a GGUF model says of its files. A vision tower is a model of its own there.
+#[derive(Clone)]
 pub(crate) struct GgufHeader {
     files: Range<usize>,
     /// Key-value pairs.
@@ -54,6 +58,46 @@ pub(crate) struct GgufHeader {
 }
 
 impl Opened {
+    /// The model that a sketch was taken of, its one file read through `holes`.
+    pub(super) fn of_sketch(
+        checkpoint: Checkpoint,
+        holes: Arc<dyn Source>,
+        sketch: Sketch,
+    ) -> Self {
+        Self {
+            checkpoint,
+            sources: vec![holes],
+            strided: BTreeMap::new(),
+            adapter: None,
+            gguf: Vec::new(),
+            others: Vec::new(),
+            key: None,
+            folder: None,
+            sketch: Some(sketch),
+        }
+    }
+
+    /// The same checkpoint once more, over the same files.
+    ///
+    /// # Errors
+    /// A sketch that cannot be read any more.
+    pub(crate) fn again(&self) -> Result<Self> {
+        if let Some(sketch) = &self.sketch {
+            return sketch::opened(&self.checkpoint.path, Arc::clone(&sketch.source));
+        }
+        Ok(Self {
+            checkpoint: self.checkpoint.clone(),
+            sources: self.sources.clone(),
+            strided: self.strided.clone(),
+            adapter: self.adapter.clone(),
+            gguf: self.gguf.clone(),
+            others: self.others.clone(),
+            key: self.key.clone(),
+            folder: self.folder.clone(),
+            sketch: None,
+        })
+    }
+
     /// The bytes of a tensor of the checkpoint, in row-major order.
     ///
     /// # Panics
@@ -185,6 +229,7 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
         others: Vec::new(),
         key: None,
         folder: find::own_folder(&place),
+        sketch: None,
     })
 }
 
@@ -193,6 +238,9 @@ pub fn open_described(path: &Path, io: Io) -> Result<Opened> {
 /// # Errors
 /// As [`open_checkpoint`].
 pub(crate) fn open_place(place: Place) -> Result<Opened> {
+    if let Some(source) = sketch_at(&place)? {
+        return sketch::opened(&place.path, source);
+    }
     let (path, hub_name) = (place.path.clone(), place.name.clone());
     let folder = find::own_folder(&place);
     let others = place.other_snapshots();
@@ -265,9 +313,21 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
         others: stored.others,
         key: stored.key,
         folder,
+        sketch: None,
     };
     aside::look(&mut opened, aside);
     Ok(opened)
+}
+
+/// The sketch at a place, where a file there is one.
+fn sketch_at(place: &Place) -> Result<Option<Arc<dyn Source>>> {
+    let At::File { name, folder, .. } = &place.at else {
+        return Ok(None);
+    };
+    let Some(source) = folder.open(name)? else {
+        return Ok(None);
+    };
+    Ok(sketch::is_sketch(&*source)?.then_some(source))
 }
 
 /// Adds the base that an adapter declares.

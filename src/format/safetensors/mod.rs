@@ -20,6 +20,7 @@ use super::limits;
 use crate::error::{Error, Result, quoted};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
+use crate::model::sketch;
 use crate::model::warning::Warning;
 use crate::source::Source;
 
@@ -111,7 +112,7 @@ fn header_bytes(length: u64, space: u64) -> Scan<usize> {
 #[derive(Debug)]
 struct Header {
     entries: Vec<Entry>,
-    /// What `__metadata__` tells of an adapter.
+    /// What `__metadata__` tells of an adapter or a sketch.
     told: BTreeMap<String, String>,
     oddities: Oddities,
 }
@@ -327,7 +328,7 @@ fn metadata(
         let value = scanner
             .string()
             .map_err(|what| format!("{}: {what}", quoted(&key)))?;
-        if foreign::is_told(&key) {
+        if foreign::is_told(&key) || key == sketch::METADATA {
             told.insert(key.to_string(), value.into_owned());
         }
         keys.push(key);

@@ -10,7 +10,10 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use parse::{MERGE_LIMIT, TOKEN_LIMIT};
 
@@ -22,7 +25,13 @@ pub struct Tokenizer {
     /// Merges in their order, the two halves with a space between; `None` for a tokenizer that has
     /// none.
     merges: Option<Vec<Box<[u8]>>>,
+    /// Whether the bytes of the tokens are those of their hashes.
+    is_hashed: bool,
 }
+
+/// Bytes of a token's SHA-256 that stand for it: among a million tokens two are alike once in
+/// thirty million vocabularies.
+const HASH_BYTES: usize = 8;
 
 impl Tokenizer {
     /// A tokenizer of these tokens; of a string that occurs twice the least id is kept, and of
@@ -41,7 +50,48 @@ impl Tokenizer {
         }
         tokens.sort_unstable();
         tokens.dedup_by(|later, first| later.0 == first.0);
-        Ok(Self { tokens, merges })
+        Ok(Self {
+            tokens,
+            merges,
+            is_hashed: false,
+        })
+    }
+
+    /// A tokenizer of which the hashes of the tokens are known, and their ids.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::new`].
+    pub(crate) fn of_hashes(tokens: Vec<(Box<[u8]>, u32)>) -> Result<Self, String> {
+        Ok(Self {
+            is_hashed: true,
+            ..Self::new(tokens, None)?
+        })
+    }
+
+    /// The same with the hashes of the tokens in their place, by hash.
+    pub(crate) fn hashed(&self) -> Cow<'_, Self> {
+        if self.is_hashed {
+            return Cow::Borrowed(self);
+        }
+        let hash = |token: &[u8]| -> Box<[u8]> {
+            let digest = Sha256::digest(token);
+            digest.iter().copied().take(HASH_BYTES).collect()
+        };
+        let tokens = self.tokens.iter();
+        let mut tokens: Vec<(Box<[u8]>, u32)> =
+            tokens.map(|(token, id)| (hash(token), *id)).collect();
+        tokens.sort_unstable();
+        tokens.dedup_by(|later, first| later.0 == first.0);
+        Cow::Owned(Self {
+            tokens,
+            merges: None,
+            is_hashed: true,
+        })
+    }
+
+    /// Bytes and id of every token, by bytes.
+    pub(crate) fn tokens(&self) -> &[(Box<[u8]>, u32)] {
+        &self.tokens
     }
 
     /// Number of tokens.
@@ -63,13 +113,18 @@ impl Tokenizer {
         self.tokens.get(at).map(|(_, id)| *id)
     }
 
-    /// Ids of the tokens that both have, as (own, other's), in the order of the tokens' bytes.
-    fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u32, u32)> + 'a {
+    /// Ids of the tokens that both have, as (own, other's), in the order of the tokens' bytes, or of
+    /// their hashes where one side knows no more.
+    fn common(&self, other: &Self) -> Vec<(u32, u32)> {
+        let (of_self, of_other) = match self.is_hashed == other.is_hashed {
+            true => (Cow::Borrowed(self), Cow::Borrowed(other)),
+            false => (self.hashed(), other.hashed()),
+        };
         let (mut own, mut others) = (
-            self.tokens.iter().peekable(),
-            other.tokens.iter().peekable(),
+            of_self.tokens.iter().peekable(),
+            of_other.tokens.iter().peekable(),
         );
-        std::iter::from_fn(move || {
+        let common = std::iter::from_fn(|| {
             loop {
                 match own.peek()?.0.cmp(&others.peek()?.0) {
                     Ordering::Less => own.next(),
@@ -77,7 +132,8 @@ impl Tokenizer {
                     Ordering::Equal => return Some((own.next()?.1, others.next()?.1)),
                 };
             }
-        })
+        });
+        common.collect()
     }
 }
 
@@ -167,7 +223,7 @@ pub(crate) fn shared(
     };
     let row = |id: u32, rows: usize| usize::try_from(id).ok().filter(|row| *row < rows);
     let pair = |(own, other)| Some([row(own, rows[0])?, row(other, rows[1])?]);
-    let mut pairs: Vec<[usize; 2]> = base.common(target).filter_map(pair).collect();
+    let mut pairs: Vec<[usize; 2]> = base.common(target).into_iter().filter_map(pair).collect();
     pairs.sort_unstable();
     pairs
 }

@@ -13,6 +13,7 @@ mod inspect;
 pub(super) mod page;
 mod rank;
 pub(super) mod screen;
+mod sketch;
 mod tensors;
 mod verdict;
 mod verify;
@@ -32,6 +33,7 @@ pub(super) use compare::compare;
 pub(super) use hash::hash;
 pub(super) use inspect::inspect;
 pub(super) use rank::rank;
+pub(super) use sketch::sketch;
 pub(super) use verify::verify;
 
 /// An optional name.

@@ -144,6 +144,12 @@ pub struct Figures {
     pub relative_change: Option<f64>,
     /// Largest |a−b|.
     pub max_abs_diff: Option<f64>,
+    /// Standard error of the cosine where it was estimated; null where every value was read.
+    #[serde(default)]
+    pub standard_error: Option<f64>,
+    /// Values that it was estimated from; null where every value was read.
+    #[serde(default)]
+    pub estimated_from: Option<u64>,
     /// Why the cosine is null.
     pub reason: Option<String>,
     /// Why, typed.

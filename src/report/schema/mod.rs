@@ -22,7 +22,7 @@ use crate::evidence::untested::{Obstacle, Subject};
 use crate::model::checkpoint::{Format, LeftAside, WhyAside};
 use crate::model::tokenizer::Overlap;
 use crate::model::warning::{About, Noted, Warning};
-use crate::results::checkpoint::CheckpointFacts;
+use crate::results::checkpoint::{CheckpointFacts, CheckpointKind};
 use crate::results::settings::{Deep, Hashing, PcaMode, Switch};
 use crate::verdict::decide::{Confidence, Label};
 use crate::verdict::origin::{Band, Disagreement, Pattern};
@@ -35,6 +35,7 @@ mod hash;
 mod inspect;
 mod rank;
 mod read;
+mod sketch;
 mod verify;
 
 pub use compare::*;
@@ -43,6 +44,7 @@ pub use inspect::*;
 pub use rank::*;
 pub(crate) use read::lenient;
 pub use read::{ReportKind, Saved, json_schema, read, saved};
+pub use sketch::*;
 pub use verify::*;
 
 /// Declares the type of a `schema` key: it is written as the word of its version, and only that
@@ -155,6 +157,9 @@ pub struct FileRow {
 /// `CKPT`: a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct CheckpointRow {
+    /// checkpoint, or sketch where what is kept of one stands for it.
+    #[serde(default)]
+    pub kind: CheckpointKind,
     /// Path as given.
     pub path: String,
     /// Name for people.
@@ -358,6 +363,7 @@ impl From<CheckpointFacts> for CheckpointRow {
         let files = facts.files.into_iter();
         let dtypes = facts.dtypes.into_iter();
         Self {
+            kind: facts.kind,
             path: facts.path,
             name: facts.name,
             format: facts.format,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::arch::Arch;
-use super::{Check, Compare, Hash, Inspect, Rank, Verify};
+use super::{Check, Compare, Hash, Inspect, Rank, Sketch, Verify};
 use crate::model::words::words;
 
 /// Reads the JSON of a report. A schema version that is not known is refused, and so is a word that
@@ -45,6 +45,8 @@ words! {
         Hash = "hash",
         /// `wcmp hash --check`.
         Check = "check",
+        /// `wcmp sketch`.
+        Sketch = "sketch",
         /// `wcmp verify`.
         Verify = "verify",
     }
@@ -62,6 +64,7 @@ pub fn json_schema(kind: ReportKind) -> Schema {
         ReportKind::Inspect => generator.into_root_schema_for::<Inspect>(),
         ReportKind::Hash => generator.into_root_schema_for::<Hash>(),
         ReportKind::Check => generator.into_root_schema_for::<Check>(),
+        ReportKind::Sketch => generator.into_root_schema_for::<Sketch>(),
         ReportKind::Verify => generator.into_root_schema_for::<Verify>(),
     };
     schema.insert("title".to_owned(), format!("wcmp {kind}").into());
@@ -78,6 +81,7 @@ pub enum Saved {
     Inspect(Box<Inspect>),
     Hash(Box<Hash>),
     Check(Box<Check>),
+    Sketch(Box<Sketch>),
     Verify(Box<Verify>),
 }
 
@@ -99,6 +103,7 @@ pub fn saved(json: &[u8]) -> Result<Saved, String> {
         "wcmp.inspect" => Saved::Inspect(read(json)?),
         "wcmp.hash" => Saved::Hash(read(json)?),
         "wcmp.check" => Saved::Check(read(json)?),
+        "wcmp.sketch" => Saved::Sketch(read(json)?),
         "wcmp.verify" => Saved::Verify(read(json)?),
         _ => {
             let shown = crate::error::quoted(&head.schema);

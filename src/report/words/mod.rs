@@ -515,6 +515,8 @@ pub(crate) enum Term {
     Differs,
     /// Dimension of a subspace.
     Dimension,
+    /// Share of a model that a sketch shows.
+    Disclosed,
     /// The origin document.
     Document,
     /// Dtype.
@@ -565,6 +567,8 @@ pub(crate) enum Term {
     LeastLog10P,
     /// Files that were not taken.
     LeftAside,
+    /// What a sketch has no room for.
+    LeftOut,
     /// Logarithm of a bound on chance.
     Log10P,
     /// Several matrices.
@@ -923,6 +927,8 @@ pub(crate) enum Question<'a> {
     Hash(&'a str),
     /// `hash --check`.
     Check(&'a str),
+    /// `sketch`.
+    Sketch(&'a str),
 }
 
 /// The cosines of one base of a ranking.

@@ -61,6 +61,10 @@ impl<'a> ColumnFeatures<'a> {
 }
 
 impl Features for ColumnFeatures<'_> {
+    fn is_partial(&self) -> bool {
+        self.source.is_partial()
+    }
+
     fn units(&self) -> usize {
         self.source.columns()
     }

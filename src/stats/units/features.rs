@@ -41,6 +41,11 @@ pub trait Features: Sync {
         Ok(())
     }
 
+    /// Whether units without a feature may be such that nobody knows.
+    fn is_partial(&self) -> bool {
+        false
+    }
+
     /// Units that are best read together.
     fn tile(&self) -> usize {
         TILE
@@ -299,6 +304,10 @@ impl RowFeatures<'_> {
 }
 
 impl Features for RowFeatures<'_> {
+    fn is_partial(&self) -> bool {
+        self.source.is_partial()
+    }
+
     fn units(&self) -> usize {
         self.units
     }

@@ -21,7 +21,10 @@ pub struct FixedPoints {
     pub log10_p: f64,
 }
 
-/// Looks for each of `probes`, units of `base`, among all units of `target`.
+/// Looks for each of `probes`, units of `base`, among all units of `target` that are known.
+///
+/// Where some are not known, n is the number of those that are: which places these are does not
+/// depend on the units in them, so that among them every order was equally likely too.
 ///
 /// If the target was trained independently, every order of its units was equally likely, and P(hits
 /// ≥ h) is at most C(m,h)·(n−h)!/n! whatever the features (`chance::fixed_points`).
@@ -56,12 +59,16 @@ pub fn fixed_point_test(
         .zip(&found.matches)
         .filter(|&(&probe, &found)| found == Some(probe))
         .count();
+    let known = match target.is_partial() {
+        true => found.lengths.iter().filter(|length| **length > 0.0).count(),
+        false => units,
+    };
     Ok(Ok(FixedPoints {
         units,
         probes: probes.to_vec(),
         matches: found.matches,
         hits,
-        log10_p: chance::fixed_points(hits, probes.len(), units),
+        log10_p: chance::fixed_points(hits, probes.len().min(known), known),
     }))
 }
 
@@ -93,6 +100,48 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(none.hits <= 2 && none.log10_p > -1.5, "{none:?}");
+    }
+
+    /// Rows of a matrix of which every third is known.
+    struct Sparse(Held);
+
+    impl Features for Sparse {
+        fn units(&self) -> usize {
+            self.0.units()
+        }
+
+        fn width(&self) -> usize {
+            self.0.width()
+        }
+
+        fn read(&self, units: std::ops::Range<usize>, out: &mut [f32]) -> Result<()> {
+            self.0.read(units.clone(), out)?;
+            let width = self.width();
+            for (unit, feature) in units.zip(out.chunks_exact_mut(width)) {
+                if !unit.is_multiple_of(3) {
+                    feature.fill(f32::NAN);
+                }
+            }
+            Ok(())
+        }
+
+        fn is_partial(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn of_units_that_are_not_known_the_bound_knows_nothing() {
+        let base = Held::new(normal(300, 32, "base"), 32);
+        let known: Vec<usize> = (0..300).step_by(3).take(64).collect();
+        let copy = Sparse(base.clone());
+        let found = fixed_point_test(&base, &copy, &known).unwrap().unwrap();
+        assert_eq!(found.hits, 64);
+        assert_eq!(found.log10_p, chance::fixed_points(64, 64, 100));
+        // A probe whose unit is not known hits nothing.
+        let others: Vec<usize> = (1..300).step_by(3).take(64).collect();
+        let none = fixed_point_test(&base, &copy, &others).unwrap().unwrap();
+        assert_eq!(none.hits, 0);
     }
 
     #[test]

@@ -59,6 +59,10 @@ impl<'a> Concat<'a> {
 }
 
 impl Features for Concat<'_> {
+    fn is_partial(&self) -> bool {
+        self.parts.iter().any(|part| part.is_partial())
+    }
+
     fn units(&self) -> usize {
         self.parts[0].units()
     }
@@ -118,6 +122,10 @@ impl<'a> Stacked<'a> {
 }
 
 impl Features for Stacked<'_> {
+    fn is_partial(&self) -> bool {
+        self.parts.iter().any(|part| part.is_partial())
+    }
+
     fn units(&self) -> usize {
         self.starts[self.parts.len()]
     }

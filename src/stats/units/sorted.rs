@@ -23,12 +23,17 @@ pub(super) fn both_sorted(
     }))
 }
 
-/// The correlation where it shows a sorted side.
+/// The correlation where it shows a sorted side. Of a side of which few units are known, those alone
+/// are judged, and fewer are enough.
 fn sorted(lengths: &[f64]) -> Option<f64> {
-    let limit = f64::max(0.2, 4.0 / (lengths.len() as f64).sqrt());
-    (lengths.len() >= LEAST)
-        .then(|| rank_correlation_with_index(lengths))
-        .filter(|rho| rho.abs() > limit)
+    let known: Vec<f64> = lengths.iter().copied().filter(|l| *l > 0.0).collect();
+    let is_sparse = 2 * known.len() < lengths.len();
+    let judged = if is_sparse { &known } else { lengths };
+    let limit = f64::max(0.2, 4.0 / (judged.len() as f64).sqrt());
+    let least = if is_sparse { LEAST / 4 } else { LEAST };
+    (judged.len() >= least)
+        .then(|| rank_correlation_with_index(judged))
+        .filter(|rho| rho.abs() > limit.min(0.9))
 }
 
 /// Spearman's ρ of `values` and their index, equal values sharing the mean of their ranks; 0 where

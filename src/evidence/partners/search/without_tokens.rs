@@ -159,6 +159,10 @@ impl<'a, 'b> Search<'a, 'b> {
 
     /// Which of `places` are looked at without tokens.
     pub(super) fn places_without_tokens(&self, places: &[usize]) -> Vec<usize> {
+        // The units that contribute most are not those that a sketch keeps.
+        if self.setting.has_sketch() {
+            return Vec::new();
+        }
         match self.setting.sampling.thorough {
             true => places.to_vec(),
             false => evenly_spaced(places, TOKEN_FREE_LAYERS),

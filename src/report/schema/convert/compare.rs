@@ -266,6 +266,8 @@ fn figures(figures: &record::Figures) -> Figures {
         excess: figures.excess,
         relative_change: figures.relative_change,
         max_abs_diff: figures.max_abs_diff,
+        standard_error: figures.estimated.and_then(|of| of.standard_error),
+        estimated_from: figures.estimated.map(|of| of.values),
         reason: figures.reason.as_ref().map(words::undefined),
         undefined: figures.reason.clone(),
     }

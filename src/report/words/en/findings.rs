@@ -366,6 +366,7 @@ pub(crate) fn obstacle(obstacle: &Obstacle) -> String {
             "each row is like the next on both sides: the rows stand in an order of their own"
         }
         Obstacle::PermutationOff => "permutation tests were switched off",
+        Obstacle::NotInSketch => "not in the sketch",
         Obstacle::DeepOff => "a disguise was not looked for (--deep off)",
         Obstacle::Unreadable(why) => why,
         Obstacle::Units(why) => return untestable(why),

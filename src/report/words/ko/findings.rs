@@ -311,6 +311,7 @@ pub(super) fn obstacle(obstacle: &Obstacle) -> String {
         }
         Obstacle::OwnOrder => "양쪽 모두 각 행이 다음 행과 비슷함: 행이 스스로의 순서를 지님",
         Obstacle::PermutationOff => "순열 검정을 끔",
+        Obstacle::NotInSketch => "스케치에 없음",
         Obstacle::DeepOff => "위장을 살펴보지 않음 (--deep off)",
         Obstacle::Unreadable(why) => why,
         Obstacle::Units(why) => return untestable(why),

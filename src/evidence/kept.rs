@@ -1,0 +1,458 @@
+//! What of a model has to be kept so that the analyses find it again (guide/sketches.md): the rows
+//! and columns that they draw, and no more.
+//!
+//! Every draw here is the one that the analysis makes, from the same seed; so a test on what was
+//! kept is the test on the whole, and its bound the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::tokenizer::Tokenizer;
+use crate::model::words::{Block, Class, Role};
+use crate::numeric::rng::Draws;
+use crate::stats::units::Sampling;
+use crate::view::kept::Axis;
+use crate::view::logical::Logical;
+use crate::view::model::Model;
+use crate::view::place::Place;
+
+use super::partners::block::written_dimensions;
+use super::permutation::blocks::{BlockKey, Matrices, blocks, coordinates_of_an_expert};
+use super::permutation::residual::{Stream, stream_of};
+
+/// Tokens whose rows are kept.
+const TOKENS: usize = 512;
+
+/// Units of a feed-forward that are kept, the first number that fits.
+const UNITS: [usize; 5] = [64, 48, 32, 24, 16];
+
+/// The same of experts beyond [`WHOLE_EXPERTS`] of a layer.
+const UNITS_OF_EXPERTS: [usize; 5] = [32, 16, 8, 4, 0];
+
+/// Experts of a layer whose units are kept over the whole width: they speak for all.
+const WHOLE_EXPERTS: usize = 4;
+
+/// Rows and columns of matrices that no test draws from, for their cosine.
+const SAMPLE: [usize; 2] = [64, 128];
+
+/// Longest row that is kept whole of a matrix outside the layers of a transformer.
+const LONGEST_ROW: usize = 4096;
+
+/// Rows and columns of a tensor; `None` stands for all.
+pub(crate) struct Wanted<'a> {
+    /// The tensor.
+    pub logical: &'a Logical,
+    /// Ascending.
+    pub rows: Option<Vec<usize>>,
+    /// Ascending.
+    pub columns: Option<Vec<usize>>,
+}
+
+impl Wanted<'_> {
+    /// Numbers of rows and columns.
+    fn counts(&self) -> [u64; 2] {
+        let (rows, columns) = self.logical.matrix_shape();
+        let count = |list: &Option<Vec<usize>>, all: u64| {
+            list.as_ref().map_or(all, |list| list.len() as u64)
+        };
+        [count(&self.rows, rows), count(&self.columns, columns)]
+    }
+
+    /// Values.
+    pub(crate) fn values(&self) -> u64 {
+        let [rows, columns] = self.counts();
+        rows.saturating_mul(columns)
+    }
+
+    fn bytes(&self) -> u64 {
+        let (_, width) = self.logical.dtype.block();
+        // Codes are kept as the numbers that they stand for.
+        let is_narrow = self.logical.dtype.block().0 == 1 && width == 2;
+        self.values().saturating_mul(if is_narrow { 2 } else { 4 })
+    }
+}
+
+/// What is kept of a model, and what did not fit, in a few words each.
+pub(crate) struct Plan<'a> {
+    /// What is kept.
+    pub wanted: Vec<Wanted<'a>>,
+    /// What did not fit.
+    pub left_out: Vec<String>,
+}
+
+/// Chooses what to keep of a model within `budget` bytes.
+pub(crate) fn plan<'a>(model: &'a Model, sampling: &Sampling, budget: u64) -> Plan<'a> {
+    let mut out = Plan {
+        wanted: Vec::new(),
+        left_out: Vec::new(),
+    };
+    let blocks = blocks(model);
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let small = vectors(model)
+        .chain(tables(model))
+        .chain(streams(model, sampling));
+    out.add(
+        small.collect(),
+        budget,
+        "vectors, rows of tokens and the residual stream",
+    );
+    let left = budget.saturating_sub(out.bytes());
+
+    let dense: Vec<_> = blocks
+        .iter()
+        .filter(|(key, _)| key.expert.is_none())
+        .collect();
+    let whole: Vec<_> = whole_experts(&blocks).collect();
+    let fitting = UNITS.iter().find_map(|&units| {
+        let chosen = dense.iter().copied().chain(whole.iter().copied());
+        let wanted: Vec<Wanted<'_>> = chosen
+            .flat_map(|(_, matrices)| whole_units(matrices, units, sampling))
+            .collect();
+        let bytes: u64 = wanted.iter().map(Wanted::bytes).sum();
+        (bytes <= left).then_some((units, wanted))
+    });
+    match fitting {
+        Some((units, wanted)) => {
+            if units < UNITS[0] {
+                out.left_out
+                    .push(format!("all but {units} units of each feed-forward"));
+            }
+            out.wanted.extend(wanted);
+        }
+        None => out.left_out.push("units of feed-forwards".to_owned()),
+    }
+    out.experts(&blocks, sampling, budget);
+
+    seen.extend(out.wanted.iter().map(|wanted| wanted.logical.name.as_str()));
+    let others: Vec<Wanted<'_>> = model
+        .logicals
+        .iter()
+        .filter(|logical| logical.meaning.class == Class::Matrix)
+        .filter(|logical| !seen.contains(logical.name.as_str()))
+        .filter(|logical| !is_covered(logical, &blocks))
+        .flat_map(|logical| rows_and_columns(logical, sampling))
+        .collect();
+    let left = budget.saturating_sub(out.bytes());
+    let bytes: u64 = others.iter().map(Wanted::bytes).sum();
+    match bytes <= left {
+        true => out.wanted.extend(others),
+        false => {
+            let samples = others
+                .into_iter()
+                .map(|wanted| sample(wanted.logical, sampling));
+            out.add(samples.collect(), budget, "matrices of other kinds");
+        }
+    }
+    out
+}
+
+impl<'a> Plan<'a> {
+    fn bytes(&self) -> u64 {
+        self.wanted.iter().map(Wanted::bytes).sum()
+    }
+
+    /// Adds what is wanted as long as it fits; else says what was left out.
+    fn add(&mut self, wanted: Vec<Wanted<'a>>, budget: u64, what: &str) {
+        let mut bytes = self.bytes();
+        let mut is_short = false;
+        for one in wanted {
+            let after = bytes.saturating_add(one.bytes());
+            if after <= budget {
+                bytes = after;
+                self.wanted.push(one);
+            } else {
+                is_short = true;
+            }
+        }
+        if is_short {
+            self.left_out.push(format!("some {what}"));
+        }
+    }
+
+    /// A few units of every expert, over drawn coordinates, and what tells experts apart.
+    fn experts(
+        &mut self,
+        blocks: &BTreeMap<BlockKey, Matrices<'a>>,
+        sampling: &Sampling,
+        budget: u64,
+    ) {
+        let experts: Vec<_> = blocks
+            .iter()
+            .filter(|(key, _)| key.expert.is_some())
+            .collect();
+        if experts.is_empty() {
+            return;
+        }
+        let prints = experts
+            .iter()
+            .filter_map(|(_, matrices)| Some(print(matrices.by_row.first()?, sampling)));
+        self.add(prints.collect(), budget, "fingerprints of experts");
+        let left = budget.saturating_sub(self.bytes());
+        for units in UNITS_OF_EXPERTS {
+            let wanted: Vec<Wanted<'a>> = experts
+                .iter()
+                .filter_map(|(_, matrices)| {
+                    let first = *matrices.by_row.first()?;
+                    let (rows, columns) = size(first);
+                    let mut probes = sampling.probes(rows);
+                    thin(&mut probes, units);
+                    Some(Wanted {
+                        logical: first,
+                        rows: Some(probes),
+                        columns: Some(sampling.coordinates(columns)),
+                    })
+                })
+                .collect();
+            let bytes: u64 = wanted.iter().map(Wanted::bytes).sum();
+            if bytes <= left {
+                if units < UNITS[0] {
+                    self.left_out
+                        .push(format!("all but {units} units of most experts"));
+                }
+                self.wanted.extend(wanted);
+                return;
+            }
+        }
+    }
+}
+
+fn size(logical: &Logical) -> (usize, usize) {
+    let (rows, columns) = logical.matrix_shape();
+    let index = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    (index(rows), index(columns))
+}
+
+/// Leaves `count` of a list, evenly spaced.
+fn thin(list: &mut Vec<usize>, count: usize) {
+    if list.len() > count {
+        let all = list.len();
+        *list = (0..count).map(|at| list[at * all / count]).collect();
+    }
+}
+
+/// Gains, biases and other vectors, whole.
+fn vectors(model: &Model) -> impl Iterator<Item = Wanted<'_>> {
+    let vectors = model.logicals.iter().filter(|logical| {
+        logical.meaning.class != Class::Matrix
+            && logical.elements() > 0
+            && logical.elements() <= 1 << 20
+    });
+    vectors.map(|logical| Wanted {
+        logical,
+        rows: None,
+        columns: None,
+    })
+}
+
+/// Rows of a few tokens of every table of them.
+fn tables(model: &Model) -> impl Iterator<Item = Wanted<'_>> {
+    let tables = model.places().map(|(_, logical)| logical).filter(|l| {
+        matches!(l.meaning.role, Role::Embed | Role::LmHead)
+            && l.meaning.class == Class::Matrix
+            && l.shape.len() == 2
+    });
+    tables.map(|logical| {
+        let mut rows = kept_tokens(model.tokenizer.as_ref(), size(logical).0);
+        rows.sort_unstable();
+        Wanted {
+            logical,
+            rows: Some(rows),
+            columns: None,
+        }
+    })
+}
+
+/// Rows of the tokens of a table whose hashes are the least: two vocabularies draw the same strings.
+/// Without a tokenizer the hash is that of the number.
+fn kept_tokens(tokenizer: Option<&Tokenizer>, rows: usize) -> Vec<usize> {
+    let is_row = |row: &usize| *row < rows;
+    let mut out: Vec<usize> = match tokenizer {
+        Some(tokenizer) => {
+            let hashed = tokenizer.hashed();
+            let ids = hashed.tokens().iter();
+            ids.filter_map(|(_, id)| usize::try_from(*id).ok())
+                .filter(is_row)
+                .take(TOKENS)
+                .collect()
+        }
+        None => {
+            let mut hashed: Vec<([u8; 32], usize)> = (0..rows)
+                .map(|row| (Sha256::digest(row.to_string()).into(), row))
+                .collect();
+            hashed.sort_unstable();
+            hashed
+                .into_iter()
+                .take(TOKENS)
+                .map(|(_, row)| row)
+                .collect()
+        }
+    };
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// Dimensions of the stream in every matrix that reads or writes it outside feed-forwards.
+fn streams<'a>(model: &'a Model, sampling: &Sampling) -> impl Iterator<Item = Wanted<'a>> {
+    model.places().filter_map(|(_, logical)| {
+        let stream = stream_of(&logical.meaning)?;
+        if logical.meaning.class != Class::Matrix || !logical.is_plain_matrix() {
+            return None;
+        }
+        let (rows, columns) = size(logical);
+        let (rows, columns) = match stream {
+            Stream::Columns => (sampling.part_coordinates(rows), sampling.probes(columns)),
+            Stream::Rows => (sampling.probes(rows), sampling.part_coordinates(columns)),
+            Stream::ColumnsOfTokens => return None,
+        };
+        Some(Wanted {
+            logical,
+            rows: Some(rows),
+            columns: Some(columns),
+        })
+    })
+}
+
+/// Units of a feed-forward over the whole width.
+fn whole_units<'a>(matrices: &Matrices<'a>, units: usize, sampling: &Sampling) -> Vec<Wanted<'a>> {
+    let probes = |count: usize| {
+        let mut probes = sampling.probes(count);
+        thin(&mut probes, units);
+        probes
+    };
+    let mut out: Vec<Wanted<'a>> = matrices
+        .by_row
+        .iter()
+        .map(|logical| Wanted {
+            logical,
+            rows: Some(probes(size(logical).0)),
+            columns: None,
+        })
+        .collect();
+    if let Some(down) = matrices.by_column {
+        let (rows, columns) = size(down);
+        // What a unit without a gate writes is projected on the head, for which all of it is needed.
+        let is_gated = matrices.by_row.len() > 1;
+        let written = written_dimensions(rows, sampling).into_iter();
+        let read: BTreeSet<usize> = written.chain(sampling.coordinates(rows)).collect();
+        out.push(Wanted {
+            logical: down,
+            rows: is_gated.then(|| read.into_iter().collect()),
+            columns: Some(probes(columns)),
+        });
+    }
+    out
+}
+
+/// Experts of each layer that are kept over the whole width, evenly spaced.
+fn whole_experts<'a, 'b>(
+    blocks: &'b BTreeMap<BlockKey, Matrices<'a>>,
+) -> impl Iterator<Item = (&'b BlockKey, &'b Matrices<'a>)> {
+    let mut of_layers: BTreeMap<_, Vec<(&BlockKey, &Matrices<'a>)>> = BTreeMap::new();
+    for (key, matrices) in blocks.iter().filter(|(key, _)| key.expert.is_some()) {
+        let layer = (key.component, key.layer, key.shared, key.stem.as_str());
+        of_layers.entry(layer).or_default().push((key, matrices));
+    }
+    of_layers.into_values().flat_map(|experts| {
+        let count = experts.len().min(WHOLE_EXPERTS);
+        let all = experts.len();
+        (0..count).map(move |at| experts[at * all / count.max(1)])
+    })
+}
+
+fn print<'a>(logical: &'a Logical, sampling: &Sampling) -> Wanted<'a> {
+    let (rows, columns) = size(logical);
+    let [rows, columns] = coordinates_of_an_expert([rows, columns], sampling);
+    Wanted {
+        logical,
+        rows: Some(rows),
+        columns: Some(columns),
+    }
+}
+
+/// Whether a fused matrix has pieces of which something is kept.
+fn is_covered(logical: &Logical, blocks: &BTreeMap<BlockKey, Matrices<'_>>) -> bool {
+    let origin = logical.stored_as.origin;
+    let is_fused = matches!(logical.meaning.role, Role::GateUp) || logical.shape.len() == 3;
+    is_fused
+        && blocks.values().any(|matrices| {
+            let mut all = matrices.by_row.iter().chain(&matrices.by_column);
+            all.any(|piece| piece.stored_as.origin == origin)
+        })
+}
+
+/// Units of a matrix of any other network, rows and columns.
+fn rows_and_columns<'a>(logical: &'a Logical, sampling: &Sampling) -> Vec<Wanted<'a>> {
+    let (rows, columns) = size(logical);
+    let in_layers = matches!(logical.meaning.block, Some(Block::Layer(_)))
+        && !matches!(
+            logical.meaning.role,
+            Role::Conv | Role::Linear | Role::Other
+        );
+    if in_layers {
+        return vec![sample(logical, sampling)];
+    }
+    let is_short = columns <= LONGEST_ROW;
+    let by_row = Wanted {
+        logical,
+        rows: Some(sampling.probes(rows)),
+        columns: (!is_short).then(|| sampling.coordinates(columns)),
+    };
+    let by_column = Wanted {
+        logical,
+        rows: Some(sampling.coordinates(rows)),
+        columns: Some(sampling.probes(columns)),
+    };
+    vec![by_row, by_column]
+}
+
+/// Values of a matrix for its cosine.
+fn sample<'a>(logical: &'a Logical, sampling: &Sampling) -> Wanted<'a> {
+    let (rows, columns) = size(logical);
+    let [of_rows, of_columns] = SAMPLE;
+    let draw = |purpose, count, bound| Draws::new(sampling.seed, purpose).distinct(count, bound);
+    Wanted {
+        logical,
+        rows: Some(draw("sampled rows", of_rows, rows)),
+        columns: Some(draw("sampled columns", of_columns, columns)),
+    }
+}
+
+/// Leaves of the feed-forwards of `model` the units that `keeps`, a sketch, has values of: matrices
+/// of so many rows or columns. Blocks that have other numbers of units there stay as they are.
+pub(crate) fn condense(model: &mut Model, keeps: &Model) {
+    let kept = blocks(keeps);
+    let mut chosen: Vec<(Place, Axis, Vec<u64>)> = Vec::new();
+    for (key, matrices) in blocks(model) {
+        let Some((first, held)) = kept.get(&key).and_then(|kept| {
+            let first = *kept.by_row.first()?;
+            Some((first, keeps.held_rows(first)?))
+        }) else {
+            continue;
+        };
+        let units = first.matrix_shape().0;
+        let fits = |logical: &Logical, axis: Axis| {
+            let (rows, columns) = logical.matrix_shape();
+            units == if axis == Axis::Rows { rows } else { columns }
+        };
+        let held: Vec<u64> = held.into_iter().map(|at| at as u64).collect();
+        for logical in &matrices.by_row {
+            if fits(logical, Axis::Rows) {
+                chosen.push((logical.place(), Axis::Rows, held.clone()));
+                let bias = logical.meaning.slot.replace(".weight", ".bias");
+                let bias = Place {
+                    slot: bias.into(),
+                    ..logical.place()
+                };
+                chosen.push((bias, Axis::Rows, held.clone()));
+            }
+        }
+        if let Some(logical) = matrices.by_column.filter(|down| fits(down, Axis::Columns)) {
+            chosen.push((logical.place(), Axis::Columns, held));
+        }
+    }
+    for (place, axis, list) in chosen {
+        model.choose(&place, axis, &list);
+    }
+}
