@@ -6,6 +6,7 @@ pub(crate) mod analyses;
 pub(crate) mod analysis;
 mod axes;
 mod by_content;
+pub(crate) mod cards;
 mod disguise;
 pub(crate) mod experts;
 pub(crate) mod figures;

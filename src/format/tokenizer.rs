@@ -4,6 +4,7 @@ use super::gguf::{self, MetaValue, TextList};
 use super::limits;
 use super::open::Opened;
 use crate::model::checkpoint::Format;
+use crate::model::sketch::TOKEN_HASHES;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::warning::Warning;
 use crate::source::{Listing, Source};
@@ -13,7 +14,12 @@ use crate::source::{Listing, Source};
 /// read is a warning of the checkpoint.
 pub(crate) fn read(opened: &mut Opened) -> Option<Tokenizer> {
     if let Some(sketch) = &opened.sketch {
-        return sketch.tokenizer.clone();
+        let found = sketch.tokenizer();
+        let unreadable = |error: crate::error::Error| unreadable(TOKEN_HASHES, &error.to_string());
+        return found
+            .map_err(|error| opened.checkpoint.warnings.push(unreadable(error)))
+            .ok()
+            .flatten();
     }
     let mut warnings = Vec::new();
     let inside = if opened.checkpoint.format == Format::Gguf {

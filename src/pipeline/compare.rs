@@ -62,6 +62,7 @@ pub fn compare(
     );
     incomplete::note_missing_layers(&mut base);
     incomplete::note_missing_layers(&mut target);
+    let options = &sketched::with_its_seed([&base, &target].into_iter(), options)?;
     let alignment = aligned([&base, &target], options)?;
     for pair in &alignment.pairs {
         base.adopt(&pair.base);
@@ -139,7 +140,8 @@ pub(super) fn analyse(
         tokenizers: models.map(|model| model.tokenizer.as_ref()),
         sampling: Sampling {
             seed: options.seed,
-            thorough: options.deep == Deep::On,
+            // A sketch keeps what is drawn by default.
+            thorough: options.deep == Deep::On && !models.into_iter().any(sketched::is_sketch),
         },
         asked: asked(options),
         keep: &|name| options.filter.keeps(name),

@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod hash;
 mod incomplete;
 pub(crate) mod inspect;
+pub(crate) mod library;
 mod mixed_layers;
 pub(crate) mod options;
 pub(crate) mod rank;

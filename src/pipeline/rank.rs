@@ -27,6 +27,7 @@ use crate::view::model::Model;
 
 use super::compare::{aligned, analyse, leading_component};
 use super::options::{Hashing, Options};
+use super::sketched::{self, digests_of, is_sketch};
 use super::together::Together;
 use super::{incomplete, several};
 
@@ -48,6 +49,7 @@ pub fn rank(
         .iter_mut()
         .chain([&mut target])
         .for_each(incomplete::note_missing_layers);
+    let options = &sketched::with_its_seed(bases.iter().chain([&target]), options)?;
     let alignments: Vec<Alignment> = bases
         .iter()
         .map(|base| aligned([base, &target], options))
@@ -60,22 +62,22 @@ pub fn rank(
     }
     adopt_layout(&mut target, &alignments);
     let alignments: Vec<&Alignment> = alignments.iter().collect();
-    let (groups, places) = groups(&alignments);
     let models: Vec<&Model> = bases.iter().chain([&target]).collect();
-    let measured = measure_groups(&models, &groups, options.hash == Hashing::Sha256, monitor)?;
+    let hash = options.hash == Hashing::Sha256;
+    let measured = measure_all(&bases, &target, &alignments, hash, monitor)?;
     let mut names = names(&models);
     let target_name = names.pop().unwrap_or_default();
 
     let mut held = Vec::new();
     for (number, name) in names.into_iter().enumerate() {
         let models = [&bases[number], &target];
-        let measured = of_pair(&measured, &places, number);
         let monitor = OneOf {
             watch: monitor,
             number: number + 1,
             count: bases.len(),
         };
-        let comparison = analyse(models, alignments[number], &measured, options, &monitor)?;
+        let (alignment, measured) = (alignments[number], &measured[number]);
+        let comparison = analyse(models, alignment, measured, options, &monitor)?;
         held.push(Held {
             number,
             name,
@@ -89,12 +91,59 @@ pub fn rank(
         target: &target,
         alignments,
         measured: &measured,
-        places: &places,
         options,
         monitor,
     };
     let together = Together::look(&looked, &held)?;
     Ok(ranking(held, target_name, together))
+}
+
+/// What was measured of every base and the target: of whole models in one pass over all of them, of
+/// sketches at the places that they keep.
+fn measure_all(
+    bases: &[Model],
+    target: &Model,
+    alignments: &[&Alignment],
+    hash: bool,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Measured>> {
+    let is_whole = |at: &usize| !is_sketch(&bases[*at]) && !is_sketch(target);
+    let whole: Vec<usize> = (0..bases.len()).filter(is_whole).collect();
+    let of_whole: Vec<&Alignment> = whole.iter().map(|at| alignments[*at]).collect();
+    let (groups, places) = groups(&of_whole);
+    let models: Vec<&Model> = match is_sketch(target) {
+        true => Vec::new(),
+        false => whole.iter().map(|at| &bases[*at]).chain([target]).collect(),
+    };
+    let mut measured = measure_groups(&models, &groups, hash, monitor)?;
+    let of_target = match is_sketch(target) {
+        true if hash => digests_of(target, monitor)?,
+        true => Vec::new(),
+        false => measured.digests.last().cloned().unwrap_or_default(),
+    };
+    let mut out: Vec<Measured> = Vec::with_capacity(bases.len());
+    for (number, base) in bases.iter().enumerate() {
+        if let Some(at) = whole.iter().position(|whole| *whole == number) {
+            out.push(of_pair(&mut measured, &places, at));
+            continue;
+        }
+        let digests = Sides {
+            base: if hash {
+                digests_of(base, monitor)?
+            } else {
+                Vec::new()
+            },
+            target: of_target.clone(),
+        };
+        let alignment = alignments[number];
+        out.push(sketched::measure(
+            [base, target],
+            alignment,
+            digests,
+            monitor,
+        )?);
+    }
+    Ok(out)
 }
 
 /// Takes over how the target is read: from the first base that shows an order of its own, for that
@@ -143,19 +192,18 @@ fn groups<'a>(alignments: &[&'a Alignment]) -> (Vec<Vec<Duo<'a>>>, Vec<Places>) 
 }
 
 /// What was measured of one base and the target.
-fn of_pair(measured: &MeasuredGroups, places: &[Vec<(usize, usize)>], base: usize) -> Measured {
+fn of_pair(measured: &mut MeasuredGroups, places: &[Vec<(usize, usize)>], base: usize) -> Measured {
     let records = places[base]
         .iter()
-        .map(|&(group, at)| measured.records[group][at].clone());
+        .map(|&(group, at)| std::mem::take(&mut measured.records[group][at]));
+    let records = records.collect();
+    let digests = &measured.digests;
     let models = Sides {
         base,
         target: places.len(),
     };
-    let digests = models.map(|model| measured.digests[model].clone());
-    Measured {
-        records: records.collect(),
-        digests,
-    }
+    let digests = models.map(|model| digests.get(model).cloned().unwrap_or_default());
+    Measured { records, digests }
 }
 
 /// All models, as they were aligned and measured.
@@ -163,8 +211,7 @@ pub(super) struct Looked<'a> {
     bases: &'a [Model],
     pub(super) target: &'a Model,
     alignments: Vec<&'a Alignment>,
-    measured: &'a MeasuredGroups,
-    places: &'a [Vec<(usize, usize)>],
+    measured: &'a [Measured],
     options: &'a Options,
     monitor: &'a dyn Monitor,
 }
@@ -173,14 +220,19 @@ impl Looked<'_> {
     /// Values of those of the bases `numbers` that share matrices with the target, in the same
     /// places, of the matrices that count as evidence for every one of them.
     pub(super) fn sample(&self, numbers: &[usize]) -> Result<Sample> {
+        // Of a sketch other values are known than of a whole model.
+        let is_whole = |number: &&usize| !is_sketch(&self.bases[**number]);
+        let numbers: Vec<usize> = match is_sketch(self.target) {
+            true => Vec::new(),
+            false => numbers.iter().filter(is_whole).copied().collect(),
+        };
         let alignments: Vec<&Alignment> = numbers.iter().map(|at| self.alignments[*at]).collect();
         let shared = shared(&alignments);
         let numbers: Vec<usize> = shared.bases.iter().map(|at| numbers[*at]).collect();
         let counts = |pairs: &[usize]| {
             let mut sides = numbers.iter().zip(pairs);
             sides.all(|(number, at)| {
-                let (group, place) = self.places[*number][*at];
-                let record = &self.measured.records[group][place];
+                let record = &self.measured[*number].records[*at];
                 class_of(&self.alignments[*number].pairs[*at], record) == Class::Matrix
             })
         };
@@ -371,6 +423,7 @@ fn ranking(held: Vec<Held>, target_name: String, together: Together) -> Ranking 
         kinship: together.kinship,
         between: together.between,
         layer_origins: together.origins,
+        library: None,
         family: together.family,
         left_aside,
         warnings,

@@ -1,7 +1,7 @@
 //! Comparisons of which a side is a sketch: what is measured of it, and how it is looked at.
 
 use crate::align::Alignment;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::kept::condense;
 use crate::format::open::Opened;
 use crate::measure::monitor::Monitor;
@@ -10,9 +10,38 @@ use crate::measure::{Measured, digests, measure_held};
 use crate::model::sides::Sides;
 use crate::view::model::Model;
 
+use super::options::Options;
+
 /// Whether a sketch stands for the model.
 pub(super) fn is_sketch(model: &Model) -> bool {
     model.opened.sketch.is_some()
+}
+
+/// The options with the seed that sketches among the models were taken with: it tells what they keep.
+///
+/// # Errors
+/// Sketches of several seeds.
+pub(super) fn with_its_seed<'a>(
+    models: impl Iterator<Item = &'a Model>,
+    options: &Options,
+) -> Result<Options> {
+    let mut out = options.clone();
+    let mut known: Option<u64> = None;
+    for model in models {
+        let Some(sketch) = &model.opened.sketch else {
+            continue;
+        };
+        if known.is_some_and(|seed| seed != sketch.seed) {
+            let what = format!(
+                "a sketch of seed {} (expected {}, that of the others)",
+                sketch.seed, out.seed
+            );
+            return Err(Error::unsupported(&model.checkpoint().path, what));
+        }
+        known = Some(sketch.seed);
+        out.seed = sketch.seed;
+    }
+    Ok(out)
 }
 
 /// Digests of the stored tensors of a model, in the order of its list: taken, or those of the

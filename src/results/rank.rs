@@ -1,7 +1,7 @@
 //! The answer of `wcmp rank`.
 
 use crate::evidence::figures::{Coverage, Similarity};
-use crate::evidence::finding::{Finding, PcaSummary};
+use crate::evidence::finding::{Finding, PcaSummary, Supports};
 use crate::evidence::several::kinship::{Between, Kinship, Nearer};
 use crate::evidence::several::origins::LayerOrigin;
 use crate::evidence::several::shares::{Rule, Shares, SparseMerge};
@@ -49,11 +49,39 @@ pub struct Ranking {
     pub layer_origins: Option<Vec<LayerOrigin>>,
     /// Each base of the family beside the base it is most like; `None` where there is none.
     pub controls: Option<Vec<BaseControl>>,
+    /// The library that the bases were chosen from, where one was given.
+    pub library: Option<Library>,
     /// What is odd.
     pub warnings: Vec<Noted>,
     /// Weight files that were not read, with the name of the model they lie beside: the target's
     /// first.
     pub left_aside: Vec<(String, LeftAside)>,
+}
+
+/// A library of sketches, and how deeply it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Library {
+    /// Sketches of it.
+    pub sketches: u64,
+    /// Checkpoints beside them.
+    pub checkpoints: u64,
+    /// How many of all were looked at in every form: the bases of the ranking.
+    pub looked_at_deeply: u64,
+    /// Bound of the chance of the best likeness over all of them, base 10 (Bonferroni); `None` where
+    /// nothing speaks for one.
+    pub log10_p: Option<f64>,
+}
+
+impl RankedBase {
+    /// Least bound among the findings that speak for a likeness, base 10.
+    pub(crate) fn log10_p(&self) -> Option<f64> {
+        let speaks = |finding: &&Finding| {
+            matches!(finding.supports, Supports::Derived | Supports::ReEncoded)
+        };
+        let bounds = self.findings.iter().filter(speaks);
+        let bounds = bounds.filter_map(|finding| finding.log10_p);
+        bounds.reduce(f64::min).filter(|bound| *bound < 0.0)
+    }
 }
 
 /// One base.

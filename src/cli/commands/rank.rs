@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::super::settings::{Analyses, Settings};
 use super::super::{Answer, input};
-use crate::format::open::{Opened, one_level_down};
+use crate::format::open::{Opened, one_level_down, sketches_in};
 use crate::measure::monitor::Monitor;
 use crate::model::warning::{Noted, Warning};
 use crate::pipeline;
@@ -17,6 +17,8 @@ use crate::source::Io;
 /// Bases to hold against a target, and what was given as one and is none.
 struct Bases {
     bases: Vec<Opened>,
+    /// Sketches, which are opened as they are looked at.
+    library: Vec<PathBuf>,
     set_aside: Vec<Warning>,
 }
 
@@ -30,11 +32,31 @@ fn bases_of(
 ) -> anyhow::Result<Bases> {
     let mut out = Bases {
         bases: Vec::new(),
+        library: Vec::new(),
         set_aside: Vec::new(),
     };
     let mut same = Vec::new();
     for path in paths {
+        let sketches = sketches_in(path).unwrap_or_default();
         let below = one_level_down(path, io).unwrap_or_default();
+        let is_target = |sketch: &PathBuf| {
+            let resolved = std::fs::canonicalize(sketch).unwrap_or_else(|_| sketch.clone());
+            files(target).contains(&resolved)
+        };
+        let (own, others): (Vec<PathBuf>, Vec<PathBuf>) = sketches.into_iter().partition(is_target);
+        out.set_aside
+            .extend(own.iter().map(|path| Warning::BaseSetAside {
+                path: path.to_string_lossy().into_owned(),
+                is_target: true,
+            }));
+        let holds_sketches = !others.is_empty() || !own.is_empty();
+        for sketch in &others {
+            input::keep(sketch, &settings.destinations())?;
+        }
+        out.library.extend(others);
+        if holds_sketches && below.is_empty() {
+            continue;
+        }
         let is_library = !below.is_empty();
         let paths = if is_library {
             below
@@ -56,14 +78,17 @@ fn bases_of(
             }
         }
     }
-    if out.bases.is_empty() {
+    if !out.library.is_empty() {
+        out.set_aside
+            .extend(same.into_iter().map(|(warning, _)| warning));
+    } else if out.bases.is_empty() {
         let (_, opened): (Vec<_>, Vec<_>) = same.into_iter().unzip();
         out.bases = opened;
     } else {
         out.set_aside
             .extend(same.into_iter().map(|(warning, _)| warning));
     }
-    if out.bases.is_empty() {
+    if out.bases.is_empty() && out.library.is_empty() {
         anyhow::bail!("no base among the paths given (expected a whole model)");
     }
     Ok(out)
@@ -89,8 +114,10 @@ pub(in crate::cli) fn run(
 ) -> anyhow::Result<Answer> {
     let options = &analyses.options;
     let target = input::open(target, options.io, &settings.destinations()).context("target")?;
-    let given = bases_of(settings, options.io, &target, bases)?;
-    let rank = || pipeline::rank::rank(target, given.bases, options, monitor);
+    let mut given = bases_of(settings, options.io, &target, bases)?;
+    let Bases { bases, library, .. } = &mut given;
+    let bases = std::mem::take(bases);
+    let rank = || pipeline::library::rank_library(target, bases, library, options, monitor);
     let mut ranked = settings.pool()?.install(rank).context("while ranking")?;
     ranked
         .warnings

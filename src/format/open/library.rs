@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::find::{CONFIG, PIPELINE, names};
 use crate::error::Result;
-use crate::format::weights;
+use crate::format::{sketch, weights};
 use crate::source::{At, Io, Listing, Place, locate};
 
 /// The checkpoints one level below the directory at `path`, by name; none where it is a checkpoint
@@ -32,6 +32,27 @@ pub(crate) fn one_level_down(path: &Path, io: Io) -> Result<Vec<PathBuf>> {
     };
     let below = below.iter().map(|name| path.join(name));
     Ok(below.filter(holds_weights).collect())
+}
+
+/// The sketches in the directory at `path`, by name, or the one that `path` is; none elsewhere.
+///
+/// # Errors
+/// Nothing there, or a directory that cannot be listed.
+pub(crate) fn sketches_in(path: &Path) -> Result<Vec<PathBuf>> {
+    let place = locate(path, Io::Read)?;
+    let is_sketch = |folder: &dyn Listing, name: &str| -> bool {
+        let source = folder.open(name).ok().flatten();
+        source.is_some_and(|source| sketch::is_sketch(&*source).unwrap_or(false))
+    };
+    match &place.at {
+        At::File { .. } => Ok(Vec::new()),
+        At::Folder(folder) => {
+            let mut files: Vec<&String> = folder.files().iter().collect();
+            files.sort_unstable();
+            let files = files.into_iter().filter(|name| is_sketch(&**folder, name));
+            Ok(files.map(|name| path.join(name)).collect())
+        }
+    }
 }
 
 fn is_checkpoint(folder: &dyn Listing) -> bool {

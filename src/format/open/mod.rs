@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::find::{CONFIG, Found, Set, find};
-pub(crate) use self::library::one_level_down;
+pub(crate) use self::library::{one_level_down, sketches_in};
 use self::stored::Stored;
 use super::adapter::Adapter;
 use super::contents::ModelBeside;

@@ -31,8 +31,34 @@ pub(crate) struct Sketch {
     pub digests: Vec<[u8; 32]>,
     /// What is known of each of the checkpoint's tensors, in their order.
     pub patched: Vec<Patched>,
+    /// Where the hashes and ids of its tokens lie, where it has any.
+    tokens: Option<[TensorInfo; 2]>,
+}
+
+impl Sketch {
     /// Its tokenizer, tokens by their hashes.
-    pub tokenizer: Option<Tokenizer>,
+    ///
+    /// # Errors
+    /// Bytes that cannot be read, or that are no tokens.
+    pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let Some([hashes, ids]) = &self.tokens else {
+            return Ok(None);
+        };
+        let bytes = |tensor: &TensorInfo| -> Result<Vec<u8>> {
+            let length = usize::try_from(tensor.bytes).unwrap_or(usize::MAX);
+            let mut out = Vec::new();
+            self.source.bytes(tensor.offset, length, &mut out)?;
+            out.truncate(length);
+            Ok(out)
+        };
+        let (hashes, ids) = (bytes(hashes)?, bytes(ids)?);
+        let ids = ids.chunks_exact(4).map(u32_of);
+        let tokens = hashes.chunks_exact(8).map(Box::from).zip(ids).collect();
+        let tokenizer = Tokenizer::of_hashes(tokens);
+        tokenizer
+            .map(Some)
+            .map_err(|what| Error::malformed(self.source.path(), format!("{TOKEN_HASHES}: {what}")))
+    }
 }
 
 /// Whether the file is a sketch by its metadata; no more than its header is read.
@@ -69,7 +95,7 @@ pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
     };
     let head = head(&file, &contents)?;
     let facts = facts(&file)?;
-    let tokenizer = tokenizer(&file)?;
+    let tokens = tokens(&file)?;
     let digests = digests(&file, &facts)?;
     let (tensors, patched) = tensors(&file, &facts)?;
 
@@ -104,7 +130,7 @@ pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
         seed: head.seed,
         digests,
         patched,
-        tokenizer,
+        tokens,
     };
     Ok(Opened::of_sketch(checkpoint, Arc::new(holes), sketch))
 }
@@ -186,22 +212,22 @@ fn facts(file: &Stored<'_>) -> Result<Facts> {
     Ok(facts)
 }
 
-fn tokenizer(file: &Stored<'_>) -> Result<Option<Tokenizer>> {
-    if !file.tensors.contains_key(TOKEN_HASHES) {
+fn tokens(file: &Stored<'_>) -> Result<Option<[TensorInfo; 2]>> {
+    let Some(hashes) = file.tensors.get(TOKEN_HASHES) else {
         return Ok(None);
+    };
+    let ids = file.tensor(TOKEN_IDS)?;
+    let fits = hashes.dtype == Dtype::U8
+        && ids.dtype == Dtype::U32
+        && ids.shape.len() == 1
+        && hashes.shape == [ids.elements(), 8];
+    match fits {
+        true => Ok(Some([(*hashes).clone(), ids.clone()])),
+        false => Err(file.malformed(format!(
+            "hashes {:?} and ids {:?} of tokens do not fit (expected 8 bytes and one id a token)",
+            hashes.shape, ids.shape
+        ))),
     }
-    let (hashes, shape) = file.bytes(TOKEN_HASHES, Dtype::U8, 2)?;
-    let (ids, _) = file.bytes(TOKEN_IDS, Dtype::U32, 1)?;
-    if shape.shape.get(1) != Some(&8) || hashes.len() != 2 * ids.len() {
-        return Err(
-            file.malformed("hashes and ids of tokens do not fit (expected 8 bytes a token)")
-        );
-    }
-    let ids = ids.chunks_exact(4).map(u32_of);
-    let tokens = hashes.chunks_exact(8).map(Box::from).zip(ids).collect();
-    Tokenizer::of_hashes(tokens)
-        .map(Some)
-        .map_err(|what| file.malformed(format!("{TOKEN_HASHES}: {what}")))
 }
 
 fn u32_of(bytes: &[u8]) -> u32 {

@@ -54,6 +54,9 @@ pub struct Rank {
     /// weights with it.
     #[serde(default)]
     pub layer_origins: Option<Vec<LayerOriginRow>>,
+    /// The library that the bases were chosen from; null where none was given.
+    #[serde(default)]
+    pub library: Option<LibraryRow>,
     /// How each of several relatives stands to the target beside the others.
     #[serde(default)]
     pub kinship: Vec<KinRow>,
@@ -63,6 +66,20 @@ pub struct Rank {
     /// Bases that are sums of the target and another base.
     #[serde(default)]
     pub sums_of_target: Vec<SumOfTargetRow>,
+}
+
+/// A library of sketches, and how deeply it was looked at.
+#[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
+pub struct LibraryRow {
+    /// Sketches of it.
+    pub sketches: u64,
+    /// Checkpoints beside them.
+    pub checkpoints: u64,
+    /// How many of all were looked at in every form.
+    pub looked_at_deeply: u64,
+    /// Bound of the chance of the best likeness over all of them, base 10; null where nothing speaks
+    /// for one.
+    pub log10_p: Option<f64>,
 }
 
 /// Where a layer of the target comes from.

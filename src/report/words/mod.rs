@@ -13,7 +13,7 @@ mod ko;
 
 use super::document::Line;
 use super::escape;
-use super::schema::{BetweenRow, LeftAsideRow, Rank, TokenizerRow, WeightRow};
+use super::schema::{BetweenRow, LeftAsideRow, LibraryRow, Rank, TokenizerRow, WeightRow};
 use crate::evidence::adaptation::NoChange;
 use crate::evidence::finding::{NoiseFloor, PcaSummary, Statement};
 use crate::evidence::part::State;
@@ -195,6 +195,10 @@ pub(crate) trait Screens {
 
     /// The plain mean, its row of the scale, the pattern, and whether they agree with the verdict.
     fn plain_scale(&self, scale: &PlainScale<'_>) -> String;
+
+    /// How many models of a library were looked at, and how deeply; the chance of the best likeness
+    /// over all of them.
+    fn library(&self, library: &LibraryRow, chance: Option<&str>) -> String;
 
     /// The highest excess of the bases among themselves.
     fn controls(&self, highest: &str, lowest: &str, is_control: bool) -> String;
@@ -569,6 +573,8 @@ pub(crate) enum Term {
     LeftAside,
     /// What a sketch has no room for.
     LeftOut,
+    /// Sketches that a base is sought among.
+    Library,
     /// Logarithm of a bound on chance.
     Log10P,
     /// Several matrices.

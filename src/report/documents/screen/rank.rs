@@ -192,6 +192,11 @@ pub(in crate::report) fn least(findings: &[FindingRow]) -> Option<f64> {
 /// What stands beside the rows: the bases among themselves, the mixture, the criteria.
 fn beside(say: Language, report: &Rank) -> Vec<Value> {
     let mut values = Vec::new();
+    values.extend(report.library.iter().map(|library| {
+        let chance = library.log10_p.map(|bound| number::chance(Some(bound)));
+        let said = say.library(library, chance.as_deref());
+        Value::new(say.term(Term::Library), said)
+    }));
     let relatives = relatives(say, report).into_iter();
     let relatives = relatives.map(|said| Value::new(say.term(Term::Relatives), Line::name(said)));
     values.extend(relatives);

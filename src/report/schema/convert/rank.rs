@@ -13,7 +13,7 @@ use crate::verdict::ranking::Criterion;
 
 use super::super::{
     BetweenRow, ConclusionRow, ControlRow, CoordinatesRow, CriterionRow, KinRow, LayerMixture,
-    LayerOriginRow, LeftAsideRow, MergeRow, MixtureRow, OriginWeightRow, Rank, RankPca,
+    LayerOriginRow, LeftAsideRow, LibraryRow, MergeRow, MixtureRow, OriginWeightRow, Rank, RankPca,
     RankPermutation, RankVersion, RankingRow, RoleMixture, RunRow, SumOfTargetRow, TakenLayers,
     VERSION, VerdictRow, WarningRow, WeightRow,
 };
@@ -47,6 +47,12 @@ pub fn rank(r: Ranking) -> Rank {
             .mixture
             .as_ref()
             .map(|found| mixture(found, &r.family, &family)),
+        library: r.library.map(|library| LibraryRow {
+            sketches: library.sketches,
+            checkpoints: library.checkpoints,
+            looked_at_deeply: library.looked_at_deeply,
+            log10_p: library.log10_p,
+        }),
         controls: r.controls.as_ref().map(|controls| {
             let row = |control: &BaseControl| ControlRow {
                 base: name(control.base),

@@ -11,7 +11,7 @@ use crate::evidence::tests_of_units::UnitKind;
 use crate::model::architecture::Comparability;
 use crate::report::document::Line;
 use crate::report::number::{self, count};
-use crate::report::schema::Rank;
+use crate::report::schema::{LibraryRow, Rank};
 use crate::verdict::decide::Label;
 
 /// Two names with words around them.
@@ -421,6 +421,20 @@ impl Screens for English {
             }
             (Some(false), None) => format!("{read} The mean and the verdict disagree."),
             (None, _) => read,
+        }
+    }
+
+    fn library(&self, library: &LibraryRow, chance: Option<&str>) -> String {
+        let deep = number::count(library.looked_at_deeply);
+        let sketches = number::count(library.sketches);
+        let beside = match library.checkpoints {
+            0 => String::new(),
+            more => format!(" and {} checkpoints", number::count(more)),
+        };
+        let looked = format!("{sketches} sketches{beside}, {deep} of them looked at in every form");
+        match chance {
+            Some(chance) => format!("{looked}; chance over all of them {chance}"),
+            None => looked,
         }
     }
 

@@ -169,6 +169,7 @@ impl Titles for English {
             Term::Layer => "layer",
             Term::Layers => "layers",
             Term::LeastLog10P => "least log10 p",
+            Term::Library => "library",
             Term::LeftOut => "left out",
             Term::LeftAside => "left aside",
             Term::Log10P => "log10 p",

@@ -11,7 +11,7 @@ use crate::evidence::tests_of_units::UnitKind;
 use crate::model::architecture::Comparability;
 use crate::report::document::Line;
 use crate::report::number::{self, count};
-use crate::report::schema::Rank;
+use crate::report::schema::{LibraryRow, Rank};
 use crate::verdict::decide::Label;
 
 /// Two names with words around them.
@@ -421,6 +421,20 @@ impl Screens for Korean {
                 format!("{read} 평균은 판정과 어긋납니다.{why}")
             }
             (None, _) => read,
+        }
+    }
+
+    fn library(&self, library: &LibraryRow, chance: Option<&str>) -> String {
+        let deep = number::count(library.looked_at_deeply);
+        let sketches = number::count(library.sketches);
+        let beside = match library.checkpoints {
+            0 => String::new(),
+            more => format!(", 체크포인트 {}개", number::count(more)),
+        };
+        let looked = format!("스케치 {sketches}개{beside} 가운데 {deep}개를 모든 형식으로 살펴봄");
+        match chance {
+            Some(chance) => format!("{looked}. 전체에 걸친 우연의 확률 {chance}"),
+            None => looked,
         }
     }
 

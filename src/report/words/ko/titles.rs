@@ -151,6 +151,7 @@ impl Titles for Korean {
             Term::Layer => "레이어",
             Term::Layers => "레이어",
             Term::LeastLog10P => "최소 log10 p",
+            Term::Library => "라이브러리",
             Term::LeftOut => "제외",
             Term::LeftAside => "제외",
             Term::Log10P => "log10 p",
