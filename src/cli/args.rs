@@ -212,11 +212,17 @@ pub struct CompareArgs {
 #[derive(Debug, Args)]
 pub struct RankArgs {
     /// Checkpoint in question
-    #[arg(value_name = "TARGET")]
-    pub target: PathBuf,
-    /// Checkpoints that may be the origin, or directories that hold them
-    #[arg(value_name = "BASE", required = true)]
+    #[arg(value_name = "TARGET", required_unless_present = "matrix")]
+    pub target: Option<PathBuf>,
+    /// Checkpoints or sketches that may be the origin, or directories that hold them
+    #[arg(value_name = "BASE", required_unless_present = "matrix")]
     pub bases: Vec<PathBuf>,
+    /// All sketches of a directory against one another
+    ///
+    /// A table of all pairs, and the families among them as trees. Units are looked for in their
+    /// places alone.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["target", "bases"])]
+    pub matrix: Option<PathBuf>,
     /// What runs.
     #[command(flatten)]
     pub analysis: AnalysisArgs,

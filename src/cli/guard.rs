@@ -1,6 +1,6 @@
 //! That no output replaces what the run reads, found before anything is read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::Command;
 use super::{hub, input};
@@ -39,9 +39,10 @@ pub(super) fn keep_place(path: &Path, outputs: &[Destination]) -> Result<()> {
 fn inputs(command: &Command) -> Vec<&Path> {
     match command {
         Command::Compare(args) => vec![&*args.base, &*args.target],
-        Command::Rank(args) => std::iter::once(&*args.target)
-            .chain(args.bases.iter().map(|base| &**base))
-            .collect(),
+        Command::Rank(args) => {
+            let named = args.target.iter().chain(&args.bases).chain(&args.matrix);
+            named.map(PathBuf::as_path).collect()
+        }
         Command::Arch(args) => std::iter::once(&*args.target)
             .chain(args.bases.iter().map(|base| &**base))
             .collect(),

@@ -187,7 +187,13 @@ fn answer(cli: &Cli, settings: &Settings, monitor: &dyn Monitor) -> anyhow::Resu
         }
         Command::Rank(args) => {
             let analyses = Analyses::from_args(&args.analysis)?;
-            rank::run(settings, &analyses, &args.target, &args.bases, monitor)
+            match (&args.matrix, &args.target) {
+                (Some(library), _) => rank::matrix(settings, &analyses, library, monitor),
+                (None, Some(target)) => {
+                    rank::run(settings, &analyses, target, &args.bases, monitor)
+                }
+                (None, None) => anyhow::bail!("no target (expected a checkpoint)"),
+            }
         }
         Command::Arch(args) => arch::run(settings, &args.target, &args.bases),
         Command::Inspect(args) => inspect::run(settings, &args.checkpoint),

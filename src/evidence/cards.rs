@@ -9,11 +9,15 @@ use crate::error::Result;
 use crate::model::words::{Block, Component, Role};
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::chance;
-use crate::stats::units::{FixedPoints, Held, Sampling, fixed_point_test};
+use crate::stats::geometry::Constellation;
+use crate::stats::levels::FOUND_LOG10;
+use crate::stats::units::{
+    ColumnFeatures, Features, FixedPoints, Held, Sampling, fixed_point_test,
+};
 use crate::view::model::Model;
 
 use super::pca::evenly_spaced;
-use super::permutation::blocks::{BlockKey, blocks};
+use super::permutation::blocks::{BlockKey, Matrices, blocks};
 
 /// Layers of a card.
 const LAYERS: usize = 3;
@@ -36,6 +40,8 @@ struct Layer {
     units: usize,
     width: usize,
     probes: Held,
+    /// How the probes stand to one another, over all matrices of the feed-forward.
+    angles: Option<Constellation>,
 }
 
 /// What two cards have in common.
@@ -46,6 +52,9 @@ pub(crate) struct Likeness {
     pub log10_p: f64,
     /// Layers that could be held against each other.
     pub layers: usize,
+    /// Of these, layers in which probes are in their places beyond chance, and stand to one another
+    /// on one side as on the other.
+    pub confirmed: usize,
     /// Mean cosine of probes in their places.
     pub cosine: Option<f64>,
     /// Mean cosine of gains about their means.
@@ -85,11 +94,13 @@ impl Card {
             let rows = Matrix::from_rows(&view, &sampling.probes(view.rows()))?;
             let values = rows.values.chunks_exact(rows.columns);
             let values = values.flat_map(|row| coordinates.iter().map(|&at| row[at]));
+            let probes = Held::new(values.collect(), coordinates.len());
             layers.push(Layer {
                 key: key.clone(),
                 units: view.rows(),
                 width: view.columns(),
-                probes: Held::new(values.collect(), coordinates.len()),
+                angles: angles(model, matrices, sampling)?,
+                probes,
             });
         }
         Ok(Self {
@@ -116,6 +127,10 @@ impl Card {
             let tested: std::result::Result<FixedPoints, _> =
                 fixed_point_test(&one.probes, &another.probes, &probes)?;
             if let Ok(found) = tested {
+                let both = one.angles.as_ref().zip(another.angles.as_ref());
+                let geometry = both.and_then(|(a, b)| a.geometry(b, one.units));
+                let is_confirmed = geometry.is_some_and(|geometry| geometry.confirms());
+                out.confirmed += usize::from(found.log10_p <= FOUND_LOG10 && is_confirmed);
                 bounds.push(found.log10_p);
             }
         }
@@ -147,9 +162,48 @@ impl Card {
 
 impl Layer {
     fn probes_width(&self) -> usize {
-        use crate::stats::units::Features;
         self.probes.width().max(1)
     }
+}
+
+/// How the probes of a feed-forward stand to one another, over a few coordinates.
+fn angles(
+    model: &Model,
+    matrices: &Matrices<'_>,
+    sampling: &Sampling,
+) -> Result<Option<Constellation>> {
+    let mut all = Vec::new();
+    for logical in &matrices.by_row {
+        if model.unreadable(logical).is_some() {
+            return Ok(None);
+        }
+        let view = model.view(logical)?;
+        let mut coordinates = sampling.coordinates(view.columns());
+        coordinates.truncate(WIDTH);
+        let rows = Matrix::from_rows(&view, &sampling.probes(view.rows()))?;
+        let values = rows.values.chunks_exact(rows.columns.max(1));
+        let values = values.flat_map(|row| coordinates.iter().map(|&at| row[at]));
+        if coordinates.is_empty() {
+            return Ok(None);
+        }
+        all.push(Held::new(values.collect(), coordinates.len()));
+    }
+    if let Some(down) = matrices
+        .by_column
+        .filter(|down| model.unreadable(down).is_none())
+    {
+        let view = model.view(down)?;
+        let mut coordinates = sampling.coordinates(view.rows());
+        coordinates.truncate(WIDTH);
+        let probes = sampling.probes(view.columns());
+        let features = ColumnFeatures::new(&view, coordinates);
+        if features.width() > 0 {
+            all.push(Held::some(&features, &probes)?);
+        }
+    }
+    let rows = all.first().map(Features::units);
+    let fits = all.iter().all(|held| Some(held.units()) == rows);
+    Ok(if fits { Constellation::of(&all) } else { None })
 }
 
 /// Gains before the feed-forwards of evenly spaced layers.

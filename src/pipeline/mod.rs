@@ -11,6 +11,7 @@ pub(crate) mod hash;
 mod incomplete;
 pub(crate) mod inspect;
 pub(crate) mod library;
+pub(crate) mod matrix;
 mod mixed_layers;
 pub(crate) mod options;
 pub(crate) mod rank;

@@ -8,7 +8,9 @@
 use super::escape;
 use super::number;
 use super::schema::arch::Arch;
-use super::schema::{Check, CheckpointRow, Compare, Hash, Inspect, Rank, Sides, Sketch, Verify};
+use super::schema::{
+    Check, CheckpointRow, Compare, Hash, Inspect, Matrix, Rank, Sides, Sketch, Verify,
+};
 use crate::model::dtype::Dtype;
 
 /// A table under construction.
@@ -358,6 +360,27 @@ pub fn verify(report: &Verify) -> String {
             name(&row.field),
             name(&row.expected.to_string()),
             name(&row.found.to_string()),
+        ]);
+    }
+    rows.finish()
+}
+
+/// `wcmp rank --matrix`: one row a pair.
+pub fn matrix(report: &Matrix) -> String {
+    let mut rows = Rows::new(&["a", "b", "label", "excess", "log10_p", "seen_by"]);
+    for pair in &report.pairs {
+        let named = |at: u64| {
+            let found = usize::try_from(at).ok().and_then(|at| report.names.get(at));
+            found.map(|found| name(found)).unwrap_or_default()
+        };
+        let seen: Vec<&str> = pair.seen_by.iter().map(|seen| seen.word()).collect();
+        rows.row(&[
+            named(pair.a),
+            named(pair.b),
+            pair.label.word().to_owned(),
+            real(pair.excess),
+            real(pair.log10_p),
+            seen.join(" "),
         ]);
     }
     rows.finish()

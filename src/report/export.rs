@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::document::{BackEnd, Document};
 use super::markdown::Markdown;
 use super::schema::arch::Arch;
-use super::schema::{Check, Compare, Hash, Inspect, Rank, Sketch, Verify};
+use super::schema::{Check, Compare, Hash, Inspect, Matrix, Rank, Sketch, Verify};
 
 use super::text::{self as layout, Text};
 use super::{Report, Style, csv, documents, json};
@@ -219,6 +219,16 @@ impl Printable for Check {
 
     fn csv(&self) -> String {
         csv::check(self)
+    }
+}
+
+impl Printable for Matrix {
+    fn document(&self, style: &Style) -> Document {
+        documents::matrix(style.lang.words(), self, style.full || style.all_tensors)
+    }
+
+    fn csv(&self) -> String {
+        csv::matrix(self)
     }
 }
 

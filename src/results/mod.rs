@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod compare;
 pub mod hash;
 pub mod inspect;
+pub mod matrix;
 pub mod rank;
 pub mod settings;
 pub mod sketch;

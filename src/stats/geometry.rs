@@ -158,6 +158,75 @@ pub(crate) fn mutual_geometry(
     })
 }
 
+/// How the rows of some matrices of one side stand to one another, to be held against many others
+/// in which they stand in the same places.
+pub(crate) struct Constellation {
+    usable: Vec<usize>,
+    blocks: Vec<(usize, usize)>,
+    angles: Vec<f32>,
+    directions: f64,
+    matrices: usize,
+}
+
+impl Constellation {
+    /// As [`mutual_geometry`] takes them of one side; `None` where that would say nothing.
+    pub(crate) fn of(held: &[Held]) -> Option<Self> {
+        let rows = held.first()?.units();
+        let is_usable = |row: &usize| {
+            held.iter().all(|held| {
+                let width = held.width();
+                let values = held.values().get(row * width..(row + 1) * width);
+                values.is_some_and(|values| values.iter().any(|&x| x != 0.0))
+            })
+        };
+        let usable: Vec<usize> = (0..rows).filter(is_usable).take(MOST_PAIRS).collect();
+        if usable.len() < LEAST_PAIRS {
+            return None;
+        }
+        let blocks: Vec<(usize, usize)> = (0..held.len())
+            .flat_map(|one| (one..held.len()).map(move |other| (one, other)))
+            .filter(|(one, other)| held[*one].width() == held[*other].width())
+            .collect();
+        let products = inner_products(held, &usable, &blocks);
+        let (angles, directions) = angles(&products, &blocks, held.len())?;
+        let angles = angles.iter().flat_map(|block| &block.values);
+        Some(Self {
+            angles: angles.map(|angle| *angle as f32).collect(),
+            usable,
+            blocks,
+            directions,
+            matrices: held.len(),
+        })
+    }
+
+    /// The mutual geometry of two sides whose rows stand in the same places, signs as stored;
+    /// `units` is the number among which a row could be chosen.
+    pub(crate) fn geometry(&self, other: &Self, units: usize) -> Option<Geometry> {
+        if self.usable != other.usable || self.blocks != other.blocks {
+            return None;
+        }
+        let sum = |x: &[f32], y: &[f32]| -> f64 {
+            let products = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y));
+            products.sum()
+        };
+        let lengths = sum(&self.angles, &self.angles) * sum(&other.angles, &other.angles);
+        let correlation = sum(&self.angles, &other.angles) / lengths.sqrt();
+        let choice = Choice {
+            pairs: self.usable.len(),
+            units,
+            matrices: self.matrices,
+            signs_are_free: self.matrices > 2,
+            directions: self.directions.min(other.directions),
+        };
+        correlation.is_finite().then(|| Geometry {
+            pairs: self.usable.len(),
+            correlation,
+            limit: choice.limit(),
+            log10_p: choice.log10_p(correlation),
+        })
+    }
+}
+
 /// What an order can be chosen from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {

@@ -7,11 +7,12 @@ use anyhow::Context;
 
 use super::super::settings::{Analyses, Settings};
 use super::super::{Answer, input};
+use crate::error::Error;
 use crate::format::open::{Opened, one_level_down, sketches_in};
 use crate::measure::monitor::Monitor;
 use crate::model::warning::{Noted, Warning};
 use crate::pipeline;
-use crate::report::schema::convert;
+use crate::report::schema::{Matrix, convert};
 use crate::source::Io;
 
 /// Bases to hold against a target, and what was given as one and is none.
@@ -127,4 +128,34 @@ pub(in crate::cli) fn run(
     let expect = ranked.expect.clone();
     let reports = settings.render(ranked, &analyses.style(settings));
     Ok(Answer::expected(reports, expect.as_ref()))
+}
+
+/// Holds all sketches of a directory against one another and renders the report.
+///
+/// # Errors
+/// A directory without two sketches, one that cannot be read, or an interrupt.
+pub(in crate::cli) fn matrix(
+    settings: &Settings,
+    analyses: &Analyses,
+    library: &Path,
+    monitor: &dyn Monitor,
+) -> anyhow::Result<Answer> {
+    let sketches = sketches_in(library).context("library")?;
+    for sketch in &sketches {
+        input::keep(sketch, &settings.destinations())?;
+    }
+    if sketches.len() < 2 {
+        let what = format!(
+            "{} sketches (expected a directory of at least two; wcmp sketch makes them)",
+            sketches.len()
+        );
+        return Err(Error::unsupported(library, what).into());
+    }
+    let matrix = || pipeline::matrix::matrix(&sketches, &analyses.options, monitor);
+    let found = settings
+        .pool()?
+        .install(matrix)
+        .context("while comparing")?;
+    let reports = settings.render(Matrix::from(found), &analyses.style(settings));
+    Ok(Answer::plain(reports))
 }

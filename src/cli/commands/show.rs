@@ -33,6 +33,7 @@ pub(in crate::cli) fn run(
         Saved::Inspect(report) => settings.render(*report, &style),
         Saved::Hash(report) => settings.render(*report, &style),
         Saved::Check(report) => settings.render(*report, &style),
+        Saved::Matrix(report) => settings.render(*report, &style),
         Saved::Sketch(report) => settings.render(*report, &style),
         Saved::Verify(report) => settings.render(*report, &style),
     }))

@@ -125,12 +125,14 @@ impl Again<'_> {
                 let hash = || pipeline::hash::hash(opened, self.monitor);
                 value(&Hash::from(pool.install(hash).context("while hashing")?))
             }
-            Saved::Check(_) | Saved::Sketch(_) | Saved::Verify(_) => Err(Error::unsupported(
-                self.path,
-                "what hash --check or verify gave (expected a report of compare, rank, arch, \
+            Saved::Check(_) | Saved::Matrix(_) | Saved::Sketch(_) | Saved::Verify(_) => {
+                Err(Error::unsupported(
+                    self.path,
+                    "what hash --check or verify gave (expected a report of compare, rank, arch, \
                  inspect or hash)",
-            )
-            .into()),
+                )
+                .into())
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::arch::Arch;
-use super::{Check, Compare, Hash, Inspect, Rank, Sketch, Verify};
+use super::{Check, Compare, Hash, Inspect, Matrix, Rank, Sketch, Verify};
 use crate::model::words::words;
 
 /// Reads the JSON of a report. A schema version that is not known is refused, and so is a word that
@@ -45,6 +45,8 @@ words! {
         Hash = "hash",
         /// `wcmp hash --check`.
         Check = "check",
+        /// `wcmp rank --matrix`.
+        Matrix = "matrix",
         /// `wcmp sketch`.
         Sketch = "sketch",
         /// `wcmp verify`.
@@ -64,6 +66,7 @@ pub fn json_schema(kind: ReportKind) -> Schema {
         ReportKind::Inspect => generator.into_root_schema_for::<Inspect>(),
         ReportKind::Hash => generator.into_root_schema_for::<Hash>(),
         ReportKind::Check => generator.into_root_schema_for::<Check>(),
+        ReportKind::Matrix => generator.into_root_schema_for::<Matrix>(),
         ReportKind::Sketch => generator.into_root_schema_for::<Sketch>(),
         ReportKind::Verify => generator.into_root_schema_for::<Verify>(),
     };
@@ -81,6 +84,7 @@ pub enum Saved {
     Inspect(Box<Inspect>),
     Hash(Box<Hash>),
     Check(Box<Check>),
+    Matrix(Box<Matrix>),
     Sketch(Box<Sketch>),
     Verify(Box<Verify>),
 }
@@ -103,6 +107,7 @@ pub fn saved(json: &[u8]) -> Result<Saved, String> {
         "wcmp.inspect" => Saved::Inspect(read(json)?),
         "wcmp.hash" => Saved::Hash(read(json)?),
         "wcmp.check" => Saved::Check(read(json)?),
+        "wcmp.matrix" => Saved::Matrix(read(json)?),
         "wcmp.sketch" => Saved::Sketch(read(json)?),
         "wcmp.verify" => Saved::Verify(read(json)?),
         _ => {

@@ -196,6 +196,12 @@ pub(crate) trait Screens {
     /// The plain mean, its row of the scale, the pattern, and whether they agree with the verdict.
     fn plain_scale(&self, scale: &PlainScale<'_>) -> String;
 
+    /// How many models of a library are related to others, and how many to none that was found.
+    fn families(&self, models: u64, families: u64, alone: u64) -> String;
+
+    /// A family of so many models.
+    fn family(&self, models: u64) -> String;
+
     /// How many models of a library were looked at, and how deeply; the chance of the best likeness
     /// over all of them.
     fn library(&self, library: &LibraryRow, chance: Option<&str>) -> String;
@@ -935,6 +941,8 @@ pub(crate) enum Question<'a> {
     Check(&'a str),
     /// `sketch`.
     Sketch(&'a str),
+    /// `rank --matrix`.
+    Matrix,
 }
 
 /// The cosines of one base of a ranking.

@@ -424,6 +424,24 @@ impl Screens for English {
         }
     }
 
+    fn families(&self, models: u64, families: u64, alone: u64) -> String {
+        let families = match families {
+            1 => "1 family".to_owned(),
+            more => format!("{} families", count(more)),
+        };
+        format!(
+            "{} models: {families}, {} with no relative found. Probe units were looked for in their \
+             places alone: a change of order or of basis would not be seen, so nothing found says \
+             nothing.",
+            count(models),
+            count(alone)
+        )
+    }
+
+    fn family(&self, models: u64) -> String {
+        format!("{} models, each under its nearest relative", count(models))
+    }
+
     fn library(&self, library: &LibraryRow, chance: Option<&str>) -> String {
         let deep = number::count(library.looked_at_deeply);
         let sketches = number::count(library.sketches);

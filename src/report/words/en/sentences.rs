@@ -79,6 +79,9 @@ impl Sentences for English {
                 .text("is ")
                 .then(Line::name(checkpoint))
                 .text(" what the manifest says?"),
+            Question::Matrix => {
+                command("rank --matrix").text("which of these models are related to one another?")
+            }
             Question::Sketch(checkpoint) => command("sketch")
                 .text("what is kept of ")
                 .then(Line::name(checkpoint)),

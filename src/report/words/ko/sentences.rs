@@ -53,6 +53,9 @@ impl Sentences for Korean {
             Question::Check(checkpoint) => command("hash --check")
                 .then(Line::name(checkpoint))
                 .text("은(는) 매니페스트와 같은가?"),
+            Question::Matrix => {
+                command("rank --matrix").text("이 모델들 가운데 어느 것이 서로 관련되는가?")
+            }
             Question::Sketch(checkpoint) => command("sketch")
                 .then(Line::name(checkpoint))
                 .text("에서 남기는 것"),
