@@ -242,7 +242,7 @@ fn mean_cosine(one: &Held, other: &Held, width: usize) -> Option<f64> {
     let rows = rows.zip(other.values().chunks_exact(width));
     let cosines = rows.map(|(a, b)| {
         let products = a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y));
-        products.sum::<f64>()
+        products.sum::<f64>().clamp(-1.0, 1.0)
     });
     mean(&cosines.collect::<Vec<_>>())
 }

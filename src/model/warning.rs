@@ -172,6 +172,8 @@ pub enum Warning {
         /// What it declares.
         claim: String,
     },
+    /// A sketch stands for the weights of a model.
+    FromSketch,
     /// The target declares another base than the one it shares weights with.
     DeclaredBaseDiffers {
         /// What it declares.
@@ -345,6 +347,7 @@ impl Warning {
             Self::IdenticalPerhapsFormula { .. } => "identical_perhaps_formula",
             Self::DeclaredBaseContradicted { .. } => "declared_base_contradicted",
             Self::DeclaredBaseConfirmed { .. } => "declared_base_confirmed",
+            Self::FromSketch => "from_sketch",
             Self::DeclaredBaseDiffers { .. } => "declared_base_differs",
             Self::ConfigConflict { .. } => "config_conflict",
             Self::BaseSetAside { .. } => "base_set_aside",
@@ -398,6 +401,7 @@ impl Warning {
             | Self::PickleParts { .. }
             | Self::AdapterConfig(_)
             | Self::RotaryOrder
+            | Self::FromSketch
             | Self::FusedOrder(_)
             | Self::MixtureNotUnique { .. }
             | Self::SumNotTold { .. } => None,

@@ -602,6 +602,9 @@ impl Analysed<'_> {
         let storage = self.found.get::<Storage>();
         out.extend(storage.iter().flat_map(|found| found.warnings()));
         out.extend(self.held_claim(label).map(Noted::from));
+        if self.setting.has_sketch() {
+            out.push(Noted::from(Warning::FromSketch));
+        }
         let direct = self.found.get::<Permutation>();
         let formulas = direct.iter().flat_map(|direct| &direct.formula);
         out.extend(formulas.map(|name| {

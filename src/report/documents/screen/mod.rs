@@ -58,7 +58,8 @@ fn caveats(
 
 /// Whether a reader who quotes the answer must know of it.
 fn is_grave(warning: &WarningRow) -> bool {
-    const GRAVE: [&str; 15] = [
+    const GRAVE: [&str; 16] = [
+        "from_sketch",
         "declared_base_contradicted",
         "declared_base_confirmed",
         "declared_base_differs",

@@ -134,6 +134,11 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
         Warning::DeclaredBaseConfirmed { .. } => {
             "the target declares this base, and the weights agree".to_owned()
         }
+        Warning::FromSketch => {
+            "a sketch stands for weights: cosines are estimated from the values that it keeps, and \
+             what takes others is not tested"
+                .to_owned()
+        }
         Warning::DeclaredBaseDiffers { .. } => {
             "the target declares another base than the one whose weights it shares".to_owned()
         }

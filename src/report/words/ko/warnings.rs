@@ -129,6 +129,11 @@ fn warning(warning: &Warning) -> String {
             "대상은 이 기준 모델({})에서 왔다고 밝히며, 가중치도 그와 일치함",
             quoted(claim)
         ),
+        Warning::FromSketch => {
+            "스케치가 가중치를 대신함: 유사도는 스케치에 남은 값으로 추정했고, 다른 값이 필요한 것은 \
+             검사하지 않음"
+                .to_owned()
+        }
         Warning::DeclaredBaseDiffers { claims } => format!(
             "대상이 밝힌 기준 모델({})은 실제로 가중치를 공유하는 모델과 다름",
             listed(claims, 0)
