@@ -47,10 +47,6 @@ pub(crate) struct RowSpaces {
 }
 
 impl Analysis for RowSpaces {
-    fn needs_all_values() -> bool {
-        true
-    }
-
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
         let (Some(direct), Some(witnesses), Some(partners)) = (
             found.get::<Permutation>(),
@@ -74,7 +70,10 @@ impl Analysis for RowSpaces {
             .into_iter()
             .filter(|(component, _)| is_copied(*component))
         {
-            let tokens = token_bases_for(setting, component)?;
+            let tokens = match setting.has_sketch() {
+                true => None,
+                false => token_bases_for(setting, component)?,
+            };
             let answers: Vec<Result<(PartKey, Option<Answer>)>> = open
                 .par_iter()
                 .map(|key| {
@@ -84,7 +83,11 @@ impl Analysis for RowSpaces {
                         component,
                         encoder: key.encoder,
                     };
-                    let answer = look_at(setting, stack, layer, tokens.as_ref())?;
+                    // A sketch keeps too little of a head for the space that it spans.
+                    let answer = match setting.has_sketch() {
+                        true => None,
+                        false => look_at(setting, stack, layer, tokens.as_ref())?,
+                    };
                     Ok(((*key).clone(), answer))
                 })
                 .collect();
