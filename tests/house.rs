@@ -226,7 +226,14 @@ fn citations_of_the_guide_lead_somewhere() {
             continue;
         }
         let comments = comments(&text);
-        for page in ["contract.md", "methods.md", "formats.md", "schema.md"] {
+        let cited = [
+            "contract.md",
+            "methods.md",
+            "formats.md",
+            "schema.md",
+            "sketches.md",
+        ];
+        for page in cited {
             for (at, _) in comments.match_indices(page) {
                 count += 1;
                 let place = format!(
@@ -293,7 +300,9 @@ fn the_schema_page_lists_the_keys_of_every_command() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
-    let commands = ["compare", "rank", "arch", "inspect", "hash", "check"];
+    let commands = [
+        "compare", "rank", "arch", "inspect", "hash", "check", "sketch",
+    ];
     assert_eq!(blocks.len(), commands.len());
     for (command, block) in commands.into_iter().zip(blocks) {
         let list = fs::read_to_string(root().join(format!("tests/schema/{command}.txt"))).unwrap();

@@ -63,6 +63,7 @@ fn hostile_names_stay_in_their_cells() {
         csv::arch(&samples::hostile_architectures()),
         csv::hash(&samples::hashed()),
         csv::check(&samples::checked()),
+        csv::sketch(&samples::hostile_sketch()),
     ] {
         assert!(
             !text
@@ -134,6 +135,11 @@ fn inspect_hash_and_check_have_a_row_for_each_tensor() {
     );
     let rows = read(&csv::hash(&samples::hashed()));
     assert_eq!((rows.len(), rows[2]["sha256"].clone()), (3, "c".repeat(64)));
+    let rows = read(&csv::sketch(&samples::sketched()));
+    assert_eq!(
+        (rows.len(), rows[0]["disclosed_share"].as_str()),
+        (1, "0.0013")
+    );
     let rows = read(&csv::check(&samples::checked()));
     let states: Vec<&str> = rows.iter().map(|row| row["state"].as_str()).collect();
     assert_eq!(

@@ -115,6 +115,10 @@ fn every_report_is_as_its_schema_says() {
     );
     hold(ReportKind::Hash, &[samples::hashed()]);
     hold(ReportKind::Check, &[samples::checked()]);
+    hold(
+        ReportKind::Sketch,
+        &[samples::sketched(), samples::hostile_sketch()],
+    );
 }
 
 #[test]
@@ -185,6 +189,7 @@ fn the_published_keys_are_those_of_the_schemas() {
         ("inspect", include_str!("../schema/inspect.txt")),
         ("hash", include_str!("../schema/hash.txt")),
         ("check", include_str!("../schema/check.txt")),
+        ("sketch", include_str!("../schema/sketch.txt")),
     ] {
         let schema = printed(command);
         assert_eq!(schema["title"], format!("wcmp {command}"));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use wcmp::manifest::Manifest;
+use wcmp::results::checkpoint::CheckpointKind;
 use wcmp::results::compare::Via;
 use wcmp::results::compare::Why;
 use wcmp::results::settings::Deep;
@@ -34,6 +35,7 @@ pub(crate) const HOSTILE: &str = "a|b\u{1b}[2J\u{202e}`c`\n<script>\r\0\\,\"=1+1
 
 pub(crate) fn checkpoint(name: &str, parameters: u64) -> CheckpointRow {
     CheckpointRow {
+        kind: CheckpointKind::Checkpoint,
         path: format!("models/{name}"),
         name: name.to_owned(),
         format: Format::Safetensors,
@@ -121,6 +123,8 @@ pub(crate) fn tensor(
             excess: cosine,
             relative_change: cosine.map(|c| (2.0 - 2.0 * c).max(0.0).sqrt()),
             max_abs_diff: cosine.map(|c| (1.0 - c) / 8.0),
+            standard_error: None,
+            estimated_from: None,
             reason: cosine
                 .is_none()
                 .then(|| "3 values of the target are not finite".to_owned()),
@@ -1343,5 +1347,31 @@ pub(crate) fn checked() -> Check {
             .collect(),
         missing: names("lm_head.weight"),
         new: names("model.extra.weight"),
+    }
+}
+
+/// A sketch that had no room for everything.
+pub(crate) fn sketched() -> Sketch {
+    Sketch {
+        schema: SketchVersion,
+        wcmp: "0.2.0".to_owned(),
+        checkpoint: checkpoint("VAETKI", 102_600_000_000),
+        file: "vaetki.sketch".to_owned(),
+        bytes: 268_431_360,
+        tensors: 20_411,
+        disclosed_share: 0.0013,
+        left_out: vec!["some matrices of other kinds".to_owned()],
+        warnings: vec![missing_shards()],
+    }
+}
+
+/// A sketch whose every string is hostile.
+pub(crate) fn hostile_sketch() -> Sketch {
+    Sketch {
+        checkpoint: hostile().base,
+        file: HOSTILE.to_owned(),
+        left_out: vec![HOSTILE.to_owned(); 2],
+        warnings: vec![warning("odd", HOSTILE, Some(HOSTILE))],
+        ..sketched()
     }
 }

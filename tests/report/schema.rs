@@ -208,6 +208,14 @@ fn hash_and_check_have_the_keys_of_the_schema_in_their_order() {
 }
 
 #[test]
+fn sketch_has_the_keys_of_the_schema_in_their_order() {
+    hold_all(
+        include_str!("../schema/sketch.txt"),
+        &[&samples::sketched(), &samples::hostile_sketch()],
+    );
+}
+
+#[test]
 fn json_reads_back_with_hostile_names_as_they_were() {
     let text = erased::Report::json(&samples::hostile());
     let _: IgnoredAny = serde_json::from_str(&text).unwrap();

@@ -64,4 +64,5 @@ fn reports_are_as_they_were_last_looked_at() {
     hold("arch.md", &markdown(&samples::architectures(), &narrow));
     hold("inspect-80.txt", &text(&samples::inspected(), &narrow));
     hold("check-80.txt", &text(&samples::checked(), &narrow));
+    hold("sketch-80.txt", &text(&samples::sketched(), &narrow));
 }
