@@ -38,6 +38,7 @@ mod report;
 mod rescaled;
 mod roles;
 mod show;
+mod sketch;
 mod structure;
 mod subspace_reference;
 mod tokenizer;

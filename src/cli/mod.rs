@@ -135,7 +135,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
     destinations.iter().try_for_each(Destination::check)?;
     let mut written = destinations;
     if let Command::Sketch(_) = cli.command {
-        written.push(Destination::from_path(&cli.global.output)?);
+        written.insert(0, Destination::from_path(&cli.global.output)?);
     }
     guard::check(&cli.command, &written)?;
     let progress = Progress::new(settings.progress, settings.threads);

@@ -60,7 +60,7 @@ impl Wanted<'_> {
     }
 
     /// Values.
-    pub(crate) fn values(&self) -> u64 {
+    fn values(&self) -> u64 {
         let [rows, columns] = self.counts();
         rows.saturating_mul(columns)
     }
@@ -206,7 +206,11 @@ impl<'a> Plan<'a> {
                 .collect();
             let bytes: u64 = wanted.iter().map(Wanted::bytes).sum();
             if bytes <= left {
-                if units < UNITS[0] {
+                let is_short = |wanted: &Wanted<'_>| {
+                    let all = wanted.logical.matrix_shape().0;
+                    wanted.counts()[0] < all.min(UNITS[0] as u64)
+                };
+                if wanted.iter().any(is_short) {
                     self.left_out
                         .push(format!("all but {units} units of most experts"));
                 }

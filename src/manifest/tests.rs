@@ -8,7 +8,7 @@ use super::*;
 use crate::model::checkpoint::Format;
 use crate::report::json;
 use crate::report::schema::{Check, Hash};
-use crate::results::checkpoint::CheckpointFacts;
+use crate::results::checkpoint::{CheckpointFacts, CheckpointKind};
 use crate::results::hash::{CheckReport, HashReport};
 
 fn tensor(name: &str, dtype: &str, shape: &[u64], bytes: &[u8]) -> ManifestEntry {
@@ -22,6 +22,7 @@ fn tensor(name: &str, dtype: &str, shape: &[u64], bytes: &[u8]) -> ManifestEntry
 
 fn checkpoint() -> CheckpointFacts {
     CheckpointFacts {
+        kind: CheckpointKind::Checkpoint,
         path: "m".to_owned(),
         name: "m".to_owned(),
         format: Format::Safetensors,

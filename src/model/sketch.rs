@@ -23,6 +23,10 @@ pub(crate) const TOKEN_HASHES: &str = "sketch.token_hashes";
 /// Tensor that holds the id of each of these tokens.
 pub(crate) const TOKEN_IDS: &str = "sketch.token_ids";
 
+/// Longest axis of a matrix that a sketch can keep something of, rows or values of one row: who reads
+/// it holds a row, and a number for each row.
+pub(crate) const LONGEST_AXIS: u64 = 1 << 24;
+
 /// What everybody who opens the file is told first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {

@@ -27,7 +27,7 @@ pub(super) fn manifest(model: &Model, digests: &[Digest]) -> Manifest {
 }
 
 /// The manifest that a sketch keeps.
-fn of_sketch(sketch: &Sketch) -> Manifest {
+pub(super) fn of_sketch(sketch: &Sketch) -> Manifest {
     let tensors = sketch.facts.manifest.iter().zip(&sketch.digests);
     let entry = |(tensor, digest): (&Entry, &Digest)| ManifestEntry {
         name: tensor.name.clone(),

@@ -1,7 +1,7 @@
 //! `wcmp sketch`: what is to be kept of a model, so that others can be compared with it without its
 //! weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use super::{checkpoint, incomplete};
 use crate::error::{Error, Result};
 use crate::evidence::kept::{Wanted, plan};
 use crate::format::open::Opened;
-use crate::format::sketch::{Values, Writer, bytes};
+use crate::format::sketch::{self, Values, Writer, bytes};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Digest;
@@ -19,7 +19,7 @@ use crate::numeric::rows::RowSource;
 use crate::results::sketch::SketchReport;
 use crate::stats::formula;
 use crate::stats::units::Sampling;
-use crate::view::kept::{Keeper, KeptPlace, Marks};
+use crate::view::kept::{Keeper, KeptAs, KeptPlace, Marks};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
@@ -65,14 +65,13 @@ pub(crate) fn sketch(opened: Opened, monitor: &dyn Monitor) -> Result<Sketched> 
     let plan = plan(model, &sampling, budget);
     monitor.begin("sketching", 0);
     let mut writer = Writer::default();
-    let tensors = kept(model, &plan.wanted, &mut writer, monitor)?;
+    let (tensors, disclosed) = kept(model, &plan.wanted, &mut writer, monitor)?;
     if let Some(tokenizer) = &model.tokenizer {
         writer.tokenizer(tokenizer);
     }
     model.opened.check_unchanged()?;
     monitor.end();
 
-    let disclosed: u64 = plan.wanted.iter().map(Wanted::values).sum();
     let share = disclosed as f64 / checkpoint.parameters.max(1) as f64;
     let facts = Facts {
         name: checkpoint.name.clone(),
@@ -112,6 +111,8 @@ pub(crate) fn sketch(opened: Opened, monitor: &dyn Monitor) -> Result<Sketched> 
         checkpoint,
     };
     let bytes = bytes(writer, &head, &facts).map_err(|what| Error::unsupported(&path, what))?;
+    // What nobody could read again is not written.
+    sketch::check(&path, &bytes)?;
     Ok(Sketched {
         report: SketchReport {
             bytes: bytes.len() as u64,
@@ -133,13 +134,14 @@ fn manifest(model: &Model, digests: &[Digest]) -> Vec<Entry> {
         .collect()
 }
 
-/// All tensors of a model with what is kept of each; the values go to `writer`.
+/// All tensors of a model with what is kept of each, and how many values that is; the values go to
+/// `writer`.
 fn kept(
     model: &Model,
     wanted: &[Wanted<'_>],
     writer: &mut Writer,
     monitor: &dyn Monitor,
-) -> Result<Vec<Kept>> {
+) -> Result<(Vec<Kept>, u64)> {
     let keeper = Keeper::new(model);
     let read: Vec<Result<Option<Read>>> = wanted
         .par_iter()
@@ -160,10 +162,15 @@ fn kept(
         .map(|logical| marks(model, logical))
         .collect();
     let mut out = Vec::with_capacity(model.logicals.len());
+    let mut disclosed = 0;
     for ((at, logical), marks) in model.logicals.iter().enumerate().zip(marks) {
         let (marks, as_kept) = (marks?, Keeper::kept_as(logical));
-        let patches = of_tensors.remove(&at).unwrap_or_default().into_iter();
-        let patches = patches.enumerate().map(|(number, read)| Patch {
+        if !Keeper::is_kept(logical) {
+            continue;
+        }
+        let patches = of_tensors.remove(&at).unwrap_or_default();
+        disclosed += distinct(&patches, &as_kept);
+        let patches = patches.into_iter().enumerate().map(|(number, read)| Patch {
             rows: read.rows.map(|list| writer.axis(&list)),
             columns: read.columns.map(|list| writer.axis(&list)),
             values: writer.values(&logical.name, number, read.values),
@@ -180,7 +187,40 @@ fn kept(
             patches,
         });
     }
-    Ok(out)
+    Ok((out, disclosed))
+}
+
+/// Values of a tensor that stand in some patches, each counted once.
+fn distinct(patches: &[Read], as_kept: &KeptAs) -> u64 {
+    let elements: u64 = as_kept.shape.iter().product();
+    let height = elements.checked_div(as_kept.width).unwrap_or(0);
+    let [first, rest @ ..] = patches else {
+        return 0;
+    };
+    let count = |list: &Option<Vec<u32>>, all| list.as_ref().map_or(all, |list| list.len() as u64);
+    if rest.is_empty() {
+        return count(&first.rows, height) * count(&first.columns, as_kept.width);
+    }
+    // Rows that stand in the same patches have as many.
+    let mut of_rows: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (at, patch) in patches.iter().enumerate() {
+        let mut add = |row: u64| of_rows.entry(row).or_default().push(at);
+        match &patch.rows {
+            None => (0..height).for_each(&mut add),
+            Some(rows) => rows.iter().for_each(|row| add(u64::from(*row))),
+        }
+    }
+    let union = |places: &Vec<usize>| {
+        let lists = places.iter().map(|at| patches[*at].columns.as_ref());
+        let lists: Option<Vec<&Vec<u32>>> = lists.collect();
+        lists.map_or(as_kept.width, |lists| {
+            lists.into_iter().flatten().collect::<BTreeSet<_>>().len() as u64
+        })
+    };
+    let mut counts: BTreeMap<Vec<usize>, u64> = BTreeMap::new();
+    let places = of_rows.into_values();
+    let of_row = |places| *counts.entry(places).or_insert_with_key(union);
+    places.map(of_row).sum()
 }
 
 /// Values that were read of one tensor.

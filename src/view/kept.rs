@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::dtype::Dtype;
 use crate::model::rotary::interleaved_row;
+use crate::model::sketch::LONGEST_AXIS;
 
 use crate::source::{self, Patch};
 
@@ -99,6 +100,15 @@ impl<'a> Keeper<'a> {
         }
     }
 
+    /// Whether something can be kept of a whole logical tensor: it holds no complex numbers, and no
+    /// axis of it is too long.
+    pub(crate) fn is_kept(logical: &Logical) -> bool {
+        let KeptAs { shape, width, .. } = Self::kept_as(logical);
+        let elements = shape.iter().product::<u64>();
+        let rows = elements.checked_div(width).unwrap_or(0);
+        logical.dtype != Dtype::C64 && rows.max(width) <= LONGEST_AXIS
+    }
+
     /// Where `rows` and `columns` of a logical tensor, perhaps cut out of another, are kept; `None`
     /// where they make no rows and columns there.
     pub(crate) fn kept_place(
@@ -109,6 +119,9 @@ impl<'a> Keeper<'a> {
     ) -> Option<KeptPlace> {
         let tensor = *self.by_origin.get(&logical.stored_as.origin)?;
         let whole = self.model.logicals.get(tensor)?;
+        if !Self::is_kept(whole) {
+            return None;
+        }
         let is_itself = whole.name == logical.name;
         let (rows, columns) = match is_kept_as_stored(whole) {
             true => logical.in_origin(rows, columns)?,

@@ -1015,7 +1015,7 @@ pub(crate) fn ranked() -> Rank {
             matrix_excess: Some(excess),
             lowest_excess: Some(0.0004),
         }).to_vec()), expect: None, left_aside: Vec::new(),
-        layer_origins: None, kinship: Vec::new(), between: Vec::new(),
+        layer_origins: None, library: None, kinship: Vec::new(), between: Vec::new(),
         sums_of_target: Vec::new(), }
 }
 
@@ -1064,6 +1064,9 @@ pub(crate) fn typed_rank() -> Rank {
     ]));
     report.between = says(json!([{"bases": ["A", "B"], "figure": 0.0123}]));
     report.sums_of_target = says(json!([{"base": "B", "with": "A"}]));
+    report.library = says(json!({
+        "sketches": 1000, "checkpoints": 1, "looked_at_deeply": 9, "log10_p": -134.2
+    }));
     report.conclusion.related = 2;
     report.conclusion.merge = says(json!({"code": "layers", "values": []}));
     report.warnings.push(missing_shards());

@@ -10,6 +10,7 @@ use super::super::exit::Exit;
 use super::super::settings::Settings;
 use super::super::{Answer, input};
 use crate::error::{Error, Result};
+use crate::format::open;
 use crate::manifest::{self, Manifest};
 use crate::measure::monitor::Monitor;
 use crate::pipeline;
@@ -69,7 +70,9 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
         let source = Path::new("standard input");
         return parse(io::stdin().lock(), source);
     }
-    match fs::metadata(path) {
+    let found = fs::metadata(path);
+    let is_file = found.as_ref().is_ok_and(fs::Metadata::is_file);
+    match found {
         Ok(found) if found.is_dir() => {
             return Err(Error::unsupported(
                 path,
@@ -83,6 +86,14 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
             ));
         }
         _ => {}
+    }
+    // A sketch carries the manifest of its model; a pipe can be read only once, and is none.
+    let sketch = match is_file {
+        true => open::sketch_alone(path)?.and_then(|opened| opened.sketch),
+        false => None,
+    };
+    if let Some(sketch) = sketch {
+        return Ok(pipeline::hash::kept(&sketch));
     }
     parse(
         fs::File::open(path).map_err(|error| Error::io(path, error))?,

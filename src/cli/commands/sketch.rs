@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(
     }
     destination.check()?;
     let mut destinations = settings.destinations();
-    destinations.push(destination.clone());
+    destinations.insert(0, destination.clone());
     let opened = input::open_base(checkpoint, io, &destinations).context("checkpoint")?;
     let sketch = || pipeline::sketch::sketch(opened, monitor);
     let mut sketched = settings

@@ -319,6 +319,18 @@ pub(crate) fn open_place(place: Place) -> Result<Opened> {
     Ok(opened)
 }
 
+/// The sketch at `path`, where the file there is one.
+///
+/// # Errors
+/// Nothing there, a read that fails, a damaged sketch.
+pub(crate) fn sketch_alone(path: &Path) -> Result<Option<Opened>> {
+    let place = locate(path, Io::Read)?;
+    let source = sketch_at(&place)?;
+    source
+        .map(|source| sketch::opened(&place.path, source))
+        .transpose()
+}
+
 /// The sketch at a place, where a file there is one.
 fn sketch_at(place: &Place) -> Result<Option<Arc<dyn Source>>> {
     let At::File { name, folder, .. } = &place.at else {

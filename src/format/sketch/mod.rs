@@ -6,5 +6,5 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Sketch, is_sketch, opened};
+pub(crate) use read::{Sketch, check, is_sketch, opened};
 pub(crate) use write::{Values, Writer, bytes};

@@ -9,15 +9,29 @@ use crate::format::open::Opened;
 use crate::model::checkpoint::{Checkpoint, File, TensorInfo, WeightFiles, WeightSet};
 use crate::model::config::Config;
 use crate::model::dtype::{Dtype, element_count};
-use crate::model::sketch::{FACTS, Facts, Head, Kept, METADATA, SCHEMA, TOKEN_HASHES, TOKEN_IDS};
+use crate::model::sketch::{
+    FACTS, Facts, Head, Kept, LONGEST_AXIS, METADATA, Patch as KeptPatch, SCHEMA, TOKEN_HASHES,
+    TOKEN_IDS,
+};
 use crate::model::tokenizer::Tokenizer;
-use crate::source::{Axis, Holes, Patch, Patched, Source};
+use crate::model::warning::Warning;
+use crate::source::{Axis, Holes, Memory, Patch, Patched, Source};
 
 use super::super::contents::Contents;
 use super::super::safetensors;
 
 /// Longest JSON of facts: 200 bytes a tensor, and the header of the models behind holds 100 MB.
 const FACTS_BYTES: u64 = 256_000_000;
+
+/// Values that a model may have for each byte of its sketch. A real one has 20,000 at most, a matrix
+/// of terabytes of which little is kept; without a bound a few bytes would claim years of reading.
+const VALUES_A_BYTE: u64 = 1 << 22;
+
+/// Most patches of one tensor: of stacked experts each has a few.
+const MOST_PATCHES: usize = 1 << 16;
+
+/// Parameters and bytes of a model that sums over a few of them cannot overflow.
+const MOST_PARAMETERS: u64 = 1 << 56;
 
 /// The sketch behind a checkpoint that was opened from one.
 pub(crate) struct Sketch {
@@ -84,21 +98,15 @@ pub(crate) fn is_sketch(source: &dyn Source) -> Result<bool> {
 /// # Errors
 /// Anything that does not fit: what is there and what was expected.
 pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
-    let contents = safetensors::read(&*source, 0)?;
-    let file = Stored {
-        source: &source,
-        tensors: contents
-            .tensors
-            .iter()
-            .map(|tensor| (tensor.name.as_str(), tensor))
-            .collect(),
-    };
-    let head = head(&file, &contents)?;
-    let facts = facts(&file)?;
-    let tokens = tokens(&file)?;
-    let digests = digests(&file, &facts)?;
-    let (tensors, patched) = tensors(&file, &facts)?;
-
+    let Read {
+        head,
+        facts,
+        tokens,
+        digests,
+        tensors,
+        patched,
+        warnings,
+    } = read(&*source)?;
     let file = File {
         name: path
             .file_name()
@@ -120,7 +128,7 @@ pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
             files: WeightFiles::One(file.name.clone()),
         }],
         left_aside: Vec::new(),
-        warnings: contents.warnings,
+        warnings,
         files: vec![file],
     };
     let holes = Holes::new(Arc::clone(&source), patched.clone());
@@ -135,9 +143,51 @@ pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
     Ok(Opened::of_sketch(checkpoint, Arc::new(holes), sketch))
 }
 
+/// Whether the bytes, to be written at `path`, are a sketch that can be read again.
+///
+/// # Errors
+/// As [`opened`].
+pub(crate) fn check(path: &Path, bytes: &[u8]) -> Result<()> {
+    read(&Memory::new(path, bytes)).map(|_| ())
+}
+
+/// What stands in the file of a sketch.
+struct Read {
+    head: Head,
+    facts: Facts,
+    tokens: Option<[TensorInfo; 2]>,
+    digests: Vec<[u8; 32]>,
+    tensors: Vec<TensorInfo>,
+    patched: Vec<Patched>,
+    warnings: Vec<Warning>,
+}
+
+fn read(source: &dyn Source) -> Result<Read> {
+    let contents = safetensors::read(source, 0)?;
+    let tensors = contents.tensors.iter();
+    let file = Stored {
+        source,
+        tensors: tensors.map(|t| (t.name.as_str(), t)).collect(),
+    };
+    let head = head(&file, &contents)?;
+    let facts = facts(&file)?;
+    let tokens = tokens(&file)?;
+    let digests = digests(&file, &facts)?;
+    let (tensors, patched) = self::tensors(&file, &facts)?;
+    Ok(Read {
+        head,
+        facts,
+        tokens,
+        digests,
+        tensors,
+        patched,
+        warnings: contents.warnings,
+    })
+}
+
 /// The file's tensors by name.
 struct Stored<'a> {
-    source: &'a Arc<dyn Source>,
+    source: &'a dyn Source,
     tensors: BTreeMap<&'a str, &'a TensorInfo>,
 }
 
@@ -209,6 +259,13 @@ fn facts(file: &Stored<'_>) -> Result<Facts> {
             facts.disclosed_share
         )));
     }
+    let counts = [facts.parameters, facts.bytes].into_iter();
+    let counts = counts.chain(facts.dtypes.values().copied());
+    if let Some(count) = counts.into_iter().find(|count| *count > MOST_PARAMETERS) {
+        return Err(file.malformed(format!(
+            "{count} parameters or bytes of a model (expected at most {MOST_PARAMETERS})"
+        )));
+    }
     Ok(facts)
 }
 
@@ -272,6 +329,9 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
         file,
         read: BTreeMap::new(),
     };
+    let mut taken = BTreeSet::new();
+    let most = file.source.len().saturating_mul(VALUES_A_BYTE);
+    let mut claimed = 0u64;
     let mut names = BTreeSet::new();
     let (mut tensors, mut patched) = (Vec::new(), Vec::new());
     let mut offset = 0u64;
@@ -299,6 +359,14 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
                 )));
             }
         };
+        claimed = claimed.saturating_add(elements);
+        if claimed > most || rows.max(kept.width) > LONGEST_AXIS {
+            return Err(malformed(format!(
+                "{rows} rows of {} values (expected at most {LONGEST_AXIS} of each, and {most} values \
+                 of all tensors for a file of this length)",
+                kept.width
+            )));
+        }
         let is_sorted = names
             .last()
             .is_none_or(|last: &&str| last.as_bytes() < kept.name.as_bytes());
@@ -310,6 +378,13 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
         }
         names.insert(kept.name.as_str());
         let patches = patches(file, &mut axes, kept, dtype, [rows, kept.width])?;
+        let is_again = |patch: &KeptPatch| !taken.insert(patch.values.clone());
+        if kept.patches.len() > MOST_PATCHES || kept.patches.iter().any(is_again) {
+            return Err(malformed(format!(
+                "{} patches (expected at most {MOST_PATCHES}, each of values of its own)",
+                kept.patches.len()
+            )));
+        }
         tensors.push(TensorInfo {
             name: kept.name.clone(),
             dtype,
@@ -388,6 +463,12 @@ fn patches(
         for (axis, name) in [&patch.rows, &patch.columns].into_iter().enumerate() {
             if let Some(name) = name {
                 let list = axes.list(name, whole[axis])?;
+                if list.is_empty() {
+                    return Err(file.malformed(format!(
+                        "no index in {} (expected at least one)",
+                        quoted(name)
+                    )));
+                }
                 lengths[axis] = list.len() as u64;
                 lists[axis] = Some(list);
             }

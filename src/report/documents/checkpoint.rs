@@ -9,6 +9,7 @@ use crate::report::escape;
 use crate::report::number;
 use crate::report::schema::CheckpointRow;
 use crate::report::words::{Heading, Language, Term};
+use crate::results::checkpoint::CheckpointKind;
 
 /// A fact of a checkpoint.
 type Fact = fn(Language, &CheckpointRow) -> Line;
@@ -107,7 +108,9 @@ pub(super) fn size(checkpoint: &CheckpointRow) -> String {
 }
 
 fn files(say: Language, checkpoint: &CheckpointRow) -> String {
-    if has_weights(checkpoint) {
+    if checkpoint.kind == CheckpointKind::Sketch {
+        say.sketch_of(checkpoint.format)
+    } else if has_weights(checkpoint) {
         say.files(checkpoint.files.len() as u64, checkpoint.format)
     } else {
         say.config_alone().to_owned()

@@ -1,6 +1,6 @@
 //! `wcmp sketch`.
 
-use super::checkpoint;
+use super::{checkpoint, notes};
 use crate::report::document::{Block, Document, Line, Section, Value};
 use crate::report::number;
 use crate::report::schema::Sketch;
@@ -22,5 +22,6 @@ pub(in crate::report) fn sketch(say: Language, report: &Sketch, all: bool) -> Do
     let digest = checkpoint::digest(say, &report.checkpoint);
     values.push(Value::new(say.term(Term::ModelDigest), digest));
     document.grounds = vec![Section::untitled([Block::Labelled(values)])];
+    notes(say, &mut document, &report.warnings);
     document
 }

@@ -254,7 +254,7 @@ mod tests {
     use crate::model::architecture::{Architecture, compare, describe};
     use crate::model::checkpoint::Format;
     use crate::model::config::Config;
-    use crate::results::checkpoint::CheckpointFacts;
+    use crate::results::checkpoint::{CheckpointFacts, CheckpointKind};
 
     fn architecture(config: Value) -> Architecture {
         let raw = config.as_object().unwrap().clone();
@@ -263,6 +263,7 @@ mod tests {
 
     fn checkpoint(name: &str) -> CheckpointFacts {
         CheckpointFacts {
+            kind: CheckpointKind::Checkpoint,
             path: format!("{name}/config.json"),
             name: name.into(),
             format: Format::Config,

@@ -828,6 +828,9 @@ pub(crate) trait Sentences {
     /// Files of a checkpoint and their format.
     fn files(&self, n: u64, format: Format) -> String;
 
+    /// A sketch of a model whose files have that format.
+    fn sketch_of(&self, format: Format) -> String;
+
     /// A checkpoint without weights.
     fn config_alone(&self) -> &'static str;
 

@@ -132,6 +132,10 @@ impl Sentences for English {
         format!("{}, {format}", plural(n, "file"))
     }
 
+    fn sketch_of(&self, format: Format) -> String {
+        format!("a sketch of {format}")
+    }
+
     fn config_alone(&self) -> &'static str {
         "config.json alone"
     }

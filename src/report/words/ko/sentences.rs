@@ -103,6 +103,10 @@ impl Sentences for Korean {
         format!("파일 {}개, {format}", count(n))
     }
 
+    fn sketch_of(&self, format: Format) -> String {
+        format!("스케치 (원본 {format})")
+    }
+
     fn config_alone(&self) -> &'static str {
         "config.json만 있음"
     }
