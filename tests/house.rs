@@ -301,7 +301,7 @@ fn the_schema_page_lists_the_keys_of_every_command() {
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
     let commands = [
-        "compare", "rank", "arch", "inspect", "hash", "check", "sketch",
+        "compare", "rank", "arch", "inspect", "hash", "check", "sketch", "matrix",
     ];
     assert_eq!(blocks.len(), commands.len());
     for (command, block) in commands.into_iter().zip(blocks) {

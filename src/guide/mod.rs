@@ -18,5 +18,8 @@ pub mod formats {}
 #[doc = include_str!("schema.md")]
 pub mod schema {}
 
+#[doc = include_str!("sketches.md")]
+pub mod sketches {}
+
 #[doc = include_str!("speed.md")]
 pub mod speed {}

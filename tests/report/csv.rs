@@ -64,6 +64,7 @@ fn hostile_names_stay_in_their_cells() {
         csv::hash(&samples::hashed()),
         csv::check(&samples::checked()),
         csv::sketch(&samples::hostile_sketch()),
+        csv::matrix(&samples::hostile_families()),
     ] {
         assert!(
             !text

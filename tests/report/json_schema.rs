@@ -116,6 +116,10 @@ fn every_report_is_as_its_schema_says() {
     hold(ReportKind::Hash, &[samples::hashed()]);
     hold(ReportKind::Check, &[samples::checked()]);
     hold(
+        ReportKind::Matrix,
+        &[samples::families(), samples::hostile_families()],
+    );
+    hold(
         ReportKind::Sketch,
         &[samples::sketched(), samples::hostile_sketch()],
     );
@@ -190,6 +194,7 @@ fn the_published_keys_are_those_of_the_schemas() {
         ("hash", include_str!("../schema/hash.txt")),
         ("check", include_str!("../schema/check.txt")),
         ("sketch", include_str!("../schema/sketch.txt")),
+        ("matrix", include_str!("../schema/matrix.txt")),
     ] {
         let schema = printed(command);
         assert_eq!(schema["title"], format!("wcmp {command}"));

@@ -118,6 +118,9 @@ fn every_page_is_sound_whatever_the_names() {
         }
         sound(&markdown(&samples::hashed(), &style));
         sound(&markdown(&samples::checked(), &style));
+        for report in [samples::families(), samples::hostile_families()] {
+            sound(&markdown(&report, &style));
+        }
         for report in [samples::sketched(), samples::hostile_sketch()] {
             sound(&markdown(&report, &style));
         }

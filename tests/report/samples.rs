@@ -1378,3 +1378,33 @@ pub(crate) fn hostile_sketch() -> Sketch {
         ..sketched()
     }
 }
+
+/// Two relatives and a stranger.
+pub(crate) fn families() -> Matrix {
+    let names = ["parent-7B", "child-7B", "stranger-7B"];
+    Matrix {
+        schema: MatrixVersion,
+        wcmp: "0.2.0".to_owned(),
+        settings: settings(),
+        models: names.map(|name| checkpoint(name, 7_241_732_096)).to_vec(),
+        pairs: says(json!([
+            {"a": 0, "b": 1, "label": "derived", "excess": 0.981, "log10_p": -318.5,
+             "seen_by": ["units_in_place", "geometry"]},
+            {"a": 0, "b": 2, "label": "inconclusive", "excess": 0.001, "log10_p": 0.0, "seen_by": []},
+            {"a": 1, "b": 2, "label": "inconclusive", "excess": null, "log10_p": null, "seen_by": []}
+        ])),
+        groups: vec![vec![0, 1]],
+        warnings: vec![missing_shards()],
+        names: names.map(str::to_owned).to_vec(),
+    }
+}
+
+/// Families whose every string is hostile.
+pub(crate) fn hostile_families() -> Matrix {
+    Matrix {
+        models: vec![hostile().base; 3],
+        names: vec![HOSTILE.to_owned(); 3],
+        warnings: vec![warning("odd", HOSTILE, Some(HOSTILE))],
+        ..families()
+    }
+}

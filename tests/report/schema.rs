@@ -216,6 +216,14 @@ fn sketch_has_the_keys_of_the_schema_in_their_order() {
 }
 
 #[test]
+fn rank_of_all_pairs_has_the_keys_of_the_schema_in_their_order() {
+    hold_all(
+        include_str!("../schema/matrix.txt"),
+        &[&samples::families(), &samples::hostile_families()],
+    );
+}
+
+#[test]
 fn json_reads_back_with_hostile_names_as_they_were() {
     let text = erased::Report::json(&samples::hostile());
     let _: IgnoredAny = serde_json::from_str(&text).unwrap();

@@ -57,6 +57,7 @@ fn show_a_report() {
         "arch" => println!("{}", text(&samples::architectures(), &style)),
         "inspect" => println!("{}", text(&samples::inspected(), &style)),
         "hash" => println!("{}", text(&samples::hashed(), &style)),
+        "matrix" => println!("{}", text(&samples::families(), &style)),
         "sketch" => println!("{}", text(&samples::sketched(), &style)),
         "check" => println!("{}", text(&samples::checked(), &style)),
         _ => {}
@@ -84,6 +85,9 @@ fn no_report_is_wider_than_the_terminal() {
                 fits(&text(&report, &style), columns);
             }
             fits(&text(&samples::checked(), &style), columns);
+            for report in [samples::families(), samples::hostile_families()] {
+                fits(&text(&report, &style), columns);
+            }
             for report in [samples::sketched(), samples::hostile_sketch()] {
                 fits(&text(&report, &style), columns);
             }
