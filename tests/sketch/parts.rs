@@ -112,7 +112,7 @@ impl Parts {
             "\"__metadata__\":{}",
             json!({ "wcmp.sketch": head })
         )];
-        let mut content = Vec::new();
+        let mut content: Vec<u8> = Vec::new();
         let facts = (
             "sketch.facts".to_owned(),
             "U8".to_owned(),
