@@ -545,12 +545,19 @@ fn random_damage_ends_in_an_answer_or_an_error() {
 fn great_claims_cost_little() {
     let folder = TempDir::new().expect("a directory");
     let (_, sound) = base(&folder);
-    for (number, shape) in [[1 << 24, 64], [64, 1 << 24], [1 << 24, 1 << 13]]
-        .into_iter()
-        .enumerate()
-    {
+    let claims = [
+        (vec![1 << 24, 64], true),
+        (vec![1 << 24, 64], false),
+        (vec![64, 1 << 24], false),
+        (vec![1 << 24, 1 << 13], false),
+        (vec![1 << 10, 1 << 14, 64], true),
+    ];
+    for (number, (shape, keeps)) in claims.into_iter().enumerate() {
         let mut parts = sound.clone();
-        self::shape(&mut parts, &shape);
+        match keeps {
+            true => parts.kept(UP)["shape"] = json!(shape),
+            false => self::shape(&mut parts, &shape),
+        }
         let file = folder.path().join(format!("{number}.sketch"));
         fs::write(&file, parts.file()).expect("write");
         let fine_tuned = fixture("fine-tuned");

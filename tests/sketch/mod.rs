@@ -124,7 +124,7 @@ fn labels_are_those_from_the_weights() {
         ("independent", "fine-tuned"),
     ];
     for (base, target) in pairs {
-        let [of_base, of_target] = [base, target].map(|name| fixture(name));
+        let [of_base, of_target] = [base, target].map(fixture);
         let [base_sketch, target_sketch] =
             [base, target].map(|name| sketch(&fixture(name), &folder, name));
         let from_weights = compare(&of_base, &of_target);
@@ -239,18 +239,24 @@ fn identity_is_told_by_digests_of_all_bytes() {
     }
 }
 
-/// Tests in place, as the report lists them: what was looked at, hits, and the bound.
-fn direct_tests(report: &Value) -> Vec<(String, Value, Value, Value)> {
+/// A test in place of a feed-forward: layer, units of both sides, hits, and the bound.
+type InPlace = (u64, Value, u64, f64);
+
+fn tests_of_units(report: &Value) -> Vec<InPlace> {
     let tests = report["permutation"]["tests"].as_array().expect("a list");
-    let direct = tests.iter().filter(|test| test["form"] == "direct");
-    direct
+    let in_place = tests
+        .iter()
+        .filter(|test| test["form"] == "direct" && test["kind"] == "ffn");
+    let number = |value: &Value| value.as_u64().expect("a number");
+    in_place
         .map(|test| {
-            let what = format!("{} {} {}", test["kind"], test["layer"], test["expert"]);
+            assert_eq!(test["exact"], true);
+            let log10_p = test["log10_p"].as_f64().expect("a bound");
             (
-                what,
-                test["hits"].clone(),
-                test["n"].clone(),
-                test["log10_p"].clone(),
+                number(&test["layer"]),
+                test["units"].clone(),
+                number(&test["hits"]),
+                log10_p,
             )
         })
         .collect()
@@ -260,26 +266,29 @@ fn direct_tests(report: &Value) -> Vec<(String, Value, Value, Value)> {
 fn bounds_of_tests_in_place_are_those_from_the_weights() {
     let folder = TempDir::new().expect("a directory");
     let model = Model::decoder("bounds", SIZE);
+    let base = written(&model, &folder, "base");
+    let of_base = sketch(&base, &folder, "base");
     for change in [0.05, 0.6] {
-        let base = written(&model, &folder, "base");
-        let tuned = model.trained("more", |_| change);
-        let target = written(&tuned, &folder, "target");
-        let of_base = sketch(&base, &folder, "base");
-        let from_weights = direct_tests(&compare(&base, &target));
-        let from_sketch = direct_tests(&compare(&of_base, &target));
-        let of_units = |tests: &[(String, Value, Value, Value)]| {
-            let of_units = tests.iter().filter(|test| test.0.starts_with("\"ffn\""));
-            of_units.cloned().collect::<Vec<_>>()
-        };
-        assert_eq!(of_units(&from_weights).len(), SIZE.layers);
-        assert_eq!(of_units(&from_sketch), of_units(&from_weights));
-        // Where the target is a sketch, n is the number of the units that are known.
+        let target = written(&model.trained("more", |_| change), &folder, "target");
+        let from_weights = tests_of_units(&compare(&base, &target));
+        assert_eq!(from_weights.len(), SIZE.layers);
+        assert!(from_weights.iter().all(|test| test.3 < -20.0));
+        assert_eq!(tests_of_units(&compare(&of_base, &target)), from_weights);
+        // Where the target is a sketch, n is the number of the units that are known, of which all
+        // are probes: C(n,h)(n-h)!/n! = 1/h!, for three looks.
         let of_target = sketch(&target, &folder, "target");
-        for (_, hits, n, log10_p) in of_units(&direct_tests(&compare(&base, &of_target))) {
-            assert_eq!(n, 64);
-            assert!(hits.as_u64() <= Some(64));
-            let all = &of_units(&from_weights)[0].3;
-            assert!(log10_p.as_f64() >= all.as_f64(), "{log10_p} {all}");
+        for given in [&base, &of_base] {
+            let known = tests_of_units(&compare(given, &of_target));
+            assert_eq!(known.len(), SIZE.layers);
+            for (layer, _, hits, log10_p) in known {
+                let factorial: f64 = (1..=hits).map(|at| (at as f64).log10()).sum();
+                let bound = 3f64.log10() - factorial;
+                assert!(
+                    (bound - log10_p).abs() < 1e-6,
+                    "layer {layer}: {hits} hits, {log10_p} and not {bound}"
+                );
+                assert!(hits > 20, "layer {layer}: {hits}");
+            }
         }
     }
 }
