@@ -168,7 +168,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "stored-as-none",
-            |p| p.kept(UP)["stored"] = json!([1 << 40]),
+            |p| p.kept(UP)["stored"] = json!([1u64 << 40]),
             "of a stored tensor that is none",
         ),
         case(
