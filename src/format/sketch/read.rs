@@ -23,9 +23,9 @@ use super::super::safetensors;
 /// Longest JSON of facts: 200 bytes a tensor, and the header of the models behind holds 100 MB.
 const FACTS_BYTES: u64 = 256_000_000;
 
-/// Values that a model may have for each byte of its sketch. A real one has 20,000 at most, a matrix
-/// of terabytes of which little is kept; without a bound a few bytes would claim years of reading.
-const VALUES_A_BYTE: u64 = 1 << 22;
+/// Values that a model may have for each byte of its sketch. A model of 7 billion has 140, one of a
+/// trillion 4,000; without a bound a few bytes would claim years of reading.
+const VALUES_A_BYTE: u64 = 1 << 16;
 
 /// Most patches of one tensor: of stacked experts each has a few.
 const MOST_PATCHES: usize = 1 << 16;
