@@ -309,7 +309,13 @@ fn a_cosine_that_was_estimated_says_from_how_much() {
         assert_eq!(of_weights["estimated_from"], Value::Null);
         assert_eq!(of_weights["standard_error"], Value::Null);
         let Some(values) = figures["estimated_from"].as_u64() else {
-            assert_eq!(figures["cosine"], of_weights["cosine"], "{}", exact["name"]);
+            // Every value was read, if in another order of additions.
+            let cosines = [figures, of_weights].map(|figures| figures["cosine"].as_f64());
+            let [Some(one), Some(other)] = cosines else {
+                assert_eq!(cosines, [None, None], "{}", exact["name"]);
+                continue;
+            };
+            assert!((one - other).abs() < 1e-6, "{}", exact["name"]);
             continue;
         };
         let shape = exact["logical_shape"].as_array().expect("a shape");
