@@ -255,7 +255,7 @@ pub struct HashArgs {
     pub checkpoint: PathBuf,
     /// Check against this manifest; - is standard input
     ///
-    /// Text or JSON, as wcmp hash prints them.
+    /// Text or JSON, as wcmp hash prints them, or a sketch.
     #[arg(long, value_name = "MANIFEST")]
     pub check: Option<PathBuf>,
     /// How files are read: mmap or read [default: mmap]
