@@ -547,8 +547,8 @@ fn great_claims_cost_little() {
     let (_, sound) = base(&folder);
     let claims = [
         (vec![1 << 20, 64], true),
-        (vec![1 << 24, 64], false),
-        (vec![64, 1 << 24], false),
+        (vec![1 << 20, 64], false),
+        (vec![64, 1 << 20], false),
         (vec![1 << 24, 1 << 13], false),
         (vec![1 << 6, 1 << 14, 64], true),
     ];
