@@ -214,7 +214,7 @@ pub struct RankArgs {
     /// Checkpoint in question
     #[arg(value_name = "TARGET", required_unless_present = "matrix")]
     pub target: Option<PathBuf>,
-    /// Checkpoints or sketches that may be the origin, or directories that hold them
+    /// Checkpoints or sketches it may be made from, or directories of them
     #[arg(value_name = "BASE", required_unless_present = "matrix")]
     pub bases: Vec<PathBuf>,
     /// All sketches of a directory against one another
