@@ -225,15 +225,10 @@ fn match_by_content(
             }
         }
     }
-    let similarity = similarity(&units[1], &units[0]);
-    let chosen = assign(&similarity)
-        .into_iter()
-        .enumerate()
-        .filter_map(|(target, base)| Some((target, base?)));
-    let chosen: Vec<[usize; 2]> = chosen
-        .filter(|&(target, base)| similarity.row(target)[base] >= WORTH_A_TEST)
-        .map(|(target, base)| [base, target])
-        .collect();
+    let chosen = match units.iter().all(|units| units.len() <= MOST_ASSIGNED) {
+        true => assigned(&units),
+        false => each_others_best(&units[0], &units[1]),
+    };
     let tested: Vec<Result<Option<Match>>> = chosen
         .par_iter()
         .map(|&[base, target]| {
@@ -256,6 +251,96 @@ fn match_by_content(
     tested.into_iter().filter_map(Result::transpose).collect()
 }
 
+/// Most experts of a side that are assigned so that all pairs together are the most alike: the
+/// time of that grows with the cube of their number, and its memory with the square.
+const MOST_ASSIGNED: usize = 1024;
+
+/// Pairs of units of base and target, each of one other, that are worth a test.
+fn assigned(units: &[Vec<Held>; 2]) -> Vec<[usize; 2]> {
+    let similarity = similarity(&units[1], &units[0]);
+    let pairs = assign(&similarity)
+        .into_iter()
+        .enumerate()
+        .filter_map(|(target, base)| Some((target, base?)));
+    pairs
+        .filter(|&(target, base)| similarity.row(target)[base] >= WORTH_A_TEST)
+        .map(|(target, base)| [base, target])
+        .collect()
+}
+
+/// The unit that is the most alike so far, of equals the first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Likest {
+    cosine: f32,
+    at: usize,
+}
+
+impl Likest {
+    const NONE: Self = Self {
+        cosine: f32::NEG_INFINITY,
+        at: usize::MAX,
+    };
+
+    fn or(self, other: Self) -> Self {
+        let later = other
+            .cosine
+            .total_cmp(&self.cosine)
+            .then(self.at.cmp(&other.at));
+        if later.is_gt() { other } else { self }
+    }
+}
+
+/// Pairs of units of base and target that are each the most alike of the other, and worth a test.
+fn each_others_best(bases: &[Held], targets: &[Held]) -> Vec<[usize; 2]> {
+    let width = bases.first().map_or(0, |unit| unit.values().len());
+    let values = joined(bases);
+    // For each target seen the likest base, and for each base the likest target.
+    type Seen = (Vec<(usize, Likest)>, Vec<Likest>);
+    let nobody = || -> Seen { (Vec::new(), vec![Likest::NONE; bases.len()]) };
+    let tiles = targets.par_chunks(TILE).enumerate();
+    let seen = tiles.fold(nobody, |(mut of_targets, mut of_bases), (tile, targets)| {
+        let mut cosines = vec![0.0; targets.len() * bases.len()];
+        products(&joined(targets), &values, width, &mut cosines);
+        for (row, cosines) in cosines.chunks_exact(bases.len().max(1)).enumerate() {
+            let target = tile * TILE + row;
+            let mut own = Likest::NONE;
+            for (base, (&cosine, of_base)) in cosines.iter().zip(&mut of_bases).enumerate() {
+                own = own.or(Likest { cosine, at: base });
+                *of_base = of_base.or(Likest { cosine, at: target });
+            }
+            of_targets.push((target, own));
+        }
+        (of_targets, of_bases)
+    });
+    let (mut of_targets, of_bases) = seen.reduce(nobody, |(mut targets, mut bases), other| {
+        targets.extend(other.0);
+        for (own, other) in bases.iter_mut().zip(other.1) {
+            *own = own.or(other);
+        }
+        (targets, bases)
+    });
+    of_targets.sort_by_key(|(target, _)| *target);
+    let is_mutual = |target: usize, own: &Likest| {
+        f64::from(own.cosine) >= WORTH_A_TEST
+            && of_bases
+                .get(own.at)
+                .is_some_and(|likest| likest.at == target)
+    };
+    let mutual = of_targets
+        .iter()
+        .filter(|(target, own)| is_mutual(*target, own));
+    mutual.map(|(target, own)| [own.at, *target]).collect()
+}
+
+/// The values of units one behind the other.
+fn joined(units: &[Held]) -> Vec<f32> {
+    units
+        .iter()
+        .flat_map(|unit| unit.values())
+        .copied()
+        .collect()
+}
+
 /// Rows of a product that are worked out at a time.
 const TILE: usize = 64;
 
@@ -274,13 +359,6 @@ fn similarity(rows: &[Held], columns: &[Held]) -> Dense {
             .sum()
     };
     let width = rows.first().map_or(0, |row| row.values().len());
-    let joined = |units: &[Held]| {
-        units
-            .iter()
-            .flat_map(|unit| unit.values())
-            .copied()
-            .collect::<Vec<f32>>()
-    };
     let of_columns = joined(columns);
     let tiles = rows.par_chunks(TILE).flat_map_iter(|tile| {
         let mut rough = vec![0.0; tile.len() * columns.len()];
@@ -470,6 +548,9 @@ mod tests {
             .collect();
         let similarity = similarity(&target, &base);
         let found = assign(&similarity);
+        let best = each_others_best(&base, &target);
+        let undone = (0..5).map(|target| [order[target], target]);
+        assert!(undone.into_iter().all(|pair| best.contains(&pair)));
         assert_eq!(found[..5], order.map(Some));
         assert!(
             similarity

@@ -174,18 +174,17 @@ fn in_place(setting: &Setting<'_>, direct: &Permutation) -> Result<BTreeMap<Part
             Ok(((*key).clone(), Witnessed::by(own)))
         })
         .collect();
+    let mut confirmed_layers: BTreeMap<_, Witnessed> = BTreeMap::new();
+    for (key, witnessed) in &out {
+        if witnessed.kind.is_some() {
+            let layer = (key.component, key.layer, key.encoder);
+            confirmed_layers.entry(layer).or_insert(*witnessed);
+        }
+    }
     for witnessed in of_attentions {
         let (key, own) = witnessed?;
         // A rotation that fits an attention leaves its layer's feed-forward without geometry.
-        let by_layer = out
-            .iter()
-            .filter(|(other, _)| {
-                matches!(other.kind, PartKind::Ffn | PartKind::Experts)
-                    && (other.component, other.layer) == (key.component, key.layer)
-                    && other.encoder == key.encoder
-            })
-            .map(|(_, witnessed)| *witnessed)
-            .find(|witnessed| witnessed.kind.is_some());
+        let by_layer = confirmed_layers.get(&(key.component, key.layer, key.encoder));
         let witnessed = match by_layer {
             Some(by_layer) if own.kind.is_none() => Witnessed {
                 kind: by_layer.kind,
@@ -286,14 +285,18 @@ fn feed_forwards(
             *known = witnessed;
         }
     }
+    let mut common: BTreeMap<(Component, Option<u32>), Witnessed> = BTreeMap::new();
+    for (key, witnessed) in out.iter().filter(|(key, _)| key.kind == PartKind::Experts) {
+        let of_layer = common
+            .entry((key.component, key.layer))
+            .or_insert(*witnessed);
+        if witnessed.kind.is_none() {
+            of_layer.kind = None;
+        }
+    }
     for (part, layer) in inherited {
-        let asked = out
-            .iter()
-            .filter(|(key, _)| (key.component, key.layer) == (layer.0, Some(layer.1)))
-            .filter(|(key, _)| key.kind == PartKind::Experts);
-        let answers: Vec<Witnessed> = asked.map(|(_, witnessed)| *witnessed).collect();
-        let all = answers.iter().all(|witnessed| witnessed.kind.is_some());
-        let common = answers.first().copied().filter(|_| all);
+        let common = common.get(&(layer.0, Some(layer.1))).copied();
+        let common = common.filter(|witnessed| witnessed.kind.is_some());
         out.entry(part).or_insert(common.unwrap_or_default());
     }
     Ok(out)
