@@ -23,6 +23,7 @@ mod encodings;
 mod files;
 mod fixtures;
 mod formulas;
+mod fused;
 mod hash;
 mod hostile;
 mod house;

@@ -1,7 +1,7 @@
 //! Embeddings and output heads of unequal numbers of rows: the rows of the tokens that both sides
 //! have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::sides::Sides;
@@ -9,6 +9,7 @@ use crate::model::tokenizer::{Tokenizer, shared};
 use crate::model::words::{Component, Role};
 use crate::view::logical::{Logical, RowOrder, RowRun, Via};
 use crate::view::model::Model;
+use crate::view::place::Place;
 
 use super::Alignment;
 use super::pool::Pool;
@@ -17,11 +18,12 @@ use super::pool::Pool;
 /// vocabularies have. The other rows belong to nobody.
 pub(super) fn pair_common_rows(left: &mut Sides<Pool>, models: Sides<&Model>, out: &mut Alignment) {
     let tokenizers = models.map(|model| model.tokenizer.as_ref());
-    let targets = left.target.to_vec();
-    for base in left.base.to_vec() {
-        let place = base.place();
-        let mut there = targets.iter().filter(|target| target.place() == place);
-        let (Some(target), None) = (there.next(), there.next()) else {
+    let mut targets: BTreeMap<Place, Vec<Arc<Logical>>> = BTreeMap::new();
+    for target in left.target.to_vec().into_iter().filter(|l| is_table(l)) {
+        targets.entry(target.place()).or_default().push(target);
+    }
+    for base in left.base.to_vec().into_iter().filter(|l| is_table(l)) {
+        let Some([target]) = targets.get(&base.place()).map(Vec::as_slice) else {
             continue;
         };
         let sides = Sides {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::align::{ByContent, Unmatched, Why, may_be_one};
 use crate::error::Result;
+use crate::model::dtype::Kind;
 use crate::model::words::{Class, Component};
 
 use super::analysis::{Analysis, Found, Setting, is_about};
@@ -60,16 +61,34 @@ impl Analysis for Nameless {
             shape.sort_unstable();
             shape
         };
-        let mut bases: BTreeMap<Vec<u64>, Vec<&Unmatched>> = BTreeMap::new();
+        // One tensor stands for all of a shape whose names say the same.
+        let said = |left: &Unmatched| {
+            let meaning = &left.tensor.meaning;
+            let place = (meaning.component, meaning.layer, meaning.expert);
+            (
+                meaning.role,
+                place,
+                left.tensor.dtype.kind() == Kind::Complex,
+            )
+        };
+        let mut bases: BTreeMap<Vec<u64>, BTreeMap<_, &Unmatched>> = BTreeMap::new();
         for left in alignment.base_left.iter().filter(is_open) {
-            bases.entry(sorted(left)).or_default().push(left);
+            let of_shape = bases.entry(sorted(left)).or_default();
+            of_shape.insert(said(left), left);
         }
-        let unpaired = alignment.target_left.iter().filter(is_open).filter(|left| {
-            let of_shape = bases.get(&sorted(left)).into_iter().flatten();
-            of_shape
-                .into_iter()
-                .any(|base| may_be_one(&base.tensor, &left.tensor))
-        });
+        let mut answers = BTreeMap::new();
+        let mut is_left_beside = |left: &&Unmatched| {
+            let shape = sorted(left);
+            let answer = answers
+                .entry((shape.clone(), said(left)))
+                .or_insert_with(|| {
+                    let mut of_shape = bases.get(&shape).into_iter().flatten();
+                    of_shape.any(|(_, base)| may_be_one(&base.tensor, &left.tensor))
+                });
+            *answer
+        };
+        let open = alignment.target_left.iter().filter(is_open);
+        let unpaired = open.filter(|left| is_left_beside(left));
         Ok(Some(Self {
             paired: alignment.by_content,
             pairs: alignment.pairs.len(),
@@ -93,6 +112,7 @@ impl Analysis for Nameless {
             equal: self.paired.equal,
             alike: self.paired.alike,
             followed: self.paired.followed,
+            left: self.paired.left,
             pairs: self.pairs,
         });
         let parts = &grounds.parts;

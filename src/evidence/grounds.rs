@@ -66,6 +66,8 @@ pub struct PairedByContent {
     pub alike: usize,
     /// Because they stand beside what was paired.
     pub followed: usize,
+    /// As what both sides had left of a shape.
+    pub left: usize,
     /// All pairs of the comparison.
     pub pairs: usize,
 }

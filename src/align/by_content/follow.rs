@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::sides::{Side, Sides};
 use crate::view::logical::Logical;
 
-use super::{Item, Made, Match};
+use super::Item;
+use super::alike::Match;
+use super::made::Made;
 
 /// A name with its numbers taken out, and the numbers.
 fn template(name: &str) -> (String, Vec<u64>) {

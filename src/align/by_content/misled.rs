@@ -13,8 +13,9 @@ use crate::model::words::Class;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
+use super::alike::{ALIKE, LEAST_VALUES, cosine};
+use super::is_known;
 use super::sketch::Sketch;
-use super::{ALIKE, LEAST_VALUES, cosine, is_known};
 
 /// Matrices that are looked at to see whether names mislead.
 const LOOKED_AT: usize = 64;

@@ -4,12 +4,19 @@
 //! values still stand there. The pass and the tests of units look at what is paired here as at any
 //! other pair; that the most alike of many was chosen is no evidence by itself.
 
+mod alike;
 mod axes;
 mod follow;
+mod holds;
+mod leftover;
+mod made;
 mod misled;
+mod neighbours;
+mod norm_runs;
 mod profile;
 mod runs;
 mod sketch;
+mod spans;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,32 +25,14 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::model::sides::{Side, Sides};
-use crate::model::words::{Class, Component, Role};
-use crate::view::logical::{Logical, RowOrder, Via};
+use crate::model::words::{Component, Role};
+use crate::view::logical::{Logical, Via};
 use crate::view::model::Model;
 
 use super::{Alignment, Pair, Unmatched, Why, is_complex};
+use alike::{alike_ones, equal_ones};
+use made::Made;
 use sketch::Sketch;
-
-/// Least size of the cosine of two matrices that are the same one, where their sketches are long.
-/// Independent matrices of published models stay below 0.1 once the means of rows and columns are
-/// taken off.
-const ALIKE: f64 = 0.3;
-
-/// The same of vectors: gains of one place resemble one another in unrelated models.
-const ALIKE_VECTORS: f64 = 0.8;
-
-/// A cosine over n values is chance below this many times 1/√n.
-const CHANCE: f64 = 8.0;
-
-/// How much the most alike must be ahead of the second.
-const AHEAD: f64 = 0.15;
-
-/// Products that the tensors of one shape are held against each other with, at most.
-const MOST_PRODUCTS: usize = 1 << 31;
-
-/// Fewest values of a sketch that are worth a look.
-const LEAST_VALUES: usize = 256;
 
 /// Matrices of a stack that are taken apart.
 const MOST_SLICES: u64 = 1 << 12;
@@ -57,6 +46,8 @@ pub(crate) struct ByContent {
     pub alike: usize,
     /// Because what stands beside them was paired.
     pub followed: usize,
+    /// As what both sides had left of a shape.
+    pub left: usize,
 }
 
 /// A tensor that is looked at, or one matrix of a stack.
@@ -64,12 +55,6 @@ pub(crate) struct ByContent {
 struct Item {
     logical: Arc<Logical>,
     sketch: Sketch,
-}
-
-/// Two items that are one tensor, and the order of the target's axes.
-struct Match {
-    places: Sides<usize>,
-    order: Vec<usize>,
 }
 
 /// Pairs what the names of an alignment leave over, and what they misled.
@@ -110,28 +95,38 @@ fn pair_left(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
         of_stacks.take(&mut cut, equal_ones, |found| &mut found.equal);
         of_stacks.take(&mut cut, alike_ones, |found| &mut found.alike);
         let found = runs::find(side, models, &cut, &mut budget)?;
-        of_stacks.take_runs(found, side, &mut cut);
+        of_stacks.take_runs(found, side, models, &mut cut)?;
         of_stacks.take_profiles(models, &mut cut)?;
         made.take_whole_stacks(of_stacks, side, &counts, &mut left);
     }
     for side in Side::BOTH {
-        let found = runs::find(side, models, &left, &mut budget)?;
-        made.take_runs(found, side, &mut left);
+        let found = spans::find(side, models, &left)?;
+        made.take_runs(found, side, models, &mut left)?;
     }
+    for side in Side::BOTH {
+        let found = runs::find(side, models, &left, &mut budget)?;
+        made.take_runs(found, side, models, &mut left)?;
+    }
+    let in_basis = leftover::paired_elements(&made);
     made.take_profiles(models, &mut left)?;
     follow::follow(&mut left, &mut made);
+    leftover::pair(&mut left, &mut made, in_basis);
     if made.pairs.is_empty() {
         return Ok(());
     }
 
     for side in Side::BOTH {
-        let taken: BTreeSet<&str> = made.taken.get(side).iter().map(String::as_str).collect();
         let of_side = match side {
             Side::Base => &mut alignment.base_left,
             Side::Target => &mut alignment.target_left,
         };
+        let stored: BTreeSet<&str> = of_side
+            .iter()
+            .map(|left| left.tensor.name.as_str())
+            .collect();
+        let rest = made.rests(side, &stored, left.get(side)).into_iter();
+        let taken: BTreeSet<&str> = made.taken.get(side).iter().map(String::as_str).collect();
         of_side.retain(|left| !taken.contains(left.tensor.name.as_str()));
-        let rest = made.rest.get_mut(side).drain(..);
         of_side.extend(rest.map(|tensor| Unmatched {
             tensor: Arc::new(tensor),
             why: Why::Shape,
@@ -229,150 +224,6 @@ fn fused_heights(items: &[Item]) -> BTreeMap<Vec<u64>, Vec<u64>> {
     out
 }
 
-/// What was paired so far.
-#[derive(Default)]
-struct Made {
-    found: ByContent,
-    pairs: Vec<Pair>,
-    /// Names of what is paired, as the sides have them left.
-    taken: Sides<Vec<String>>,
-    /// What is left of tensors of which a part is paired.
-    rest: Sides<Vec<Logical>>,
-}
-
-impl Made {
-    /// Pairs what `find` finds among what is left, and takes it out.
-    fn take(
-        &mut self,
-        left: &mut Sides<Vec<Item>>,
-        find: impl Fn(&Sides<Vec<Item>>) -> Vec<Match>,
-        count: impl Fn(&mut ByContent) -> &mut usize,
-    ) {
-        let mut gone: Sides<BTreeSet<usize>> = Sides::default();
-        for found in find(left) {
-            let items = Sides {
-                base: &left.base[found.places.base],
-                target: &left.target[found.places.target],
-            };
-            let Some(pair) = paired(items, &found.order) else {
-                continue;
-            };
-            for side in Side::BOTH {
-                gone.get_mut(side).insert(*found.places.get(side));
-                let name = items.get(side).logical.name.clone();
-                self.taken.get_mut(side).push(name);
-            }
-            *count(&mut self.found) += 1;
-            self.pairs.push(pair);
-        }
-        for side in Side::BOTH {
-            let gone = gone.get(side);
-            let mut at = 0;
-            left.get_mut(side).retain(|_| {
-                at += 1;
-                !gone.contains(&(at - 1))
-            });
-        }
-    }
-
-    /// Pairs what resembles each other in what no order changes.
-    fn take_profiles(&mut self, models: Sides<&Model>, left: &mut Sides<Vec<Item>>) -> Result<()> {
-        let profiles = Sides {
-            base: profile::Profiles::new(models.base, &left.base)?,
-            target: profile::Profiles::new(models.target, &left.target)?,
-        };
-        let of_profile = |left: &Sides<Vec<Item>>| profile::find(left, &profiles);
-        self.take(left, of_profile, |found| &mut found.alike);
-        Ok(())
-    }
-
-    /// Pairs what was found inside tensors of `side`, and takes these out.
-    fn take_runs(&mut self, found: Vec<runs::Found>, side: Side, left: &mut Sides<Vec<Item>>) {
-        let mut spots: BTreeMap<usize, Vec<runs::Spot>> = BTreeMap::new();
-        let mut gone: Sides<BTreeSet<usize>> = Sides::default();
-        for runs::Found { whole, piece, spot } in found {
-            let own = &left.get(side)[whole];
-            let other = &left.get(side.other())[piece];
-            let cut = Item {
-                logical: Arc::new(spot.cut(&own.logical)),
-                sketch: own.sketch.clone(),
-            };
-            let order: Vec<usize> = (0..cut.logical.shape.len()).collect();
-            let Some(pair) = paired(Sides::placed(side, &cut, other), &order) else {
-                continue;
-            };
-            let as_left = Sides::placed(side, own, other).map(|item| item.logical.as_ref());
-            let pair = turned_back(pair, as_left);
-            let via = if cut.logical.name == own.logical.name {
-                pair.via
-            } else {
-                Via::Split
-            };
-            self.pairs.push(Pair { via, ..pair });
-            self.found.alike += 1;
-            self.taken
-                .get_mut(side.other())
-                .push(other.logical.name.clone());
-            gone.get_mut(side).insert(whole);
-            gone.get_mut(side.other()).insert(piece);
-            spots.entry(whole).or_default().push(spot);
-        }
-        for (whole, spots) in &spots {
-            let logical = &left.get(side)[*whole].logical;
-            self.taken.get_mut(side).push(logical.name.clone());
-            let rest = runs::rest(logical, spots);
-            self.rest.get_mut(side).extend(rest);
-        }
-        for side in Side::BOTH {
-            let mut at = 0..;
-            let gone = gone.get(side);
-            left.get_mut(side)
-                .retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
-        }
-    }
-
-    /// Takes over those stacks of `side` of which every matrix was paired.
-    fn take_whole_stacks(
-        &mut self,
-        of_stacks: Self,
-        side: Side,
-        counts: &BTreeMap<String, usize>,
-        left: &mut Sides<Vec<Item>>,
-    ) {
-        let stack_of = |name: &str| name.rsplit_once('[').map(|(stack, _)| stack.to_owned());
-        let mut by_stack: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
-        for pair in of_stacks.pairs {
-            let own = &pair.sides().get(side).name;
-            if let Some(stack) = stack_of(own) {
-                by_stack.entry(stack).or_default().push(pair);
-            }
-        }
-        for (stack, pairs) in by_stack {
-            if counts.get(&stack) != Some(&pairs.len()) {
-                continue;
-            }
-            let others: BTreeSet<String> = pairs
-                .iter()
-                .map(|pair| pair.sides().get(side.other()).name.clone())
-                .collect();
-            left.get_mut(side).retain(|item| item.logical.name != stack);
-            left.get_mut(side.other())
-                .retain(|item| !others.contains(&item.logical.name));
-            self.taken.get_mut(side).push(stack);
-            self.taken.get_mut(side.other()).extend(others);
-            self.found.alike += pairs.len();
-            let stacked = pairs.into_iter().map(|pair| Pair {
-                via: match pair.sides().get(side).stored_as.rows {
-                    RowOrder::Runs(_) => Via::Split,
-                    _ => Via::Stacked,
-                },
-                ..pair
-            });
-            self.pairs.extend(stacked);
-        }
-    }
-}
-
 /// Two items as a pair: the side whose name says more tells the other what it is.
 fn paired(items: Sides<&Item>, order: &[usize]) -> Option<Pair> {
     let mut base = Logical::clone(&items.base.logical);
@@ -446,228 +297,22 @@ fn is_known(logical: &Logical) -> bool {
 /// Whether nothing in the names of two tensors speaks against their being one: layers that moved,
 /// experts that changed places and encoders beside decoders are looked at as such.
 pub(crate) fn may_be_one(base: &Logical, target: &Logical) -> bool {
-    let (a, b) = (&base.meaning, &target.meaning);
+    let is_said = is_known(base) && is_known(target);
+    let is_one_role = || base.meaning.role == target.meaning.role;
+    is_complex(base) == is_complex(target)
+        && (!is_said || is_one_role() && is_one_place(base, target) && is_one_part(base, target))
+}
+
+/// Whether two names speak of one layer and expert, as far as they speak of any.
+fn is_one_place(base: &Logical, target: &Logical) -> bool {
     let agree =
         |own: Option<u32>, other: Option<u32>| own.is_none() || other.is_none() || own == other;
-    let same_place = a.role == b.role && agree(a.layer, b.layer) && agree(a.expert, b.expert);
-    let same_part = a.component == b.component
-        || [a, b]
-            .iter()
-            .any(|meaning| meaning.component == Component::Other);
-    let is_said = is_known(base) && is_known(target);
-    is_complex(base) == is_complex(target) && (!is_said || same_place && same_part)
+    let (a, b) = (&base.meaning, &target.meaning);
+    agree(a.layer, b.layer) && agree(a.expert, b.expert)
 }
 
-/// Tensors of equal shape and equal values where looked at: copies. Of several such on a side
-/// (clones, ties) each goes with the one at its place in the order of names.
-fn equal_ones(left: &Sides<Vec<Item>>) -> Vec<Match> {
-    type Key = (Vec<u64>, Vec<u32>);
-    let by_values = |items: &[Item]| {
-        let mut out: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
-        for (at, item) in items.iter().enumerate() {
-            if item.sketch.is_telling() {
-                let bits = item.sketch.values.iter().map(|value| value.to_bits());
-                let key = (item.logical.shape.clone(), bits.collect());
-                out.entry(key).or_default().push(at);
-            }
-        }
-        out
-    };
-    let mut targets = by_values(&left.target);
-    let mut out = Vec::new();
-    for (key, mut bases) in by_values(&left.base) {
-        let Some(mut of_target) = targets.remove(&key) else {
-            continue;
-        };
-        bases.sort_by_key(|at| follow::natural(&left.base[*at].logical.name));
-        of_target.sort_by_key(|at| follow::natural(&left.target[*at].logical.name));
-        let order: Vec<usize> = (0..key.0.len()).collect();
-        for (base, target) in bases.into_iter().zip(of_target) {
-            if may_be_one(&left.base[base].logical, &left.target[target].logical) {
-                out.push(Match {
-                    places: Sides { base, target },
-                    order: order.clone(),
-                });
-            }
-        }
-    }
-    out
-}
-
-/// A tensor of the target with its axes in some order, as it is held against the base's.
-struct Turned {
-    at: usize,
-    order: Vec<usize>,
-    direction: Vec<f32>,
-}
-
-/// Tensors that are each other's most alike of their shape, in whatever order of the axes, and
-/// clearly so.
-fn alike_ones(left: &Sides<Vec<Item>>) -> Vec<Match> {
-    let is_asked = |item: &Item| {
-        let class = item.logical.meaning.class;
-        class != Class::Uninformative
-            && item.sketch.values.len() >= LEAST_VALUES
-            && item.sketch.is_telling()
-    };
-    let mut targets: BTreeMap<Vec<u64>, Vec<Turned>> = BTreeMap::new();
-    let wanted: BTreeSet<&[u64]> = left
-        .base
-        .iter()
-        .map(|item| &item.logical.shape[..])
-        .collect();
-    for (at, item) in left
-        .target
-        .iter()
-        .enumerate()
-        .filter(|(_, item)| is_asked(item))
-    {
-        let shape = &item.logical.shape;
-        for order in axes::orders(shape.len()) {
-            let other: Vec<u64> = order.iter().map(|axis| shape[*axis]).collect();
-            let is_needless = !order.is_sorted() && axes::is_usual(&order, shape);
-            if is_needless || !wanted.contains(&other[..]) {
-                continue;
-            }
-            let direction = item.sketch.with_axes(&order).direction();
-            let is_read = axes::with_axes(&item.logical, &order).is_some();
-            if let Some(direction) = direction.filter(|_| is_read) {
-                let turned = Turned {
-                    at,
-                    order,
-                    direction,
-                };
-                targets.entry(other).or_default().push(turned);
-            }
-        }
-    }
-    let mut bases: BTreeMap<&[u64], Vec<(usize, Vec<f32>)>> = BTreeMap::new();
-    for (at, item) in left
-        .base
-        .iter()
-        .enumerate()
-        .filter(|(_, item)| is_asked(item))
-    {
-        if let Some(direction) = item.sketch.direction() {
-            bases
-                .entry(&item.logical.shape)
-                .or_default()
-                .push((at, direction));
-        }
-    }
-
-    let mut scores = Vec::new();
-    for (shape, of_base) in &bases {
-        if let Some(of_target) = targets.get(*shape) {
-            scores.extend(best_of_shape(left, of_base, of_target));
-        }
-    }
-    each_others_best(scores)
-}
-
-/// How alike two tensors are.
-struct Score {
-    places: Sides<usize>,
-    order: Vec<usize>,
-    cosine: f64,
-    /// What must be reached.
-    floor: f64,
-    /// How much the most alike must be ahead of the second.
-    ahead: f64,
-}
-
-/// The pairs of one shape that are alike at all.
-fn best_of_shape(
-    left: &Sides<Vec<Item>>,
-    of_base: &[(usize, Vec<f32>)],
-    of_target: &[Turned],
-) -> Vec<Score> {
-    let products = of_base.len().saturating_mul(of_target.len());
-    let length = of_base.first().map_or(0, |(_, direction)| direction.len());
-    let affordable = MOST_PRODUCTS / products.max(1);
-    if affordable < LEAST_VALUES.min(length) {
-        return Vec::new();
-    }
-    let looked_at = length.min(affordable);
-    let is_vector = left.base[of_base[0].0].logical.shape.len() < 2;
-    let floor = CHANCE / (looked_at as f64).sqrt();
-    let floor = floor.max(if is_vector { ALIKE_VECTORS } else { ALIKE });
-    let of_one = |(base, direction): &(usize, Vec<f32>)| {
-        let scores = of_target.iter().filter_map(|turned| {
-            let tensors = [&left.base[*base], &left.target[turned.at]];
-            if !may_be_one(&tensors[0].logical, &tensors[1].logical) {
-                return None;
-            }
-            let cosine = cosine(&direction[..looked_at], &turned.direction[..looked_at]).abs();
-            let places = Sides {
-                base: *base,
-                target: turned.at,
-            };
-            // What is below half the floor is no rival either.
-            (2.0 * cosine >= floor).then(|| Score {
-                places,
-                order: turned.order.clone(),
-                cosine,
-                floor,
-                ahead: AHEAD,
-            })
-        });
-        scores.collect::<Vec<_>>()
-    };
-    of_base.par_iter().flat_map_iter(of_one).collect()
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 3];
-    for (x, y) in a.iter().zip(b) {
-        let (x, y) = (f64::from(*x), f64::from(*y));
-        sums[0] += x * y;
-        sums[1] += x * x;
-        sums[2] += y * y;
-    }
-    let norms = (sums[1] * sums[2]).sqrt();
-    if norms > 0.0 { sums[0] / norms } else { 0.0 }
-}
-
-/// The matches that are best on both sides and clearly before the second.
-fn each_others_best(mut scores: Vec<Score>) -> Vec<Match> {
-    scores.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));
-    // Best of each tensor, and the most alike of the others.
-    let mut best: Sides<BTreeMap<usize, (usize, f64)>> = Sides::default();
-    let mut second: Sides<BTreeMap<usize, f64>> = Sides::default();
-    for score in &scores {
-        for side in Side::BOTH {
-            let (own, other) = (*score.places.get(side), *score.places.get(side.other()));
-            let first = best
-                .get_mut(side)
-                .entry(own)
-                .or_insert((other, score.cosine));
-            if first.0 != other {
-                second.get_mut(side).entry(own).or_insert(score.cosine);
-            }
-        }
-    }
-    let mut taken: Sides<BTreeSet<usize>> = Sides::default();
-    let mut out = Vec::new();
-    for score in scores {
-        let is_best = Side::BOTH.into_iter().all(|side| {
-            let (own, other) = (score.places.get(side), score.places.get(side.other()));
-            let rival = second.get(side).get(own).copied().unwrap_or(0.0);
-            best.get(side)
-                .get(own)
-                .is_some_and(|(first, _)| first == other)
-                && score.cosine >= rival + score.ahead
-                && !taken.get(side).contains(own)
-        });
-        if is_best && score.cosine >= score.floor {
-            for side in Side::BOTH {
-                taken.get_mut(side).insert(*score.places.get(side));
-            }
-            out.push(Match {
-                places: score.places,
-                order: score.order,
-            });
-        }
-    }
-    out
+/// Whether two names speak of one component, as far as they speak of any.
+fn is_one_part(base: &Logical, target: &Logical) -> bool {
+    let components = [base.meaning.component, target.meaning.component];
+    components[0] == components[1] || components.contains(&Component::Other)
 }

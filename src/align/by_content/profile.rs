@@ -11,7 +11,9 @@ use crate::model::words::Class;
 use crate::numeric::rows::RowSource;
 use crate::view::model::Model;
 
-use super::{AHEAD, Item, Match, Score, each_others_best, may_be_one};
+use super::alike::{AHEAD, Match, Near, Score, each_others_best, near_pairs};
+use super::runs::Found;
+use super::{Item, may_be_one, norm_runs};
 
 /// Largest matrix that is read for it, in values.
 const LARGEST: u64 = 1 << 28;
@@ -27,11 +29,11 @@ const FEWEST: usize = 24;
 
 /// Least correlation of norms that stand in their places, and how many times 1/√n is chance.
 const ALIKE: f64 = 0.6;
-const CHANCE: f64 = 5.0;
+pub(super) const CHANCE: f64 = 5.0;
 
 /// Correlation from which on a small lead is enough: the norms of gate, up and down of one unit go
 /// together.
-const SURELY_ALIKE: f64 = 0.9;
+pub(super) const SURELY_ALIKE: f64 = 0.9;
 
 /// Least share of the matrices that are left whose norms must find their own: of a model that is
 /// rotated all are, and what is paired in part would be judged without the rest.
@@ -93,6 +95,16 @@ impl Profile {
             rows: about_mean(&of_rows),
             columns: about_mean(&of_columns),
         })
+    }
+}
+
+impl Profile {
+    /// Norms of rows and of columns once the axes are in an order.
+    fn in_order(&self, order: &[usize]) -> (&Vec<f32>, &Vec<f32>) {
+        match order.is_sorted() {
+            true => (&self.rows, &self.columns),
+            false => (&self.columns, &self.rows),
+        }
     }
 }
 
@@ -169,21 +181,78 @@ fn orders(shapes: Sides<&[u64]>) -> Vec<Vec<usize>> {
     usual.into_iter().chain(other).collect()
 }
 
-/// Matrices of equal values in whatever order, then matrices of equal norms.
-pub(super) fn find(left: &Sides<Vec<Item>>, profiles: &Sides<Profiles>) -> Vec<Match> {
-    let mut out = equal_values(left, profiles);
-    let rest = equal_norms(left, profiles, &out);
-    let open = |side: Side| profiles.get(side).0.len() - out.len();
-    let fewest = open(Side::Base).min(open(Side::Target));
-    if rest.len() as f64 >= MOST * fewest as f64 {
-        out.extend(rest);
+impl Profiles {
+    /// Norms of the rows and columns of each matrix, by its place.
+    pub(super) fn norms(&self) -> impl Iterator<Item = (usize, &[f32], &[f32])> {
+        let all = self.0.iter();
+        all.map(|(at, profile)| (*at, &profile.rows[..], &profile.columns[..]))
     }
-    out
+}
+
+/// Matrices whose norms are those of the other side's.
+pub(super) struct ByNorms {
+    /// Whole ones.
+    pub(super) whole: Vec<Match>,
+    /// Inside matrices of a side.
+    pub(super) inside: Sides<Vec<Found>>,
+}
+
+/// Matrices of equal norms, and those that stand inside larger ones; none where much of what is left
+/// finds none.
+pub(super) fn by_norms(
+    left: &Sides<Vec<Item>>,
+    profiles: &Sides<Profiles>,
+    paired: &[Match],
+) -> ByNorms {
+    let places = |found: &[Match], side: Side| -> BTreeSet<usize> {
+        found.iter().map(|found| *found.places.get(side)).collect()
+    };
+    let paired = Sides {
+        base: places(paired, Side::Base),
+        target: places(paired, Side::Target),
+    };
+    let whole = equal_norms(left, profiles, &paired);
+    let mut gone = paired.clone();
+    for side in Side::BOTH {
+        gone.get_mut(side).extend(places(&whole, side));
+    }
+    let mut inside: Sides<Vec<Found>> = Sides::default();
+    for side in Side::BOTH {
+        let found = norm_runs::find(side, left, profiles, &gone);
+        gone.get_mut(side)
+            .extend(found.iter().map(|found| found.whole));
+        gone.get_mut(side.other())
+            .extend(found.iter().map(|found| found.piece));
+        *inside.get_mut(side) = found;
+    }
+    let share_found = |side: Side| {
+        let open = profiles.get(side).0.keys();
+        let open = open.filter(|at| !paired.get(side).contains(at));
+        let (mut found, mut all) = (0u64, 0u64);
+        for at in open {
+            let elements = left.get(side)[*at].logical.elements();
+            all += elements;
+            found += if gone.get(side).contains(at) {
+                elements
+            } else {
+                0
+            };
+        }
+        found as f64 / all.max(1) as f64
+    };
+    let share = Side::BOTH.map(share_found).into_iter().fold(0.0, f64::max);
+    match share >= MOST {
+        true => ByNorms { whole, inside },
+        false => ByNorms {
+            whole: Vec::new(),
+            inside: Sides::default(),
+        },
+    }
 }
 
 /// Matrices of equal values in whatever order; of several such on a side each goes with the one at
 /// its place in the list.
-fn equal_values(left: &Sides<Vec<Item>>, profiles: &Sides<Profiles>) -> Vec<Match> {
+pub(super) fn equal_values(left: &Sides<Vec<Item>>, profiles: &Sides<Profiles>) -> Vec<Match> {
     let by_values = |side: Side| {
         let mut out: BTreeMap<(u64, u64), Vec<usize>> = BTreeMap::new();
         for (at, profile) in &profiles.get(side).0 {
@@ -235,10 +304,7 @@ fn ranked(
         return Vec::new();
     };
     let scored = orders(shapes).into_iter().map(|order| {
-        let (rows, columns) = match order.is_sorted() {
-            true => (&b.rows, &b.columns),
-            false => (&b.columns, &b.rows),
-        };
+        let (rows, columns) = b.in_order(&order);
         let likeness = likeness(&a.rows, rows).max(likeness(&a.columns, columns));
         (likeness, Match { places, order })
     });
@@ -252,33 +318,84 @@ fn ranked(
 fn equal_norms(
     left: &Sides<Vec<Item>>,
     profiles: &Sides<Profiles>,
-    paired: &[Match],
+    paired: &Sides<BTreeSet<usize>>,
 ) -> Vec<Match> {
-    let open = |side: Side| -> Vec<usize> {
-        let taken: BTreeSet<usize> = paired.iter().map(|pair| *pair.places.get(side)).collect();
-        let all = profiles.get(side).0.keys().copied();
-        all.filter(|at| !taken.contains(at)).collect()
+    let by_shape = |side: Side| {
+        let mut out: BTreeMap<[u64; 2], Vec<(usize, &Profile)>> = BTreeMap::new();
+        let all = profiles.get(side).0.iter();
+        for (at, profile) in all.filter(|(at, _)| !paired.get(side).contains(at)) {
+            if let [rows, columns] = left.get(side)[*at].logical.shape[..] {
+                out.entry([rows, columns]).or_default().push((*at, profile));
+            }
+        }
+        out
     };
-    let (bases, targets) = (open(Side::Base), open(Side::Target));
-    let of_base = |base: &usize| {
-        let scores = targets.iter().filter_map(|target| {
-            let places = Sides {
-                base: *base,
-                target: *target,
+    let (bases, targets) = (by_shape(Side::Base), by_shape(Side::Target));
+    let mut scores = Vec::new();
+    for (shape, of_base) in &bases {
+        for order in [[0, 1], [1, 0]] {
+            let Some(of_target) = targets.get(&order.map(|axis| shape[axis])) else {
+                continue;
             };
-            let (cosine, found) = ranked(left, profiles, places).into_iter().next()?;
-            (2.0 * cosine >= ALIKE).then_some(Score {
-                places,
-                order: found.order,
-                cosine,
-                floor: ALIKE,
-                ahead: if cosine >= SURELY_ALIKE { 0.02 } else { AHEAD },
-            })
-        });
-        scores.collect::<Vec<_>>()
-    };
-    let scores = bases.par_iter().flat_map_iter(of_base).collect();
+            for norms in [Norms::Rows, Norms::Columns] {
+                scores.extend(norm_scores(left, of_base, of_target, &order, norms));
+            }
+        }
+    }
     each_others_best(scores)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Norms {
+    Rows,
+    Columns,
+}
+
+/// How alike the norms of matrices of one shape are, once the target's axes are in an order.
+fn norm_scores(
+    left: &Sides<Vec<Item>>,
+    of_base: &[(usize, &Profile)],
+    of_target: &[(usize, &Profile)],
+    order: &[usize],
+    norms: Norms,
+) -> Vec<Score> {
+    let chosen = |(rows, columns): (&'_ Vec<f32>, &'_ Vec<f32>)| match norms {
+        Norms::Rows => rows.clone(),
+        Norms::Columns => columns.clone(),
+    };
+    let telling = |(at, norms): (usize, Vec<f32>)| (!norms.is_empty()).then_some((at, norms));
+    let of_base = of_base
+        .iter()
+        .map(|(at, own)| (*at, chosen((&own.rows, &own.columns))));
+    let of_target = of_target
+        .iter()
+        .map(|(at, own)| (*at, chosen(own.in_order(order))));
+    let (base_at, base_norms): (Vec<usize>, Vec<Vec<f32>>) = of_base.filter_map(telling).unzip();
+    let (target_at, target_norms): (Vec<usize>, Vec<Vec<f32>>) =
+        of_target.filter_map(telling).unzip();
+    let base_views: Vec<&[f32]> = base_norms.iter().map(Vec::as_slice).collect();
+    let target_views: Vec<&[f32]> = target_norms.iter().map(Vec::as_slice).collect();
+    let places = |base: usize, target: usize| Sides {
+        base: base_at[base],
+        target: target_at[target],
+    };
+    let near = near_pairs(&base_views, &target_views, ALIKE / 2.0, |base, target| {
+        let at = places(base, target);
+        may_be_one(&left.base[at.base].logical, &left.target[at.target].logical)
+    });
+    let length = base_views.first().map_or(0, |norms| norms.len()) as f64;
+    let is_more = |near: &Near| near.cosine > 0.0 && near.cosine * length.sqrt() >= CHANCE;
+    let score = |near: Near| Score {
+        places: places(near.base, near.target),
+        order: order.to_vec(),
+        cosine: near.cosine,
+        floor: ALIKE,
+        ahead: match near.cosine >= SURELY_ALIKE {
+            true => 0.02,
+            false => AHEAD,
+        },
+    };
+    near.into_iter().filter(is_more).map(score).collect()
 }
 
 #[cfg(test)]

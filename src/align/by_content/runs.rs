@@ -6,7 +6,7 @@
 //! them stand at equal distances, the matrix is there: rows of unrelated models are most alike
 //! anywhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -19,7 +19,10 @@ use crate::numeric::rows::RowSource;
 use crate::view::logical::{Logical, Origin, RowOrder, RowRun};
 use crate::view::model::Model;
 
-use super::{Item, is_complex, is_known};
+use super::holds::{Kinds, may_hold};
+use super::neighbours::{Index, product};
+use super::spans::{Span, gaps};
+use super::{Item, is_complex};
 
 /// Values of a row that are looked at.
 const COLUMNS: usize = 128;
@@ -39,15 +42,21 @@ const FEWEST_ROWS: u64 = 6;
 /// Values that are held at a time.
 const MOST_VALUES: usize = 1 << 24;
 
-/// Products that are spent on one tensor in one reading.
-const MOST_PRODUCTS: usize = 1 << 33;
+/// Matrices with rows of one length that are looked for; more are told by their shapes alone.
+const MOST_PROBES: usize = 1 << 14;
+
+/// Products up to which every row of a tensor is looked at for every row that is looked for.
+const MOST_PRODUCTS: usize = 1 << 28;
+
+/// Products that it costs to look up a row by its signs.
+const LOOKED_UP: usize = 1 << 12;
 
 /// Products that may still be spent on two models: some seconds of work.
 pub(super) struct Budget(usize);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(1 << 36)
+        Self(1 << 35)
     }
 }
 
@@ -57,8 +66,12 @@ impl Budget {
         let width = reading.columns().min(COLUMNS as u64) as usize;
         let rows = usize::try_from(reading.rows()).unwrap_or(usize::MAX);
         let values = rows.saturating_mul(width);
-        let products = values.saturating_mul(PROBES).saturating_mul(wanted);
-        if wanted == 0 || values > MOST_VALUES || products > MOST_PRODUCTS.min(self.0) {
+        let looked_for = wanted.saturating_mul(PROBES);
+        let products = match values.saturating_mul(looked_for) {
+            products if products <= MOST_PRODUCTS => products,
+            _ => rows.saturating_add(looked_for).saturating_mul(LOOKED_UP),
+        };
+        if wanted == 0 || values > MOST_VALUES || products > self.0 {
             return false;
         }
         self.0 -= products;
@@ -87,7 +100,43 @@ pub(super) struct Found {
     /// The matrix, by its place in the other side's.
     pub(super) piece: usize,
     /// Where in the tensor it is.
-    pub(super) spot: Spot,
+    pub(super) place: Place,
+}
+
+/// Where in a tensor another is.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// Rows or columns of it.
+    Rows(Spot),
+    /// Values from the first to the last.
+    Span(Span),
+}
+
+impl Place {
+    /// The tensor that is there.
+    pub(super) fn cut(&self, whole: &Logical) -> Logical {
+        match self {
+            Self::Rows(spot) => spot.cut(whole),
+            Self::Span(span) => span.cut(whole),
+        }
+    }
+}
+
+/// What is left of a tensor of which these places were found.
+pub(super) fn rest_of(whole: &Logical, places: &[Place]) -> Vec<Logical> {
+    let spots = places.iter().filter_map(|place| match place {
+        Place::Rows(spot) => Some(*spot),
+        Place::Span(_) => None,
+    });
+    let spans = places.iter().filter_map(|place| match place {
+        Place::Span(span) => Some(span.clone()),
+        Place::Rows(_) => None,
+    });
+    let (spots, spans): (Vec<Spot>, Vec<Span>) = (spots.collect(), spans.collect());
+    match spans.is_empty() {
+        true => rest(whole, &spots).into_iter().collect(),
+        false => gaps(whole, &spans),
+    }
 }
 
 /// Rows of a tensor in one of its readings.
@@ -100,7 +149,7 @@ pub(super) struct Spot {
 
 /// What rows of a tensor are of what is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     /// Rows of a matrix.
     Rows,
     /// Columns of a matrix.
@@ -111,7 +160,7 @@ enum Shape {
 
 /// One way to read a tensor as a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Reading {
+pub(super) struct Reading {
     /// As it is stored.
     stored: (u64, u64),
     /// Whether its rows are the stored columns.
@@ -119,6 +168,14 @@ struct Reading {
 }
 
 impl Reading {
+    /// A matrix as it is stored, or its columns as rows.
+    pub(super) fn new(matrix: &Logical, transposed: bool) -> Self {
+        Self {
+            stored: matrix.matrix_shape(),
+            transposed,
+        }
+    }
+
     fn rows(self) -> u64 {
         let (rows, columns) = self.stored;
         if self.transposed { columns } else { rows }
@@ -192,7 +249,7 @@ impl Spot {
 }
 
 /// What the spots leave of a tensor, all of one reading.
-pub(super) fn rest(whole: &Logical, spots: &[Spot]) -> Option<Logical> {
+fn rest(whole: &Logical, spots: &[Spot]) -> Option<Logical> {
     let reading = spots.first()?.reading;
     let taken: BTreeSet<u64> = spots.iter().flat_map(Spot::rows).collect();
     let mut runs: Vec<RowRun> = Vec::new();
@@ -223,7 +280,7 @@ fn named(run: RowRun) -> String {
 }
 
 /// Whether a tensor can be read in several ways.
-fn is_plain(logical: &Logical) -> bool {
+pub(super) fn is_plain(logical: &Logical) -> bool {
     let storage = &logical.stored_as;
     matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
         && storage.rows == RowOrder::All
@@ -258,43 +315,6 @@ fn readings(logical: &Logical, vectors: &BTreeSet<u64>) -> Vec<Reading> {
     let lengths = FEWEST_COLUMNS..=MOST_COLUMNS;
     let is_long = |reading: &Reading| reading.rows() >= 2 && lengths.contains(&reading.columns());
     out.into_iter().filter(is_long).collect()
-}
-
-/// Whether one of two tensors may be a part of the other: where both names say what they are, names
-/// have paired them, or they are two. (Rows of `up` resemble the columns of `down` of their units.)
-fn may_hold(base: &Logical, target: &Logical) -> bool {
-    may_be_parts(TensorKind::of(base), TensorKind::of(target))
-}
-
-/// What [`may_hold`] asks of a tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct TensorKind {
-    is_complex: bool,
-    is_known: bool,
-}
-
-impl TensorKind {
-    fn of(logical: &Logical) -> Self {
-        Self {
-            is_complex: is_complex(logical),
-            is_known: is_known(logical),
-        }
-    }
-}
-
-fn kinds<'a>(items: impl IntoIterator<Item = &'a Item>) -> BTreeSet<TensorKind> {
-    let logicals = items.into_iter().map(|item| &item.logical);
-    logicals.map(|logical| TensorKind::of(logical)).collect()
-}
-
-/// Whether a tensor may be a part of one of these kinds, or hold one.
-fn may_hold_any(logical: &Logical, kinds: &BTreeSet<TensorKind>) -> bool {
-    let own = TensorKind::of(logical);
-    kinds.iter().any(|other| may_be_parts(own, *other))
-}
-
-fn may_be_parts(one: TensorKind, other: TensorKind) -> bool {
-    one.is_complex == other.is_complex && !(one.is_known && other.is_known)
 }
 
 /// Some rows of a matrix.
@@ -384,12 +404,12 @@ fn probes(
     model: &Model,
     items: &[Item],
     lengths: &BTreeSet<u64>,
-    of_wholes: &BTreeSet<TensorKind>,
+    wholes: &Kinds,
 ) -> Result<Vec<Probe>> {
-    let of_item = |(piece, item): (usize, &Item)| -> Result<Vec<Probe>> {
+    let shapes_of = |item: &Item| {
         let logical = &*item.logical;
         let is_asked = is_plain(logical)
-            && may_hold_any(logical, of_wholes)
+            && wholes.may_hold(logical)
             && logical.meaning.class != Class::Uninformative
             && item.sketch.is_telling();
         let shapes: &[Shape] = match logical.shape.len() {
@@ -397,12 +417,26 @@ fn probes(
             2 if is_asked => &[Shape::Rows, Shape::Columns],
             _ => &[],
         };
+        let with_reading = shapes
+            .iter()
+            .map(|shape| (*shape, reading_of(logical, *shape)));
+        let mut out: Vec<(Shape, Reading)> = with_reading.collect();
+        out.retain(|(shape, reading)| {
+            let is_long = reading.rows() >= FEWEST_ROWS || *shape == Shape::Vector;
+            is_long && reading.columns() >= FEWEST_COLUMNS && lengths.contains(&reading.columns())
+        });
+        out
+    };
+    let mut of_length: BTreeMap<u64, usize> = BTreeMap::new();
+    for (_, reading) in items.iter().flat_map(shapes_of) {
+        *of_length.entry(reading.columns()).or_default() += 1;
+    }
+    let of_item = |(piece, item): (usize, &Item)| -> Result<Vec<Probe>> {
+        let logical = &*item.logical;
         let mut out = Vec::new();
-        for &shape in shapes {
-            let reading = reading_of(logical, shape);
+        for (shape, reading) in shapes_of(item) {
             let (rows, columns) = (reading.rows(), reading.columns());
-            let is_long = rows >= FEWEST_ROWS || shape == Shape::Vector;
-            if !is_long || columns < FEWEST_COLUMNS || !lengths.contains(&columns) {
+            if of_length[&columns] > MOST_PROBES {
                 continue;
             }
             let bound = usize::try_from(rows).unwrap_or(usize::MAX);
@@ -441,10 +475,10 @@ pub(super) fn find(
         .map(|item| item.logical.elements())
         .filter(|length| *length > 0)
         .collect();
-    let of_other = kinds(other);
+    let of_other = Kinds::new(other);
     let wholes: Vec<(usize, Vec<Reading>)> = own
         .iter()
-        .map(|item| match may_hold_any(&item.logical, &of_other) {
+        .map(|item| match of_other.may_lie_in(&item.logical) {
             true => readings(&item.logical, &vectors),
             false => Vec::new(),
         })
@@ -453,8 +487,12 @@ pub(super) fn find(
         .collect();
     let all = wholes.iter().flat_map(|(_, readings)| readings);
     let lengths: BTreeSet<u64> = all.map(|reading| reading.columns()).collect();
-    let of_wholes = kinds(wholes.iter().map(|(whole, _)| &own[*whole]));
+    let of_wholes = Kinds::new(wholes.iter().map(|(whole, _)| &own[*whole]));
     let probes = probes(other_model, other, &lengths, &of_wholes)?;
+    let mut by_length: BTreeMap<u64, Vec<&Probe>> = BTreeMap::new();
+    for probe in &probes {
+        by_length.entry(probe.columns).or_default().push(probe);
+    }
 
     let mut gone = BTreeSet::new();
     let mut out = Vec::new();
@@ -462,14 +500,15 @@ pub(super) fn find(
         let logical = &*own[whole].logical;
         let mut best: Vec<Found> = Vec::new();
         for reading in readings {
-            let wanted: Vec<&Probe> = probes
-                .iter()
+            let of_length = by_length.get(&reading.columns());
+            let wanted: Vec<&Probe> = of_length
+                .into_iter()
+                .flatten()
+                .copied()
                 .filter(|probe| {
-                    let pair = Sides::placed(side, logical, &*other[probe.piece].logical);
-                    probe.columns == reading.columns()
-                        && probe.rows <= reading.rows()
+                    probe.rows <= reading.rows()
                         && !gone.contains(&probe.piece)
-                        && may_hold(pair.base, pair.target)
+                        && may_hold(logical, &other[probe.piece].logical)
                 })
                 .collect();
             if !budget.allows(reading, wanted.len()) {
@@ -477,9 +516,10 @@ pub(super) fn find(
             }
             let found = search((model, logical, reading), &wanted, other_model, other)?;
             let found = apart(found, whole);
-            let rows = |found: &[Found]| found.iter().map(|f| f.spot.run.count).sum::<u64>();
-            let elements =
-                |all: &[Found]| rows(all) * all.first().map_or(0, |f| f.spot.reading.columns());
+            let elements = |all: &[Found]| {
+                let pieces = all.iter().map(|found| &other[found.piece].logical);
+                pieces.map(|piece| piece.elements()).sum::<u64>()
+            };
             if elements(&found) > elements(&best) {
                 best = found;
             }
@@ -490,8 +530,29 @@ pub(super) fn find(
     Ok(out)
 }
 
+/// A matrix by its place in the other side's list, where it is, and how sure it is.
+pub(super) type FoundAt = (usize, Spot, f64);
+
+/// `count` rows of a reading from `start` on, `step` apart.
+pub(super) fn spot(
+    reading: Reading,
+    (start, count, step): (usize, usize, usize),
+    shape: Shape,
+) -> Spot {
+    let run = RowRun {
+        start: start as u64,
+        count: count as u64,
+        step: step as u64,
+    };
+    Spot {
+        reading,
+        run,
+        shape,
+    }
+}
+
 /// The surest of the spots that have no row in common, and one for each matrix.
-fn apart(mut found: Vec<(usize, Spot, f64)>, whole: usize) -> Vec<Found> {
+pub(super) fn apart(mut found: Vec<FoundAt>, whole: usize) -> Vec<Found> {
     found.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
     let (mut rows, mut pieces) = (BTreeSet::new(), BTreeSet::new());
     let mut out = Vec::new();
@@ -501,7 +562,11 @@ fn apart(mut found: Vec<(usize, Spot, f64)>, whole: usize) -> Vec<Found> {
         }
         pieces.insert(piece);
         rows.extend(spot.rows());
-        out.push(Found { whole, piece, spot });
+        out.push(Found {
+            whole,
+            piece,
+            place: Place::Rows(spot),
+        });
     }
     out
 }
@@ -525,10 +590,13 @@ struct Rows {
     width: usize,
     mean: Vec<f32>,
     values: Vec<f32>,
+    /// The rows by their signs, where too many are looked for to look at each.
+    index: Option<Index>,
 }
 
 impl Rows {
-    fn new(width: usize, mut values: Vec<f32>) -> Self {
+    /// The rows of `values`, of which so many are looked for.
+    fn new(width: usize, mut values: Vec<f32>, looked_for: usize) -> Self {
         let mut mean = vec![0.0f64; width];
         for row in values.chunks_exact(width) {
             mean.iter_mut()
@@ -540,22 +608,37 @@ impl Rows {
         for row in values.chunks_exact_mut(width) {
             normalise(row, &mean);
         }
+        let is_many = values.len().saturating_mul(looked_for) > MOST_PRODUCTS;
+        let index = is_many.then(|| {
+            let rows: Vec<&[f32]> = values.chunks_exact(width).collect();
+            Index::new(&rows)
+        });
         Self {
             width,
             mean,
             values,
+            index,
         }
     }
 
+    fn count(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    /// The row nearest to a probe; one behind the last where none is near.
     fn nearest(&self, probe: &[f32]) -> Nearest {
         let mut probe = probe.to_vec();
         normalise(&mut probe, &self.mean);
         let mut out = Nearest {
-            row: 0,
+            row: self.count(),
             cosine: -1.0,
             second: -1.0,
         };
-        for (row, values) in self.values.chunks_exact(self.width).enumerate() {
+        let near = self.index.as_ref().map(|index| index.near(&probe));
+        let all = 0..near.as_ref().map_or(self.count(), Vec::len);
+        for at in all {
+            let row = near.as_ref().map_or(at, |near| near[at]);
+            let values = &self.values[row * self.width..(row + 1) * self.width];
             let cosine = product(values, &probe);
             if cosine > out.cosine {
                 out.second = out.cosine;
@@ -566,20 +649,6 @@ impl Rows {
         }
         out
     }
-}
-
-/// Σab in lanes, which the compiler puts side by side.
-fn product(a: &[f32], b: &[f32]) -> f64 {
-    const LANES: usize = 16;
-    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            lanes[lane] += a[lane] * b[lane];
-        }
-    }
-    let rest: f32 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
-    f64::from(lanes.iter().sum::<f32>() + rest)
 }
 
 fn normalise(row: &mut [f32], mean: &[f32]) {
@@ -609,7 +678,8 @@ fn search(
 ) -> Result<Vec<(usize, Spot, f64)>> {
     let width = chosen_columns(reading.columns()).len();
     let rows = reading.rows() as usize;
-    let table = Rows::new(width, sampled_all(model, &reading.of(whole))?);
+    let values = sampled_all(model, &reading.of(whole))?;
+    let table = Rows::new(width, values, wanted.len() * PROBES);
     let of_probe = |probe: &&Probe| -> Result<Option<(usize, Spot, f64)>> {
         let nearest: Vec<Nearest> = probe
             .values
@@ -719,7 +789,7 @@ fn in_any_order(table: &Rows, values: &[f32], count: u64) -> Option<RowRun> {
     }
     let (start, end) = (*hit.first()?, *hit.last()? + 1);
     let most = 10 * hit.len() as u64 >= 9 * count;
-    let all_rows = (table.values.len() / table.width) as u64;
+    let all_rows = table.count() as u64;
     if count == all_rows && most {
         return Some(RowRun {
             start: 0,

@@ -443,6 +443,7 @@ fn paired_by_content(paired: &PairedByContent) -> String {
         equal,
         alike,
         followed,
+        left,
         pairs,
     } = paired;
     let ways = [
@@ -458,8 +459,12 @@ fn paired_by_content(paired: &PairedByContent) -> String {
         .filter(|(count, _)| **count > 0)
         .map(|(count, how)| format!("{count} {how}"))
         .collect();
+    let rest = match left {
+        0 => String::new(),
+        _ => format!("; {left} more are what both sides had left of a shape"),
+    };
     format!(
-        "names changed: {} of {pairs} pairs were made by what the tensors hold ({})",
+        "names changed: {} of {pairs} pairs were made by what the tensors hold ({}){rest}",
         equal + alike + followed,
         ways.join(", ")
     )

@@ -376,6 +376,7 @@ fn paired_by_content(paired: &PairedByContent) -> String {
         equal,
         alike,
         followed,
+        left,
         pairs,
     } = paired;
     let ways = [
@@ -388,8 +389,12 @@ fn paired_by_content(paired: &PairedByContent) -> String {
         .filter(|(count, _)| **count > 0)
         .map(|(count, how)| format!("{how} {count}쌍"))
         .collect();
+    let rest = match left {
+        0 => String::new(),
+        _ => format!(". 다른 {left}쌍은 양쪽에 같은 shape로 남은 것끼리 맞대었습니다"),
+    };
     format!(
-        "이름이 바뀌었습니다: {pairs}쌍 중 {}쌍은 텐서의 내용으로 짝지었습니다({})",
+        "이름이 바뀌었습니다: {pairs}쌍 중 {}쌍은 텐서의 내용으로 짝지었습니다({}){rest}",
         equal + alike + followed,
         ways.join(", ")
     )
