@@ -36,8 +36,8 @@ impl Grid {
 /// The nearest integer, of two the even one: where integers are neighbours of one another, adding
 /// them to a small number rounds it.
 fn to_integer(value: f64) -> f64 {
-    const NEIGHBOURS: f64 = 1.5 * (1u64 << f64::MANTISSA_DIGITS - 1) as f64;
-    if value.abs() < (1u64 << f64::MANTISSA_DIGITS - 2) as f64 {
+    const NEIGHBOURS: f64 = 1.5 * (1u64 << (f64::MANTISSA_DIGITS - 1)) as f64;
+    if value.abs() < (1u64 << (f64::MANTISSA_DIGITS - 2)) as f64 {
         (value + NEIGHBOURS) - NEIGHBOURS
     } else {
         value.round_ties_even()

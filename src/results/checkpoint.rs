@@ -16,12 +16,6 @@ words! {
     }
 }
 
-impl Default for CheckpointKind {
-    fn default() -> Self {
-        Self::Checkpoint
-    }
-}
-
 /// A checkpoint in short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointFacts {

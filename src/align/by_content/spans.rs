@@ -251,9 +251,9 @@ impl Book {
                 continue;
             }
             let first = begin + (step + 2 - STRETCH) as u64;
-            for at in 0..4 {
+            for (at, met) in table.iter().enumerate() {
                 let quarter = quarter(word, at);
-                if !table[at][usize::from(quarter)] {
+                if !met[usize::from(quarter)] {
                     continue;
                 }
                 for id in self.quarters[at].get(&quarter).into_iter().flatten() {

@@ -458,21 +458,21 @@ fn patches(
 ) -> Result<Vec<Patch>> {
     let mut out = Vec::with_capacity(kept.patches.len());
     for patch in &kept.patches {
-        let mut lists: [Axis; 2] = [None, None];
-        let mut lengths = whole;
-        for (axis, name) in [&patch.rows, &patch.columns].into_iter().enumerate() {
-            if let Some(name) = name {
-                let list = axes.list(name, whole[axis])?;
-                if list.is_empty() {
-                    return Err(file.malformed(format!(
-                        "no index in {} (expected at least one)",
-                        quoted(name)
-                    )));
-                }
-                lengths[axis] = list.len() as u64;
-                lists[axis] = Some(list);
+        let mut along = |name: &Option<String>, count: u64| -> Result<(Axis, u64)> {
+            let Some(name) = name else {
+                return Ok((None, count));
+            };
+            let list = axes.list(name, count)?;
+            if list.is_empty() {
+                let what = format!("no index in {} (expected at least one)", quoted(name));
+                return Err(file.malformed(what));
             }
-        }
+            let length = list.len() as u64;
+            Ok((Some(list), length))
+        };
+        let (rows, height) = along(&patch.rows, whole[0])?;
+        let (columns, width) = along(&patch.columns, whole[1])?;
+        let lengths = [height, width];
         let values = file.tensor(&patch.values)?;
         if values.dtype != dtype || values.shape != lengths {
             return Err(file.malformed(format!(
@@ -482,7 +482,6 @@ fn patches(
                 values.shape
             )));
         }
-        let [rows, columns] = lists;
         out.push(Patch {
             rows,
             columns,

@@ -160,7 +160,7 @@ pub struct FileRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct CheckpointRow {
     /// checkpoint, or sketch where what is kept of one stands for it.
-    #[serde(default)]
+    #[serde(default = "whole")]
     pub kind: CheckpointKind,
     /// Path as given.
     pub path: String,
@@ -358,6 +358,11 @@ pub struct WarningRow {
     /// What is odd, typed.
     #[serde(default, deserialize_with = "lenient")]
     pub says: Option<Warning>,
+}
+
+/// What a report says that knows of weights alone.
+fn whole() -> CheckpointKind {
+    CheckpointKind::Checkpoint
 }
 
 impl From<CheckpointFacts> for CheckpointRow {
