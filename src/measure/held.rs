@@ -17,7 +17,7 @@ use super::monitor::Monitor;
 use super::record::{Digest, Estimated, Record, RowCentered};
 
 /// Measures every pair of two models, of which at least one is a sketch. `digests` are those of the
-/// tensors of each side, in the order of its [manifest](Model::stored). Runs on the current rayon
+/// tensors of each side, in the order of its [list](Model::listed). Runs on the current rayon
 /// pool.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Sketches: a safetensors file that keeps a little of a model (guide/sketches.md).
 //!
 //! It is read as a checkpoint of which most values are not known: tensors of the full shapes, over
-//! a [`Holes`] that knows the patches.
+//! a [`Holes`](crate::source::Holes) that knows the patches.
 
 mod read;
 mod write;
