@@ -103,11 +103,23 @@ impl<'a> Prepared<'a> {
             row.iter_mut().zip(mean).for_each(|(x, mean)| *x -= mean);
         }
         if let Some(unseen) = &self.unseen {
-            let along: f64 = row.iter().zip(unseen).map(|(x, u)| f64::from(*x) * u).sum();
+            let along = match self.view.is_partial() {
+                true => along_known(row, unseen),
+                false => row.iter().zip(unseen).map(|(x, u)| f64::from(*x) * u).sum(),
+            };
             let less = row.iter_mut().zip(unseen);
             less.for_each(|(x, u)| *x = (f64::from(*x) - along * u) as f32);
         }
     }
+}
+
+/// How far a row lies along a direction, by the values that are known of it.
+fn along_known(row: &[f32], direction: &[f64]) -> f64 {
+    let known = row.iter().zip(direction).filter(|(x, _)| x.is_finite());
+    let (along, length) = known.fold((0.0, 0.0), |(along, length), (x, u)| {
+        (along + f64::from(*x) * u, length + u * u)
+    });
+    if length > 0.0 { along / length } else { 0.0 }
 }
 
 impl RowSource for Prepared<'_> {
@@ -249,19 +261,49 @@ fn direction(gain: Option<&[f32]>, width: usize) -> Option<Vec<f64>> {
 fn mean_row(view: &View<'_>) -> Result<Vec<f32>> {
     let (rows, columns) = (view.rows(), view.columns());
     let mut sums = vec![0.0f64; columns];
+    // Of a sketch the rows that are known make up the mean.
+    let is_partial = view.is_partial();
+    let mut counts = vec![0usize; if is_partial { columns } else { 0 }];
     let mut values = vec![0.0f32; ROWS_TOGETHER.min(rows) * columns];
     for begin in (0..rows).step_by(ROWS_TOGETHER) {
         let end = rows.min(begin + ROWS_TOGETHER);
         let values = &mut values[..(end - begin) * columns];
         view.read_rows(begin..end, values)?;
         for row in values.chunks_exact(columns.max(1)) {
+            if is_partial {
+                let known = sums.iter_mut().zip(&mut counts).zip(row);
+                known
+                    .filter(|(_, x)| x.is_finite())
+                    .for_each(|((sum, count), x)| {
+                        *sum += f64::from(*x);
+                        *count += 1;
+                    });
+                continue;
+            }
             sums.iter_mut()
                 .zip(row)
                 .for_each(|(sum, x)| *sum += f64::from(*x));
         }
     }
+    let count = |column: usize| counts.get(column).copied().unwrap_or(rows).max(1);
     let means = sums
         .into_iter()
-        .map(|sum| (sum / rows.max(1) as f64) as f32);
+        .enumerate()
+        .map(|(column, sum)| (sum / count(column) as f64) as f32);
     Ok(means.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::along_known;
+
+    #[test]
+    fn what_is_not_known_takes_nothing_off_a_row() {
+        let half = 0.5f64.sqrt();
+        let direction = [half, half, 0.0];
+        assert!((along_known(&[1.0, 1.0, 7.0], &direction) - 2.0 * half).abs() < 1e-12);
+        // Of one value of two the row lies as far along as that value says.
+        assert!((along_known(&[1.0, f32::NAN, 7.0], &direction) - half.recip()).abs() < 1e-12);
+        assert_eq!(along_known(&[f32::NAN; 3], &direction), 0.0);
+    }
 }
