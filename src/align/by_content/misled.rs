@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::error::Result;
 use crate::model::sides::Sides;
-use crate::model::words::Class;
+use crate::model::words::{Class, Role};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
@@ -23,7 +23,8 @@ const LOOKED_AT: usize = 64;
 /// Whether names alone made a pair, and say nothing of what its tensors are.
 fn is_open(pair: &Pair) -> bool {
     let is_told = |logical: &Logical| {
-        is_known(logical) && logical.meaning.layer.is_some()
+        let is_table = matches!(logical.meaning.role, Role::Embed | Role::LmHead);
+        is_known(logical) && (is_table || logical.meaning.layer.is_some())
             || logical.meaning.class == Class::Uninformative
     };
     pair.by_name && !pair.sides().iter().any(|logical| is_told(logical))
