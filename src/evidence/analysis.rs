@@ -59,6 +59,12 @@ impl Setting<'_> {
         self.is_sketched.contains(&true)
     }
 
+    /// Whether the units that contribute most are known of both models, wherever they stand.
+    pub(crate) fn knows_largest(&self) -> bool {
+        let [base, target] = self.models;
+        [base, target].iter().all(|model| model.keeps_largest())
+    }
+
     /// The two models as content is looked for in them: with the units alone that are known.
     pub(crate) fn of_known_units(&self) -> Self {
         Self {

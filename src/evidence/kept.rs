@@ -6,18 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
+use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::words::{Block, Class, Role};
+use crate::model::words::{self, Class, Role};
 use crate::numeric::rng::Draws;
 use crate::stats::units::Sampling;
-use crate::view::kept::Axis;
+use crate::view::kept::{Axis, Chosen};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::place::Place;
 
-use super::partners::block::written_dimensions;
+use super::partners::block::{Block, written_dimensions};
 use super::permutation::blocks::{BlockKey, Matrices, blocks, coordinates_of_an_expert};
 use super::permutation::residual::{Stream, stream_of};
 
@@ -29,6 +31,9 @@ const UNITS: [usize; 5] = [64, 48, 32, 24, 16];
 
 /// The same of experts beyond [`WHOLE_EXPERTS`] of a layer.
 const UNITS_OF_EXPERTS: [usize; 5] = [32, 16, 8, 4, 0];
+
+/// Units of a feed-forward that are kept for what they contribute, the first number that fits.
+const LARGEST: [usize; 5] = [64, 48, 32, 24, 16];
 
 /// Experts of a layer whose units are kept over the whole width: they speak for all.
 const WHOLE_EXPERTS: usize = 4;
@@ -77,14 +82,23 @@ impl Wanted<'_> {
 pub(crate) struct Plan<'a> {
     /// What is kept.
     pub wanted: Vec<Wanted<'a>>,
+    /// What is kept of the units that contribute most.
+    pub largest: Vec<Wanted<'a>>,
     /// What did not fit.
     pub left_out: Vec<String>,
 }
 
-/// Chooses what to keep of a model within `budget` bytes.
-pub(crate) fn plan<'a>(model: &'a Model, sampling: &Sampling, budget: u64) -> Plan<'a> {
+/// Chooses what to keep of a model within `budget` bytes; `largest` are the units that contribute
+/// most to each feed-forward, those that do first.
+pub(crate) fn plan<'a>(
+    model: &'a Model,
+    largest: &BTreeMap<BlockKey, Vec<usize>>,
+    sampling: &Sampling,
+    budget: u64,
+) -> Plan<'a> {
     let mut out = Plan {
         wanted: Vec::new(),
+        largest: Vec::new(),
         left_out: Vec::new(),
     };
     let blocks = blocks(model);
@@ -144,12 +158,48 @@ pub(crate) fn plan<'a>(model: &'a Model, sampling: &Sampling, budget: u64) -> Pl
             out.add(samples.collect(), budget, "matrices of other kinds");
         }
     }
+    out.largest(&blocks, largest, sampling, budget);
     out
 }
 
 impl<'a> Plan<'a> {
     fn bytes(&self) -> u64 {
-        self.wanted.iter().map(Wanted::bytes).sum()
+        let all = self.wanted.iter().chain(&self.largest);
+        all.map(Wanted::bytes).sum()
+    }
+
+    /// As many of the largest units of each feed-forward as fit.
+    fn largest(
+        &mut self,
+        blocks: &BTreeMap<BlockKey, Matrices<'a>>,
+        largest: &BTreeMap<BlockKey, Vec<usize>>,
+        sampling: &Sampling,
+        budget: u64,
+    ) {
+        if largest.is_empty() {
+            return;
+        }
+        let left = budget.saturating_sub(self.bytes());
+        for count in LARGEST {
+            let of_block = |(key, units): (&BlockKey, &Vec<usize>)| {
+                let mut units: Vec<usize> = units.iter().take(count).copied().collect();
+                units.sort_unstable();
+                let matrices = blocks.get(key)?;
+                Some(units_of(matrices, sampling, |_| units.clone()))
+            };
+            let wanted: Vec<Wanted<'a>> = largest.iter().filter_map(of_block).flatten().collect();
+            if wanted.iter().map(Wanted::bytes).sum::<u64>() <= left {
+                if count < LARGEST[0] && largest.values().any(|units| units.len() > count) {
+                    self.left_out.push(format!(
+                        "all but {count} of the largest units of each feed-forward"
+                    ));
+                }
+                self.largest = wanted;
+                return;
+            }
+        }
+        self.left_out
+            .push("the largest units of feed-forwards".to_owned());
     }
 
     /// Adds what is wanted as long as it fits; else says what was left out.
@@ -318,19 +368,27 @@ fn streams<'a>(model: &'a Model, sampling: &Sampling) -> impl Iterator<Item = Wa
     })
 }
 
-/// Units of a feed-forward over the whole width.
+/// Probe units of a feed-forward over the whole width.
 fn whole_units<'a>(matrices: &Matrices<'a>, units: usize, sampling: &Sampling) -> Vec<Wanted<'a>> {
-    let probes = |count: usize| {
+    units_of(matrices, sampling, |count| {
         let mut probes = sampling.probes(count);
         thin(&mut probes, units);
         probes
-    };
+    })
+}
+
+/// Units of a feed-forward over the whole width; `chosen` gives those of so many.
+fn units_of<'a>(
+    matrices: &Matrices<'a>,
+    sampling: &Sampling,
+    chosen: impl Fn(usize) -> Vec<usize>,
+) -> Vec<Wanted<'a>> {
     let mut out: Vec<Wanted<'a>> = matrices
         .by_row
         .iter()
         .map(|logical| Wanted {
             logical,
-            rows: Some(probes(size(logical).0)),
+            rows: Some(chosen(size(logical).0)),
             columns: None,
         })
         .collect();
@@ -343,7 +401,7 @@ fn whole_units<'a>(matrices: &Matrices<'a>, units: usize, sampling: &Sampling) -
         out.push(Wanted {
             logical: down,
             rows: is_gated.then(|| read.into_iter().collect()),
-            columns: Some(probes(columns)),
+            columns: Some(chosen(columns)),
         });
     }
     out
@@ -389,7 +447,7 @@ fn is_covered(logical: &Logical, blocks: &BTreeMap<BlockKey, Matrices<'_>>) -> b
 /// Units of a matrix of any other network, rows and columns.
 fn rows_and_columns<'a>(logical: &'a Logical, sampling: &Sampling) -> Vec<Wanted<'a>> {
     let (rows, columns) = size(logical);
-    let in_layers = matches!(logical.meaning.block, Some(Block::Layer(_)))
+    let in_layers = matches!(logical.meaning.block, Some(words::Block::Layer(_)))
         && !matches!(
             logical.meaning.role,
             Role::Conv | Role::Linear | Role::Other
@@ -423,40 +481,110 @@ fn sample<'a>(logical: &'a Logical, sampling: &Sampling) -> Wanted<'a> {
     }
 }
 
-/// Leaves of the feed-forwards of `model` the units that `keeps`, a sketch, has values of: matrices
-/// of so many rows or columns. Blocks that have other numbers of units there stay as they are.
-pub(crate) fn condense(model: &mut Model, keeps: &Model) {
-    let kept = blocks(keeps);
-    let mut chosen: Vec<(Place, Axis, Vec<u64>)> = Vec::new();
-    for (key, matrices) in blocks(model) {
-        let Some((first, held)) = kept.get(&key).and_then(|kept| {
-            let first = *kept.by_row.first()?;
-            Some((first, keeps.held_rows(first)?))
-        }) else {
-            continue;
-        };
-        let units = first.matrix_shape().0;
-        let fits = |logical: &Logical, axis: Axis| {
-            let (rows, columns) = logical.matrix_shape();
-            units == if axis == Axis::Rows { rows } else { columns }
-        };
-        let held: Vec<u64> = held.into_iter().map(|at| at as u64).collect();
-        for logical in &matrices.by_row {
-            if fits(logical, Axis::Rows) {
-                chosen.push((logical.place(), Axis::Rows, held.clone()));
-                let bias = logical.meaning.slot.replace(".weight", ".bias");
-                let bias = Place {
-                    slot: bias.into(),
-                    ..logical.place()
+/// Leaves of the feed-forwards of `model` the units that are looked for: those that `keeps`, a
+/// sketch, has values of in places that the seed chose, and as many as it has of the model's own
+/// largest. Blocks that have other numbers of units there stay as they are.
+///
+/// # Errors
+/// A read that fails: the largest units of a whole model are looked for in it.
+pub(crate) fn condense(model: &mut Model, keeps: &Model, sampling: &Sampling) -> Result<()> {
+    let of_sketch = blocks(keeps);
+    let of_model = blocks(model);
+    let chosen: Vec<Result<Option<OfBlock>>> = of_model
+        .par_iter()
+        .map(|(key, matrices)| {
+            let Some(kept) = of_sketch.get(key) else {
+                return Ok(None);
+            };
+            let Some(first) = kept.by_row.first() else {
+                return Ok(None);
+            };
+            let Some(placed) = keeps.held_rows(first) else {
+                return Ok(None);
+            };
+            let mut largest = keeps.largest_rows(first);
+            if model.opened.sketch.is_none() && !largest.is_empty() {
+                let count = largest.len();
+                let block = Block::open(model, key, matrices)?;
+                largest = match block {
+                    Some(block) => block.largest(count, sampling)?,
+                    None => Vec::new(),
                 };
-                chosen.push((bias, Axis::Rows, held.clone()));
+                largest.sort_unstable();
+            }
+            let all = size(first).0;
+            Ok(Some(of_block(matrices, &placed, &largest, all)))
+        })
+        .collect();
+    let chosen: Vec<Option<OfBlock>> = chosen.into_iter().collect::<Result<_>>()?;
+    for OfBlock { axes, units } in chosen.into_iter().flatten() {
+        let list: Vec<u64> = units.units.iter().map(|at| *at as u64).collect();
+        for (place, axis) in axes {
+            model.choose(&place, axis, &list);
+            if axis == Axis::Rows {
+                model.note_chosen(place, units.clone());
             }
         }
-        if let Some(logical) = matrices.by_column.filter(|down| fits(down, Axis::Columns)) {
-            chosen.push((logical.place(), Axis::Columns, held));
-        }
     }
-    for (place, axis, list) in chosen {
-        model.choose(&place, axis, &list);
+    Ok(())
+}
+
+/// What is left of the matrices of one feed-forward.
+struct OfBlock {
+    axes: Vec<(Place, Axis)>,
+    units: Chosen,
+}
+
+fn of_block(matrices: &Matrices<'_>, placed: &[usize], largest: &[usize], all: usize) -> OfBlock {
+    let fits = |logical: &Logical, axis: Axis| {
+        let (rows, columns) = size(logical);
+        all == if axis == Axis::Rows { rows } else { columns }
+    };
+    let mut axes = Vec::new();
+    for logical in matrices.by_row.iter().filter(|one| fits(one, Axis::Rows)) {
+        axes.push((logical.place(), Axis::Rows));
+        let bias = logical.meaning.slot.replace(".weight", ".bias");
+        let bias = Place {
+            slot: bias.into(),
+            ..logical.place()
+        };
+        axes.push((bias, Axis::Rows));
     }
+    let down = matrices.by_column.filter(|down| fits(down, Axis::Columns));
+    axes.extend(down.map(|down| (down.place(), Axis::Columns)));
+    let others = largest
+        .iter()
+        .filter(|unit| placed.binary_search(unit).is_err());
+    OfBlock {
+        axes,
+        units: Chosen {
+            units: placed.iter().chain(others).copied().collect(),
+            placed: placed.len(),
+            all,
+        },
+    }
+}
+
+/// The units of each feed-forward that contribute most, those that do first, at most so many: no
+/// change of order and no basis changes which these are.
+///
+/// # Errors
+/// A read that fails.
+pub(crate) fn largest<'a>(
+    model: &'a Model,
+    sampling: &Sampling,
+) -> Result<BTreeMap<BlockKey, Vec<usize>>> {
+    let blocks = blocks(model);
+    let dense = blocks.iter().filter(|(key, _)| key.expert.is_none());
+    let chosen: Vec<_> = dense.chain(whole_experts(&blocks)).collect();
+    let found: Vec<Result<Option<(BlockKey, Vec<usize>)>>> = chosen
+        .into_par_iter()
+        .map(|(key, matrices)| {
+            let block = Block::open(model, key, matrices)?;
+            let largest = block.map(|block| block.largest(LARGEST[0], sampling));
+            Ok(largest.transpose()?.map(|units| (key.clone(), units)))
+        })
+        .collect();
+    let found = found.into_iter().collect::<Result<Vec<_>>>()?;
+    Ok(found.into_iter().flatten().collect())
 }

@@ -102,6 +102,10 @@ pub(crate) struct Kept {
     pub in_order: [bool; 2],
     /// What is kept.
     pub patches: Vec<Patch>,
+    /// What is kept of the units that contribute most to their feed-forward: which these are hangs
+    /// on the values, so nothing that counts on a draw looks at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub largest: Vec<Patch>,
 }
 
 /// Values at some rows and columns of a tensor.

@@ -118,14 +118,19 @@ pub(super) fn analyse(
     let formulas = Formulas::set_aside(models, alignment, &mut records, monitor)?;
     let measurements = Measurement::of(&alignment.pairs, &records);
     let [base, target] = models;
+    let is_sketched = models.map(sketched::is_sketch);
+    let sampling = Sampling {
+        seed: options.seed,
+        // A sketch keeps what is drawn by default.
+        thorough: options.deep == Deep::On && !is_sketched.contains(&true),
+    };
     let condensed = [
-        sketched::condensed(base, target)?,
+        sketched::condensed(base, target, &sampling)?,
         match sketched::is_sketch(target) {
-            true => sketched::condensed(target, base)?,
+            true => sketched::condensed(target, base, &sampling)?,
             false => None,
         },
     ];
-    let is_sketched = models.map(sketched::is_sketch);
     let setting = Setting {
         models,
         condensed: [
@@ -138,11 +143,7 @@ pub(super) fn analyse(
         measurements: &measurements,
         formulas: &formulas,
         tokenizers: models.map(|model| model.tokenizer.as_ref()),
-        sampling: Sampling {
-            seed: options.seed,
-            // A sketch keeps what is drawn by default.
-            thorough: options.deep == Deep::On && !models.into_iter().any(sketched::is_sketch),
-        },
+        sampling,
         asked: asked(options),
         keep: &|name| options.filter.keeps(name),
         monitor,

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::checkpoint;
 use super::options::Options;
+use super::sketched::for_a_card;
 use crate::error::Result;
-use crate::evidence::cards::{Card, Likeness};
+use crate::evidence::cards::{Agreeing, Card, Likeness};
 use crate::format::open::open_checkpoint;
 use crate::measure::monitor::Monitor;
 use crate::results::checkpoint::CheckpointFacts;
@@ -16,7 +17,6 @@ use crate::stats::chance;
 use crate::stats::levels::FOUND_LOG10;
 use crate::stats::units::Sampling;
 use crate::verdict::decide::Label;
-use crate::view::model::Model;
 
 /// Holds every model of a library against every other by their cards. Runs on the current rayon
 /// pool; a card takes some 400 kB, whatever the model.
@@ -37,7 +37,7 @@ pub(crate) fn matrix(
         .par_iter()
         .map(|path| {
             monitor.check()?;
-            let model = Model::new(open_checkpoint(path, options.io)?);
+            let model = for_a_card(open_checkpoint(path, options.io)?);
             let card = Card::of(&model, &sampling)?;
             monitor.advance(1);
             Ok((checkpoint::facts(&model, None), card))
@@ -58,10 +58,14 @@ pub(crate) fn matrix(
             monitor.check()?;
             let others = a + 1..models.len();
             let row = others.map(|b| {
-                let likeness = cards[a].likeness(&cards[b])?;
                 let same = models[a].model_digest.is_some()
                     && models[a].model_digest == models[b].model_digest;
-                Ok(pair([a, b], &likeness, same, count))
+                let likeness = cards[a].likeness(&cards[b])?;
+                let agreeing = match likeness.confirmed {
+                    0 => cards[a].agreeing(&cards[b]),
+                    _ => None,
+                };
+                Ok(pair([a, b], &likeness, agreeing.as_ref(), same, count))
             });
             let row = row.collect::<Result<Vec<_>>>();
             monitor.advance((models.len() - a - 1) as u64);
@@ -85,7 +89,13 @@ pub(crate) fn matrix(
     })
 }
 
-fn pair([a, b]: [usize; 2], likeness: &Likeness, same: bool, count: usize) -> MatrixPair {
+fn pair(
+    [a, b]: [usize; 2],
+    likeness: &Likeness,
+    agreeing: Option<&Agreeing>,
+    same: bool,
+    count: usize,
+) -> MatrixPair {
     let log10_p = (likeness.layers > 0).then(|| chance::bonferroni(likeness.log10_p, count.max(1)));
     let is_found = log10_p.is_some_and(|bound| bound <= FOUND_LOG10);
     let mut seen_by = Vec::new();
@@ -95,14 +105,20 @@ fn pair([a, b]: [usize; 2], likeness: &Likeness, same: bool, count: usize) -> Ma
     if is_found {
         seen_by.push(SeenBy::UnitsInPlace);
     }
+    let is_moved = agreeing.is_some_and(Agreeing::is_confirmed);
+    if is_moved {
+        seen_by.push(SeenBy::Partners);
+    }
     let is_confirmed = is_found && likeness.confirmed > 0;
-    if is_confirmed {
+    if is_confirmed || is_moved {
         seen_by.push(SeenBy::Geometry);
     }
     let label = match (same, is_confirmed) {
         (true, _) => Label::Identical,
         (false, true) if likeness.confirmed == likeness.layers => Label::Derived,
+        // Of units that moved one layer is looked at.
         (false, true) => Label::PartialReuse,
+        (false, false) if is_moved => Label::PartialReuse,
         (false, false) => Label::Inconclusive,
     };
     MatrixPair {

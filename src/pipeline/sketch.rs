@@ -7,13 +7,14 @@ use rayon::prelude::*;
 
 use super::{checkpoint, incomplete};
 use crate::error::{Error, Result};
-use crate::evidence::kept::{Wanted, plan};
+use crate::evidence::kept::{Plan, Wanted, largest, plan};
 use crate::format::open::Opened;
 use crate::format::sketch::{self, Values, Writer, bytes};
 use crate::measure::digests;
 use crate::measure::monitor::Monitor;
 use crate::measure::record::Digest;
 use crate::model::sketch::{Entry, Facts, Head, Kept, Patch, SCHEMA};
+use crate::model::tokenizer::Tokenizer;
 use crate::model::words::Class;
 use crate::numeric::rows::RowSource;
 use crate::results::sketch::SketchReport;
@@ -31,6 +32,9 @@ const SEED: u64 = 0;
 const LEAST_BUDGET: u64 = 64 << 20;
 const MOST_BUDGET: u64 = 256 << 20;
 const SHARE_OF_BYTES: u64 = 256;
+
+/// Bytes of a token: its hash and its number.
+const TOKEN_BYTES: u64 = 12;
 
 /// A sketch, and what is told of it.
 pub(crate) struct Sketched {
@@ -62,10 +66,17 @@ pub(crate) fn sketch(opened: Opened, monitor: &dyn Monitor) -> Result<Sketched> 
         thorough: false,
     };
     let budget = (checkpoint.bytes / SHARE_OF_BYTES).clamp(LEAST_BUDGET, MOST_BUDGET);
-    let plan = plan(model, &sampling, budget);
     monitor.begin("sketching", 0);
+    let largest = largest(model, &sampling)?;
+    let tokens = model.tokenizer.as_ref().map_or(0, Tokenizer::len) as u64;
+    let plan = plan(
+        model,
+        &largest,
+        &sampling,
+        budget.saturating_sub(TOKEN_BYTES * tokens),
+    );
     let mut writer = Writer::default();
-    let (tensors, disclosed) = kept(model, &plan.wanted, &mut writer, monitor)?;
+    let (tensors, disclosed) = kept(model, &plan, &mut writer, monitor)?;
     if let Some(tokenizer) = &model.tokenizer {
         writer.tokenizer(tokenizer);
     }
@@ -138,24 +149,12 @@ fn manifest(model: &Model, digests: &[Digest]) -> Vec<Entry> {
 /// `writer`.
 fn kept(
     model: &Model,
-    wanted: &[Wanted<'_>],
+    plan: &Plan<'_>,
     writer: &mut Writer,
     monitor: &dyn Monitor,
 ) -> Result<(Vec<Kept>, u64)> {
-    let keeper = Keeper::new(model);
-    let read: Vec<Result<Option<Read>>> = wanted
-        .par_iter()
-        .map(|wanted| {
-            monitor.check()?;
-            read(model, &keeper, wanted)
-        })
-        .collect();
-    let mut of_tensors: BTreeMap<usize, Vec<Read>> = BTreeMap::new();
-    for read in read {
-        if let Some(read) = read? {
-            of_tensors.entry(read.tensor).or_default().push(read);
-        }
-    }
+    let mut of_tensors = read_all(model, &plan.wanted, monitor)?;
+    let mut largest_of_tensors = read_all(model, &plan.largest, monitor)?;
     let marks: Vec<Result<Marks>> = model
         .logicals
         .par_iter()
@@ -169,13 +168,11 @@ fn kept(
             continue;
         }
         let patches = of_tensors.remove(&at).unwrap_or_default();
-        disclosed += distinct(&patches, &as_kept);
-        let patches = patches.into_iter().enumerate().map(|(number, read)| Patch {
-            rows: read.rows.map(|list| writer.axis(&list)),
-            columns: read.columns.map(|list| writer.axis(&list)),
-            values: writer.values(&logical.name, number, read.values),
-        });
-        let patches = patches.collect();
+        let largest = largest_of_tensors.remove(&at).unwrap_or_default();
+        let all: Vec<&Read> = patches.iter().chain(&largest).collect();
+        disclosed += distinct(&all, &as_kept);
+        let patches = written(patches, &logical.name, "values", writer);
+        let largest = written(largest, &logical.name, "largest", writer);
         out.push(Kept {
             name: logical.name.clone(),
             dtype: as_kept.dtype.to_string(),
@@ -185,13 +182,48 @@ fn kept(
             by_formula: marks.by_formula,
             in_order: marks.in_order,
             patches,
+            largest,
         });
     }
     Ok((out, disclosed))
 }
 
+/// What is wanted, by the model's tensor that it is kept of.
+fn read_all(
+    model: &Model,
+    wanted: &[Wanted<'_>],
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<usize, Vec<Read>>> {
+    let keeper = Keeper::new(model);
+    let read: Vec<Result<Option<Read>>> = wanted
+        .par_iter()
+        .map(|wanted| {
+            monitor.check()?;
+            read(model, &keeper, wanted)
+        })
+        .collect();
+    let mut out: BTreeMap<usize, Vec<Read>> = BTreeMap::new();
+    for read in read {
+        if let Some(read) = read? {
+            out.entry(read.tensor).or_default().push(read);
+        }
+    }
+    Ok(out)
+}
+
+/// Patches of the tensor `of`, their values handed to the writer under `word`.
+fn written(read: Vec<Read>, of: &str, word: &str, writer: &mut Writer) -> Vec<Patch> {
+    let read = read.into_iter().enumerate();
+    let patches = read.map(|(number, read)| Patch {
+        rows: read.rows.map(|list| writer.axis(&list)),
+        columns: read.columns.map(|list| writer.axis(&list)),
+        values: writer.values(&format!("{word}.{number}.{of}"), read.values),
+    });
+    patches.collect()
+}
+
 /// Values of a tensor that stand in some patches, each counted once.
-fn distinct(patches: &[Read], as_kept: &KeptAs) -> u64 {
+fn distinct(patches: &[&Read], as_kept: &KeptAs) -> u64 {
     let elements: u64 = as_kept.shape.iter().product();
     let height = elements.checked_div(as_kept.width).unwrap_or(0);
     let [first, rest @ ..] = patches else {

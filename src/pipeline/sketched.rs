@@ -8,6 +8,7 @@ use crate::measure::monitor::Monitor;
 use crate::measure::record::Digest;
 use crate::measure::{Measured, digests, measure_held};
 use crate::model::sides::Sides;
+use crate::stats::units::Sampling;
 use crate::view::model::Model;
 
 use super::options::Options;
@@ -15,6 +16,14 @@ use super::options::Options;
 /// Whether a sketch stands for the model.
 pub(super) fn is_sketch(model: &Model) -> bool {
     model.opened.sketch.is_some()
+}
+
+/// A model as a card is made of it: of a sketch all that it keeps, but not its tokenizer.
+pub(super) fn for_a_card(opened: Opened) -> Model {
+    match opened.sketch.is_some() {
+        true => Model::new(opened.showing_largest()),
+        false => Model::with_tokenizer(opened),
+    }
 }
 
 /// The options with the seed that sketches among the models were taken with: it tells what they keep.
@@ -79,14 +88,18 @@ pub(super) fn measure(
 ///
 /// # Errors
 /// A sketch that cannot be read again.
-pub(super) fn condensed(model: &Model, other: &Model) -> Result<Option<Model>> {
+pub(super) fn condensed(
+    model: &Model,
+    other: &Model,
+    sampling: &Sampling,
+) -> Result<Option<Model>> {
     let keeps = match (is_sketch(model), is_sketch(other)) {
         (true, _) => model,
         (false, true) => other,
         (false, false) => return Ok(None),
     };
-    let mut out = Model::new(Opened::again(&model.opened)?);
+    let mut out = Model::new(Opened::again(&model.opened)?.showing_largest());
     out.tokenizer.clone_from(&model.tokenizer);
-    condense(&mut out, keeps);
+    condense(&mut out, keeps, sampling)?;
     Ok(Some(out))
 }

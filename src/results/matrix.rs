@@ -13,6 +13,8 @@ words! {
         Digests = "digests",
         /// Probe units in their places.
         UnitsInPlace = "units_in_place",
+        /// Units that contribute most, wherever they stand, by two features each.
+        Partners = "partners",
         /// How these stand to one another.
         Geometry = "geometry",
     }

@@ -191,6 +191,8 @@ fn relations(f: &Grounds, label: Label) -> Vec<Relation> {
         match f.matrix_excess {
             _ if f.unchanged => {}
             Some(excess) if excess >= FINE_TUNED_EXCESS => out.push(Relation::FineTuned),
+            // In a basis that was not recovered nothing is said of how far it was trained on.
+            Some(excess) if excess < SHARED_START_EXCESS && is_hidden(f) => {}
             Some(_) => out.push(Relation::ContinuedPretraining),
             None => {}
         }

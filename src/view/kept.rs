@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Result;
 use crate::model::dtype::Dtype;
 use crate::model::rotary::interleaved_row;
 use crate::model::sketch::LONGEST_AXIS;
+use crate::model::tokenizer::hash_of_number;
 
 use crate::source::{self, Patch};
 
@@ -140,8 +142,30 @@ impl<'a> Keeper<'a> {
     }
 }
 
+/// Units of a feed-forward that stand for all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// Their numbers in the whole model: first those in places that the seed chose, ascending, then
+    /// others.
+    pub units: Vec<usize>,
+    /// How many stand in places that the seed chose.
+    pub placed: usize,
+    /// Units of the whole.
+    pub all: usize,
+}
+
 impl Model {
-    /// Leaves some rows or columns of the tensor at a place, ascending; one that is read in an order
+    /// Notes which units the rows of the matrix at a place are.
+    pub(crate) fn note_chosen(&mut self, place: Place, chosen: Chosen) {
+        self.chosen.insert(place, chosen);
+    }
+
+    /// Which units the rows of the matrix at a place are; `None` where they are all there are.
+    pub(crate) fn chosen(&self, place: &Place) -> Option<&Chosen> {
+        self.chosen.get(place)
+    }
+
+    /// Leaves some rows or columns of the tensor at a place, in that order; one that is read in an order
     /// of its own where they have none stays as it is.
     pub(crate) fn choose(&mut self, place: &Place, axis: Axis, list: &[u64]) {
         let Some(logical) = self.at(place) else {
@@ -159,39 +183,67 @@ impl Model {
         let Origin::Tensor(at) = logical.stored_as.origin else {
             return Some(Vec::new());
         };
-        let patched = sketch.patched.get(at)?;
-        let is_transposed = logical.stored_as.transposed;
-        let axis = |patch: &Patch| match is_transposed {
-            false => patch.rows.clone(),
-            true => patch.columns.clone(),
+        Some(rows_in(&sketch.patched.get(at)?.patches, logical))
+    }
+
+    /// First bytes of the hashes and rows of the `count` tokens of least hash in a table of `rows`
+    /// rows, by hash; of a sketch those that it keeps. Without a tokenizer the hash is that of the
+    /// row's number.
+    ///
+    /// # Errors
+    /// A sketch that cannot be read.
+    pub(crate) fn least_tokens(
+        &self,
+        rows: usize,
+        count: usize,
+        table: &Logical,
+    ) -> Result<Vec<(u64, usize)>> {
+        let held = self.held_rows(table);
+        let of_sketch = match &self.opened.sketch {
+            Some(sketch) => sketch.first_tokens(count)?,
+            None => None,
         };
-        let axes: Vec<source::Axis> = patched.patches.iter().map(axis).collect();
-        let is_held = |at: u64| {
-            axes.iter().any(|axis| match axis {
-                None => true,
-                Some(list) => {
-                    u32::try_from(at).is_ok_and(|number| list.binary_search(&number).is_ok())
-                }
-            })
+        let own = self
+            .tokenizer
+            .as_ref()
+            .map(|tokenizer| tokenizer.least_hashes(count));
+        let mut out: Vec<(u64, usize)> = match of_sketch.or(own) {
+            Some(tokens) => tokens
+                .into_iter()
+                .map(|(hash, id)| (hash, id as usize))
+                .collect(),
+            None => {
+                let numbers = held.clone().unwrap_or_else(|| (0..rows).collect());
+                let hashed = numbers.into_iter().map(|row| (hash_of_number(row), row));
+                let mut hashed: Vec<(u64, usize)> = hashed.collect();
+                hashed.sort_unstable();
+                hashed.truncate(count);
+                hashed
+            }
         };
-        let is_flat = logical.shape.len() == 1;
-        let (rows, _) = logical.matrix_shape();
-        if is_flat || axes.is_empty() {
-            let rows = usize::try_from(rows).unwrap_or(0);
-            return Some(if axes.is_empty() {
-                Vec::new()
-            } else {
-                (0..rows).collect()
-            });
-        }
-        let rows = (0..usize::try_from(rows).unwrap_or(0)).filter(|row| {
-            let place = logical.in_origin(&[*row], &[0]);
-            place.is_some_and(|(rows, columns)| {
-                let list = if is_transposed { columns } else { rows };
-                list.first().is_some_and(|at| is_held(*at))
-            })
+        out.retain(|(_, row)| {
+            let is_held = |held: &Vec<usize>| held.binary_search(row).is_ok();
+            *row < rows && held.as_ref().is_none_or(is_held)
         });
-        Some(rows.collect())
+        Ok(out)
+    }
+
+    /// Whether the units of feed-forwards that contribute most can be looked at: in a sketch, whether
+    /// it keeps them.
+    pub(crate) fn keeps_largest(&self) -> bool {
+        let sketch = self.opened.sketch.as_ref();
+        sketch.is_none_or(|sketch| sketch.largest.iter().any(|patches| !patches.is_empty()))
+    }
+
+    /// The rows of a logical tensor that a sketch keeps as those of its largest units, ascending.
+    pub(crate) fn largest_rows(&self, logical: &Logical) -> Vec<usize> {
+        let Some((sketch, Origin::Tensor(at))) =
+            (self.opened.sketch.as_ref()).zip(Some(logical.stored_as.origin))
+        else {
+            return Vec::new();
+        };
+        let patches = sketch.largest.get(at);
+        patches.map_or_else(Vec::new, |patches| rows_in(patches, logical))
     }
 
     /// What a sketch says of the first rows and columns of a tensor; nothing where the model is none.
@@ -330,6 +382,37 @@ impl Logical {
         let columns = columns.into_iter().map(|column| first + column).collect();
         is_one.then_some((columns, rows))
     }
+}
+
+/// The rows of a logical tensor of which some patches of the stored one hold values, ascending.
+fn rows_in(patches: &[Patch], logical: &Logical) -> Vec<usize> {
+    let is_transposed = logical.stored_as.transposed;
+    let axis = |patch: &Patch| match is_transposed {
+        false => patch.rows.clone(),
+        true => patch.columns.clone(),
+    };
+    let axes: Vec<source::Axis> = patches.iter().map(axis).collect();
+    let is_held = |at: u64| {
+        axes.iter().any(|axis| match axis {
+            None => true,
+            Some(list) => u32::try_from(at).is_ok_and(|number| list.binary_search(&number).is_ok()),
+        })
+    };
+    let rows = 0..usize::try_from(logical.matrix_shape().0).unwrap_or(0);
+    if axes.is_empty() {
+        return Vec::new();
+    }
+    if logical.shape.len() == 1 {
+        return rows.collect();
+    }
+    let rows = rows.filter(|row| {
+        let place = logical.in_origin(&[*row], &[0]);
+        place.is_some_and(|(rows, columns)| {
+            let list = if is_transposed { columns } else { rows };
+            list.first().is_some_and(|at| is_held(*at))
+        })
+    });
+    rows.collect()
 }
 
 fn ordered(order: &RowOrder, row: u64, rows: u64) -> Option<u64> {

@@ -20,6 +20,7 @@ use crate::model::words::{Component, Role};
 use crate::numeric::quant::ggml;
 
 use super::composed::composed;
+use super::kept::Chosen;
 use super::logical::{Logical, Origin, RowOrder, StoredAs, fold};
 use super::pieces::{LayoutFacts, pieces, transposed_experts};
 use super::place::Place;
@@ -40,6 +41,8 @@ pub struct Model {
     pub quantised: Quantised,
     /// Matrices of single roles, cut out of fused tensors where need be, by place.
     places: BTreeMap<Place, Arc<Logical>>,
+    /// Units that stand for all of them, by the place of the matrix whose rows they are.
+    pub(super) chosen: BTreeMap<Place, Chosen>,
 }
 
 /// Pieces of fused and stacked tensors that are told apart. The largest models have some 140,000
@@ -85,6 +88,7 @@ impl Model {
             tokenizer: None,
             quantised,
             places,
+            chosen: BTreeMap::new(),
         }
     }
 

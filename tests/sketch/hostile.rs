@@ -127,6 +127,29 @@ fn cases() -> Vec<Case> {
             "sketch.facts",
         ),
         case(
+            "largest-none",
+            |p| p.kept(UP)["largest"][0]["values"] = json!("none"),
+            "no tensor",
+        ),
+        case(
+            "largest-twice",
+            |p| twice(&mut p.kept(UP)["largest"]),
+            "each of values of its own",
+        ),
+        case(
+            "largest-of-the-patches",
+            |p| {
+                let kept = p.kept(UP);
+                kept["largest"] = kept["patches"].clone();
+            },
+            "each of values of its own",
+        ),
+        case(
+            "largest-word",
+            |p| p.kept(UP)["largest"] = json!("all"),
+            "sketch.facts",
+        ),
+        case(
             "digest-short",
             |p| p.facts["manifest"][0]["sha256"] = json!("00ff"),
             "64 hexadecimal digits",

@@ -2,6 +2,7 @@
 //! (guide/sketches.md).
 
 mod hostile;
+mod library;
 mod parts;
 
 use std::fs;
@@ -26,6 +27,9 @@ const SIZE: Decoder = Decoder {
     vocab: 700,
     experts: 0,
 };
+
+/// Of its units a sketch keeps a tenth by chance.
+const WIDE: Decoder = Decoder { ffn: 640, ..SIZE };
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
@@ -62,26 +66,41 @@ fn written(model: &Model, folder: &TempDir, name: &str) -> PathBuf {
     file
 }
 
-/// The model with the units of every feed-forward in another order.
-fn reordered(model: &Model) -> Model {
+/// The model with units that count more and less, as they do in trained ones.
+fn varied(model: &Model, size: Decoder) -> Model {
     let mut out = model.clone();
-    for layer in 0..SIZE.layers {
-        let mut order: Vec<usize> = (0..SIZE.ffn).collect();
+    for layer in 0..size.layers {
+        let up = format!("model.layers.{layer}.mlp.up_proj.weight");
+        let up = out.0.get_mut(&up).expect("a matrix");
+        let mut draws = Draws::new(&["sizes", &layer.to_string()]);
+        for row in up.values.chunks_exact_mut(size.hidden) {
+            let factor = (0.5 * draws.normal()).exp();
+            row.iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+    out
+}
+
+/// The model with the units of every feed-forward in another order.
+fn reordered(model: &Model, size: Decoder) -> Model {
+    let mut out = model.clone();
+    for layer in 0..size.layers {
+        let mut order: Vec<usize> = (0..size.ffn).collect();
         let mut draws = Draws::new(&["order", &layer.to_string()]);
-        for at in (1..SIZE.ffn).rev() {
+        for at in (1..size.ffn).rev() {
             order.swap(at, (draws.unit() * (at + 1) as f64) as usize);
         }
         let name = |part: &str| format!("model.layers.{layer}.mlp.{part}_proj.weight");
         for part in ["gate", "up"] {
             let from = &model.0[&name(part)].values;
             let rows = order.iter();
-            let rows = rows.flat_map(|&row| from[row * SIZE.hidden..][..SIZE.hidden].to_vec());
+            let rows = rows.flat_map(|&row| from[row * size.hidden..][..size.hidden].to_vec());
             out.0.get_mut(&name(part)).expect("a matrix").values = rows.collect();
         }
         let down = out.0.get_mut(&name("down")).expect("a matrix");
         let from = &model.0[&name("down")].values;
-        for (row, values) in down.values.chunks_exact_mut(SIZE.ffn).enumerate() {
-            let columns = order.iter().map(|&column| from[row * SIZE.ffn + column]);
+        for (row, values) in down.values.chunks_exact_mut(size.ffn).enumerate() {
+            let columns = order.iter().map(|&column| from[row * size.ffn + column]);
             values.copy_from_slice(&columns.collect::<Vec<_>>());
         }
     }
@@ -153,10 +172,10 @@ fn labels_are_those_from_the_weights() {
 }
 
 #[test]
-fn units_in_another_order_are_found_from_a_sketch_of_the_base() {
+fn units_in_another_order_are_found_from_sketches_of_either_side_and_of_both() {
     let folder = TempDir::new().expect("a directory");
-    let base = Model::decoder("reordered", SIZE);
-    let copy = reordered(&base).trained("more", |_| 0.05);
+    let base = varied(&Model::decoder("reordered", WIDE), WIDE);
+    let copy = reordered(&base, WIDE).trained("more", |_| 0.05);
     let (base, copy) = (
         written(&base, &folder, "base"),
         written(&copy, &folder, "copy"),
@@ -165,9 +184,42 @@ fn units_in_another_order_are_found_from_a_sketch_of_the_base() {
         sketch(&base, &folder, "base"),
         sketch(&copy, &folder, "copy"),
     );
-    assert_eq!(label(&compare(&base, &copy)), "derived");
-    assert_eq!(label(&compare(&of_base, &copy)), "derived");
-    // Two sketches know other units: what stands in another order is nothing that they could deny.
+    for (base, copy) in [
+        (&base, &copy),
+        (&of_base, &copy),
+        (&base, &of_copy),
+        (&of_base, &of_copy),
+    ] {
+        let report = compare(base, copy);
+        assert_eq!(label(&report), "derived", "{}", report["verdict"]);
+        let relations = report["verdict"]["relations"].as_array().expect("a list");
+        assert!(relations.contains(&"permuted".into()), "{relations:?}");
+        let moved = &report["transformations"][0];
+        assert_eq!(moved["kind"], "ffn_permuted");
+        assert_eq!(
+            moved["found_in"].as_array().map(Vec::len),
+            Some(SIZE.layers)
+        );
+    }
+}
+
+#[test]
+fn a_sketch_without_its_largest_units_says_that_an_order_was_not_looked_for() {
+    let folder = TempDir::new().expect("a directory");
+    let base = varied(&Model::decoder("reordered", WIDE), WIDE);
+    let copy = reordered(&base, WIDE);
+    let [of_base, of_copy] = [("base", &base), ("copy", &copy)].map(|(name, model)| {
+        let mut parts = Parts::read(&sketch(&written(model, &folder, name), &folder, name));
+        for tensor in parts.facts["tensors"].as_array_mut().expect("a list") {
+            tensor.as_object_mut().expect("an object").remove("largest");
+        }
+        let is_kept = |name: &str| !name.starts_with("largest.");
+        parts.tensors.retain(|(name, ..)| is_kept(name));
+        let file = folder.path().join(format!("{name}.older.sketch"));
+        fs::write(&file, parts.file()).expect("write");
+        file
+    });
+    // Two such sketches know other units: what stands in another order is nothing that they deny.
     let both = compare(&of_base, &of_copy);
     let untested = both["verdict"]["not_testable"].as_array().expect("a list");
     assert!(
@@ -420,7 +472,7 @@ fn anyone_opens_a_sketch_and_reads_the_values_of_the_model() {
                 continue;
             }
             let size = stored.data().len() / elements;
-            for patch in 0..tensor["patches"].as_array().expect("a list").len() {
+            for patch in 0..parts.count(name) {
                 let (rows, columns) = parts.patch(name, patch);
                 let values = parts.values(name, patch);
                 let mut at = 0;
@@ -449,7 +501,7 @@ fn the_share_that_a_sketch_discloses_is_what_stands_in_it() {
         for tensor in parts.facts["tensors"].as_array().expect("a list") {
             let name = tensor["name"].as_str().expect("a name");
             let mut places = std::collections::BTreeSet::new();
-            for patch in 0..tensor["patches"].as_array().expect("a list").len() {
+            for patch in 0..parts.count(name) {
                 let (rows, columns) = parts.patch(name, patch);
                 let of_row = |row: &u32| columns.iter().map(|column| (*row, *column)).collect();
                 places.extend(rows.iter().flat_map(|row| -> Vec<_> { of_row(row) }));

@@ -69,13 +69,25 @@ impl Parts {
         &tensors.find(|tensor| tensor.0 == name).expect(name).3
     }
 
+    /// What is kept of a tensor: patches, then those of the largest units.
+    fn patches(&self, name: &str) -> Vec<&Value> {
+        let tensor = self.told(name);
+        let lists = ["patches", "largest"].map(|key| tensor[key].as_array());
+        lists.into_iter().flatten().flatten().collect()
+    }
+
+    /// How many patches those are.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.patches(name).len()
+    }
+
     /// Rows and columns of a patch.
     pub(super) fn patch(&self, name: &str, at: usize) -> (Vec<u32>, Vec<u32>) {
         let tensor = self.told(name);
         let shape = tensor["shape"].as_array().expect("a shape");
         let elements: u64 = shape.iter().filter_map(Value::as_u64).product();
         let width = tensor["width"].as_u64().expect("a width");
-        let patch = &tensor["patches"][at];
+        let patch = self.patches(name)[at];
         let list = |name: &Value, all: u64| match name.as_str() {
             None => (0..all as u32).collect(),
             Some(name) => {
@@ -93,7 +105,7 @@ impl Parts {
 
     /// The bytes of the values of a patch.
     pub(super) fn values(&self, name: &str, at: usize) -> &[u8] {
-        let patch = &self.told(name)["patches"][at];
+        let patch = self.patches(name)[at];
         self.bytes(patch["values"].as_str().expect("a name"))
     }
 

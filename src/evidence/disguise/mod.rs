@@ -18,7 +18,7 @@ use crate::view::model::Model;
 use super::analysis::{Analysis, Found, Setting, is_about};
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{Part, PartKey, PartKind};
-use super::partners::{Find, Partners};
+use super::partners::Partners;
 use super::pca::evenly_spaced;
 use super::permutation::Permutation;
 use super::relation::Relation;
@@ -113,7 +113,7 @@ fn look_through(
 ) -> Result<Disguises> {
     let attentions = open_attentions(direct);
     let mut out = Disguises {
-        transformations: re_ordered(partners),
+        transformations: partners.re_ordered(),
         ..Disguises::default()
     };
     let mut layers: BTreeMap<Component, BTreeSet<u32>> = BTreeMap::new();
@@ -416,28 +416,6 @@ fn in_half(found: impl Iterator<Item = bool>) -> bool {
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let values: Vec<f64> = values.collect();
     (!values.is_empty()).then(|| round6(values.iter().sum::<f64>() / values.len() as f64))
-}
-
-/// Feed-forwards whose units were found in other places, by component.
-fn re_ordered(partners: &Partners) -> Vec<Transformation> {
-    let mut moved: BTreeMap<Component, Vec<&Find>> = BTreeMap::new();
-    for find in partners.confirmed().filter(|find| find.moved()) {
-        moved.entry(find.target.component).or_default().push(find);
-    }
-    let told = moved.into_iter().map(|(component, finds)| {
-        let mut layers: Vec<u32> = finds.iter().map(|find| find.target.layer).collect();
-        layers.dedup();
-        let geometries = finds.iter().filter_map(|find| find.witnessed.geometry);
-        Transformation {
-            kind: TransformationKind::FfnPermuted,
-            component: Some(component),
-            layers,
-            kept: None,
-            check: Check::Geometry,
-            check_cosine: mean(geometries.map(|geometry| geometry.correlation)),
-        }
-    });
-    told.collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::stats::canonical::{
 };
 use crate::stats::units::projected::project_columns;
 use crate::stats::units::{ColumnFeatures, Features, Held, Sampling, TILE};
+use crate::view::kept::Chosen;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 use crate::view::place;
@@ -32,7 +33,8 @@ pub(in crate::evidence) struct Block<'a> {
     down: View<'a>,
     norm: NormValues,
     bias: Option<Vec<f32>>,
-    among: usize,
+    /// Units that the rows are, where they are not all of them.
+    chosen: Option<&'a Chosen>,
 }
 
 /// The normalisation before a feed-forward.
@@ -102,10 +104,6 @@ impl<'a> Block<'a> {
         if units == 0 || width < 2 || !ups_fit || down.columns() != units || down.rows() == 0 {
             return Ok(None);
         }
-        let among = match gate.is_partial() {
-            true => stored_side(first).max(units),
-            false => units,
-        };
         let norm = NormValues::before(model, key, width)?;
         let bias = vector(model, key, &first.meaning.slot.replace(".weight", ".bias"))?;
         Ok(Some(Self {
@@ -114,19 +112,62 @@ impl<'a> Block<'a> {
             up,
             down,
             norm,
-            among,
+            chosen: model.chosen(&first.place()),
             bias: bias.filter(|bias| bias.len() == units),
         }))
     }
 
-    /// Number of units.
+    /// Number of units that can be looked at.
     pub(in crate::evidence) fn units(&self) -> usize {
         self.gate.rows()
     }
 
-    /// Units among which its own may have been chosen: of a sketch all that the model has, or more.
+    /// Units that the model has: where a sketch stands for it, these were chosen among them.
     pub(in crate::evidence) fn among(&self) -> usize {
-        self.among
+        self.chosen.map_or(self.units(), |chosen| chosen.all)
+    }
+
+    /// Which of the model's units a unit is.
+    pub(in crate::evidence) fn number(&self, unit: usize) -> usize {
+        let chosen = self.chosen.and_then(|chosen| chosen.units.get(unit));
+        chosen.copied().unwrap_or(unit)
+    }
+
+    /// How many units, the first ones, stand in places that owe nothing to their values.
+    pub(in crate::evidence) fn placed(&self) -> usize {
+        self.chosen.map_or(self.units(), |chosen| chosen.placed)
+    }
+
+    /// Whether that unit of the model is one of them.
+    pub(in crate::evidence) fn has_placed(&self, number: usize) -> bool {
+        match self.chosen {
+            None => number < self.units(),
+            Some(chosen) => {
+                let placed = chosen.units.get(..chosen.placed);
+                placed.is_some_and(|placed| placed.binary_search(&number).is_ok())
+            }
+        }
+    }
+
+    /// The units that contribute most by a rough measure, ‖gate‖·‖up‖·‖down‖, which no order of the
+    /// units and no basis changes; those that do first, at most `count`.
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn largest(
+        &self,
+        count: usize,
+        sampling: &Sampling,
+    ) -> Result<Vec<usize>> {
+        let mut weights: Vec<(f64, usize)> = Vec::with_capacity(self.units());
+        for start in (0..self.units()).step_by(TILE) {
+            let units: Vec<usize> = (start..self.units().min(start + TILE)).collect();
+            let few = self.some(&units, sampling)?;
+            weights.extend(few.weights().into_iter().zip(units));
+        }
+        weights.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let there = weights.into_iter().filter(|(weight, _)| *weight > 0.0);
+        Ok(there.take(count).map(|(_, unit)| unit).collect())
     }
 
     /// Width of the residual stream.
@@ -158,6 +199,21 @@ impl<'a> Block<'a> {
     /// # Errors
     /// A read that fails.
     pub(in crate::evidence) fn some(&self, units: &[usize], sampling: &Sampling) -> Result<Few> {
+        let down = self.written(self.dimensions(sampling), units)?;
+        let (gate, up) = self.readers(units)?;
+        Ok(Few {
+            gate,
+            up,
+            down,
+            units: units.to_vec(),
+        })
+    }
+
+    /// What a few units read: rows of the gate, and of up where there is one, gains folded in.
+    ///
+    /// # Errors
+    /// A read that fails.
+    pub(in crate::evidence) fn readers(&self, units: &[usize]) -> Result<(Matrix, Option<Matrix>)> {
         let norm = self.norm();
         let rows_of = |view: &View<'a>| -> Result<Matrix> {
             match Folded::reader(view, &norm) {
@@ -165,13 +221,8 @@ impl<'a> Block<'a> {
                 None => Matrix::from_rows(view, units),
             }
         };
-        let down = self.written(self.dimensions(sampling), units)?;
-        Ok(Few {
-            gate: rows_of(&self.gate)?,
-            up: self.up.as_ref().map(rows_of).transpose()?,
-            down,
-            units: units.to_vec(),
-        })
+        let up = self.up.as_ref().map(rows_of).transpose()?;
+        Ok((rows_of(&self.gate)?, up))
     }
 
     /// What the given stored units write, over the output head; none where the widths differ.
@@ -374,12 +425,6 @@ impl NormValues {
         }
         Ok(Self::default())
     }
-}
-
-/// The longer side of the stored matrix that a matrix was cut out of.
-fn stored_side(logical: &Logical) -> usize {
-    let (rows, columns) = logical.stored_as.stored;
-    usize::try_from(rows.max(columns)).unwrap_or(usize::MAX)
 }
 
 /// The stack that a block belongs to ("encoder"), empty where a model has one only.

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::model::words::Component;
+use crate::numeric::linalg::round6;
 use crate::stats::levels::FOUND_LOG10;
 use crate::stats::partners::FormPower;
 
@@ -25,6 +26,7 @@ use super::permutation::Permutation;
 use super::permutation::blocks::BlockKey;
 use super::relation::Relation;
 use super::tests_of_units::Test;
+use super::transformation::{Check, Transformation, TransformationKind};
 use super::untested::{Obstacle, Subject, Untested};
 use super::witness::{FoundBy, Witnessed, Witnesses};
 
@@ -43,8 +45,10 @@ pub(crate) struct Find {
     pub test: Test,
     /// Units that found a partner, of those that were asked.
     pub partners: Hits,
-    /// Units of base and target that are partners, as stored.
+    /// Units of base and target that are partners, rows of the matrices that were looked at.
     pub pairs: Vec<(usize, usize)>,
+    /// Whether most partners stand in other places.
+    pub moved: bool,
     /// Widths of the residual stream, and numbers of units, of base and target.
     pub widths: [usize; 2],
     /// Units of base and target.
@@ -57,12 +61,6 @@ impl Find {
     /// Whether a witness confirms it.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.witnessed.kind.is_some()
-    }
-
-    /// Whether most partners stand in other places.
-    pub(crate) fn moved(&self) -> bool {
-        let moved = self.pairs.iter().filter(|(base, target)| base != target);
-        2 * moved.count() > self.pairs.len()
     }
 }
 
@@ -95,6 +93,9 @@ pub(crate) struct Partners {
     /// Whether both sides know units in the same few places alone, so that one that was moved is
     /// hardly ever among them.
     knows_places_alone: bool,
+    /// Which of the models is a sketch, of which a few units are known: what undoes a disguise, and
+    /// tells an order of units with it, does not look at sketches.
+    is_sketched: [bool; 2],
 }
 
 impl Analysis for Partners {
@@ -118,7 +119,8 @@ impl Analysis for Partners {
             stacks,
             tables,
             tokens_by_strings: setting.tokenizers.iter().all(Option::is_some),
-            knows_places_alone: setting.is_sketched[1],
+            knows_places_alone: setting.is_sketched[1] && !setting.knows_largest(),
+            is_sketched: setting.is_sketched,
         }))
     }
 
@@ -153,7 +155,21 @@ impl Analysis for Partners {
                 out.insert(Relation::Widened);
             }
         }
+        let told = self.transformations();
+        if told
+            .iter()
+            .any(|told| told.component.is_none_or(|c| is_about(c, about)))
+        {
+            out.insert(Relation::Permuted);
+        }
         out.into_iter().collect()
+    }
+
+    fn transformations(&self) -> Vec<Transformation> {
+        match self.is_sketched.contains(&true) {
+            true => self.re_ordered(),
+            false => Vec::new(),
+        }
     }
 
     fn untested(&self) -> Vec<Untested> {
@@ -228,8 +244,8 @@ impl Analysis for Partners {
     }
 
     fn weigh(&self, about: Option<Component>, grounds: &mut Grounds) {
-        grounds.disguise_looked_for = !self.knows_places_alone;
-        grounds.tokens_by_strings = self.tokens_by_strings && !self.knows_places_alone;
+        grounds.disguise_looked_for = !self.is_sketched[1];
+        grounds.tokens_by_strings = self.tokens_by_strings && !self.is_sketched[1];
         let stacks = || {
             self.stacks
                 .iter()
@@ -290,6 +306,30 @@ impl Partners {
     pub(crate) fn confirmed(&self) -> impl Iterator<Item = &Find> {
         let finds = self.stacks.values().flat_map(|stack| &stack.finds);
         finds.filter(|find| find.is_confirmed())
+    }
+
+    /// Feed-forwards whose units were found in other places, by component.
+    pub(crate) fn re_ordered(&self) -> Vec<Transformation> {
+        let mut moved: BTreeMap<Component, Vec<&Find>> = BTreeMap::new();
+        for find in self.confirmed().filter(|find| find.moved) {
+            moved.entry(find.target.component).or_default().push(find);
+        }
+        let told = moved.into_iter().map(|(component, finds)| {
+            let mut layers: Vec<u32> = finds.iter().map(|find| find.target.layer).collect();
+            layers.dedup();
+            let geometries = finds.iter().filter_map(|find| find.witnessed.geometry);
+            let correlations: Vec<f64> = geometries.map(|geometry| geometry.correlation).collect();
+            let mean = correlations.iter().sum::<f64>() / correlations.len() as f64;
+            Transformation {
+                kind: TransformationKind::FfnPermuted,
+                component: Some(component),
+                layers,
+                kept: None,
+                check: Check::Geometry,
+                check_cosine: (!correlations.is_empty()).then(|| round6(mean)),
+            }
+        });
+        told.collect()
     }
 
     /// What the looks say together; `None` where nothing was tried.

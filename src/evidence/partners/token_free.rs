@@ -65,6 +65,7 @@ impl Top {
             Ok(held(Matrix::from_rows(source, &places)?))
         };
         let stored: Vec<usize> = places.iter().map(|&at| live[at].stored).collect();
+        let block = whole.block();
         let mut rows = vec![read(&gate)?];
         if let Some(up) = whole.up() {
             rows.push(read(&up)?);
@@ -75,7 +76,6 @@ impl Top {
             true => held(whole.block().written_whole(&stored)?),
             false => read(&down)?,
         });
-        let block = whole.block();
         let angles = Angles::new(&rows, free_signs(block.is_gated()));
         Ok(Some(Self {
             places,
@@ -83,7 +83,7 @@ impl Top {
             rows,
             angles,
             is_gated: block.is_gated(),
-            units: block.units(),
+            units: block.among(),
         }))
     }
 

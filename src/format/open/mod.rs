@@ -98,6 +98,15 @@ impl Opened {
         })
     }
 
+    /// Of a sketch all values that it keeps, those of the largest units too; what is no sketch, as it
+    /// is.
+    pub(crate) fn showing_largest(mut self) -> Self {
+        if let Some(sketch) = &self.sketch {
+            self.sources = vec![Arc::new(sketch.with_largest())];
+        }
+        self
+    }
+
     /// The bytes of a tensor of the checkpoint, in row-major order.
     ///
     /// # Panics

@@ -10,10 +10,9 @@ use crate::model::checkpoint::{Checkpoint, File, TensorInfo, WeightFiles, Weight
 use crate::model::config::Config;
 use crate::model::dtype::{Dtype, element_count};
 use crate::model::sketch::{
-    FACTS, Facts, Head, Kept, LONGEST_AXIS, METADATA, Patch as KeptPatch, SCHEMA, TOKEN_HASHES,
-    TOKEN_IDS,
+    FACTS, Facts, Head, LONGEST_AXIS, METADATA, Patch as KeptPatch, SCHEMA, TOKEN_HASHES, TOKEN_IDS,
 };
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{Tokenizer, first_bytes};
 use crate::model::warning::Warning;
 use crate::source::{Axis, Holes, Memory, Patch, Patched, Source};
 
@@ -45,11 +44,44 @@ pub(crate) struct Sketch {
     pub digests: Vec<[u8; 32]>,
     /// What is known of each of the checkpoint's tensors, in their order.
     pub patched: Vec<Patched>,
+    /// What is known beside it of the units that contribute most.
+    pub largest: Vec<Vec<Patch>>,
     /// Where the hashes and ids of its tokens lie, where it has any.
     tokens: Option<[TensorInfo; 2]>,
 }
 
 impl Sketch {
+    /// The tensors with all values that are known, those of the largest units too.
+    pub(crate) fn with_largest(&self) -> Holes {
+        let mut tensors = self.patched.clone();
+        for (tensor, largest) in tensors.iter_mut().zip(&self.largest) {
+            tensor.patches.extend_from_slice(largest);
+        }
+        Holes::new(Arc::clone(&self.source), tensors)
+    }
+
+    /// First bytes of the hashes and ids of the `count` tokens of least hash; `None` where it knows no
+    /// tokens.
+    ///
+    /// # Errors
+    /// Bytes that cannot be read.
+    pub(crate) fn first_tokens(&self, count: usize) -> Result<Option<Vec<(u64, u32)>>> {
+        let Some([hashes, ids]) = &self.tokens else {
+            return Ok(None);
+        };
+        let count = count.min(usize::try_from(ids.elements()).unwrap_or(0));
+        let bytes = |tensor: &TensorInfo, size: usize| -> Result<Vec<u8>> {
+            let mut scratch = Vec::new();
+            let read = self
+                .source
+                .bytes(tensor.offset, count * size, &mut scratch)?;
+            Ok(read.to_vec())
+        };
+        let (hashes, ids) = (bytes(hashes, 8)?, bytes(ids, 4)?);
+        let hashes = hashes.chunks_exact(8).map(first_bytes);
+        Ok(Some(hashes.zip(ids.chunks_exact(4).map(u32_of)).collect()))
+    }
+
     /// Its tokenizer, tokens by their hashes.
     ///
     /// # Errors
@@ -105,6 +137,7 @@ pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
         digests,
         tensors,
         patched,
+        largest,
         warnings,
     } = read(&*source)?;
     let file = File {
@@ -138,6 +171,7 @@ pub(crate) fn opened(path: &Path, source: Arc<dyn Source>) -> Result<Opened> {
         seed: head.seed,
         digests,
         patched,
+        largest,
         tokens,
     };
     Ok(Opened::of_sketch(checkpoint, Arc::new(holes), sketch))
@@ -159,6 +193,7 @@ struct Read {
     digests: Vec<[u8; 32]>,
     tensors: Vec<TensorInfo>,
     patched: Vec<Patched>,
+    largest: Vec<Vec<Patch>>,
     warnings: Vec<Warning>,
 }
 
@@ -173,7 +208,11 @@ fn read(source: &dyn Source) -> Result<Read> {
     let facts = facts(&file)?;
     let tokens = tokens(&file)?;
     let digests = digests(&file, &facts)?;
-    let (tensors, patched) = self::tensors(&file, &facts)?;
+    let Tensors {
+        tensors,
+        patched,
+        largest,
+    } = self::tensors(&file, &facts)?;
     Ok(Read {
         head,
         facts,
@@ -181,6 +220,7 @@ fn read(source: &dyn Source) -> Result<Read> {
         digests,
         tensors,
         patched,
+        largest,
         warnings: contents.warnings,
     })
 }
@@ -324,7 +364,14 @@ fn digests(file: &Stored<'_>, facts: &Facts) -> Result<Vec<[u8; 32]>> {
 }
 
 /// The model's tensors as they are addressed, and what is known of each.
-fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Patched>)> {
+#[derive(Default)]
+struct Tensors {
+    tensors: Vec<TensorInfo>,
+    patched: Vec<Patched>,
+    largest: Vec<Vec<Patch>>,
+}
+
+fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<Tensors> {
     let mut axes = Axes {
         file,
         read: BTreeMap::new(),
@@ -333,7 +380,7 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
     let most = file.source.len().saturating_mul(VALUES_A_BYTE);
     let mut claimed = 0u64;
     let mut names = BTreeSet::new();
-    let (mut tensors, mut patched) = (Vec::new(), Vec::new());
+    let mut out = Tensors::default();
     let mut offset = 0u64;
     for kept in &facts.tensors {
         let malformed =
@@ -377,15 +424,20 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
             ));
         }
         names.insert(kept.name.as_str());
-        let patches = patches(file, &mut axes, kept, dtype, [rows, kept.width])?;
-        let is_again = |patch: &KeptPatch| !taken.insert(patch.values.clone());
-        if kept.patches.len() > MOST_PATCHES || kept.patches.iter().any(is_again) {
-            return Err(malformed(format!(
-                "{} patches (expected at most {MOST_PATCHES}, each of values of its own)",
-                kept.patches.len()
-            )));
-        }
-        tensors.push(TensorInfo {
+        let mut read = |list: &[KeptPatch]| {
+            let read = patches(file, &mut axes, list, dtype, [rows, kept.width])?;
+            let is_again = |patch: &KeptPatch| !taken.insert(patch.values.clone());
+            if list.len() > MOST_PATCHES || list.iter().any(is_again) {
+                return Err(malformed(format!(
+                    "{} patches (expected at most {MOST_PATCHES}, each of values of its own)",
+                    list.len()
+                )));
+            }
+            Ok(read)
+        };
+        let patches = read(&kept.patches)?;
+        out.largest.push(read(&kept.largest)?);
+        out.tensors.push(TensorInfo {
             name: kept.name.clone(),
             dtype,
             shape: kept.shape.clone(),
@@ -393,7 +445,7 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
             offset,
             bytes,
         });
-        patched.push(Patched {
+        out.patched.push(Patched {
             offset,
             elements,
             width: kept.width,
@@ -402,7 +454,7 @@ fn tensors(file: &Stored<'_>, facts: &Facts) -> Result<(Vec<TensorInfo>, Vec<Pat
         });
         offset = end;
     }
-    Ok((tensors, patched))
+    Ok(out)
 }
 
 fn number_format(word: &str) -> Option<(Dtype, &'static [u8])> {
@@ -452,12 +504,12 @@ impl Axes<'_> {
 fn patches(
     file: &Stored<'_>,
     axes: &mut Axes<'_>,
-    kept: &Kept,
+    list: &[KeptPatch],
     dtype: Dtype,
     whole: [u64; 2],
 ) -> Result<Vec<Patch>> {
-    let mut out = Vec::with_capacity(kept.patches.len());
-    for patch in &kept.patches {
+    let mut out = Vec::with_capacity(list.len());
+    for patch in list {
         let mut along = |name: &Option<String>, count: u64| -> Result<(Axis, u64)> {
             let Some(name) = name else {
                 return Ok((None, count));

@@ -64,16 +64,15 @@ impl Writer {
         name
     }
 
-    /// Keeps values of the tensor `of`; the name that they are kept under.
-    pub(crate) fn values(&mut self, of: &str, number: usize, values: Values) -> String {
+    /// Keeps values under a name, which it gives back.
+    pub(crate) fn values(&mut self, name: &str, values: Values) -> String {
         let dtype = match values.dtype {
             Dtype::Bf16 => Stored::BF16,
             Dtype::F16 => Stored::F16,
             _ => Stored::F32,
         };
-        let name = format!("values.{number}.{of}");
-        self.add(name.clone(), dtype, values.shape.to_vec(), values.bytes);
-        name
+        self.add(name.to_owned(), dtype, values.shape.to_vec(), values.bytes);
+        name.to_owned()
     }
 
     /// Keeps a tokenizer, tokens by their hashes.

@@ -89,6 +89,13 @@ impl Tokenizer {
         })
     }
 
+    /// First bytes of the hashes and ids of the `count` tokens of least hash, by hash.
+    pub(crate) fn least_hashes(&self, count: usize) -> Vec<(u64, u32)> {
+        let hashed = self.hashed();
+        let tokens = hashed.tokens.iter().take(count);
+        tokens.map(|(hash, id)| (first_bytes(hash), *id)).collect()
+    }
+
     /// Bytes and id of every token, by bytes.
     pub(crate) fn tokens(&self) -> &[(Box<[u8]>, u32)] {
         &self.tokens
@@ -135,6 +142,17 @@ impl Tokenizer {
         });
         common.collect()
     }
+}
+
+/// First bytes of the hash of a token that nothing but its number is known of.
+pub(crate) fn hash_of_number(number: usize) -> u64 {
+    first_bytes(&Sha256::digest(number.to_string()))
+}
+
+/// The first eight bytes of a hash, in their order.
+pub(crate) fn first_bytes(hash: &[u8]) -> u64 {
+    hash.first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// What two tokenizers have in common.

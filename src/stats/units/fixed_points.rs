@@ -144,6 +144,75 @@ mod tests {
         assert_eq!(none.hits, 0);
     }
 
+    /// Units of one model: a direction that all models share, clusters of their own, and lengths that
+    /// differ by orders.
+    fn structured(units: usize, width: usize, common: &[f32], purpose: &str) -> Held {
+        let mut draws = Draws::new(1, purpose);
+        let mut values = Vec::with_capacity(units * width);
+        let centres = normal(4, width, purpose);
+        for unit in 0..units {
+            let length = draws.normal().exp() as f32;
+            let centre = &centres[(unit % 4) * width..][..width];
+            let all = centre.iter().zip(common);
+            values.extend(all.map(|(x, c)| length * (draws.normal() as f32 + x + 2.0 * c)));
+        }
+        Held::new(values, width)
+    }
+
+    /// Features of which those of some units are known.
+    struct Known(Held, Vec<usize>);
+
+    impl Features for Known {
+        fn units(&self) -> usize {
+            self.0.units()
+        }
+
+        fn width(&self) -> usize {
+            self.0.width()
+        }
+
+        fn read(&self, units: std::ops::Range<usize>, out: &mut [f32]) -> Result<()> {
+            self.0.read(units.clone(), out)?;
+            for (unit, feature) in units.zip(out.chunks_exact_mut(self.0.width())) {
+                if self.1.binary_search(&unit).is_err() {
+                    feature.fill(f32::NAN);
+                }
+            }
+            Ok(())
+        }
+
+        fn is_partial(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn between_sketches_of_strangers_small_bounds_are_rarer_than_they_say() {
+        let (units, width, pairs) = (160, 16, 2000);
+        let common = normal(1, width, "common");
+        let probes = SAMPLING.probes(units);
+        let bounds: Vec<f64> = (0..pairs)
+            .map(|pair| {
+                let side = |side: &str| {
+                    let held = structured(units, width, &common, &format!("{side} {pair}"));
+                    Known(held, probes.clone())
+                };
+                let found = fixed_point_test(&side("base"), &side("target"), &probes);
+                found.unwrap().unwrap().log10_p
+            })
+            .collect();
+        for level in [0.5f64, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005] {
+            let count = bounds.iter().filter(|p| **p <= level.log10()).count() as f64;
+            let expected = level * f64::from(pairs);
+            assert!(
+                count <= expected + 4.0 * expected.sqrt(),
+                "{count} bounds of {pairs} at or below {level}"
+            );
+        }
+        let some = bounds.iter().filter(|p| **p < -0.1).count();
+        assert!(some > 20, "chance hits are rare here: {some}");
+    }
+
     #[test]
     fn what_cannot_be_tested_says_why() {
         let of = |units, width| Held::new(normal(units, width, "any"), width);

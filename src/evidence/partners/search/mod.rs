@@ -514,16 +514,24 @@ impl<'a, 'b> Search<'a, 'b> {
         target: &Whole<'_, '_>,
         counted: &Counted,
     ) -> Option<(usize, f64)> {
-        let units = base.units();
-        if units != target.block().units() || counted.probes > units {
+        let block = target.block();
+        if base.among() != block.among() {
             return None;
         }
-        let own_place = counted
-            .by_first
-            .iter()
-            .filter(|&&(probe, partner)| asked.units[probe] == target.live()[partner].stored);
+        // Of a sketch those units alone are counted whose places the seed chose.
+        let placed = block.placed();
+        let numbers = asked.units.iter().map(|unit| base.number(*unit));
+        let probes = numbers.filter(|number| block.has_placed(*number)).count();
+        let probes = probes.min(counted.probes);
+        let own_place = counted.by_first.iter().filter(|&&(probe, partner)| {
+            let found = target.live()[partner].stored;
+            found < placed && base.number(asked.units[probe]) == block.number(found)
+        });
         let hits = own_place.count();
-        let log10_p = chance::fixed_points(hits, counted.probes, units);
+        if probes > placed || hits > probes {
+            return None;
+        }
+        let log10_p = chance::fixed_points(hits, probes, placed);
         Some((hits, chance::bonferroni(log10_p, self.choices)))
     }
 
@@ -595,13 +603,17 @@ impl<'a, 'b> Search<'a, 'b> {
         witnessed: Witnessed,
         test: Test,
     ) -> Find {
+        let moved = (pairs.iter())
+            .filter(|&&(one, other)| base.number(one) != target.number(other))
+            .count();
         Find {
             base: base.key.clone(),
             target: target.key.clone(),
             part: self.part(target.key),
+            moved: 2 * moved > pairs.len(),
             pairs,
             widths: [base.width(), target.width()],
-            units: [base.units(), target.units()],
+            units: [base.among(), target.among()],
             witnessed,
             partners: Hits {
                 hits: test.hits,

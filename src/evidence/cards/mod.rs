@@ -3,6 +3,8 @@
 //!
 //! It only chooses whom to look at in every form; nothing is concluded from it.
 
+mod content;
+
 use std::collections::BTreeMap;
 
 use crate::error::Result;
@@ -19,6 +21,9 @@ use crate::view::model::Model;
 use super::pca::evenly_spaced;
 use super::permutation::blocks::{BlockKey, Matrices, blocks};
 
+pub(crate) use self::content::Agreeing;
+use self::content::{Largest, Tokens};
+
 /// Layers of a card.
 const LAYERS: usize = 3;
 
@@ -32,6 +37,9 @@ const GAINS: usize = 3;
 pub(crate) struct Card {
     layers: Vec<Layer>,
     gains: BTreeMap<(Component, u32), Vec<f32>>,
+    tokens: Option<Tokens>,
+    /// Of the feed-forward in the middle.
+    largest: Option<Largest>,
 }
 
 /// Probe units of one feed-forward, in the order of their numbers.
@@ -57,8 +65,18 @@ pub(crate) struct Likeness {
     pub confirmed: usize,
     /// Mean cosine of probes in their places.
     pub cosine: Option<f64>,
+}
+
+/// What may call for a closer look at two models whose units stand in other places; it proves
+/// nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Resemblance {
     /// Mean cosine of gains about their means.
     pub gains: Option<f64>,
+    /// Mean cosine of embedding rows of common tokens.
+    pub embedding: Option<f64>,
+    /// Share of the units that contribute most that found each other over common tokens.
+    pub over_tokens: Option<f64>,
 }
 
 impl Card {
@@ -103,10 +121,41 @@ impl Card {
                 probes,
             });
         }
+        let (tokens, rows) = Tokens::of(model, sampling)?.unzip();
+        let largest = match all.get(all.len() / 2) {
+            Some((key, matrices)) => Largest::of(model, key, matrices, rows.as_ref(), sampling)?,
+            None => None,
+        };
         Ok(Self {
             layers,
             gains: gains(model)?,
+            tokens,
+            largest,
         })
+    }
+
+    /// Units that contribute most and found each other, wherever they stand; none where the cards
+    /// have no such units, or of other widths.
+    pub(crate) fn agreeing(&self, other: &Self) -> Option<Agreeing> {
+        self.largest.as_ref()?.agreeing(other.largest.as_ref()?)
+    }
+
+    /// What may call for a closer look.
+    pub(crate) fn resemblance(&self, other: &Self) -> Resemblance {
+        let gains: Vec<f64> = self
+            .gains
+            .iter()
+            .filter_map(|(place, gain)| centred_cosine(gain, other.gains.get(place)?))
+            .collect();
+        let tokens = self.tokens.as_ref().zip(other.tokens.as_ref());
+        let largest = self.largest.as_ref().zip(other.largest.as_ref());
+        Resemblance {
+            gains: mean(&gains),
+            embedding: tokens.and_then(|(own, others)| own.cosine(others)),
+            over_tokens: tokens
+                .zip(largest)
+                .and_then(|((own, others), (one, another))| one.over_tokens(another, own, others)),
+        }
     }
 
     /// What it has in common with another.
@@ -140,12 +189,6 @@ impl Card {
             bounds.len().max(1),
         );
         out.cosine = mean(&cosines);
-        let gains: Vec<f64> = self
-            .gains
-            .iter()
-            .filter_map(|(place, gain)| centred_cosine(gain, other.gains.get(place)?))
-            .collect();
-        out.gains = mean(&gains);
         Ok(out)
     }
 
