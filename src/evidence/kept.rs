@@ -570,21 +570,19 @@ fn of_block(matrices: &Matrices<'_>, placed: &[usize], largest: &[usize], all: u
 ///
 /// # Errors
 /// A read that fails.
-pub(crate) fn largest<'a>(
-    model: &'a Model,
+pub(crate) fn largest(
+    model: &Model,
     sampling: &Sampling,
 ) -> Result<BTreeMap<BlockKey, Vec<usize>>> {
     let blocks = blocks(model);
     let dense = blocks.iter().filter(|(key, _)| key.expert.is_none());
     let chosen: Vec<_> = dense.chain(whole_experts(&blocks)).collect();
-    let found: Vec<Result<Option<(BlockKey, Vec<usize>)>>> = chosen
-        .into_par_iter()
-        .map(|(key, matrices)| {
-            let block = Block::open(model, key, matrices)?;
-            let largest = block.map(|block| block.largest(LARGEST[0], sampling));
-            Ok(largest.transpose()?.map(|units| (key.clone(), units)))
-        })
-        .collect();
+    let of_block = |(key, matrices): (&BlockKey, &Matrices<'_>)| {
+        let block = Block::open(model, key, matrices)?;
+        let largest = block.map(|block| block.largest(LARGEST[0], sampling));
+        Ok(largest.transpose()?.map(|units| (key.clone(), units)))
+    };
+    let found: Vec<Result<Option<_>>> = chosen.into_par_iter().map(of_block).collect();
     let found = found.into_iter().collect::<Result<Vec<_>>>()?;
     Ok(found.into_iter().flatten().collect())
 }
