@@ -24,7 +24,7 @@ use super::rank::rank;
 use super::sketched::for_a_card;
 
 /// Sketches that are looked at in every form at least, if there are as many, and those at most.
-const LEAST_DEEP: usize = 8;
+const LEAST_DEEP: usize = 4;
 const MOST_DEEP: usize = 16;
 
 /// Matrices of the target that are digested before the choice, and values of one at least: small ones

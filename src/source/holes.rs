@@ -67,9 +67,9 @@ impl Holes {
     }
 
     fn fill(&self, tensor: &Patched, elements: Range<u64>, out: &mut [u8]) -> Result<()> {
-        let size = tensor.nan.len();
-        out.chunks_exact_mut(size)
-            .for_each(|value| value.copy_from_slice(tensor.nan));
+        if !tensor.knows_all(&elements) {
+            fill_with(tensor.nan, out);
+        }
         if elements.is_empty() || tensor.width == 0 {
             return Ok(());
         }
@@ -127,6 +127,39 @@ impl Holes {
             }
             Ok(())
         })
+    }
+}
+
+/// Writes copies of `pattern` over all of `out`, twice as many each time.
+fn fill_with(pattern: &[u8], out: &mut [u8]) {
+    let Some(first) = out.get_mut(..pattern.len()) else {
+        return;
+    };
+    first.copy_from_slice(pattern);
+    let mut done = pattern.len();
+    while done < out.len() {
+        let more = done.min(out.len() - done);
+        out.copy_within(..more, done);
+        done += more;
+    }
+}
+
+impl Patched {
+    /// Whether the elements lie in one row that a patch knows whole.
+    fn knows_all(&self, elements: &Range<u64>) -> bool {
+        if self.width == 0 || elements.is_empty() {
+            return false;
+        }
+        let row = elements.start / self.width;
+        let is_one = row == (elements.end - 1) / self.width;
+        is_one
+            && self.patches.iter().any(|patch| {
+                let known = patch.rows.as_ref();
+                patch.columns.is_none()
+                    && known.is_none_or(|rows| {
+                        u32::try_from(row).is_ok_and(|row| rows.binary_search(&row).is_ok())
+                    })
+            })
     }
 }
 

@@ -3,7 +3,7 @@
 //! A tensor is kept as it is stored, so that it is cut, transposed and re-ordered again by whoever
 //! opens the sketch. Codes with scales are kept as the matrix that they stand for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::model::dtype::Dtype;
@@ -392,6 +392,9 @@ fn rows_in(patches: &[Patch], logical: &Logical) -> Vec<usize> {
         true => patch.columns.clone(),
     };
     let axes: Vec<source::Axis> = patches.iter().map(axis).collect();
+    if let Some(rows) = rows_as_stored(&axes, logical) {
+        return rows;
+    }
     let is_held = |at: u64| {
         axes.iter().any(|axis| match axis {
             None => true,
@@ -413,6 +416,27 @@ fn rows_in(patches: &[Patch], logical: &Logical) -> Vec<usize> {
         })
     });
     rows.collect()
+}
+
+/// The same where rows are read as they are stored and lists name them: nothing is asked row by row.
+fn rows_as_stored(axes: &[source::Axis], logical: &Logical) -> Option<Vec<usize>> {
+    let storage = &logical.stored_as;
+    let width = storage.stored.1;
+    let is_plain = storage.rows == RowOrder::All
+        && !storage.transposed
+        && logical.shape.len() > 1
+        && width > 0
+        && storage.start.is_multiple_of(width);
+    if !is_plain || axes.is_empty() {
+        return None;
+    }
+    let first = storage.start / width;
+    let rows = first..first + logical.matrix_shape().0;
+    let lists: Option<Vec<&[u32]>> = axes.iter().map(|axis| axis.as_deref()).collect();
+    let held = lists?.into_iter().flatten().map(|at| u64::from(*at));
+    let held: BTreeSet<u64> = held.filter(|at| rows.contains(at)).collect();
+    let held = held.into_iter().map(|at| usize::try_from(at - first));
+    held.collect::<std::result::Result<_, _>>().ok()
 }
 
 fn ordered(order: &RowOrder, row: u64, rows: u64) -> Option<u64> {

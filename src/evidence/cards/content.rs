@@ -78,8 +78,10 @@ impl Tokens {
             return Ok(None);
         }
         let rows: Vec<usize> = tokens.iter().map(|(_, row)| *row).collect();
-        let whole = TokenRows::read(&view, &rows)?.at_unit_length();
-        let of_rows = at(&Matrix::from_rows(&view, &rows)?, &coordinates);
+        let read = Matrix::from_rows(&view, &rows)?;
+        let all: Vec<usize> = (0..rows.len()).collect();
+        let whole = TokenRows::read(&read, &all)?.at_unit_length();
+        let of_rows = at(&read, &coordinates);
         let tokens = Self {
             hashes: tokens.into_iter().map(|(hash, _)| hash).collect(),
             rows: Held::new(of_rows, coordinates.len()),

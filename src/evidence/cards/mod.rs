@@ -16,6 +16,7 @@ use crate::stats::levels::FOUND_LOG10;
 use crate::stats::units::{
     ColumnFeatures, Features, FixedPoints, Held, Sampling, fixed_point_test,
 };
+use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::pca::evenly_spaced;
@@ -103,21 +104,15 @@ impl Card {
             if model.unreadable(first).is_some() {
                 continue;
             }
-            let view = model.view(first)?;
-            let mut coordinates = sampling.coordinates(view.columns());
-            coordinates.truncate(WIDTH);
-            if coordinates.len() < 2 || view.rows() == 0 {
+            let Some(probes) = at_coordinates(model, first, sampling)? else {
                 continue;
-            }
-            let rows = Matrix::from_rows(&view, &sampling.probes(view.rows()))?;
-            let values = rows.values.chunks_exact(rows.columns);
-            let values = values.flat_map(|row| coordinates.iter().map(|&at| row[at]));
-            let probes = Held::new(values.collect(), coordinates.len());
+            };
+            let (units, width) = (size(first.matrix_shape().0), size(first.matrix_shape().1));
             layers.push(Layer {
                 key: key.clone(),
-                units: view.rows(),
-                width: view.columns(),
-                angles: angles(model, matrices, sampling)?,
+                units,
+                width,
+                angles: angles(model, matrices, &probes, sampling)?,
                 probes,
             });
         }
@@ -209,27 +204,41 @@ impl Layer {
     }
 }
 
-/// How the probes of a feed-forward stand to one another, over a few coordinates.
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Probe rows of a matrix at a few coordinates; none where it has too few.
+fn at_coordinates(model: &Model, logical: &Logical, sampling: &Sampling) -> Result<Option<Held>> {
+    let view = model.view(logical)?;
+    let mut coordinates = sampling.coordinates(view.columns());
+    coordinates.truncate(WIDTH);
+    if coordinates.len() < 2 || view.rows() == 0 {
+        return Ok(None);
+    }
+    let rows = Matrix::from_rows(&view, &sampling.probes(view.rows()))?;
+    let values = rows.values.chunks_exact(rows.columns);
+    let values = values.flat_map(|row| coordinates.iter().map(|&at| row[at]));
+    Ok(Some(Held::new(values.collect(), coordinates.len())))
+}
+
+/// How the probes of a feed-forward, of whose first matrix they are given, stand to one another over
+/// a few coordinates.
 fn angles(
     model: &Model,
     matrices: &Matrices<'_>,
+    probes: &Held,
     sampling: &Sampling,
 ) -> Result<Option<Constellation>> {
-    let mut all = Vec::new();
-    for logical in &matrices.by_row {
+    let mut all = vec![probes.clone()];
+    for logical in matrices.by_row.iter().skip(1) {
         if model.unreadable(logical).is_some() {
             return Ok(None);
         }
-        let view = model.view(logical)?;
-        let mut coordinates = sampling.coordinates(view.columns());
-        coordinates.truncate(WIDTH);
-        let rows = Matrix::from_rows(&view, &sampling.probes(view.rows()))?;
-        let values = rows.values.chunks_exact(rows.columns.max(1));
-        let values = values.flat_map(|row| coordinates.iter().map(|&at| row[at]));
-        if coordinates.is_empty() {
-            return Ok(None);
+        match at_coordinates(model, logical, sampling)? {
+            Some(held) => all.push(held),
+            None => return Ok(None),
         }
-        all.push(Held::new(values.collect(), coordinates.len()));
     }
     if let Some(down) = matrices
         .by_column
