@@ -16,11 +16,11 @@ use crate::measure::monitor::Monitor;
 use crate::measure::record::Record;
 use crate::model::dtype::Kind;
 use crate::model::words::{Class, Component};
+use crate::numeric::decode::FloatSteps;
 use crate::numeric::rows::RowSource;
 use crate::view::adapted::adapter;
 use crate::view::logical::{Logical, Origin, RowOrder};
 use crate::view::model::Model;
-use crate::view::reader::View;
 
 use super::analysis::{Analysis, Found, Setting};
 use super::figures::Covered;
@@ -29,15 +29,14 @@ use super::grounds::{Grounds, ReEncoding};
 use super::part::Part;
 use super::relation::Relation;
 
+mod tally;
+
+use tally::{Steps, Tally};
+
 /// No encoding in use brings a tensor's cosine below this: 2 bits in groups of 128 leave 0.85.
 const LEAST_COSINE: f64 = 0.75;
 /// Elements of a chunk.
 const CHUNK: usize = 1 << 17;
-/// Programs round products of codes and scales in formats of their own; nothing that matters is
-/// smaller than this share of a step.
-const STEP_SLACK: f64 = 1e-3;
-/// Half steps that a value at the end of a grid may be away from what was clipped to it.
-const CLIPPED_REACH: f64 = 4.0;
 /// The same as [`STEP_SLACK`] for dequantised values, as a share of the value: a few units in the
 /// last place of f32.
 const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
@@ -301,7 +300,7 @@ fn judge(
     };
     let tally = tally(models, pair, formats, monitor)?;
     let passed = match formats {
-        Formats::One => tally.equal == tally.n,
+        Formats::One => tally.within == tally.n,
         Formats::Two if feeds_back => tally.is_calibrated_rounding(),
         Formats::Two if calibrated => tally.is_searched_rounding(),
         Formats::Two => tally.is_rounding(),
@@ -378,169 +377,6 @@ fn formats(models: [&Model; 2], pair: &Pair) -> Option<Formats> {
     }
 }
 
-/// Counts over the elements of a tensor. s is the mean of the two steps at an element.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Tally {
-    n: u64,
-    /// Equal values.
-    equal: u64,
-    /// |a − b| ≤ s.
-    within: u64,
-    /// |a − b| ≤ 2s.
-    within_two: u64,
-    /// |a − b| ≤ 4s.
-    within_four: u64,
-    /// |a − b| ≤ 8s.
-    within_eight: u64,
-    /// Σ(a − b)².
-    squares: f64,
-    /// Σs².
-    steps: f64,
-    /// Σa².
-    size: f64,
-}
-
-impl Tally {
-    fn add(mut self, other: &Self) -> Self {
-        self.n += other.n;
-        self.equal += other.equal;
-        self.within += other.within;
-        self.within_two += other.within_two;
-        self.within_four += other.within_four;
-        self.within_eight += other.within_eight;
-        self.squares += other.squares;
-        self.steps += other.steps;
-        self.size += other.size;
-        self
-    }
-
-    /// Whether no more than the share `allowed` of the elements is outside of `within`.
-    fn all_but(&self, within: u64, allowed: f64) -> bool {
-        (self.n - within) as f64 <= allowed * self.n as f64
-    }
-
-    /// Round to nearest. Block formats without codes of their own for the ends of their grids
-    /// (GGUF) leave a few clipped elements.
-    fn is_rounding(&self) -> bool {
-        self.all_but(self.within, 0.01) && self.all_but(self.within_two, 1e-4)
-    }
-
-    /// A calibrated quantiser rounds some elements the other way, to pay for the errors of others.
-    /// A uniform error between −s and s has the mean square s²/3; GPTQ on strongly correlated
-    /// inputs in activation order reaches 1.6 times its root, with 0.5 % of the elements beyond 4s
-    /// and 0.01 % beyond 8s.
-    fn is_calibrated_rounding(&self) -> bool {
-        self.squares <= 4.0 * self.steps / 3.0
-            && self.all_but(self.within_four, 0.01)
-            && self.all_but(self.within_eight, 1e-3)
-    }
-
-    /// Root mean square of a change, relative to that of the values, that rounding would hide. A
-    /// normal change of standard deviation d carries the share 0.4·d/s of uniform errors over s,
-    /// and 1 % may be there; a calibrated rounding may grow up to the limit of its mean square.
-    fn hidden_change(&self, calibrated: bool) -> f64 {
-        let square = if calibrated {
-            4.0 * self.steps / 3.0 - self.squares
-        } else {
-            self.steps * (0.01f64 / 0.4).powi(2)
-        };
-        if self.size > 0.0 {
-            (square.max(0.0) / self.size).sqrt()
-        } else {
-            0.0
-        }
-    }
-
-    /// Rounding to nearest on scales that a search chose, which clips more: up to 1.5 % of the
-    /// elements in every format of ggml, where a change of 1 % of the deviation puts 5 to 11 %
-    /// outside in Q4_K to Q6_K.
-    fn is_searched_rounding(&self) -> bool {
-        self.all_but(self.within, 0.04) && self.is_calibrated_rounding()
-    }
-
-    /// Adds elements (a, step of a) and (b, step of b).
-    fn of([a, b]: [&[f32]; 2], [step_a, step_b]: [&[f32]; 2], value_slack: f64) -> Self {
-        let mut lanes = Lanes::default();
-        let (a, b) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        let (step_a, step_b) = (step_a.as_chunks::<LANES>(), step_b.as_chunks::<LANES>());
-        for (((a, b), step_a), step_b) in a.0.iter().zip(b.0).zip(step_a.0).zip(step_b.0) {
-            for lane in 0..LANES {
-                lanes.add(
-                    lane,
-                    [a[lane], b[lane]],
-                    [step_a[lane], step_b[lane]],
-                    value_slack,
-                );
-            }
-        }
-        let rest = a.1.iter().zip(b.1).zip(step_a.1).zip(step_b.1);
-        for (lane, (((a, b), step_a), step_b)) in rest.enumerate() {
-            lanes.add(lane, [*a, *b], [*step_a, *step_b], value_slack);
-        }
-        let n = LANES * a.0.len() + a.1.len();
-        lanes.sum(n as u64)
-    }
-}
-
-/// Elements that are counted side by side, so that the compiler can use wide registers.
-const LANES: usize = 8;
-
-/// A tally of every eighth element each; counts are whole numbers below 2⁵³.
-#[derive(Default)]
-struct Lanes {
-    equal: [f64; LANES],
-    within: [f64; LANES],
-    within_two: [f64; LANES],
-    within_four: [f64; LANES],
-    within_eight: [f64; LANES],
-    squares: [f64; LANES],
-    steps: [f64; LANES],
-    size: [f64; LANES],
-}
-
-impl Lanes {
-    #[inline(always)]
-    fn add(&mut self, lane: usize, [a, b]: [f32; 2], steps: [f32; 2], value_slack: f64) {
-        let (a, b) = (f64::from(a), f64::from(b));
-        let is_equal = (a == b) | (a.is_nan() & b.is_nan());
-        // A value at the end of a grid stands for what lies up to two steps beyond it: MLX fits its
-        // grid to nought, the MX formats take the power of two below the largest element.
-        let is_end = (steps[0] < 0.0) | (steps[1] < 0.0);
-        let reach = if is_end { CLIPPED_REACH } else { 1.0 };
-        let s = (f64::from(steps[0].abs()) + f64::from(steps[1].abs())) / 2.0;
-        let apart = if is_equal { 0.0 } else { (a - b).abs() };
-        let larger = if b.abs() > a.abs() { b.abs() } else { a.abs() };
-        let limit = s * (1.0 + STEP_SLACK) + value_slack * larger;
-        let limit = if s.is_finite() { limit } else { 0.0 };
-        let one_if = |holds: bool| if holds { 1.0 } else { 0.0 };
-        let twice = if reach > 2.0 { reach } else { 2.0 };
-        self.equal[lane] += one_if(is_equal);
-        self.within[lane] += one_if(apart <= reach * limit);
-        self.within_two[lane] += one_if(apart <= twice * limit);
-        self.within_four[lane] += one_if(apart <= 4.0 * limit);
-        self.within_eight[lane] += one_if(apart <= 8.0 * limit);
-        self.squares[lane] += apart * apart;
-        self.steps[lane] += limit * limit;
-        self.size[lane] += a * a;
-    }
-
-    fn sum(&self, n: u64) -> Tally {
-        let sum = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>();
-        let count = |lanes: &[f64; LANES]| sum(lanes) as u64;
-        Tally {
-            n,
-            equal: count(&self.equal),
-            within: count(&self.within),
-            within_two: count(&self.within_two),
-            within_four: count(&self.within_four),
-            within_eight: count(&self.within_eight),
-            squares: sum(&self.squares),
-            steps: sum(&self.steps),
-            size: sum(&self.size),
-        }
-    }
-}
-
 fn tally(
     models: [&Model; 2],
     pair: &Pair,
@@ -556,141 +392,56 @@ fn tally(
         .step_by(step)
         .map(|at| at..(at + step).min(rows))
         .collect();
-    let chunk = |rows: &Range<usize>| -> Result<Tally> {
+    // Of two formats that are one only equal values pass, whatever the steps.
+    let floats = views.each_ref().map(|view| match formats {
+        Formats::One => Some(FloatSteps::NONE),
+        Formats::Two => view.float_steps(),
+    });
+    let chunk = |buffers: &mut [Buffers; 2], rows: &Range<usize>| -> Result<Tally> {
         monitor.check()?;
         let count = rows.len() * columns;
-        let read = |view: &View<'_>| -> Result<[Vec<f32>; 2]> {
-            let (mut values, mut steps) = (vec![0.0; count], vec![0.0; count]);
-            view.read_rows(rows.clone(), &mut values)?;
-            match view.steps_by_exponent() {
-                _ if formats == Formats::One => {}
-                Some(table) => {
-                    let of_value = |value: &f32| table[usize::from((value.to_bits() >> 23) as u8)];
-                    steps
-                        .iter_mut()
-                        .zip(&values)
-                        .for_each(|(step, value)| *step = of_value(value));
-                }
-                None => view.read_steps(rows.clone(), &mut steps)?,
+        for ((view, floats), buffers) in views.iter().zip(floats).zip(buffers.iter_mut()) {
+            view.read_rows(rows.clone(), sized(&mut buffers.values, count))?;
+            if floats.is_none() {
+                view.read_steps(rows.clone(), sized(&mut buffers.steps, count))?;
             }
-            Ok([values, steps])
-        };
-        let ([a, step_a], [b, step_b]) = (read(&views[0])?, read(&views[1])?);
+        }
         monitor.advance(count as u64);
-        Ok(Tally::of([&a, &b], [&step_a, &step_b], value_slack))
+        let [base, target] = &*buffers;
+        Ok(Tally::count(
+            [&base.values[..count], &target.values[..count]],
+            [base.steps(floats[0], count), target.steps(floats[1], count)],
+            value_slack,
+        ))
     };
-    let tallies: Vec<Tally> = chunks.par_iter().map(chunk).collect::<Result<_>>()?;
+    let tallies: Vec<Tally> = chunks
+        .par_iter()
+        .map_init(Default::default, chunk)
+        .collect::<Result<_>>()?;
     // In order, so that the sums do not depend on the number of threads.
     Ok(tallies.iter().fold(Tally::default(), Tally::add))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::numeric::rng::Draws;
+/// Values and steps of one side, reused from chunk to chunk.
+#[derive(Default)]
+struct Buffers {
+    values: Vec<f32>,
+    steps: Vec<f32>,
+}
 
-    /// Values, and the same after `quantise` on a grid of step 1.
-    fn tally(count: usize, quantise: impl Fn(f64, &mut Draws) -> f64) -> Tally {
-        let mut draws = Draws::new(7, "noise floor");
-        let a: Vec<f32> = (0..count).map(|_| (20.0 * draws.normal()) as f32).collect();
-        let b: Vec<f32> = a
-            .iter()
-            .map(|&a| quantise(f64::from(a), &mut draws) as f32)
-            .collect();
-        Tally::of([&a, &b], [&vec![0.0; count], &vec![1.0; count]], 0.0)
+impl Buffers {
+    /// The steps of the first `count` values.
+    fn steps(&self, floats: Option<FloatSteps>, count: usize) -> Steps<'_> {
+        match floats {
+            Some(floats) => Steps::Float(floats),
+            None => Steps::Each(&self.steps[..count]),
+        }
     }
+}
 
-    #[test]
-    fn rounding_to_nearest_passes_and_as_much_noise_does_not() {
-        assert!(tally(100_000, |a, _| a.round()).is_rounding());
-        let noise = tally(100_000, |a, draws| a + draws.normal() / 12f64.sqrt());
-        assert!(!noise.is_rounding(), "{noise:?}");
-        let tuned = tally(100_000, |a, draws| (a + 0.05 * draws.normal()).round());
-        assert!(!tuned.is_rounding(), "{tuned:?}");
+fn sized(buffer: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if buffer.len() < count {
+        buffer.resize(count, 0.0);
     }
-
-    #[test]
-    fn a_change_that_rounding_hides_passes_and_one_of_twice_its_size_does_not() {
-        let hidden = 20.0 * tally(100_000, |a, _| a.round()).hidden_change(false);
-        let changed =
-            |size: f64| tally(100_000, move |a, draws| (a + size * draws.normal()).round());
-        assert!(
-            changed(0.8 * hidden).is_rounding() && !changed(2.0 * hidden).is_rounding(),
-            "{hidden}"
-        );
-        let calibrated = 20.0 * tally(100_000, |a, _| a.round()).hidden_change(true);
-        assert!(
-            changed(0.9 * calibrated).is_calibrated_rounding(),
-            "{calibrated}"
-        );
-        assert!(
-            !changed(1.2 * calibrated).is_calibrated_rounding(),
-            "{calibrated}"
-        );
-    }
-
-    #[test]
-    fn what_was_clipped_to_the_end_of_a_grid_is_told_from_what_was_changed() {
-        // Codes -8 to 7 of step 1, values up to 8.5.
-        let mut draws = Draws::new(7, "clipped");
-        let a: Vec<f32> = (0..100_000)
-            .map(|_| (17.0 * draws.unit() - 8.5) as f32)
-            .collect();
-        let clipped = |change: f32| {
-            let mut draws = Draws::new(8, "change");
-            let b: Vec<f32> = a
-                .iter()
-                .map(|a| {
-                    (a + change * draws.normal() as f32)
-                        .round()
-                        .clamp(-8.0, 7.0)
-                })
-                .collect();
-            let steps: Vec<f32> = b
-                .iter()
-                .map(|&b| if b == -8.0 || b == 7.0 { -1.0 } else { 1.0 })
-                .collect();
-            Tally::of([&a, &b], [&vec![0.0; a.len()], &steps], 0.0)
-        };
-        assert!(clipped(0.0).is_rounding(), "{:?}", clipped(0.0));
-        assert!(!clipped(0.05).is_rounding(), "{:?}", clipped(0.05));
-    }
-
-    #[test]
-    fn a_calibrated_rounding_goes_the_other_way_now_and_then() {
-        // Real GPTQ: 25 % over half a step, 2.6 % over one.
-        let calibrated = tally(100_000, |a, draws| (a + 0.4 * draws.normal()).round());
-        assert!(
-            !calibrated.is_rounding() && calibrated.is_calibrated_rounding(),
-            "{calibrated:?}"
-        );
-        let tuned = tally(100_000, |a, draws| (a + draws.normal()).round());
-        assert!(!tuned.is_calibrated_rounding(), "{tuned:?}");
-    }
-
-    #[test]
-    fn scales_of_a_search_clip_but_round_to_nearest() {
-        let clipped = tally(100_000, |a, draws| {
-            a.round() + f64::from(u8::from(draws.normal() > 2.2))
-        });
-        assert!(
-            !clipped.is_rounding() && clipped.is_searched_rounding(),
-            "{clipped:?}"
-        );
-        let tuned = tally(100_000, |a, draws| (a + 0.2 * draws.normal()).round());
-        assert!(
-            !tuned.is_searched_rounding() && tuned.is_calibrated_rounding(),
-            "{tuned:?}"
-        );
-    }
-
-    #[test]
-    fn a_value_that_is_not_finite_must_be_so_on_both_sides() {
-        let nan = Tally::of(
-            [&[f32::NAN, 1.0], &[f32::NAN, f32::NAN]],
-            [&[f32::NAN, 1.0], &[f32::NAN, 1.0]],
-            0.0,
-        );
-        assert_eq!((nan.equal, nan.within), (1, 1));
-    }
+    &mut buffer[..count]
 }

@@ -108,12 +108,54 @@ fn power_of_two(exponent: i32) -> f64 {
     }
 }
 
-/// The steps of a float's values by their exponent field in single precision; `None` for what is no
-/// float, and for a format with smaller values than single precision.
-pub(crate) fn steps_by_exponent(dtype: Dtype) -> Option<[f32; 256]> {
-    encoding(dtype).filter(|encoding| encoding.least_exponent() >= f32::MIN_EXP - 1)?;
-    let of_field = |field: usize| step(dtype, f32::from_bits((field as u32) << 23));
-    Some(std::array::from_fn(of_field))
+/// The steps of a float's values, which hang on the exponent alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FloatSteps {
+    /// Powers of two at which the exponents of the format begin and end.
+    least: f64,
+    greatest: f64,
+    /// Step of a value between 1 and 2.
+    unit: f64,
+}
+
+impl FloatSteps {
+    /// No step at all, as where only equal values count as near.
+    pub(crate) const NONE: Self = Self {
+        least: 0.0,
+        greatest: 0.0,
+        unit: 0.0,
+    };
+
+    /// `None` for what is no float, and for a format with smaller values than single precision.
+    pub(crate) fn new(dtype: Dtype) -> Option<Self> {
+        let encoding =
+            encoding(dtype).filter(|encoding| encoding.least_exponent() >= f32::MIN_EXP - 1)?;
+        let greatest = encoding.greatest_exponent().min(f32::MAX_EXP - 1);
+        Some(Self {
+            least: power_of_two(encoding.least_exponent()),
+            greatest: power_of_two(greatest),
+            unit: power_of_two(-(encoding.mantissa_bits as i32)),
+        })
+    }
+
+    /// [`step`] of a finite value; of any other, that of the largest. In f64 no step is subnormal,
+    /// which would be slow.
+    #[inline(always)]
+    pub(crate) fn step(self, value: f32) -> f64 {
+        const EXPONENT: u32 = 0x7f80_0000;
+        let power = f64::from(f32::from_bits(value.to_bits() & EXPONENT));
+        let power = if power < self.least {
+            self.least
+        } else {
+            power
+        };
+        let power = if power > self.greatest {
+            self.greatest
+        } else {
+            power
+        };
+        power * self.unit
+    }
 }
 
 /// How a float is put together; `None` for what is no float.
@@ -440,15 +482,23 @@ mod tests {
             };
             assert_eq!(step(dtype, 1e30), last - below, "{dtype} clips");
         }
-        for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F16, Dtype::F8E4M3] {
-            let table = steps_by_exponent(dtype).unwrap();
+        for dtype in [
+            Dtype::F32,
+            Dtype::Bf16,
+            Dtype::F16,
+            Dtype::F8E4M3,
+            Dtype::F8E8M0,
+        ] {
+            let steps = FloatSteps::new(dtype).unwrap();
             for value in [0.0f32, 1e-45, 1e-39, -1e-3, 1.0, 1.5, -7e4, 3e38] {
-                let field = usize::from((value.to_bits() >> 23) as u8);
-                assert_eq!(table[field], step(dtype, value), "{dtype} at {value}");
+                assert_eq!(
+                    steps.step(value),
+                    f64::from(step(dtype, value)),
+                    "{dtype} at {value}"
+                );
             }
-            assert!(table[255].is_nan());
         }
-        assert_eq!(steps_by_exponent(Dtype::F64), None);
+        assert_eq!(FloatSteps::new(Dtype::F64), None);
         for value in [0.0f32, 1e-45, 1e-39, 1.0, 1.5, 3e38] {
             assert_eq!(step(Dtype::F32, value), value.next_up() - value);
         }

@@ -9,7 +9,7 @@ use crate::format::open::Opened;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
 use crate::model::rotary::interleaved_row;
-use crate::numeric::decode::{decode_f32, decodes, step, steps_by_exponent, values_per_element};
+use crate::numeric::decode::{FloatSteps, decode_f32, decodes, step, values_per_element};
 use crate::numeric::quant::{SteppedRows, StoredBytes, ggml};
 use crate::numeric::rows::{RowSource, starts_of_whole_rows};
 use crate::source::Region;
@@ -134,15 +134,15 @@ impl<'a> View<'a> {
         self.read(rows, out, Wanted::Steps)
     }
 
-    /// The distance of neighbouring values by the exponent field of a value, where that alone tells
-    /// it: floats that are read as they are stored.
-    pub fn steps_by_exponent(&self) -> Option<[f32; 256]> {
+    /// The distance of neighbouring values where the exponent alone tells it: floats that are read
+    /// as they are stored.
+    pub(crate) fn float_steps(&self) -> Option<FloatSteps> {
         let is_plain = self.undo == Undo::Nothing
             && self.factor.is_none()
             && self.row_scale.is_none()
             && self.column_scale.is_none();
         match &self.elements {
-            Elements::Tensor(stored) if is_plain => steps_by_exponent(stored.tensor.dtype),
+            Elements::Tensor(stored) if is_plain => FloatSteps::new(stored.tensor.dtype),
             _ => None,
         }
     }
