@@ -6,7 +6,7 @@ use crate::support::draws::Draws;
 use crate::support::encoded::{Folder, compare, expect_label, model};
 use crate::support::weights::{Model, Values};
 
-fn table(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f64) -> Values {
+fn table(rows: usize, columns: usize, mut value: impl FnMut(usize, usize) -> f64) -> Values {
     Values {
         shape: vec![rows, columns],
         values: (0..rows * columns)
@@ -102,6 +102,46 @@ fn a_copy_of_a_trained_table_is_a_copy() {
             .iter()
             .all(|(name, _)| !untested(&report).contains(name))
     );
+}
+
+#[test]
+fn a_formula_is_warned_of_only_where_it_explains_an_equal_matrix() {
+    let folder = Folder::new();
+    // Numbers of one seed are equal too, and no formula makes them.
+    let with_seeded = |name: &str| {
+        let mut model = with_tables(model(name), name, 0.0);
+        let mut draws = Draws::new(&["one seed for all"]);
+        model.0.insert(
+            "proc.seeded".to_owned(),
+            table(48, 64, |_, _| draws.normal()),
+        );
+        model
+    };
+    let warned = |report: &Value| -> Vec<String> {
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        let formula = warnings.filter(|warning| warning["code"] == "identical_perhaps_formula");
+        formula
+            .map(|warning| warning["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let base = with_seeded("one");
+    let path = folder.bf16("base", &base);
+    let report = compare(&path, &folder.bf16("stranger", &with_seeded("other")));
+    assert!(
+        ["from_scratch", "inconclusive"].contains(&report["verdict"]["label"].as_str().unwrap()),
+        "{:#}",
+        report["verdict"]
+    );
+    let tables: Vec<&str> = tables().map(|(name, _)| name).to_vec();
+    assert_eq!(warned(&report), tables);
+
+    let tuned = base.trained(
+        "tuned",
+        |name| if name.starts_with("proc") { 0.0 } else { 0.05 },
+    );
+    let report = compare(&path, &folder.bf16("tuned", &tuned));
+    expect_label(&report, "derived");
+    assert!(warned(&report).is_empty());
 }
 
 #[test]

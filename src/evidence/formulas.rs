@@ -35,6 +35,8 @@ pub(crate) struct Computed {
     pub parameters: u64,
     /// The formula.
     pub formula: Formula,
+    /// Whether its bytes are equal.
+    pub identical: bool,
 }
 
 /// Pairs whose likeness a formula explains.
@@ -75,9 +77,10 @@ impl Formulas {
         });
         let looked: Vec<(Option<Formula>, bool)> = looked.collect::<Result<_>>()?;
         let mut out = Self::default();
-        for (pair, (formula, has_zero_pattern)) in alignment.pairs.iter().zip(looked) {
+        let pairs = alignment.pairs.iter().zip(&*records);
+        for ((pair, record), (formula, has_zero_pattern)) in pairs.zip(looked) {
             if let Some(formula) = formula {
-                out.add(pair, formula);
+                out.add(pair, record, formula);
             }
             if has_zero_pattern {
                 out.zero_patterns.base.insert(pair.base.name.clone());
@@ -97,7 +100,7 @@ impl Formulas {
         self.zero_patterns.get(side).contains(&logical.name)
     }
 
-    fn add(&mut self, pair: &Pair, formula: Formula) {
+    fn add(&mut self, pair: &Pair, record: &Record, formula: Formula) {
         let names = Sides {
             base: pair.base.name.clone(),
             target: pair.target.name.clone(),
@@ -109,7 +112,14 @@ impl Formulas {
             component: pair.target.meaning.component,
             parameters: pair.target.elements(),
             formula,
+            identical: record.identical,
         });
+    }
+
+    /// Names of the byte-identical ones, which look like a copied part and are none.
+    pub(crate) fn identical(&self) -> impl Iterator<Item = &str> {
+        let identical = self.computed.iter().filter(|computed| computed.identical);
+        identical.map(|computed| computed.names.target.as_str())
     }
 }
 

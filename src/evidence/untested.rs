@@ -102,8 +102,8 @@ pub enum Obstacle {
         /// Rows.
         rows: usize,
     },
-    /// Byte-identical while nothing else is alike: perhaps computed by a formula.
-    PerhapsFormula,
+    /// Byte-identical while nothing else is alike, and small or like a table.
+    IdenticalAlone,
     /// A formula explains the likeness of the two sides.
     Formula(Formula),
     /// Places along its axes have a meaning of their own.

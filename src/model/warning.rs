@@ -157,7 +157,7 @@ pub enum Warning {
     RotaryOrder,
     /// A fused tensor in another order than its name stands for.
     FusedOrder(Fused),
-    /// Matrices that are identical and may come from a formula.
+    /// A matrix that is identical and that a formula explains, in models that share nothing else.
     IdenticalPerhapsFormula {
         /// The matrix.
         name: String,

@@ -606,10 +606,10 @@ impl Analysed<'_> {
         if self.setting.has_sketch() {
             out.push(Noted::from(Warning::FromSketch));
         }
-        let direct = self.found.get::<Permutation>();
-        let formulas = direct.iter().flat_map(|direct| &direct.formula);
-        out.extend(formulas.map(|name| {
-            let name = name.clone();
+        // Between relatives an equal table is what is to be expected.
+        let formulas = self.setting.formulas.identical();
+        out.extend(formulas.filter(|_| !label.is_related()).map(|name| {
+            let name = name.to_owned();
             Noted::from(Warning::IdenticalPerhapsFormula { name })
         }));
         out

@@ -76,8 +76,6 @@ pub(crate) struct Permutation {
     pub power: Vec<PowerOf>,
     /// The part that each test speaks of.
     pub parts: BTreeMap<PartKey, PartTest>,
-    /// Byte-identical matrices that are perhaps computed by a formula: no evidence.
-    pub formula: Vec<String>,
     /// The part of each of `tests`, in their order.
     parts_of_tests: Vec<Option<PartKey>>,
     /// Parts found that no witness confirms: their bounds count nowhere.
@@ -305,13 +303,10 @@ fn test_all(setting: &Setting<'_>) -> Result<Permutation> {
         .iter()
         .chain(&of_residual)
         .any(|o| o.test.log10_p <= FOUND_LOG10);
-    let (of_rows, formula) = rows::test_all(setting, alike, first_rows_group, &mut skipped)?;
+    let of_rows = rows::test_all(setting, alike, first_rows_group, &mut skipped)?;
     outcomes.extend(of_rows);
     setting.monitor.end();
-    Ok(Permutation {
-        formula,
-        ..gather(outcomes, of_residual, skipped)
-    })
+    Ok(gather(outcomes, of_residual, skipped))
 }
 
 fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Untested>) -> Permutation {
@@ -355,7 +350,6 @@ fn gather(blocks: Vec<Outcome>, of_residual: Vec<Outcome>, skipped: Vec<Untested
         residual,
         power,
         parts,
-        formula: Vec::new(),
         parts_of_tests,
         set_aside: BTreeSet::new(),
     }

@@ -130,14 +130,14 @@ fn layout(logical: &Logical) -> Layout {
     }
 }
 
-/// Tests the rows of every such matrix, and tells which matrices were left out because they may be
-/// computed by a formula. `alike` says whether other tests have found a likeness.
+/// Tests the rows of every such matrix but those that are byte-identical and say nothing by
+/// themselves. `alike` says whether other tests have found a likeness.
 pub(super) fn test_all(
     setting: &Setting<'_>,
     alike: bool,
     first_group: usize,
     skipped: &mut Vec<Untested>,
-) -> Result<(Vec<Outcome>, Vec<String>)> {
+) -> Result<Vec<Outcome>> {
     let pairs = setting.alignment.pairs.iter().zip(setting.records);
     let tried = pairs.filter(|(pair, record)| {
         let other = part_of(&pair.target).is_some_and(|key| key.kind == PartKind::Other);
@@ -151,29 +151,29 @@ pub(super) fn test_all(
         || out
             .iter()
             .any(|outcome| outcome.test.log10_p <= FOUND_LOG10);
-    let (mut kept, mut formula) = (Vec::new(), Vec::new());
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for (pair, _) in identical {
         if alike || looks_random(setting, pair)? {
             kept.push(pair)
         } else {
-            formula.push(pair.target.name.clone())
+            left_out.push(pair.target.name.clone())
         }
     }
     if !alike && !are_large(setting, &kept) {
-        formula.extend(kept.drain(..).map(|pair| pair.target.name.clone()));
-        formula.sort();
+        left_out.extend(kept.drain(..).map(|pair| pair.target.name.clone()));
+        left_out.sort();
     }
     out.extend(test_each(setting, kept.into_iter(), skipped)?);
-    skipped.extend(formula.iter().map(|name| Untested {
-        what: Subject::Rows(name.clone()),
-        why: Obstacle::PerhapsFormula,
+    skipped.extend(left_out.into_iter().map(|name| Untested {
+        what: Subject::Rows(name),
+        why: Obstacle::IdenticalAlone,
     }));
     let mut groups: BTreeMap<usize, usize> = BTreeMap::new();
     for outcome in &mut out {
         let next = first_group + groups.len();
         outcome.test.group = *groups.entry(outcome.test.units[1]).or_insert(next);
     }
-    Ok((out, formula))
+    Ok(out)
 }
 
 fn are_large(setting: &Setting<'_>, pairs: &[&Aligned]) -> bool {

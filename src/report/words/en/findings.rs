@@ -349,8 +349,8 @@ pub(crate) fn obstacle(obstacle: &Obstacle) -> String {
         }
         Obstacle::NoCommonWidth => "its matrices have no common width",
         Obstacle::NoCommonToken => "the two tokenizers have no token in common",
-        Obstacle::PerhapsFormula => {
-            "byte-identical while nothing else is alike: perhaps computed by a formula"
+        Obstacle::IdenticalAlone => {
+            "byte-identical while nothing else is alike: no evidence by itself"
         }
         Obstacle::Formula(formula) => {
             return format!(

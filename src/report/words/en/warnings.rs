@@ -126,7 +126,8 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
             tried("gate and up stand in one tensor, in another order than its name stands for")
         }
         Warning::IdenticalPerhapsFormula { .. } => {
-            "identical, perhaps computed by a formula: no evidence by itself".to_owned()
+            "identical, as a formula that explains it makes it in any model: no evidence by itself"
+                .to_owned()
         }
         Warning::DeclaredBaseContradicted { .. } => {
             "the target declares this base, and no test found its weights in it".to_owned()

@@ -293,8 +293,8 @@ pub(super) fn obstacle(obstacle: &Obstacle) -> String {
         Obstacle::NoCommonStream => "양쪽에 너비가 같은 attention, embedding, 출력 head가 없음",
         Obstacle::NoCommonWidth => "행렬의 너비가 서로 다름",
         Obstacle::NoCommonToken => "두 토크나이저에 공통 토큰이 없음",
-        Obstacle::PerhapsFormula => {
-            "다른 것은 닮지 않았는데 바이트가 동일함: 공식으로 계산된 값일 수 있음"
+        Obstacle::IdenticalAlone => {
+            "다른 것은 닮지 않았는데 바이트가 동일함: 그 자체로는 증거가 아님"
         }
         Obstacle::Formula(formula) => {
             let named = match formula {

@@ -119,7 +119,7 @@ fn warning(warning: &Warning) -> String {
             "gate와 up이 한 텐서에 이름과 다른 순서로 있어, 가능한 순서를 시험해 맞는 것을 택함".to_owned()
         }
         Warning::IdenticalPerhapsFormula { .. } => {
-            "동일하지만 공식으로 계산된 값일 수 있음: 그 자체로는 증거가 아님".to_owned()
+            "동일하지만 공식으로 설명되는 값이어서 어느 모델에서나 같음: 그 자체로는 증거가 아님".to_owned()
         }
         Warning::DeclaredBaseContradicted { claim } => format!(
             "대상은 이 기준 모델({})에서 왔다고 밝히지만, 어떤 검사에서도 그 가중치를 찾지 못함",
