@@ -411,3 +411,99 @@ fn codes_without_their_scale_are_said_and_no_fine_tune() {
     let report = compare(&base, &stored("cast", &model("base")));
     assert!(!codes(&report).contains(&"scale_missing".to_owned()));
 }
+
+#[test]
+fn values_on_a_grid_of_16_levels_are_said_as_such() {
+    let folder = Folder::new();
+    let base = folder.bf16("base", &model("base"));
+    let on_grid = |report: &Value| {
+        let warnings = report["warnings"].as_array().unwrap();
+        let found = warnings
+            .iter()
+            .find(|warning| warning["code"] == "few_levels");
+        found.cloned()
+    };
+    for among in ["neighbours", "row", "matrix"] {
+        let mut fake = model("base");
+        for (_, matrix) in fake.0.iter_mut().filter(|(name, _)| is_linear(name)) {
+            let group = match among {
+                "neighbours" => 32,
+                "row" => matrix.shape[1],
+                _ => matrix.values.len(),
+            };
+            for values in matrix.values.chunks_mut(group) {
+                let most = values.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+                let step = most / 7.5;
+                let rounded = |x: f64| ((x / step - 0.5).round() + 0.5) * step;
+                values.iter_mut().for_each(|x| *x = rounded(*x));
+            }
+        }
+        let name = format!("fake-{among}");
+        let target = folder.safetensors(&name, &fake.stored(|_| "F16"), None);
+        let report = compare(&base, &target);
+        let warning = on_grid(&report).unwrap_or_else(|| panic!("{among}"));
+        assert_eq!(warning["about"]["side"], "target", "{warning}");
+        let says = &warning["says"]["values"];
+        assert_eq!(says["among"], among, "{warning}");
+        assert!(
+            (8..=16).contains(&says["levels"].as_u64().unwrap()),
+            "{warning}"
+        );
+        assert_eq!(
+            says["tensors"],
+            fake.0.keys().filter(|name| is_linear(name)).count()
+        );
+        expect_label(&report, "derived");
+    }
+    for dtype in ["BF16", "F32"] {
+        let tuned = model("base").trained("tuned", |_| 0.02).stored(|_| dtype);
+        let report = compare(&base, &folder.safetensors(dtype, &tuned, None));
+        assert_eq!(on_grid(&report), None, "{dtype}");
+    }
+}
+
+#[test]
+fn a_norm_stored_plus_one_is_a_re_encoding_and_hides_no_change() {
+    let is_norm = |name: &str| name.contains("norm");
+    let shifted = |model: &Model, by: f64| {
+        let mut model = model.clone();
+        for (_, gain) in model.0.iter_mut().filter(|(name, _)| is_norm(name)) {
+            gain.values.iter_mut().for_each(|value| *value += by);
+        }
+        model
+    };
+    let said = |report: &Value| -> Vec<Value> {
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        let said = warnings.filter(|warning| warning["code"] == "norms_plus_one");
+        said.map(|warning| warning["about"]["side"].clone())
+            .collect()
+    };
+    let folder = Folder::new();
+    let centred = rounded(&shifted(&model("base"), -1.0));
+    let plus = shifted(&centred, 1.0);
+    let base = folder.bf16("base", &centred);
+    for dtype in ["BF16", "F16", "F32"] {
+        let target = folder.safetensors(dtype, &plus.stored(|_| dtype), None);
+        for (pair, side) in [([&base, &target], "target"), ([&target, &base], "base")] {
+            let report = compare(pair[0], pair[1]);
+            expect_label(&report, "re_encoded");
+            assert_eq!(said(&report), [side], "{dtype}");
+        }
+    }
+    let tuned = plus.trained("tuned", |name| if is_norm(name) { 0.0 } else { 0.02 });
+    let report = compare(&base, &folder.bf16("tuned", &tuned));
+    expect_label(&report, "derived");
+    assert_eq!(said(&report), ["target"]);
+
+    // A gain that moved besides is a change.
+    let moved = plus.trained("moved", |name| if is_norm(name) { 0.05 } else { 0.0 });
+    let report = compare(&base, &folder.bf16("moved", &moved));
+    expect_label(&report, "derived");
+    assert!(said(&report).is_empty());
+
+    let stranger = model("stranger").taking(&plus, is_norm);
+    expect_label(
+        &compare(&base, &folder.bf16("stranger", &stranger)),
+        "from_scratch",
+    );
+}

@@ -10,6 +10,7 @@ mod pool;
 mod prefix;
 pub(crate) mod rescaled;
 pub(crate) mod shared;
+pub(crate) mod shifted;
 mod tied;
 mod transposed;
 mod vocabulary;

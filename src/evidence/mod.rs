@@ -9,6 +9,7 @@ mod by_content;
 pub(crate) mod cards;
 mod disguise;
 pub(crate) mod experts;
+mod few_levels;
 pub(crate) mod figures;
 pub(crate) mod finding;
 pub(crate) mod formulas;

@@ -1,21 +1,25 @@
 //! What the way in which a model is stored says of how it was made: masks that prune it, an adapter
-//! that was not merged, codes whose scales are not there.
+//! that was not merged, codes whose scales are not there, values that were codes before.
 
 use std::collections::BTreeSet;
 
-use crate::align::{Unmatched, Why};
+use rayon::prelude::*;
+
+use crate::align::{Pair, Unmatched, Why};
 use crate::error::Result;
 use crate::measure::record::Record;
-use crate::model::dtype::Dtype;
+use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::is_adapter_factor;
 use crate::model::sides::{Side, Sides};
-use crate::model::warning::{Noted, Warning};
+use crate::model::warning::{Among, Noted, Warning};
 use crate::model::words::{Class, Component};
+use crate::numeric::rows::RowSource;
 use crate::view::composed::Factor;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::analysis::{Analysis, Found, Setting, is_about};
+use super::few_levels::{Grid, Looked};
 use super::grounds::{Grounds, SharedAreEqual};
 use super::part::Part;
 use super::relation::Relation;
@@ -26,6 +30,10 @@ const ROUNDING: f64 = 1e-6;
 /// Root mean square from which on floats of 8 bits are codes: quantisers spread a matrix over all of
 /// E4M3's 448 or E5M2's 57,344, and no trained weights come near.
 const CODES: f64 = 16.0;
+
+/// Rows of a matrix, and values at most, whose levels are counted.
+const ROWS: usize = 16;
+const MOST_VALUES: usize = 1 << 22;
 
 /// Cosine from which on codes are the other side's values but for their scale: rounding to 8 bits
 /// leaves 0.999.
@@ -49,6 +57,8 @@ pub(crate) struct Storage {
     unscaled: Sides<Vec<String>>,
     /// Components of which tensors differ by such a scale.
     scaled: BTreeSet<Component>,
+    /// Matrices whose values lie on a grid of few levels, by side.
+    on_grid: Sides<OnGrid>,
 }
 
 /// Factors of changes that are stored beside what they change.
@@ -77,7 +87,75 @@ impl Storage {
             };
             warning.on(*side)
         });
-        told.chain(unscaled).collect()
+        let on_grid = Side::BOTH.into_iter();
+        let on_grid = on_grid.filter_map(|side| self.on_grid.get(side).warning(side));
+        told.chain(unscaled).chain(on_grid).collect()
+    }
+}
+
+/// The grid of few levels on which the values of a matrix of wide floats lie, if they do. The first
+/// row ends the look at nearly every matrix.
+///
+/// # Errors
+/// A read that fails.
+fn grid(model: &Model, logical: &Logical) -> Result<Option<Grid>> {
+    let is_wide_float = logical.dtype.kind() == Kind::Float && logical.dtype.block().1 >= 2;
+    let is_asked = logical.meaning.class == Class::Matrix
+        && is_wide_float
+        && !logical.is_quantised()
+        && model.opened.sketch.is_none()
+        && model.unreadable(logical).is_none();
+    if !is_asked {
+        return Ok(None);
+    }
+    let view = model.view(logical)?;
+    let (rows, columns) = (view.rows(), view.columns());
+    if columns.saturating_mul(ROWS) > MOST_VALUES {
+        return Ok(None);
+    }
+    let mut values = vec![0.0f32; columns];
+    let mut looked = Looked::default();
+    for row in (0..rows).step_by(rows.div_ceil(ROWS).max(1)) {
+        view.read_rows(row..row + 1, &mut values)?;
+        if !looked.add(&values) {
+            return Ok(None);
+        }
+    }
+    Ok(looked.grid())
+}
+
+/// The matrices of a model whose values lie on a grid.
+#[derive(Debug, Clone, Default)]
+struct OnGrid {
+    first: Option<String>,
+    tensors: usize,
+    /// Matrices of floats that were looked at, with these.
+    matrices: usize,
+    levels: usize,
+    among: Option<Among>,
+}
+
+impl OnGrid {
+    fn add(&mut self, name: &str, grid: Option<Grid>) {
+        self.matrices += 1;
+        if let Some(grid) = grid {
+            self.first.get_or_insert_with(|| name.to_owned());
+            self.tensors += 1;
+            self.levels = self.levels.max(grid.levels);
+            let among = self.among.get_or_insert(grid.among);
+            *among = grid.among.min(*among);
+        }
+    }
+
+    fn warning(&self, side: Side) -> Option<Noted> {
+        let warning = Warning::FewLevels {
+            first: self.first.clone()?,
+            tensors: self.tensors,
+            matrices: self.matrices,
+            levels: self.levels,
+            among: self.among?,
+        };
+        Some(warning.on(side))
     }
 }
 
@@ -172,6 +250,22 @@ impl Analysis for Storage {
                 Difference::Other => drop(changed.insert(component)),
             }
         }
+        let grids = setting.alignment.pairs.par_iter().map(|pair| {
+            setting.monitor.check()?;
+            let [base, target] = setting.models;
+            Ok(Sides {
+                base: grid(base, &pair.base)?,
+                target: grid(target, &pair.target)?,
+            })
+        });
+        let grids: Vec<Sides<Option<Grid>>> = grids.collect::<Result<_>>()?;
+        let mut on_grid = Sides::<OnGrid>::default();
+        let looked = setting.alignment.pairs.iter().zip(grids);
+        let is_matrix = |pair: &Pair| pair.target.meaning.class == Class::Matrix;
+        for (pair, grids) in looked.filter(|(pair, _)| is_matrix(pair)) {
+            on_grid.base.add(&pair.base.name, grids.base);
+            on_grid.target.add(&pair.target.name, grids.target);
+        }
         let component = |l: &Logical| l.meaning.component;
         let left = |left: &[Unmatched]| {
             let left = left.iter().filter(|left| left.why != Why::Filtered);
@@ -183,6 +277,7 @@ impl Analysis for Storage {
             zeroed,
             scaled,
             unscaled,
+            on_grid,
             paired: all.map(|pair| component(&pair.target)).collect(),
             left: Sides {
                 base: left(&setting.alignment.base_left),

@@ -214,6 +214,26 @@ pub enum Warning {
         /// How many matrices.
         tensors: usize,
     },
+    /// Gains of norms that one side stores with 1 added, read without it.
+    NormsPlusOne {
+        /// The first.
+        first: String,
+        /// How many.
+        tensors: usize,
+    },
+    /// Values on a grid of few levels: written out from codes of 4 bits, or trained for them.
+    FewLevels {
+        /// The first.
+        first: String,
+        /// How many matrices.
+        tensors: usize,
+        /// Of how many.
+        matrices: usize,
+        /// Most levels among the values that share a grid.
+        levels: usize,
+        /// Which values these are.
+        among: Among,
+    },
     /// Factors of an adapter inside a whole model, which are not added to what they change.
     UnmergedAdapter {
         /// The first.
@@ -221,6 +241,20 @@ pub enum Warning {
         /// How many tensors.
         tensors: usize,
     },
+}
+
+/// Values among which levels are few.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Among {
+    /// 32 that stand beside one another.
+    Neighbours,
+    /// A row.
+    Row,
+    /// All rows that were looked at.
+    Matrix,
 }
 
 /// Tensors whose values are no weights.
@@ -355,6 +389,8 @@ impl Warning {
             Self::SumNotTold { .. } => "sum_not_told",
             Self::UnmergedAdapter { .. } => "unmerged_adapter",
             Self::ScaleMissing { .. } => "scale_missing",
+            Self::FewLevels { .. } => "few_levels",
+            Self::NormsPlusOne { .. } => "norms_plus_one",
             Self::NoWeights(what) => match what.kind {
                 NoWeight::NotFinite => "not_finite",
                 NoWeight::Zero => "zero_matrix",
@@ -383,6 +419,8 @@ impl Warning {
             | Self::UnsupportedQuantization { first: name, .. }
             | Self::UnmergedAdapter { first: name, .. }
             | Self::ScaleMissing { first: name, .. }
+            | Self::FewLevels { first: name, .. }
+            | Self::NormsPlusOne { first: name, .. }
             | Self::IdenticalPerhapsFormula { name }
             | Self::DeclaredBaseContradicted { claim: name }
             | Self::DeclaredBaseConfirmed { claim: name }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::align::{Alignment, Unmatched, Why, align, orient, pair_by_content, rescaled};
+use crate::align::{Alignment, Unmatched, Why, align, orient, pair_by_content, rescaled, shifted};
 use crate::error::Result;
 use crate::evidence::adaptation::Adaptation;
 use crate::evidence::analyses::look_at;
@@ -99,6 +99,7 @@ pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignmen
     }
     pair_by_content(&mut alignment, models.into())?;
     orient(&mut alignment, models.into())?;
+    shifted::undo(&mut alignment, models.into())?;
     rescaled::undo(&mut alignment, models.into())?;
     Ok(alignment)
 }

@@ -58,7 +58,7 @@ fn caveats(
 
 /// Whether a reader who quotes the answer must know of it.
 fn is_grave(warning: &WarningRow) -> bool {
-    const GRAVE: [&str; 16] = [
+    const GRAVE: [&str; 17] = [
         "from_sketch",
         "declared_base_contradicted",
         "declared_base_confirmed",
@@ -77,6 +77,7 @@ fn is_grave(warning: &WarningRow) -> bool {
         "ends_in_zeros",
     ];
     GRAVE.contains(&warning.code.as_str())
+        "few_levels",
 }
 
 /// How many warnings are told elsewhere.

@@ -3,7 +3,7 @@
 use crate::error::{escape_controls, quoted};
 use crate::model::sides::Side;
 use crate::model::warning::{
-    About, AdapterSetting, Fused, NoWeight, NoWeights, NotRead, Noted, Warning,
+    About, AdapterSetting, Among, Fused, NoWeight, NoWeights, NotRead, Noted, Warning,
 };
 use crate::report::number;
 
@@ -155,6 +155,30 @@ pub(in crate::report) fn warning(warning: &Warning) -> String {
              and what they change is compared without them",
             quoted(first)
         ),
+        Warning::NormsPlusOne { first, tensors } => format!(
+            "{tensors} gains of norms are the other side's with 1 added, the first {}: one norm in two \
+             conventions, read without it",
+            quoted(first)
+        ),
+        Warning::FewLevels {
+            first,
+            tensors,
+            matrices,
+            levels,
+            among,
+        } => {
+            let among = match among {
+                Among::Neighbours => "neighbours",
+                Among::Row => "a row",
+                Among::Matrix => "a matrix",
+            };
+            format!(
+                "values on a grid: {tensors} of {matrices} matrices, the first {}, hold at most {levels} \
+                 levels among {among}, as codes of few bits do that were written out; their rounding is \
+                 part of every difference",
+                quoted(first)
+            )
+        }
         Warning::ScaleMissing { first, tensors } => format!(
             "{tensors} FP8 matrices without their scale, the first {}: they hold codes, and are \
              compared but for a factor",

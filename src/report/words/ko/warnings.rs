@@ -2,7 +2,9 @@
 
 use super::findings::side;
 use crate::error::{escape_controls, quoted};
-use crate::model::warning::{About, AdapterSetting, Fused, NoWeight, NoWeights, NotRead, Warning};
+use crate::model::warning::{
+    About, AdapterSetting, Among, Fused, NoWeight, NoWeights, NotRead, Warning,
+};
 use crate::report::number;
 
 /// The sentence of a warning, with whose it is before it.
@@ -85,6 +87,29 @@ fn warning(warning: &Warning) -> String {
             "병합되지 않은 어댑터: LoRA 인수 {tensors}개(처음은 {})를 제외하고 비교함",
             quoted(first)
         ),
+        Warning::NormsPlusOne { first, tensors } => format!(
+            "norm gain {tensors}개(처음은 {})가 다른 쪽 값에 1을 더한 것임: 같은 norm의 두 표기이므로 1을 \
+             빼고 비교함",
+            quoted(first)
+        ),
+        Warning::FewLevels {
+            first,
+            tensors,
+            matrices,
+            levels,
+            among,
+        } => {
+            let among = match among {
+                Among::Neighbours => "이웃한 값",
+                Among::Row => "한 행",
+                Among::Matrix => "한 행렬",
+            };
+            format!(
+                "격자 위의 값: 행렬 {matrices}개 중 {tensors}개(처음은 {})가 {among} 안에서 많아야 {levels}단계의 \
+                 값만 가짐. 적은 비트의 코드를 풀어 쓰면 이렇게 되며, 그 반올림이 모든 차이에 들어 있음",
+                quoted(first)
+            )
+        }
         Warning::ScaleMissing { first, tensors } => format!(
             "스케일이 없는 FP8 행렬 {tensors}개(처음은 {}): 코드만 있으므로 배율을 빼고 비교함",
             quoted(first)
