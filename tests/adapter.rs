@@ -255,6 +255,8 @@ fn factors_alone_tell_the_change_and_nothing_of_the_origin() {
         target.to_str().unwrap(),
     ]);
     assert!(command::answer(&text, 0).contains("What the adapter changes"));
+    let screen = command::run(&["compare", base.to_str().unwrap(), target.to_str().unwrap()]);
+    assert!(command::answer(&screen, 0).contains("Verdict on an adapter"));
 }
 
 #[test]

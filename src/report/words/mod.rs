@@ -289,6 +289,8 @@ pub(crate) enum Caveat<'a> {
     Direction(&'a [Relation]),
     /// Independence of one base says nothing of others.
     NoOtherModel,
+    /// The target is an adapter and no model.
+    Adapter,
     /// Weight files that were not read.
     LeftAside(&'a [LeftAsideRow]),
 }

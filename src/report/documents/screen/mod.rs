@@ -13,6 +13,7 @@ pub(in crate::report) use inspect::inspect;
 pub(in crate::report) use rank::{least, rank};
 
 use super::verdict;
+use crate::evidence::relation::Relation;
 use crate::model::checkpoint::WhyAside;
 use crate::report::document::{Block, Cell, Column, Document, Line, Opening, Table, cells};
 use crate::report::number;
@@ -48,6 +49,12 @@ fn caveats(
     }
     let related =
         |verdict: &&&VerdictRow| matches!(verdict.label, Label::Derived | Label::PartialReuse);
+    let is_adapter = |verdict: &&VerdictRow| {
+        verdict.label == Label::Inconclusive && verdict.relations.contains(&Relation::Adapter)
+    };
+    if !verdicts.is_empty() && verdicts.iter().all(is_adapter) {
+        out.push(say.caveat(&Caveat::Adapter).into());
+    }
     if let Some(verdict) = verdicts.iter().find(related) {
         out.push(say.caveat(&Caveat::Direction(&verdict.relations)).into());
     } else if verdicts.iter().all(|v| v.label == Label::FromScratch) && !verdicts.is_empty() {
@@ -70,6 +77,7 @@ fn is_grave(warning: &WarningRow) -> bool {
         "another_model_beside",
         "unsupported_quantization",
         "scale_missing",
+        "few_levels",
         "not_finite",
         "zero_matrix",
         "constant_matrix",
@@ -77,7 +85,6 @@ fn is_grave(warning: &WarningRow) -> bool {
         "ends_in_zeros",
     ];
     GRAVE.contains(&warning.code.as_str())
-        "few_levels",
 }
 
 /// How many warnings are told elsewhere.

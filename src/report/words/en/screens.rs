@@ -164,6 +164,11 @@ impl Screens for English {
                 "This says nothing of other models; distillation leaves no trace in weights."
                     .to_owned()
             }
+            Caveat::Adapter => {
+                "Verdict on an adapter: it holds changes to a model's matrices, of any base of \
+                 these shapes, and no model."
+                    .to_owned()
+            }
             Caveat::LeftAside(files) => {
                 let (shown, more) = files_aside(self, files);
                 let more = match more {

@@ -168,6 +168,10 @@ impl Screens for Korean {
                 "다른 모델에 대해서는 아무것도 말하지 않으며, distillation은 가중치에 흔적을 남기지 않습니다."
                     .to_owned()
             }
+            Caveat::Adapter => {
+                "어댑터에 대한 판정: 모델이 아니라, 모양이 같은 어떤 base에도 더할 수 있는 행렬의 변화만 들어 있습니다."
+                    .to_owned()
+            }
             Caveat::LeftAside(files) => {
                 let (shown, more) = files_aside(self, files);
                 let more = match more {
