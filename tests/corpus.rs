@@ -74,6 +74,11 @@ fn pickles() {
 }
 
 #[test]
+fn sketches() {
+    run("sketch", targets::sketch, 1000);
+}
+
+#[test]
 fn safetensors_headers() {
     run("header", targets::header, 300);
 }

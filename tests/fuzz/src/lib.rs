@@ -97,6 +97,19 @@ pub fn index(data: &[u8]) {
     ]);
 }
 
+/// A sketch: its tensors claim more than lies in the file.
+pub fn sketch(data: &[u8]) {
+    let Ok(folder) = tempfile::tempdir() else {
+        return;
+    };
+    let file = folder.path().join("model.sketch");
+    if std::fs::write(&file, data).is_ok()
+        && let Ok(opened) = open_checkpoint(&file, Io::Read)
+    {
+        read_rows(&Model::new(opened));
+    }
+}
+
 /// A GGUF file.
 pub fn gguf(data: &[u8]) {
     let path = Path::new("model.gguf");
