@@ -121,11 +121,16 @@ fn pair(
         (false, false) if is_moved => Label::PartialReuse,
         (false, false) => Label::Inconclusive,
     };
+    // Of units that moved no bound is told: how they stand decides, and its limit is no exact one.
+    let (excess, log10_p) = match agreeing.filter(|found| !same && found.is_confirmed()) {
+        Some(found) => (found.cosine, None),
+        None => (likeness.cosine, log10_p),
+    };
     MatrixPair {
         a,
         b,
         label,
-        excess: likeness.cosine,
+        excess,
         log10_p,
         seen_by,
     }

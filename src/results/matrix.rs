@@ -38,19 +38,21 @@ pub struct Matrix {
     pub warnings: Vec<Warning>,
 }
 
-/// Two models, looked at in their places.
+/// Two models and what the cheap look at both says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatrixPair {
     /// The first.
     pub a: usize,
     /// The second.
     pub b: usize,
-    /// What the cheap look says: `inconclusive` where nothing was found, since a change of order
-    /// would not be.
+    /// What the cheap look says: `inconclusive` where nothing was found, since it is too little to call
+    /// two models independent.
     pub label: Label,
-    /// Mean cosine of probe units in their places; `None` where no feed-forward could be compared.
+    /// Mean cosine of probe units in their places, or of partners where these were found elsewhere;
+    /// `None` where no feed-forward could be compared.
     pub excess: Option<f64>,
-    /// Bound of the chance of as many units in their places over all pairs, base 10.
+    /// Bound of the chance of as many units in their places over all pairs, base 10; null of partners
+    /// elsewhere.
     pub log10_p: Option<f64>,
     /// By what a likeness was seen.
     pub seen_by: Vec<SeenBy>,

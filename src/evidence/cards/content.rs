@@ -50,6 +50,8 @@ pub(crate) struct Agreeing {
     pub(crate) pairs: usize,
     /// Units that were asked.
     pub(crate) asked: usize,
+    /// Mean cosine of their first features.
+    pub(crate) cosine: Option<f64>,
     /// How they stand to one another, where there are enough.
     pub(crate) geometry: Option<Geometry>,
 }
@@ -193,7 +195,13 @@ impl Largest {
                 agree.collect()
             }
         };
+        let (own, others): (Vec<&[f32]>, Vec<&[f32]>) =
+            (self.first.rows().collect(), other.first.rows().collect());
+        let cosines = pairs
+            .iter()
+            .map(|&(at, beside)| product(own[at], others[beside]));
         Some(Agreeing {
+            cosine: super::mean(&cosines.collect::<Vec<f64>>()),
             pairs: pairs.len(),
             asked: self.first.units().min(other.first.units()),
             geometry: self.geometry(other, &pairs),
@@ -246,7 +254,7 @@ fn at(matrix: &Matrix, columns: &[usize]) -> Vec<f32> {
 
 fn product(one: &[f32], other: &[f32]) -> f64 {
     let products = one.iter().zip(other).map(|(x, y)| x * y);
-    f64::from(products.sum::<f32>())
+    f64::from(products.sum::<f32>()).clamp(-1.0, 1.0)
 }
 
 /// Cosine, so measured, from which on two units may be one: the greatest of 64 × 64 strangers over

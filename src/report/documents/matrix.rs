@@ -6,6 +6,7 @@ use crate::report::document::{Block, Column, Document, Line, Section, Table, cel
 use crate::report::number;
 use crate::report::schema::{Matrix, PairRow};
 use crate::report::words::{Language, Question, Term};
+use crate::verdict::decide::Label;
 
 /// A tree a group, nearest relatives joined first; the others in a line.
 pub(in crate::report) fn matrix(say: Language, report: &Matrix, all: bool) -> Document {
@@ -28,9 +29,9 @@ fn family(say: Language, report: &Matrix, group: &[u64]) -> Section {
         Column::numbers(say.term(Term::Cosine)),
         Column::numbers(say.term(Term::Chance)),
     ]);
-    for (model, depth, joined) in tree(report, group) {
+    for (model, branch, joined) in tree(report, group) {
         let name = &report.names[model as usize];
-        let shown = format!("{}{name}", "  ".repeat(depth));
+        let shown = format!("{branch}{name}");
         match joined {
             None => table.row(cells![Line::name(shown), "", "", ""]),
             Some(pair) => table.row(cells![
@@ -47,7 +48,9 @@ fn family(say: Language, report: &Matrix, group: &[u64]) -> Section {
 
 /// The models of a group, each under the one that it was joined to: a spanning tree of the nearest
 /// pairs (Prim), from the model that is nearest to all others together.
-fn tree<'a>(report: &'a Matrix, group: &[u64]) -> Vec<(u64, usize, Option<&'a PairRow>)> {
+///
+/// Each with the branch that leads to it, as `tree` draws one.
+fn tree<'a>(report: &'a Matrix, group: &[u64]) -> Vec<(u64, String, Option<&'a PairRow>)> {
     let within = report
         .pairs
         .iter()
@@ -57,7 +60,15 @@ fn tree<'a>(report: &'a Matrix, group: &[u64]) -> Vec<(u64, usize, Option<&'a Pa
         of_models.entry(pair.a).or_default().push(pair);
         of_models.entry(pair.b).or_default().push(pair);
     }
-    let nearness = |pair: &PairRow| pair.excess.unwrap_or(0.0);
+    // What was found in place is nearer than what was found elsewhere.
+    let nearness = |pair: &PairRow| {
+        let by_label = match pair.label {
+            Label::Identical => 8.0,
+            Label::Derived => 4.0,
+            _ => 0.0,
+        };
+        by_label + pair.excess.unwrap_or(0.0)
+    };
     let sum = |model: &u64| -> f64 {
         let pairs = of_models.get(model).into_iter().flatten();
         pairs.map(|pair| nearness(pair)).sum()
@@ -95,16 +106,17 @@ fn tree<'a>(report: &'a Matrix, group: &[u64]) -> Vec<(u64, usize, Option<&'a Pa
         last = model;
     }
     let mut out = Vec::new();
-    let mut open = vec![(first, 0, None)];
-    while let Some((model, depth, pair)) = open.pop() {
-        out.push((model, depth, pair));
-        for (child, pair) in children
-            .remove(&model)
-            .unwrap_or_default()
-            .into_iter()
-            .rev()
-        {
-            open.push((child, depth + 1, Some(pair)));
+    let mut open = vec![(first, String::new(), String::new(), None)];
+    while let Some((model, branch, below, pair)) = open.pop() {
+        out.push((model, branch, pair));
+        let children = children.remove(&model).unwrap_or_default();
+        for (at, (child, pair)) in children.into_iter().rev().enumerate() {
+            let (end, line) = match at {
+                0 => ("└─ ", "   "),
+                _ => ("├─ ", "│  "),
+            };
+            let (branch, below) = (format!("{below}{end}"), format!("{below}{line}"));
+            open.push((child, branch, below, Some(pair)));
         }
     }
     out

@@ -35,7 +35,7 @@ pub struct Matrix {
     pub names: Vec<String>,
 }
 
-/// Two models, looked at in their places.
+/// Two models and what the cheap look at both says.
 #[derive(Debug, Clone, Serialize, JsonSchema, Deserialize)]
 pub struct PairRow {
     /// Place of the first in `models`.
@@ -44,11 +44,12 @@ pub struct PairRow {
     pub b: u64,
     /// identical, derived, partial_reuse, or inconclusive where nothing was found in place.
     pub label: Label,
-    /// Mean cosine of probe units in their places.
+    /// Mean cosine of probe units in their places, or of partners where these were found elsewhere.
     pub excess: Option<f64>,
-    /// Bound of the chance of as many units in their places over all pairs, base 10.
+    /// Bound of the chance of as many units in their places over all pairs, base 10; null of partners
+    /// elsewhere.
     pub log10_p: Option<f64>,
-    /// digests, units_in_place, geometry.
+    /// digests, units_in_place, partners, geometry.
     pub seen_by: Vec<SeenBy>,
 }
 

@@ -435,8 +435,8 @@ impl Screens for English {
             more => format!("{} families", count(more)),
         };
         format!(
-            "{} models: {families}, {} with no relative found. Probe units were looked for in their \
-             places alone: a change of order or of basis would not be seen, so nothing found says \
+            "{} models: {families}, {} with no relative found. Units were looked for in their places, \
+             and in any order in one layer: another basis would not be seen, so nothing found says \
              nothing.",
             count(models),
             count(alone)

@@ -430,8 +430,8 @@ impl Screens for Korean {
 
     fn families(&self, models: u64, families: u64, alone: u64) -> String {
         format!(
-            "모델 {}개: 계열 {}개, 친족이 발견되지 않은 모델 {}개. 탐침 유닛을 제자리에서만 찾았다. \
-             순서나 기저가 바뀌면 보이지 않으므로, 발견되지 않았다는 것은 아무것도 말하지 않는다.",
+            "모델 {}개: 계열 {}개, 친족이 발견되지 않은 모델 {}개. 유닛을 제자리에서 찾았고, \
+             한 레이어에서는 순서와 관계없이 찾았다. 기저가 바뀌면 보이지 않으므로, 발견되지 않았다는 것은 아무것도 말하지 않는다.",
             number::count(models),
             number::count(families),
             number::count(alone)
