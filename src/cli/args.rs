@@ -23,7 +23,7 @@ use crate::verdict::decide::Confidence;
 /// machine.
 ///
 /// A CHECKPOINT is a directory in the Hugging Face layout, a single file, an index.json, or a hub
-/// cache folder models--ORG--NAME.
+/// cache folder models--ORG--NAME; or a sketch of one, which stands for it.
 #[derive(Debug, Parser)]
 #[command(name = "wcmp", version, arg_required_else_help = true)]
 #[command(after_long_help = help::MAIN)]
@@ -197,10 +197,10 @@ pub struct AnalysisArgs {
 /// `wcmp compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// Checkpoint that may be the origin
+    /// Checkpoint that may be the origin, or a sketch of it
     #[arg(value_name = "BASE")]
     pub base: PathBuf,
-    /// Checkpoint in question
+    /// Checkpoint in question, or a sketch of it
     #[arg(value_name = "TARGET")]
     pub target: PathBuf,
     /// What runs.

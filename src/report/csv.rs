@@ -99,6 +99,8 @@ pub fn compare(report: &Compare) -> String {
         "sha256_base",
         "sha256_target",
         "identical",
+        "standard_error",
+        "estimated_from",
     ]);
     for row in &report.tensors {
         let figures = &row.figures;
@@ -141,6 +143,7 @@ pub fn compare(report: &Compare) -> String {
         cells.extend(sides(&row.nonfinite, u64::to_string));
         cells.extend(sides(&row.sha256, |digest| whole(*digest)));
         cells.push(row.identical.to_string());
+        cells.extend([real(figures.standard_error), whole(figures.estimated_from)]);
         rows.row(&cells);
     }
     rows.finish()
