@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::align::Pair;
 use crate::error::Result;
-use crate::measure::measure;
+use crate::measure::{measure, measure_held};
+use crate::model::sides::Sides;
 use crate::measure::record::Record;
 use crate::model::words::Component;
 use crate::stats::chance;
@@ -47,10 +48,6 @@ pub(crate) struct Moved {
 }
 
 impl Analysis for Moved {
-    fn needs_all_values() -> bool {
-        true
-    }
-
     fn look(setting: &Setting<'_>, found: &mut Found) -> Result<Option<Self>> {
         match found.get::<Permutation>() {
             Some(direct) => Self::search(setting, direct, found.get::<Partners>()).map(Some),
@@ -150,12 +147,25 @@ impl Moved {
             .flat_map(|map| map.pairs(setting.models, setting.keep));
         out.mapped = pairs.collect();
         if !out.mapped.is_empty() {
-            out.records =
-                measure(setting.models.into(), &out.mapped, false, setting.monitor)?.records;
+            out.records = out.measured(setting)?;
         }
         out.parts = out.elsewhere(setting.models[1]);
         confirm::confirm(setting, &out.experts, &mut out.parts)?;
         Ok(out)
+    }
+
+    /// What the pass measures of the tensors of layers that moved; of a sketch what it keeps, not
+    /// whether their bytes are the same.
+    fn measured(&self, setting: &Setting<'_>) -> Result<Vec<Record>> {
+        let models = setting.models.into();
+        if setting.has_sketch() {
+            let digests = Sides {
+                base: &[][..],
+                target: &[][..],
+            };
+            return measure_held(models, &self.mapped, digests, setting.monitor);
+        }
+        Ok(measure(models, &self.mapped, false, setting.monitor)?.records)
     }
 
     /// Maps the layers of each component of which some were found elsewhere.
