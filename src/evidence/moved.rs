@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::align::Pair;
 use crate::error::Result;
+use crate::measure::record::Record;
 use crate::measure::{measure, measure_held};
 use crate::model::sides::Sides;
-use crate::measure::record::Record;
 use crate::model::words::Component;
 use crate::stats::chance;
 use crate::view::model::Model;

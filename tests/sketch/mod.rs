@@ -204,6 +204,43 @@ fn units_in_another_order_are_found_from_sketches_of_either_side_and_of_both() {
 }
 
 #[test]
+fn experts_in_another_order_are_found_from_sketches_and_none_is_called_independent() {
+    let size = Decoder {
+        ffn: 160,
+        experts: 8,
+        ..SIZE
+    };
+    let folder = TempDir::new().expect("a directory");
+    let base = Model::decoder("experts", size);
+    let mut copy = base.clone();
+    for (name, tensor) in &base.0 {
+        let Some((stem, rest)) = name.split_once(".experts.") else {
+            continue;
+        };
+        let (number, rest) = rest.split_once('.').expect("a number");
+        let number: usize = number.parse().expect("a number");
+        let moved = format!("{stem}.experts.{}.{rest}", (number + 3) % size.experts);
+        copy.0.insert(moved, tensor.clone());
+    }
+    assert_ne!(base.0, copy.0);
+    let (base, copy) = (
+        written(&base, &folder, "base"),
+        written(&copy, &folder, "copy"),
+    );
+    let (of_base, of_copy) = (
+        sketch(&base, &folder, "base"),
+        sketch(&copy, &folder, "copy"),
+    );
+    for (base, copy) in [(&of_base, &copy), (&base, &of_copy), (&of_base, &of_copy)] {
+        let report = compare(base, copy);
+        assert_eq!(label(&report), "derived", "{}", report["verdict"]);
+        assert_eq!(report["transformations"][0]["kind"], "experts_permuted");
+        let parts = report["parts"].as_array().expect("a list");
+        assert!(parts.iter().all(|part| part["state"] != "independent"));
+    }
+}
+
+#[test]
 fn a_sketch_without_its_largest_units_says_that_an_order_was_not_looked_for() {
     let folder = TempDir::new().expect("a directory");
     let base = varied(&Model::decoder("reordered", WIDE), WIDE);

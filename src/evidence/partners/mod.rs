@@ -23,7 +23,7 @@ use super::finding::{Finding, Hits, Scope, Statement, Supports};
 use super::grounds::{Disguise, Grounds};
 use super::part::{Part, PartKey, PartKind, PartTest, is_table};
 use super::permutation::Permutation;
-use super::permutation::blocks::BlockKey;
+use super::permutation::blocks::{BlockKey, blocks};
 use super::relation::Relation;
 use super::tests_of_units::Test;
 use super::transformation::{Check, Transformation, TransformationKind};
@@ -93,6 +93,9 @@ pub(crate) struct Partners {
     /// Whether both sides know units in the same few places alone, so that one that was moved is
     /// hardly ever among them.
     knows_places_alone: bool,
+    /// Whether a sketch knows units of some experts of a layer alone, so that most of them could not be
+    /// found in another order.
+    knows_some_experts: bool,
     /// Which of the models is a sketch, of which a few units are known: what undoes a disguise, and
     /// tells an order of units with it, does not look at sketches.
     is_sketched: [bool; 2],
@@ -120,6 +123,7 @@ impl Analysis for Partners {
             tables,
             tokens_by_strings: setting.tokenizers.iter().all(Option::is_some),
             knows_places_alone: setting.is_sketched[1] && !setting.knows_largest(),
+            knows_some_experts: knows_some_experts(setting),
             is_sketched: setting.is_sketched,
         }))
     }
@@ -173,7 +177,8 @@ impl Analysis for Partners {
     }
 
     fn untested(&self) -> Vec<Untested> {
-        let units = self.knows_places_alone.then_some(Untested {
+        let is_blind = self.knows_places_alone || self.knows_some_experts;
+        let units = is_blind.then_some(Untested {
             what: Subject::ReorderedUnits,
             why: Obstacle::NotInSketch,
         });
@@ -208,6 +213,7 @@ impl Analysis for Partners {
                 part.witnessed(*witnessed);
             } else if let Some((test, hidden)) = sought.get(&part.key).filter(|_| !part.new)
                 && (*hidden || part.test.is_none())
+                && !(self.knows_some_experts && part.key.kind == PartKind::Experts)
             {
                 part.test = Some(**test);
                 part.by_place = false;
@@ -235,7 +241,13 @@ impl Analysis for Partners {
                 continue;
             }
             let is_disguised = self.stacks.iter().any(|((component, _), stack)| {
-                *component == part.key.component && stack.is_hidden()
+                let hides_experts = self.knows_some_experts
+                    && part.key.kind == PartKind::Experts
+                    && stack
+                        .finds
+                        .iter()
+                        .any(|find| find.is_confirmed() && find.moved);
+                *component == part.key.component && (stack.is_hidden() || hides_experts)
             });
             if is_disguised {
                 part.test = None;
@@ -279,6 +291,21 @@ impl Analysis for Partners {
             *told = Some(told.map_or(log10_p, |p| p.min(log10_p)));
         }
     }
+}
+
+/// Whether one of the models is a sketch that does not know the largest units of all experts.
+fn knows_some_experts(setting: &Setting<'_>) -> bool {
+    let sides = setting.models.iter().zip(setting.is_sketched);
+    sides
+        .filter(|(_, is_sketched)| *is_sketched)
+        .any(|(model, _)| {
+            let blocks = blocks(model);
+            let mut experts = blocks.iter().filter(|(key, _)| key.expert.is_some());
+            experts.any(|(_, matrices)| {
+                let first = matrices.by_row.first();
+                first.is_some_and(|first| model.largest_rows(first).is_empty())
+            })
+        })
 }
 
 /// The least bound of some tests, the exact ones before any other, and whether it is exact.
