@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::words::{self, Class, Role};
+use crate::numeric::linalg::squared_length;
 use crate::numeric::rng::Draws;
+use crate::numeric::rows::RowSource;
 use crate::stats::units::Sampling;
 use crate::view::kept::{Axis, Chosen};
 use crate::view::logical::Logical;
@@ -117,7 +119,10 @@ pub(crate) fn plan<'a>(
         .iter()
         .filter(|(key, _)| key.expert.is_none())
         .collect();
-    let whole: Vec<_> = whole_experts(&blocks).collect();
+    let whole: Vec<_> = blocks
+        .iter()
+        .filter(|(key, _)| key.expert.is_some() && largest.contains_key(key))
+        .collect();
     let fitting = UNITS.iter().find_map(|&units| {
         let chosen = dense.iter().copied().chain(whole.iter().copied());
         let wanted: Vec<Wanted<'_>> = chosen
@@ -184,7 +189,7 @@ impl<'a> Plan<'a> {
             let of_block = |(key, units): (&BlockKey, &Vec<usize>)| {
                 let mut units: Vec<usize> = units.iter().take(count).copied().collect();
                 units.sort_unstable();
-                let matrices = blocks.get(key)?;
+                let matrices = blocks.get(key).filter(|_| !units.is_empty())?;
                 Some(units_of(matrices, sampling, |_| units.clone()))
             };
             let wanted: Vec<Wanted<'a>> = largest.iter().filter_map(of_block).flatten().collect();
@@ -407,20 +412,52 @@ fn units_of<'a>(
     out
 }
 
-/// Experts of each layer that are kept over the whole width, evenly spaced.
-fn whole_experts<'a, 'b>(
-    blocks: &'b BTreeMap<BlockKey, Matrices<'a>>,
-) -> impl Iterator<Item = (&'b BlockKey, &'b Matrices<'a>)> {
-    let mut of_layers: BTreeMap<_, Vec<(&BlockKey, &Matrices<'a>)>> = BTreeMap::new();
-    for (key, matrices) in blocks.iter().filter(|(key, _)| key.expert.is_some()) {
+/// Experts of each layer that are kept over the whole width: those of the longest first matrices,
+/// which no order of experts or units changes.
+///
+/// # Errors
+/// A read that fails.
+fn whole_experts(
+    model: &Model,
+    blocks: &BTreeMap<BlockKey, Matrices<'_>>,
+) -> Result<Vec<BlockKey>> {
+    let experts: Vec<_> = blocks
+        .iter()
+        .filter(|(key, _)| key.expert.is_some())
+        .collect();
+    let weighed: Vec<Result<(f64, &BlockKey)>> = experts
+        .into_par_iter()
+        .map(|(key, matrices)| {
+            let first = matrices.by_row.first();
+            let first = first.filter(|first| model.unreadable(first).is_none());
+            let weight = first.map_or(Ok(0.0), |first| sum_of_squares(&model.view(first)?))?;
+            Ok((weight, key))
+        })
+        .collect();
+    let mut of_layers: BTreeMap<_, Vec<(f64, &BlockKey)>> = BTreeMap::new();
+    for weighed in weighed {
+        let (weight, key) = weighed?;
         let layer = (key.component, key.layer, key.shared, key.stem.as_str());
-        of_layers.entry(layer).or_default().push((key, matrices));
+        of_layers.entry(layer).or_default().push((weight, key));
     }
-    of_layers.into_values().flat_map(|experts| {
-        let count = experts.len().min(WHOLE_EXPERTS);
-        let all = experts.len();
-        (0..count).map(move |at| experts[at * all / count.max(1)])
-    })
+    let mut out = Vec::new();
+    for experts in of_layers.values_mut() {
+        experts.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        let longest = experts.iter().take(WHOLE_EXPERTS);
+        out.extend(longest.map(|(_, key)| (*key).clone()));
+    }
+    Ok(out)
+}
+
+fn sum_of_squares(view: &dyn RowSource) -> Result<f64> {
+    let mut row = vec![0.0; view.columns()];
+    let mut sum = 0.0;
+    for at in 0..view.rows() {
+        view.read_rows(at..at + 1, &mut row)?;
+        let squares = squared_length(&row);
+        sum += if squares.is_finite() { squares } else { 0.0 };
+    }
+    Ok(sum)
 }
 
 fn print<'a>(logical: &'a Logical, sampling: &Sampling) -> Wanted<'a> {
@@ -565,8 +602,8 @@ fn of_block(matrices: &Matrices<'_>, placed: &[usize], largest: &[usize], all: u
     }
 }
 
-/// The units of each feed-forward that contribute most, those that do first, at most so many: no
-/// change of order and no basis changes which these are.
+/// The units of each feed-forward, and of a few experts of each layer, that contribute most, those that
+/// do first, at most so many: no change of order and no basis changes which these are.
 ///
 /// # Errors
 /// A read that fails.
@@ -575,12 +612,17 @@ pub(crate) fn largest(
     sampling: &Sampling,
 ) -> Result<BTreeMap<BlockKey, Vec<usize>>> {
     let blocks = blocks(model);
-    let dense = blocks.iter().filter(|(key, _)| key.expert.is_none());
-    let chosen: Vec<_> = dense.chain(whole_experts(&blocks)).collect();
-    let of_block = |(key, matrices): (&BlockKey, &Matrices<'_>)| {
-        let block = Block::open(model, key, matrices)?;
+    let whole = whole_experts(model, &blocks)?;
+    let dense = blocks.keys().filter(|key| key.expert.is_none()).cloned();
+    let chosen: Vec<BlockKey> = dense.chain(whole).collect();
+    let of_block = |key: BlockKey| {
+        let Some(matrices) = blocks.get(&key) else {
+            return Ok(None);
+        };
+        let block = Block::open(model, &key, matrices)?;
         let largest = block.map(|block| block.largest(LARGEST[0], sampling));
-        Ok(largest.transpose()?.map(|units| (key.clone(), units)))
+        let units = largest.transpose()?.unwrap_or_default();
+        Ok(Some((key, units)))
     };
     let found: Vec<Result<Option<_>>> = chosen.into_par_iter().map(of_block).collect();
     let found = found.into_iter().collect::<Result<Vec<_>>>()?;

@@ -235,6 +235,35 @@ impl Model {
         sketch.is_none_or(|sketch| sketch.largest.iter().any(|patches| !patches.is_empty()))
     }
 
+    /// Whether a sketch keeps something of most of these columns of a logical matrix; true of what is no
+    /// sketch, and where columns are read in an order of their own.
+    pub(crate) fn holds_columns(&self, logical: &Logical, columns: &[usize]) -> bool {
+        let storage = &logical.stored_as;
+        let (Some(sketch), Origin::Tensor(at)) = (&self.opened.sketch, storage.origin) else {
+            return true;
+        };
+        if storage.columns.is_some() {
+            return true;
+        }
+        let patches = sketch
+            .patched
+            .get(at)
+            .map_or(&[][..], |tensor| &tensor.patches);
+        let known = columns.iter().filter(|column| {
+            let is_listed = |axis: &source::Axis| match axis {
+                None => true,
+                Some(list) => {
+                    u32::try_from(**column).is_ok_and(|at| list.binary_search(&at).is_ok())
+                }
+            };
+            patches.iter().any(|patch| match storage.transposed {
+                true => is_listed(&patch.rows),
+                false => is_listed(&patch.columns),
+            })
+        });
+        4 * known.count() >= 3 * columns.len()
+    }
+
     /// The rows of a logical tensor that a sketch keeps as those of its largest units, ascending.
     pub(crate) fn largest_rows(&self, logical: &Logical) -> Vec<usize> {
         let Some((sketch, Origin::Tensor(at))) =

@@ -10,7 +10,7 @@ use crate::evidence::experts::Experts;
 use crate::evidence::part::{PartKey, PartKind};
 use crate::evidence::parts::{Elsewhere, Fate, part_of};
 use crate::evidence::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
-use crate::evidence::witness::{WitnessKind, Witnessed, attention, feed_forward};
+use crate::evidence::witness::{WitnessKind, Witnessed, attention, feed_forward, is_kept_whole};
 use crate::stats::levels::ALIKE_EXCESS;
 
 /// Experts of a layer of the target that are asked one by one; the others follow them.
@@ -47,8 +47,24 @@ pub(super) fn confirm(
     }
     let mut asked_of_layer: BTreeMap<Option<u32>, usize> = BTreeMap::new();
     let mut asked = Vec::new();
+    // A sketch keeps few experts over the whole width: these speak for the others.
+    let is_narrow = |part: &PartKey, elsewhere: &Elsewhere| {
+        let sides = of_parts.get(part).and_then(|key| {
+            let base = BlockKey {
+                layer: elsewhere.base_layer?,
+                expert: mapped(experts, key),
+                ..(*key).clone()
+            };
+            Some([of_sides[0].get(&base)?, of_sides[1].get(key)?])
+        });
+        setting.has_sketch()
+            && sides.is_some_and(|[base, target]| !is_kept_whole(setting, base, target))
+    };
     for (part, elsewhere) in &found {
         if part.kind == PartKind::Experts {
+            if is_narrow(part, elsewhere) {
+                continue;
+            }
             let count = asked_of_layer.entry(part.layer).or_default();
             *count += 1;
             if *count > MOST_EXPERTS {
@@ -84,10 +100,14 @@ pub(super) fn confirm(
             elsewhere.witnessed = witnessed;
         }
     }
+    let least = match setting.has_sketch() {
+        true => 1,
+        false => MOST_EXPERTS,
+    };
     let all_confirmed = |layer: &Option<u32>| {
         of_layer
             .get(layer)
-            .is_some_and(|(confirmed, asked)| confirmed == asked && *asked >= MOST_EXPERTS)
+            .is_some_and(|(confirmed, asked)| confirmed == asked && *asked >= least)
     };
     for (part, elsewhere) in parts.iter_mut() {
         let follows = part.kind == PartKind::Experts
@@ -117,6 +137,15 @@ fn of_attention(setting: &Setting<'_>, part: &PartKey, elsewhere: &Elsewhere) ->
     Ok(witnessed)
 }
 
+/// The expert of the base that an expert of the target was found to be.
+fn mapped(experts: &Experts, key: &BlockKey) -> Option<u32> {
+    let mut layers = experts.about(Some(key.component));
+    let layer = layers.find(|layer| layer.layer == key.layer)?;
+    let mut map = layer.map.iter();
+    let (_, base) = map.find(|(target, _)| Some(*target) == key.expert)?;
+    *base
+}
+
 /// A feed-forward or an expert against what it may come from in its layer of the base.
 fn of_block(
     setting: &Setting<'_>,
@@ -128,14 +157,7 @@ fn of_block(
     let Some(base_layer) = elsewhere.base_layer else {
         return Ok(Witnessed::default());
     };
-    let mapped = experts
-        .about(Some(key.component))
-        .find(|layer| layer.layer == key.layer)
-        .and_then(|layer| {
-            let mut map = layer.map.iter();
-            map.find(|(target, _)| Some(*target) == key.expert)
-        })
-        .and_then(|(_, base)| *base);
+    let mapped = mapped(experts, key);
     let of_layer = of_sides[0]
         .iter()
         .filter(|(base, _)| (base.component, base.layer) == (key.component, base_layer));

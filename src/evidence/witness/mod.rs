@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::model::words::{Component, words};
 use crate::stats::geometry::Geometry;
 use crate::stats::levels::NOTHING_LOG10;
+use crate::view::logical::Logical;
 
 use super::analysis::{Analysis, Found, Setting};
 use super::part::{Part, PartKey, PartKind};
@@ -204,7 +205,11 @@ fn in_place(setting: &Setting<'_>, direct: &Permutation) -> Result<BTreeMap<Part
 }
 
 /// Whether sketches keep units of a block over its whole width.
-fn is_kept_whole(setting: &Setting<'_>, base: &Matrices<'_>, target: &Matrices<'_>) -> bool {
+pub(in crate::evidence) fn is_kept_whole(
+    setting: &Setting<'_>,
+    base: &Matrices<'_>,
+    target: &Matrices<'_>,
+) -> bool {
     let sides = [base, target];
     let mut of_sketches = setting
         .models
@@ -212,8 +217,29 @@ fn is_kept_whole(setting: &Setting<'_>, base: &Matrices<'_>, target: &Matrices<'
         .zip(sides)
         .filter(|(model, _)| model.opened.sketch.is_some());
     of_sketches.all(|(model, matrices)| {
-        let down = matrices.by_column;
-        down.is_some_and(|down| model.held_rows(down).is_some_and(|rows| !rows.is_empty()))
+        let (Some(first), Some(down)) = (matrices.by_row.first(), matrices.by_column) else {
+            return false;
+        };
+        let Some(units) = model.held_rows(first) else {
+            return true;
+        };
+        // Values for a cosine stand in other rows and columns than units do.
+        let units: Vec<usize> = setting
+            .sampling
+            .probes(usize::try_from(first.matrix_shape().0).unwrap_or(0))
+            .into_iter()
+            .filter(|unit| units.binary_search(unit).is_ok())
+            .collect();
+        let others = matrices.by_row.iter().skip(1);
+        let holds_rows = |logical: &&&Logical| {
+            model.held_rows(logical).is_some_and(|held| {
+                let known = units.iter().filter(|unit| held.binary_search(unit).is_ok());
+                4 * known.count() >= 3 * units.len()
+            })
+        };
+        !units.is_empty()
+            && others.clone().all(|one| holds_rows(&one))
+            && model.holds_columns(down, &units)
     })
 }
 
