@@ -1,9 +1,11 @@
 //! What is counted over the elements of a tensor to tell rounding from a change
 //! (guide/methods.md, section 6: "Noise floor of an encoding").
 //!
-//! A block of elements that are all within their steps, which is nearly every block of two floats of
-//! which one is the other rounded, takes a short way: its counts are its length, and only the sums
-//! are left. Both ways add the same terms to the same lanes in the same order.
+//! A block of elements that are all within their steps, which is nearly every block where one side is
+//! the other rounded, takes a short way: its counts are its length, and only the sums are left. Both
+//! ways add the same terms to the same lanes in the same order.
+
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::numeric::decode::FloatSteps;
 
@@ -101,13 +103,21 @@ pub(super) enum Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// The step at element `at`, which has this value.
+    /// Writes the steps of the elements from `at` on, which have these values.
     #[inline(always)]
-    fn step(&self, at: usize, value: f32) -> f64 {
+    fn write(&self, at: usize, values: &[f32], out: &mut [f64]) {
         match self {
-            Self::Float(_) if !value.is_finite() => f64::NAN,
-            Self::Float(floats) => floats.step(value),
-            Self::Each(steps) => f64::from(steps[at]),
+            Self::Float(floats) => {
+                for (out, value) in out.iter_mut().zip(values) {
+                    let step = floats.step(*value);
+                    *out = if value.is_finite() { step } else { f64::NAN };
+                }
+            }
+            Self::Each(steps) => {
+                for (out, step) in out.iter_mut().zip(&steps[at..]) {
+                    *out = f64::from(*step);
+                }
+            }
         }
     }
 }
@@ -115,27 +125,59 @@ impl Steps<'_> {
 impl Tally {
     /// Counts over the elements of both sides, of which `value_slack` is the share of a value that
     /// says nothing.
-    pub(super) fn count([a, b]: [&[f32]; 2], steps: [Steps<'_>; 2], value_slack: f64) -> Self {
+    pub(super) fn count(values: [&[f32]; 2], steps: [Steps<'_>; 2], value_slack: f64) -> Self {
+        Arch::new().dispatch(Counting {
+            values,
+            steps,
+            value_slack,
+        })
+    }
+}
+
+/// [`Tally::count`], compiled for each set of instructions; its sums are the same bits on all.
+struct Counting<'a> {
+    values: [&'a [f32]; 2],
+    steps: [Steps<'a>; 2],
+    value_slack: f64,
+}
+
+impl WithSimd for Counting<'_> {
+    type Output = Tally;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Tally {
+        let Self {
+            values: [a, b],
+            steps,
+            value_slack,
+        } = self;
         let mut lanes = Lanes::default();
+        let mut of_block = [[0.0; BLOCK]; 2];
         let mut at = 0;
         for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-            let is_short = match steps {
-                [Steps::Float(base), Steps::Float(target)] if value_slack == 0.0 => {
-                    lanes.add_near_floats([a, b], [base, target])
-                }
-                _ => false,
+            for (side, values) in [a, b].into_iter().enumerate() {
+                steps[side].write(at, values, &mut of_block[side][..values.len()]);
+            }
+            let block = Block {
+                values: [a, b],
+                steps: [&of_block[0][..a.len()], &of_block[1][..b.len()]],
+                value_slack,
             };
-            if !is_short {
-                lanes.add_all(
-                    [a, b],
-                    |side, k, value| steps[side].step(at + k, value),
-                    value_slack,
-                );
+            if !lanes.add_near(block) {
+                lanes.add_all(block);
             }
             at += a.len();
         }
         lanes.sum(at as u64)
     }
+}
+
+/// Elements of both sides, at most [`BLOCK`] of them.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    values: [&'a [f32]; 2],
+    steps: [&'a [f64]; 2],
+    value_slack: f64,
 }
 
 /// Elements that are counted side by side, so that the compiler can use wide registers.
@@ -174,52 +216,63 @@ impl Sums {
     }
 }
 
+/// How far two values may be apart to be within s, the mean of their steps.
+#[inline(always)]
+fn limit([a, b]: [f64; 2], steps: [f64; 2], value_slack: f64) -> f64 {
+    let s = (steps[0].abs() + steps[1].abs()) / 2.0;
+    let larger = if b.abs() > a.abs() { b.abs() } else { a.abs() };
+    s * (1.0 + STEP_SLACK) + value_slack * larger
+}
+
 impl Lanes {
-    /// Adds a block of floats if all of them are within their steps; says whether they are.
-    fn add_near_floats(&mut self, [a, b]: [&[f32]; 2], floats: [FloatSteps; 2]) -> bool {
+    /// Adds a block if all of its elements are within their steps; says whether they are.
+    #[inline(always)]
+    fn add_near(&mut self, block: Block<'_>) -> bool {
+        let Block {
+            values: [a, b],
+            steps: [step_a, step_b],
+            value_slack,
+        } = block;
         let mut sums = self.sums;
         let mut beyond = [false; LANES];
-        let mut add = |lane: usize, a: f32, b: f32| {
-            let s = (floats[0].step(a) + floats[1].step(b)) / 2.0;
-            let limit = s * (1.0 + STEP_SLACK);
+        let mut add = |lane: usize, a: f32, b: f32, step_a: f64, step_b: f64| {
             let (a, b) = (f64::from(a), f64::from(b));
             let apart = (a - b).abs();
+            let limit = limit([a, b], [step_a, step_b], value_slack);
             // Neither NaN nor an infinity is within a step of anything.
-            beyond[lane] |= !(apart <= limit);
+            beyond[lane] |= !((apart <= limit) & (limit < f64::INFINITY));
             sums.add(lane, apart, limit, a);
         };
-        let (a_lanes, b_lanes) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        for (a, b) in a_lanes.0.iter().zip(b_lanes.0) {
+        let (a, b) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        let (step_a, step_b) = (step_a.as_chunks::<LANES>(), step_b.as_chunks::<LANES>());
+        for (((a, b), step_a), step_b) in a.0.iter().zip(b.0).zip(step_a.0).zip(step_b.0) {
             for lane in 0..LANES {
-                add(lane, a[lane], b[lane]);
+                add(lane, a[lane], b[lane], step_a[lane], step_b[lane]);
             }
         }
-        for (lane, (a, b)) in a_lanes.1.iter().zip(b_lanes.1).enumerate() {
-            add(lane, *a, *b);
+        let rest = a.1.iter().zip(b.1).zip(step_a.1).zip(step_b.1);
+        for (lane, (((a, b), step_a), step_b)) in rest.enumerate() {
+            add(lane, *a, *b, *step_a, *step_b);
         }
         let is_near = beyond == [false; LANES];
         if is_near {
-            self.near += a.len() as u64;
+            self.near += block.values[0].len() as u64;
             self.sums = sums;
         }
         is_near
     }
 
-    /// Adds a block; `step` gives the step of a side's element from its place and its value.
+    /// Adds a block.
     #[inline(always)]
-    fn add_all(
-        &mut self,
-        [a, b]: [&[f32]; 2],
-        step: impl Fn(usize, usize, f32) -> f64,
-        value_slack: f64,
-    ) {
-        for (k, (&a, &b)) in a.iter().zip(b).enumerate() {
-            self.add(
-                k % LANES,
-                [a, b],
-                [step(0, k, a), step(1, k, b)],
-                value_slack,
-            );
+    fn add_all(&mut self, block: Block<'_>) {
+        let Block {
+            values: [a, b],
+            steps: [step_a, step_b],
+            value_slack,
+        } = block;
+        let elements = a.iter().zip(b).zip(step_a).zip(step_b);
+        for (k, (((a, b), step_a), step_b)) in elements.enumerate() {
+            self.add(k % LANES, [*a, *b], [*step_a, *step_b], value_slack);
         }
     }
 
@@ -231,11 +284,9 @@ impl Lanes {
         // grid to nought, the MX formats take the power of two below the largest element.
         let is_end = (steps[0] < 0.0) | (steps[1] < 0.0);
         let reach = if is_end { CLIPPED_REACH } else { 1.0 };
-        let s = (steps[0].abs() + steps[1].abs()) / 2.0;
         let apart = if is_equal { 0.0 } else { (a - b).abs() };
-        let larger = if b.abs() > a.abs() { b.abs() } else { a.abs() };
-        let limit = s * (1.0 + STEP_SLACK) + value_slack * larger;
-        let limit = if s.is_finite() { limit } else { 0.0 };
+        let limit = limit([a, b], steps, value_slack);
+        let limit = if limit.is_finite() { limit } else { 0.0 };
         let one_if = |holds: bool| if holds { 1.0 } else { 0.0 };
         let twice = if reach > 2.0 { reach } else { 2.0 };
         self.within[lane] += one_if(apart <= reach * limit);
