@@ -138,3 +138,28 @@ fn equal_bytes_are_identical_whatever_they_hold() {
     expect_label(&report, "identical");
     assert!(codes(&report).contains(&"not_finite"));
 }
+
+#[test]
+fn gates_that_are_still_zero_hide_no_copy_and_make_none() {
+    let gated = |seed: &str| {
+        let mut model = model(seed);
+        let gates = model.0.iter_mut();
+        for (_, gate) in gates.filter(|(name, _)| name.contains("gate_proj")) {
+            gate.values.fill(0.0);
+        }
+        model
+    };
+    let folder = Folder::new();
+    let base = folder.bf16("base", &gated("base"));
+    let tuned = folder.bf16("tuned", &gated("base").trained("tuned", |_| 0.02));
+    let report = compare(&base, &tuned);
+    expect_label(&report, "derived");
+    assert!(codes(&report).contains(&"zero_matrix"));
+    let parts = report["parts"].as_array().unwrap().iter();
+    let mut blocks = parts.filter(|part| part["kind"] == "ffn");
+    assert!(blocks.all(|part| part["state"] == "reused"));
+
+    let stranger = compare(&base, &folder.bf16("stranger", &gated("other")));
+    let label = stranger["verdict"]["label"].as_str().unwrap();
+    assert!(["from_scratch", "inconclusive"].contains(&label), "{label}");
+}

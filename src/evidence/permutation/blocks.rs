@@ -1,10 +1,11 @@
 //! Hidden units of feed-forward blocks and of experts: one test a block, clones grouped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::evidence::no_weights::holds_no_weights;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
 use crate::model::sides::Side;
@@ -69,15 +70,28 @@ pub(crate) struct Matrices<'a> {
     pub by_column: Option<&'a Logical>,
 }
 
-/// The [`blocks`] of both models, without what a formula explains.
+/// The [`blocks`] of both models, without what a formula explains and without matrices that hold no
+/// weights: a gate that is still zero tells no unit from another.
 pub(crate) fn blocks_of_both<'a>(setting: &Setting<'a>) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
     let [base, target] = setting.models;
     let (base, target) = rayon::join(|| blocks(base), || blocks(target));
     let mut of_sides = [base, target];
     for (side, blocks) in Side::BOTH.into_iter().zip(&mut of_sides) {
-        leave_out(blocks, &|logical| setting.formulas.holds(side, logical));
+        let empty = names_without_weights(setting, side);
+        leave_out(blocks, &|logical| {
+            setting.formulas.holds(side, logical) || empty.contains(logical.name.as_str())
+        });
     }
     of_sides
+}
+
+/// Names of that side's matrices that hold no weights on either side.
+fn names_without_weights<'a>(setting: &Setting<'a>, side: Side) -> BTreeSet<&'a str> {
+    let pairs = setting.alignment.pairs.iter().zip(setting.records);
+    let empty = pairs.filter(|(pair, record)| holds_no_weights(pair, record));
+    empty
+        .map(|(pair, _)| pair.sides().get(side).name.as_str())
+        .collect()
 }
 
 /// Feed-forward blocks and experts of a model, by layer; fused matrices are cut.
