@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::command::{answer, fixture, wcmp};
+use crate::support::command::{self, answer, fixture, wcmp};
+use crate::support::encoded::Folder;
+use crate::support::file::Tensor as Stored;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -210,6 +212,45 @@ fn a_vision_tower_is_a_component_of_its_own() {
     let merger = tensor(&report, "visual.merger.mlp.0.weight");
     assert_eq!(merger.component, "vision");
     assert_eq!(report.config["vision_config.depth"], json!(2));
+}
+
+#[test]
+fn what_has_running_statistics_beside_it_is_a_norm_whatever_number_it_has() {
+    // FasterNet: the feed-forward is a sequence with a normalisation in it.
+    let stored = |(module, shape): (&str, &[u64])| Stored {
+        name: format!("stages.0.blocks.0.mlp.{module}"),
+        dtype: "F32",
+        shape: shape.to_vec(),
+        bytes: (0..shape.iter().product::<u64>())
+            .flat_map(|at| (at as f32).to_le_bytes())
+            .collect(),
+    };
+    let modules: [(&str, &[u64]); 6] = [
+        ("0.weight", &[8, 4, 1, 1]),
+        ("1.weight", &[8]),
+        ("1.bias", &[8]),
+        ("1.running_mean", &[8]),
+        ("1.running_var", &[8]),
+        ("3.weight", &[4, 8, 1, 1]),
+    ];
+    let folder = Folder::new();
+    let path = folder.safetensors("fasternet", &modules.map(stored), None);
+    let output = command::run(&["inspect", path.to_str().unwrap(), "--format=json"]);
+    let report: Inspect = serde_json::from_str(&answer(&output, 0)).unwrap();
+    let role = |module: &str| {
+        let name = format!("stages.0.blocks.0.mlp.{module}");
+        let tensor = tensor(&report, &name);
+        (
+            tensor.role.as_str(),
+            tensor.component.as_str(),
+            tensor.layer,
+        )
+    };
+    let of_layer = |role| (role, "vision", Some(0));
+    assert_eq!(role("0.weight"), of_layer("fc1"));
+    assert_eq!(role("1.weight"), of_layer("norm"));
+    assert_eq!(role("1.bias"), of_layer("norm"));
+    assert_eq!(role("3.weight"), of_layer("fc2"));
 }
 
 #[test]

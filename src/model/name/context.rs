@@ -137,6 +137,7 @@ const VISION_MARKS: &[&str] = &[
     "patch_embedding",
     "patch_conv",
     "cls_token",
+    "embeds",
 ];
 const ATTENTION_MARKS: &[&str] = &[
     "self_attn",

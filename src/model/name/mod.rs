@@ -187,6 +187,11 @@ impl Namer {
         if !is_buffer(&path) {
             rule = self.find(&mut path, component, prediction.is_some());
         }
+        if self.has_statistics(name) {
+            // A number in a feed-forward may be its normalisation: FasterNet's `mlp.1`.
+            let is_norm = |role| matches!(role, Role::Norm | Role::QNorm | Role::KNorm);
+            rule = rule.filter(|rule| is_norm(rule.role));
+        }
         let layer = path.depth.and_then(|depth| match depth.stage {
             Some(stage) => self
                 .context
@@ -302,15 +307,20 @@ impl Namer {
         found
     }
 
+    /// Whether running statistics stand beside a tensor: it belongs to a normalisation.
+    fn has_statistics(&self, name: &str) -> bool {
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        self.normalizations.contains(&hash(stem))
+    }
+
     /// Role of a name that no row knows.
     fn guess(&self, path: &Path<'_>, component: Component, name: &str) -> (Role, Open) {
-        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         let of_weight = |word: &&&str| !matches!(**word, "parametrizations" | "weight");
         let last = path.modules.iter().rev().find(of_weight).copied();
         let last = last.unwrap_or("");
         let bias = path.leaf == Leaf::Bias;
         let weight = path.leaf == Leaf::Weight;
-        if self.normalizations.contains(&hash(stem)) {
+        if self.has_statistics(name) {
             return (Role::Norm, Open::Nothing);
         }
         if bias && path.modules.is_empty() && path.hint.is_none() && path.depth.is_none() {
@@ -543,6 +553,7 @@ fn is_buffer(path: &Path<'_>) -> bool {
         "embed_scale",
         "weight_integer",
         "mup_vector",
+        "silence_latent",
         "rope_freqs",
         "rope_factors_long",
         "rope_factors_short",

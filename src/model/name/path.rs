@@ -23,6 +23,7 @@ const WRAPPERS: &[(&str, Option<Component>, &str)] = &[
     ("electra", Some(Component::Text), ""),
     ("albert", Some(Component::Text), ""),
     ("mpnet", Some(Component::Text), ""),
+    ("led", Some(Component::Text), ""),
     ("language_model", Some(Component::Text), ""),
     ("text_model", Some(Component::Text), ""),
     ("text_decoder", Some(Component::Text), ""),

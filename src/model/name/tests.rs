@@ -739,6 +739,15 @@ fn convolutional_nets() {
         ",
     );
     check(
+        "NaFlexViT",
+        None,
+        "
+        embeds.proj.weight [64,768] = vision, embedding, patch_embed, patch_embed.weight, matrix
+        embeds.pos_embed [1,16,16,64] = vision, embedding, pos_embed, embeds.pos_embed.weight, matrix
+        blocks.0.attn.qkv.weight [192,64] = vision, layer 0, qkv, qkv.weight, matrix
+        ",
+    );
+    check(
         "Swin",
         None,
         "
