@@ -181,9 +181,43 @@ pub(super) const DISTRIBUTED: &str = "a shard of a distributed PyTorch checkpoin
      file: python -m torch.distributed.checkpoint.format_utils dcp_to_torch DIRECTORY OUT makes it)";
 
 /// The target of a link that was written down as a file, as some tools do on file systems without
-/// links: all of a short file, a path that leads up.
+/// links: all of a short file, a path that leads elsewhere.
 fn link_in_text(head: &[u8]) -> Option<&str> {
+    const LEADS: [&str; 5] = ["../", "./", "/", "..\\", ".\\"];
     let text = std::str::from_utf8(head).ok()?.trim_end();
-    let is_path = text.starts_with("../") && !text.contains(['\n', '\r', '\0']);
-    (is_path && text.len() < 400).then_some(text)
+    let is_drive = |text: &str| {
+        let mut bytes = text.bytes();
+        bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && text.get(1..3) == Some(":\\")
+    };
+    let is_path = LEADS.iter().any(|lead| text.starts_with(lead)) || is_drive(text);
+    let is_one_name = !text.starts_with("//") && !text.contains(|char: char| char.is_control());
+    (is_path && is_one_name && text.len() < 400).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_text_is_told_from_other_texts() {
+        let links = [
+            "../../blobs/ab12\n",
+            "..\\..\\blobs\\ab12",
+            "/hub/blobs/ab12",
+            "C:\\hub\\ab12",
+        ];
+        for link in links {
+            assert_eq!(link_in_text(link.as_bytes()), Some(link.trim_end()));
+        }
+        for text in [
+            "",
+            "// a comment",
+            "Entry not found",
+            "../a\n../b",
+            "C: drive",
+            "x",
+        ] {
+            assert_eq!(link_in_text(text.as_bytes()), None, "{text}");
+        }
+    }
 }
