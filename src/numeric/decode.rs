@@ -6,6 +6,7 @@
 use half::slice::HalfFloatSliceExt;
 
 use super::small_floats::{Encoding, Special, small_float};
+use super::wide::widest;
 use crate::model::dtype::{Dtype, Kind};
 
 /// Whether the values of `dtype` are decoded here: all plain numbers, not F6 (bit order undefined)
@@ -43,9 +44,13 @@ pub fn decode_f32(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
         Dtype::I64 => each(bytes, out, |code| i64::from_le_bytes(code) as f32),
         Dtype::F32 | Dtype::C64 => each(bytes, out, f32::from_le_bytes),
         Dtype::F64 => each(bytes, out, |code| f64::from_le_bytes(code) as f32),
-        Dtype::Bf16 => each(bytes, out, |code| {
-            f32::from_bits(u32::from(u16::from_le_bytes(code)) << 16)
-        }),
+        Dtype::Bf16 => widest(
+            #[inline(always)]
+            || {
+                let upper_half = |code| f32::from_bits(u32::from(u16::from_le_bytes(code)) << 16);
+                each(bytes, out, upper_half);
+            },
+        ),
         Dtype::F16 => decode_f16(bytes, out),
         _ => decode_small(dtype, bytes, out, |value| value),
     }
@@ -177,6 +182,7 @@ fn encoding(dtype: Dtype) -> Option<Encoding> {
 
 /// Decodes fixed-width codes one by one; the compiler vectorises the loop where the conversion
 /// allows.
+#[inline(always)]
 fn each<T, const N: usize>(bytes: &[u8], out: &mut [T], convert: impl Fn([u8; N]) -> T) {
     let (codes, rest) = bytes.as_chunks::<N>();
     assert!(

@@ -5,7 +5,10 @@
 //! behind them.
 
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par, Side};
+
+use super::wide::widest;
 
 /// `out = A · Bᵀ` with A of shape (m, k), B of shape (n, k), out of shape (m, n), all row-major.
 /// Serial.
@@ -30,19 +33,51 @@ pub(crate) fn products(a: &[f32], b: &[f32], k: usize, out: &mut [f32]) {
     );
 }
 
-/// Σ x² in double precision, in a fixed order that eight values are added in at once.
-pub(crate) fn squared_length(row: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let mut lanes = [0.0f64; LANES];
-    let mut groups = row.chunks_exact(LANES);
-    for group in &mut groups {
-        for (lane, &x) in lanes.iter_mut().zip(group) {
-            *lane += f64::from(x) * f64::from(x);
-        }
+/// `out += Aᵀ · Bᵀ`, with A of shape (k, m), B the columns from `first` on of a matrix of shape (n,
+/// `width`), k of them, and out of shape (m, n), all row-major. Serial.
+///
+/// # Panics
+/// When a slice does not have the length that its shape names.
+pub(crate) fn add_products_of_columns(
+    a: &[f32],
+    (b, width, first): (&[f32], usize, usize),
+    k: usize,
+    out: &mut [f32],
+) {
+    if k == 0 || a.is_empty() {
+        return;
     }
-    let rest = groups.remainder().iter();
-    let rest: f64 = rest.map(|&x| f64::from(x) * f64::from(x)).sum();
-    lanes.iter().sum::<f64>() + rest
+    let (m, n) = (a.len() / k, b.len() / width.max(1));
+    let a = MatRef::from_row_major_slice(a, k, m);
+    let b = MatRef::from_row_major_slice(b, n, width).subcols(first, k);
+    matmul(
+        MatMut::from_row_major_slice_mut(out, m, n),
+        Accum::Add,
+        a.transpose(),
+        b.transpose(),
+        1.0,
+        Par::Seq,
+    );
+}
+
+/// Σ x² in double precision, in a fixed order that 32 values are added in at once.
+pub(crate) fn squared_length(row: &[f32]) -> f64 {
+    const LANES: usize = 32;
+    widest(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0f64; LANES];
+            let mut groups = row.chunks_exact(LANES);
+            for group in &mut groups {
+                for (lane, &x) in lanes.iter_mut().zip(group) {
+                    *lane += f64::from(x) * f64::from(x);
+                }
+            }
+            let rest = groups.remainder().iter();
+            let rest: f64 = rest.map(|&x| f64::from(x) * f64::from(x)).sum();
+            lanes.iter().sum::<f64>() + rest
+        },
+    )
 }
 
 /// A matrix of shape (rows, columns) in double precision, row-major, held in memory.
@@ -152,6 +187,23 @@ impl Dense {
         );
     }
 
+    /// The lower triangle of `self += factor · aᵀ · a`, with a of shape (n, rows): all that
+    /// [`symmetric_eigen`] reads, for half the work.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn add_own_products(&mut self, a: &Dense, factor: f64) {
+        let columns = a.view().transpose();
+        triangle(self.view_mut(), Accum::Add, columns, factor);
+    }
+
+    /// The lower triangle of `self · selfᵀ`, 0 above it.
+    pub fn own_products(&self) -> Dense {
+        let mut out = Dense::zeros(self.rows, self.rows);
+        triangle(out.view_mut(), Accum::Replace, self.view(), 1.0);
+        out
+    }
+
     /// Sum of the squares of all values.
     pub fn energy(&self) -> f64 {
         self.values.iter().map(|v| v * v).sum()
@@ -170,6 +222,21 @@ impl Dense {
         out.view_mut().copy_from(view);
         out
     }
+}
+
+/// The lower triangle of factor · A · Aᵀ.
+fn triangle(out: MatMut<'_, f64>, accum: Accum, a: MatRef<'_, f64>, factor: f64) {
+    triangular::matmul(
+        out,
+        BlockStructure::TriangularLower,
+        accum,
+        a,
+        BlockStructure::Rectangular,
+        a.transpose(),
+        BlockStructure::Rectangular,
+        factor,
+        Par::Seq,
+    );
 }
 
 /// Eigenvalues and eigenvectors of a symmetric matrix.
@@ -324,6 +391,37 @@ mod tests {
         let mut out = Dense::zeros(n, n);
         (0..n).for_each(|i| out.values[i * n + i] = 1.0);
         out
+    }
+
+    #[test]
+    fn own_products_are_half_of_the_whole() {
+        for (rows, columns) in [(1, 3), (7, 20), (70, 33)] {
+            let a = random(rows, columns, 5);
+            let (whole, half) = (a.times_transposed(&a), a.own_products());
+            let mut added = Dense::zeros(rows, rows);
+            added.add_own_products(&a.transposed(), 0.5);
+            for (i, j) in (0..rows).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+                assert!((whole.row(i)[j] - half.row(i)[j]).abs() < 1e-9);
+                assert!((whole.row(i)[j] - 2.0 * added.row(i)[j]).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_columns_are_those_of_the_transposes() {
+        let mut draws = Draws::new(1, "products of columns");
+        let mut normals =
+            |count| -> Vec<f32> { (0..count).map(|_| draws.normal() as f32).collect() };
+        let (k, m, n, width, first) = (5, 7, 3, 11, 4);
+        let (a, b) = (normals(k * m), normals(n * width));
+        let mut out = vec![1.0; m * n];
+        add_products_of_columns(&a, (&b, width, first), k, &mut out);
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let sum: f32 = (0..k)
+                .map(|at| a[at * m + i] * b[j * width + first + at])
+                .sum();
+            assert!((out[i * n + j] - 1.0 - sum).abs() < 1e-5);
+        }
     }
 
     #[test]

@@ -9,3 +9,4 @@ pub(crate) mod rng;
 pub(crate) mod rows;
 pub(crate) mod small_floats;
 pub(crate) mod sums;
+pub(crate) mod wide;

@@ -10,7 +10,8 @@ use crate::stats::units::{Features, Held, TILE};
 /// Share of the mean eigenvalue that is added to each.
 const RIDGE: f64 = 0.05;
 
-/// Mean of f·fᵀ over units, each feature f at length 1, shape (width, width).
+/// The lower triangle of the mean of f·fᵀ over units, each feature f at length 1, shape (width,
+/// width).
 ///
 /// # Errors
 /// When features cannot be read.
@@ -33,7 +34,7 @@ pub(crate) fn second_moment(features: &dyn Features) -> Result<Dense> {
                 .map(|&x| f64::from(x))
                 .collect(),
         };
-        sum.add_transposed_times(&rows, &rows, 1.0 / units as f64);
+        sum.add_own_products(&rows, 1.0 / units as f64);
     }
     Ok(sum)
 }

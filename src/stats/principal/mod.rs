@@ -243,7 +243,7 @@ fn resolved(values: &[f64], mut vectors: Dense, k: usize) -> Step<Dense> {
 fn by_columns(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     let columns = tiles.source.columns();
     let mut gram = Dense::zeros(columns, columns);
-    tiles.each(|_, tile| gram.add_transposed_times(tile, tile, 1.0))?;
+    tiles.each(|_, tile| gram.add_own_products(tile, 1.0))?;
     let eigen = symmetric_eigen(&gram).ok_or(NoSubspace::NonFinite)?;
     let right = resolved(&eigen.values, eigen.vectors, k)?;
     let vectors = match side {
@@ -264,7 +264,7 @@ fn by_rows(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
         let upper = tiles.read(i)?;
         for j in 0..=i {
             let products = if j == i {
-                upper.times_transposed(&upper)
+                upper.own_products()
             } else {
                 upper.times_transposed(&tiles.read(j)?)
             };

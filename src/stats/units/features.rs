@@ -6,6 +6,7 @@ use super::TILE;
 use crate::error::Result;
 use crate::numeric::linalg::squared_length;
 use crate::numeric::rows::RowSource;
+use crate::numeric::wide::widest;
 
 /// The units of one block, a feature vector each, read a tile at a time.
 ///
@@ -59,9 +60,13 @@ pub(super) fn normalise(feature: &mut [f32]) -> f64 {
     if squares > 0.0 && squares.is_finite() {
         let length = squares.sqrt();
         let scale = length.recip();
-        feature
-            .iter_mut()
-            .for_each(|x| *x = (f64::from(*x) * scale) as f32);
+        widest(
+            #[inline(always)]
+            || {
+                let values = feature.iter_mut();
+                values.for_each(|x| *x = (f64::from(*x) * scale) as f32);
+            },
+        );
         length
     } else {
         feature.fill(0.0);
