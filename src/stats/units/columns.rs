@@ -98,14 +98,18 @@ impl Features for ColumnFeatures<'_> {
 
     fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
         // One reading of the rows serves all units asked for.
-        let width = self.width();
-        let mut values = vec![0.0; self.source.columns()];
-        for (at, &row) in self.rows.iter().enumerate() {
-            self.source.read_rows(row..row + 1, &mut values)?;
-            units
-                .iter()
-                .zip(out.chunks_exact_mut(width))
-                .for_each(|(&unit, feature)| feature[at] = values[unit]);
+        let (width, columns) = (self.width(), self.source.columns());
+        let mut values = vec![0.0; ROWS_TOGETHER * columns];
+        for (portion, rows) in self.rows.chunks(ROWS_TOGETHER).enumerate() {
+            for (&row, values) in rows.iter().zip(values.chunks_exact_mut(columns)) {
+                self.source.read_rows(row..row + 1, values)?;
+            }
+            let from = portion * ROWS_TOGETHER;
+            for (&unit, feature) in units.iter().zip(out.chunks_exact_mut(width)) {
+                for (at, x) in feature[from..from + rows.len()].iter_mut().enumerate() {
+                    *x = values[at * columns + unit];
+                }
+            }
         }
         out.chunks_exact_mut(width.max(1))
             .for_each(|feature| self.centre(feature));

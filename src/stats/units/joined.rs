@@ -28,6 +28,9 @@ impl<'a> Concat<'a> {
         out: &mut [f32],
         read: impl Fn(&dyn Features, &mut [f32]) -> Result<()>,
     ) -> Result<()> {
+        if let [only] = &self.parts[..] {
+            return read(only.as_ref(), out);
+        }
         let width = self.width();
         let mut lengths: Vec<f64> = Vec::new();
         let mut from = 0;

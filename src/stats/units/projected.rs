@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::TILE;
 use super::features::{Features, normalise};
 use crate::error::Result;
-use crate::numeric::linalg::products;
+use crate::numeric::linalg::{add_products_of_columns, products};
 use crate::numeric::rows::RowSource;
 
 /// Embedding or output-head rows of tokens that both models share, shape (tokens, d), centred by
@@ -144,25 +144,27 @@ pub fn project_columns(
         return Ok(None);
     }
     let mut sums = vec![0.0f32; columns.len() * tokens.tokens()];
-    let mut part = sums.clone();
-    let mut row = vec![0.0; source.columns()];
+    let width = source.columns();
+    let are_all = columns.len() == width && columns.iter().copied().eq(0..width);
+    let together = TILE.min(source.rows());
+    let mut rows = vec![0.0; together * columns.len()];
+    let mut whole = vec![0.0; if are_all { 0 } else { width }];
     for start in (0..source.rows()).step_by(TILE) {
         let count = TILE.min(source.rows() - start);
-        let mut transposed = vec![0.0; columns.len() * count];
-        for at in 0..count {
-            source.read_rows(start + at..start + at + 1, &mut row)?;
-            columns
-                .iter()
-                .enumerate()
-                .for_each(|(unit, &column)| transposed[unit * count + at] = row[column]);
+        let rows = &mut rows[..count * columns.len()];
+        match are_all {
+            true => source.read_rows(start..start + count, rows)?,
+            false => {
+                let places = rows.chunks_exact_mut(columns.len().max(1));
+                for (row, chosen) in (start..start + count).zip(places) {
+                    source.read_rows(row..row + 1, &mut whole)?;
+                    let values = chosen.iter_mut().zip(columns);
+                    values.for_each(|(x, &column)| *x = whole[column]);
+                }
+            }
         }
-        let rows = tokens.values.chunks_exact(tokens.width);
-        let piece: Vec<f32> = rows
-            .flat_map(|row| &row[start..start + count])
-            .copied()
-            .collect();
-        products(&transposed, &piece, count, &mut part);
-        sums.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
+        let of_tokens = (&tokens.values[..], tokens.width, start);
+        add_products_of_columns(rows, of_tokens, count, &mut sums);
     }
     Ok(Some(sums))
 }
