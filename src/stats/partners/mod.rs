@@ -18,7 +18,8 @@ use crate::error::Result;
 use crate::numeric::linalg::products;
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
-use crate::stats::units::nearest::Contest;
+use crate::numeric::wide::largest;
+use crate::stats::units::nearest::{Contest, tie_margin};
 use crate::stats::units::{Concat, Features, Held, RowFeatures, TILE};
 
 pub(crate) use floors::{Controls, FLOOR, least_agreeing};
@@ -184,35 +185,29 @@ pub(crate) fn found_twice(
         })
     };
     let asked: Vec<&Probes> = blocks.iter().copied().filter(|block| fits(block)).collect();
-    let [first, second] = [
-        nearest(&asked, 0, &halves[0])?,
-        nearest(&asked, 1, &halves[1])?,
-    ];
+    let named = nearest(&asked, 0, &halves[0])?;
+    let agrees = are_nearest(&asked, 1, &halves[1], &named)?;
     let mut at = 0;
     let partners = blocks.iter().map(|block| {
         fits(block).then(|| {
-            let named = |answers: &[Option<usize>]| answers[at..at + block.units.len()].to_vec();
-            let (first, second) = (named(&first), named(&second));
-            at += block.units.len();
-            agreeing(block, &first, &second, target.units())
+            let own = at..at + block.units.len();
+            at = own.end;
+            agreeing(block, &named[own.clone()], &agrees[own], target.units())
         })
     });
     Ok(partners.collect())
 }
 
-fn agreeing(
-    block: &Probes,
-    first: &[Option<usize>],
-    second: &[Option<usize>],
-    units: usize,
-) -> Partners {
+/// What one block found, from the units that the first half names and whether the second names the
+/// same.
+fn agreeing(block: &Probes, named: &[Option<usize>], agrees: &[bool], units: usize) -> Partners {
     let mut taken = std::collections::BTreeSet::new();
     let mut agreeing = Vec::new();
     let mut by_first = Vec::new();
-    for ((&probe, one), other) in block.units.iter().zip(first).zip(second) {
-        let Some(partner) = *one else { continue };
+    for ((&probe, named), agrees) in block.units.iter().zip(named).zip(agrees) {
+        let Some(partner) = *named else { continue };
         by_first.push((probe, partner));
-        if *other == Some(partner) && taken.insert(partner) {
+        if *agrees && taken.insert(partner) {
             agreeing.push((probe, partner));
         }
     }
@@ -227,72 +222,245 @@ fn agreeing(
 /// The unit of `target` nearest to each probe of all blocks by one half; none where a probe has no
 /// usable feature or two units are as near.
 fn nearest(blocks: &[&Probes], half: usize, target: &Half<'_>) -> Result<Vec<Option<usize>>> {
-    let count: usize = blocks.iter().map(|block| block.units.len()).sum();
-    let widths = target.widths();
-    let weights = [1.0, target.weight];
-    // Rows of all blocks, one after another.
-    let probes = [0, 1].map(|at| -> Vec<f32> {
-        let held = blocks
-            .iter()
-            .filter_map(|block| block.halves[half][at].as_ref());
-        held.flat_map(|held| held.values()).copied().collect()
-    });
-    let usable = |values: &[f32]| values.iter().any(|&x| x != 0.0);
-    let mut contests = vec![Contest::open(); count];
-    let mut scores = vec![0.0f32; TOGETHER.min(count) * TILE];
-    let mut cosines = scores.clone();
+    let probes = Asked::new(blocks, half, target);
+    let mut contests = vec![Contest::open(); probes.count];
+    let mut scores = Scores::default();
     for start in (0..target.units()).step_by(TILE) {
-        let tile = TILE.min(target.units() - start);
-        let mut read: [Option<Held>; 2] = [None, None];
-        for (at, features) in target.features().into_iter().enumerate() {
-            if let Some(features) = features.filter(|_| widths[at] > 0) {
-                let mut values = vec![0.0f32; tile * widths[at]];
-                features.read(start..start + tile, &mut values)?;
-                read[at] = Some(Held::new(values, widths[at]));
-            }
-        }
-        let is_usable: Vec<bool> = (0..tile)
-            .map(|unit| {
-                read.iter().flatten().any(|held| {
-                    let width = held.width();
-                    usable(&held.values()[unit * width..(unit + 1) * width])
-                })
-            })
-            .collect();
-        for from in (0..count).step_by(TOGETHER) {
-            let asked = TOGETHER.min(count - from);
-            let scores = &mut scores[..asked * tile];
-            scores.fill(0.0);
-            for (at, held) in read.iter().enumerate() {
-                let Some(held) = held else { continue };
-                let rows = &probes[at][from * widths[at]..(from + asked) * widths[at]];
-                let cosines = &mut cosines[..asked * tile];
-                products(rows, held.values(), widths[at], cosines);
-                let sums = scores.iter_mut().zip(cosines.iter());
-                match at {
-                    0 => sums.for_each(|(score, cosine)| *score += cosine),
-                    _ => sums.for_each(|(score, cosine)| *score += weights[1] * cosine.abs()),
-                }
-            }
-            for (contest, scores) in contests[from..].iter_mut().zip(scores.chunks_exact(tile)) {
-                for (unit, (&score, usable)) in scores.iter().zip(&is_usable).enumerate() {
-                    if *usable {
-                        contest.offer(start + unit, score);
-                    }
-                }
+        let tile = Tile::read(target, start)?;
+        for from in (0..probes.count).step_by(TOGETHER) {
+            let asked = from..probes.count.min(from + TOGETHER);
+            let rows = [0, 1].map(|at| {
+                let width = probes.widths[at];
+                &probes.values[at][asked.start * width..asked.end * width]
+            });
+            let scores = scores.add_up(rows, &tile, target.weight);
+            let contests = contests[asked].iter_mut();
+            for (contest, scores) in contests.zip(scores.chunks_exact(tile.units())) {
+                contest.offer_all(start, scores, &tile.is_usable);
             }
         }
     }
-    let width = widths[0].max(widths[1]);
     let answers = contests.iter().enumerate().map(|(probe, contest)| {
-        let is_there = (0..2).any(|at| {
-            let values = &probes[at];
-            let own = probe * widths[at]..(probe + 1) * widths[at];
-            values.get(own).is_some_and(usable)
-        });
-        contest.winner(width).filter(|_| is_there)
+        let winner = contest.winner(probes.width());
+        winner.filter(|_| probes.is_usable(probe))
     });
     Ok(answers.collect())
+}
+
+/// For each probe of all blocks whether the unit of `target` that is named for it is the one nearest
+/// to it by one half.
+///
+/// A probe is asked no further once any other unit is as near as the named one: of strangers hardly
+/// one outlives the first tiles.
+fn are_nearest(
+    blocks: &[&Probes],
+    half: usize,
+    target: &Half<'_>,
+    named: &[Option<usize>],
+) -> Result<Vec<bool>> {
+    let probes = Asked::new(blocks, half, target);
+    let margin = tie_margin(probes.width());
+    let mut out = vec![false; probes.count];
+    let of_named = Tile::of_units(target, named)?;
+    // Each probe that is still asked: its number, the unit named, and what any other must stay below.
+    let mut open: Vec<(usize, usize, f32)> = Vec::new();
+    for (probe, &unit) in named.iter().enumerate() {
+        let Some((unit, at)) = unit.and_then(|unit| Some((unit, of_named.place(unit)?))) else {
+            continue;
+        };
+        if !of_named.is_usable[at] || !probes.is_usable(probe) {
+            continue;
+        }
+        let score: f64 = (0..2)
+            .filter_map(|part| {
+                let cosine = inner_product(probes.row(part, probe), of_named.row(part, at)?);
+                Some(match part {
+                    0 => cosine,
+                    _ => f64::from(target.weight) * cosine.abs(),
+                })
+            })
+            .sum();
+        open.push((probe, unit, score as f32 - margin));
+    }
+    let mut scores = Scores::default();
+    for start in (0..target.units()).step_by(TILE) {
+        if open.is_empty() {
+            break;
+        }
+        let tile = Tile::read(target, start)?;
+        let mut still = Vec::with_capacity(open.len());
+        for asked in open.chunks(TOGETHER) {
+            let rows = [0, 1].map(|part| -> Vec<f32> {
+                let rows = asked
+                    .iter()
+                    .flat_map(|(probe, ..)| probes.row(part, *probe));
+                rows.copied().collect()
+            });
+            let scores = scores.add_up([&rows[0], &rows[1]], &tile, target.weight);
+            for (one, scores) in asked.iter().zip(scores.chunks_exact(tile.units())) {
+                let &(_, unit, limit) = one;
+                let as_near = |(at, (score, usable)): (usize, (&f32, &bool))| {
+                    *usable && *score >= limit && start + at != unit
+                };
+                let is_beaten = largest(scores) >= limit
+                    && scores.iter().zip(&tile.is_usable).enumerate().any(as_near);
+                if !is_beaten {
+                    still.push(*one);
+                }
+            }
+        }
+        open = still;
+    }
+    open.iter().for_each(|(probe, ..)| out[*probe] = true);
+    Ok(out)
+}
+
+fn inner_product(a: &[f32], b: &[f32]) -> f64 {
+    let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+    products.sum()
+}
+
+fn usable(values: &[f32]) -> bool {
+    values.iter().any(|&x| x != 0.0)
+}
+
+/// One half of the probes of all blocks, one after another.
+struct Asked {
+    count: usize,
+    widths: [usize; 2],
+    values: [Vec<f32>; 2],
+}
+
+impl Asked {
+    fn new(blocks: &[&Probes], half: usize, target: &Half<'_>) -> Self {
+        Self {
+            count: blocks.iter().map(|block| block.units.len()).sum(),
+            widths: target.widths(),
+            values: [0, 1].map(|at| {
+                let held = blocks
+                    .iter()
+                    .filter_map(|block| block.halves[half][at].as_ref());
+                held.flat_map(|held| held.values()).copied().collect()
+            }),
+        }
+    }
+
+    fn width(&self) -> usize {
+        self.widths[0].max(self.widths[1])
+    }
+
+    fn row(&self, part: usize, probe: usize) -> &[f32] {
+        let own = probe * self.widths[part]..(probe + 1) * self.widths[part];
+        self.values[part].get(own).unwrap_or_default()
+    }
+
+    fn is_usable(&self, probe: usize) -> bool {
+        (0..2).any(|part| usable(self.row(part, probe)))
+    }
+}
+
+/// Some units of one half.
+struct Tile {
+    parts: [Option<Held>; 2],
+    is_usable: Vec<bool>,
+    /// Which units, where they were asked for one by one.
+    units: Vec<usize>,
+}
+
+impl Tile {
+    /// A tile of neighbouring units.
+    fn read(target: &Half<'_>, start: usize) -> Result<Self> {
+        let units = TILE.min(target.units() - start);
+        Self::new(target, units, |features, values| {
+            features.read(start..start + units, values)
+        })
+    }
+
+    /// The units that are named.
+    fn of_units(target: &Half<'_>, named: &[Option<usize>]) -> Result<Self> {
+        let mut units: Vec<usize> = named.iter().flatten().copied().collect();
+        units.sort_unstable();
+        units.dedup();
+        let tile = Self::new(target, units.len(), |features, values| {
+            features.read_each(&units, values)
+        })?;
+        Ok(Self { units, ..tile })
+    }
+
+    fn new(
+        target: &Half<'_>,
+        units: usize,
+        read: impl Fn(&dyn Features, &mut [f32]) -> Result<()>,
+    ) -> Result<Self> {
+        let mut parts: [Option<Held>; 2] = [None, None];
+        for (part, features) in parts.iter_mut().zip(target.features()) {
+            if let Some(features) = features.filter(|features| features.width() > 0) {
+                let mut values = vec![0.0f32; units * features.width()];
+                read(features, &mut values)?;
+                *part = Some(Held::new(values, features.width()));
+            }
+        }
+        let is_usable = |unit: usize| {
+            let mut parts = parts.iter().flatten();
+            parts.any(|held| usable(&held.values()[unit * held.width()..][..held.width()]))
+        };
+        Ok(Self {
+            is_usable: (0..units).map(is_usable).collect(),
+            parts,
+            units: Vec::new(),
+        })
+    }
+
+    fn units(&self) -> usize {
+        self.is_usable.len()
+    }
+
+    fn place(&self, unit: usize) -> Option<usize> {
+        self.units.binary_search(&unit).ok()
+    }
+
+    fn row(&self, part: usize, at: usize) -> Option<&[f32]> {
+        let held = self.parts[part].as_ref()?;
+        Some(&held.values()[at * held.width()..(at + 1) * held.width()])
+    }
+}
+
+/// Room for how near probes are to the units of a tile.
+#[derive(Default)]
+struct Scores {
+    sums: Vec<f32>,
+    cosines: Vec<f32>,
+}
+
+impl Scores {
+    /// Shape (probes, units): the cosine of the plain parts, and `weight` times the size of that of
+    /// the signed ones.
+    fn add_up(&mut self, rows: [&[f32]; 2], tile: &Tile, weight: f32) -> &[f32] {
+        let mut is_first = true;
+        let mut length = 0;
+        for (at, (held, rows)) in tile.parts.iter().zip(rows).enumerate() {
+            let Some(held) = held else { continue };
+            length = rows.len() / held.width() * tile.units();
+            let of_part = if is_first {
+                &mut self.sums
+            } else {
+                &mut self.cosines
+            };
+            of_part.resize(length.max(of_part.len()), 0.0);
+            products(rows, held.values(), held.width(), &mut of_part[..length]);
+            let sums = self.sums[..length].iter_mut();
+            match (at, is_first) {
+                (0, _) => {}
+                (_, true) => sums.for_each(|sum| *sum = weight * sum.abs()),
+                (_, false) => {
+                    let both = sums.zip(&self.cosines);
+                    both.for_each(|(sum, cosine)| *sum += weight * cosine.abs());
+                }
+            }
+            is_first = false;
+        }
+        &self.sums[..length]
+    }
 }
 
 /// Seeded halves of the stored coordinates of a matrix, the same for every matrix of its width, at

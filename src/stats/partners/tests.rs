@@ -381,6 +381,34 @@ fn blocks_asked_together_answer_as_each_by_itself() {
     );
 }
 
+fn stored(m: &Model) -> StoredHalves<'_> {
+    StoredHalves::new(&[&m.gate], &[&m.up, &m.down], 1).unwrap()
+}
+
+#[test]
+fn the_second_half_is_asked_no_longer_than_it_may_agree() {
+    let mut seen = [0; 2];
+    for kind in KINDS {
+        let mut draws = Draws::new(9, "second halves");
+        let base = model(kind, 700, 32, 64, &mut draws);
+        let (copy, _) = disguised(&noised(&base, 0.8, &mut draws), None, &mut draws);
+        let stranger = model(kind, 700, 32, 64, &mut draws);
+        let probes = draw(&stored(&base).halves(), 0).unwrap();
+        for target in [copy, stranger] {
+            let of_target = stored(&target);
+            let halves = of_target.halves();
+            let named = nearest(&[&probes], 0, &halves.first).unwrap();
+            let by_second = nearest(&[&probes], 1, &halves.second).unwrap();
+            let agrees = are_nearest(&[&probes], 1, &halves.second, &named).unwrap();
+            for ((one, other), agrees) in named.iter().zip(&by_second).zip(agrees) {
+                assert_eq!(agrees, one.is_some() && one == other, "{kind}");
+                seen[usize::from(agrees)] += 1;
+            }
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
+}
+
 #[test]
 fn broken_units_are_nobodys_partner() {
     let mut draws = Draws::new(8, "broken");

@@ -3,6 +3,7 @@
 use super::features::{Features, Held, normalise, usable};
 use crate::error::Result;
 use crate::numeric::linalg::products;
+use crate::numeric::wide::largest;
 
 /// How near the second cosine may come before the largest counts as tied, for features of `width`
 /// values.
@@ -13,7 +14,7 @@ use crate::numeric::linalg::products;
 /// vectors is of the order √width·u, u = ε/2 (Higham and Mary 2019); the margin is eight times
 /// that. Hence the answer given is f₀ or none, there are no more hits than f₀ has, and the bound
 /// for f₀ holds: whatever the order of the tiles, the machine or the library.
-fn tie_margin(width: usize) -> f32 {
+pub(crate) fn tie_margin(width: usize) -> f32 {
     (4.0 * (width as f32).sqrt() * f32::EPSILON).max(1e-6)
 }
 
@@ -39,6 +40,18 @@ impl Contest {
             (self.best, self.second, self.holder) = (cosine, self.best, unit);
         } else if cosine > self.second {
             self.second = cosine;
+        }
+    }
+
+    /// Offers the usable ones of some neighbouring units.
+    pub(crate) fn offer_all(&mut self, first: usize, cosines: &[f32], is_usable: &[bool]) {
+        if largest(cosines) <= self.second {
+            return;
+        }
+        for (at, (&cosine, usable)) in cosines.iter().zip(is_usable).enumerate() {
+            if *usable {
+                self.offer(first + at, cosine);
+            }
         }
     }
 
@@ -85,11 +98,7 @@ pub(crate) fn nearest(probes: &Held, units: &dyn Features) -> Result<Nearest> {
             .map(|&length| length > 0.0)
             .collect();
         for (contest, cosines) in contests.iter_mut().zip(cosines.chunks_exact(count)) {
-            for (at, (&cosine, usable)) in cosines.iter().zip(&usable).enumerate() {
-                if *usable {
-                    contest.offer(start + at, cosine);
-                }
-            }
+            contest.offer_all(start, cosines, &usable);
         }
         if !distinct {
             let mut there = features
