@@ -41,18 +41,15 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Whether at least half of the heads match by content, and queries and keys, which took no
-    /// part, agree.
-    pub(super) fn found(&self) -> bool {
+    /// Whether queries and keys, which took no part in finding the order, agree with it.
+    fn is_confirmed(&self) -> bool {
         let confirmed = |check: &Check| {
             // A single unit has nothing to be told from.
             check.units == 1
                 || 2 * check.hits >= check.units
                     && check.cosine - check.others >= ALIKE_EXCESS * (1.0 - check.others)
         };
-        2 * self.order.hits >= self.order.heads.len()
-            && confirmed(&self.queries)
-            && confirmed(&self.keys)
+        confirmed(&self.queries) && confirmed(&self.keys)
     }
 
     /// Whether a head stands in another place.
@@ -70,9 +67,9 @@ impl Heads {
     }
 }
 
-/// Matches the heads of one attention in the first of `bases` in which queries and keys confirm it,
-/// else in the last; `None` where the layout is not known, a matrix is missing, or there are fewer
-/// than 2 heads or more than 512.
+/// Matches the heads of one attention in the first of `bases` in which at least half of them match
+/// by content and queries and keys confirm it; `None` where there is none, the layout is not known,
+/// a matrix is missing, or there are fewer than 2 heads or more than 512.
 ///
 /// # Errors
 /// A read that fails, or an interrupt.
@@ -97,27 +94,33 @@ pub(super) fn look(
     if base.layout != target.layout {
         return Ok(None);
     }
-    let mut out = None;
     for bases in bases {
         let sides = [base.contents(&bases[0])?, target.contents(&bases[1])?];
         let [Some(one), Some(other)] = sides else {
             continue;
         };
-        out = matched(attention, &one, &other, base.layout).or(out);
-        if out.as_ref().is_some_and(Heads::found) {
-            break;
+        let Some(order) = order_by_content(&one, &other, base.layout) else {
+            continue;
+        };
+        let sides = [base.asked(&bases[0])?, target.asked(&bases[1])?];
+        let [Some(one), Some(other)] = sides else {
+            continue;
+        };
+        let heads = checked(attention, order, &one, &other, base.layout);
+        if let Some(heads) = heads.filter(Heads::is_confirmed) {
+            let of_target = tensor(
+                setting.models[1],
+                attention.component,
+                attention.layer,
+                SLOTS[0],
+            );
+            return Ok(Some(Heads {
+                part: of_target.and_then(part_of),
+                ..heads
+            }));
         }
     }
-    let of_target = tensor(
-        setting.models[1],
-        attention.component,
-        attention.layer,
-        SLOTS[0],
-    );
-    Ok(out.map(|heads| Heads {
-        part: of_target.and_then(part_of),
-        ..heads
-    }))
+    Ok(None)
 }
 
 /// Heads are held against heads, all of them: four times as many as any model is known to have.
@@ -130,12 +133,16 @@ struct Opened<'a> {
     views: [View<'a>; 4],
 }
 
-/// The matrices of one side in one basis: q, k and v by rows, o by columns.
+/// What heads are matched by, of one side in one basis: v by rows, o by columns.
 struct Contents {
-    q: Matrix,
-    k: Matrix,
     v: Matrix,
     o: Matrix,
+}
+
+/// What an order of heads is held against: rows of q and k.
+struct Asked {
+    q: Matrix,
+    k: Matrix,
 }
 
 /// A matrix of an attention.
@@ -212,25 +219,21 @@ impl Opened<'_> {
     fn contents(&self, basis: &Basis) -> Result<Option<Contents>> {
         let reading: Reading<'_> = basis.reading(self.gain.as_deref());
         let columns: Vec<usize> = (0..self.views[3].columns()).collect();
-        let read = [
-            reading.matrix(&self.views[0])?,
-            reading.matrix(&self.views[1])?,
-            reading.matrix(&self.views[2])?,
-        ];
+        let v = reading.matrix(&self.views[2])?;
         let o = basis.written(&self.views[3], &columns)?;
-        let ([Some(q), Some(k), Some(v)], Some(o)) = (read, o) else {
-            return Ok(None);
-        };
-        Ok(Some(Contents { q, k, v, o }))
+        Ok(v.zip(o).map(|(v, o)| Contents { v, o }))
+    }
+
+    fn asked(&self, basis: &Basis) -> Result<Option<Asked>> {
+        let reading: Reading<'_> = basis.reading(self.gain.as_deref());
+        let q = reading.matrix(&self.views[0])?;
+        let k = reading.matrix(&self.views[1])?;
+        Ok(q.zip(k).map(|(q, k)| Asked { q, k }))
     }
 }
 
-fn matched(
-    attention: Attention,
-    base: &Contents,
-    target: &Contents,
-    layout: Layout,
-) -> Option<Heads> {
+/// The order of the heads, where at least half of them match by content.
+fn order_by_content(base: &Contents, target: &Contents, layout: Layout) -> Option<HeadOrder> {
     fn content(side: &Contents) -> Content<'_> {
         Content {
             values: &side.v,
@@ -238,6 +241,17 @@ fn matched(
         }
     }
     let order = match_heads(content(base), content(target), layout)?;
+    (2 * order.hits >= order.heads.len()).then_some(order)
+}
+
+/// What queries and keys say of an order.
+fn checked(
+    attention: Attention,
+    order: HeadOrder,
+    base: &Asked,
+    target: &Asked,
+    layout: Layout,
+) -> Option<Heads> {
     let queries = check_units(&base.q, &target.q, &order.heads, layout.head_dimension)?;
     let keys = check_units(&base.k, &target.k, &order.groups, layout.head_dimension)?;
     let in_place: Vec<usize> = (0..layout.heads).collect();
@@ -273,7 +287,7 @@ mod tests {
 
     /// An attention whose rows all load on `common`, one direction a matrix, `loading` times their
     /// own size.
-    fn attention(common: &[Vec<f64>; 4], loading: f64, draws: &mut Draws) -> Contents {
+    fn attention(common: &[Vec<f64>; 4], loading: f64, draws: &mut Draws) -> (Contents, Asked) {
         let mut matrix = |heads: usize, of: usize| {
             let rows = heads * LAYOUT.head_dimension;
             let value = |at: usize| (draws.normal() + loading * common[of][at % FEATURES]) as f32;
@@ -283,12 +297,14 @@ mod tests {
                 values: (0..rows * FEATURES).map(value).collect(),
             }
         };
-        Contents {
-            q: matrix(4, 0),
-            k: matrix(2, 1),
-            v: matrix(2, 2),
-            o: matrix(4, 3),
-        }
+        let (q, k) = (matrix(4, 0), matrix(2, 1));
+        let (v, o) = (matrix(2, 2), matrix(4, 3));
+        (Contents { v, o }, Asked { q, k })
+    }
+
+    fn found(base: &(Contents, Asked), target: &(Contents, Asked)) -> Option<Heads> {
+        let order = order_by_content(&base.0, &target.0, LAYOUT)?;
+        checked(ATTENTION, order, &base.1, &target.1, LAYOUT).filter(Heads::is_confirmed)
     }
 
     fn directions(draws: &mut Draws) -> [Vec<f64>; 4] {
@@ -297,12 +313,12 @@ mod tests {
 
     /// The heads of `source` in the given order, with noise of `noise` times their size.
     fn moved(
-        source: &Contents,
+        source: &(Contents, Asked),
         groups: &[usize],
         heads: &[usize],
         noise: f64,
         draws: &mut Draws,
-    ) -> Contents {
+    ) -> (Contents, Asked) {
         let mut moved = |matrix: &Matrix, order: &[usize]| {
             let length = LAYOUT.head_dimension * FEATURES;
             let values = order
@@ -315,12 +331,10 @@ mod tests {
                 ..*matrix
             }
         };
-        Contents {
-            q: moved(&source.q, heads),
-            k: moved(&source.k, groups),
-            v: moved(&source.v, groups),
-            o: moved(&source.o, heads),
-        }
+        let (contents, asked) = source;
+        let (q, k) = (moved(&asked.q, heads), moved(&asked.k, groups));
+        let (v, o) = (moved(&contents.v, groups), moved(&contents.o, heads));
+        (Contents { v, o }, Asked { q, k })
     }
 
     #[test]
@@ -330,11 +344,10 @@ mod tests {
             let common = directions(&mut draws);
             let base = attention(&common, 0.5, &mut draws);
             let target = moved(&base, &[1, 0], &[3, 2, 0, 1], noise, &mut draws);
-            let heads = matched(ATTENTION, &base, &target, LAYOUT).unwrap();
-            assert!(heads.found() && heads.moved(), "{noise}: {heads:?}");
+            let heads = found(&base, &target).unwrap();
+            assert!(heads.moved(), "{noise}: {heads:?}");
             assert!(heads.cosine() > heads.as_stored.unwrap() + 0.3);
-            let same = matched(ATTENTION, &base, &base, LAYOUT).unwrap();
-            assert!(same.found() && !same.moved());
+            assert!(!found(&base, &base).unwrap().moved());
         }
     }
 
@@ -348,8 +361,8 @@ mod tests {
                     attention(&common, loading, &mut draws),
                     attention(&common, loading, &mut draws),
                 );
-                let heads = matched(ATTENTION, &base, &target, LAYOUT).unwrap();
-                assert!(!heads.found(), "{loading}: {heads:?}");
+                let heads = found(&base, &target);
+                assert_eq!(heads, None, "{loading}");
             }
         }
     }

@@ -302,12 +302,11 @@ impl Search<'_, '_> {
                 .collect()
         };
         let mut looks = look_at(&first)?;
-        let is_found = |heads: &Option<Heads>| heads.as_ref().is_some_and(Heads::found);
-        if !in_half(looks.iter().map(is_found)) {
+        if !in_half(looks.iter().map(Option::is_some)) {
             return Ok(());
         }
         looks.extend(look_at(&rest)?);
-        let mut found: Vec<Heads> = looks.into_iter().flatten().filter(Heads::found).collect();
+        let mut found: Vec<Heads> = looks.into_iter().flatten().collect();
         found.sort_by_key(|heads| heads.layer);
         self.out
             .found_parts
