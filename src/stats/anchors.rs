@@ -77,7 +77,7 @@ impl Angles {
             let mut sorted = pair.cosines.clone();
             let rows = sorted.chunks_exact_mut(count.max(1));
             let quantiles = rows.flat_map(|row| {
-                row.sort_unstable_by(f32::total_cmp);
+                sort(row);
                 (0..QUANTILES)
                     .map(|at| quantile(row, at))
                     .collect::<Vec<_>>()
@@ -112,6 +112,15 @@ impl Angles {
         }
         Held::new(joined, width * parts.len())
     }
+}
+
+/// Sorts values as `f32::total_cmp` does, by integers in its order.
+fn sort(values: &mut [f32]) {
+    let key = |bits: u32| bits as i32 ^ ((bits as i32 >> 31) as u32 >> 1) as i32;
+    let mut keys: Vec<i32> = values.iter().map(|value| key(value.to_bits())).collect();
+    keys.sort_unstable();
+    let sorted = values.iter_mut().zip(keys);
+    sorted.for_each(|(value, sorted)| *value = f32::from_bits(key(sorted as u32) as u32));
 }
 
 /// A square matrix, row-major, with rows and columns exchanged.

@@ -8,11 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use crate::error::Result;
 use crate::numeric::linalg::{Dense, fix_sign, products, squared_length, symmetric_eigen};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
+use crate::numeric::wide::widest;
 
 /// Units below this share of the mean contribution of the top eighth are set aside.
 const LEAST_SHARE_OF_TOP: f64 = 0.02;
@@ -26,6 +28,9 @@ const LARGEST_GROUP: usize = 256;
 
 /// Units read together.
 const TILE: usize = 256;
+
+/// Steps in which a normal input is run through.
+const STEPS: usize = 48;
 
 /// Projections that stand for a gate while parallel ones are looked for.
 const SKETCH: usize = 16;
@@ -51,24 +56,29 @@ impl Activation {
     /// Root mean square over a normal input of that mean and deviation: Simpson's rule on 49 points
     /// within 6 deviations.
     pub(crate) fn root_mean_square(self, mean: f64, deviation: f64) -> f64 {
-        const STEPS: usize = 48;
-        const REACH: f64 = 6.0;
-        let step = 2.0 * REACH / STEPS as f64;
         let (mut sum, mut mass) = (0.0, 0.0);
-        for at in 0..=STEPS {
-            let weight = match at {
-                0 | STEPS => 1.0,
-                _ if at % 2 == 1 => 4.0,
-                _ => 2.0,
-            };
-            let t = -REACH + at as f64 * step;
-            let density = weight * (-0.5 * t * t).exp();
+        for &(t, density) in POINTS.iter() {
             sum += density * self.at(mean + deviation * t).powi(2);
             mass += density;
         }
         (sum / mass).sqrt()
     }
 }
+
+/// Points of a standard normal input, with what each weighs.
+static POINTS: LazyLock<[(f64, f64); STEPS + 1]> = LazyLock::new(|| {
+    const REACH: f64 = 6.0;
+    let step = 2.0 * REACH / STEPS as f64;
+    std::array::from_fn(|at| {
+        let weight = match at {
+            0 | STEPS => 1.0,
+            _ if at % 2 == 1 => 4.0,
+            _ => 2.0,
+        };
+        let t = -REACH + at as f64 * step;
+        (t, weight * (-0.5 * t * t).exp())
+    })
+});
 
 /// The normalisation that feeds matrices.
 #[derive(Debug, Clone, Copy, Default)]
@@ -125,7 +135,10 @@ impl RowSource for Folded<'_> {
         self.source.read_rows(rows, out)?;
         for row in out.chunks_mut(self.columns().max(1)).take(count) {
             if let Some(gain) = self.gain {
-                row.iter_mut().zip(gain).for_each(|(x, g)| *x *= g);
+                widest(
+                    #[inline(always)]
+                    || row.iter_mut().zip(gain).for_each(|(x, g)| *x *= g),
+                );
             }
             if self.centred {
                 let sum: f64 = row.iter().map(|&x| f64::from(x)).sum();
