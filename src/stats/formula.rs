@@ -147,10 +147,13 @@ fn is_small(window: &Dense) -> bool {
 fn may_follow(window: &Dense) -> bool {
     let corner = corner(window, CORNER);
     let has_diagonals = may_have_diagonals(window);
+    let centred = centred(&corner);
     every().any(|(formula, along)| {
         let looked_at = match formula {
             Formula::Identity | Formula::Diagonals if !has_diagonals => return false,
             Formula::Identity | Formula::Diagonals => window,
+            Formula::Sines if !may_have_sines(&corner, along) => return false,
+            Formula::Smooth if !may_be_smooth(&centred, along) => return false,
             Formula::Hadamard | Formula::Sines | Formula::Smooth => &corner,
         };
         let explained = explained(looked_at, formula, along);
@@ -193,6 +196,82 @@ fn may_have_diagonals(window: &Dense) -> bool {
         }
     }
     most >= (WORTH_A_LOOK - ROUNDING) * energy
+}
+
+/// Whether one frequency a column explains 15 % of a window beyond chance: what [`explained`] would
+/// tell of [`Formula::Sines`], from the spectra of the columns, and given up once too much is left.
+fn may_have_sines(window: &Dense, along: Along) -> bool {
+    let columns = less_own_means(&match along {
+        Along::Rows => window.transposed(),
+        Along::Columns => window.clone(),
+    });
+    let n = columns.columns;
+    let most_left = 1.0 - sines_by_chance(n) - WORTH_A_LOOK + ROUNDING;
+    let energy = dot(&columns.values, &columns.values);
+    // Of short columns a frequency explains nearly everything by chance.
+    if most_left <= 0.0 || energy <= 0.0 {
+        return false;
+    }
+    let (cosines, sines) = waves(n);
+    let spectrum = [columns.times(&cosines), columns.times(&sines)];
+    let mut left = 0.0;
+    for at in 0..columns.rows {
+        let column = columns.row(at);
+        let own = dot(column, column);
+        let (c, s) = (spectrum[0].row(at), spectrum[1].row(at));
+        let power = |k: usize| c[k].powi(2) + s[k].powi(2);
+        let Some(peak) = (0..c.len()).max_by(|&a, &b| power(a).total_cmp(&power(b))) else {
+            return false;
+        };
+        // Waves of whole periods are orthogonal: each takes its own share off.
+        let around = peak.saturating_sub(1)..(peak + 2).min(c.len());
+        let together = own - around.map(|k| factor_of_wave(k, n) * power(k)).sum::<f64>();
+        let left_of_column = match 2.0 * together < (1.0 + ROUNDING) * own {
+            true => together.min(left_by_one_wave(column, peak)),
+            false => together,
+        };
+        left += left_of_column.max(0.0);
+        if left > most_left * energy {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether neighbours explain 15 % of the rows of a window, or of its columns: what [`explained`]
+/// would tell of [`Formula::Smooth`], from the products of rows. The mean row and the mean of each
+/// row are taken off already.
+fn may_be_smooth(centred: &Dense, along: Along) -> bool {
+    let rows = oriented(centred, along);
+    let count = rows.rows;
+    let energy = dot(&rows.values, &rows.values);
+    if count < 3 || energy <= 0.0 {
+        return count < 3;
+    }
+    let products = |apart: usize| -> Vec<f64> {
+        let pairs = (apart..count).map(|at| dot(rows.row(at - apart), rows.row(at)));
+        pairs.collect()
+    };
+    let [own, beside, across] = [products(0), products(1), products(2)];
+    let inner = 1..count - 1;
+    let together: f64 = inner
+        .clone()
+        .map(|at| 0.5 * (beside[at - 1] + beside[at]))
+        .sum();
+    let of_means: f64 = inner
+        .map(|at| 0.25 * (own[at - 1] + own[at + 1] + 2.0 * across[at - 1]))
+        .sum();
+    let factor = if of_means > 0.0 {
+        together / of_means
+    } else {
+        0.0
+    };
+    // The first and the last have one neighbour.
+    let at_ends = |beside: f64, neighbour: f64| 2.0 * factor * beside - factor.powi(2) * neighbour;
+    let explained =
+        factor * together + at_ends(beside[0], own[1]) + at_ends(beside[count - 2], own[count - 2]);
+    let by_chance = smooth_by_chance(&rows);
+    explained >= (WORTH_A_LOOK + by_chance - ROUNDING) * energy
 }
 
 /// Sums of the values along each diagonal that goes `stride` columns to the right from a row to the
@@ -435,9 +514,21 @@ fn without_sines(window: &Dense) -> (Dense, f64) {
         out.values.extend(rest);
         out.rows += 1;
     }
-    // The greatest of n/2 exponentials and two others, of n/2.
-    let by_chance = ((n as f64 / 2.0).ln() + 0.58 + 2.0) / (n as f64 / 2.0);
-    (out.transposed(), by_chance.min(1.0))
+    (out.transposed(), sines_by_chance(n))
+}
+
+/// Share of random columns of `n` values that their strongest frequency and its neighbours take: the
+/// greatest of n/2 exponentials and two others, of n/2.
+fn sines_by_chance(n: usize) -> f64 {
+    let half = n as f64 / 2.0;
+    ((half.ln() + 0.58 + 2.0) / half).min(1.0)
+}
+
+/// What a wave of k + 1 periods takes off a column of `n` values, of its product with it: the
+/// highest frequency of an even number has one phase only.
+fn factor_of_wave(k: usize, n: usize) -> f64 {
+    let phases = if 2 * (k + 1) == n { 1.0 } else { 2.0 };
+    phases / n as f64
 }
 
 /// cos and sin of 2π·k·t/n, shape (n, n/2), k = 1 to n/2 in the columns.
@@ -469,8 +560,7 @@ fn less_three(
     let n = column.len();
     let mut out = column.to_vec();
     for k in peak.saturating_sub(1)..(peak + 2).min(c.len()) {
-        // The highest frequency of an even number has one phase only.
-        let factor = if 2 * (k + 1) == n { 1.0 } else { 2.0 } / n as f64;
+        let factor = factor_of_wave(k, n);
         for (t, x) in out.iter_mut().enumerate() {
             *x -= factor * (c[k] * cosines.row(t)[k] + s[k] * sines.row(t)[k]);
         }
@@ -484,18 +574,68 @@ const NARROWED: usize = 24;
 /// A column less a constant and the one wave that leaves the least of it, its frequency within one
 /// of `peak`, by golden section.
 fn less_one_wave(column: &[f64], peak: usize) -> Vec<f64> {
+    let left = |at| wave_fitted(column, at).0;
+    let frequency = narrowed(column.len(), peak, NARROWED, left);
+    wave_fitted(column, frequency).1
+}
+
+/// The frequency within one of `peak` at which `left` is least, by so many steps of golden section.
+fn narrowed(n: usize, peak: usize, steps: usize, left: impl Fn(f64) -> f64) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let unit = std::f64::consts::TAU / column.len() as f64;
+    let unit = std::f64::consts::TAU / n as f64;
     let (mut low, mut high) = (unit * (peak as f64 + 0.02), unit * (peak as f64 + 2.0));
-    for _ in 0..NARROWED {
+    for _ in 0..steps {
         let (near, far) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
-        if wave_fitted(column, near).0 <= wave_fitted(column, far).0 {
+        if left(near) <= left(far) {
             high = far;
         } else {
             low = near;
         }
     }
-    wave_fitted(column, 0.5 * (low + high)).1
+    0.5 * (low + high)
+}
+
+/// No more than the energy of what [`less_one_wave`] leaves of a column without mean, from sums
+/// alone. Eight steps end within 0.021 of a frequency of the place where the others would, and near
+/// its place a wave loses π²/3 of the square of that, 0.15 %.
+fn left_by_one_wave(column: &[f64], peak: usize) -> f64 {
+    const STEPS: usize = 8;
+    const LOST: f64 = 0.01;
+    let energy = dot(column, column);
+    let left = |frequency| energy - taken_by_wave(column, frequency);
+    left(narrowed(column.len(), peak, STEPS, left)) - LOST * energy
+}
+
+/// Energy that a constant and a wave of that frequency take off a column without mean.
+fn taken_by_wave(column: &[f64], frequency: f64) -> f64 {
+    // As in `wave_fitted`, phases count from the middle; all angles come of two.
+    let n = column.len() as f64;
+    let (sine_of_half, cosine_of_half) = (0.5 * frequency).sin_cos();
+    let (sine_of_all, cosine_of_all) = (0.5 * n * frequency).sin_cos();
+    let step_sine = 2.0 * sine_of_half * cosine_of_half;
+    let step_cosine = 1.0 - 2.0 * sine_of_half * sine_of_half;
+    let mut sine = cosine_of_all * sine_of_half - sine_of_all * cosine_of_half;
+    let mut cosine = cosine_of_all * cosine_of_half + sine_of_all * sine_of_half;
+    let (mut by_cosine, mut by_sine) = (0.0, 0.0);
+    for x in column {
+        by_cosine += x * cosine;
+        by_sine += x * sine;
+        (sine, cosine) = (
+            sine * step_cosine + cosine * step_sine,
+            cosine * step_cosine - sine * step_sine,
+        );
+    }
+    // Σcos = sin(nω/2) / sin(ω/2), and sums of squares are that of twice the frequency.
+    let sum_of_cosines = sine_of_all / sine_of_half;
+    let of_double = match step_sine.abs() < 1e-9 {
+        // Near half a turn and a whole one both are 0: the ratio of their slopes.
+        true => n * (2.0 * cosine_of_all * cosine_of_all - 1.0) / step_cosine,
+        false => 2.0 * sine_of_all * cosine_of_all / step_sine,
+    };
+    let own_of_cosine = 0.5 * (n + of_double) - sum_of_cosines.powi(2) / n;
+    let own_of_sine = 0.5 * (n - of_double);
+    let taken = |by: f64, own: f64| if own > 1e-12 * n { by * by / own } else { 0.0 };
+    taken(by_cosine, own_of_cosine) + taken(by_sine, own_of_sine)
 }
 
 /// Energy and values of what is left of a column when a constant and a wave of that frequency, in
@@ -587,7 +727,12 @@ fn without_neighbours(window: &Dense) -> (Dense, f64) {
         out.values.extend(values);
         out.rows += 1;
     }
-    (out, 2.0 / (rows.rows * rows.columns) as f64)
+    (out, smooth_by_chance(&rows))
+}
+
+/// Share of random rows that the mean of their neighbours tells.
+fn smooth_by_chance(rows: &Dense) -> f64 {
+    2.0 / (rows.rows * rows.columns) as f64
 }
 
 /// Less the mean row and the mean of each row: what all have in common is no formula of places.
@@ -863,6 +1008,59 @@ mod tests {
         assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
         assert!(!may_have_diagonals(&table(9, 9, |_, _| 0.0)));
         assert!(!may_have_diagonals(&table(0, 9, |_, _| 0.0)));
+    }
+
+    #[test]
+    fn the_cheap_look_at_frequencies_tells_what_the_formula_does() {
+        let mut seen = [0; 2];
+        for (_, table) in tables() {
+            for noise in [0.0, 0.3, 1.0, 1.5, 2.0, 2.5, 3.0] {
+                let window = corner(&noised(&table, noise, "training"), CORNER);
+                for along in [Along::Rows, Along::Columns] {
+                    let found = explained(&window, Formula::Sines, along).unwrap();
+                    let follows = found.excess() >= WORTH_A_LOOK;
+                    // It may ask for a closer look in vain, by a little.
+                    let is_near = found.excess() >= WORTH_A_LOOK - 0.02;
+                    let looks = may_have_sines(&window, along);
+                    assert!(looks == follows || looks && is_near, "{noise} {along:?}");
+                    seen[usize::from(looks)] += 1;
+                }
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
+        for n in [8, 9, 16, 31, 64] {
+            let mut draws = Draws::new(n as u64, "a column");
+            let column: Vec<f64> = (0..n).map(|_| draws.normal()).collect();
+            let mean = column.iter().sum::<f64>() / n as f64;
+            let column: Vec<f64> = column.iter().map(|x| x - mean).collect();
+            let energy: f64 = column.iter().map(|x| x * x).sum();
+            for frequency in [0.02, 0.4, 1.0, 2.0, 3.1, PI] {
+                let left = wave_fitted(&column, frequency).0;
+                let other = energy - taken_by_wave(&column, frequency);
+                assert!((left - other).abs() < 1e-6 * energy, "{n} {frequency}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_cheap_look_at_neighbours_tells_what_the_formula_does() {
+        let smooth = table(40, 30, |i, j| {
+            (i as f64 / 9.0).sin() * (j as f64 / 7.0).cos()
+        });
+        let mut seen = [0; 2];
+        let tables = tables().into_iter().map(|(_, table)| table);
+        for table in tables.chain([smooth, mel()]) {
+            for noise in [0.0, 0.3, 1.0, 2.0] {
+                let window = corner(&noised(&table, noise, "training"), CORNER);
+                for along in [Along::Rows, Along::Columns] {
+                    let found = explained(&window, Formula::Smooth, along).unwrap();
+                    let follows = found.excess() >= WORTH_A_LOOK;
+                    assert_eq!(may_be_smooth(&centred(&window), along), follows, "{noise}");
+                    seen[usize::from(follows)] += 1;
+                }
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
     }
 
     /// Matrices without a formula, with all kinds of structure.
