@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::words::{Component, Role};
 use crate::numeric::linalg::{Dense, products};
 use crate::numeric::rows::RowSource;
+use crate::numeric::wide::largest;
 use crate::stats::assignment::assign;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -304,9 +305,17 @@ fn each_others_best(bases: &[Held], targets: &[Held]) -> Vec<[usize; 2]> {
         for (row, cosines) in cosines.chunks_exact(bases.len().max(1)).enumerate() {
             let target = tile * TILE + row;
             let mut own = Likest::NONE;
-            for (base, (&cosine, of_base)) in cosines.iter().zip(&mut of_bases).enumerate() {
-                own = own.or(Likest { cosine, at: base });
-                *of_base = of_base.or(Likest { cosine, at: target });
+            let parts = cosines.chunks(TILE).zip(of_bases.chunks_mut(TILE));
+            for (part, (cosines, of_bases)) in parts.enumerate() {
+                // Of strangers no two are worth a look.
+                if f64::from(largest(cosines)) < WORTH_A_TEST {
+                    continue;
+                }
+                for (base, (&cosine, of_base)) in cosines.iter().zip(of_bases).enumerate() {
+                    let at = part * TILE + base;
+                    own = own.or(Likest { cosine, at });
+                    *of_base = of_base.or(Likest { cosine, at: target });
+                }
             }
             of_targets.push((target, own));
         }
@@ -487,15 +496,8 @@ impl Experts {
 /// another shape.
 fn router_cosine(models: [&Model; 2], layer: &ExpertLayer) -> Result<Option<f64>> {
     let router = |side: usize, number: u32| {
-        let mut routers = models[side]
-            .places()
-            .map(|(_, logical)| logical)
-            .filter(|logical| {
-                let m = &logical.meaning;
-                (m.role, m.component, m.layer, logical.shape.len())
-                    == (Role::Router, layer.component, Some(number), 2)
-            });
-        routers.next()
+        let mut of_layer = models[side].of_layer(layer.component, number);
+        of_layer.find(|l| l.meaning.role == Role::Router && l.shape.len() == 2)
     };
     let (Some(base), Some(target)) = (router(0, layer.base_layer), router(1, layer.layer)) else {
         return Ok(None);

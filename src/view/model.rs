@@ -16,7 +16,7 @@ use crate::model::dtype::{Dtype, Kind};
 use crate::model::name::{Meaning, Namer, is_adapter_factor, unwrapped};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::warning::Warning;
-use crate::model::words::{Component, Role};
+use crate::model::words::{Block, Component, Role};
 use crate::numeric::quant::ggml;
 
 use super::composed::composed;
@@ -140,6 +140,38 @@ impl Model {
         self.places
             .iter()
             .map(|(place, logical)| (place, &**logical))
+    }
+
+    /// The tensors of a layer of a component in the order of their places, also of the prediction
+    /// layers after the last.
+    pub(crate) fn of_layer(
+        &self,
+        component: Component,
+        layer: u32,
+    ) -> impl Iterator<Item = &Logical> {
+        let blocks = [
+            None,
+            Some(Block::Embedding),
+            Some(Block::Layer(layer)),
+            Some(Block::Final),
+            Some(Block::Mtp),
+        ];
+        blocks.into_iter().flat_map(move |block| {
+            let first = Place {
+                component,
+                block,
+                layer: Some(layer),
+                expert: None,
+                shared_expert: false,
+                slot: "".into(),
+            };
+            let is_here = move |place: &Place| {
+                (place.component, place.block, place.layer) == (component, block, Some(layer))
+            };
+            let here = self.places.range(first..);
+            here.take_while(move |(place, _)| is_here(place))
+                .map(|(_, logical)| &**logical)
+        })
     }
 
     /// What was found on disk.

@@ -27,15 +27,13 @@ fn readers(
     encoder: bool,
 ) -> BTreeMap<Role, &Logical> {
     let mut out: BTreeMap<Role, &Logical> = BTreeMap::new();
-    for (_, logical) in model.places() {
+    for logical in model.of_layer(component, layer) {
         let m = &logical.meaning;
         let is_reader = matches!(
             m.role,
             Role::Q | Role::K | Role::QA | Role::QB | Role::KvA | Role::KvB
         );
-        let here = m.component == component
-            && m.layer == Some(layer)
-            && m.block == Some(Block::Layer(layer))
+        let here = m.block == Some(Block::Layer(layer))
             && m.class == Class::Matrix
             && logical.shape.len() == 2
             && m.slot.starts_with(ENCODER) == encoder
@@ -45,10 +43,9 @@ fn readers(
         }
     }
     if out.is_empty() {
-        for (_, logical) in model.places() {
+        for logical in model.of_layer(component, layer) {
             let m = &logical.meaning;
             if m.role == Role::Qkv
-                && (m.component, m.layer) == (component, Some(layer))
                 && m.slot.starts_with(ENCODER) == encoder
                 && logical.shape.len() == 2
                 && model.unreadable(logical).is_none()
