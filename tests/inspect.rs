@@ -236,7 +236,7 @@ fn what_has_running_statistics_beside_it_is_a_norm_whatever_number_it_has() {
     let folder = Folder::new();
     let path = folder.safetensors("fasternet", &modules.map(stored), None);
     let output = command::run(&["inspect", path.to_str().unwrap(), "--format=json"]);
-    let report: Inspect = serde_json::from_str(&answer(&output, 0)).unwrap();
+    let report: Inspect = serde_json::from_str(answer(&output, 0)).unwrap();
     let role = |module: &str| {
         let name = format!("stages.0.blocks.0.mlp.{module}");
         let tensor = tensor(&report, &name);

@@ -748,6 +748,14 @@ fn convolutional_nets() {
         ",
     );
     check(
+        "FasterNet, whose feed-forward is a sequence with a normalisation in it",
+        None,
+        "
+        stages.0.blocks.0.mlp.0.weight [64,32,1,1] = vision, layer 0, fc1, fc1.weight, matrix
+        stages.0.blocks.0.mlp.3.weight [32,64,1,1] = vision, layer 0, fc2, fc2.weight, matrix
+        ",
+    );
+    check(
         "Swin",
         None,
         "
