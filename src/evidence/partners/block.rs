@@ -159,15 +159,56 @@ impl<'a> Block<'a> {
         count: usize,
         sampling: &Sampling,
     ) -> Result<Vec<usize>> {
-        let mut weights: Vec<(f64, usize)> = Vec::with_capacity(self.units());
-        for start in (0..self.units()).step_by(TILE) {
-            let units: Vec<usize> = (start..self.units().min(start + TILE)).collect();
-            let few = self.some(&units, sampling)?;
-            weights.extend(few.weights().into_iter().zip(units));
-        }
+        let gates = self.lengths_of_rows(&self.gate)?;
+        let ups = self.up.as_ref().map(|up| self.lengths_of_rows(up));
+        let ups = ups.transpose()?;
+        let downs = self.lengths_written(sampling)?;
+        let of_unit = |unit: usize| {
+            let up = ups.as_ref().map_or(1.0, |ups| ups[unit]);
+            let weight = gates[unit] * downs[unit] * up;
+            (if weight.is_finite() { weight } else { 0.0 }, unit)
+        };
+        let mut weights: Vec<(f64, usize)> = (0..self.units()).map(of_unit).collect();
         weights.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let there = weights.into_iter().filter(|(weight, _)| *weight > 0.0);
         Ok(there.take(count).map(|(_, unit)| unit).collect())
+    }
+
+    /// Length of each row of a matrix that reads the stream, gains folded in.
+    fn lengths_of_rows(&self, view: &View<'a>) -> Result<Vec<f64>> {
+        let norm = self.norm();
+        let folded = Folded::reader(view, &norm);
+        let source: &dyn RowSource = match &folded {
+            Some(folded) => folded,
+            None => view,
+        };
+        let mut row = vec![0.0; source.columns()];
+        let mut out = Vec::with_capacity(source.rows());
+        for at in 0..source.rows() {
+            source.read_rows(at..at + 1, &mut row)?;
+            out.push(squared_length(&row).sqrt());
+        }
+        Ok(out)
+    }
+
+    /// Length of what each unit writes, in drawn residual dimensions.
+    fn lengths_written(&self, sampling: &Sampling) -> Result<Vec<f64>> {
+        let written = ColumnFeatures::new(&self.down, self.dimensions(sampling));
+        let written = match self.norm.removes_mean {
+            true => written.centred(),
+            false => written,
+        };
+        let (units, width) = (self.units(), written.width());
+        let mut values = vec![0.0; TILE * width];
+        let mut out = Vec::with_capacity(units);
+        for start in (0..units).step_by(TILE) {
+            let end = units.min(start + TILE);
+            let values = &mut values[..(end - start) * width];
+            written.read(start..end, values)?;
+            let rows = values.chunks_exact(width.max(1));
+            out.extend(rows.map(|row| squared_length(row).sqrt()));
+        }
+        Ok(out)
     }
 
     /// Width of the residual stream.
