@@ -22,6 +22,7 @@ mod disguise;
 mod encodings;
 mod files;
 mod fixtures;
+mod flat;
 mod formulas;
 mod fused;
 mod hash;

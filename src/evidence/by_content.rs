@@ -76,8 +76,25 @@ impl Analysis for Nameless {
             let of_shape = bases.entry(sorted(left)).or_default();
             of_shape.insert(said(left), left);
         }
+        // What lies in a long vector has no shape of its own: anything as large may.
+        let is_long = |left: &&Unmatched| left.tensor.shape.len() == 1;
+        let base_longs: Vec<&Unmatched> = alignment
+            .base_left
+            .iter()
+            .filter(|left| is_open(left) && is_long(left))
+            .collect();
+        let may_lie_in = |long: &Unmatched, matrix: &Unmatched| {
+            long.tensor.elements() >= matrix.tensor.elements()
+                && may_be_one(&long.tensor, &matrix.tensor)
+        };
         let mut answers = BTreeMap::new();
         let mut is_left_beside = |left: &&Unmatched| {
+            let beside_long = base_longs.iter().any(|long| may_lie_in(long, left));
+            let mut matrices = bases.values().flatten();
+            let holds = is_long(left) && matrices.any(|(_, base)| may_lie_in(left, base));
+            if beside_long || holds {
+                return true;
+            }
             let shape = sorted(left);
             let answer = answers
                 .entry((shape.clone(), said(left)))

@@ -6,6 +6,7 @@
 
 mod alike;
 mod axes;
+mod flat;
 mod follow;
 mod holds;
 mod leftover;
@@ -67,6 +68,7 @@ pub(crate) fn pair_by_content(alignment: &mut Alignment, models: Sides<&Model>) 
     }
     let released = misled::release(alignment, models)?;
     pair_left(alignment, models)?;
+    flat::count_as_matrices(alignment);
     misled::restore(alignment, released);
     Ok(())
 }
