@@ -37,7 +37,7 @@ use tally::{Steps, Tally};
 const LEAST_COSINE: f64 = 0.75;
 /// Elements of a chunk.
 const CHUNK: usize = 1 << 17;
-/// The same as [`STEP_SLACK`] for dequantised values, as a share of the value: a few units in the
+/// The same as `tally::STEP_SLACK` for dequantised values, as a share of the value: a few units in the
 /// last place of f32.
 const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
 

@@ -188,7 +188,7 @@ impl Dense {
     }
 
     /// The lower triangle of `self += factor · aᵀ · a`, with a of shape (n, rows): all that
-    /// [`symmetric_eigen`] reads, for half the work.
+    /// `symmetric_eigen` reads, for half the work.
     ///
     /// # Panics
     /// When the shapes do not fit.
