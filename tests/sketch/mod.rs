@@ -66,6 +66,13 @@ fn written(model: &Model, folder: &TempDir, name: &str) -> PathBuf {
     file
 }
 
+/// A checkpoint of this model, and its sketch.
+fn with_sketch(model: &Model, folder: &TempDir, name: &str) -> [PathBuf; 2] {
+    let model = written(model, folder, name);
+    let of_model = sketch(&model, folder, name);
+    [model, of_model]
+}
+
 /// The model with units that count more and less, as they do in trained ones.
 fn varied(model: &Model, size: Decoder) -> Model {
     let mut out = model.clone();
@@ -176,13 +183,9 @@ fn units_in_another_order_are_found_from_sketches_of_either_side_and_of_both() {
     let folder = TempDir::new().expect("a directory");
     let base = varied(&Model::decoder("reordered", WIDE), WIDE);
     let copy = reordered(&base, WIDE).trained("more", |_| 0.05);
-    let (base, copy) = (
-        written(&base, &folder, "base"),
-        written(&copy, &folder, "copy"),
-    );
-    let (of_base, of_copy) = (
-        sketch(&base, &folder, "base"),
-        sketch(&copy, &folder, "copy"),
+    let ([base, of_base], [copy, of_copy]) = (
+        with_sketch(&base, &folder, "base"),
+        with_sketch(&copy, &folder, "copy"),
     );
     for (base, copy) in [
         (&base, &copy),
@@ -223,13 +226,9 @@ fn experts_in_another_order_are_found_from_sketches_and_none_is_called_independe
         copy.0.insert(moved, tensor.clone());
     }
     assert_ne!(base.0, copy.0);
-    let (base, copy) = (
-        written(&base, &folder, "base"),
-        written(&copy, &folder, "copy"),
-    );
-    let (of_base, of_copy) = (
-        sketch(&base, &folder, "base"),
-        sketch(&copy, &folder, "copy"),
+    let ([base, of_base], [copy, of_copy]) = (
+        with_sketch(&base, &folder, "base"),
+        with_sketch(&copy, &folder, "copy"),
     );
     for (base, copy) in [(&of_base, &copy), (&base, &of_copy), (&of_base, &of_copy)] {
         let report = compare(base, copy);

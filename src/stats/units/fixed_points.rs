@@ -102,63 +102,6 @@ mod tests {
         assert!(none.hits <= 2 && none.log10_p > -1.5, "{none:?}");
     }
 
-    /// Rows of a matrix of which every third is known.
-    struct Sparse(Held);
-
-    impl Features for Sparse {
-        fn units(&self) -> usize {
-            self.0.units()
-        }
-
-        fn width(&self) -> usize {
-            self.0.width()
-        }
-
-        fn read(&self, units: std::ops::Range<usize>, out: &mut [f32]) -> Result<()> {
-            self.0.read(units.clone(), out)?;
-            let width = self.width();
-            for (unit, feature) in units.zip(out.chunks_exact_mut(width)) {
-                if !unit.is_multiple_of(3) {
-                    feature.fill(f32::NAN);
-                }
-            }
-            Ok(())
-        }
-
-        fn is_partial(&self) -> bool {
-            true
-        }
-    }
-
-    #[test]
-    fn of_units_that_are_not_known_the_bound_knows_nothing() {
-        let base = Held::new(normal(300, 32, "base"), 32);
-        let known: Vec<usize> = (0..300).step_by(3).take(64).collect();
-        let copy = Sparse(base.clone());
-        let found = fixed_point_test(&base, &copy, &known).unwrap().unwrap();
-        assert_eq!(found.hits, 64);
-        assert_eq!(found.log10_p, chance::fixed_points(64, 64, 100));
-        // A probe whose unit is not known hits nothing.
-        let others: Vec<usize> = (1..300).step_by(3).take(64).collect();
-        let none = fixed_point_test(&base, &copy, &others).unwrap().unwrap();
-        assert_eq!(none.hits, 0);
-    }
-
-    /// Units of one model: a direction that all models share, clusters of their own, and lengths that
-    /// differ by orders.
-    fn structured(units: usize, width: usize, common: &[f32], purpose: &str) -> Held {
-        let mut draws = Draws::new(1, purpose);
-        let mut values = Vec::with_capacity(units * width);
-        let centres = normal(4, width, purpose);
-        for unit in 0..units {
-            let length = draws.normal().exp() as f32;
-            let centre = &centres[(unit % 4) * width..][..width];
-            let all = centre.iter().zip(common);
-            values.extend(all.map(|(x, c)| length * (draws.normal() as f32 + x + 2.0 * c)));
-        }
-        Held::new(values, width)
-    }
-
     /// Features of which those of some units are known.
     struct Known(Held, Vec<usize>);
 
@@ -184,6 +127,35 @@ mod tests {
         fn is_partial(&self) -> bool {
             true
         }
+    }
+
+    #[test]
+    fn of_units_that_are_not_known_the_bound_knows_nothing() {
+        let base = Held::new(normal(300, 32, "base"), 32);
+        let known: Vec<usize> = (0..300).step_by(3).take(64).collect();
+        let copy = Known(base.clone(), (0..300).step_by(3).collect());
+        let found = fixed_point_test(&base, &copy, &known).unwrap().unwrap();
+        assert_eq!(found.hits, 64);
+        assert_eq!(found.log10_p, chance::fixed_points(64, 64, 100));
+        // A probe whose unit is not known hits nothing.
+        let others: Vec<usize> = (1..300).step_by(3).take(64).collect();
+        let none = fixed_point_test(&base, &copy, &others).unwrap().unwrap();
+        assert_eq!(none.hits, 0);
+    }
+
+    /// Units of one model: a direction that all models share, clusters of their own, and lengths that
+    /// differ by orders.
+    fn structured(units: usize, width: usize, common: &[f32], purpose: &str) -> Held {
+        let mut draws = Draws::new(1, purpose);
+        let mut values = Vec::with_capacity(units * width);
+        let centres = normal(4, width, purpose);
+        for unit in 0..units {
+            let length = draws.normal().exp() as f32;
+            let centre = &centres[(unit % 4) * width..][..width];
+            let all = centre.iter().zip(common);
+            values.extend(all.map(|(x, c)| length * (draws.normal() as f32 + x + 2.0 * c)));
+        }
+        Held::new(values, width)
     }
 
     #[test]
