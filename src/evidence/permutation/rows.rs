@@ -220,14 +220,22 @@ fn values_look_random(values: &[f32], columns: usize) -> bool {
         && (neighbours / squares).abs() < 0.5
 }
 
-/// Takes back the grade of byte-identical matrices of no known role where nothing else is shared:
-/// filter banks, windows and tables of positions are identical in unrelated models, since a formula
-/// computes them (guide/methods.md, section 4).
+/// Takes back the grade of matrices of no known role that no test ran on where nothing else is
+/// shared: filter banks, windows and tables of positions are identical in unrelated models, since a
+/// formula computes them (guide/methods.md, section 4). In two number formats they are not
+/// identical: then they are doubted where other parts are independent, and these are few.
 pub(super) fn doubt_formulas(parts: &mut [Part]) {
-    let may_be_formula =
-        |part: &Part| part.key.kind == PartKind::Other && part.identical && part.test.is_none();
-    let mut reused = parts.iter().filter(|part| part.state == State::Reused);
-    if !reused.all(may_be_formula) {
+    let is_untested = |part: &&Part| part.key.kind == PartKind::Other && part.test.is_none();
+    let reused = || parts.iter().filter(|part| part.state == State::Reused);
+    if !reused().all(|part| is_untested(&part)) {
+        return;
+    }
+    let all: u64 = parts.iter().map(|part| part.parameters).sum();
+    let by_excess = reused().filter(|part| !part.identical);
+    let by_excess: u64 = by_excess.map(|part| part.parameters).sum();
+    let others_differ = parts.iter().any(|part| part.state == State::Independent);
+    let is_small = (by_excess as f64) < LARGE_SHARE * all as f64;
+    if by_excess > 0 && !(others_differ && is_small) {
         return;
     }
     for part in parts.iter_mut().filter(|part| part.state == State::Reused) {
