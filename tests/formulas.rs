@@ -188,3 +188,45 @@ fn classes_against_features_are_no_units() {
     expect_label(&report, "inconclusive");
     assert!(untested(&report).contains(&"rows of linear.weight"));
 }
+
+#[test]
+fn tables_of_few_rows_in_two_number_formats_accuse_nobody() {
+    let folder = Folder::new();
+    let with_decays = |seed: &str| {
+        let mut model = model(seed);
+        for name in ["mixer.table_a", "mixer.table_b"] {
+            let decay = table(4, 64, |head, at| {
+                (-((head + 1) as f64) * at as f64 / 9.0).exp()
+            });
+            model.0.insert(format!("model.layers.1.{name}"), decay);
+        }
+        model
+    };
+    let base = with_decays("one");
+    let path = folder.safetensors("base", &base.stored(|_| "F32"), None);
+    let stranger = folder.bf16("stranger", &with_decays("other"));
+    expect_label(&compare(&path, &stranger), "from_scratch");
+    let tuned = folder.bf16("tuned", &base.trained("tuned", |_| 0.01));
+    expect_label(&compare(&path, &tuned), "derived");
+}
+
+#[test]
+fn gains_that_never_moved_from_zero_hide_no_copy() {
+    let folder = Folder::new();
+    let mut base = model("one");
+    for (name, tensor) in &mut base.0 {
+        if name.contains("norm") {
+            tensor.values.fill(0.0);
+        }
+    }
+    let report = compare(
+        &folder.bf16("base", &base),
+        &folder.bf16("tuned", &base.trained("tuned", |_| 0.01)),
+    );
+    expect_label(&report, "derived");
+    let parts = report["parts"].as_array().unwrap();
+    assert!(
+        parts.iter().all(|part| part["state"] == "reused"),
+        "{parts:#?}"
+    );
+}

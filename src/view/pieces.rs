@@ -53,7 +53,7 @@ const MOST_HEADS: u64 = 1 << 16;
 
 /// Model types that store norm gains less 1; a type followed by `*` stands for all that begin with
 /// it.
-const ZERO_CENTRED_GAINS: [&str; 12] = [
+const ZERO_CENTRED_GAINS: [&str; 17] = [
     "gemma",
     "gemma2",
     "gemma3",
@@ -66,6 +66,11 @@ const ZERO_CENTRED_GAINS: [&str; 12] = [
     "qwen3_next",
     "qwen3_5*",
     "minimax_m3*",
+    "muse_glimmer*",
+    "muse_spark*",
+    "qwen4*",
+    "step3p*",
+    "videoprism*",
 ];
 
 impl LayoutFacts {

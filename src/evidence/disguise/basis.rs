@@ -138,7 +138,7 @@ impl Reading<'_> {
 }
 
 /// The factors that a normalisation applies, by the first of `slots` that the model has; of models
-/// that store them less 1, with the 1 put back. None where there is no such norm or it cannot be
+/// that store them less 1, and of gains that are all 0, with the 1 put back. None where there is no such norm or it cannot be
 /// read.
 pub(in crate::evidence) fn gain(
     model: &Model,
@@ -168,7 +168,9 @@ pub(in crate::evidence) fn gain(
     let view = model.view(found)?;
     let mut values = vec![0.0; view.columns()];
     view.read_rows(0..1, &mut values)?;
-    if model.facts.zero_centred_gains {
+    // A gain of zeros would pass nothing on: it is one that never moved, stored less 1.
+    let is_zero = values.iter().all(|&gain| gain == 0.0);
+    if model.facts.zero_centred_gains || is_zero {
         values.iter_mut().for_each(|g| *g += 1.0);
     }
     Ok(Some(values))
