@@ -247,6 +247,18 @@ fn projectors_and_mixtures() {
         ",
     );
     check(
+        "JetMoE: experts of attention, and of the feed-forward",
+        None,
+        "
+        model.embed_tokens.weight [32,8] = text, embedding, embed, embed.weight, matrix
+        model.layers.0.self_attention.experts.input_linear.weight [4,8,8] = text, layer 0, q, experts.q.weight, matrix
+        model.layers.0.self_attention.experts.output_linear.weight [4,8,8] = text, layer 0, o, experts.o.weight, matrix
+        model.layers.0.self_attention.kv_proj.weight [16,8] = text, layer 0, kv_a, kv.weight, matrix
+        model.layers.0.mlp.input_linear.weight [4,32,8] = text, layer 0, gate_up, gate_up.weight, matrix
+        model.layers.0.mlp.output_linear.weight [4,8,16] = text, layer 0, down, down.weight, matrix
+        ",
+    );
+    check(
         "SigLIP's text tower",
         None,
         "

@@ -193,6 +193,10 @@ pub(super) const LAYER: &[Row] = &[
     ("ffn_gate_up_exps", Role::GateUp, "experts.gate_up"),
     ("input_linear", Role::GateUp, "gate_up"),
     ("output_linear", Role::Down, "down"),
+    // JetMoE: each expert of attention has its queries and its output.
+    ("self_attention.input_linear", Role::Q, "experts.q"),
+    ("self_attention.output_linear", Role::O, "experts.o"),
+    ("self_attention.kv_proj", Role::KvA, "kv"),
     (
         "block_sparse_moe.input_linear",
         Role::GateUp,
