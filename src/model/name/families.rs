@@ -259,6 +259,17 @@ fn projectors_and_mixtures() {
         ",
     );
     check(
+        "gates and tables of their own names",
+        None,
+        "
+        blocks.0.mlstm_layer.ogate_preact.weight [8,8] = text, layer 0, linear, ogate.weight, matrix
+        blocks.0.mlstm_layer.q.weight [8,8] = text, layer 0, q, q.weight, matrix
+        blocks.0.temporal_block.rg_lru.input_gate_weight [2,4,4] = text, layer 0, ssm, temporal_block.ssm.input_gate.weight, matrix
+        char_embeddings.HashBucketCodepointEmbedder_3.weight [32,8] = text, -, linear, char_embeddings.HashBucketCodepointEmbedder_3.weight, matrix
+        embeddings.xpath_embeddings.inner2emb.weight [8,32] = text, -, linear, xpath.out.weight, matrix
+        ",
+    );
+    check(
         "SigLIP's text tower",
         None,
         "

@@ -620,6 +620,7 @@ fn is_linear_word(word: &str) -> bool {
         "_in",
         "_out",
         "_up",
+        "_preact",
         "_down",
         "_mid",
         "_pred",
@@ -653,7 +654,9 @@ fn is_linear_word(word: &str) -> bool {
 
 /// A table whose rows are looked up by number, not by token: codes, entities, hours.
 fn is_table_word(word: &str) -> bool {
+    let unnumbered = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
     word.contains("embedding")
+        || unnumbered.ends_with("embedder")
         || word == "embed"
         || word.starts_with("embed_")
         || word.ends_with("_embed")

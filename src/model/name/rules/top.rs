@@ -176,6 +176,26 @@ pub(super) const TOP: &[Row] = &[
     ("head.decoder", Role::LmHead, "lm_head"),
     ("predictions.decoder", Role::LmHead, "lm_head"),
     ("mmm_text_head.decoder", Role::LmHead, "lm_head"),
+    ("char_position_embeddings", Role::PosEmbed, "pos_embed"),
+    (
+        "xpath_embeddings.xpath_unitseq2_inner",
+        Role::Linear,
+        "xpath.inner",
+    ),
+    ("xpath_embeddings.inner2emb", Role::Linear, "xpath.out"),
+    ("encoder.patcher", Role::PatchEmbed, "patch_embed"),
+    ("patcher", Role::PatchEmbed, "patch_embed"),
+    ("encoder_to_decoder", Role::Linear, "encoder_to_decoder"),
+    (
+        "cross_modal_text_transform",
+        Role::Projector,
+        "projector.text",
+    ),
+    (
+        "cross_modal_image_transform",
+        Role::Projector,
+        "projector.image",
+    ),
 ];
 
 pub(super) const TOP_IF: &[ConditionalRow] = &[
