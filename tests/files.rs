@@ -186,7 +186,7 @@ fn slices_and_several_models_are_told_from_parts_of_one() {
 #[test]
 fn a_place_without_weights_is_described() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str], &[&str]); 13] = [
+    let cases: [(&str, &[&str], &[&str]); 18] = [
         (
             "trainer",
             &[
@@ -250,6 +250,37 @@ fn a_place_without_weights_is_described() {
             "tensorflow",
             &["saved_model.pb", "variables/variables.data-00000-of-00001"],
             &["\"saved_model.pb\" (a TensorFlow SavedModel)"],
+        ),
+        (
+            "optimizer",
+            &["optimizer.pt", "scheduler.pt"],
+            &["only an optimizer's state, \"optimizer.pt\", no weights"],
+        ),
+        (
+            "aria2",
+            &["model.safetensors", "model.safetensors.aria2"],
+            &[
+                "/model.safetensors: an unfinished download",
+                "\"model.safetensors.aria2\" beside it",
+            ],
+        ),
+        (
+            "torrent",
+            &["model.gguf.!qB"],
+            &["an unfinished download, \"model.gguf.!qB\""],
+        ),
+        (
+            "pipeline",
+            &[
+                "layer_00-model_00-model_states.pt",
+                "layer_01-model_00-model_states.pt",
+            ],
+            &["layers of a pipeline of DeepSpeed"],
+        ),
+        (
+            "darknet",
+            &["yolov3.weights", "m.dduf"],
+            &["\"m.dduf\" (DDUF, a zip archive of a pipeline), \"yolov3.weights\" (Darknet)"],
         ),
         (
             "notes",
@@ -356,6 +387,14 @@ fn one_rank_of_several_is_no_model() {
         "{}",
         error(&beside)
     );
+}
+
+#[test]
+fn a_name_of_ollama_is_no_path() {
+    for name in ["llama3:8b", "library/llama3:8b"] {
+        let output = run(&["inspect", name]);
+        assert!(error_line(&output).contains("Ollama"), "{name}");
+    }
 }
 
 #[test]

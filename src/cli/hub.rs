@@ -21,6 +21,15 @@ pub(super) fn resolve(path: &Path) -> Result<Cow<'_, Path>> {
              ORG/NAME gets it)",
         ));
     }
+    if is_ollama_name(text) {
+        return Err(Error::unsupported(
+            path,
+            format!(
+                "no such file or directory, and Ollama's store is not searched by name (expected a path: ollama show \
+                 --modelfile {text} says it behind FROM)"
+            ),
+        ));
+    }
     if is_name(text) {
         // A model without an organisation; most likely a path that was mistyped.
         let places = caches().into_iter();
@@ -46,6 +55,14 @@ pub(super) fn resolve(path: &Path) -> Result<Cow<'_, Path>> {
                  model there: hf download {id})"
             ),
         )
+    })
+}
+
+/// Whether a text is a name as Ollama has them, with a tag: `NAME:TAG` or `NAMESPACE/NAME:TAG`.
+fn is_ollama_name(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(model, tag)| {
+        let is_model = is_name(model) && model.len() > 1 || is_id(model);
+        is_model && is_name(tag)
     })
 }
 

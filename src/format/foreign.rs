@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::weights;
 use crate::error::{escape_controls, quoted};
 
 /// First bytes, what a file that begins with them is, and what was expected.
@@ -58,6 +59,26 @@ const MAGICS: &[(&[u8], &str)] = &[
     ),
     (b"{\"error\"", "a server's error (expected a weight file)"),
     (b"%PDF", "a PDF document (expected a weight file)"),
+    (
+        b"MZqFpD",
+        "a llamafile, a program with a GGUF file inside (expected the GGUF file: it unpacks as a zip archive)",
+    ),
+    (
+        b"\xba\x16\x4f\x2f",
+        "a model of fastText (expected safetensors, GGUF or PyTorch)",
+    ),
+    (
+        b"7767517\n",
+        "a network of ncnn (expected safetensors, GGUF or PyTorch)",
+    ),
+    (
+        b"RKNN",
+        "a model of RKNN (expected safetensors, GGUF or PyTorch)",
+    ),
+    (
+        b"d8:announce",
+        "a torrent: not downloaded (expected the file it stands for)",
+    ),
 ];
 
 /// Where a tar archive says what it is.
@@ -83,6 +104,9 @@ pub(super) fn tell(head: &[u8], path: &Path) -> Option<String> {
     } else if at(TFLITE_MAGIC) {
         "a TensorFlow Lite model (expected safetensors, GGUF or PyTorch)"
     } else if head.len() >= 64 && head.iter().all(|&byte| byte == 0) {
+        if let Some(what) = tell_by_name(path) {
+            return Some(what);
+        }
         "begins with zeros: an unfinished download? (expected a weight file)"
     } else if let Some(target) = link_in_text(head) {
         return Some(format!(
@@ -103,21 +127,41 @@ pub(super) fn tell(head: &[u8], path: &Path) -> Option<String> {
 /// What a file of no known content is by its name.
 fn tell_by_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-    let is_unfinished = matches!(
-        ending.to_str()?,
-        "incomplete" | "crdownload" | "aria2" | "part" | "partial"
-    );
-    if is_unfinished {
+    if is_unfinished(name) {
         return Some("an unfinished download (expected the whole file)".to_owned());
     }
     named(name)
         .map(|format| format!("by its name {format} (expected safetensors, GGUF or PyTorch)"))
 }
 
+/// Whether a file has the name that a browser, `curl`, `wget`, `aria2c`, `huggingface_hub` or a
+/// program for torrents gives what it has not read to its end.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    let Some((stem, ending)) = name.rsplit_once('.') else {
+        return false;
+    };
+    match ending.to_ascii_lowercase().as_str() {
+        "incomplete" | "crdownload" | "aria2" | "part" | "partial" | "download" | "opdownload"
+        | "filepart" | "!qb" | "!ut" | "!bt" | "!sync" => true,
+        "tmp" | "temp" | "st" => weights::is_weight_file(stem),
+        _ => false,
+    }
+}
+
+/// What `aria2c` and `axel` keep beside a file as long as they write to it, as endings.
+pub(super) const BESIDE_UNFINISHED: [&str; 2] = ["aria2", "st"];
+
+/// The format of a pickle that another library than PyTorch names as its own.
+pub(super) fn pickled_by(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_str()?;
+    named(name).filter(|format| matches!(*format, "PaddlePaddle" | "joblib"))
+}
+
 /// The file format's name of a file that is not read; none of one that is.
 pub(super) fn named(name: &str) -> Option<&'static str> {
-    if name.contains(".data-000") || name.ends_with(".ckpt.index") {
+    let is_tensorflow = [".data-000", ".ckpt.index", ".ckpt.meta"];
+    let mut marks = is_tensorflow.iter();
+    if marks.any(|mark| name.contains(mark) || name.ends_with(mark)) {
         return Some("a TensorFlow checkpoint");
     }
     let (stem, ending) = name.rsplit_once('.')?;
@@ -143,6 +187,13 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
         "mnn" => "MNN",
         "nemo" => "NeMo, a tar archive",
         "t7" => "Lua Torch",
+        "joblib" => "joblib",
+        "weights" => "Darknet",
+        "rknn" => "RKNN",
+        "llamafile" => "llamafile, a program with a GGUF file inside",
+        "dduf" => "DDUF, a zip archive of a pipeline",
+        "mar" => "TorchServe, a zip archive",
+        "plan" => "TensorRT",
         _ => return None,
     })
 }
@@ -197,6 +248,48 @@ fn link_in_text(head: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_other_programs_write_is_told_by_name_where_content_says_nothing() {
+        for (head, name, expected) in [
+            (&[0; 64][..], "yolov3.weights", "by its name Darknet"),
+            (
+                &[0; 64],
+                "model.ckpt-9.data-00000-of-00001",
+                "by its name a TensorFlow checkpoint",
+            ),
+            (&[0; 64], "model.bin", "begins with zeros"),
+            (&[0; 64], "model.safetensors.part", "an unfinished download"),
+            (
+                b"\xba\x16\x4f\x2f\x0c\0\0\0",
+                "wiki.bin",
+                "a model of fastText",
+            ),
+            (b"MZqFpD='\n", "mistral.llamafile", "a llamafile"),
+        ] {
+            let told = tell(head, Path::new(name));
+            assert!(
+                told.is_some_and(|told| told.starts_with(expected)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unfinished_download_is_known_by_its_name() {
+        for name in [
+            "a.gguf.!qB",
+            "model.safetensors.tmp",
+            "x.filepart",
+            "x.OPDOWNLOAD",
+            "a.pt.st",
+        ] {
+            assert!(is_unfinished(name), "{name}");
+        }
+        for name in ["model.safetensors", "notes.tmp", "part", "st"] {
+            assert!(!is_unfinished(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_link_in_text_is_told_from_other_texts() {

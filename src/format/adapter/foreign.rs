@@ -36,7 +36,7 @@ enum Part {
 }
 
 /// What names of tensors end in.
-const ENDINGS: [(&str, Part); 19] = [
+const ENDINGS: [(&str, Part); 23] = [
     (".lora_A.weight", Part::A),
     (".lora_B.weight", Part::B),
     (".lora_down.weight", Part::A),
@@ -45,6 +45,10 @@ const ENDINGS: [(&str, Part); 19] = [
     (".lora.up.weight", Part::B),
     ("_lora.down.weight", Part::A),
     ("_lora.up.weight", Part::B),
+    ("_lora1.down.weight", Part::A),
+    ("_lora1.up.weight", Part::B),
+    ("_lora2.down.weight", Part::A),
+    ("_lora2.up.weight", Part::B),
     (".lora_linear_layer.down.weight", Part::A),
     (".lora_linear_layer.up.weight", Part::B),
     (".lora_a.weight", Part::A),
@@ -126,7 +130,15 @@ fn part_of(name: &str, is_gguf: bool) -> Option<(String, Part)> {
         part => part,
     };
     // Attention processors of diffusers hold the change of the projection beside them.
+    // XLabs numbers the two streams of Flux: 1 is the image's, 2 the text's.
+    let stream = if name.contains("_lora2.") {
+        "txt"
+    } else {
+        "img"
+    };
+    let is_numbered = name.contains("_lora1.") || name.contains("_lora2.");
     let module = match module.rsplit_once(".processor.") {
+        Some((block, projection)) if is_numbered => format!("{block}.{stream}_attn.{projection}"),
         Some((attention, "to_out")) => format!("{attention}.to_out.0"),
         Some((attention, projection)) => format!("{attention}.{projection}"),
         None => module.to_owned(),
@@ -327,6 +339,27 @@ mod tests {
             scalar: &|_| Some(2.0),
         };
         parse(tensors, &beside)
+    }
+
+    #[test]
+    fn a_processor_of_two_streams_changes_the_attention_of_each() {
+        let tensors = ["qkv_lora1", "qkv_lora2", "proj_lora1"].map(|word| {
+            let name = |end: &str| format!("double_blocks.3.processor.{word}.{end}.weight");
+            [
+                tensor(&name("down"), &[4, 16]),
+                tensor(&name("up"), &[8, 4]),
+            ]
+        });
+        let adapter = read(&tensors.concat(), None).unwrap().unwrap();
+        let modules: Vec<&str> = adapter.modules.iter().map(|m| m.module.as_str()).collect();
+        assert_eq!(
+            modules,
+            [
+                "double_blocks.3.img_attn.proj",
+                "double_blocks.3.img_attn.qkv",
+                "double_blocks.3.txt_attn.qkv"
+            ]
+        );
     }
 
     #[test]

@@ -33,6 +33,53 @@ pub(super) fn require_no_distributed(folder: &dyn Listing, chosen: &[&str]) -> R
     }
 }
 
+/// That no layers lie here as DeepSpeed's pipelines write them, a file for each: the names of their
+/// tensors begin anew in each.
+///
+/// # Errors
+/// They do.
+pub(super) fn require_no_pipeline(folder: &dyn Listing) -> Result<()> {
+    let is_layer = |name: &&String| {
+        let number = name.strip_prefix("layer_");
+        let is_numbered = number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        is_numbered && name.ends_with("-model_states.pt")
+    };
+    match folder.files().iter().find(is_layer) {
+        Some(name) => Err(Error::unsupported(
+            folder.path(),
+            format!(
+                "layers of a pipeline of DeepSpeed, a file for each, {} (expected the joined weights; \
+                 the tool that trained the model converts them)",
+                quoted(name)
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// That no program is still writing to one of `files`.
+///
+/// # Errors
+/// What it keeps beside a file that it has not read to its end.
+pub(super) fn require_whole(folder: &dyn Listing, files: &[&str]) -> Result<()> {
+    let beside = |file: &&str| {
+        let mut names = foreign::BESIDE_UNFINISHED
+            .iter()
+            .map(|ending| format!("{file}.{ending}"));
+        names.find(|name| folder.files().contains(name))
+    };
+    match files.iter().find_map(|file| Some((file, beside(file)?))) {
+        Some((file, beside)) => Err(Error::unsupported(
+            &folder.path_of(file),
+            format!(
+                "an unfinished download, as {} beside it says (expected the whole file)",
+                quoted(&beside)
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The error for a directory without weight files; `others` are snapshots of the same hub folder.
 pub(super) fn error(
     path: &Path,
@@ -79,7 +126,7 @@ fn in_folder(folder: &dyn Listing) -> Option<String> {
                 .to_owned(),
         );
     }
-    let unfinished = files().filter(|name| is_unfinished(name));
+    let unfinished = files().filter(|name| foreign::is_unfinished(name));
     if let Some(list) = listed(unfinished) {
         return Some(format!(
             "an unfinished download, {list} (expected *.safetensors)"
@@ -165,7 +212,7 @@ fn in_folders(folder: &dyn Listing) -> Option<String> {
         .files()
         .iter()
         .map(String::as_str)
-        .filter(|name| is_unfinished(name));
+        .filter(|name| foreign::is_unfinished(name));
     let list = listed(unfinished)?;
     Some(format!(
         "no weight file, but an unfinished download of huggingface_hub, {list} (expected *.safetensors)"
@@ -249,6 +296,12 @@ fn nothing(folder: &dyn Listing) -> String {
     let is_shown = |name: &&str| *name != CONFIG && !name.starts_with('.');
     let files = folder.files().iter().map(String::as_str);
     let has_config = files.clone().any(|name| name == CONFIG);
+    let is_optimizer = |name: &&str| name.to_ascii_lowercase().starts_with("optim");
+    if let Some(list) = listed(files.clone().filter(is_optimizer)) {
+        return format!(
+            "only an optimizer's state, {list}, no weights (expected the file of the model beside it)"
+        );
+    }
     let what = match (has_config, listed(files.filter(is_shown))) {
         (true, None) => "no weight file, only a configuration".to_owned(),
         (_, Some(list)) => format!("no weight file, but {list}"),
@@ -322,14 +375,6 @@ fn is_ollama_store(folder: &dyn Listing) -> bool {
                     .iter()
                     .all(|name| inner.folders().iter().any(|own| own == name))
             })
-}
-
-fn is_unfinished(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    matches!(
-        ending,
-        "incomplete" | "crdownload" | "aria2" | "part" | "download" | "partial"
-    )
 }
 
 /// A few names for people; none of none.

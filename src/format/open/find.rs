@@ -68,6 +68,7 @@ impl Set {
         for name in &names {
             folder.has(name)?;
         }
+        absent::require_whole(&**folder, &names)?;
         Ok(Self {
             prefix: prefix.to_owned(),
             folder: Arc::clone(folder),
@@ -80,7 +81,9 @@ impl Set {
     fn of_index(folder: &Arc<dyn Listing>, prefix: &str, name: &str) -> Result<Self> {
         let path = folder.path_of(name);
         let index = index::read(&**folder, name)?.unwrap_or_default();
-        let files: Vec<String> = index.files().into_iter().map(str::to_owned).collect();
+        let files = index.files();
+        absent::require_whole(&**folder, &files)?;
+        let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
         for file in &files {
             if !folder.has(file)? {
                 let what = format!("names {}, which is not there: not downloaded", quoted(file));
@@ -355,6 +358,7 @@ fn missing_parts<'a>(
 /// Chooses the weight set of a directory, with the vision or audio tower that GGUF keeps in a file
 /// of its own, and names what it leaves aside.
 fn find_sets(folder: &Arc<dyn Listing>, prefix: &str, left: &mut Vec<Aside>) -> Result<Vec<Set>> {
+    absent::require_no_pipeline(&**folder)?;
     let choice = weights::choose(names(&**folder))
         .map_err(|what| Error::unsupported(folder.path(), what))?;
     let mut sets = Vec::new();

@@ -21,6 +21,7 @@ use self::pickle::{Node, Pickle, Storage, Tensor, Value};
 use self::state::Entry;
 use super::contents::{Contents, ModelBeside};
 use super::cursor::Cursor;
+use super::foreign;
 use super::unique::repeated;
 use super::zip;
 use crate::error::{Error, Result, escape_controls, quoted};
@@ -187,6 +188,10 @@ pub fn parse_torch(source: &dyn Source, file: usize) -> Result<TorchFile> {
     };
     if let (true, Some(start)) = (is_torch(&head), LEGACY_STARTS.into_iter().find(has_magic)) {
         return parse_legacy(source, (start + LEGACY_MAGIC.len()) as u64, file);
+    }
+    if let (true, Some(library)) = (is_torch(&head), foreign::pickled_by(path)) {
+        let what = format!("a pickle of {library} (expected a file of torch.save)");
+        return Err(Error::unsupported(path, what));
     }
     Err(Error::unsupported(
         path,
