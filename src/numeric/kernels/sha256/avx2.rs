@@ -102,6 +102,12 @@ fn add(x: __m256i, y: __m256i) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
+fn add_now(x: __m256i, y: __m256i) -> __m256i {
+    add(x, y)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
 fn xor(x: __m256i, y: __m256i) -> __m256i {
     _mm256_xor_si256(x, y)
 }

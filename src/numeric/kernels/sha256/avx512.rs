@@ -1,7 +1,11 @@
 //! Sixteen streams in the lanes of AVX-512 registers (F and BW): a block of each is 16 registers,
 //! and rotations and three-way logic are one instruction.
-#![allow(unsafe_code)] // Loads from references of the width that is loaded.
+#![allow(unsafe_code)]
+// Loads from references of the width that is loaded.
+// Iterators over several arrays are calls where a build inlines nothing across its parts.
+#![allow(clippy::needless_range_loop)]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::lanes::rounds;
@@ -9,10 +13,6 @@ use super::{Block, State};
 
 /// Streams at a time.
 pub(super) const LANES: usize = 16;
-
-/// How far ahead of the block in work the next are asked for: hardware follows fewer runs at a time
-/// than there are streams.
-const AHEAD: usize = 8;
 
 /// See [`super::Form::advance`].
 #[target_feature(enable = "avx512f,avx512bw,avx2")]
@@ -27,11 +27,8 @@ pub(super) fn advance(states: &mut [State; LANES], inputs: &[&[Block]; LANES]) {
     }
     for block in 0..inputs[0].len() {
         let mut words = [_mm512_setzero_si512(); 16];
-        for (row, input) in words.iter_mut().zip(inputs) {
-            *row = load_words(&input[block]);
-            if let Some(later) = input.get(block + AHEAD) {
-                prefetch(later);
-            }
+        for lane in 0..LANES {
+            words[lane] = load_words(&inputs[lane][block]);
         }
         let mut words = transposed(words);
         rounds!(state, words);
@@ -104,12 +101,6 @@ fn load_words(block: &Block) -> __m512i {
 }
 
 #[inline]
-fn prefetch(block: &Block) {
-    // SAFETY: a hint, which reads nothing; SSE is part of x86-64.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().cast()) }
-}
-
-#[inline]
 #[target_feature(enable = "avx512f")]
 fn splat(value: u32) -> __m512i {
     _mm512_set1_epi32(value.cast_signed())
@@ -119,6 +110,20 @@ fn splat(value: u32) -> __m512i {
 #[target_feature(enable = "avx512f")]
 fn add(x: __m512i, y: __m512i) -> __m512i {
     _mm512_add_epi32(x, y)
+}
+
+/// [`add`], which no compiler takes apart to add its terms in another order: the one that lets the
+/// next round begin as early as it can.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add_now(x: __m512i, y: __m512i) -> __m512i {
+    let sum;
+    // SAFETY: an addition of registers, of an instruction set that is there.
+    unsafe {
+        asm!("vpaddd {}, {}, {}", lateout(zmm_reg) sum, in(zmm_reg) x, in(zmm_reg) y,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    sum
 }
 
 /// x ^ y ^ z.
