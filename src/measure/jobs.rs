@@ -1,6 +1,7 @@
 //! The pass cut into jobs, and jobs run on all workers.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +10,7 @@ use crate::numeric::kernels::digester;
 use crate::view::model::Model;
 
 use super::readings::{Reading, StoredAt};
+use super::segment::Geometry;
 
 /// A piece of work for one worker.
 #[derive(Debug, Clone)]
@@ -32,6 +34,9 @@ pub(super) struct Cost {
 
 /// Nanoseconds in which a byte of a pair is read and summed.
 const SUM_TIME: f64 = 0.2;
+
+/// Those in which it is read.
+const READ_TIME: f64 = 0.1;
 
 impl Job {
     /// What it costs.
@@ -57,7 +62,8 @@ impl Job {
             Self::Digests(tensors) => {
                 let bytes = tensors.iter().map(|at| at.info(models).bytes);
                 let bytes = bytes.fold(0, u64::saturating_add);
-                (bytes, time_of_digests(bytes, tensors.len()))
+                let read = bytes as f64 * READ_TIME;
+                (bytes, read + time_of_digests(bytes, tensors.len()))
             }
         };
         let time = time as u64;
@@ -76,9 +82,10 @@ fn time_of_sums(reading: &Reading, bytes: u64) -> f64 {
     bytes as f64 * SUM_TIME * summed as f64 / read as f64
 }
 
-/// A job of several digests is no larger than this part of a worker's share of all bytes, so that
-/// the others have something to do while it runs.
-const PARTS: u64 = 2;
+/// Parts of a worker's share of all bytes that a job of several digests may be as large as, the
+/// largest first: smaller ones leave the others something to do while it runs, larger ones take more
+/// digests in step.
+const SHARES: [f64; 4] = [1.0, 0.7, 0.5, 0.3];
 
 /// All jobs, the longest first, so that no worker is left alone with one at the end.
 ///
@@ -86,48 +93,95 @@ const PARTS: u64 = 2;
 /// once, in one job (a digest cannot be cut), and not where that job alone would outlast the share
 /// of one worker. Tensors of one size are digested in step, as many as a core takes.
 pub(super) fn jobs(models: &[&Model], readings: &[Reading], hash: bool, threads: u64) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    let mut is_digested: Vec<Vec<bool>> = models
-        .iter()
-        .map(|model| vec![false; model.checkpoint().tensors.len()])
-        .collect();
     let total: u64 = models
         .iter()
         .flat_map(|model| &model.checkpoint().tensors)
         .fold(0, |sum, tensor| sum.saturating_add(tensor.bytes));
-    let limit = Limit {
-        streams: digester().streams(),
-        bytes: total / threads.saturating_mul(PARTS).max(1),
-    };
+    let work = Work::new(models, readings, hash, |bytes| {
+        threads == 1 || bytes.saturating_mul(threads) <= total
+    });
 
-    let mut whole = Vec::new();
-    for (index, reading) in readings.iter().enumerate() {
-        let members = reading.members();
-        let is_new = |at: &StoredAt| !is_digested[at.model][at.tensor];
-        let bytes = reading.bytes(models, &reading.values());
-        let fits_one_worker = threads == 1 || bytes.saturating_mul(threads) <= total;
-
-        if hash && !members.is_empty() && members.iter().all(is_new) && fits_one_worker {
-            for at in members {
-                is_digested[at.model][at.tensor] = true;
-            }
-            let lengths: Vec<u64> = members.iter().map(|at| at.info(models).bytes).collect();
-            whole.push(InStep {
-                alike: (reading.geometry, lengths),
-                streams: members.len(),
-                bytes,
-                what: index,
-            });
-        } else {
-            let segments = reading.geometry.segments().into_iter();
-            jobs.extend(segments.map(|values| Job::Segment(index, values)));
+    let share = total as f64 / threads.max(1) as f64;
+    let streams = digester().streams();
+    let mut best: Option<(u64, Vec<Job>)> = None;
+    for part in SHARES {
+        let bytes = (part * share) as u64;
+        let jobs = work.jobs(&Limit { streams, bytes });
+        let mut costed: Vec<(u64, Job)> = jobs
+            .into_iter()
+            .map(|job| (job.cost(models, readings).time, job))
+            .collect();
+        costed.sort_by_key(|(time, _)| Reverse(*time));
+        let end = end_of_all(costed.iter().map(|(time, _)| *time), threads);
+        // The larger ones ask for fewer reads at a time.
+        if best.as_ref().is_none_or(|(known, _)| end < *known) {
+            best = Some((end, costed.into_iter().map(|(_, job)| job).collect()));
         }
     }
-    jobs.extend(limit.groups(whole).into_iter().map(Job::Whole));
+    best.map(|(_, jobs)| jobs).unwrap_or_default()
+}
 
-    if hash {
+/// When the last of `threads` workers is done with jobs of these times, each of them taking the next
+/// one as it is free.
+fn end_of_all(times: impl Iterator<Item = u64>, threads: u64) -> u64 {
+    let mut free_at: BinaryHeap<Reverse<u64>> = (0..threads.max(1)).map(|_| Reverse(0)).collect();
+    let mut end = 0;
+    for time in times {
+        let Reverse(start) = free_at.pop().unwrap_or(Reverse(0));
+        let done = start.saturating_add(time);
+        free_at.push(Reverse(done));
+        end = end.max(done);
+    }
+    end
+}
+
+/// What there is to do, before it is put together to jobs.
+struct Work {
+    segments: Vec<Job>,
+    /// Readings whose tensors are digested as they are read.
+    whole: Vec<InStep<(Geometry, Vec<u64>), usize>>,
+    /// Tensors that are digested alone.
+    left: Vec<InStep<u64, StoredAt>>,
+}
+
+impl Work {
+    /// `fits` tells whether one worker may read so many bytes in one go.
+    fn new(
+        models: &[&Model],
+        readings: &[Reading],
+        hash: bool,
+        fits: impl Fn(u64) -> bool,
+    ) -> Self {
+        let mut segments = Vec::new();
+        let mut whole = Vec::new();
+        let mut is_digested: Vec<Vec<bool>> = models
+            .iter()
+            .map(|model| vec![false; model.checkpoint().tensors.len()])
+            .collect();
+        for (index, reading) in readings.iter().enumerate() {
+            let members = reading.members();
+            let is_new = |at: &StoredAt| !is_digested[at.model][at.tensor];
+            let bytes = reading.bytes(models, &reading.values());
+
+            if hash && !members.is_empty() && members.iter().all(is_new) && fits(bytes) {
+                for at in members {
+                    is_digested[at.model][at.tensor] = true;
+                }
+                let lengths: Vec<u64> = members.iter().map(|at| at.info(models).bytes).collect();
+                whole.push(InStep {
+                    alike: (reading.geometry, lengths),
+                    streams: members.len(),
+                    bytes,
+                    what: index,
+                });
+            } else {
+                let values = reading.geometry.segments().into_iter();
+                segments.extend(values.map(|values| Job::Segment(index, values)));
+            }
+        }
+
         let mut left = Vec::new();
-        for (model, is_digested) in is_digested.iter().enumerate() {
+        for (model, is_digested) in is_digested.iter().enumerate().filter(|_| hash) {
             let tensors = (0..is_digested.len()).filter(|&tensor| !is_digested[tensor]);
             left.extend(tensors.map(|tensor| {
                 let what = StoredAt { model, tensor };
@@ -140,10 +194,22 @@ pub(super) fn jobs(models: &[&Model], readings: &[Reading], hash: bool, threads:
                 }
             }));
         }
-        jobs.extend(limit.groups(left).into_iter().map(Job::Digests));
+        whole.sort_by(|a, b| a.alike.cmp(&b.alike));
+        left.sort_by_key(|one| one.alike);
+        Self {
+            segments,
+            whole,
+            left,
+        }
     }
-    jobs.sort_by_cached_key(|job| Reverse(job.cost(models, readings).time));
-    jobs
+
+    /// All of it as jobs, those that are alike together as far as the limit allows.
+    fn jobs(&self, limit: &Limit) -> Vec<Job> {
+        let whole = limit.groups(&self.whole).into_iter().map(Job::Whole);
+        let digests = limit.groups(&self.left).into_iter().map(Job::Digests);
+        let segments = self.segments.iter().cloned();
+        segments.chain(whole).chain(digests).collect()
+    }
 }
 
 /// What may be digested in step with others that are alike.
@@ -162,13 +228,13 @@ struct Limit {
 }
 
 impl Limit {
-    /// `all`, those that are alike together as far as the limit allows; within it in their order.
-    fn groups<K: Ord, T>(&self, mut all: Vec<InStep<K, T>>) -> Vec<Vec<T>> {
-        all.sort_by(|a, b| a.alike.cmp(&b.alike));
+    /// `all`, of which those that are alike follow one another, together as far as the limit
+    /// allows; within it in their order.
+    fn groups<K: PartialEq, T: Copy>(&self, all: &[InStep<K, T>]) -> Vec<Vec<T>> {
         let mut groups: Vec<Vec<T>> = Vec::new();
-        let mut last: Option<(K, usize, u64)> = None;
+        let mut last: Option<(&K, usize, u64)> = None;
         for next in all {
-            let joined = last.as_ref().and_then(|(alike, streams, bytes)| {
+            let joined = last.and_then(|(alike, streams, bytes)| {
                 let streams = streams + next.streams;
                 let bytes = bytes.saturating_add(next.bytes);
                 let fits = streams <= self.streams && bytes <= self.bytes;
@@ -177,11 +243,11 @@ impl Limit {
             match (joined, groups.last_mut()) {
                 (Some((streams, bytes)), Some(group)) => {
                     group.push(next.what);
-                    last = Some((next.alike, streams, bytes));
+                    last = Some((&next.alike, streams, bytes));
                 }
                 _ => {
                     groups.push(vec![next.what]);
-                    last = Some((next.alike, next.streams, next.bytes));
+                    last = Some((&next.alike, next.streams, next.bytes));
                 }
             }
         }
@@ -229,5 +295,47 @@ pub(super) fn on_all_workers<J: Sync, T: Send>(
     match failed {
         Some((_, error)) => Err(error),
         None => Ok(outputs.into_iter().flatten().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alike(count: usize, bytes: u64) -> Vec<InStep<u64, usize>> {
+        let one = |what| InStep {
+            alike: bytes,
+            streams: 2,
+            bytes,
+            what,
+        };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn groups_hold_what_is_alike_within_the_limit() {
+        let mut all = alike(9, 10);
+        all.extend(alike(2, 7));
+        let sizes = |limit: &Limit| -> Vec<usize> {
+            let groups = limit.groups(&all);
+            assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), all.len());
+            groups.iter().map(Vec::len).collect()
+        };
+        let limit = |streams, bytes| Limit { streams, bytes };
+        assert_eq!(sizes(&limit(16, 1000)), [8, 1, 2]);
+        assert_eq!(sizes(&limit(16, 45)), [4, 4, 1, 2]);
+        assert_eq!(sizes(&limit(16, 5)), [1; 11]);
+        assert_eq!(sizes(&limit(2, 1000)), [1; 11]);
+    }
+
+    #[test]
+    fn the_last_worker_is_done_when_all_is() {
+        let end = |times: &[u64], threads| end_of_all(times.iter().copied(), threads);
+        assert_eq!(end(&[], 2), 0);
+        assert_eq!(end(&[5, 4, 3], 1), 12);
+        assert_eq!(end(&[5, 4, 3], 2), 7);
+        assert_eq!(end(&[9, 4, 3], 2), 9);
+        assert_eq!(end(&[9, 4, 3], 8), 9);
+        assert_eq!(end(&[u64::MAX, 1], 1), u64::MAX);
     }
 }
