@@ -19,7 +19,7 @@ const NEIGHBOURS: usize = 32;
 const LONG_ROW: usize = 1024;
 
 /// Values other than zero that are needed.
-const LEAST_VALUES: usize = 512;
+pub(crate) const LEAST_VALUES: usize = 512;
 
 /// Different values other than zero, as a share of all of them, up to which they are few. Of 32
 /// values that fall on 16 levels by a bell curve 0.4 are different, of any others nearly all, in 16
@@ -38,10 +38,10 @@ pub(crate) struct Grid {
 /// Looks at rows of a matrix, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
-    values: usize,
     of_neighbours: Scope,
     of_rows: Scope,
     all: BTreeSet<u32>,
+    sorted: Vec<u32>,
 }
 
 /// What stretches of one length hold.
@@ -55,14 +55,23 @@ struct Scope {
     constant: usize,
 }
 
+/// A value as one of the levels: 0 and −0 are one.
+fn level(value: &f32) -> u32 {
+    (value + 0.0).to_bits()
+}
+
 impl Scope {
-    fn add(&mut self, values: &[f32]) {
-        let levels: BTreeSet<u32> = values.iter().map(|value| (value + 0.0).to_bits()).collect();
-        self.most = self.most.max(levels.len());
+    /// Adds a stretch; `sorted` is room for its levels.
+    fn add(&mut self, values: &[f32], sorted: &mut Vec<u32>) {
+        sorted.clear();
+        sorted.extend(values.iter().map(level));
+        sorted.sort_unstable();
+        sorted.dedup();
+        self.most = self.most.max(sorted.len());
         self.values += values.iter().filter(|value| **value != 0.0).count();
-        self.different += levels.len() - usize::from(levels.contains(&0));
+        self.different += sorted.len() - usize::from(sorted.first() == Some(&0));
         self.stretches += 1;
-        self.constant += usize::from(levels.len() < 2);
+        self.constant += usize::from(sorted.len() < 2);
     }
 
     fn is_few(&self, most: usize) -> bool {
@@ -76,18 +85,21 @@ impl Scope {
 impl Looked {
     /// Adds a row; `false` where no row that follows can make its levels few.
     pub(crate) fn add(&mut self, row: &[f32]) -> bool {
-        self.values += row.len();
-        row.chunks_exact(NEIGHBOURS)
-            .for_each(|run| self.of_neighbours.add(run));
+        let sorted = &mut self.sorted;
+        // A stretch with too many levels decides: how many the others have does not matter.
+        for run in row.chunks_exact(NEIGHBOURS) {
+            if self.of_neighbours.most <= LEVELS_OF_NEIGHBOURS {
+                self.of_neighbours.add(run, sorted);
+            }
+        }
         let may_be_four_bits = self.of_neighbours.most <= LEVELS_OF_NEIGHBOURS;
         if may_be_four_bits || row.len() >= LONG_ROW {
-            self.of_rows.add(row);
+            self.of_rows.add(row, sorted);
         }
         let may_be_eight_bits = row.len() >= LONG_ROW && self.of_rows.most <= LEVELS_OF_ROW;
         let is_open = may_be_four_bits || may_be_eight_bits;
         if is_open && self.all.len() <= LEVELS_OF_ROW {
-            self.all
-                .extend(row.iter().map(|value| (value + 0.0).to_bits()));
+            self.all.extend(row.iter().map(level));
         }
         is_open
     }

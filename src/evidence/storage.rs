@@ -19,7 +19,7 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::analysis::{Analysis, Found, Setting, is_about};
-use super::few_levels::{Grid, Looked};
+use super::few_levels::{Grid, LEAST_VALUES, Looked};
 use super::grounds::{Grounds, SharedAreEqual};
 use super::part::Part;
 use super::relation::Relation;
@@ -110,7 +110,7 @@ fn grid(model: &Model, logical: &Logical) -> Result<Option<Grid>> {
     }
     let view = model.view(logical)?;
     let (rows, columns) = (view.rows(), view.columns());
-    if columns.saturating_mul(ROWS) > MOST_VALUES {
+    if !(LEAST_VALUES..=MOST_VALUES).contains(&columns.saturating_mul(ROWS)) {
         return Ok(None);
     }
     let mut values = vec![0.0f32; columns];
