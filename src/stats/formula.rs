@@ -6,6 +6,8 @@
 //! A formula is looked for in a window of [`WINDOW`] rows and columns: every one of them shows in a
 //! window as in the whole.
 
+use std::sync::OnceLock;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -198,12 +200,12 @@ fn may_have_diagonals(window: &Dense) -> bool {
     most >= (WORTH_A_LOOK - ROUNDING) * energy
 }
 
-/// Whether one frequency a column explains 15 % of a window beyond chance: what [`explained`] would
+/// Whether one frequency a column explains 15 % of a corner beyond chance: what [`explained`] would
 /// tell of [`Formula::Sines`], from the spectra of the columns, and given up once too much is left.
-fn may_have_sines(window: &Dense, along: Along) -> bool {
+fn may_have_sines(corner: &Dense, along: Along) -> bool {
     let columns = less_own_means(&match along {
-        Along::Rows => window.transposed(),
-        Along::Columns => window.clone(),
+        Along::Rows => corner.transposed(),
+        Along::Columns => corner.clone(),
     });
     let n = columns.columns;
     let most_left = 1.0 - sines_by_chance(n) - WORTH_A_LOOK + ROUNDING;
@@ -212,8 +214,8 @@ fn may_have_sines(window: &Dense, along: Along) -> bool {
     if most_left <= 0.0 || energy <= 0.0 {
         return false;
     }
-    let (cosines, sines) = waves(n);
-    let spectrum = [columns.times(&cosines), columns.times(&sines)];
+    let (cosines, sines) = waves_of_corner(n);
+    let spectrum = [columns.times(cosines), columns.times(sines)];
     let mut left = 0.0;
     for at in 0..columns.rows {
         let column = columns.row(at);
@@ -532,7 +534,15 @@ fn factor_of_wave(k: usize, n: usize) -> f64 {
 }
 
 /// cos and sin of 2π·k·t/n, shape (n, n/2), k = 1 to n/2 in the columns.
-fn waves(n: usize) -> (Dense, Dense) {
+type Waves = (Dense, Dense);
+
+/// Those of a column of a corner, made once: thousands of small matrices have one length.
+fn waves_of_corner(n: usize) -> &'static Waves {
+    static KNOWN: [OnceLock<Waves>; CORNER + 1] = [const { OnceLock::new() }; CORNER + 1];
+    KNOWN[n].get_or_init(|| waves(n))
+}
+
+fn waves(n: usize) -> Waves {
     let turn = std::f64::consts::TAU / n as f64;
     let table = |wave: fn(f64) -> f64| {
         let of_turns: Vec<f64> = (0..n).map(|at| wave(turn * at as f64)).collect();
@@ -584,12 +594,19 @@ fn narrowed(n: usize, peak: usize, steps: usize, left: impl Fn(f64) -> f64) -> f
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     let unit = std::f64::consts::TAU / n as f64;
     let (mut low, mut high) = (unit * (peak as f64 + 0.02), unit * (peak as f64 + 2.0));
-    for _ in 0..steps {
-        let (near, far) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
-        if left(near) <= left(far) {
-            high = far;
+    let looked_at = |at| (at, left(at));
+    let nearer = |low: f64, high: f64| looked_at(high - GOLDEN * (high - low));
+    let farther = |low: f64, high: f64| looked_at(low + GOLDEN * (high - low));
+    // What a step leaves between its ends was looked at by the step before.
+    let (mut near, mut far) = (nearer(low, high), farther(low, high));
+    for step in 1..=steps {
+        let is_last = step == steps;
+        if near.1 <= far.1 {
+            (high, far) = (far.0, near);
+            near = if is_last { far } else { nearer(low, high) };
         } else {
-            low = near;
+            (low, near) = (near.0, far);
+            far = if is_last { near } else { farther(low, high) };
         }
     }
     0.5 * (low + high)
