@@ -4,10 +4,18 @@
 //! at run time: between machines figures agree to 6 digits, and [`round6`] takes off what lies
 //! behind them.
 
+use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
+use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
+use faer::linalg::householder::{
+    apply_block_householder_sequence_on_the_left_in_place_scratch,
+    apply_block_householder_sequence_on_the_left_in_place_with_conj,
+};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, MatMut, MatRef, Par, Side};
+use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
+use faer::{Accum, Conj, Mat, MatMut, MatRef, Par, Side, Spec};
 
+use super::tridiagonal::Tridiagonal;
 use super::wide::widest;
 
 /// `out = A · Bᵀ` with A of shape (m, k), B of shape (n, k), out of shape (m, n), all row-major.
@@ -268,6 +276,62 @@ pub(crate) fn symmetric_eigen(matrix: &Dense) -> Option<Eigen> {
     Some(Eigen { values, vectors })
 }
 
+/// The `count` largest eigenvalues and their eigenvectors, as [`symmetric_eigen`] finds them, for the
+/// work of a tridiagonal form and of those alone.
+///
+/// # Panics
+/// When the matrix is not square.
+pub(crate) fn leading_eigen(matrix: &Dense, count: usize) -> Option<Eigen> {
+    // Where most are asked for, or so few that there is nothing to save, all of them.
+    let found = (4 * count < matrix.rows).then(|| leading_of_tridiagonal(matrix, count));
+    found.flatten().or_else(|| {
+        let mut eigen = symmetric_eigen(matrix)?;
+        eigen.values.truncate(count);
+        eigen.vectors.truncate(count);
+        Some(eigen)
+    })
+}
+
+/// `None` also where the vectors do not come out well enough.
+fn leading_of_tridiagonal(matrix: &Dense, count: usize) -> Option<Eigen> {
+    assert_eq!(matrix.rows, matrix.columns, "a symmetric matrix is square");
+    if !matrix.values.iter().all(|v| v.is_finite()) {
+        return None;
+    }
+    let n = matrix.rows;
+    let block = recommended_block_size::<f64>(n, n);
+    let mut form = Mat::<f64>::zeros(n, n);
+    form.as_mut().copy_from_triangular_lower(matrix.view());
+    let mut factors = Mat::<f64>::zeros(block, n - 1);
+    let scratch = StackReq::any_of(&[
+        tridiag_in_place_scratch::<f64>(n, Par::Seq, Spec::default()),
+        apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(n - 1, block, count),
+    ]);
+    let mut memory = MemBuffer::new(scratch);
+    let stack = MemStack::new(&mut memory);
+    let (whole, reflections) = (form.as_mut(), factors.as_mut());
+    tridiag_in_place(whole, reflections, Par::Seq, stack, Spec::default());
+
+    let tridiagonal = Tridiagonal {
+        diagonal: (0..n).map(|i| form[(i, i)]).collect(),
+        beside: (1..n).map(|i| form[(i, i - 1)]).collect(),
+    };
+    let values = tridiagonal.largest(count);
+    let mut vectors = tridiagonal.vectors(&values)?;
+    apply_block_householder_sequence_on_the_left_in_place_with_conj(
+        form.as_ref().submatrix(1, 0, n - 1, n - 1),
+        factors.as_ref(),
+        Conj::No,
+        vectors.view_mut().transpose_mut().subrows_mut(1, n - 1),
+        Par::Seq,
+        stack,
+    );
+    for i in 0..count {
+        fix_sign(vectors.row_mut(i));
+    }
+    Some(Eigen { values, vectors })
+}
+
 /// The orthogonal matrix nearest to the square `matrix` in the Frobenius norm, U·Vᵀ of its singular
 /// value decomposition U·S·Vᵀ (Schönemann 1966). Directions whose singular value is below 1e-6 of
 /// the largest are left out: there it gives 0. `None` where a value is not finite or the iteration
@@ -391,6 +455,59 @@ mod tests {
         let mut out = Dense::zeros(n, n);
         (0..n).for_each(|i| out.values[i * n + i] = 1.0);
         out
+    }
+
+    #[test]
+    fn leading_eigenvectors_are_the_first_of_all() {
+        for (n, count) in [(9, 1), (40, 3), (100, 20), (256, 33), (256, 64)] {
+            for rank in [n, n / 2, count + 1] {
+                let a = random(n, rank, 3);
+                let gram = a.times_transposed(&a);
+                let leading = leading_of_tridiagonal(&gram, count).unwrap();
+                let all = symmetric_eigen(&gram).unwrap();
+                let largest = all.values[0];
+                for (found, expected) in leading.values.iter().zip(&all.values) {
+                    assert!((found - expected).abs() < 1e-13 * n as f64 * largest);
+                }
+                let lengths = leading.vectors.times_transposed(&leading.vectors);
+                assert!(distance(&lengths, &identity(count)) < 1e-12, "{n} {count}");
+                for i in 0..count {
+                    let (found, expected) = (leading.vectors.row(i), all.vectors.row(i));
+                    let off = found.iter().zip(expected).map(|(x, y)| (x - y).abs());
+                    assert!(off.fold(0.0, f64::max) < 1e-8, "{n} {count} {rank} {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn leading_eigenvectors_of_equal_values_span_what_they_should() {
+        // Eight values of 3 and four of 2 among ones, in axes that are mixed.
+        let n = 64;
+        let basis = orthonormal_rows(&random(n, n, 7));
+        let mut scaled = basis.clone();
+        for i in 0..n {
+            let value = [3.0, 3.0, 2.0, 1.0][(i / 4).min(3)];
+            scaled.row_mut(i).iter_mut().for_each(|x| *x *= value);
+        }
+        let mut matrix = Dense::zeros(n, n);
+        matrix.add_transposed_times(&basis, &scaled, 1.0);
+        let leading = leading_eigen(&matrix, 12).unwrap();
+        for (i, value) in leading.values.iter().enumerate() {
+            assert!((value - if i < 8 { 3.0 } else { 2.0 }).abs() < 1e-12);
+        }
+        let mut first = basis;
+        first.truncate(12);
+        let shared = leading.vectors.times_transposed(&first).energy();
+        assert!((shared - 12.0).abs() < 1e-10, "{shared}");
+        assert!(leading_eigen(&Dense::zeros(20, 20), 2).is_some());
+        let mut diagonal = identity(20);
+        diagonal.values[7 * 21] = 5.0;
+        let leading = leading_eigen(&diagonal, 2).unwrap();
+        assert_eq!(leading.values, [5.0, 1.0]);
+        assert_eq!(leading.vectors.row(0)[7], 1.0);
+        diagonal.values[0] = f64::NAN;
+        assert!(leading_eigen(&diagonal, 2).is_none());
     }
 
     #[test]

@@ -9,4 +9,5 @@ pub(crate) mod rng;
 pub(crate) mod rows;
 pub(crate) mod small_floats;
 pub(crate) mod sums;
+mod tridiagonal;
 pub(crate) mod wide;

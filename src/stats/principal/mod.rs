@@ -7,7 +7,7 @@
 mod sketch;
 
 use crate::error::{Error, Result};
-use crate::numeric::linalg::{Dense, fix_sign, orthonormal_rows, symmetric_eigen};
+use crate::numeric::linalg::{Dense, fix_sign, leading_eigen, orthonormal_rows};
 use crate::numeric::rows::RowSource;
 
 /// Longest side whose Gram matrix is decomposed.
@@ -222,7 +222,8 @@ impl<'a> Tiles<'a> {
     }
 }
 
-/// The first k of `vectors`, once the eigenvalues are seen to tell them from the rest.
+/// The first k of `vectors`, once the eigenvalues, k + 1 of them where there are so many, are seen
+/// to tell them from the rest.
 fn resolved(values: &[f64], mut vectors: Dense, k: usize) -> Step<Dense> {
     let largest = values.first().copied().unwrap_or(0.0);
     if largest <= 0.0 {
@@ -244,7 +245,7 @@ fn by_columns(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
     let columns = tiles.source.columns();
     let mut gram = Dense::zeros(columns, columns);
     tiles.each(|_, tile| gram.add_own_products(tile, 1.0))?;
-    let eigen = symmetric_eigen(&gram).ok_or(NoSubspace::NonFinite)?;
+    let eigen = leading_eigen(&gram, (k + 1).min(gram.rows)).ok_or(NoSubspace::NonFinite)?;
     let right = resolved(&eigen.values, eigen.vectors, k)?;
     let vectors = match side {
         Side::Columns => right,
@@ -274,7 +275,7 @@ fn by_rows(tiles: &Tiles, side: Side, k: usize) -> Step<Leading> {
             }
         }
     }
-    let eigen = symmetric_eigen(&gram).ok_or(NoSubspace::NonFinite)?;
+    let eigen = leading_eigen(&gram, (k + 1).min(gram.rows)).ok_or(NoSubspace::NonFinite)?;
     let left = resolved(&eigen.values, eigen.vectors, k)?;
     let vectors = match side {
         Side::Rows => left,
@@ -298,6 +299,7 @@ fn orthonormal(rows: &Dense) -> Dense {
 mod tests {
     use super::sketch::{Ritz, by_range, outside, random_signs};
     use super::*;
+    use crate::numeric::linalg::symmetric_eigen;
     use crate::numeric::rng::Draws;
     use crate::numeric::rows::Matrix;
 
