@@ -31,6 +31,7 @@ mod house;
 mod inspect;
 mod layouts;
 mod no_weights;
+mod orders;
 mod pairing;
 mod power;
 mod rank;
