@@ -5,6 +5,8 @@
 //! enter, so no order, basis, scale or sign matters. It is a search for the best order and no test:
 //! what it finds is weighed by `geometry`, whose limit allows for every order.
 
+use rayon::prelude::*;
+
 use crate::numeric::linalg::products;
 use crate::stats::units::{Features, Held};
 
@@ -37,31 +39,36 @@ impl Angles {
     /// From the rows of each matrix, at unit length, all of one number of units. Those of matrices
     /// in `free_signs` may be negated, so their |cosine| is taken.
     ///
-    /// Cost: units² × width × pairs of matrices; memory: units² × pairs of matrices.
+    /// Cost: units² × width × pairs of matrices; memory: units² × pairs of matrices. Uses the current
+    /// rayon pool, as all that follows.
     pub(crate) fn new(matrices: &[Held], free_signs: &[usize]) -> Self {
         let units = matrices.first().map_or(0, Held::units);
-        let mut pairs = Vec::new();
-        for (one, rows) in matrices.iter().enumerate() {
-            for (other, with) in matrices.iter().enumerate().skip(one) {
-                if with.width() != rows.width() {
-                    continue;
-                }
-                let mut cosines = vec![0.0f32; units * units];
-                products(rows.values(), with.values(), rows.width(), &mut cosines);
-                if free_signs.contains(&one) || free_signs.contains(&other) {
-                    cosines.iter_mut().for_each(|x| *x = x.abs());
-                }
-                let transposed = (one != other).then(|| transposed(&cosines, units));
-                pairs.push(Pair {
-                    of_one_matrix: one == other,
-                    cosines,
-                });
-                pairs.extend(transposed.map(|cosines| Pair {
-                    of_one_matrix: false,
-                    cosines,
-                }));
+        let all = 0..matrices.len();
+        let chosen = all.flat_map(|one| (one..matrices.len()).map(move |other| (one, other)));
+        let chosen: Vec<(usize, usize)> = chosen
+            .filter(|(one, other)| matrices[*one].width() == matrices[*other].width())
+            .collect();
+        let of_two = |(one, other): (usize, usize)| {
+            let (rows, with) = (&matrices[one], &matrices[other]);
+            let mut cosines = vec![0.0f32; units * units];
+            products(rows.values(), with.values(), rows.width(), &mut cosines);
+            if free_signs.contains(&one) || free_signs.contains(&other) {
+                cosines.iter_mut().for_each(|x| *x = x.abs());
             }
-        }
+            let transposed = (one != other).then(|| transposed(&cosines, units));
+            let of_one_matrix = one == other;
+            let first = Pair {
+                of_one_matrix,
+                cosines,
+            };
+            let second = transposed.map(|cosines| Pair {
+                of_one_matrix,
+                cosines,
+            });
+            [Some(first), second]
+        };
+        let pairs: Vec<[Option<Pair>; 2]> = chosen.into_par_iter().map(of_two).collect();
+        let pairs = pairs.into_iter().flatten().flatten().collect();
         Self { units, pairs }
     }
 
@@ -71,7 +78,7 @@ impl Angles {
     pub(crate) fn sorted(&self) -> Held {
         let count = self.units;
         let are_of_one = self.pairs.iter().all(|pair| pair.of_one_matrix);
-        let parts = self.pairs.iter();
+        let parts = self.pairs.par_iter();
         let parts = parts.filter(|pair| are_of_one || !pair.of_one_matrix);
         let parts = parts.map(|pair| {
             let mut sorted = pair.cosines.clone();
@@ -91,7 +98,7 @@ impl Angles {
 
     /// Angles of all units with the units `anchors`, standardised over the units.
     fn with(&self, anchors: &[usize]) -> Held {
-        let parts = self.pairs.iter().map(|pair| {
+        let parts = self.pairs.par_iter().map(|pair| {
             let rows = pair.cosines.chunks_exact(self.units.max(1));
             let mut part: Vec<f32> = rows
                 .flat_map(|row| anchors.iter().map(|&anchor| row[anchor]))

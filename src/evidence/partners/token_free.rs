@@ -2,6 +2,8 @@
 //! that contribute most, first by their sorted angles with one another, then by their angles with
 //! the partners found so far.
 
+use rayon::prelude::*;
+
 use crate::error::Result;
 use crate::evidence::witness::Witnessed;
 use crate::numeric::rng::Draws;
@@ -22,6 +24,9 @@ const MOST_COMPARED: usize = 128;
 
 /// Rounds in which partners find partners.
 const ROUNDS: usize = 8;
+
+/// Numbers that one worker draws in one go.
+const DRAWN_AT_ONCE: usize = 1 << 15;
 
 /// The units of a block that contribute most.
 pub(in crate::evidence) struct Top {
@@ -87,19 +92,25 @@ impl Top {
         }))
     }
 
-    /// The same units with noise until each row has the stated cosine with what it was.
+    /// The same units with noise until each row has the stated cosine with what it was. Uses the
+    /// current rayon pool.
     fn damaged(&self, seed: u64) -> Self {
         let mut draws = Draws::new(seed, "a damaged copy");
-        let noised = |rows: &Held, draws: &mut Draws| {
+        let mut noised = |rows: &Held| {
             let mut values = rows.values().to_vec();
             let width = rows.width().max(1);
             let size = ((DAMAGE_COSINE.powi(-2) - 1.0) / width as f64).sqrt();
-            for x in &mut values {
-                *x += (size * draws.normal()) as f32;
-            }
+            let stretches = values.par_chunks_mut(DRAWN_AT_ONCE).enumerate();
+            stretches.for_each(|(at, values)| {
+                let mut draws = draws.after_normals(at * DRAWN_AT_ONCE);
+                for x in values {
+                    *x += (size * draws.normal()) as f32;
+                }
+            });
+            draws = draws.after_normals(values.len());
             Held::new(values, width)
         };
-        let rows: Vec<Held> = self.rows.iter().map(|r| noised(r, &mut draws)).collect();
+        let rows: Vec<Held> = self.rows.iter().map(&mut noised).collect();
         Self {
             places: self.places.clone(),
             stored: self.stored.clone(),
@@ -154,7 +165,10 @@ pub(in crate::evidence) fn look(
                 .filter_map(|&(one, other)| Some((at(base, one)?, at(target, other)?)))
                 .collect()
         }
-        None => mutual(&base.angles.sorted(), &target.angles.sorted()),
+        None => {
+            let (base, target) = rayon::join(|| base.angles.sorted(), || target.angles.sorted());
+            mutual(&base, &target)
+        }
     };
     let pairs = refine(&base.angles, &target.angles, start, ROUNDS);
     // Spread over the units, so that what is compared does not hang on the limit's number.
