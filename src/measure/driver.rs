@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use crate::align::Pair;
 use crate::error::Result;
 use crate::model::checkpoint::TensorInfo;
@@ -25,7 +27,7 @@ use super::as_stored::{geometry, needs_columns, unreadable};
 use super::digest::{Hashers, digests as digests_in_step};
 use super::fold::fold;
 use super::identity::is_identical;
-use super::jobs::{Job, jobs, on_all_workers};
+use super::jobs::{Job, on_all_workers, plan};
 use super::monitor::Monitor;
 use super::readings::{Duo, Read, Reading, StoredAt, Summed, readings};
 use super::record::{Digest, Record};
@@ -188,14 +190,9 @@ impl<'a> Pass<'a> {
     /// Reads everything once; `phase` tells people what it is for.
     fn over_the_bytes(&self, phase: &str) -> Result<MeasuredGroups> {
         let threads = rayon::current_num_threads() as u64;
-        let jobs = jobs(self.models, &self.readings, self.hash, threads);
-        let total = jobs
-            .iter()
-            .map(|job| job.cost(self.models, &self.readings).bytes)
-            .fold(0, u64::saturating_add);
-
-        self.monitor.begin(phase, total);
-        let outputs = on_all_workers(&jobs, |job| self.work(job))?;
+        let plan = plan(self.models, &self.readings, self.hash, threads);
+        self.monitor.begin(phase, plan.bytes);
+        let outputs = on_all_workers(&plan.jobs, |job| self.work(job))?;
         self.monitor.end();
         self.fold(outputs)
     }
@@ -420,14 +417,15 @@ impl<'a> Pass<'a> {
             }
         }
 
-        let records = self.groups.iter().zip(tallies).map(|(duos, tallies)| {
+        let records = self.groups.par_iter().zip(tallies).map(|(duos, tallies)| {
             let of_group = duos.iter().zip(tallies);
             of_group
                 .map(|(duo, tallies)| self.record(duo, tallies, &digests))
                 .collect()
         });
+        let records: Vec<Result<Vec<Record>>> = records.collect();
         Ok(MeasuredGroups {
-            records: records.collect::<Result<_>>()?,
+            records: records.into_iter().collect::<Result<_>>()?,
             digests,
         })
     }

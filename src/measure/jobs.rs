@@ -23,13 +23,12 @@ pub(super) enum Job {
     Digests(Vec<StoredAt>),
 }
 
-/// What a job costs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cost {
-    /// Bytes that are read.
+/// What there is to do, and how much.
+pub(super) struct Plan {
+    /// In the order in which workers take them.
+    pub(super) jobs: Vec<Job>,
+    /// Bytes that they read.
     pub(super) bytes: u64,
-    /// Expected nanoseconds on the machine at hand; only the ratios matter.
-    time: u64,
 }
 
 /// Nanoseconds in which a byte of a pair is read and summed.
@@ -37,39 +36,6 @@ const SUM_TIME: f64 = 0.2;
 
 /// Those in which it is read.
 const READ_TIME: f64 = 0.1;
-
-impl Job {
-    /// What it costs.
-    pub(super) fn cost(&self, models: &[&Model], readings: &[Reading]) -> Cost {
-        let (bytes, time) = match self {
-            Self::Whole(group) => {
-                let group = group.iter().map(|&index| &readings[index]);
-                let streams = group.clone().map(|reading| reading.members().len()).sum();
-                let whole = group.map(|reading| {
-                    let bytes = reading.bytes(models, &reading.values());
-                    (bytes, time_of_sums(reading, bytes))
-                });
-                let (bytes, sums) = whole.fold((0, 0.0), |(all, time), (bytes, sums)| {
-                    (bytes.saturating_add(all), time + sums)
-                });
-                (bytes, sums + time_of_digests(bytes, streams))
-            }
-            Self::Segment(index, values) => {
-                let reading = &readings[*index];
-                let bytes = reading.bytes(models, values);
-                (bytes, time_of_sums(reading, bytes))
-            }
-            Self::Digests(tensors) => {
-                let bytes = tensors.iter().map(|at| at.info(models).bytes);
-                let bytes = bytes.fold(0, u64::saturating_add);
-                let read = bytes as f64 * READ_TIME;
-                (bytes, read + time_of_digests(bytes, tensors.len()))
-            }
-        };
-        let time = time as u64;
-        Cost { bytes, time }
-    }
-}
 
 fn time_of_digests(bytes: u64, streams: usize) -> f64 {
     bytes as f64 * digester().time_a_byte(streams)
@@ -92,7 +58,7 @@ const SHARES: [f64; 4] = [1.0, 0.7, 0.5, 0.3];
 /// With `hash`, tensors are summed and digested from one read where that can be: each is digested
 /// once, in one job (a digest cannot be cut), and not where that job alone would outlast the share
 /// of one worker. Tensors of one size are digested in step, as many as a core takes.
-pub(super) fn jobs(models: &[&Model], readings: &[Reading], hash: bool, threads: u64) -> Vec<Job> {
+pub(super) fn plan(models: &[&Model], readings: &[Reading], hash: bool, threads: u64) -> Plan {
     let total: u64 = models
         .iter()
         .flat_map(|model| &model.checkpoint().tensors)
@@ -103,22 +69,19 @@ pub(super) fn jobs(models: &[&Model], readings: &[Reading], hash: bool, threads:
 
     let share = total as f64 / threads.max(1) as f64;
     let streams = digester().streams();
-    let mut best: Option<(u64, Vec<Job>)> = None;
-    for part in SHARES {
+    let cuts = SHARES.map(|part| {
         let bytes = (part * share) as u64;
-        let jobs = work.jobs(&Limit { streams, bytes });
-        let mut costed: Vec<(u64, Job)> = jobs
-            .into_iter()
-            .map(|job| (job.cost(models, readings).time, job))
-            .collect();
-        costed.sort_by_key(|(time, _)| Reverse(*time));
-        let end = end_of_all(costed.iter().map(|(time, _)| *time), threads);
-        // The larger ones ask for fewer reads at a time.
-        if best.as_ref().is_none_or(|(known, _)| end < *known) {
-            best = Some((end, costed.into_iter().map(|(_, job)| job).collect()));
-        }
+        let timed = work.jobs(&Limit { streams, bytes });
+        let end = end_of_all(timed.iter().map(|(time, _)| *time), threads);
+        (end, timed)
+    });
+    // Of equals the first, whose jobs are the largest.
+    let best = cuts.into_iter().min_by_key(|(end, _)| *end);
+    let timed = best.map(|(_, timed)| timed).unwrap_or_default();
+    Plan {
+        jobs: timed.into_iter().map(|(_, job)| job).collect(),
+        bytes: work.bytes,
     }
-    best.map(|(_, jobs)| jobs).unwrap_or_default()
 }
 
 /// When the last of `threads` workers is done with jobs of these times, each of them taking the next
@@ -137,11 +100,14 @@ fn end_of_all(times: impl Iterator<Item = u64>, threads: u64) -> u64 {
 
 /// What there is to do, before it is put together to jobs.
 struct Work {
-    segments: Vec<Job>,
+    /// Sums of tensors that are digested elsewhere or not at all, each with its time.
+    segments: Vec<(u64, Job)>,
     /// Readings whose tensors are digested as they are read.
     whole: Vec<InStep<(Geometry, Vec<u64>), usize>>,
     /// Tensors that are digested alone.
     left: Vec<InStep<u64, StoredAt>>,
+    /// Bytes that are read.
+    bytes: u64,
 }
 
 impl Work {
@@ -154,6 +120,7 @@ impl Work {
     ) -> Self {
         let mut segments = Vec::new();
         let mut whole = Vec::new();
+        let mut all_bytes = 0u64;
         let mut is_digested: Vec<Vec<bool>> = models
             .iter()
             .map(|model| vec![false; model.checkpoint().tensors.len()])
@@ -168,15 +135,21 @@ impl Work {
                     is_digested[at.model][at.tensor] = true;
                 }
                 let lengths: Vec<u64> = members.iter().map(|at| at.info(models).bytes).collect();
+                all_bytes = all_bytes.saturating_add(bytes);
                 whole.push(InStep {
                     alike: (reading.geometry, lengths),
                     streams: members.len(),
                     bytes,
+                    beside: time_of_sums(reading, bytes),
                     what: index,
                 });
             } else {
-                let values = reading.geometry.segments().into_iter();
-                segments.extend(values.map(|values| Job::Segment(index, values)));
+                segments.extend(reading.geometry.segments().into_iter().map(|values| {
+                    let bytes = reading.bytes(models, &values);
+                    all_bytes = all_bytes.saturating_add(bytes);
+                    let time = time_of_sums(reading, bytes);
+                    (time as u64, Job::Segment(index, values))
+                }));
             }
         }
 
@@ -186,10 +159,12 @@ impl Work {
             left.extend(tensors.map(|tensor| {
                 let what = StoredAt { model, tensor };
                 let bytes = what.info(models).bytes;
+                all_bytes = all_bytes.saturating_add(bytes);
                 InStep {
                     alike: bytes,
                     streams: 1,
                     bytes,
+                    beside: bytes as f64 * READ_TIME,
                     what,
                 }
             }));
@@ -200,15 +175,21 @@ impl Work {
             segments,
             whole,
             left,
+            bytes: all_bytes,
         }
     }
 
-    /// All of it as jobs, those that are alike together as far as the limit allows.
-    fn jobs(&self, limit: &Limit) -> Vec<Job> {
-        let whole = limit.groups(&self.whole).into_iter().map(Job::Whole);
-        let digests = limit.groups(&self.left).into_iter().map(Job::Digests);
+    /// All of it as jobs with their times, those that are alike together as far as the limit allows;
+    /// the longest first, so that no worker is left alone with one at the end.
+    fn jobs(&self, limit: &Limit) -> Vec<(u64, Job)> {
+        let whole = limit.groups(&self.whole).into_iter();
+        let whole = whole.map(|(time, group)| (time, Job::Whole(group)));
+        let digests = limit.groups(&self.left).into_iter();
+        let digests = digests.map(|(time, group)| (time, Job::Digests(group)));
         let segments = self.segments.iter().cloned();
-        segments.chain(whole).chain(digests).collect()
+        let mut jobs: Vec<(u64, Job)> = segments.chain(whole).chain(digests).collect();
+        jobs.sort_by_key(|(time, _)| Reverse(*time));
+        jobs
     }
 }
 
@@ -218,6 +199,8 @@ struct InStep<K, T> {
     /// Digests that are taken of it.
     streams: usize,
     bytes: u64,
+    /// Nanoseconds for what is done beside them.
+    beside: f64,
     what: T,
 }
 
@@ -229,27 +212,29 @@ struct Limit {
 
 impl Limit {
     /// `all`, of which those that are alike follow one another, together as far as the limit
-    /// allows; within it in their order.
-    fn groups<K: PartialEq, T: Copy>(&self, all: &[InStep<K, T>]) -> Vec<Vec<T>> {
-        let mut groups: Vec<Vec<T>> = Vec::new();
-        let mut last: Option<(&K, usize, u64)> = None;
-        for next in all {
-            let joined = last.and_then(|(alike, streams, bytes)| {
-                let streams = streams + next.streams;
-                let bytes = bytes.saturating_add(next.bytes);
-                let fits = streams <= self.streams && bytes <= self.bytes;
-                (*alike == next.alike && fits).then_some((streams, bytes))
-            });
-            match (joined, groups.last_mut()) {
-                (Some((streams, bytes)), Some(group)) => {
-                    group.push(next.what);
-                    last = Some((&next.alike, streams, bytes));
+    /// allows; within it in their order. With each group its expected nanoseconds.
+    fn groups<K: PartialEq, T: Copy>(&self, all: &[InStep<K, T>]) -> Vec<(u64, Vec<T>)> {
+        let mut groups = Vec::new();
+        let mut at = 0;
+        while let Some(first) = all.get(at) {
+            let begin = at;
+            let (mut streams, mut bytes, mut beside) = (0, 0u64, 0.0);
+            while let Some(next) = all.get(at) {
+                let streams_with = streams + next.streams;
+                let bytes_with = bytes.saturating_add(next.bytes);
+                let fits = next.alike == first.alike
+                    && streams_with <= self.streams
+                    && bytes_with <= self.bytes;
+                if !fits && at > begin {
+                    break;
                 }
-                _ => {
-                    groups.push(vec![next.what]);
-                    last = Some((&next.alike, next.streams, next.bytes));
-                }
+                (streams, bytes) = (streams_with, bytes_with);
+                beside += next.beside;
+                at += 1;
             }
+            let time = beside + time_of_digests(bytes, streams);
+            let group = all[begin..at].iter().map(|one| one.what).collect();
+            groups.push((time as u64, group));
         }
         groups
     }
@@ -302,24 +287,35 @@ pub(super) fn on_all_workers<J: Sync, T: Send>(
 mod tests {
     use super::*;
 
-    fn alike(count: usize, bytes: u64) -> Vec<InStep<u64, usize>> {
+    fn alike(places: Range<usize>, bytes: u64) -> Vec<InStep<u64, usize>> {
         let one = |what| InStep {
             alike: bytes,
             streams: 2,
             bytes,
+            beside: 3.0,
             what,
         };
-        (0..count).map(one).collect()
+        places.map(one).collect()
     }
 
     #[test]
     fn groups_hold_what_is_alike_within_the_limit() {
-        let mut all = alike(9, 10);
-        all.extend(alike(2, 7));
+        let mut all = alike(0..9, 10);
+        all.extend(alike(9..11, 7));
         let sizes = |limit: &Limit| -> Vec<usize> {
             let groups = limit.groups(&all);
-            assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), all.len());
-            groups.iter().map(Vec::len).collect()
+            let mut order: Vec<usize> = Vec::new();
+            for (time, group) in &groups {
+                let bytes = group
+                    .iter()
+                    .map(|what| if *what < 9 { 10 } else { 7 })
+                    .sum();
+                let digests = time_of_digests(bytes, 2 * group.len());
+                assert_eq!(*time, (3.0 * group.len() as f64 + digests) as u64);
+                order.extend(group);
+            }
+            assert_eq!(order, (0..all.len()).collect::<Vec<_>>());
+            groups.iter().map(|(_, group)| group.len()).collect()
         };
         let limit = |streams, bytes| Limit { streams, bytes };
         assert_eq!(sizes(&limit(16, 1000)), [8, 1, 2]);
