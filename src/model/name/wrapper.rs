@@ -9,6 +9,13 @@ const WRAPPING: &[&str] = &["module", "base_layer"];
 /// `name` without wrapper words: `layers.3._orig_mod.mlp.weight` is `layers.3.mlp.weight`, and
 /// `parametrizations.weight.original` is `weight`.
 pub(crate) fn unwrapped(name: &str) -> Cow<'_, str> {
+    let is_special = |word: &str| matches!(word, "parametrizations" | "modules_to_save");
+    if !name
+        .split('.')
+        .any(|word| is_special(word) || is_wrapping(word))
+    {
+        return Cow::Borrowed(name);
+    }
     let mut segments: Vec<&str> = name.split('.').collect();
     let count = segments.len();
     if let Some(at) = segments.iter().position(|word| *word == "parametrizations")
