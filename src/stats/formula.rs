@@ -177,17 +177,12 @@ fn may_have_diagonals(window: &Dense) -> bool {
     }
     let mut most = f64::NEG_INFINITY;
     for stride in strides(window) {
-        let sums = diagonal_sums(window, stride);
-        let explained = |at: usize| -> (f64, usize) {
-            let longest = (at / stride + 1).min(rows);
-            let outside = (at + 1).saturating_sub(columns).div_ceil(stride);
-            let count = longest.saturating_sub(outside);
-            (sums[at] * sums[at] / count.max(1) as f64, count)
-        };
+        let (sums, counts) = diagonal_sums(window, stride);
+        let explained = |at: usize| (sums[at] * sums[at] / counts[at].max(1.0), counts[at]);
         // One diagonal, of those that begin in the first row.
         let begins = stride.max(columns / 2).min(columns);
         let of_one = (0..begins).map(|offset| explained(offset + (rows - 1) * stride));
-        let of_one = of_one.filter(|(_, count)| *count >= 4);
+        let of_one = of_one.filter(|(_, count)| *count >= 4.0);
         let by_chance = IDENTITY_BY_CHANCE / size;
         most = of_one.fold(most, |most, (one, _)| most.max(one - energy * by_chance));
 
@@ -276,16 +271,19 @@ fn may_be_smooth(centred: &Dense, along: Along) -> bool {
     explained >= (WORTH_A_LOOK + by_chance - ROUNDING) * energy
 }
 
-/// Sums of the values along each diagonal that goes `stride` columns to the right from a row to the
-/// next: of the value at (row, column) at `column + (rows − 1 − row) · stride`.
-fn diagonal_sums(window: &Dense, stride: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; window.columns + (window.rows - 1) * stride];
+/// Sums and numbers of the values along each diagonal that goes `stride` columns to the right from a
+/// row to the next: of the value at (row, column) at `column + (rows − 1 − row) · stride`.
+fn diagonal_sums(window: &Dense, stride: usize) -> (Vec<f64>, Vec<f64>) {
+    let diagonals = window.columns + (window.rows - 1) * stride;
+    let (mut sums, mut counts) = (vec![0.0; diagonals], vec![0.0; diagonals]);
     for row in 0..window.rows {
         let first = (window.rows - 1 - row) * stride;
         let own = sums[first..].iter_mut().zip(window.row(row));
         own.for_each(|(sum, x)| *sum += x);
+        let own = &mut counts[first..first + window.columns];
+        own.iter_mut().for_each(|count| *count += 1.0);
     }
-    sums
+    (sums, counts)
 }
 
 /// The inner product, in lanes: faster than one sum after the other, and rounded another way.
