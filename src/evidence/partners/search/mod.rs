@@ -36,6 +36,10 @@ use super::{Find, Stack};
 /// Layers of a stack that are looked at first.
 const FEW_LAYERS: usize = 4;
 
+/// Layers of the base that are asked at one time, at most: no model that is known has as many, and
+/// what is held of each would grow with their number.
+const MOST_LAYERS: usize = 256;
+
 /// Blocks of the base that are asked at one time, at most: experts of layers of thousands.
 const MOST_BLOCKS: usize = 512;
 
@@ -246,7 +250,9 @@ impl<'a, 'b> Search<'a, 'b> {
             false => evenly_spaced(&places, FEW_LAYERS),
         };
         // Every layer of the base by its representative; of the layers looked at, all experts.
-        let mut asked: BTreeMap<&BlockKey, &Matrices<'a>> = bases.values().copied().collect();
+        let of_layers: Vec<(&BlockKey, &Matrices<'a>)> = bases.values().copied().collect();
+        let of_layers = evenly_spaced(&of_layers, MOST_LAYERS).into_iter();
+        let mut asked: BTreeMap<&BlockKey, &Matrices<'a>> = of_layers.collect();
         let layers: BTreeSet<u32> = first.iter().map(|&at| open[at].0.layer).collect();
         for layer in layers {
             for (key, matrices) in self.blocks_of(layer) {
