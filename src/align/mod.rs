@@ -5,6 +5,7 @@ mod by_content;
 mod by_meaning;
 mod by_name;
 mod likeness;
+mod numbering;
 mod orders;
 mod pool;
 mod prefix;
@@ -154,7 +155,9 @@ pub(crate) fn align(models: Sides<&Model>, keep: &dyn Fn(&str) -> bool) -> Align
         target: Pool::new(&models.target.logicals, keep, &mut out.target_left),
     };
 
-    pair_by_name(&mut left, |name| name.to_owned(), &mut out.pairs);
+    let shifts = numbering::shifts(&left);
+    let numbered = |name: &str| numbering::renamed(&shifts, name);
+    pair_by_name(&mut left, numbered, &mut out.pairs);
     pair_saved(&mut left, models.target, &mut out);
     let mappings = pair_by_prefix(&mut left, &mut out);
 
