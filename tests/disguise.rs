@@ -16,7 +16,7 @@ use wcmp::results::terms::PartKind;
 use wcmp::results::terms::State;
 use wcmp::schema::Compare;
 
-const SIZE: Decoder = Decoder {
+pub(crate) const SIZE: Decoder = Decoder {
     hidden: 64,
     ffn: 120,
     layers: 6,
@@ -28,7 +28,7 @@ const SIZE: Decoder = Decoder {
 const HEAD: usize = SIZE.hidden / SIZE.heads;
 
 /// A random order of 0..n.
-fn order(n: usize, draws: &mut Draws) -> Vec<usize> {
+pub(crate) fn order(n: usize, draws: &mut Draws) -> Vec<usize> {
     let mut keyed: Vec<(f64, usize)> = (0..n).map(|i| (draws.unit(), i)).collect();
     keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
     keyed.into_iter().map(|(_, i)| i).collect()
@@ -79,7 +79,7 @@ fn product(tensor: &Values, other: &Values) -> Values {
 }
 
 /// A random orthogonal matrix (Gram and Schmidt).
-fn rotation(size: usize, draws: &mut Draws) -> Values {
+pub(crate) fn rotation(size: usize, draws: &mut Draws) -> Values {
     let mut basis: Vec<Vec<f64>> = Vec::new();
     for _ in 0..size {
         let mut vector = draws.many(size, Draws::normal);
@@ -118,7 +118,7 @@ fn change(model: &mut Model, name: &str, to: impl Fn(&Values) -> Values) {
 }
 
 /// `kept` hidden units of each feed-forward in an order of their own.
-fn ffn_re_ordered(model: &Model, kept: usize) -> Model {
+pub(crate) fn ffn_re_ordered(model: &Model, kept: usize) -> Model {
     let mut out = model.clone();
     for layer in 0..SIZE.layers {
         let mut order = order(SIZE.ffn, &mut Draws::new(&["units", &layer.to_string()]));
@@ -163,7 +163,7 @@ fn heads_re_ordered(model: &Model) -> Model {
 }
 
 /// The residual stream in the basis `turn`, gains folded into the matrices that read it.
-fn turned(model: &Model, turn: &Values) -> Model {
+pub(crate) fn turned(model: &Model, turn: &Values) -> Model {
     let mut out = model.clone();
     let gain_of = |name: &str| match name {
         "lm_head.weight" => Some("model.norm.weight".to_owned()),
@@ -209,7 +209,7 @@ fn turned(model: &Model, turn: &Values) -> Model {
 }
 
 /// Writes a model of `ffn` hidden units.
-fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
+pub(crate) fn written(folder: &Path, name: &str, model: &Model, ffn: usize) -> PathBuf {
     let path = folder.join(name);
     std::fs::create_dir(&path).unwrap();
     std::fs::write(

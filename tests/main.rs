@@ -29,6 +29,7 @@ mod hash;
 mod hostile;
 mod house;
 mod inspect;
+mod laid;
 mod layouts;
 mod no_weights;
 mod orders;

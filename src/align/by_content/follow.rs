@@ -11,7 +11,7 @@ use super::alike::Match;
 use super::made::Made;
 
 /// A name with its numbers taken out, and the numbers.
-fn template(name: &str) -> (String, Vec<u64>) {
+pub(super) fn template(name: &str) -> (String, Vec<u64>) {
     let (mut words, mut numbers) = (String::new(), Vec::new());
     let mut digits = String::new();
     for letter in name.chars().chain(['\0']) {

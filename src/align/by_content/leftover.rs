@@ -14,11 +14,15 @@ use crate::view::logical::Logical;
 use super::alike::Match;
 use super::follow::natural;
 use super::made::Made;
+use super::spans::is_line;
 use super::{Item, may_be_one};
 
 /// Least share of the target's matrices that must have been paired by their likeness: of a copy in
 /// another basis few would be, and what is left of it would seem unlike.
 const IN_ONE_BASIS: f64 = 0.25;
+
+/// Names that are looked at for one that does not speak against the other.
+const LOOKED_AT: usize = 64;
 
 fn is_matrix(logical: &Logical) -> bool {
     logical.shape.len() == 2 && logical.meaning.class == Class::Matrix
@@ -31,15 +35,18 @@ pub(super) fn paired_elements(made: &Made) -> u64 {
     matrices.map(|target| target.elements()).sum()
 }
 
-/// Pairs what is left; `in_basis` are the elements of the target's matrices that were paired by
-/// their likeness.
-pub(super) fn pair(left: &mut Sides<Vec<Item>>, made: &mut Made, in_basis: u64) {
-    let open = left.target.iter().filter(|item| is_matrix(&item.logical));
+/// Whether what was paired shows that the two lie in one basis; `in_basis` are the elements of the
+/// target's matrices that were paired by their likeness.
+pub(super) fn lie_in_one_basis(left: &Sides<Vec<Item>>, made: &Made, in_basis: u64) -> bool {
+    let is_open = |item: &&Item| is_matrix(&item.logical) || is_line(&item.logical);
+    let open = left.target.iter().filter(is_open);
     let open: u64 = open.map(|item| item.logical.elements()).sum();
     let all = paired_elements(made).saturating_add(open);
-    if (in_basis as f64) < IN_ONE_BASIS * all as f64 || in_basis == 0 {
-        return;
-    }
+    in_basis > 0 && in_basis as f64 >= IN_ONE_BASIS * all as f64
+}
+
+/// Pairs what is left.
+pub(super) fn pair(left: &mut Sides<Vec<Item>>, made: &mut Made) {
     let transposed = made.pairs.iter().filter(|pair| {
         is_matrix(&pair.target)
             && pair.base.stored_as.transposed != pair.target.stored_as.transposed
@@ -76,18 +83,18 @@ fn of_one_shape(left: &Sides<Vec<Item>>, order: [usize; 2]) -> Vec<Match> {
     let targets = by_shape(Side::Target, order);
     let mut out = Vec::new();
     for (shape, bases) in by_shape(Side::Base, [0, 1]) {
-        let of_target = targets.get(&shape).into_iter().flatten();
-        for (base, target) in bases.into_iter().zip(of_target) {
-            let places = Sides {
-                base,
-                target: *target,
+        let mut of_target = targets.get(&shape).cloned().unwrap_or_default();
+        for base in bases {
+            let own = &left.base[base].logical;
+            let may_be = |at: &usize| may_be_one(own, &left.target[*at].logical);
+            let Some(at) = of_target.iter().take(LOOKED_AT).position(may_be) else {
+                continue;
             };
-            if may_be_one(&left.base[base].logical, &left.target[*target].logical) {
-                out.push(Match {
-                    places,
-                    order: order.to_vec(),
-                });
-            }
+            let target = of_target.remove(at);
+            out.push(Match {
+                places: Sides { base, target },
+                order: order.to_vec(),
+            });
         }
     }
     out

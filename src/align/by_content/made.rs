@@ -12,6 +12,17 @@ use crate::view::model::Model;
 use super::alike::Match;
 use super::{ByContent, Item, item, paired, profile, runs, turned_back};
 
+/// A matrix that was found in a tensor of the other side.
+#[derive(Clone)]
+pub(super) struct Laid {
+    /// The tensor.
+    pub(super) whole: Arc<Logical>,
+    /// The matrix.
+    pub(super) piece: Arc<Logical>,
+    /// Where in the tensor it is.
+    pub(super) place: runs::Place,
+}
+
 /// What was paired so far.
 #[derive(Default)]
 pub(super) struct Made {
@@ -19,6 +30,8 @@ pub(super) struct Made {
     pub(super) pairs: Vec<Pair>,
     /// Names of what is paired, as the sides have them left.
     pub(super) taken: Sides<Vec<String>>,
+    /// Where matrices of the other side were found in tensors of a side.
+    pub(super) laid: Sides<Vec<Laid>>,
     /// What is left of tensors of which a part is paired, and cannot be paired itself.
     rest: Sides<Vec<Logical>>,
 }
@@ -79,7 +92,8 @@ impl Made {
             target: profile::Profiles::new(models.target, &left.target)?,
         };
         let mut found = profile::equal_values(left, &profiles);
-        let profile::ByNorms { whole, inside } = profile::by_norms(left, &profiles, &found);
+        let profile::ByNorms { whole, inside } =
+            profile::by_norms(models, left, &profiles, &found)?;
         found.extend(whole);
 
         // All was found at the places of these lists, and what is taken leaves them.
@@ -144,6 +158,12 @@ impl Made {
             };
             self.pairs.push(Pair { via, ..pair });
             self.found.alike += 1;
+            let laid = Laid {
+                whole: Arc::clone(&own.logical),
+                piece: Arc::clone(&other.logical),
+                place: place.clone(),
+            };
+            self.laid.get_mut(side).push(laid);
             self.taken
                 .get_mut(side.other())
                 .push(other.logical.name.clone());

@@ -6,9 +6,11 @@
 
 mod alike;
 mod axes;
+mod by_sizes;
 mod flat;
 mod follow;
 mod holds;
+mod laid;
 mod leftover;
 mod made;
 mod misled;
@@ -105,14 +107,26 @@ fn pair_left(alignment: &mut Alignment, models: Sides<&Model>) -> Result<()> {
         let found = spans::find(side, models, &left)?;
         made.take_runs(found, side, models, &mut left)?;
     }
+    // What lies in another order or basis says nothing of the basis of the rest.
+    let before = leftover::paired_elements(&made);
+    for side in Side::BOTH {
+        let found = laid::find(side, models, &left)?;
+        made.take_runs(found, side, models, &mut left)?;
+    }
+    let in_another = leftover::paired_elements(&made) - before;
     for side in Side::BOTH {
         let found = runs::find(side, models, &left, &mut budget)?;
         made.take_runs(found, side, models, &mut left)?;
     }
-    let in_basis = leftover::paired_elements(&made);
+    let in_basis = leftover::paired_elements(&made) - in_another;
     made.take_profiles(models, &mut left)?;
     follow::follow(&mut left, &mut made);
-    leftover::pair(&mut left, &mut made, in_basis);
+    if leftover::lie_in_one_basis(&left, &made, in_basis) {
+        for side in Side::BOTH {
+            by_sizes::cut(side, models, &mut made, &mut left)?;
+        }
+        leftover::pair(&mut left, &mut made);
+    }
     if made.pairs.is_empty() {
         return Ok(());
     }

@@ -16,10 +16,10 @@ use super::runs::Found;
 use super::{Item, may_be_one, norm_runs};
 
 /// Largest matrix that is read for it, in values.
-const LARGEST: u64 = 1 << 28;
+pub(super) const LARGEST: u64 = 1 << 28;
 
 /// Longest row that is read.
-const LONGEST: u64 = 1 << 22;
+pub(super) const LONGEST: u64 = 1 << 22;
 
 /// Values read at a time.
 const CHUNK: usize = 1 << 18;
@@ -28,7 +28,7 @@ const CHUNK: usize = 1 << 18;
 const FEWEST: usize = 24;
 
 /// Least correlation of norms that stand in their places, and how many times 1/√n is chance.
-const ALIKE: f64 = 0.6;
+pub(super) const ALIKE: f64 = 0.6;
 pub(super) const CHANCE: f64 = 5.0;
 
 /// Correlation from which on a small lead is enough: the norms of gate, up and down of one unit go
@@ -40,12 +40,12 @@ pub(super) const SURELY_ALIKE: f64 = 0.9;
 const MOST: f64 = 0.9;
 
 /// One matrix, read once.
-struct Profile {
+pub(super) struct Profile {
     /// Sum of a hash of each value: the same for the same values in any order.
-    values: u64,
+    pub(super) values: u64,
     /// Logarithms of the norms of rows and of columns, about their mean and at norm 1.
-    rows: Vec<f32>,
-    columns: Vec<f32>,
+    pub(super) rows: Vec<f32>,
+    pub(super) columns: Vec<f32>,
 }
 
 /// The profiles of the matrices of a side, by their places.
@@ -75,7 +75,9 @@ impl Profiles {
 }
 
 impl Profile {
-    fn new(matrix: &dyn RowSource) -> Result<Self> {
+    /// # Errors
+    /// A read that fails.
+    pub(super) fn new(matrix: &dyn RowSource) -> Result<Self> {
         let (rows, columns) = (matrix.rows(), matrix.columns());
         let (mut of_rows, mut of_columns) = (Vec::with_capacity(rows), vec![0.0f64; columns]);
         let mut hash = 0u64;
@@ -132,7 +134,7 @@ fn add_row(row: &[f32], of_columns: &mut [f64]) -> (f64, u64) {
 }
 
 /// A value's bits, mixed (the finaliser of MurmurHash3); the two zeros are one value.
-fn mixed(value: f32) -> u32 {
+pub(super) fn mixed(value: f32) -> u32 {
     let mut z = if value == 0.0 { 0 } else { value.to_bits() };
     z = (z ^ (z >> 16)).wrapping_mul(0x85eb_ca6b);
     z = (z ^ (z >> 13)).wrapping_mul(0xc2b2_ae35);
@@ -140,7 +142,7 @@ fn mixed(value: f32) -> u32 {
 }
 
 /// Logarithms of squares about their mean, at norm 1; empty where they are not numbers.
-fn about_mean(squares: &[f64]) -> Vec<f32> {
+pub(super) fn about_mean(squares: &[f64]) -> Vec<f32> {
     let logs: Vec<f64> = squares.iter().map(|square| (square + 1e-30).ln()).collect();
     let mean = logs.iter().sum::<f64>() / logs.len().max(1) as f64;
     let norm = logs
@@ -157,7 +159,7 @@ fn about_mean(squares: &[f64]) -> Vec<f32> {
 }
 
 /// Correlation of norms in their places, above what chance gives; 0 where they are no numbers.
-fn likeness(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn likeness(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() || a.is_empty() {
         return 0.0;
     }
@@ -182,6 +184,11 @@ fn orders(shapes: Sides<&[u64]>) -> Vec<Vec<usize>> {
 }
 
 impl Profiles {
+    /// That of the matrix at a place.
+    pub(super) fn of_place(&self, at: usize) -> Option<&Profile> {
+        self.0.get(&at)
+    }
+
     /// Norms of the rows and columns of each matrix, by its place.
     pub(super) fn norms(&self) -> impl Iterator<Item = (usize, &[f32], &[f32])> {
         let all = self.0.iter();
@@ -199,11 +206,15 @@ pub(super) struct ByNorms {
 
 /// Matrices of equal norms, and those that stand inside larger ones; none where much of what is left
 /// finds none.
+///
+/// # Errors
+/// A read that fails.
 pub(super) fn by_norms(
+    models: Sides<&Model>,
     left: &Sides<Vec<Item>>,
     profiles: &Sides<Profiles>,
     paired: &[Match],
-) -> ByNorms {
+) -> Result<ByNorms> {
     let places = |found: &[Match], side: Side| -> BTreeSet<usize> {
         found.iter().map(|found| *found.places.get(side)).collect()
     };
@@ -218,7 +229,7 @@ pub(super) fn by_norms(
     }
     let mut inside: Sides<Vec<Found>> = Sides::default();
     for side in Side::BOTH {
-        let found = norm_runs::find(side, left, profiles, &gone);
+        let found = norm_runs::find(side, models, left, profiles, &gone)?;
         gone.get_mut(side)
             .extend(found.iter().map(|found| found.whole));
         gone.get_mut(side.other())
@@ -241,13 +252,13 @@ pub(super) fn by_norms(
         found as f64 / all.max(1) as f64
     };
     let share = Side::BOTH.map(share_found).into_iter().fold(0.0, f64::max);
-    match share >= MOST {
+    Ok(match share >= MOST {
         true => ByNorms { whole, inside },
         false => ByNorms {
             whole: Vec::new(),
             inside: Sides::default(),
         },
-    }
+    })
 }
 
 /// Matrices of equal values in whatever order; of several such on a side each goes with the one at

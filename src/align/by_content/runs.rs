@@ -21,7 +21,7 @@ use crate::view::model::Model;
 
 use super::holds::{Kinds, may_hold};
 use super::neighbours::{Index, product};
-use super::spans::{Span, gaps};
+use super::spans::{Span, gaps, is_line};
 use super::{Item, is_complex};
 
 /// Values of a row that are looked at.
@@ -36,8 +36,9 @@ const MOST_COLUMNS: u64 = 1 << 22;
 /// Rows of a matrix that are looked for.
 const PROBES: usize = 12;
 
-/// Fewest rows of a matrix that can be told by where they stand.
-const FEWEST_ROWS: u64 = 6;
+/// Fewest rows of a matrix that can be told by where they stand; of few all must stand there, as
+/// like as vectors are.
+const FEWEST_ROWS: u64 = 2;
 
 /// Values that are held at a time.
 const MOST_VALUES: usize = 1 << 24;
@@ -113,6 +114,22 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Values from the first to the last, where these lie one behind the other.
+    pub(super) fn as_span(&self) -> Option<Span> {
+        match self {
+            Self::Rows(spot) => spot.as_span(),
+            Self::Span(span) => Some(span.clone()),
+        }
+    }
+
+    /// Rows or columns.
+    pub(super) fn as_spot(&self) -> Option<Spot> {
+        match self {
+            Self::Rows(spot) => Some(*spot),
+            Self::Span(_) => None,
+        }
+    }
+
     /// The tensor that is there.
     pub(super) fn cut(&self, whole: &Logical) -> Logical {
         match self {
@@ -133,9 +150,10 @@ pub(super) fn rest_of(whole: &Logical, places: &[Place]) -> Vec<Logical> {
         Place::Rows(_) => None,
     });
     let (spots, spans): (Vec<Spot>, Vec<Span>) = (spots.collect(), spans.collect());
-    match spans.is_empty() {
-        true => rest(whole, &spots).into_iter().collect(),
-        false => gaps(whole, &spans),
+    let as_spans: Option<Vec<Span>> = spots.iter().map(Spot::as_span).collect();
+    match as_spans.filter(|_| is_line(whole)) {
+        Some(of_spots) => gaps(whole, &[spans, of_spots].concat()),
+        None => rest(whole, &spots).into_iter().collect(),
     }
 }
 
@@ -176,12 +194,12 @@ impl Reading {
         }
     }
 
-    fn rows(self) -> u64 {
+    pub(super) fn rows(self) -> u64 {
         let (rows, columns) = self.stored;
         if self.transposed { columns } else { rows }
     }
 
-    fn columns(self) -> u64 {
+    pub(super) fn columns(self) -> u64 {
         let (rows, columns) = self.stored;
         if self.transposed { rows } else { columns }
     }
@@ -242,7 +260,51 @@ impl Spot {
         out
     }
 
-    fn rows(&self) -> impl Iterator<Item = u64> + use<> {
+    /// The same as values that lie one behind the other, where they do.
+    fn as_span(&self) -> Option<Span> {
+        let (reading, run) = (self.reading, self.run);
+        let is_stretch = !reading.transposed && (run.step == 1 || run.count == 1);
+        let shape = (run.count, reading.columns());
+        is_stretch.then(|| Span::new(run.start * reading.columns(), shape))
+    }
+
+    /// How the tensor is read.
+    pub(super) fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// The places between spots of one size that a tensor is full of: behind one another, or in
+    /// turn. None where they are not all alike.
+    pub(super) fn between(spots: &[Self]) -> Vec<Self> {
+        let Some(first) = spots.first() else {
+            return Vec::new();
+        };
+        let (rows, RowRun { count, step, .. }) = (first.reading.rows(), first.run);
+        let is_alike = |spot: &Self| {
+            let is_same = spot.reading == first.reading && spot.shape == first.shape;
+            is_same && spot.run.count == count && spot.run.step == step
+        };
+        // In turn: of each `step` rows one is of this matrix.
+        let in_turn = step > 1 && count.checked_mul(step) == Some(rows);
+        let starts = match in_turn {
+            true => (0..step).step_by(1),
+            false => (0..rows).step_by(usize::try_from(count).unwrap_or(usize::MAX).max(1)),
+        };
+        let is_full = in_turn || step == 1 && rows.is_multiple_of(count.max(1));
+        let is_at = |start: u64| in_turn || start.is_multiple_of(count.max(1));
+        let taken: BTreeSet<u64> = spots.iter().map(|spot| spot.run.start).collect();
+        if !is_full || !spots.iter().all(is_alike) || !taken.iter().all(|start| is_at(*start)) {
+            return Vec::new();
+        }
+        let free = starts.filter(|start| !taken.contains(start));
+        let spot = |start: u64| Self {
+            run: RowRun { start, count, step },
+            ..*first
+        };
+        free.map(spot).collect()
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = u64> + use<> {
         let run = self.run;
         (0..run.count).map(move |at| run.start + at * run.step)
     }
@@ -769,7 +831,9 @@ fn at_equal_distances(
     let ways = ln_choose(probes, 2) + ln_choose(probes - 2, more);
     let by_accident = ways - more as f64 * (rows as f64).ln();
     let is_sure = 3 * hits >= indices.len() && by_accident <= BY_ACCIDENT;
-    is_sure.then_some((run, hits))
+    let mut all = nearest.iter();
+    let all_alike = all.all(|nearest| nearest.cosine >= VECTOR_ALIKE && nearest.is_clear());
+    (is_sure || all_alike && hits == indices.len()).then_some((run, hits))
 }
 
 /// Logarithm, base e, of the number of ways to choose.
@@ -778,7 +842,7 @@ fn ln_choose(of: u64, chosen: u64) -> f64 {
     factors.map(f64::ln).sum()
 }
 
-/// The consecutive rows that are those of a matrix, in whatever order.
+/// The evenly spaced rows that are those of a matrix, in whatever order.
 fn in_any_order(table: &Rows, values: &[f32], count: u64) -> Option<RowRun> {
     let mut hit = BTreeSet::new();
     for row in values.chunks_exact(table.width) {
@@ -787,7 +851,7 @@ fn in_any_order(table: &Rows, values: &[f32], count: u64) -> Option<RowRun> {
             hit.insert(nearest.row as u64);
         }
     }
-    let (start, end) = (*hit.first()?, *hit.last()? + 1);
+    let (start, last) = (*hit.first()?, *hit.last()?);
     let most = 10 * hit.len() as u64 >= 9 * count;
     let all_rows = table.count() as u64;
     if count == all_rows && most {
@@ -797,11 +861,17 @@ fn in_any_order(table: &Rows, values: &[f32], count: u64) -> Option<RowRun> {
             step: 1,
         });
     }
-    (most && end - start == count).then_some(RowRun {
-        start,
-        count,
-        step: 1,
-    })
+    let distances = hit.iter().map(|row| row - start);
+    let step = distances.fold(0, greatest_common_divisor);
+    let is_run = step > 0 && last - start == (count - 1) * step;
+    (most && is_run).then_some(RowRun { start, count, step })
+}
+
+pub(super) fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    match b {
+        0 => a,
+        _ => greatest_common_divisor(b, a % b),
+    }
 }
 
 #[cfg(test)]

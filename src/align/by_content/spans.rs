@@ -75,7 +75,44 @@ pub(super) struct Span {
 }
 
 impl Span {
-    fn end(&self) -> u64 {
+    /// A matrix stored row by row.
+    pub(super) fn new(start: u64, (rows, columns): (u64, u64)) -> Self {
+        Self {
+            start,
+            shape: vec![rows, columns],
+            matrix: (rows, columns),
+            transposed: false,
+        }
+    }
+
+    /// A tensor of the other side from a value on; its columns one behind the other where transposed.
+    pub(super) fn of_piece(start: u64, piece: &Logical, transposed: bool) -> Self {
+        Self {
+            start,
+            shape: piece.shape.clone(),
+            matrix: piece.matrix_shape(),
+            transposed,
+        }
+    }
+
+    /// The same, so many values behind where it is.
+    pub(super) fn moved(mut self, by: u64) -> Self {
+        self.start += by;
+        self
+    }
+
+    /// The same, so many values before where it is.
+    pub(super) fn moved_back(mut self, by: u64) -> Self {
+        self.start -= by;
+        self
+    }
+
+    /// Its first value.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn end(&self) -> u64 {
         self.start + self.matrix.0 * self.matrix.1
     }
 
@@ -100,12 +137,38 @@ impl Span {
 fn stretch(whole: &Logical, values: Range<u64>) -> Logical {
     let count = values.end - values.start;
     let mut out = whole.clone();
-    out.name = format!("{}[{}:{}]", whole.name, values.start, values.end);
+    let first = whole.stored_as.start + values.start;
+    out.name = format!("{}[{first}:{}]", root(&whole.name), first + count);
     out.shape = vec![count];
-    out.stored_as.start += values.start;
+    out.stored_as.start = first;
     out.stored_as.stored = (1, count);
     out.meaning.class = Class::Vector;
     out
+}
+
+/// The name of the tensor of which this is a stretch.
+pub(super) fn root(name: &str) -> &str {
+    let is_place = |inside: &str| {
+        let mut numbers = inside.split(':');
+        numbers.all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let bracket = name
+        .strip_suffix(']')
+        .and_then(|name| name.rsplit_once('['));
+    match bracket {
+        Some((root, inside)) if inside.contains(':') && is_place(inside) => root,
+        _ => name,
+    }
+}
+
+/// Whether the values of a tensor lie in the file as those of a vector do, whatever the shape in
+/// which they are read now.
+pub(super) fn is_line(logical: &Logical) -> bool {
+    logical.stored_shape.len() == 1
+        && matches!(logical.stored_as.origin, Origin::Tensor(_))
+        && is_plain(logical)
+        && logical.dtype.kind() != Kind::Block
+        && logical.meaning.class != Class::Uninformative
 }
 
 /// What the spans leave of a tensor; long gaps as matrices of rows as long as those beside them.
@@ -271,21 +334,15 @@ impl Book {
 }
 
 /// Values of a long tensor.
-fn values_at(model: &Model, whole: &Logical, values: Range<u64>) -> Result<Vec<f32>> {
+pub(super) fn values_at(model: &Model, whole: &Logical, values: Range<u64>) -> Result<Vec<f32>> {
     let mut out = vec![0.0; (values.end - values.start) as usize];
     let cut = stretch(whole, values);
     model.view(&cut)?.read_rows(0..1, &mut out)?;
     Ok(out)
 }
 
-/// Whether the rows of a tensor can be read from anywhere.
 fn is_long(logical: &Logical) -> bool {
-    let is_stored = matches!(logical.stored_as.origin, Origin::Tensor(_));
-    is_stored
-        && is_plain(logical)
-        && logical.shape.len() == 1
-        && logical.dtype.kind() != Kind::Block
-        && logical.meaning.class != Class::Uninformative
+    is_line(logical) && logical.shape.len() == 1
 }
 
 /// Tensors of the other side that lie in long tensors of `side`.
@@ -418,13 +475,7 @@ impl Search<'_> {
     }
 
     fn span(&self, piece: usize, transposed: bool, start: u64) -> Span {
-        let logical = &self.other[piece].logical;
-        Span {
-            start,
-            shape: logical.shape.clone(),
-            matrix: logical.matrix_shape(),
-            transposed,
-        }
+        Span::of_piece(start, &self.other[piece].logical, transposed)
     }
 
     /// A tensor where a stretch of it was met, and how alike what lies there is.
