@@ -418,6 +418,7 @@ fn part_of_magnitudes(tested: &Magnitudes) -> Part {
         new: false,
         found: false,
         has_named_places: false,
+        lacks_a_matrix: false,
         excess: None,
         test: Some(tested.test),
         // Norms have no angles: no witness can be asked, and none is.

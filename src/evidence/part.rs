@@ -94,6 +94,9 @@ pub struct Part {
     /// Whether places along an axis of a matrix of it have a meaning of their own: positions,
     /// tokens by classes, frequencies.
     pub has_named_places: bool,
+    /// Whether a matrix of the base's feed-forward has no counterpart while the target has one left
+    /// that may be it: another order of the units, or another basis, cannot be looked for then.
+    pub lacks_a_matrix: bool,
     /// Excess over its matrices, weighted by parameters.
     pub excess: Option<f64>,
     /// Its own test, where one ran.

@@ -2,7 +2,7 @@
 //! 2).
 
 use crate::stats::levels::FOUND_LOG10;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::measure::record::Record;
@@ -121,6 +121,7 @@ struct Gathered {
     tensors: usize,
     counterparts: usize,
     has_named_places: bool,
+    lacks_a_matrix: bool,
     base_layer: Option<u32>,
 }
 
@@ -162,7 +163,41 @@ pub(crate) fn gather(target: &Model, alignment: &Alignment, records: &[Record]) 
             part.counterparts += usize::from(*why != Why::NoSuchName);
         }
     }
+    for key in with_open_matrix(alignment) {
+        if let Some(part) = parts.get_mut(&key) {
+            part.lacks_a_matrix |= part.compared > 0;
+        }
+    }
     parts.into_iter().map(|(key, g)| finish(key, &g)).collect()
+}
+
+/// The feed-forwards of which the base has a matrix left, while the target has one left of the same
+/// role or of none, at least half as large.
+fn with_open_matrix(alignment: &Alignment) -> BTreeSet<PartKey> {
+    let is_open = |left: &&Unmatched| matches!(left.why, Why::NoSuchName | Why::Shape);
+    let mut largest: BTreeMap<Option<Role>, u64> = BTreeMap::new();
+    for left in alignment.target_left.iter().filter(is_open) {
+        let role = part_of(&left.tensor).map(|part| match part.kind {
+            PartKind::Other => None,
+            _ => Some(left.tensor.meaning.role),
+        });
+        if let Some(role) = role {
+            let most = largest.entry(role).or_default();
+            *most = left.tensor.elements().max(*most);
+        }
+    }
+    let may_be_left = |tensor: &Logical| {
+        let roles = [None, Some(tensor.meaning.role)];
+        let mut of_roles = roles.iter().filter_map(|role| largest.get(role));
+        of_roles.any(|most| most.saturating_mul(2) >= tensor.elements())
+    };
+    let open = alignment.base_left.iter().filter(is_open);
+    let lacking = open.filter_map(|left| {
+        let part = part_of(&left.tensor)?;
+        let is_block = matches!(part.kind, PartKind::Ffn | PartKind::Experts);
+        (is_block && may_be_left(&left.tensor)).then_some(part)
+    });
+    lacking.collect()
 }
 
 fn finish(key: PartKey, g: &Gathered) -> Part {
@@ -174,6 +209,7 @@ fn finish(key: PartKey, g: &Gathered) -> Part {
         new: g.counterparts == 0,
         found: false,
         has_named_places: g.has_named_places,
+        lacks_a_matrix: g.lacks_a_matrix,
         excess: (g.excess_weight > 0.0).then(|| g.weighted_excess / g.excess_weight),
         test: None,
         by_place: false,

@@ -350,6 +350,7 @@ mod tests {
             new: false,
             found: false,
             has_named_places: false,
+            lacks_a_matrix: false,
             excess: None,
             test: share.map(|s| PartTest {
                 log10_p: 0.0,

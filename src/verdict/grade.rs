@@ -27,11 +27,15 @@ pub(crate) fn grade(part: &Part, parts_tested: usize, tests_on: bool) -> State {
     match (powerful, part.excess) {
         (None, Some(excess)) if excess >= alike_alone(part) => State::Reused,
         (Some(test), excess)
-            if test.log10_p > NOTHING_LOG10 && excess.is_none_or(|e| e.abs() < ALIKE_EXCESS) =>
+            if !part.lacks_a_matrix
+                && test.log10_p > NOTHING_LOG10
+                && excess.is_none_or(|e| e.abs() < ALIKE_EXCESS) =>
         {
             State::Independent
         }
-        (None, Some(excess)) if !tests_on && excess < UNLIKE_EXCESS => State::Independent,
+        (None, Some(excess)) if !part.lacks_a_matrix && !tests_on && excess < UNLIKE_EXCESS => {
+            State::Independent
+        }
         _ => State::Unclear,
     }
 }
@@ -71,6 +75,7 @@ mod tests {
             new: false,
             found: false,
             has_named_places: false,
+            lacks_a_matrix: false,
             excess: Some(0.0),
             test: None,
             by_place: false,
@@ -209,6 +214,21 @@ mod tests {
             ..positions
         };
         assert_eq!(grade(&identical, 1, true), State::Reused);
+    }
+
+    #[test]
+    fn no_feed_forward_is_independent_while_a_matrix_of_it_is_missing() {
+        let whole = Part {
+            test: tested(-0.5, 0.1),
+            ..part()
+        };
+        let lacking = Part {
+            lacks_a_matrix: true,
+            ..whole.clone()
+        };
+        assert_eq!(grade(&whole, 1, true), State::Independent);
+        assert_eq!(grade(&lacking, 1, true), State::Unclear);
+        assert_eq!(grade(&lacking, 0, false), State::Unclear);
     }
 
     #[test]

@@ -448,6 +448,7 @@ mod tests {
             new: false,
             found: false,
             has_named_places: false,
+            lacks_a_matrix: false,
             excess: None,
             test: Some(crate::evidence::part::PartTest {
                 log10_p: 0.0,
