@@ -38,9 +38,10 @@ pub(super) fn cut(
     let least = least.unwrap_or(u64::MAX);
     let mut out = Vec::new();
     for own in std::mem::take(left.get_mut(side)) {
-        let is_long = is_line(&own.logical) && own.logical.elements() >= least;
-        let pieces = match is_long {
-            true => layouts.of_line(&own.logical, &other),
+        let is_long = own.logical.elements() >= least;
+        let pieces = match is_line(&own.logical) {
+            true if is_long => layouts.of_line(&own.logical, &other),
+            true => Vec::new(),
             false => layouts.of_matrix(&own.logical),
         };
         if pieces.is_empty() {
@@ -208,25 +209,39 @@ impl<'a> Layouts<'a> {
         let known = spots(inside);
         let mut rows: BTreeSet<u64> = known.iter().flat_map(Spot::rows).collect();
         let mut cuts: Vec<Spot> = Vec::new();
-        for spot in spots(sibling) {
+        let mut out: Vec<Logical> = Vec::new();
+        for laid in sibling {
+            let Some(spot) = laid.place.as_spot() else {
+                continue;
+            };
             let mut read_so = known.iter().chain(&cuts);
             let is_read_so = read_so.all(|other| other.reading() == spot.reading());
             if is_read_so && spot.rows().all(|row| !rows.contains(&row)) {
                 rows.extend(spot.rows());
                 cuts.push(spot);
+                out.push(as_in_sibling(spot.cut(&whole), laid));
             }
         }
         if cuts.is_empty() {
             cuts = Spot::between(&known);
+            out = cuts.iter().map(|spot| spot.cut(&whole)).collect();
         }
         if cuts.is_empty() {
             return Vec::new();
         }
-        let mut out: Vec<Logical> = cuts.iter().map(|spot| spot.cut(&whole)).collect();
         let all: Vec<Place> = known.into_iter().chain(cuts).map(Place::Rows).collect();
         out.extend(rest_of(&whole, &all));
         out
     }
+}
+
+/// A piece with the role that the piece at its place in the same tensor of another layer has; one
+/// of several layers in one tensor says no more than its tensor.
+fn as_in_sibling(mut piece: Logical, laid: &Laid) -> Logical {
+    if piece.meaning.layer.is_some() && piece.meaning.layer != laid.whole.meaning.layer {
+        piece.meaning.role = laid.piece.meaning.role;
+    }
+    piece
 }
 
 /// Where in a layer the tensors of one name but for its numbers lie, from the first found of it on.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::words::Component;
+use crate::model::words::{Class, Component};
 use crate::view::logical::Logical;
 
 use super::{Item, is_complex, is_known, is_one_part, is_one_place};
@@ -14,8 +14,16 @@ use super::{Item, is_complex, is_known, is_one_part, is_one_place};
 pub(super) fn may_hold(whole: &Logical, piece: &Logical) -> bool {
     let is_said = is_known(whole) && is_known(piece);
     let is_larger = whole.elements() > piece.elements();
+    let is_vector_of_matrix = is_known_matrix(whole) && piece.shape.len() == 1;
     is_complex(whole) == is_complex(piece)
+        && !is_vector_of_matrix
         && (!is_said || is_larger && is_one_place(whole, piece) && is_one_part(whole, piece))
+}
+
+/// Whether the name says a matrix, so that no gain or bias is stored in it, however alike one of its
+/// rows is.
+fn is_known_matrix(logical: &Logical) -> bool {
+    logical.meaning.class == Class::Matrix && is_known(logical)
 }
 
 /// What [`may_hold`] asks of a tensor, but for its place and size.

@@ -47,8 +47,14 @@ const SURELY_AHEAD: f64 = 0.02;
 const MOST_PRODUCTS: usize = 1 << 34;
 const MOST_READ: u64 = 1 << 31;
 
-/// Places at either end of a gap at which a matrix is tried.
+/// Places at either end of a gap at which a matrix is tried, and those of a gap in which there is
+/// room for others beside it.
 const ENDS: u64 = 12;
+const ENDS_OF_MORE: u64 = 2;
+
+/// Least share of what is looked for that norms must find: of a model that is rotated they find all,
+/// and what is paired in part would be judged in a basis that is not its own, without the rest.
+const MOST: f64 = 0.9;
 
 /// A matrix that is looked for.
 struct Piece<'a> {
@@ -118,6 +124,14 @@ struct Candidate {
     piece: usize,
     span: Span,
     likeness: f64,
+    by: By,
+}
+
+/// What tells a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Values,
+    Norms,
 }
 
 /// Matrices of the other side that lie in long vectors of `side` in another order or rotated.
@@ -172,17 +186,28 @@ pub(super) fn find(
         products: 0,
         read: 0,
     };
-    let mut out = Vec::new();
+    let mut found = Vec::new();
     for whole in lines {
-        for (piece, span) in search.laid(&own[whole].logical)? {
-            out.push(Found {
-                whole,
-                piece: search.pieces[piece].at,
-                place: Place::Span(span),
-            });
-        }
+        let laid = search.laid(&own[whole].logical)?;
+        found.extend(laid.into_iter().map(|laid| (whole, laid)));
     }
-    Ok(out)
+    let elements = |piece: &Piece<'_>| piece.logical.elements() as f64;
+    let all: f64 = search.pieces.iter().map(elements).sum();
+    let of_found: f64 = found
+        .iter()
+        .map(|(_, laid)| elements(&search.pieces[laid.piece]))
+        .sum();
+    let are_most = of_found >= MOST * all;
+    let kept = found
+        .into_iter()
+        .filter(|(_, laid)| are_most || laid.by == By::Values);
+    Ok(kept
+        .map(|(whole, laid)| Found {
+            whole,
+            piece: search.pieces[laid.piece].at,
+            place: Place::Span(laid.span),
+        })
+        .collect())
 }
 
 impl<'a> Piece<'a> {
@@ -236,7 +261,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// What lies in one vector.
-    fn laid(&mut self, line: &Logical) -> Result<Vec<(usize, Span)>> {
+    fn laid(&mut self, line: &Logical) -> Result<Vec<Candidate>> {
         let open = self.open(line);
         let lengths = open.iter().flat_map(|piece| {
             let (rows, columns) = self.pieces[*piece].logical.matrix_shape();
@@ -256,27 +281,27 @@ impl Search<'_> {
 
         let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
         let mut out = Vec::new();
-        for Candidate { piece, span, .. } in candidates {
-            self.take(piece, span, &mut taken, &mut out);
+        for candidate in candidates {
+            self.take(candidate, &mut taken, &mut out);
         }
-        while let Some((piece, span)) = self.at_an_end(line, block, &taken)? {
-            self.take(piece, span, &mut taken, &mut out);
+        while let Some(candidate) = self.at_an_end(line, block, &taken)? {
+            self.take(candidate, &mut taken, &mut out);
         }
         Ok(out)
     }
 
     fn take(
         &mut self,
-        piece: usize,
-        span: Span,
+        candidate: Candidate,
         taken: &mut BTreeMap<u64, u64>,
-        out: &mut Vec<(usize, Span)>,
+        out: &mut Vec<Candidate>,
     ) {
+        let span = &candidate.span;
         let before = taken.range(..span.end()).next_back();
         let is_free = before.is_none_or(|(_, end)| *end <= span.start());
-        if is_free && self.gone.insert(piece) {
+        if is_free && self.gone.insert(candidate.piece) {
             taken.insert(span.start(), span.end());
-            out.push((piece, span));
+            out.push(candidate);
         }
     }
 
@@ -327,6 +352,7 @@ impl Search<'_> {
                         piece: *piece,
                         span,
                         likeness: 2.0,
+                        by: By::Values,
                     });
                 }
             }
@@ -390,33 +416,38 @@ impl Search<'_> {
                 piece,
                 span: Span::of_piece(start, self.pieces[piece].logical, transposed),
                 likeness,
+                by: By::Norms,
             })
         });
         found.collect()
     }
 
-    /// A matrix at an end of a gap whose other norms are its own: those of the columns where the
-    /// rows lie one behind the other.
+    /// A matrix at an end of a gap whose norms are its own: those across what lies one behind the
+    /// other, or those of few rows, which are not told among all places of the vector.
     fn at_an_end(
         &mut self,
         line: &Logical,
         block: u64,
         taken: &BTreeMap<u64, u64>,
-    ) -> Result<Option<(usize, Span)>> {
+    ) -> Result<Option<Candidate>> {
         let open = self.open(line);
         // Beside it may lie what is as long as the other side's vectors.
         let unit = self.vectors.max(block);
         let starts = [0].into_iter().chain(taken.values().copied());
         let ends = taken.keys().copied().chain([line.elements()]);
-        let mut best: Option<(f64, usize, Span)> = None;
+        let mut best: Option<Candidate> = None;
         for (start, end) in starts.zip(ends) {
             for &piece in &open {
                 let logical = self.pieces[piece].logical;
                 let room = (end - start).checked_sub(logical.elements());
-                let Some(room) = room.filter(|room| *room <= 2 * ENDS * unit) else {
+                let Some(room) = room else {
                     continue;
                 };
-                let offsets = (0..=ENDS).map(|at| at * unit).filter(|at| *at <= room);
+                let most = match room <= 2 * ENDS * unit {
+                    true => ENDS,
+                    false => ENDS_OF_MORE,
+                };
+                let offsets = (0..=most).map(|at| at * unit).filter(|at| *at <= room);
                 let places: BTreeSet<u64> = offsets
                     .flat_map(|offset| [start + offset, start + room - offset])
                     .collect();
@@ -431,18 +462,21 @@ impl Search<'_> {
                     let span = Span::of_piece(place, logical, transposed);
                     let there = Profile::new(&self.model.view(&span.cut(line))?)?;
                     let own = &self.pieces[piece].profile;
-                    let alike = match transposed {
-                        false => likeness(&own.columns, &there.columns),
-                        true => likeness(&own.rows, &there.rows),
-                    };
-                    let is_best = best.as_ref().is_none_or(|(most, _, _)| alike > *most);
+                    let alike = likeness(&own.columns, &there.columns)
+                        .max(likeness(&own.rows, &there.rows));
+                    let is_best = best.as_ref().is_none_or(|best| alike > best.likeness);
                     if alike >= ALIKE && is_best {
-                        best = Some((alike, piece, span));
+                        best = Some(Candidate {
+                            piece,
+                            span,
+                            likeness: alike,
+                            by: By::Norms,
+                        });
                     }
                 }
             }
         }
-        Ok(best.map(|(_, piece, span)| (piece, span)))
+        Ok(best)
     }
 }
 

@@ -15,7 +15,7 @@ use super::alike::Match;
 use super::follow::natural;
 use super::made::Made;
 use super::spans::is_line;
-use super::{Item, may_be_one};
+use super::{Item, is_one_place, may_be_one};
 
 /// Least share of the target's matrices that must have been paired by their likeness: of a copy in
 /// another basis few would be, and what is left of it would seem unlike.
@@ -87,7 +87,13 @@ fn of_one_shape(left: &Sides<Vec<Item>>, order: [usize; 2]) -> Vec<Match> {
         for base in bases {
             let own = &left.base[base].logical;
             let may_be = |at: &usize| may_be_one(own, &left.target[*at].logical);
-            let Some(at) = of_target.iter().take(LOOKED_AT).position(may_be) else {
+            let is_of_place = |at: &usize| {
+                let other = &left.target[*at].logical;
+                may_be_one(own, other) && is_one_place(own, other)
+            };
+            let looked_at = || of_target.iter().take(LOOKED_AT);
+            let of_place = looked_at().position(is_of_place);
+            let Some(at) = of_place.or_else(|| looked_at().position(may_be)) else {
                 continue;
             };
             let target = of_target.remove(at);

@@ -222,10 +222,26 @@ impl Made {
                 by_stack.entry(stack).or_default().push(pair);
             }
         }
+        let wholes: BTreeMap<&str, &Arc<Logical>> = left
+            .get(side)
+            .iter()
+            .map(|item| (item.logical.name.as_str(), &item.logical))
+            .collect();
         let mut gone: Sides<BTreeSet<String>> = Sides::default();
         for (stack, pairs) in by_stack {
             if counts.get(&stack) != Some(&pairs.len()) {
                 continue;
+            }
+            for pair in &pairs {
+                let sides = pair.sides();
+                let laid = wholes.get(stack.as_str()).and_then(|whole| {
+                    Some(Laid {
+                        whole: Arc::clone(whole),
+                        piece: Arc::new(Logical::clone(sides.get(side.other()))),
+                        place: runs::Place::Rows(runs::Spot::of_cut(whole, sides.get(side))?),
+                    })
+                });
+                self.laid.get_mut(side).extend(laid);
             }
             let others = pairs
                 .iter()

@@ -94,6 +94,9 @@ const ROW_AHEAD: f64 = 0.1;
 const VECTOR_ALIKE: f64 = 0.8;
 const VECTOR_AHEAD: f64 = 0.02;
 
+/// One value of so many may stand out.
+const OUTSTANDING: usize = 8;
+
 /// A matrix found in a tensor of the other side.
 pub(super) struct Found {
     /// The tensor, by its place in its side's list.
@@ -214,6 +217,39 @@ impl Reading {
 }
 
 impl Spot {
+    /// Where in a tensor some of its rows lie that were cut from it; `None` for what is no run of
+    /// them.
+    pub(super) fn of_cut(whole: &Logical, cut: &Logical) -> Option<Self> {
+        let storage = &cut.stored_as;
+        let (rows, columns) = storage.stored;
+        if columns == 0 || storage.columns.is_some() {
+            return None;
+        }
+        let run = match &storage.rows {
+            RowOrder::All => RowRun {
+                start: storage.start.checked_sub(whole.stored_as.start)? / columns,
+                count: rows,
+                step: 1,
+            },
+            RowOrder::Runs(runs) => match runs[..] {
+                [run] => run,
+                _ => return None,
+            },
+            RowOrder::HalfSplit { .. } => return None,
+        };
+        Some(Self {
+            reading: Reading {
+                stored: (whole.elements() / columns, columns),
+                transposed: false,
+            },
+            run,
+            shape: match cut.shape.len() {
+                1 => Shape::Vector,
+                _ => Shape::Rows,
+            },
+        })
+    }
+
     /// The matrix that is there.
     pub(super) fn cut(&self, whole: &Logical) -> Logical {
         let (reading, run) = (self.reading, self.run);
@@ -274,7 +310,7 @@ impl Spot {
     }
 
     /// The places between spots of one size that a tensor is full of: behind one another, or in
-    /// turn. None where they are not all alike.
+    /// turn. None where they are not all alike, or where one row is all that was found.
     pub(super) fn between(spots: &[Self]) -> Vec<Self> {
         let Some(first) = spots.first() else {
             return Vec::new();
@@ -290,10 +326,15 @@ impl Spot {
             true => (0..step).step_by(1),
             false => (0..rows).step_by(usize::try_from(count).unwrap_or(usize::MAX).max(1)),
         };
+        let is_one_row = first.shape == Shape::Vector && spots.len() < 2;
         let is_full = in_turn || step == 1 && rows.is_multiple_of(count.max(1));
         let is_at = |start: u64| in_turn || start.is_multiple_of(count.max(1));
         let taken: BTreeSet<u64> = spots.iter().map(|spot| spot.run.start).collect();
-        if !is_full || !spots.iter().all(is_alike) || !taken.iter().all(|start| is_at(*start)) {
+        if is_one_row
+            || !is_full
+            || !spots.iter().all(is_alike)
+            || !taken.iter().all(|start| is_at(*start))
+        {
             return Vec::new();
         }
         let free = starts.filter(|start| !taken.contains(start));
@@ -687,6 +728,14 @@ impl Rows {
         self.values.len() / self.width.max(1)
     }
 
+    /// Whether a probe is like a row in more than a few of its values.
+    fn is_alike_throughout(&self, row: usize, probe: &[f32]) -> bool {
+        let mut probe = probe.to_vec();
+        normalise(&mut probe, &self.mean);
+        let values = &self.values[row * self.width..(row + 1) * self.width];
+        is_alike_throughout(values, &probe)
+    }
+
     /// The row nearest to a probe; one behind the last where none is near.
     fn nearest(&self, probe: &[f32]) -> Nearest {
         let mut probe = probe.to_vec();
@@ -711,6 +760,23 @@ impl Rows {
         }
         out
     }
+}
+
+/// Whether two vectors are alike without the few values that make up most of one of them: those of
+/// the same channels stand out in gains and in rows that have nothing else in common.
+fn is_alike_throughout(a: &[f32], b: &[f32]) -> bool {
+    let mut places: Vec<usize> = (0..a.len().min(b.len())).collect();
+    let size = |at: &usize| a[*at].abs().max(b[*at].abs());
+    places.sort_by(|x, y| size(y).total_cmp(&size(x)).then(x.cmp(y)));
+    let rest = &places[places.len().div_ceil(OUTSTANDING)..];
+    let [mut product, mut of_a, mut of_b] = [0.0f64; 3];
+    for at in rest {
+        let (a, b) = (f64::from(a[*at]), f64::from(b[*at]));
+        product += a * b;
+        of_a += a * a;
+        of_b += b * b;
+    }
+    product >= VECTOR_ALIKE * (of_a * of_b).sqrt()
 }
 
 fn normalise(row: &mut [f32], mean: &[f32]) {
@@ -759,8 +825,9 @@ fn search(
                 count: 1,
                 step: 1,
             };
-            let is_it =
-                nearest.cosine >= VECTOR_ALIKE && nearest.cosine >= nearest.second + VECTOR_AHEAD;
+            let is_it = nearest.cosine >= VECTOR_ALIKE
+                && nearest.cosine >= nearest.second + VECTOR_AHEAD
+                && table.is_alike_throughout(nearest.row, &probe.values);
             return Ok(is_it.then(|| (probe.piece, spot(run), nearest.cosine)));
         }
         if let Some((run, hits)) = at_equal_distances(&probe.indices, &nearest, probe.rows, rows) {
@@ -885,6 +952,19 @@ mod tests {
             second: 0.1,
         };
         rows.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_channel_that_stands_out_makes_no_likeness() {
+        let mut draws = Draws::new(7, "outstanding");
+        let mut noise = || -> Vec<f32> { (0..64).map(|_| draws.normal() as f32).collect() };
+        let (mut a, mut b) = (noise(), noise());
+        a[17] = 60.0;
+        b[17] = 60.0;
+        assert!(product(&a, &b) > 0.8 * (product(&a, &a) * product(&b, &b)).sqrt());
+        assert!(!is_alike_throughout(&a, &b));
+        let near: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a + 0.1 * b).collect();
+        assert!(is_alike_throughout(&a, &near));
     }
 
     #[test]
