@@ -35,8 +35,11 @@ use tally::{Steps, Tally};
 
 /// No encoding in use brings a tensor's cosine below this: 2 bits in groups of 128 leave 0.85.
 const LEAST_COSINE: f64 = 0.75;
-/// Elements of a chunk.
-const CHUNK: usize = 1 << 17;
+/// Elements of a chunk: values and steps of both sides stay in the cache, and their memory is not
+/// asked of the system anew for each.
+const CHUNK: usize = 1 << 14;
+/// The same where a side is stored (in, out): a row of it is a value from each of its lines.
+const TRANSPOSED_CHUNK: usize = 1 << 17;
 /// The same as `tally::STEP_SLACK` for dequantised values, as a share of the value: a few units in the
 /// last place of f32.
 const VALUE_SLACK: f64 = 1.0 / (1 << 21) as f64;
@@ -387,7 +390,12 @@ fn tally(
     let (rows, columns) = (views[0].rows(), views[0].columns());
     let quantised = pair.base.is_quantised() || pair.target.is_quantised();
     let value_slack = if quantised { VALUE_SLACK } else { 0.0 };
-    let step = (CHUNK / columns.max(1)).max(1);
+    let is_transposed = pair.sides().iter().any(|side| side.stored_as.transposed);
+    let chunk = match is_transposed {
+        true => TRANSPOSED_CHUNK,
+        false => CHUNK,
+    };
+    let step = (chunk / columns.max(1)).max(1);
     let chunks: Vec<Range<usize>> = (0..rows)
         .step_by(step)
         .map(|at| at..(at + step).min(rows))
