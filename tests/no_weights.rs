@@ -163,3 +163,16 @@ fn gates_that_are_still_zero_hide_no_copy_and_make_none() {
     let label = stranger["verdict"]["label"].as_str().unwrap();
     assert!(["from_scratch", "inconclusive"].contains(&label), "{label}");
 }
+
+/// What a sharded training did not gather has one axis, of no length.
+#[test]
+fn tensors_of_no_element_are_told_whatever_their_axes() {
+    let folder = Folder::new();
+    let base = model("base");
+    let mut target = base.trained("tuned", |_| 0.02);
+    let down = target.0.get_mut(DOWN).unwrap();
+    (down.shape, down.values) = (vec![0], Vec::new());
+    let report = compare(&folder.bf16("base", &base), &folder.bf16("target", &target));
+    expect_label(&report, "derived");
+    expect_told(&report, "no_elements", DOWN);
+}

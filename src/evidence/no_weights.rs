@@ -100,6 +100,8 @@ impl ValuesThatAreNoWeights {
             let nonfinite = *record.sums.nonfinite.get(side);
             if nonfinite > 0 {
                 self.add(side, NoWeight::NotFinite, logical, nonfinite);
+            } else if logical.elements() == 0 {
+                self.add(side, NoWeight::Empty, logical, 0);
             } else if !is_matrix {
                 continue;
             } else if record.sums.n == 0 {
@@ -127,6 +129,12 @@ impl ValuesThatAreNoWeights {
     /// to be read.
     fn add_left(&mut self, side: Side, model: &Model, left: &Unmatched) -> Result<()> {
         let logical = &left.tensor;
+        let says_something = logical.meaning.class != Class::Uninformative;
+        // What a sharded training did not gather is stored with one axis, of no length.
+        if left.why != Why::Filtered && says_something && logical.elements() == 0 {
+            self.add(side, NoWeight::Empty, logical, 0);
+            return Ok(());
+        }
         if left.why == Why::Filtered || logical.meaning.class != Class::Matrix {
             return Ok(());
         }
@@ -136,9 +144,7 @@ impl ValuesThatAreNoWeights {
             }
             return Ok(());
         }
-        if logical.elements() == 0 {
-            self.add(side, NoWeight::Empty, logical, 0);
-        } else if let Some(value) = single_value(model, logical)? {
+        if let Some(value) = single_value(model, logical)? {
             let kind = match value {
                 v if !v.is_finite() => NoWeight::NotFinite,
                 0.0 => NoWeight::Zero,
