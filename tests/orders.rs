@@ -1,7 +1,7 @@
 //! What libraries flatten or stack in other orders: maps in front of a fully connected layer, gates
-//! of recurrent cells. A copy in another order is a copy, and a stranger stays one.
+//! of recurrent cells; and axes of length one. A copy in another order is a copy, and a stranger stays one.
 
-use crate::support::encoded::{Folder, compare, expect_label};
+use crate::support::encoded::{Folder, compare, expect_label, model as decoder};
 use crate::support::weights::{Model, Values};
 
 const CHANNELS: usize = 32;
@@ -109,6 +109,32 @@ fn gates_of_a_recurrent_cell_are_read_in_their_order() {
     expect_label(&compare(&base, &stored("tuned", &tuned)), "derived");
     let stranger = recurrent("other", [0, 3, 1, 2]);
     let report = compare(&base, &stored("stranger", &stranger));
+    let label = report["verdict"]["label"].as_str().unwrap();
+    assert!(["from_scratch", "inconclusive"].contains(&label), "{label}");
+}
+
+#[test]
+fn a_matrix_with_an_axis_of_one_is_that_matrix() {
+    let folder = Folder::new();
+    let base = decoder("one");
+    let stored =
+        |name: &str, model: &Model| folder.safetensors(name, &model.stored(|_| "F32"), None);
+    let path = stored("base", &base);
+    // As a convolution of one position.
+    let as_kernels = |mut model: Model| {
+        let is_linear = |name: &str| name.contains("proj");
+        for (_, tensor) in model.0.iter_mut().filter(|(name, _)| is_linear(name)) {
+            tensor.shape.push(1);
+        }
+        model
+    };
+    let tuned = as_kernels(base.trained("tuned", |_| 0.05));
+    let report = compare(&path, &stored("tuned", &tuned));
+    expect_label(&report, "derived");
+    let covered = report["coverage"]["matrices"]["target"].as_f64();
+    assert_eq!(covered, Some(1.0));
+    let stranger = as_kernels(decoder("other"));
+    let report = compare(&path, &stored("stranger", &stranger));
     let label = report["verdict"]["label"].as_str().unwrap();
     assert!(["from_scratch", "inconclusive"].contains(&label), "{label}");
 }

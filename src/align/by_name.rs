@@ -27,10 +27,16 @@ pub(super) fn pair_by_name(
         let Some(target) = left.target.get(&name).cloned() else {
             continue;
         };
-        if !is_comparable(&base, &target) {
-            continue;
-        }
-        left.base.take(&base.name);
+        let of_one_shape = is_comparable(&base, &target);
+        let own_name = base.name.clone();
+        let (base, target) = match of_one_shape {
+            true => (base, target),
+            false => match without_ones(&base, &target) {
+                Some(matrices) => matrices,
+                None => continue,
+            },
+        };
+        left.base.take(&own_name);
         left.target.take(&name);
 
         let via = via(&base, &target);
@@ -38,9 +44,27 @@ pub(super) fn pair_by_name(
             base,
             target,
             via,
-            by_name: via != Via::Transposed,
+            by_name: of_one_shape && via != Via::Transposed,
         });
     }
+}
+
+/// Two tensors that are one matrix but for axes of length one, as that matrix: a linear layer that
+/// one library stores as a convolution of one position, or with an axis for a batch in front.
+fn without_ones(base: &Logical, target: &Logical) -> Option<(Arc<Logical>, Arc<Logical>)> {
+    let wide = |logical: &Logical| -> Vec<u64> {
+        let axes = logical.shape.iter().copied();
+        axes.filter(|&axis| axis > 1).collect()
+    };
+    let as_matrix = |logical: &Logical| {
+        let mut matrix = logical.clone();
+        matrix.shape = wide(logical);
+        let is_plain = logical.stored_as.rows == RowOrder::All && !logical.stored_as.transposed;
+        let lies_alike = matrix.matrix_shape() == logical.matrix_shape();
+        (is_plain && lies_alike && matrix.shape.len() == 2).then(|| Arc::new(matrix))
+    };
+    let (base, target) = (as_matrix(base)?, as_matrix(target)?);
+    is_comparable(&base, &target).then_some((base, target))
 }
 
 /// Pairs tensors that an adapter holds whole with those of the base that they stand for.
