@@ -12,7 +12,7 @@ use crate::view::model::Model;
 
 use super::follow::template;
 use super::made::{Laid, Made};
-use super::runs::{Place, Spot, is_plain, rest_of};
+use super::place::{Place, Spot, is_plain, rest_of};
 use super::spans::{Span, is_line, root};
 use super::{Item, item};
 

@@ -19,9 +19,10 @@ use crate::view::model::Model;
 use super::Item;
 use super::holds::may_hold;
 use super::norm_runs::correlation;
+use super::place::{Found, Place, is_plain};
 use super::profile::{ALIKE, CHANCE, LARGEST, LONGEST, Profile, SURELY_ALIKE};
 use super::profile::{likeness, mixed};
-use super::runs::{Found, Place, greatest_common_divisor, is_plain};
+use super::runs::greatest_common_divisor;
 use super::spans::{Span, is_line, values_at};
 
 /// Shortest block, and most blocks of a vector.

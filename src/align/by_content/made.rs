@@ -10,7 +10,7 @@ use crate::view::logical::{Logical, RowOrder, Via};
 use crate::view::model::Model;
 
 use super::alike::Match;
-use super::{ByContent, Item, item, paired, profile, runs, turned_back};
+use super::{ByContent, Item, item, paired, place, profile, turned_back};
 
 /// A matrix that was found in a tensor of the other side.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(super) struct Laid {
     /// The matrix.
     pub(super) piece: Arc<Logical>,
     /// Where in the tensor it is.
-    pub(super) place: runs::Place,
+    pub(super) place: place::Place,
 }
 
 /// What was paired so far.
@@ -111,7 +111,7 @@ impl Made {
             let moved = found.into_iter().filter_map(|found| {
                 let whole = &names.get(side)[found.whole];
                 let piece = &names.get(side.other())[found.piece];
-                Some(runs::Found {
+                Some(place::Found {
                     whole: *now.get(side).get(whole)?,
                     piece: *now.get(side.other()).get(piece)?,
                     ..found
@@ -126,14 +126,14 @@ impl Made {
     /// stands in their place.
     pub(super) fn take_runs(
         &mut self,
-        found: Vec<runs::Found>,
+        found: Vec<place::Found>,
         side: Side,
         models: Sides<&Model>,
         left: &mut Sides<Vec<Item>>,
     ) -> Result<()> {
-        let mut places: BTreeMap<usize, Vec<runs::Place>> = BTreeMap::new();
+        let mut places: BTreeMap<usize, Vec<place::Place>> = BTreeMap::new();
         let mut gone: Sides<BTreeSet<usize>> = Sides::default();
-        for runs::Found {
+        for place::Found {
             whole,
             piece,
             place,
@@ -175,7 +175,7 @@ impl Made {
         for (whole, places) in &places {
             let logical = &left.get(side)[*whole].logical;
             self.taken.get_mut(side).push(logical.name.clone());
-            for rest_of in runs::rest_of(logical, places) {
+            for rest_of in place::rest_of(logical, places) {
                 match item(models.get(side), &Arc::new(rest_of.clone()))? {
                     Some(item) => rest.push(item),
                     None => self.rest.get_mut(side).push(rest_of),
@@ -238,7 +238,7 @@ impl Made {
                     Some(Laid {
                         whole: Arc::clone(whole),
                         piece: Arc::new(Logical::clone(sides.get(side.other()))),
-                        place: runs::Place::Rows(runs::Spot::of_cut(whole, sides.get(side))?),
+                        place: place::Place::Rows(place::Spot::of_cut(whole, sides.get(side))?),
                     })
                 });
                 self.laid.get_mut(side).extend(laid);

@@ -14,8 +14,8 @@ use crate::view::model::Model;
 use super::Item;
 use super::alike::AHEAD;
 use super::holds::may_hold;
+use super::place::{Found, FoundAt, Reading, Shape, apart, is_plain, spot};
 use super::profile::{ALIKE, CHANCE, LARGEST, LONGEST, Profile, Profiles, SURELY_ALIKE, likeness};
-use super::runs::{Found, FoundAt, Reading, Shape, apart, is_plain, spot};
 
 /// Distances between the rows of a matrix inside another: on top of one another, and taken in turn
 /// with one or two others.

@@ -12,7 +12,7 @@ use crate::numeric::rows::RowSource;
 use crate::view::model::Model;
 
 use super::alike::{AHEAD, Match, Near, Score, each_others_best, near_pairs};
-use super::runs::Found;
+use super::place::Found;
 use super::{Item, may_be_one, norm_runs};
 
 /// Largest matrix that is read for it, in values.

@@ -23,7 +23,7 @@ use super::Item;
 use super::alike::cosine;
 use super::follow::natural;
 use super::holds::may_hold;
-use super::runs::{Found, Place, is_plain};
+use super::place::{Found, Place, is_plain};
 
 /// Values of a stretch, whose 64 steps rise or do not.
 const STRETCH: usize = 65;
