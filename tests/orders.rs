@@ -133,6 +133,17 @@ fn a_matrix_with_an_axis_of_one_is_that_matrix() {
     expect_label(&report, "derived");
     let covered = report["coverage"]["matrices"]["target"].as_f64();
     assert_eq!(covered, Some(1.0));
+    // With an axis for a batch in front: neither experts nor more tokens.
+    let mut batched = base.trained("tuned", |_| 0.05);
+    for tensor in batched.0.values_mut().filter(|t| t.shape.len() == 2) {
+        tensor.shape.insert(0, 1);
+    }
+    let report = compare(&path, &stored("batched", &batched));
+    expect_label(&report, "derived");
+    let relations = report["verdict"]["relations"].to_string();
+    for not_so in ["upcycled", "vocabulary_extended"] {
+        assert!(!relations.contains(not_so), "{relations}");
+    }
     let stranger = as_kernels(decoder("other"));
     let report = compare(&path, &stored("stranger", &stranger));
     let label = report["verdict"]["label"].as_str().unwrap();

@@ -73,7 +73,7 @@ impl Analysis for Moved {
         if self.experts.about(about).any(ExpertLayer::permuted) {
             out.push(Relation::Permuted);
         }
-        if self.upcycling.decides(about) {
+        if self.upcycling.decides(about) && self.upcycling.has_several(about) {
             out.push(Relation::Upcycled);
         }
         out

@@ -214,6 +214,12 @@ impl Upcycling {
         self.median(component).is_some_and(|p| p <= FOUND_LOG10)
     }
 
+    /// Whether any layer has more than one expert: a stack of one is a feed-forward with one more
+    /// axis.
+    pub(super) fn has_several(&self, component: Option<Component>) -> bool {
+        self.about(component).any(|layer| layer.experts > 1)
+    }
+
     /// Whether a layer of the target was found.
     pub(super) fn hit(&self, component: Component, layer: u32) -> bool {
         self.about(Some(component))
