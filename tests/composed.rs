@@ -256,3 +256,51 @@ fn numbers_that_mean_other_layers_mislead_nobody() {
     let label = stranger["verdict"]["label"].as_str().unwrap();
     assert!(["inconclusive", "from_scratch"].contains(&label), "{label}");
 }
+
+/// Heads of three layers, of which a library names the first and the last for themselves, beside
+/// matrices whose names hold.
+fn heads(seed: &str, names: [&str; 3]) -> Model {
+    let mut out = model(seed);
+    for neck in 0..8 {
+        out.matrix(seed, &format!("neck_{neck}.weight"), 64, 64);
+    }
+    for head in 0..4 {
+        for (layer, name) in names.iter().enumerate() {
+            let mut one = Model::default();
+            one.matrix(&format!("{seed} {head} {layer}"), "weight", 64, 64);
+            let weight = one.0.remove("weight").unwrap();
+            out.0.insert(format!("heads.{head}.{name}.weight"), weight);
+        }
+    }
+    out
+}
+
+#[test]
+fn a_first_layer_with_a_name_of_its_own_misleads_nobody() {
+    let folder = Folder::new();
+    let stored =
+        |name: &str, model: &Model| folder.safetensors(name, &model.stored(|_| "F32"), None);
+    let numbered = ["layers.0", "layers.1", "layers.2"];
+    let named = ["proj_in", "layers.0", "proj_out"];
+    let base = stored("base", &heads("one", numbered));
+    let tuned = heads("one", named).trained("tuned", |_| 0.05);
+    let report = compare(&base, &stored("tuned", &tuned));
+    expect_label(&report, "derived");
+    let parts = report["parts"].as_array().unwrap();
+    assert!(parts.iter().all(|part| part["state"] != "independent"));
+    let paired = |name: &str| {
+        let mut all = report["tensors"].as_array().unwrap().iter();
+        let found = all.find(|pair| pair["name"]["target"] == name);
+        found.map(|pair| pair["name"]["base"].clone())
+    };
+    assert_eq!(
+        paired("heads.2.layers.0.weight").unwrap(),
+        "heads.2.layers.1.weight"
+    );
+    let stranger = stored("stranger", &heads("other", named));
+    let label = compare(&base, &stranger)["verdict"]["label"].clone();
+    assert!(
+        label == "from_scratch" || label == "inconclusive",
+        "{label}"
+    );
+}

@@ -1,8 +1,8 @@
 //! Pairs of one name that mean other tensors: where the modules of a sequence are numbered and some
-//! of them went (normalisations folded into the convolutions before them), the same number stands
-//! before another layer.
+//! of them went (normalisations folded into the convolutions before them, a first layer that has a
+//! name of its own), the same number stands before another layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -14,11 +14,12 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::alike::{ALIKE, LEAST_VALUES, cosine};
+use super::follow::template;
 use super::is_known;
 use super::sketch::Sketch;
 
 /// Matrices that are looked at to see whether names mislead.
-const LOOKED_AT: usize = 64;
+const LOOKED_AT: usize = 256;
 
 /// Whether names alone made a pair, and say nothing of what its tensors are.
 fn is_open(pair: &Pair) -> bool {
@@ -30,7 +31,15 @@ fn is_open(pair: &Pair) -> bool {
     pair.by_name && !pair.sides().iter().any(|logical| is_told(logical))
 }
 
-/// Takes apart the pairs that stand by names alone, where most of their matrices are not alike.
+/// The name of a tensor's module but for its numbers: those of one are modules of one kind.
+fn kind_of_module(pair: &Pair) -> String {
+    let name = &pair.base.name;
+    let module = name.rsplit_once('.').map_or("", |(module, _)| module);
+    template(module).0
+}
+
+/// Takes apart the pairs that stand by names alone, where most of their matrices are not alike; and
+/// otherwise those of the kinds of modules of which most are not.
 ///
 /// # Errors
 /// A read that fails.
@@ -51,14 +60,23 @@ pub(super) fn release(alignment: &mut Alignment, models: Sides<&Model>) -> Resul
         .par_iter()
         .map(|pair| is_alike(models, pair))
         .collect();
-    let alike: Vec<bool> = alike?.into_iter().flatten().collect();
-    let unlike = alike.iter().filter(|alike| !**alike).count();
-    if unlike == 0 || 2 * unlike < alike.len() {
-        return Ok(Vec::new());
+    let mut kinds: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+    for (pair, alike) in looked_at.iter().zip(alike?) {
+        let Some(is_alike) = alike else { continue };
+        let [alike, unlike] = kinds.entry(kind_of_module(pair)).or_default();
+        *alike += usize::from(is_alike);
+        *unlike += usize::from(!is_alike);
     }
+    let are_misled = |[alike, unlike]: [usize; 2]| unlike > 0 && unlike >= alike;
+    let sum = |which: usize| kinds.values().map(|counts| counts[which]).sum::<usize>();
+    let all_are = are_misled([sum(0), sum(1)]);
+    let of_kind = |pair: &Pair| {
+        let counts = kinds.get(&kind_of_module(pair)).copied();
+        counts.is_some_and(are_misled)
+    };
     let (released, kept): (Vec<Pair>, Vec<Pair>) = std::mem::take(&mut alignment.pairs)
         .into_iter()
-        .partition(is_open);
+        .partition(|pair| is_open(pair) && (all_are || of_kind(pair)));
     alignment.pairs = kept;
     for pair in &released {
         let left = |tensor| Unmatched {
