@@ -156,9 +156,9 @@ impl<'a> Layouts<'a> {
         let is_in_order = found.is_sorted_by_key(|(_, piece)| place(piece));
         let mut sequence: Vec<&Logical> = match is_in_order {
             true => {
-                let before = found.iter().filter(|(span, _)| span.end() <= begin);
+                let mut before = found.iter().filter(|(span, _)| span.end() <= begin);
                 let after = found.iter().find(|(span, _)| span.start() >= begin);
-                let before = before.last().map(|(_, piece)| place(piece));
+                let before = before.next_back().map(|(_, piece)| place(piece));
                 let after = after.map_or(usize::MAX, |(_, piece)| place(piece));
                 let between = |piece: &&Logical| {
                     before.is_none_or(|before| place(piece) > before) && place(piece) < after

@@ -81,7 +81,7 @@ pub(super) fn find(
         }
     }
     let mut search = Search {
-        model: *models.get(side),
+        model: models.get(side),
         other,
         probes,
         spent: 0,
