@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::disguise::{SIZE, ffn_re_ordered, rotation, turned, written};
+use crate::disguise::{SIZE, ffn_re_ordered, order, rotation, turned, written};
 use crate::support::draws::Draws;
 use crate::support::encoded::compare;
 use crate::support::weights::{Model, Values};
@@ -182,5 +182,23 @@ fn half_of_a_model_is_partial_reuse_in_whatever_its_tensors_are_fused() {
     for (layout, laid_out) in LAYOUTS {
         let report = report(&base, &laid_out(&half));
         assert_eq!(label(&report), "partial_reuse", "{layout}");
+    }
+}
+
+#[test]
+fn nothing_is_concluded_while_most_lies_in_vectors_in_which_nothing_was_found() {
+    let base = Model::decoder("base", SIZE);
+    let mut mixed = layers_flat(&Model::decoder("stranger", SIZE));
+    let vectors = mixed.0.iter_mut();
+    for (name, vector) in vectors.filter(|(name, _)| name.contains("_flat_param")) {
+        let values = &vector.values;
+        let order = order(values.len(), &mut Draws::new(&[name]));
+        vector.values = order.into_iter().map(|at| values[at]).collect();
+    }
+    for (base, target, side) in [(&base, &mixed, "target"), (&mixed, &base, "base")] {
+        let report = report(base, target);
+        assert_eq!(label(&report), "inconclusive", "{}", report["verdict"]);
+        let covered = report["coverage"]["matrices"][side].as_f64();
+        assert!(covered < Some(0.5), "{covered:?}");
     }
 }

@@ -22,7 +22,6 @@ mod disguise;
 mod encodings;
 mod files;
 mod fixtures;
-mod flat;
 mod formulas;
 mod fused;
 mod hash;

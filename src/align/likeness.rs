@@ -143,6 +143,19 @@ pub(super) fn likeness(models: Sides<&Model>, tensors: Sides<&Logical>) -> Resul
     })
 }
 
+/// The cosine; 0 where a side is all zeros.
+pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 3];
+    for (x, y) in a.iter().zip(b) {
+        let (x, y) = (f64::from(*x), f64::from(*y));
+        sums[0] += x * y;
+        sums[1] += x * x;
+        sums[2] += y * y;
+    }
+    let norms = (sums[1] * sums[2]).sqrt();
+    if norms > 0.0 { sums[0] / norms } else { 0.0 }
+}
+
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter()
         .zip(b)

@@ -111,18 +111,7 @@ fn is_table(logical: &Logical) -> bool {
 }
 
 fn cut(table: &Logical, rows: &[u64]) -> Logical {
-    let mut runs: Vec<RowRun> = Vec::new();
-    for &row in rows {
-        match runs.last_mut() {
-            Some(run) if run.start + run.count == row => run.count += 1,
-            _ => runs.push(RowRun {
-                start: row,
-                count: 1,
-                step: 1,
-            }),
-        }
-    }
-    cut_to_runs(table, runs)
+    cut_to_runs(table, RowRun::of_rows(rows.iter().copied()))
 }
 
 fn cut_to_runs(table: &Logical, runs: Vec<RowRun>) -> Logical {

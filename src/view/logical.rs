@@ -44,6 +44,24 @@ pub struct RowRun {
     pub step: u64,
 }
 
+impl RowRun {
+    /// Rows in ascending order as runs of neighbours.
+    pub(crate) fn of_rows(rows: impl IntoIterator<Item = u64>) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for row in rows {
+            match runs.last_mut() {
+                Some(run) if run.start + run.count == row => run.count += 1,
+                _ => runs.push(Self {
+                    start: row,
+                    count: 1,
+                    step: 1,
+                }),
+            }
+        }
+        runs
+    }
+}
+
 /// Which rows of the stored matrix make up the logical one, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOrder {
@@ -240,6 +258,15 @@ impl Logical {
     /// Whether it is read in another scale than its own.
     pub fn is_rescaled(&self) -> bool {
         self.stored_as.row_scale.is_some() || self.stored_as.column_scale.is_some()
+    }
+
+    /// Whether it is all rows and columns of what is stored, in their order and scale.
+    pub(crate) fn is_uncut(&self) -> bool {
+        let storage = &self.stored_as;
+        matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
+            && storage.rows == RowOrder::All
+            && storage.columns.is_none()
+            && !self.is_rescaled()
     }
 
     /// Whether its values are those that lie in the file.

@@ -236,18 +236,6 @@ pub(super) fn near_pairs(
         .collect()
 }
 
-pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 3];
-    for (x, y) in a.iter().zip(b) {
-        let (x, y) = (f64::from(*x), f64::from(*y));
-        sums[0] += x * y;
-        sums[1] += x * x;
-        sums[2] += y * y;
-    }
-    let norms = (sums[1] * sums[2]).sqrt();
-    if norms > 0.0 { sums[0] / norms } else { 0.0 }
-}
-
 /// The matches that are best on both sides and clearly before the second.
 pub(super) fn each_others_best(mut scores: Vec<Score>) -> Vec<Match> {
     scores.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::words::{Class, Role};
-use crate::view::logical::{Logical, Origin, RowOrder, RowRun, StoredAs};
+use crate::view::logical::{Logical, RowOrder, RowRun, StoredAs};
 
 /// Most columns whose order is written down.
 const MOST_COLUMNS: u64 = 1 << 22;
@@ -36,11 +36,7 @@ pub(super) fn with_axes(logical: &Logical, order: &[usize]) -> Option<Logical> {
         return Some(logical.clone());
     }
     let storage = &logical.stored_as;
-    let is_plain = matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
-        && storage.rows == RowOrder::All
-        && storage.columns.is_none()
-        && !logical.is_rescaled();
-    if !is_plain {
+    if !logical.is_uncut() {
         return None;
     }
     let mut out = logical.clone();
@@ -98,11 +94,7 @@ pub(super) fn slices(stack: &Logical, most: u64) -> Vec<Logical> {
         return Vec::new();
     };
     let storage = &stack.stored_as;
-    let is_plain = matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
-        && storage.rows == RowOrder::All
-        && storage.columns.is_none()
-        && !storage.transposed
-        && !stack.is_rescaled();
+    let is_plain = stack.is_uncut() && !storage.transposed;
     let elements = rest.iter().try_fold(1u64, |n, axis| n.checked_mul(*axis));
     let (Some(elements), true) = (elements, is_plain && !rest.is_empty()) else {
         return Vec::new();

@@ -6,6 +6,7 @@
 //! first value on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -17,13 +18,14 @@ use crate::view::logical::Logical;
 use crate::view::model::Model;
 
 use super::Item;
+use super::alike::AHEAD;
 use super::holds::may_hold;
 use super::norm_runs::correlation;
 use super::place::{Found, Place, is_plain};
-use super::profile::{ALIKE, CHANCE, LARGEST, LONGEST, Profile, SURELY_ALIKE};
+use super::profile::{ALIKE, CHANCE, LARGEST, LONGEST, MOST, Profile, SURELY_ALIKE};
 use super::profile::{likeness, mixed};
 use super::runs::greatest_common_divisor;
-use super::spans::{Span, is_line, values_at};
+use super::spans::{Span, Taken, is_line, values_at};
 
 /// Shortest block, and most blocks of a vector.
 const SHORTEST: u64 = 4;
@@ -39,9 +41,7 @@ const FIRST_ALIKE: f64 = 0.5;
 /// Correlation of norms in the best of very many places: this many times 1/√n.
 const AMONG_MANY: f64 = 6.5;
 
-/// How much the best place must be ahead of the second, where the norms are not surely alike and
-/// where they are.
-const AHEAD: f64 = 0.15;
+/// How much the best place must be ahead of the second where the norms are surely alike.
 const SURELY_AHEAD: f64 = 0.02;
 
 /// Products, and values read again, that are spent on a side.
@@ -52,10 +52,6 @@ const MOST_READ: u64 = 1 << 31;
 /// room for others beside it.
 const ENDS: u64 = 12;
 const ENDS_OF_MORE: u64 = 2;
-
-/// Least share of what is looked for that norms must find: of a model that is rotated they find all,
-/// and what is paired in part would be judged in a basis that is not its own, without the rest.
-const MOST: f64 = 0.9;
 
 /// A matrix that is looked for.
 struct Piece<'a> {
@@ -280,7 +276,7 @@ impl Search<'_> {
             b.likeness.total_cmp(&a.likeness).then(places)
         });
 
-        let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut taken = Taken::default();
         let mut out = Vec::new();
         for candidate in candidates {
             self.take(candidate, &mut taken, &mut out);
@@ -291,17 +287,9 @@ impl Search<'_> {
         Ok(out)
     }
 
-    fn take(
-        &mut self,
-        candidate: Candidate,
-        taken: &mut BTreeMap<u64, u64>,
-        out: &mut Vec<Candidate>,
-    ) {
-        let span = &candidate.span;
-        let before = taken.range(..span.end()).next_back();
-        let is_free = before.is_none_or(|(_, end)| *end <= span.start());
-        if is_free && self.gone.insert(candidate.piece) {
-            taken.insert(span.start(), span.end());
+    fn take(&mut self, candidate: Candidate, taken: &mut Taken, out: &mut Vec<Candidate>) {
+        if taken.is_free(&candidate.span) && self.gone.insert(candidate.piece) {
+            taken.take(&candidate.span);
             out.push(candidate);
         }
     }
@@ -429,15 +417,13 @@ impl Search<'_> {
         &mut self,
         line: &Logical,
         block: u64,
-        taken: &BTreeMap<u64, u64>,
+        taken: &Taken,
     ) -> Result<Option<Candidate>> {
         let open = self.open(line);
         // Beside it may lie what is as long as the other side's vectors.
         let unit = self.vectors.max(block);
-        let starts = [0].into_iter().chain(taken.values().copied());
-        let ends = taken.keys().copied().chain([line.elements()]);
         let mut best: Option<Candidate> = None;
-        for (start, end) in starts.zip(ends) {
+        for Range { start, end } in taken.gaps(line.elements()) {
             for &piece in &open {
                 let logical = self.pieces[piece].logical;
                 let room = (end - start).checked_sub(logical.elements());

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use crate::align::likeness::cosine;
 use crate::align::{Alignment, Pair, Unmatched, Why};
 use crate::error::Result;
 use crate::model::sides::Sides;
@@ -13,7 +14,7 @@ use crate::model::words::{Class, Role};
 use crate::view::logical::Logical;
 use crate::view::model::Model;
 
-use super::alike::{ALIKE, LEAST_VALUES, cosine};
+use super::alike::{ALIKE, LEAST_VALUES};
 use super::follow::template;
 use super::is_known;
 use super::sketch::Sketch;

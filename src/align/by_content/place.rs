@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::words::Class;
-use crate::view::logical::{Logical, Origin, RowOrder, RowRun};
+use crate::view::logical::{Logical, RowOrder, RowRun};
 
 use super::spans::{Span, gaps, is_line};
 
@@ -267,17 +267,8 @@ impl Spot {
 fn rest(whole: &Logical, spots: &[Spot]) -> Option<Logical> {
     let reading = spots.first()?.reading;
     let taken: BTreeSet<u64> = spots.iter().flat_map(Spot::rows).collect();
-    let mut runs: Vec<RowRun> = Vec::new();
-    for row in (0..reading.rows()).filter(|row| !taken.contains(row)) {
-        match runs.last_mut() {
-            Some(run) if run.start + run.count == row => run.count += 1,
-            _ => runs.push(RowRun {
-                start: row,
-                count: 1,
-                step: 1,
-            }),
-        }
-    }
+    let left = (0..reading.rows()).filter(|row| !taken.contains(row));
+    let runs = RowRun::of_rows(left);
     let mut out = reading.of(whole);
     out.name = format!("{}[rest]", whole.name);
     out.shape[0] = runs.iter().map(|run| run.count).sum();
@@ -297,12 +288,7 @@ fn named(run: RowRun) -> String {
 /// Whether a tensor can be read in several ways.
 pub(super) fn is_plain(logical: &Logical) -> bool {
     let storage = &logical.stored_as;
-    matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
-        && storage.rows == RowOrder::All
-        && storage.columns.is_none()
-        && storage.composed.is_none()
-        && !storage.transposed
-        && !logical.is_rescaled()
+    logical.is_uncut() && storage.composed.is_none() && !storage.transposed
 }
 
 /// A tensor as what is looked for.

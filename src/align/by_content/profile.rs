@@ -37,7 +37,7 @@ pub(super) const SURELY_ALIKE: f64 = 0.9;
 
 /// Least share of the matrices that are left whose norms must find their own: of a model that is
 /// rotated all are, and what is paired in part would be judged without the rest.
-const MOST: f64 = 0.9;
+pub(super) const MOST: f64 = 0.9;
 
 /// One matrix, read once.
 pub(super) struct Profile {

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::align::likeness::cosine;
 use crate::error::Result;
 use crate::model::dtype::Kind;
 use crate::model::sides::{Side, Sides};
@@ -20,7 +21,6 @@ use crate::view::logical::{Logical, Origin};
 use crate::view::model::Model;
 
 use super::Item;
-use super::alike::cosine;
 use super::follow::natural;
 use super::holds::may_hold;
 use super::place::{Found, Place, is_plain};
@@ -130,6 +130,28 @@ impl Span {
             out.meaning.class = Class::Matrix;
         }
         out
+    }
+}
+
+/// Stretches of a long tensor that are taken, by their first value with their end.
+#[derive(Default)]
+pub(super) struct Taken(BTreeMap<u64, u64>);
+
+impl Taken {
+    pub(super) fn is_free(&self, span: &Span) -> bool {
+        let before = self.0.range(..span.end()).next_back();
+        before.is_none_or(|(_, end)| *end <= span.start)
+    }
+
+    pub(super) fn take(&mut self, span: &Span) {
+        self.0.insert(span.start, span.end());
+    }
+
+    /// What lies between them in a tensor of so many values.
+    pub(super) fn gaps(&self, all: u64) -> Vec<Range<u64>> {
+        let ends = [0].into_iter().chain(self.0.values().copied());
+        let starts = self.0.keys().copied().chain([all]);
+        ends.zip(starts).map(|(end, start)| end..start).collect()
     }
 }
 
@@ -458,13 +480,11 @@ impl Search<'_> {
             b.0.total_cmp(&a.0).then(places)
         });
 
-        let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut taken = Taken::default();
         let mut out = Vec::new();
         for (_, piece, span) in scored {
-            let before = taken.range(..span.end()).next_back();
-            let is_free = before.is_none_or(|(_, end)| *end <= span.start);
-            if is_free && self.gone.insert(piece) {
-                taken.insert(span.start, span.end());
+            if taken.is_free(&span) && self.gone.insert(piece) {
+                taken.take(&span);
                 out.push((piece, span));
             }
         }
@@ -507,12 +527,7 @@ impl Search<'_> {
     }
 
     /// Short tensors that lie between those found, one behind the other from the front of a gap.
-    fn fill(
-        &mut self,
-        whole: &Logical,
-        taken: &BTreeMap<u64, u64>,
-        out: &mut Vec<(usize, Span)>,
-    ) -> Result<()> {
+    fn fill(&mut self, whole: &Logical, taken: &Taken, out: &mut Vec<(usize, Span)>) -> Result<()> {
         let mut short: Vec<usize> = (0..self.other.len())
             .filter(|piece| {
                 let logical = &self.other[*piece].logical;
@@ -524,9 +539,8 @@ impl Search<'_> {
             })
             .collect();
         short.sort_by_key(|piece| natural(&self.other[*piece].logical.name));
-        let ends = [0].into_iter().chain(taken.values().copied());
-        let starts = taken.keys().copied().chain([whole.elements()]);
-        for (mut at, end) in ends.zip(starts) {
+        for gap in taken.gaps(whole.elements()) {
+            let Range { start: mut at, end } = gap;
             while at < end && !short.is_empty() {
                 let Some(place) = self.next_short(whole, at..end, &short)? else {
                     break;

@@ -9,7 +9,7 @@ use crate::align::{Alignment, Pair};
 use crate::error::Result;
 use crate::model::sides::Sides;
 use crate::model::words::Class;
-use crate::view::logical::{Logical, Origin, RowOrder, RowRun, Via};
+use crate::view::logical::{Logical, RowRun, Via};
 use crate::view::model::Model;
 
 /// Cosine from which on a matrix is read as it stands.
@@ -141,18 +141,11 @@ pub(super) fn orient_flattened(alignment: &mut Alignment, models: Sides<&Model>)
 }
 
 fn may_be_flattened(pair: &Pair) -> bool {
-    let is_plain = |logical: &Logical| {
-        let storage = &logical.stored_as;
-        matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
-            && storage.rows == RowOrder::All
-            && storage.columns.is_none()
-            && !logical.is_rescaled()
-    };
     pair.target.meaning.class == Class::Matrix
         && pair.target.shape.len() == 2
         && pair.base.shape == pair.target.shape
         && pair.target.elements() >= FEWEST_ELEMENTS
-        && pair.sides().iter().all(|side| is_plain(side))
+        && pair.sides().iter().all(|side| side.is_uncut())
 }
 
 #[cfg(test)]

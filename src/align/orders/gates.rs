@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::align::likeness::are_readable;
+use crate::align::likeness::{are_readable, cosine};
 use crate::align::{Alignment, Pair};
 use crate::error::Result;
 use crate::model::sides::Sides;
 use crate::numeric::rows::RowSource;
-use crate::view::logical::{Logical, Origin, RowOrder, RowRun, Via};
+use crate::view::logical::{Logical, RowOrder, RowRun, Via};
 use crate::view::model::Model;
 
 /// Rows of each gate that are looked at.
@@ -34,7 +34,8 @@ const WORDS: [&str; 7] = [
     "cell",
 ];
 
-/// Gates of a cell of the names of a pair: 3 of a GRU, 4 of an LSTM; both where the names are silent.
+/// How many gates a cell may have by the names of a pair: 3 of a GRU, 4 of an LSTM, either where
+/// they speak of a cell alone.
 fn gates(pair: &Pair) -> &'static [u64] {
     let names = pair.sides().map(|side| side.name.to_lowercase());
     let has = |word: &str| names.iter().any(|name| name.contains(word));
@@ -83,13 +84,6 @@ pub(super) fn orient_gates(alignment: &mut Alignment, models: Sides<&Model>) -> 
 }
 
 fn may_be_stacked(pair: &Pair, gates: u64) -> bool {
-    let is_plain = |logical: &Logical| {
-        let storage = &logical.stored_as;
-        matches!(storage.origin, Origin::Tensor(_) | Origin::Quantised(_))
-            && storage.rows == RowOrder::All
-            && storage.columns.is_none()
-            && !logical.is_rescaled()
-    };
     let (rows, columns) = pair.target.matrix_shape();
     pair.target.shape.len() >= 2
         && pair.base.matrix_shape() == (rows, columns)
@@ -97,7 +91,7 @@ fn may_be_stacked(pair: &Pair, gates: u64) -> bool {
         && rows / gates >= FEWEST_ROWS
         && columns > 1
         && columns <= MOST_COLUMNS as u64
-        && pair.sides().iter().all(|side| is_plain(side))
+        && pair.sides().iter().all(|side| side.is_uncut())
 }
 
 /// For each gate of the base its counterpart in the target, where each has one, clearly, and they
@@ -134,17 +128,4 @@ fn order(pair: &Pair, models: Sides<&Model>, gates: u64) -> Result<Option<Vec<us
         }
     }
     Ok((!order.is_sorted()).then_some(order))
-}
-
-fn cosine(one: &[f32], other: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        let products = a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y));
-        products.sum()
-    };
-    let norms = (dot(one, one) * dot(other, other)).sqrt();
-    if norms > 0.0 {
-        dot(one, other) / norms
-    } else {
-        0.0
-    }
 }
