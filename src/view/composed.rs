@@ -4,7 +4,7 @@
 //!
 //! All are read as the weight that the layer computes with, under that weight's name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::format::open::Opened;
@@ -48,7 +48,6 @@ const CHUNK: u64 = 1 << 16;
 /// The composed tensors of a checkpoint, by index of the one that holds the values.
 pub(super) fn composed(opened: &Opened) -> BTreeMap<usize, Arc<Composed>> {
     let tensors = &opened.checkpoint.tensors;
-    let names: BTreeSet<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     let index = |name: &str| {
         let by_name = |tensor: &TensorInfo| tensor.name.as_bytes().cmp(name.as_bytes());
         tensors.binary_search_by(by_name).ok()
@@ -69,7 +68,7 @@ pub(super) fn composed(opened: &Opened) -> BTreeMap<usize, Arc<Composed>> {
             }
             _ => None,
         };
-        let is_free = |name: &str| name == tensor.name || !names.contains(name);
+        let is_free = |name: &str| name == tensor.name || index(name).is_none();
         if let Some((name, factor, beside)) = found.filter(|(name, ..)| is_free(name)) {
             let composed = Composed {
                 name,

@@ -1,7 +1,7 @@
 //! A checkpoint as a set of logical tensors.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -41,6 +41,7 @@ pub struct Model {
     pub quantised: Quantised,
     /// Matrices of single roles, cut out of fused tensors where need be, by place.
     places: BTreeMap<Place, Arc<Logical>>,
+    has_norm_offsets: bool,
     /// Units that stand for all of them, by the place of the matrix whose rows they are.
     pub(super) chosen: BTreeMap<Place, Chosen>,
 }
@@ -71,12 +72,17 @@ impl Model {
         // llama.cpp adds the 1 to gains and takes gate and up apart when it converts.
         facts.zero_centred_gains &= opened.checkpoint.format != Format::Gguf;
         facts.interleaved_experts &= opened.checkpoint.format != Format::Gguf;
-        let logicals: Vec<Arc<Logical>> = logicals.into_iter().map(Arc::new).collect();
+        let mut logicals: Vec<Arc<Logical>> = logicals.into_iter().map(Arc::new).collect();
+        // Collected where the tensors themselves lay, dozens of times its size.
+        logicals.shrink_to_fit();
         let cut = logicals
             .iter()
             .flat_map(|l| pieces(l, &facts))
             .take(MOST_PIECES)
             .map(Arc::new);
+        let is_norm_offset = |slot: &str| slot.starts_with("norm:") && slot.ends_with(".bias");
+        let mut slots = logicals.iter().map(|l| &*l.meaning.slot);
+        let has_norm_offsets = slots.any(is_norm_offset);
         let places = cut
             .chain(logicals.iter().cloned())
             .map(|l| (l.place(), l))
@@ -88,6 +94,7 @@ impl Model {
             tokenizer: None,
             quantised,
             places,
+            has_norm_offsets,
             chosen: BTreeMap::new(),
         }
     }
@@ -115,8 +122,20 @@ impl Model {
         self.logicals.get(at).map(Arc::as_ref)
     }
 
-    /// Takes over how a tensor is read after all when it was held against the other side; not
+    /// Takes over how tensors are read after all when they were held against the other side; not
     /// that some tokens were left out.
+    pub(crate) fn adopt_all<'a>(
+        &mut self,
+        logicals: impl Iterator<Item = &'a Arc<Logical>> + Clone,
+    ) {
+        // Most models are read as they are stored: there is no place to look for.
+        let own: HashSet<*const Logical> = self.places.values().map(Arc::as_ptr).collect();
+        if logicals.clone().any(|one| !own.contains(&Arc::as_ptr(one))) {
+            logicals.for_each(|logical| self.adopt(logical));
+        }
+    }
+
+    /// The same of one tensor.
     pub fn adopt(&mut self, logical: &Arc<Logical>) {
         if logical.is_cut_by_token() {
             return;
@@ -133,6 +152,11 @@ impl Model {
     /// Puts another tensor at a place.
     pub(super) fn set_at(&mut self, place: &Place, logical: Logical) {
         self.places.insert(place.clone(), Arc::new(logical));
+    }
+
+    /// Whether any norm has an offset, as LayerNorms have.
+    pub(crate) fn has_norm_offsets(&self) -> bool {
+        self.has_norm_offsets
     }
 
     /// All places that hold a tensor, cut out of fused ones or not.
@@ -453,20 +477,23 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
         .as_ref()
         .map(Adapter::names_in_base)
         .unwrap_or_default();
-    let name_of = |at: usize, tensor: &'_ TensorInfo| -> String {
+    let name_of = |at: usize| -> Cow<'_, str> {
         let in_base = in_base.get(&at).copied();
-        let computed = composed.get(&at).map(|parts| parts.name.as_str());
-        let name = in_base.or(computed).unwrap_or(&tensor.name);
-        unwrapped(name).into_owned()
+        let computed = || composed.get(&at).map(|parts| parts.name.as_str());
+        unwrapped(
+            in_base
+                .or_else(computed)
+                .unwrap_or(&checkpoint.tensors[at].name),
+        )
     };
     let matrices = quantised.matrices.iter().map(|matrix| &matrix.name);
     let unread = quantised.unsupported.iter().map(|matrix| &matrix.name);
     let made_up = matrices.chain(unread).map(|name| unwrapped(name));
-    let plain_names = plain().map(|(at, tensor)| name_of(at, tensor).into());
+    let plain_names = plain().map(|(at, _)| name_of(at));
     let names: Vec<Cow<'_, str>> = plain_names.chain(made_up).collect();
     let namer = Namer::new(names.iter().map(AsRef::as_ref), checkpoint.config.as_ref());
     let meaning = |at: usize, tensor: &TensorInfo, shape: &[u64]| {
-        let name = &*name_of(at, tensor);
+        let name = &*name_of(at);
         let meaning = namer.meaning(name, shape, tensor.dtype);
         // A factor of a change is not the matrix of its module.
         let is_factor = match opened.adapter {
@@ -511,7 +538,20 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     let unread = quantised.unsupported.iter().enumerate();
     out.extend(unread.filter_map(|(at, matrix)| undecoded(&namer, at, matrix, tensors)));
     out.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    share_slots(&mut out);
     out
+}
+
+/// Makes equal slots one: a model has few, and most of its tensors are of many layers or experts.
+fn share_slots(logicals: &mut [Logical]) {
+    let mut known: HashSet<Arc<str>> = HashSet::new();
+    for logical in logicals {
+        let slot = &mut logical.meaning.slot;
+        match known.get(&**slot) {
+            Some(one) => slot.clone_from(one),
+            None => _ = known.insert(Arc::clone(slot)),
+        }
+    }
 }
 
 /// Integers hold the codes, but the values are those of a float tensor.

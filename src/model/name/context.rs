@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::lists::Lists;
-use super::path::{Grammar, Half, Path, is_known_word, is_module_word};
+use super::path::{Grammar, Half, Path, is_known_word, is_module_word, is_number};
 use crate::model::config::Config;
 use crate::model::words::Component;
 
@@ -188,7 +188,6 @@ struct BareNames {
 
 impl BareNames {
     fn see(&mut self, segment: &str) {
-        self.any = true;
         self.tokens |= TEXT_MARKS.contains(&segment);
         self.embedding |=
             TEXT_MARKS.contains(&segment) && !matches!(segment, "lm_head" | "embed_out");
@@ -256,10 +255,10 @@ impl Context {
             let path = Path::new(name, context.grammar, &context.lists);
             let at = group(path.hint);
             hinted.extend(path.hint);
-            for segment in name
-                .split('.')
-                .filter(|segment| known.insert((at, *segment)))
-            {
+            bare.any |= path.hint.is_none();
+            // Numbers mark nothing.
+            let words = name.split('.').filter(|segment| !is_number(segment));
+            for segment in words.filter(|segment| known.insert((at, *segment))) {
                 if let Some(mark) = MARKS.iter().position(|word| *word == segment) {
                     seen[at] |= 1 << mark;
                 }

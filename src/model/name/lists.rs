@@ -21,27 +21,34 @@ pub(super) struct Lists {
 impl Lists {
     /// Looks at every number in `names`, whose first `skip` segments mean nothing.
     pub(super) fn new(names: &[&str], skip: usize) -> Self {
-        let mut seen: BTreeSet<[u64; 3]> = BTreeSet::new();
-        let mut members: BTreeSet<[u64; 2]> = BTreeSet::new();
+        let mut seen: Vec<[u64; 3]> = Vec::new();
+        let mut members: Vec<[u64; 2]> = Vec::new();
         let mut out = Self::default();
+        let mut segments: Vec<&str> = Vec::new();
         for name in names {
-            let segments: Vec<&str> = name.split('.').skip(skip).collect();
+            segments.clear();
+            segments.extend(name.split('.').skip(skip));
             let mut before = DefaultHasher::new();
             for (at, segment) in segments.iter().enumerate() {
                 if at > 0 && is_number(segment) {
                     let (list, member) = (before.finish(), hash(segment));
-                    members.insert([list, member]);
+                    members.push([list, member]);
                     let module = segments.get(at + 1).filter(|module| {
                         at + 2 < segments.len() && !OF_ONE_WEIGHT.contains(module)
                     });
                     if let Some(module) = module {
                         out.deep.insert(list);
-                        seen.insert([list, member, hash(module)]);
+                        seen.push([list, member, hash(module)]);
                     }
                 }
                 segment.hash(&mut before);
             }
         }
+        // Sorted once: most members are named by many tensors.
+        members.sort_unstable();
+        members.dedup();
+        seen.sort_unstable();
+        seen.dedup();
         let mut count: BTreeMap<u64, usize> = BTreeMap::new();
         for [list, _] in members {
             *count.entry(list).or_default() += 1;

@@ -98,6 +98,12 @@ impl Namer {
             normalizations,
             crowded: HashSet::new(),
         };
+        let own = names.par_iter().map(|name| place(&namer.read(name).0));
+        let mut own: Vec<u64> = own.collect();
+        own.sort_unstable();
+        if own.windows(2).all(|pair| pair[0] != pair[1]) {
+            return namer;
+        }
         let mut all: Vec<[u64; 2]> = names.par_iter().map(|name| namer.places(name)).collect();
         all.sort_unstable();
         all.dedup();

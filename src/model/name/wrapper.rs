@@ -4,16 +4,14 @@ use std::borrow::Cow;
 
 /// Words that wrap a module wherever they stand: `torch.compile`, activation checkpointing, FSDP,
 /// DDP, PEFT.
-const WRAPPING: &[&str] = &["module", "base_layer"];
+const WRAPPING: &[&[u8]] = &[b"module", b"base_layer"];
 
 /// `name` without wrapper words: `layers.3._orig_mod.mlp.weight` is `layers.3.mlp.weight`, and
 /// `parametrizations.weight.original` is `weight`.
 pub(crate) fn unwrapped(name: &str) -> Cow<'_, str> {
-    let is_special = |word: &str| matches!(word, "parametrizations" | "modules_to_save");
-    if !name
-        .split('.')
-        .any(|word| is_special(word) || is_wrapping(word))
-    {
+    let is_special = |word: &[u8]| matches!(word, b"parametrizations" | b"modules_to_save");
+    let mut words = name.as_bytes().split(|byte| *byte == b'.');
+    if !words.any(|word| is_special(word) || is_wrapping(word)) {
         return Cow::Borrowed(name);
     }
     let mut segments: Vec<&str> = name.split('.').collect();
@@ -34,7 +32,7 @@ pub(crate) fn unwrapped(name: &str) -> Cow<'_, str> {
     let mut at = 0;
     segments.retain(|word| {
         at += 1;
-        at > last || !is_wrapping(word)
+        at > last || !is_wrapping(word.as_bytes())
     });
     if segments.len() == count {
         Cow::Borrowed(name)
@@ -45,11 +43,13 @@ pub(crate) fn unwrapped(name: &str) -> Cow<'_, str> {
 
 /// Whether the name is that of a factor of a low-rank change, stored beside what it changes.
 pub(crate) fn is_adapter_factor(name: &str) -> bool {
-    name.split('.').any(|word| word.starts_with("lora_"))
+    let mut words = name.as_bytes().split(|byte| *byte == b'.');
+    words.any(|word| word.starts_with(b"lora_"))
 }
 
-fn is_wrapping(word: &str) -> bool {
-    let is_private = word.starts_with('_') && (word.ends_with("module") || word.ends_with("_mod"));
+fn is_wrapping(word: &[u8]) -> bool {
+    let is_private =
+        word.starts_with(b"_") && (word.ends_with(b"module") || word.ends_with(b"_mod"));
     is_private || WRAPPING.contains(&word)
 }
 

@@ -23,11 +23,25 @@ const ACTIVATIONS: &[(&str, &str)] = &[
     (".pre_quant_scale", "pre_quant_scale"),
 ];
 
-/// Endings of all schemes, each once; a name belongs to the longest ending that it has.
-static ENDINGS: LazyLock<BTreeMap<&str, &'static str>> = LazyLock::new(|| {
+/// Endings of all schemes, each once, by the last two bytes of a name, the longest first: a name
+/// belongs to the longest ending that it has.
+static ENDINGS: LazyLock<BTreeMap<[u8; 2], Vec<Ending>>> = LazyLock::new(|| {
     let of_schemes = REGISTERED.iter().flat_map(|scheme| scheme.endings);
-    of_schemes.chain(ACTIVATIONS).copied().collect()
+    let each: BTreeMap<&str, &str> = of_schemes.chain(ACTIVATIONS).copied().collect();
+    let mut out: BTreeMap<[u8; 2], Vec<Ending>> = BTreeMap::new();
+    for ending in each {
+        if let Some(last) = ending.0.as_bytes().last_chunk() {
+            out.entry(*last).or_default().push(ending);
+        }
+    }
+    for endings in out.values_mut() {
+        endings.sort_by_key(|(ending, _)| std::cmp::Reverse(ending.len()));
+    }
+    out
 });
+
+/// How a name ends, and what the tensor is for.
+type Ending = (&'static str, &'static str);
 
 /// The tensors of one stem.
 #[derive(Debug, Default)]
@@ -65,13 +79,10 @@ pub(super) fn by_stem(tensors: &[TensorInfo]) -> BTreeMap<&str, Group> {
 
 /// Stem of a name, and what the tensor is for, by the longest ending that it has.
 fn ending(name: &str) -> Option<(&str, &'static str)> {
-    let last = name.as_bytes().last();
-    let endings = ENDINGS
+    let endings = ENDINGS.get(name.as_bytes().last_chunk()?)?;
+    endings
         .iter()
-        .filter(|(ending, _)| ending.as_bytes().last() == last);
-    let endings =
-        endings.filter_map(|(ending, member)| Some((name.strip_suffix(ending)?, *member)));
-    endings.min_by_key(|(stem, _)| stem.len())
+        .find_map(|(ending, member)| Some((name.strip_suffix(ending)?, *member)))
 }
 
 /// Stacks of experts under a name without ".weight", beside their scales.
@@ -88,6 +99,9 @@ fn add_stacks<'a>(tensors: &'a [TensorInfo], stems: &mut BTreeMap<&'a str, Group
             .filter(|(_, tensor)| is_stack(tensor))
             .map(|(at, tensor)| (tensor.name.as_str(), at))
             .collect();
+        if stacks.is_empty() {
+            continue;
+        }
         for (at, tensor) in tensors.iter().enumerate() {
             let beside = endings.iter().find_map(|(ending, member)| {
                 let stem = tensor.name.strip_suffix(ending)?;
@@ -147,8 +161,14 @@ mod tests {
     #[test]
     fn an_ending_says_what_the_tensor_is_for_in_one_way() {
         let of_schemes = REGISTERED.iter().flat_map(|scheme| scheme.endings);
-        for (ending, member) in of_schemes.chain(ACTIVATIONS) {
-            assert_eq!(ENDINGS.get(ending), Some(member), "{ending}");
+        for (known, member) in of_schemes.chain(ACTIVATIONS) {
+            assert_eq!(
+                ending(&format!("model.experts.7.w1{known}")),
+                Some(("model.experts.7.w1", *member)),
+                "{known}"
+            );
         }
+        assert_eq!(ending("weight"), None);
+        assert_eq!(ending("s"), None);
     }
 }
