@@ -89,19 +89,17 @@ pub(crate) fn render<A: Printable>(
 
 /// The first line of a text report, or all of it where it does not open with the answer.
 fn first_line(answer: &impl Printable, style: &Style) -> String {
-    let whole = text(answer, style);
-    match answer
-        .document(&Style {
-            full: false,
-            all_tensors: false,
-            ..*style
-        })
-        .opening
-    {
-        Some(opening) if answer.verbatim().is_none() => {
-            format!("{}\n", layout::plain(&opening.line()))
-        }
-        _ => whole,
+    let brief = Style {
+        full: false,
+        all_tensors: false,
+        ..*style
+    };
+    match answer.verbatim() {
+        Some(whole) => whole,
+        None => match answer.document(&brief).opening {
+            Some(opening) => format!("{}\n", layout::plain(&opening.line())),
+            None => text(answer, style),
+        },
     }
 }
 

@@ -59,35 +59,60 @@ fn single(report: &Compare, component: Component) -> Vec<Run> {
             layers.insert(row.layer, row);
         }
     }
-    layers.values().map(|row| run(report, row)).collect()
+    let by_layer = ByLayer::new(report, component);
+    layers.values().map(|row| run(&by_layer, row)).collect()
 }
 
-fn run(report: &Compare, row: &LayerRow) -> Run {
-    let tests = report.permutation.iter().flat_map(|tests| &tests.tests);
-    let of_layer = tests.filter(|test| {
-        let direct = test.form == Form::Direct && test.kind == UnitKind::Ffn;
-        direct && test.layer == Some(row.layer) && test.base_layer == row.base_layer
-    });
-    let units = of_layer.fold(None, |sum: Option<(u64, u64)>, test| {
-        let (hits, probes) = sum.unwrap_or_default();
-        Some((
-            hits.saturating_add(test.hits),
-            probes.saturating_add(test.probes),
-        ))
-    });
-    let mut changes = (0.0, 0.0);
-    for tensor in &report.tensors {
-        let matrix = tensor.class == Class::Matrix && tensor.component == row.component;
-        let here = matrix && tensor.layer == Some(row.layer);
-        if let (true, Some(change)) = (here, tensor.figures.relative_change) {
-            let size: f64 = tensor
-                .logical_shape
-                .iter()
-                .map(|axis| *axis as f64)
-                .product();
-            changes = (changes.0 + change * size, changes.1 + size);
+/// What a report tells of the layers of one component.
+#[derive(Default)]
+struct ByLayer {
+    /// Hits and probes of the tests of feed-forwards, by the layers of target and base.
+    units: BTreeMap<(u32, Option<u32>), (u64, u64)>,
+    /// Sum of the changes of matrices, each times its parameters, and their parameters.
+    changes: BTreeMap<u32, (f64, f64)>,
+    /// What became of the parts, where all agree.
+    states: BTreeMap<u32, Option<State>>,
+}
+
+impl ByLayer {
+    fn new(report: &Compare, component: Component) -> Self {
+        let mut out = Self::default();
+        for test in report.permutation.iter().flat_map(|tests| &tests.tests) {
+            let direct = test.form == Form::Direct && test.kind == UnitKind::Ffn;
+            if let (true, Some(layer)) = (direct, test.layer) {
+                let (hits, probes) = out.units.entry((layer, test.base_layer)).or_default();
+                *hits = hits.saturating_add(test.hits);
+                *probes = probes.saturating_add(test.probes);
+            }
         }
+        for tensor in &report.tensors {
+            let matrix = tensor.class == Class::Matrix && tensor.component == component;
+            let change = tensor.figures.relative_change.filter(|_| matrix);
+            if let (Some(layer), Some(change)) = (tensor.layer, change) {
+                let axes = tensor.logical_shape.iter();
+                let size: f64 = axes.map(|axis| *axis as f64).product();
+                let (sum, sizes) = out.changes.entry(layer).or_default();
+                *sum += change * size;
+                *sizes += size;
+            }
+        }
+        for part in report
+            .parts
+            .iter()
+            .filter(|part| part.component == component)
+        {
+            if let Some(layer) = part.layer {
+                let state = out.states.entry(layer).or_insert(Some(part.state));
+                *state = state.filter(|state| *state == part.state);
+            }
+        }
+        out
     }
+}
+
+fn run(report: &ByLayer, row: &LayerRow) -> Run {
+    let units = report.units.get(&(row.layer, row.base_layer)).copied();
+    let changes = report.changes.get(&row.layer).copied().unwrap_or_default();
     let in_place = row.base_layer == Some(row.layer);
     Run {
         layers: (row.layer, row.layer),
@@ -96,22 +121,12 @@ fn run(report: &Compare, row: &LayerRow) -> Run {
         mean: row.matrix_cosine,
         change: None,
         units,
-        state: state(report, row),
+        state: report.states.get(&row.layer).copied().flatten(),
         counted: 1,
         // A layer of another number stands against another layer than its tensors by name.
         changes: if in_place { changes } else { (0.0, 0.0) },
     }
     .finished()
-}
-
-/// What became of the parts of a layer, where all agree.
-fn state(report: &Compare, row: &LayerRow) -> Option<State> {
-    let parts = report.parts.iter();
-    let mut states = parts
-        .filter(|part| part.component == row.component && part.layer == Some(row.layer))
-        .map(|part| part.state);
-    let first = states.next()?;
-    states.all(|state| state == first).then_some(first)
 }
 
 fn joined(rows: &[Run], tolerance: f64) -> Vec<Run> {
