@@ -22,6 +22,7 @@ use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_
 use super::tests_of_units::{Test, UnitKind};
 use super::witness::{FoundBy, Witnessed};
 use crate::stats::chance;
+use crate::stats::units::block::LOOKS;
 use crate::stats::units::{Held, Sampling};
 
 /// Least cosine at which two experts are tested as one: what 512 values leave to chance is 0.04.
@@ -193,6 +194,20 @@ fn match_by_content(
 ) -> Result<Vec<Match>> {
     let left = task.left();
     let matrices = |side: usize, expert: u32| task.experts[side].get(&expert).copied();
+    let units = [0, 1].map(|side| {
+        let of_side = left[side]
+            .iter()
+            .filter_map(|expert| matrices(side, *expert));
+        let matrices = of_side.flat_map(|matrices| &matrices.by_row);
+        let rows: BTreeSet<u64> = matrices.map(|matrix| matrix.matrix_shape().0).collect();
+        rows
+    });
+    // Of experts as small as these not even copies would be found among so many.
+    if let [Some(units), None] = each_of(units[0].union(&units[1]))
+        && least_log10_p(*units, pairs, sampling) > FOUND_LOG10
+    {
+        return Ok(Vec::new());
+    }
     let shape = left[1]
         .first()
         .and_then(|e| matrices(1, *e))
@@ -250,6 +265,22 @@ fn match_by_content(
         })
         .collect();
     tested.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// The first two of some.
+fn each_of<T>(mut some: impl Iterator<Item = T>) -> [Option<T>; 2] {
+    [some.next(), some.next()]
+}
+
+/// The least bound that a pair of experts of that many units can have, chosen among `pairs`: every
+/// probe in its own place.
+fn least_log10_p(units: u64, pairs: usize, sampling: &Sampling) -> f64 {
+    let Ok(units) = usize::try_from(units) else {
+        return f64::NEG_INFINITY;
+    };
+    let probes = sampling.probes(units).len();
+    let copy = chance::fixed_points(probes, probes, units);
+    chance::bonferroni(chance::bonferroni(copy, LOOKS), pairs)
 }
 
 /// Most experts of a side that are assigned so that all pairs together are the most alike: the
@@ -372,14 +403,18 @@ fn similarity(rows: &[Held], columns: &[Held]) -> Dense {
     let tiles = rows.par_chunks(TILE).flat_map_iter(|tile| {
         let mut rough = vec![0.0; tile.len() * columns.len()];
         products(&joined(tile), &of_columns, width, &mut rough);
-        let exact = rough.iter().enumerate().map(|(at, &rough)| {
-            if f64::from(rough + ROUNDING) < WORTH_A_TEST {
-                return 0.0;
+        let mut exact = vec![0.0; rough.len()];
+        let rows = rough.chunks_exact(columns.len().max(1));
+        let rows = rows.zip(exact.chunks_exact_mut(columns.len().max(1)));
+        for (row, (rough, exact)) in tile.iter().zip(rows) {
+            let worth = rough.iter().enumerate();
+            let worth = worth.filter(|(_, rough)| f64::from(**rough + ROUNDING) >= WORTH_A_TEST);
+            for (at, _) in worth {
+                let cosine = cosine(row, &columns[at]);
+                exact[at] = if cosine < WORTH_A_TEST { 0.0 } else { cosine };
             }
-            let exact = cosine(&tile[at / columns.len()], &columns[at % columns.len()]);
-            if exact < WORTH_A_TEST { 0.0 } else { exact }
-        });
-        exact.collect::<Vec<f64>>()
+        }
+        exact
     });
     Dense {
         rows: rows.len(),

@@ -26,13 +26,10 @@ pub fn assign(similarity: &Dense) -> Vec<Option<usize>> {
         }
         return out;
     }
-    let weight = |&value: &f64| {
-        (if value.is_nan() {
-            -1e3
-        } else {
-            value.clamp(-1e3, 1e3)
-        } * STEPS)
-            .round() as i64
+    let weight = |&value: &f64| match value {
+        0.0 => 0,
+        _ if value.is_nan() => (-1e3 * STEPS) as i64,
+        _ => (value.clamp(-1e3, 1e3) * STEPS).round() as i64,
     };
     let rows = (0..similarity.rows).map(|i| similarity.row(i).iter().map(weight));
     let Ok(weights) = Matrix::from_rows(rows) else {
