@@ -352,6 +352,10 @@ impl RowSource for View<'_> {
             let read = |rows, out: &mut [f32]| self.read_rows(rows, out);
             return starts_of_whole_rows(rows, self.columns(), width, out, read);
         }
+        if width == self.stored_columns {
+            let out = &mut out[..rows.len() * width];
+            return self.read_stored((rows.start * width) as u64, out, Wanted::Values);
+        }
         for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
             self.read_stored((row * self.stored_columns) as u64, out, Wanted::Values)?;
         }

@@ -50,6 +50,17 @@ impl<'a> ColumnFeatures<'a> {
         self
     }
 
+    /// Reads some of the rows, neighbours among them together.
+    fn read_portion(&self, rows: &[usize], out: &mut [f32]) -> Result<()> {
+        let mut rest = out;
+        for run in rows.chunk_by(|row, next| row.checked_add(1) == Some(*next)) {
+            let (values, behind) = rest.split_at_mut(run.len() * self.source.columns());
+            self.source.read_rows(run[0]..run[0] + run.len(), values)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
     fn centre(&self, feature: &mut [f32]) {
         if self.centred {
             let mean = feature.iter().map(|&x| f64::from(x)).sum::<f64>() / feature.len() as f64;
@@ -81,9 +92,7 @@ impl Features for ColumnFeatures<'_> {
         let out = &mut out[..units.len() * width];
         let mut values = vec![0.0; ROWS_TOGETHER * columns];
         for (portion, rows) in self.rows.chunks(ROWS_TOGETHER).enumerate() {
-            for (&row, values) in rows.iter().zip(values.chunks_exact_mut(columns)) {
-                self.source.read_rows(row..row + 1, values)?;
-            }
+            self.read_portion(rows, &mut values)?;
             let from = portion * ROWS_TOGETHER;
             for (unit, feature) in units.clone().zip(out.chunks_exact_mut(width)) {
                 for (at, x) in feature[from..from + rows.len()].iter_mut().enumerate() {
@@ -101,9 +110,7 @@ impl Features for ColumnFeatures<'_> {
         let (width, columns) = (self.width(), self.source.columns());
         let mut values = vec![0.0; ROWS_TOGETHER * columns];
         for (portion, rows) in self.rows.chunks(ROWS_TOGETHER).enumerate() {
-            for (&row, values) in rows.iter().zip(values.chunks_exact_mut(columns)) {
-                self.source.read_rows(row..row + 1, values)?;
-            }
+            self.read_portion(rows, &mut values)?;
             let from = portion * ROWS_TOGETHER;
             for (&unit, feature) in units.iter().zip(out.chunks_exact_mut(width)) {
                 for (at, x) in feature[from..from + rows.len()].iter_mut().enumerate() {

@@ -281,6 +281,27 @@ impl<'a> RowFeatures<'a> {
 const ROWS_VALUES: usize = 1 << 15;
 
 impl RowFeatures<'_> {
+    /// Whether the rows of neighbouring units lie one behind the other, and all of each are taken.
+    fn lies_in_order(&self) -> bool {
+        let per_unit = self.rows_per_unit;
+        let in_order = self.strides.0 == per_unit && (self.strides.1 == 1 || per_unit == 1);
+        in_order && self.columns.is_none()
+    }
+
+    /// Whole rows, as they lie.
+    fn read_whole_rows(&self, rows: Range<usize>, out: &mut [f32]) -> Result<()> {
+        let width = self.source.columns();
+        let together = (ROWS_VALUES / width).max(1);
+        for (first, out) in (rows.start..)
+            .step_by(together)
+            .zip(out.chunks_mut(together * width))
+        {
+            let end = (first + together).min(rows.end);
+            self.source.read_rows(first..end, out)?;
+        }
+        Ok(())
+    }
+
     /// `columns` of neighbouring rows, a unit each.
     fn read_cut_rows(&self, units: Range<usize>, columns: &[usize], out: &mut [f32]) -> Result<()> {
         let width = self.source.columns();
@@ -334,6 +355,10 @@ impl Features for RowFeatures<'_> {
         {
             return self.read_cut_rows(units, columns, out);
         }
+        if self.lies_in_order() {
+            let per_unit = self.rows_per_unit;
+            return self.read_whole_rows(units.start * per_unit..units.end * per_unit, out);
+        }
         let mut values = vec![0.0; self.source.columns()];
         for (unit, feature) in units.zip(out.chunks_exact_mut(width)) {
             let mut rest = &mut feature[..];
@@ -355,6 +380,17 @@ impl Features for RowFeatures<'_> {
                 };
                 rest = &mut rest[count..];
             }
+        }
+        Ok(())
+    }
+
+    /// Neighbours among the units are read together.
+    fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
+        let mut rest = out;
+        for run in units.chunk_by(|unit, next| unit.checked_add(1) == Some(*next)) {
+            let (features, behind) = rest.split_at_mut(run.len() * self.width());
+            self.read(run[0]..run[0] + run.len(), features)?;
+            rest = behind;
         }
         Ok(())
     }
@@ -407,6 +443,35 @@ mod tests {
             Held::all(&features).unwrap().values,
             [normed(&[2.0, 7.0, 9.0]), normed(&[5.0, 10.0, 12.0])].concat()
         );
+    }
+
+    #[test]
+    fn units_that_are_read_together_are_the_units_one_by_one() {
+        let source = matrix(12, ROWS_VALUES / 3);
+        for layout in [
+            Layout::Rows,
+            Layout::Stacks(2),
+            Layout::Neighbours(2),
+            Layout::Neighbours(3),
+        ] {
+            let features = RowFeatures::with_layout(&source, layout).unwrap();
+            let width = features.width();
+            let units = [0, 1, 2, 3, 1, 3, 2];
+            let mut together = vec![0.0; units.len() * width];
+            features.read_each(&units, &mut together).unwrap();
+            for (unit, feature) in units.into_iter().zip(together.chunks_exact(width)) {
+                let rows = match layout {
+                    Layout::Rows => vec![unit],
+                    Layout::Stacks(_) => vec![unit, unit + features.units()],
+                    Layout::Neighbours(count) => (unit * count..(unit + 1) * count).collect(),
+                };
+                let values = rows.iter().flat_map(|row| {
+                    let width = source.columns;
+                    &source.values[row * width..(row + 1) * width]
+                });
+                assert!(feature.iter().eq(values), "{layout:?} {unit}");
+            }
+        }
     }
 
     #[test]

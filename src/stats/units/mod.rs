@@ -117,7 +117,10 @@ impl Sampling {
     }
 
     fn draw(&self, purpose: &str, count: usize, bound: usize) -> Vec<usize> {
-        Draws::new(self.seed, purpose).distinct(count, bound)
+        match count >= bound {
+            true => (0..bound).collect(),
+            false => Draws::new(self.seed, purpose).distinct(count, bound),
+        }
     }
 }
 
