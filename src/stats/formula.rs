@@ -6,6 +6,7 @@
 //! A formula is looked for in a window of [`WINDOW`] rows and columns: every one of them shows in a
 //! window as in the whole.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use schemars::JsonSchema;
@@ -156,7 +157,8 @@ fn may_follow(window: &Dense) -> bool {
             Formula::Identity | Formula::Diagonals => window,
             Formula::Sines if !may_have_sines(&corner, along) => return false,
             Formula::Smooth if !may_be_smooth(&centred, along) => return false,
-            Formula::Hadamard | Formula::Sines | Formula::Smooth => &corner,
+            Formula::Hadamard if block_of_hadamard(&corner).is_none() => return false,
+            Formula::Hadamard | Formula::Sines | Formula::Smooth => &*corner,
         };
         let explained = explained(looked_at, formula, along);
         explained.is_some_and(|explained| explained.excess() >= WORTH_A_LOOK)
@@ -212,12 +214,17 @@ fn may_have_sines(corner: &Dense, along: Along) -> bool {
     let (cosines, sines) = waves_of_corner(n);
     let spectrum = [columns.times(cosines), columns.times(sines)];
     let mut left = 0.0;
+    let mut powers = Vec::with_capacity(n / 2);
     for at in 0..columns.rows {
         let column = columns.row(at);
         let own = dot(column, column);
         let (c, s) = (spectrum[0].row(at), spectrum[1].row(at));
-        let power = |k: usize| c[k].powi(2) + s[k].powi(2);
-        let Some(peak) = (0..c.len()).max_by(|&a, &b| power(a).total_cmp(&power(b))) else {
+        powers.clear();
+        powers.extend(c.iter().zip(s).map(|(c, s)| c * c + s * s));
+        let power = |k: usize| powers[k];
+        // Of equals the last.
+        let peak = (0..c.len()).reduce(|most, k| if powers[k] < powers[most] { most } else { k });
+        let Some(peak) = peak else {
             return false;
         };
         // Waves of whole periods are orthogonal: each takes its own share off.
@@ -302,14 +309,17 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// The first rows and columns of a window.
-fn corner(window: &Dense, side: usize) -> Dense {
+fn corner(window: &Dense, side: usize) -> Cow<'_, Dense> {
     let (rows, columns) = (window.rows.min(side), window.columns.min(side));
+    if (rows, columns) == (window.rows, window.columns) {
+        return Cow::Borrowed(window);
+    }
     let values = (0..rows).flat_map(|row| &window.row(row)[..columns]);
-    Dense {
+    Cow::Owned(Dense {
         rows,
         columns,
         values: values.copied().collect(),
-    }
+    })
 }
 
 fn every() -> impl Iterator<Item = (Formula, Along)> {
@@ -369,14 +379,10 @@ fn rest(window: &Dense, formula: Formula, along: Along) -> Option<(Dense, f64)> 
 
 /// Strides from a row to the next at which diagonals are looked for: 1, and the kernel of a
 /// convolution whose axes were folded.
-fn strides(window: &Dense) -> Vec<usize> {
-    let mut out = vec![1];
-    out.extend(
-        [3, 4, 5, 7, 9, 16, 25, 36, 49, 64]
-            .iter()
-            .filter(|&&s| s * 4 <= window.columns),
-    );
-    out
+fn strides(window: &Dense) -> impl Iterator<Item = usize> {
+    let columns = window.columns;
+    let of_kernels = [3, 4, 5, 7, 9, 16, 25, 36, 49, 64].into_iter();
+    std::iter::once(1).chain(of_kernels.filter(move |stride| stride * 4 <= columns))
 }
 
 /// Values' worth of energy that one diagonal explains of random numbers: the best of some hundred
@@ -458,14 +464,17 @@ fn without_diagonals(window: &Dense) -> (Dense, f64) {
     (out, means.len() as f64 / (rows * columns) as f64)
 }
 
-/// Blocks of Sylvester's matrix H(i, j) = (−1)^popcount(i & j), a factor for each row of each block.
-fn without_hadamard(window: &Dense) -> Option<(Dense, f64)> {
+/// Side of the blocks of Sylvester's matrix that fill a window; none where they would be small.
+fn block_of_hadamard(window: &Dense) -> Option<usize> {
     let power = |n: usize| 1usize << n.trailing_zeros().min(8);
     let size = power(window.rows).min(power(window.columns));
     // The first row and column of smaller ones are much of them, and constant like many things.
-    if size < 2 * LEAST_SIDE {
-        return None;
-    }
+    (size >= 2 * LEAST_SIDE).then_some(size)
+}
+
+/// Blocks of Sylvester's matrix H(i, j) = (−1)^popcount(i & j), a factor for each row of each block.
+fn without_hadamard(window: &Dense) -> Option<(Dense, f64)> {
+    let size = block_of_hadamard(window)?;
     let sign = |i: usize, j: usize| {
         if ((i % size) & (j % size)).count_ones().is_multiple_of(2) {
             1.0
@@ -757,9 +766,15 @@ fn centred(window: &Dense) -> Dense {
         let mean = out.row(row).iter().sum::<f64>() / out.columns as f64;
         out.row_mut(row).iter_mut().for_each(|x| *x -= mean);
     }
-    for column in 0..out.columns {
-        let mean = (0..out.rows).map(|row| out.row(row)[column]).sum::<f64>() / out.rows as f64;
-        (0..out.rows).for_each(|row| out.row_mut(row)[column] -= mean);
+    let mut means = vec![-0.0; out.columns];
+    for row in 0..out.rows {
+        let row = out.row(row).iter();
+        means.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    }
+    means.iter_mut().for_each(|sum| *sum /= out.rows as f64);
+    for row in 0..out.rows {
+        let row = out.row_mut(row).iter_mut();
+        row.zip(&means).for_each(|(x, mean)| *x -= mean);
     }
     out
 }
@@ -1030,7 +1045,8 @@ mod tests {
         let mut seen = [0; 2];
         for (_, table) in tables() {
             for noise in [0.0, 0.3, 1.0, 1.5, 2.0, 2.5, 3.0] {
-                let window = corner(&noised(&table, noise, "training"), CORNER);
+                let noised = noised(&table, noise, "training");
+                let window = corner(&noised, CORNER);
                 for along in [Along::Rows, Along::Columns] {
                     let found = explained(&window, Formula::Sines, along).unwrap();
                     let follows = found.excess() >= WORTH_A_LOOK;
@@ -1066,7 +1082,8 @@ mod tests {
         let tables = tables().into_iter().map(|(_, table)| table);
         for table in tables.chain([smooth, mel()]) {
             for noise in [0.0, 0.3, 1.0, 2.0] {
-                let window = corner(&noised(&table, noise, "training"), CORNER);
+                let noised = noised(&table, noise, "training");
+                let window = corner(&noised, CORNER);
                 for along in [Along::Rows, Along::Columns] {
                     let found = explained(&window, Formula::Smooth, along).unwrap();
                     let follows = found.excess() >= WORTH_A_LOOK;
