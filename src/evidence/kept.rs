@@ -437,7 +437,7 @@ fn whole_experts(
     let mut of_layers: BTreeMap<_, Vec<(f64, &BlockKey)>> = BTreeMap::new();
     for weighed in weighed {
         let (weight, key) = weighed?;
-        let layer = (key.component, key.layer, key.shared, key.stem.as_str());
+        let layer = (key.component, key.layer, key.shared, &*key.stem);
         of_layers.entry(layer).or_default().push((weight, key));
     }
     let mut out = Vec::new();

@@ -1,6 +1,7 @@
 //! Hidden units of feed-forward blocks and of experts: one test a block, clones grouped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -8,6 +9,7 @@ use crate::error::Result;
 use crate::evidence::no_weights::holds_no_weights;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
+use crate::model::name::Meaning;
 use crate::model::sides::Side;
 use crate::model::words::{Block as Place, Class, Component, Role};
 use crate::numeric::rng::Draws;
@@ -47,7 +49,7 @@ pub(crate) struct BlockKey {
     /// Whether it is a shared expert.
     pub shared: bool,
     /// What tells several feed-forwards of one layer apart ("encoder.").
-    pub stem: String,
+    pub stem: Arc<str>,
 }
 
 impl BlockKey {
@@ -96,21 +98,16 @@ fn names_without_weights<'a>(setting: &Setting<'a>, side: Side) -> BTreeSet<&'a 
 
 /// Feed-forward blocks and experts of a model, by layer; fused matrices are cut.
 pub(crate) fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
-    let mut out: BTreeMap<BlockKey, Matrices<'_>> = BTreeMap::new();
-    let mut places: Vec<&Logical> = model.places().map(|(_, logical)| logical).collect();
-    // The default feature is up, else fc1, else gate.
-    places.sort_by_key(|l| {
-        [Role::Up, Role::Fc1, Role::Gate]
-            .iter()
-            .position(|r| *r == l.meaning.role)
-    });
-    for logical in places {
+    let mut stems = Stems::default();
+    let mut found: Vec<(BlockKey, &Logical)> = Vec::new();
+    for (_, logical) in model.places() {
         let m = &logical.meaning;
         let (Some(layer), Some(Place::Layer(_)), Class::Matrix) = (m.layer, m.block, m.class)
         else {
             continue;
         };
-        if !logical.is_plain_matrix() {
+        let is_of_block = [Role::Up, Role::Fc1, Role::Gate, Role::Down, Role::Fc2];
+        if !is_of_block.contains(&m.role) || !logical.is_plain_matrix() {
             continue;
         }
         let key = BlockKey {
@@ -118,16 +115,43 @@ pub(crate) fn blocks(model: &Model) -> BTreeMap<BlockKey, Matrices<'_>> {
             component: m.component,
             expert: m.expert,
             shared: m.shared_expert,
-            stem: m.slot.replacen(m.role.word(), "", 1),
+            stem: stems.of_meaning(m),
         };
-        match m.role {
-            Role::Up | Role::Fc1 | Role::Gate => out.entry(key).or_default().by_row.push(logical),
-            Role::Down | Role::Fc2 => out.entry(key).or_default().by_column = Some(logical),
-            _ => {}
+        found.push((key, logical));
+    }
+    // The default feature is up, else fc1, else gate.
+    let rank = |logical: &Logical| {
+        let ranks = [Role::Up, Role::Fc1, Role::Gate];
+        ranks.iter().position(|role| *role == logical.meaning.role)
+    };
+    found
+        .sort_by(|(key, one), (other, two)| key.cmp(other).then_with(|| rank(one).cmp(&rank(two))));
+    let mut out: Vec<(BlockKey, Matrices<'_>)> = Vec::new();
+    for (key, logical) in found {
+        if out.last().is_none_or(|(last, _)| *last != key) {
+            out.push((key, Matrices::default()));
+        }
+        if let Some((_, matrices)) = out.last_mut() {
+            match rank(logical) {
+                Some(_) => matrices.by_row.push(logical),
+                None => matrices.by_column = Some(logical),
+            }
         }
     }
-    out.retain(|_, matrices| !matrices.by_row.is_empty());
-    out
+    out.retain(|(_, matrices)| !matrices.by_row.is_empty());
+    out.into_iter().collect()
+}
+
+/// What is left of slots without the words of roles, each made once: a model has few slots.
+#[derive(Default)]
+struct Stems(HashMap<(Arc<str>, Role), Arc<str>>);
+
+impl Stems {
+    fn of_meaning(&mut self, meaning: &Meaning) -> Arc<str> {
+        let (slot, role) = (&meaning.slot, meaning.role);
+        let stem = self.0.entry((Arc::clone(slot), role));
+        Arc::clone(stem.or_insert_with(|| slot.replacen(role.word(), "", 1).into()))
+    }
 }
 
 /// Leaves out some matrices, and blocks of which nothing is left to look at.
@@ -337,7 +361,7 @@ fn experts_of<'a>(
         component,
         expert: None,
         shared: false,
-        stem: String::new(),
+        stem: "".into(),
     };
     let of_layer = blocks
         .range(first..)

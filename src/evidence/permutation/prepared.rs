@@ -194,13 +194,14 @@ pub(super) fn is_beside_layer_norm(model: &Model, logical: &Logical) -> bool {
         logical.meaning.role,
         Role::Gate | Role::Up | Role::GateUp | Role::Fc1 | Role::Down | Role::Fc2
     );
-    let blocks = match logical.meaning.block {
-        Some(Block::Layer(layer)) => vec![Block::Layer(layer)],
-        _ => vec![Block::Final, Block::Embedding],
+    let blocks: &[Block] = match &logical.meaning.block {
+        Some(layer @ Block::Layer(_)) => std::slice::from_ref(layer),
+        _ => &[Block::Final, Block::Embedding],
     };
     is_known
-        && blocks.into_iter().any(|block| {
-            let has = |slot: &&str| model.at(&norm_place(logical, block, slot)).is_some();
+        && model.has_norm_offsets()
+        && blocks.iter().any(|block| {
+            let has = |slot: &&str| model.at(&norm_place(logical, *block, slot)).is_some();
             slots.iter().any(has)
         })
 }
