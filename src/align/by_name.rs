@@ -1,5 +1,6 @@
 //! Tensors of one name, or of names that differ in a prefix as a whole.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,25 +20,26 @@ const WORDS_TOLD: usize = 4;
 /// Pairs tensors of one shape: `rename` gives the target's name of a tensor of the base.
 pub(super) fn pair_by_name(
     left: &mut Sides<Pool>,
-    rename: impl Fn(&str) -> String,
+    rename: &dyn for<'a> Fn(&'a str) -> Cow<'a, str>,
     pairs: &mut Vec<Pair>,
 ) {
     for base in left.base.to_vec() {
-        let name = rename(&left.base.key(&base.name));
+        let key = left.base.key(&base.name);
+        let name = rename(&key);
         let Some(target) = left.target.get(&name).cloned() else {
             continue;
         };
         let of_one_shape = is_comparable(&base, &target);
-        let own_name = base.name.clone();
-        let (base, target) = match of_one_shape {
-            true => (base, target),
+        let (base_read, target) = match of_one_shape {
+            true => (Arc::clone(&base), target),
             false => match without_ones(&base, &target) {
                 Some(matrices) => matrices,
                 None => continue,
             },
         };
-        left.base.take(&own_name);
+        left.base.take(&base.name);
         left.target.take(&name);
+        let base = base_read;
 
         let via = via(&base, &target);
         pairs.push(Pair {
@@ -80,7 +82,7 @@ pub(super) fn pair_saved(left: &mut Sides<Pool>, target: &Model, out: &mut Align
         .filter_map(|(at, name)| Some((name, tensors.get(at)?.name.as_str())))
         .collect();
     let rename = |name: &str| saved.get(name).copied().unwrap_or_default().to_owned();
-    pair_by_name(left, rename, &mut out.pairs);
+    pair_by_name(left, &|name| rename(name).into(), &mut out.pairs);
     out.name_mapping = Some("(no prefix) -> base_model.model.".to_owned());
 }
 
@@ -95,7 +97,7 @@ pub(super) fn pair_by_prefix(left: &mut Sides<Pool>, out: &mut Alignment) -> Vec
     });
     let mappings = mappings(open.as_ref().map(|named| named.iter().collect()));
     for mapping in &mappings {
-        pair_by_name(left, |name| mapping.apply(name), &mut out.pairs);
+        pair_by_name(left, &|name| mapping.apply(name).into(), &mut out.pairs);
     }
     let words = mappings.iter().map(ToString::to_string);
     let words: Vec<String> = wrapper_words(&out.pairs).into_iter().chain(words).collect();

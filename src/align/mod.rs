@@ -156,8 +156,11 @@ pub(crate) fn align(models: Sides<&Model>, keep: &dyn Fn(&str) -> bool) -> Align
     };
 
     let shifts = numbering::shifts(&left);
-    let numbered = |name: &str| numbering::renamed(&shifts, name);
-    pair_by_name(&mut left, numbered, &mut out.pairs);
+    pair_by_name(
+        &mut left,
+        &|name| numbering::renamed(&shifts, name),
+        &mut out.pairs,
+    );
     pair_saved(&mut left, models.target, &mut out);
     let mappings = pair_by_prefix(&mut left, &mut out);
 

@@ -1,5 +1,6 @@
 //! Layers that one side counts from another number on: from one, or behind those of another stack.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::sides::Sides;
@@ -30,9 +31,9 @@ impl Shift {
 }
 
 /// The target's name of a tensor of the base.
-pub(super) fn renamed(shifts: &[Shift], name: &str) -> String {
+pub(super) fn renamed<'a>(shifts: &[Shift], name: &'a str) -> Cow<'a, str> {
     let mut renamed = shifts.iter().filter_map(|shift| shift.apply(name));
-    renamed.next().unwrap_or_else(|| name.to_owned())
+    renamed.next().map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
 /// A name cut at its first number between two points.
@@ -53,11 +54,20 @@ fn cut(name: &str) -> Option<(&str, u64, &str)> {
 /// numbers.
 pub(super) fn shifts(left: &Sides<Pool>) -> Vec<Shift> {
     type Layer = BTreeSet<(String, Vec<u64>)>;
+    let firsts = left.as_ref().map(first_numbers);
+    let differs = |prefix: &str| {
+        let of_target = firsts.target.get(prefix);
+        of_target.is_some_and(|first| firsts.base.get(prefix).is_some_and(|base| base != first))
+    };
+    if !firsts.base.keys().any(|prefix| differs(prefix)) {
+        return Vec::new();
+    }
     let lists = left.as_ref().map(|pool| {
         let mut lists: BTreeMap<String, BTreeMap<u64, Layer>> = BTreeMap::new();
         for logical in pool.iter() {
             let key = pool.key(&logical.name);
-            if let Some((prefix, number, rest)) = cut(&key) {
+            let cut = cut(&key).filter(|(prefix, ..)| differs(prefix));
+            if let Some((prefix, number, rest)) = cut {
                 let list = lists.entry(prefix.to_owned()).or_default();
                 let layer = list.entry(number).or_default();
                 layer.insert((rest.to_owned(), logical.shape.clone()));
@@ -88,6 +98,22 @@ pub(super) fn shifts(left: &Sides<Pool>) -> Vec<Shift> {
     of_prefix.collect()
 }
 
+/// The least number behind each prefix.
+fn first_numbers(pool: &Pool) -> BTreeMap<String, u64> {
+    let mut out: BTreeMap<String, u64> = BTreeMap::new();
+    for logical in pool.iter() {
+        let key = pool.key(&logical.name);
+        let Some((prefix, number, _)) = cut(&key) else {
+            continue;
+        };
+        match out.get_mut(prefix) {
+            Some(first) => *first = number.min(*first),
+            None => _ = out.insert(prefix.to_owned(), number),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +125,8 @@ mod tests {
             first: Sides { base: 0, target: 1 },
             count: 3,
         };
-        let renamed = |name: &str| renamed(std::slice::from_ref(&shift), name);
+        let shifts = [shift];
+        let renamed = |name| renamed(&shifts, name).into_owned();
         assert_eq!(renamed("model.layers.0.norm"), "model.layers.1.norm");
         assert_eq!(renamed("model.layers.2.a.4.b"), "model.layers.3.a.4.b");
         assert_eq!(renamed("model.layers.3.norm"), "model.layers.3.norm");

@@ -64,10 +64,11 @@ pub fn compare(
     incomplete::note_missing_layers(&mut target);
     let options = &sketched::with_its_seed([&base, &target].into_iter(), options)?;
     let alignment = aligned([&base, &target], options)?;
-    for pair in &alignment.pairs {
-        base.adopt(&pair.base);
-        target.adopt(&pair.target);
-    }
+    let pairs = alignment.pairs.iter();
+    rayon::join(
+        || base.adopt_all(pairs.clone().map(|pair| &pair.base)),
+        || target.adopt_all(pairs.clone().map(|pair| &pair.target)),
+    );
     let models = [&base, &target];
     let hash = options.hash == Hashing::Sha256;
     let measured = if models.into_iter().any(sketched::is_sketch) {
@@ -83,7 +84,7 @@ pub fn compare(
     } else {
         measure(models.into(), &alignment.pairs, hash, monitor)?
     };
-    analyse(models, &alignment, &measured, options, monitor)
+    analyse(models, &alignment, measured, options, monitor)
 }
 
 /// Pairs the tensors of base and target that the filter keeps.
@@ -111,11 +112,14 @@ pub(super) fn aligned(models: [&Model; 2], options: &Options) -> Result<Alignmen
 pub(super) fn analyse(
     models: [&Model; 2],
     alignment: &Alignment,
-    measured: &Measured,
+    measured: Measured,
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Comparison> {
-    let mut records = measured.records.clone();
+    let Measured {
+        mut records,
+        digests,
+    } = measured;
     let formulas = Formulas::set_aside(models, alignment, &mut records, monitor)?;
     let measurements = Measurement::of(&alignment.pairs, &records);
     let [base, target] = models;
@@ -157,7 +161,7 @@ pub(super) fn analyse(
         parts: graded_parts(&setting, &found),
         findings: findings(&found),
         setting: &setting,
-        measured,
+        digests: &digests,
         found,
         options,
     };
@@ -207,7 +211,7 @@ fn findings(found: &Found) -> Vec<Finding> {
 /// Two models that all analyses looked at.
 struct Analysed<'a> {
     setting: &'a Setting<'a>,
-    measured: &'a Measured,
+    digests: &'a Sides<Vec<Digest>>,
     found: Found,
     parts: Vec<Part>,
     findings: Vec<Finding>,
@@ -278,10 +282,9 @@ impl Analysed<'_> {
         let hashed = self.options.hash == Hashing::Sha256;
         let facts =
             |model: &Model, digests: &[Digest]| checkpoint::facts(model, hashed.then_some(digests));
-        let digests = &self.measured.digests;
         let (base, target) = rayon::join(
-            || facts(base, &digests.base),
-            || facts(target, &digests.target),
+            || facts(base, &self.digests.base),
+            || facts(target, &self.digests.target),
         );
         Sides { base, target }
     }
@@ -574,7 +577,7 @@ impl Analysed<'_> {
 
     fn tensor_pair(&self, measured: &Measurement<'_>) -> TensorPair {
         let pair = measured.pair;
-        let digests = &self.measured.digests;
+        let digests = self.digests;
         let digest = |digests: &[Digest], tensor: &Logical| {
             let at = tensor.whole_tensor()?;
             digests.get(at).copied()

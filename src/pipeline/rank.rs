@@ -55,10 +55,7 @@ pub fn rank(
         .map(|base| aligned([base, &target], options))
         .collect::<Result<_>>()?;
     for (base, alignment) in bases.iter_mut().zip(&alignments) {
-        alignment
-            .pairs
-            .iter()
-            .for_each(|pair| base.adopt(&pair.base));
+        base.adopt_all(alignment.pairs.iter().map(|pair| &pair.base));
     }
     adopt_layout(&mut target, &alignments);
     let alignments: Vec<&Alignment> = alignments.iter().collect();
@@ -76,7 +73,12 @@ pub fn rank(
             number: number + 1,
             count: bases.len(),
         };
-        let (alignment, measured) = (alignments[number], &measured[number]);
+        // All bases together are looked at again afterwards.
+        let measured = Measured {
+            records: measured[number].records.clone(),
+            digests: measured[number].digests.clone(),
+        };
+        let alignment = alignments[number];
         let comparison = analyse(models, alignment, measured, options, &monitor)?;
         held.push(Held {
             number,

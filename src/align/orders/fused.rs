@@ -173,7 +173,7 @@ fn orient_wholes_of(
     let mut kept = Vec::new();
     let mut cut = Vec::new();
     for (at, pair) in std::mem::take(&mut alignment.pairs).into_iter().enumerate() {
-        let pieces = if places.all.contains(&at) {
+        let pieces = if places.all.binary_search(&at).is_ok() {
             pieces(&pair, models, orders)
         } else {
             Vec::new()
