@@ -18,6 +18,7 @@ use super::finding::Finding;
 use super::formulas::Formulas;
 use super::grounds::Grounds;
 use super::part::Part;
+use super::permutation::blocks::BlocksOfBoth;
 use super::relation::Relation;
 use super::tests_of_units::Test;
 use super::transformation::Transformation;
@@ -41,6 +42,10 @@ pub(crate) struct Setting<'a> {
     pub measurements: &'a [Measurement<'a>],
     /// Pairs that a formula explains.
     pub formulas: &'a Formulas,
+    /// Feed-forwards and experts of `models`.
+    pub blocks: &'a BlocksOfBoth<'a>,
+    /// The same of `condensed`.
+    pub condensed_blocks: &'a BlocksOfBoth<'a>,
     /// Their tokenizers, where there are any.
     pub tokenizers: [Option<&'a Tokenizer>; 2],
     /// What is drawn.
@@ -69,6 +74,7 @@ impl Setting<'_> {
     pub(crate) fn of_known_units(&self) -> Self {
         Self {
             models: self.condensed,
+            blocks: self.condensed_blocks,
             ..*self
         }
     }

@@ -18,7 +18,7 @@ use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, blocks_of_both, look};
+use super::permutation::blocks::{BlockKey, Looked, Matrices, as_unit, look};
 use super::tests_of_units::{Test, UnitKind};
 use super::witness::{FoundBy, Witnessed};
 use crate::stats::chance;
@@ -126,7 +126,7 @@ pub(super) fn match_all(
 ) -> Result<Experts> {
     let models = setting.models;
     let sampling = &setting.sampling;
-    let blocks = blocks_of_both(setting);
+    let blocks = setting.blocks;
     let [bases, targets] = blocks.each_ref().map(routed);
     let of_experts = || {
         tests

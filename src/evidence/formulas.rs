@@ -90,6 +90,11 @@ impl Formulas {
         Ok(out)
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.computed.is_empty()
+    }
+
     /// Whether the matrix of that side is one of them.
     pub(crate) fn holds(&self, side: Side, logical: &Logical) -> bool {
         self.names.get(side).contains(&logical.name)

@@ -20,7 +20,7 @@ use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartKind};
 use super::partners::{self, Find, Partners};
 use super::parts::{self, Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both, default_features};
+use super::permutation::blocks::{BlockKey, Matrices, default_features};
 use super::tests_of_units::Test;
 use super::witness::{FoundBy, Witnessed};
 use crate::stats::units::{Features, Held, Sampling, clones};
@@ -184,7 +184,7 @@ pub(super) fn map_layers(
     if finds.is_empty() {
         return Ok(None);
     }
-    let blocks = blocks_of_both(setting);
+    let blocks = setting.blocks;
     let [base, target] = blocks
         .each_ref()
         .map(|blocks| representatives(blocks, component));

@@ -13,7 +13,7 @@ use super::analysis::Setting;
 use super::finding::{Finding, Scope, Statement, Supports};
 use super::part::{PartKey, PartTest};
 use super::parts::{Elsewhere, Fate};
-use super::permutation::blocks::{BlockKey, Looked, Matrices, blocks_of_both, look};
+use super::permutation::blocks::{BlockKey, Looked, Matrices, look};
 use super::untested::Obstacle;
 use super::witness::{FoundBy, Witnessed};
 use crate::stats::chance;
@@ -96,7 +96,7 @@ pub(super) fn compare_all(
     counterpart: &dyn Fn(Component, u32) -> Option<u32>,
 ) -> Result<Upcycling> {
     let models = setting.models;
-    let blocks = blocks_of_both(setting);
+    let blocks = setting.blocks;
     let [bases, targets] = blocks.each_ref().map(by_layer);
     let mut tasks: Vec<Task<'_, '_>> = Vec::new();
     for (&(component, layer), target) in &targets {

@@ -9,7 +9,7 @@ use crate::evidence::analysis::Setting;
 use crate::evidence::experts::Experts;
 use crate::evidence::part::{PartKey, PartKind};
 use crate::evidence::parts::{Elsewhere, Fate, part_of};
-use crate::evidence::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
+use crate::evidence::permutation::blocks::{BlockKey, Matrices};
 use crate::evidence::witness::{WitnessKind, Witnessed, attention, feed_forward, is_kept_whole};
 use crate::stats::levels::ALIKE_EXCESS;
 
@@ -38,7 +38,7 @@ pub(super) fn confirm(
     if found.is_empty() {
         return Ok(());
     }
-    let of_sides = blocks_of_both(setting);
+    let of_sides = setting.blocks;
     let mut of_parts: BTreeMap<PartKey, &BlockKey> = BTreeMap::new();
     for (key, matrices) in &of_sides[1] {
         if let Some(part) = matrices.by_row.first().and_then(|logical| part_of(logical)) {
@@ -80,7 +80,7 @@ pub(super) fn confirm(
             let witnessed = match part.kind {
                 PartKind::Attention => of_attention(setting, part, elsewhere)?,
                 PartKind::Ffn | PartKind::Experts => match of_parts.get(*part) {
-                    Some(key) => of_block(setting, &of_sides, key, elsewhere, experts)?,
+                    Some(key) => of_block(setting, of_sides, key, elsewhere, experts)?,
                     None => Witnessed::default(),
                 },
                 PartKind::Embedding | PartKind::Head | PartKind::Other => Witnessed::default(),

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::align::Alignment;
 use crate::error::Result;
+use crate::evidence::formulas::Formulas;
 use crate::evidence::no_weights::holds_no_weights;
 use crate::evidence::part::PartKey;
 use crate::evidence::parts::part_of;
+use crate::measure::record::Record;
 use crate::model::name::Meaning;
 use crate::model::sides::Side;
 use crate::model::words::{Block as Place, Class, Component, Role};
@@ -72,24 +75,41 @@ pub(crate) struct Matrices<'a> {
     pub by_column: Option<&'a Logical>,
 }
 
+/// The [`blocks`] of base and target.
+pub(crate) type BlocksOfBoth<'a> = [BTreeMap<BlockKey, Matrices<'a>>; 2];
+
 /// The [`blocks`] of both models, without what a formula explains and without matrices that hold no
 /// weights: a gate that is still zero tells no unit from another.
-pub(crate) fn blocks_of_both<'a>(setting: &Setting<'a>) -> [BTreeMap<BlockKey, Matrices<'a>>; 2] {
-    let [base, target] = setting.models;
-    let (base, target) = rayon::join(|| blocks(base), || blocks(target));
-    let mut of_sides = [base, target];
-    for (side, blocks) in Side::BOTH.into_iter().zip(&mut of_sides) {
-        let empty = names_without_weights(setting, side);
-        leave_out(blocks, &|logical| {
-            setting.formulas.holds(side, logical) || empty.contains(logical.name.as_str())
-        });
-    }
-    of_sides
+pub(crate) fn blocks_of_both<'a>(
+    [base, target]: [&'a Model; 2],
+    alignment: &Alignment,
+    records: &[Record],
+    formulas: &Formulas,
+) -> BlocksOfBoth<'a> {
+    let of_side = |model, side| {
+        let mut blocks = blocks(model);
+        let empty = names_without_weights(alignment, records, side);
+        if !empty.is_empty() || !formulas.is_empty() {
+            leave_out(&mut blocks, &|logical| {
+                formulas.holds(side, logical) || empty.contains(logical.name.as_str())
+            });
+        }
+        blocks
+    };
+    let (base, target) = rayon::join(
+        || of_side(base, Side::Base),
+        || of_side(target, Side::Target),
+    );
+    [base, target]
 }
 
 /// Names of that side's matrices that hold no weights on either side.
-fn names_without_weights<'a>(setting: &Setting<'a>, side: Side) -> BTreeSet<&'a str> {
-    let pairs = setting.alignment.pairs.iter().zip(setting.records);
+fn names_without_weights<'a>(
+    alignment: &'a Alignment,
+    records: &[Record],
+    side: Side,
+) -> BTreeSet<&'a str> {
+    let pairs = alignment.pairs.iter().zip(records);
     let empty = pairs.filter(|(pair, record)| holds_no_weights(pair, record));
     empty
         .map(|(pair, _)| pair.sides().get(side).name.as_str())
@@ -211,7 +231,7 @@ struct Tested {
 
 /// Tests every block that both models have.
 pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Result<Vec<Outcome>> {
-    let of_sides = blocks_of_both(setting);
+    let of_sides = setting.blocks;
     let both: Vec<Both<'_>> = of_sides[1]
         .iter()
         .filter_map(|(key, target)| {
@@ -265,7 +285,7 @@ pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Re
             outcomes[member].test.group = group;
         }
     }
-    let of_layers = experts_as_units(setting, &of_sides, &both, &outcomes)?;
+    let of_layers = experts_as_units(setting, of_sides, &both, &outcomes)?;
     outcomes.extend(of_layers);
     Ok(outcomes)
 }
@@ -275,7 +295,7 @@ pub(super) fn test_all(setting: &Setting<'_>, skipped: &mut Vec<Untested>) -> Re
 /// together.
 fn experts_as_units<'a>(
     setting: &Setting<'a>,
-    of_sides: &[BTreeMap<BlockKey, Matrices<'a>>; 2],
+    of_sides: &BlocksOfBoth<'a>,
     both: &[Both<'_>],
     outcomes: &[Outcome],
 ) -> Result<Vec<Outcome>> {

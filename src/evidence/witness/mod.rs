@@ -18,7 +18,7 @@ use crate::view::logical::Logical;
 use super::analysis::{Analysis, Found, Setting};
 use super::part::{Part, PartKey, PartKind};
 use super::permutation::Permutation;
-use super::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
+use super::permutation::blocks::{BlockKey, Matrices};
 
 words! {
     /// What confirms that a part was taken over.
@@ -255,7 +255,7 @@ fn feed_forwards(
     if suspected.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let of_sides = blocks_of_both(setting);
+    let of_sides = setting.blocks;
     let mut asked: Vec<(PartKey, &BlockKey, [&Matrices<'_>; 2])> = Vec::new();
     let mut inherited: Vec<(PartKey, (Component, u32))> = Vec::new();
     let mut experts: BTreeMap<(Component, u32), usize> = BTreeMap::new();

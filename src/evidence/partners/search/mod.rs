@@ -15,7 +15,7 @@ use crate::evidence::part::{PartKey, PartTest};
 use crate::evidence::parts::part_of;
 use crate::evidence::pca::evenly_spaced;
 use crate::evidence::permutation::Permutation;
-use crate::evidence::permutation::blocks::{BlockKey, Matrices, blocks_of_both};
+use crate::evidence::permutation::blocks::{BlockKey, Matrices};
 use crate::evidence::tests_of_units::{Form, Test, UnitKind};
 use crate::evidence::witness::feed_forward::{partners_confirm, units_in_place};
 use crate::evidence::witness::{WitnessKind, Witnessed, Witnesses};
@@ -68,14 +68,14 @@ pub(super) fn stacks(
     direct: &Permutation,
     witnesses: &Witnesses,
 ) -> Result<BTreeMap<(Component, String), Stack>> {
-    let of_sides = blocks_of_both(setting);
+    let of_sides = setting.blocks;
     let mut names: BTreeSet<(Component, String)> = BTreeSet::new();
     for key in of_sides[1].keys() {
         names.insert((key.component, stack(key).to_owned()));
     }
     let mut out = BTreeMap::new();
     for name in names {
-        let search = Search::new(setting, direct, witnesses, &of_sides, &name)?;
+        let search = Search::new(setting, direct, witnesses, of_sides, &name)?;
         out.insert(name, search.look()?);
     }
     Ok(out)
