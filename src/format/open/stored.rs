@@ -91,14 +91,15 @@ impl Stored {
     /// Takes the joined tensors of a set over, under its prefix.
     fn take_tensors(&mut self, set: &Set, tensors: Vec<TensorInfo>, shards: &mut [Shard]) {
         let first_file = self.files.len();
+        self.tensors.reserve_exact(tensors.len());
         for tensor in tensors {
-            let name = match set.prefix.as_str() {
-                "" => tensor.name.clone(),
-                prefix => format!("{prefix}{}", tensor.name),
-            };
             let view = shards
                 .get_mut(tensor.file)
                 .and_then(|shard| shard.contents.strided.remove(&tensor.name));
+            let name = match set.prefix.as_str() {
+                "" => tensor.name,
+                prefix => format!("{prefix}{}", tensor.name),
+            };
             if let Some(view) = view {
                 self.strided.insert(name.clone(), view);
             }

@@ -57,7 +57,10 @@ pub(super) fn read(source: &dyn Source, file: usize) -> Result<Contents> {
     let start = source.bytes(0, LENGTH_BYTES as usize + header_bytes, &mut scratch)?;
     let header = start.get(LENGTH_BYTES as usize..).unwrap_or_default();
     let header = parse(header, space - length).map_err(malformed)?;
-    let refusal = reference::refusal(start);
+    let refusal = match reference::must_accept(&header) {
+        true => None,
+        false => reference::refusal(start),
+    };
 
     let file_name = path
         .file_name()

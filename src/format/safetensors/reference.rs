@@ -3,8 +3,35 @@
 
 use ::safetensors::{SafeTensorError, SafeTensors};
 
+use super::{Entry, Header, Oddities};
+use crate::model::dtype::Dtype;
+
 /// Longest reason that is kept, in characters: one may hold a name as long as the header.
 const REASON: usize = 200;
+
+/// Whether a header that is accepted here leaves the reference reader nothing to refuse: fields of
+/// the format alone, no axis of 0 (whose other axes may overflow), and number formats that every
+/// version of it knows. Most headers are such, and reading one twice is much of the time that
+/// opening a model of many tensors takes.
+pub(super) fn must_accept(header: &Header) -> bool {
+    let is_known = |dtype: Dtype| {
+        matches!(
+            dtype,
+            Dtype::Bf16
+                | Dtype::F16
+                | Dtype::F32
+                | Dtype::F64
+                | Dtype::I8
+                | Dtype::I16
+                | Dtype::I32
+                | Dtype::I64
+                | Dtype::U8
+                | Dtype::Bool
+        )
+    };
+    let is_plain = |entry: &Entry| is_known(entry.dtype) && !entry.shape.contains(&0);
+    header.oddities == Oddities::default() && header.entries.iter().all(is_plain)
+}
 
 /// Why the reference reader refuses the file that begins with `start`, its length and its header;
 /// `None` where it does not.
