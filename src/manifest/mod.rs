@@ -19,6 +19,7 @@ use std::cmp::Ordering;
 
 pub use self::check::{Difference, Differences, check};
 pub use self::parse::parse;
+pub(crate) use self::write::{Line, digest_of_lines};
 pub use self::write::{line, model_digest, to_string};
 
 /// SHA-256.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::format::sketch::Sketch;
-use crate::manifest::{Digest, Manifest, ManifestEntry};
+use crate::manifest::{Digest, Line, Manifest, ManifestEntry, digest_of_lines};
 use crate::model::architecture::{Architecture, describe};
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
@@ -24,6 +24,17 @@ pub(super) fn manifest(model: &Model, digests: &[Digest]) -> Manifest {
         sha256: *digest,
     };
     Manifest::new(tensors.map(entry).collect())
+}
+
+/// The digest of that manifest.
+fn model_digest(model: &Model, digests: &[Digest]) -> Digest {
+    let tensors = model.checkpoint().tensors.iter().zip(digests);
+    digest_of_lines(tensors.map(|(tensor, digest)| Line {
+        name: &tensor.name,
+        dtype: tensor.dtype.word(),
+        shape: &tensor.shape,
+        sha256: digest,
+    }))
 }
 
 /// The manifest that a sketch keeps.
@@ -88,6 +99,6 @@ pub(super) fn facts(model: &Model, digests: Option<&[Digest]>) -> CheckpointFact
         bytes: checkpoint.tensors.iter().map(|tensor| tensor.bytes).sum(),
         dtypes,
         quantization: config.and_then(|c| c.quantization()).map(str::to_owned),
-        model_digest: digests.map(|digests| manifest(model, digests).model_digest),
+        model_digest: digests.map(|digests| model_digest(model, digests)),
     }
 }
