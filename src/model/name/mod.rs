@@ -61,6 +61,8 @@ pub(crate) struct Namer {
     normalizations: HashSet<u64>,
     /// Places that two names would share, by hash: there the slot is the whole name.
     crowded: HashSet<u64>,
+    /// What the names say, in their order, without what shapes and dtypes say.
+    read: Vec<(Meaning, Open)>,
 }
 
 /// What shape and dtype still have to decide.
@@ -97,14 +99,18 @@ impl Namer {
             context,
             normalizations,
             crowded: HashSet::new(),
+            read: Vec::new(),
         };
-        let own = names.par_iter().map(|name| place(&namer.read(name).0));
+        namer.read = names.par_iter().map(|name| namer.read(name)).collect();
+        let own = namer.read.par_iter().map(|(meaning, _)| place(meaning));
         let mut own: Vec<u64> = own.collect();
         own.sort_unstable();
         if own.windows(2).all(|pair| pair[0] != pair[1]) {
             return namer;
         }
-        let mut all: Vec<[u64; 2]> = names.par_iter().map(|name| namer.places(name)).collect();
+        let read = names.par_iter().zip(&namer.read);
+        let places = read.map(|(name, (meaning, _))| places(name, meaning.clone()));
+        let mut all: Vec<[u64; 2]> = places.collect();
         all.sort_unstable();
         all.dedup();
         // A whole name may be the slot of another tensor, which then needs its own whole name too.
@@ -130,8 +136,25 @@ impl Namer {
 
     /// Meaning of the tensor `name` of logical `shape`.
     pub(crate) fn meaning(&self, name: &str, shape: &[u64], dtype: Dtype) -> Meaning {
-        let (mut meaning, open) = self.read(name);
-        if self.crowded.contains(&place(&meaning)) {
+        self.with_shape(self.read(name), name, shape, dtype)
+    }
+
+    /// The same of the name that was given as number `at`.
+    pub(crate) fn meaning_at(&self, at: usize, name: &str, shape: &[u64], dtype: Dtype) -> Meaning {
+        match self.read.get(at) {
+            Some(read) => self.with_shape(read.clone(), name, shape, dtype),
+            None => self.meaning(name, shape, dtype),
+        }
+    }
+
+    fn with_shape(
+        &self,
+        (mut meaning, open): (Meaning, Open),
+        name: &str,
+        shape: &[u64],
+        dtype: Dtype,
+    ) -> Meaning {
+        if !self.crowded.is_empty() && self.crowded.contains(&place(&meaning)) {
             meaning.slot = name.into();
         }
         let wide_axes = shape.iter().filter(|&&axis| axis > 1).count();
@@ -160,14 +183,6 @@ impl Namer {
             _ => Class::Vector,
         };
         meaning
-    }
-
-    /// The place of a name, and that with the whole name as its slot, by hash.
-    fn places(&self, name: &str) -> [u64; 2] {
-        let (mut meaning, _) = self.read(name);
-        let own = place(&meaning);
-        meaning.slot = name.into();
-        [own, place(&meaning)]
     }
 
     /// Everything but the class.
@@ -315,6 +330,9 @@ impl Namer {
 
     /// Whether running statistics stand beside a tensor: it belongs to a normalisation.
     fn has_statistics(&self, name: &str) -> bool {
+        if self.normalizations.is_empty() {
+            return false;
+        }
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         self.normalizations.contains(&hash(stem))
     }
@@ -482,6 +500,13 @@ fn hash(value: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// The place of a name, and that with the whole name as its slot, by hash.
+fn places(name: &str, mut meaning: Meaning) -> [u64; 2] {
+    let own = place(&meaning);
+    meaning.slot = name.into();
+    [own, place(&meaning)]
 }
 
 fn place(meaning: &Meaning) -> u64 {
