@@ -73,8 +73,10 @@ pub(crate) fn measure(
     let measured = measure_groups(&models.into_array(), &groups, hash, monitor)?;
 
     let mut digests = measured.digests.into_iter();
+    let mut records = Vec::with_capacity(pairs.len());
+    records.extend(measured.records.into_iter().flatten());
     Ok(Measured {
-        records: measured.records.into_iter().flatten().collect(),
+        records,
         digests: Sides {
             base: digests.next().unwrap_or_default(),
             target: digests.next().unwrap_or_default(),
@@ -398,7 +400,7 @@ impl<'a> Pass<'a> {
         let mut tallies: Vec<Vec<Vec<(u64, Tally)>>> = self
             .groups
             .iter()
-            .map(|duos| duos.iter().map(|_| Vec::new()).collect())
+            .map(|duos| duos.iter().map(|_| Vec::with_capacity(1)).collect())
             .collect();
         let mut digests: Vec<Vec<Digest>> = self
             .models

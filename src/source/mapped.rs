@@ -36,8 +36,8 @@ pub(super) struct MappedSource {
 const SHORT: usize = 1 << 10;
 
 /// After so many short reads all pages are given back, for a touch maps the neighbours of its page
-/// too: 64 MiB where it maps 16 pages, as Linux does by default.
-const SHORT_READS: u64 = 1 << 10;
+/// too: 16 MiB where it maps 16 pages, as Linux does by default.
+const SHORT_READS: u64 = 1 << 8;
 
 impl MappedSource {
     /// Maps `file`, or gives it back where it cannot be mapped: a file system without maps, an

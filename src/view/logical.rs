@@ -123,9 +123,9 @@ pub struct StoredAs {
     /// What the stored values are multiplied by to be the weight.
     pub composed: Option<Arc<Composed>>,
     /// What the rows of the logical matrix are multiplied by.
-    pub row_scale: Option<Scale>,
+    pub row_scale: Option<Arc<Scale>>,
     /// What its columns, or the elements of a vector, are multiplied by.
-    pub column_scale: Option<Scale>,
+    pub column_scale: Option<Arc<Scale>>,
 }
 
 impl StoredAs {

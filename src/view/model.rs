@@ -214,7 +214,7 @@ impl Model {
 
     /// Why the values of a logical tensor of this model cannot be read, if they cannot.
     pub fn unreadable(&self, logical: &Logical) -> Option<String> {
-        self.open(logical).err()
+        View::refusal(&self.opened, &self.quantised, logical)
     }
 
     fn open(&self, logical: &Logical) -> std::result::Result<View<'_>, String> {
@@ -492,9 +492,9 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     let plain_names = plain().map(|(at, _)| name_of(at));
     let names: Vec<Cow<'_, str>> = plain_names.chain(made_up).collect();
     let namer = Namer::new(names.iter().map(AsRef::as_ref), checkpoint.config.as_ref());
-    let meaning = |at: usize, tensor: &TensorInfo, shape: &[u64]| {
+    let meaning = |number: usize, at: usize, tensor: &TensorInfo, shape: &[u64]| {
         let name = &*name_of(at);
-        let meaning = namer.meaning(name, shape, tensor.dtype);
+        let meaning = namer.meaning_at(number, name, shape, tensor.dtype);
         // A factor of a change is not the matrix of its module.
         let is_factor = match opened.adapter {
             Some(_) => !in_base.contains_key(&at),
@@ -513,24 +513,28 @@ fn logicals(opened: &Opened, quantised: &Quantised) -> Vec<Logical> {
     let mut out: Vec<Logical> = plain()
         .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|(at, tensor)| match opened.gguf_header(tensor.file) {
-            None => {
-                let meaning = meaning(at, tensor, &tensor.shape);
-                let mut logical = stored(meaning, at, tensor, &tensor.shape);
-                if let Some(parts) = composed.get(&at) {
-                    logical.name.clone_from(&parts.name);
-                    logical.stored_as.composed = Some(Arc::clone(parts));
+        .enumerate()
+        .map(
+            |(number, (at, tensor))| match opened.gguf_header(tensor.file) {
+                None => {
+                    let meaning = meaning(number, at, tensor, &tensor.shape);
+                    let mut logical = stored(meaning, at, tensor, &tensor.shape);
+                    if let Some(parts) = composed.get(&at) {
+                        logical.name.clone_from(&parts.name);
+                        logical.stored_as.composed = Some(Arc::clone(parts));
+                    }
+                    logical
                 }
-                logical
-            }
-            Some(metadata) => {
-                let shape = gguf::original_shape(&tensor.name, &tensor.shape);
-                let mut logical = stored(meaning(at, tensor, &shape), at, tensor, &shape);
-                logical.undo(&gguf::conversion(metadata, &tensor.name, &tensor.shape));
-                logical.stored_as.composed = composed.get(&at).map(Arc::clone);
-                logical
-            }
-        })
+                Some(metadata) => {
+                    let shape = gguf::original_shape(&tensor.name, &tensor.shape);
+                    let mut logical =
+                        stored(meaning(number, at, tensor, &shape), at, tensor, &shape);
+                    logical.undo(&gguf::conversion(metadata, &tensor.name, &tensor.shape));
+                    logical.stored_as.composed = composed.get(&at).map(Arc::clone);
+                    logical
+                }
+            },
+        )
         .collect();
     let tensors = &checkpoint.tensors;
     let matrices = quantised.matrices.iter().enumerate();

@@ -35,8 +35,8 @@ pub struct View<'a> {
     firsts: Vec<usize>,
     undo: Undo,
     factor: Option<StoredFactor<'a>>,
-    row_scale: Option<Scale>,
-    column_scale: Option<Scale>,
+    row_scale: Option<Arc<Scale>>,
+    column_scale: Option<Arc<Scale>>,
     rows: usize,
     columns: usize,
     /// A vector cut out of a longer one: read as rows of one element, shown as one row.
@@ -121,6 +121,18 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Why there is no view of `logical`, if there is none.
+    pub(super) fn refusal(
+        opened: &Opened,
+        quantised: &Quantised,
+        logical: &Logical,
+    ) -> Option<String> {
+        let elements = Elements::new(opened, quantised, logical.stored_as.origin);
+        let composed = logical.stored_as.composed.as_ref();
+        let factor = composed.map(|parts| StoredFactor::new(opened, quantised, &parts.factor));
+        elements.err().or(factor.and_then(std::result::Result::err))
+    }
+
     /// Writes for each element of `rows` the distance of neighbouring values of its number format
     /// to the front of `out`; NaN where the value is not finite, negative at the ends of a grid of
     /// codes (see [`SteppedRows`]).
@@ -175,7 +187,7 @@ impl<'a> View<'a> {
         out: &mut [f32],
         change: impl Fn(&mut f32, f32, f32),
     ) {
-        let factor_at = |scale: &Option<Scale>, at: usize| {
+        let factor_at = |scale: &Option<Arc<Scale>>, at: usize| {
             let known = scale
                 .as_ref()
                 .and_then(|scale| Some((*scale.factors.get(at)?, *scale.uncertainty.get(at)?)));

@@ -118,8 +118,8 @@ fn rescale(alignment: &mut Alignment, at: usize, scale: &Scale, axis: Axis) {
     let pair = &mut alignment.pairs[at];
     let storage = &mut Arc::make_mut(&mut pair.base).stored_as;
     match axis {
-        Axis::Rows => storage.row_scale = Some(scale.clone()),
-        Axis::Columns => storage.column_scale = Some(scale.clone()),
+        Axis::Rows => storage.row_scale = Some(Arc::new(scale.clone())),
+        Axis::Columns => storage.column_scale = Some(Arc::new(scale.clone())),
     }
     pair.via = Via::Mapped;
     pair.by_name = false;
