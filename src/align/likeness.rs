@@ -1,7 +1,10 @@
 //! How alike two readings of a pair are, on its first rows, and which of several readings is taken.
 
+use rayon::prelude::*;
+
 use crate::error::Result;
 use crate::model::sides::Sides;
+use crate::numeric::linalg::{inner_product, squared_length};
 use crate::numeric::rows::RowSource;
 use crate::view::logical::Logical;
 use crate::view::model::Model;
@@ -80,6 +83,11 @@ impl<W> Best<W> {
         }
     }
 
+    /// Whether any cosine would be better still: that of copies read in the usual way is too near 1.
+    pub(super) fn can_be_beaten(&self) -> bool {
+        self.likeness < 1.0
+    }
+
     /// Takes `way` where it is better than all before.
     pub(super) fn offer(&mut self, way: W, likeness: Option<f64>) {
         if let Some(likeness) = likeness.filter(|likeness| *likeness > self.likeness) {
@@ -103,19 +111,21 @@ pub(super) fn are_readable(models: Sides<&Model>, pair: &Pair) -> bool {
 }
 
 /// Mean size of the cosine over the first rows of these pairs; `None` where a value cannot be read,
-/// or for no pair.
+/// or for no pair. Uses the current rayon pool.
 ///
 /// # Errors
 /// A read that fails.
 pub(super) fn mean_likeness(models: Sides<&Model>, pairs: &[Pair]) -> Result<Option<f64>> {
-    let mut sum = 0.0;
-    for pair in pairs {
-        if !are_readable(models, pair) {
-            return Ok(None);
-        }
-        sum += likeness(models, pair.sides())?;
+    if pairs.is_empty() || !pairs.iter().all(|pair| are_readable(models, pair)) {
+        return Ok(None);
     }
-    Ok((!pairs.is_empty()).then(|| sum / pairs.len() as f64))
+    let each = pairs.par_iter().map(|pair| likeness(models, pair.sides()));
+    let each: Vec<Result<f64>> = each.collect();
+    let mut sum = 0.0;
+    for likeness in each {
+        sum += likeness?;
+    }
+    Ok(Some(sum / pairs.len() as f64))
 }
 
 /// Size of the cosine over the first rows; 0 where a side is all zeros.
@@ -135,9 +145,9 @@ pub(super) fn likeness(models: Sides<&Model>, tensors: Sides<&Logical>) -> Resul
     base.read_rows(0..rows, &mut a)?;
     target.read_rows(0..rows, &mut b)?;
 
-    let norms = dot(&a, &a).sqrt() * dot(&b, &b).sqrt();
+    let norms = squared_length(&a).sqrt() * squared_length(&b).sqrt();
     Ok(if norms > 0.0 {
-        (dot(&a, &b) / norms).abs()
+        (inner_product(&a, &b) / norms).abs()
     } else {
         0.0
     })
@@ -145,20 +155,10 @@ pub(super) fn likeness(models: Sides<&Model>, tensors: Sides<&Logical>) -> Resul
 
 /// The cosine; 0 where a side is all zeros.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 3];
-    for (x, y) in a.iter().zip(b) {
-        let (x, y) = (f64::from(*x), f64::from(*y));
-        sums[0] += x * y;
-        sums[1] += x * x;
-        sums[2] += y * y;
+    let norms = (squared_length(a) * squared_length(b)).sqrt();
+    if norms > 0.0 {
+        inner_product(a, b) / norms
+    } else {
+        0.0
     }
-    let norms = (sums[1] * sums[2]).sqrt();
-    if norms > 0.0 { sums[0] / norms } else { 0.0 }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(x, y)| f64::from(*x) * f64::from(*y))
-        .sum()
 }

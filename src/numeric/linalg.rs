@@ -68,21 +68,29 @@ pub(crate) fn add_products_of_columns(
     );
 }
 
-/// Σ x² in double precision, in a fixed order that 32 values are added in at once.
+/// Σ x² in double precision, in the order of [`inner_product`].
 pub(crate) fn squared_length(row: &[f32]) -> f64 {
+    inner_product(row, row)
+}
+
+/// Σ xy in double precision, as far as both reach, in a fixed order that 32 values are added in at
+/// once.
+pub(crate) fn inner_product(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 32;
+    let (a, rest_of_a) = a[..a.len().min(b.len())].as_chunks::<LANES>();
+    let (b, rest_of_b) = b[..a.len() * LANES + rest_of_a.len()].as_chunks::<LANES>();
     widest(
         #[inline(always)]
         || {
             let mut lanes = [0.0f64; LANES];
-            let mut groups = row.chunks_exact(LANES);
-            for group in &mut groups {
-                for (lane, &x) in lanes.iter_mut().zip(group) {
-                    *lane += f64::from(x) * f64::from(x);
+            for (a, b) in a.iter().zip(b) {
+                // By place: an iterator over both is a call where a build inlines little.
+                for lane in 0..LANES {
+                    lanes[lane] += f64::from(a[lane]) * f64::from(b[lane]);
                 }
             }
-            let rest = groups.remainder().iter();
-            let rest: f64 = rest.map(|&x| f64::from(x) * f64::from(x)).sum();
+            let rest = rest_of_a.iter().zip(rest_of_b);
+            let rest: f64 = rest.map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
             lanes.iter().sum::<f64>() + rest
         },
     )

@@ -11,6 +11,7 @@ use super::decode::decode_f32;
 use super::kernels::{BLOCK, Kernel, Lanes, Narrow, STEP};
 use crate::model::dtype::Dtype;
 use crate::model::sides::Sides;
+use crate::numeric::wide::widest;
 
 /// Sums over n pairs of values (a, b). A pair in which either value is not finite is counted in
 /// `n`, and left out of every sum and of `max_abs_diff`.
@@ -410,7 +411,23 @@ pub fn add_columns(values: &[f32], columns: usize, sums: &mut [f64]) {
         "{} values in rows of {columns}",
         values.len()
     );
-    for row in values.chunks_exact(columns) {
+    // Four rows at a time, added to a sum one after the other as any number of them would be.
+    let mut fours = values.chunks_exact(4 * columns);
+    widest(
+        #[inline(always)]
+        || {
+            for four in &mut fours {
+                let (first, later) = four.split_at(columns);
+                let (second, later) = later.split_at(columns);
+                let (third, last) = later.split_at(columns);
+                let rows = first.iter().zip(second).zip(third).zip(last);
+                for (sum, (((&x, &y), &z), &w)) in sums.iter_mut().zip(rows) {
+                    *sum = *sum + f64::from(x) + f64::from(y) + f64::from(z) + f64::from(w);
+                }
+            }
+        },
+    );
+    for row in fours.remainder().chunks_exact(columns) {
         for (sum, &value) in sums.iter_mut().zip(row) {
             *sum += f64::from(value);
         }
@@ -550,5 +567,13 @@ mod tests {
         let mut sums = [1.0, 0.0, 0.0];
         add_columns(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, &mut sums);
         assert_eq!(sums, [6.0, 7.0, 9.0]);
+
+        let values: Vec<f32> = (0..11 * 5).map(|i| 1.0 / (i + 1) as f32).collect();
+        let (mut together, mut one_by_one) = ([0.1; 5], [0.1; 5]);
+        add_columns(&values, 5, &mut together);
+        values
+            .chunks_exact(5)
+            .for_each(|row| add_columns(row, 5, &mut one_by_one));
+        assert_eq!(together, one_by_one);
     }
 }

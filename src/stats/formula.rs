@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::numeric::linalg::Dense;
 use crate::numeric::rows::RowSource;
+use crate::numeric::wide::widest;
 
 /// Rows and columns that are looked at, from the first on.
 pub(crate) const WINDOW: usize = 256;
@@ -281,16 +282,25 @@ fn may_be_smooth(centred: &Dense, along: Along) -> bool {
 /// Sums and numbers of the values along each diagonal that goes `stride` columns to the right from a
 /// row to the next: of the value at (row, column) at `column + (rows − 1 − row) · stride`.
 fn diagonal_sums(window: &Dense, stride: usize) -> (Vec<f64>, Vec<f64>) {
-    let diagonals = window.columns + (window.rows - 1) * stride;
-    let (mut sums, mut counts) = (vec![0.0; diagonals], vec![0.0; diagonals]);
-    for row in 0..window.rows {
-        let first = (window.rows - 1 - row) * stride;
-        let own = sums[first..].iter_mut().zip(window.row(row));
-        own.for_each(|(sum, x)| *sum += x);
-        let own = &mut counts[first..first + window.columns];
-        own.iter_mut().for_each(|count| *count += 1.0);
-    }
-    (sums, counts)
+    let (rows, columns) = (window.rows, window.columns);
+    let diagonals = columns + (rows - 1) * stride;
+    let mut sums = vec![0.0; diagonals];
+    widest(
+        #[inline(always)]
+        || {
+            for (row, values) in window.values.chunks_exact(columns).enumerate() {
+                let own = sums[(rows - 1 - row) * stride..].iter_mut().zip(values);
+                own.for_each(|(sum, x)| *sum += x);
+            }
+        },
+    );
+    // Rows from the last that a diagonal goes through: those in which its column is one.
+    let count = |at: usize| {
+        let first = (at + 1).saturating_sub(columns).div_ceil(stride);
+        let last = (at / stride).min(rows - 1);
+        (last + 1).saturating_sub(first) as f64
+    };
+    (sums, (0..diagonals).map(count).collect())
 }
 
 /// The inner product, in lanes: faster than one sum after the other, and rounded another way.
@@ -299,11 +309,16 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     let (x, rest_of_x) = x.as_chunks::<LANES>();
     let (y, rest_of_y) = y.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
-    for (x, y) in x.iter().zip(y) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
+    widest(
+        #[inline(always)]
+        || {
+            for (x, y) in x.iter().zip(y) {
+                for lane in 0..LANES {
+                    sums[lane] += x[lane] * y[lane];
+                }
+            }
+        },
+    );
     let rest = rest_of_x.iter().zip(rest_of_y).map(|(x, y)| x * y);
     sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
@@ -925,6 +940,27 @@ mod tests {
             values: (0..rows * columns)
                 .map(|at| value(at / columns, at % columns))
                 .collect(),
+        }
+    }
+
+    #[test]
+    fn sums_of_diagonals_are_those_of_their_values() {
+        for (rows, columns, stride) in [(3, 5, 1), (5, 3, 1), (8, 40, 3), (9, 64, 16), (2, 9, 1)] {
+            let window = table(rows, columns, |row, column| {
+                (1 + row * 7 + column * 3) as f64
+            });
+            let (sums, counts) = diagonal_sums(&window, stride);
+            let (mut expected, mut number) = (vec![0.0; sums.len()], vec![0.0; sums.len()]);
+            for (at, value) in window.values.iter().enumerate() {
+                let diagonal = at % columns + (rows - 1 - at / columns) * stride;
+                expected[diagonal] += value;
+                number[diagonal] += 1.0;
+            }
+            assert_eq!(
+                (sums, counts),
+                (expected, number),
+                "{rows} {columns} {stride}"
+            );
         }
     }
 

@@ -33,7 +33,12 @@ pub(super) fn orient_heads(alignment: &mut Alignment, models: Sides<&Model>) -> 
     };
 
     let mut best = Best::than_usual(usual);
-    for head in head_sizes(models) {
+    let sizes = if best.can_be_beaten() {
+        head_sizes(models)
+    } else {
+        Vec::new()
+    };
+    for head in sizes {
         for side in Side::BOTH {
             let pairs = looked_at
                 .iter()

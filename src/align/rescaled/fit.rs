@@ -2,8 +2,12 @@
 
 use crate::error::Result;
 use crate::model::sides::{Side, Sides};
+use crate::numeric::linalg::{inner_product, squared_length};
 use crate::numeric::rows::RowSource;
+use crate::numeric::wide::widest;
 use crate::view::reader::View;
+
+use super::Axis;
 
 /// Rows of a matrix that are looked at for the factors of its columns.
 pub(super) const ROWS_LOOKED_AT: usize = 64;
@@ -32,16 +36,19 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// Sums over the first `rows` rows for each of `count` units; `unit` gives that of an element.
-    /// With the factors that columns are expected to carry, the base is multiplied by them and rows
-    /// count alike on both sides: they may be rescaled too.
+    /// Sums over the first `rows` rows for each unit along `axis`. With the factors that columns are
+    /// expected to carry, the base is multiplied by them and rows count alike on both sides: they may
+    /// be rescaled too.
     fn over_rows(
         views: &Sides<View<'_>>,
         rows: usize,
         expected: Option<&[f32]>,
-        count: usize,
-        unit: impl Fn(usize, usize) -> usize,
+        axis: Axis,
     ) -> Result<Self> {
+        let count = match axis {
+            Axis::Rows => rows,
+            Axis::Columns => views.base.columns(),
+        };
         let zeros = || vec![0.0; count];
         let mut out = Self {
             products: zeros(),
@@ -74,16 +81,33 @@ impl Fit {
                     to_unit_length(a);
                     to_unit_length(b);
                 }
-                for (column, (a, b)) in a.iter().zip(b.iter()).enumerate() {
-                    let (a, b) = (f64::from(*a), f64::from(*b));
-                    let unit = unit(row, column);
-                    out.products[unit] += a * b;
-                    out.base[unit] += a * a;
-                    out.target[unit] += b * b;
+                match axis {
+                    Axis::Rows => {
+                        out.products[row] = inner_product(a, b);
+                        out.base[row] = squared_length(a);
+                        out.target[row] = squared_length(b);
+                    }
+                    Axis::Columns => out.add_to_columns(a, b),
                 }
             }
         }
         Ok(out)
+    }
+
+    fn add_to_columns(&mut self, a: &[f32], b: &[f32]) {
+        widest(
+            #[inline(always)]
+            || {
+                let own = self.base.iter_mut().zip(&mut self.target);
+                let sums = self.products.iter_mut().zip(own);
+                for ((product, (base, target)), (&a, &b)) in sums.zip(a.iter().zip(b)) {
+                    let (a, b) = (f64::from(a), f64::from(b));
+                    *product += a * b;
+                    *base += a * a;
+                    *target += b * b;
+                }
+            },
+        );
     }
 
     /// The sums of each column over the first `rows` rows.
@@ -93,14 +117,12 @@ impl Fit {
         expected: Option<&[f32]>,
     ) -> Result<Self> {
         let rows = rows.min(views.base.rows());
-        let count = views.base.columns();
-        Self::over_rows(views, rows, expected, count, |_, column| column)
+        Self::over_rows(views, rows, expected, Axis::Columns)
     }
 
     /// The sums of each row.
     pub(super) fn of_rows(views: &Sides<View<'_>>) -> Result<Self> {
-        let count = views.base.rows();
-        Self::over_rows(views, count, None, count, |row, _| row)
+        Self::over_rows(views, views.base.rows(), None, Axis::Rows)
     }
 
     /// The factor of each unit; 1 where there is none.
@@ -205,11 +227,7 @@ impl Fit {
 }
 
 fn to_unit_length(row: &mut [f32]) {
-    let length = row
-        .iter()
-        .map(|value| f64::from(*value).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let length = squared_length(row).sqrt();
     if length > 0.0 {
         row.iter_mut()
             .for_each(|value| *value = (f64::from(*value) / length) as f32);

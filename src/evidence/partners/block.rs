@@ -387,9 +387,9 @@ impl Few {
             columns: matrix.columns,
             values: places
                 .iter()
-                .flat_map(|&at| &matrix.values[at * matrix.columns..(at + 1) * matrix.columns])
-                .copied()
-                .collect(),
+                .map(|&at| &matrix.values[at * matrix.columns..(at + 1) * matrix.columns])
+                .collect::<Vec<_>>()
+                .concat(),
         };
         Self {
             units: places.iter().map(|&at| self.units[at]).collect(),

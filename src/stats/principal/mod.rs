@@ -9,6 +9,7 @@ mod sketch;
 use crate::error::{Error, Result};
 use crate::numeric::linalg::{Dense, fix_sign, leading_eigen, orthonormal_rows};
 use crate::numeric::rows::RowSource;
+use crate::numeric::wide::widest;
 
 /// Longest side whose Gram matrix is decomposed.
 pub(crate) const EXACT: usize = 1024;
@@ -155,14 +156,14 @@ impl<'a> Tiles<'a> {
         let rows = index * self.height..((index + 1) * self.height).min(self.source.rows());
         let mut stored = vec![0.0f32; rows.len() * columns];
         self.source.read_rows(rows.clone(), &mut stored)?;
+        if !are_finite(&stored) {
+            return Err(NoSubspace::NonFinite.into());
+        }
         let mut tile = Dense {
             rows: rows.len(),
             columns,
-            values: stored.iter().map(|&v| f64::from(v)).collect(),
+            values: in_double(&stored),
         };
-        if !tile.values.iter().all(|v| v.is_finite()) {
-            return Err(NoSubspace::NonFinite.into());
-        }
         if let Some(mean) = &self.mean {
             for i in 0..tile.rows {
                 tile.row_mut(i)
@@ -220,6 +221,31 @@ impl<'a> Tiles<'a> {
             }
         }
     }
+}
+
+/// Whether no value is NaN or infinite.
+fn are_finite(values: &[f32]) -> bool {
+    const SIZE: u32 = !(1 << 31);
+    let largest = widest(
+        #[inline(always)]
+        || {
+            let sizes = values.iter().map(|v| v.to_bits() & SIZE);
+            sizes.fold(0, u32::max)
+        },
+    );
+    largest < f32::INFINITY.to_bits()
+}
+
+fn in_double(values: &[f32]) -> Vec<f64> {
+    let mut out = vec![0.0; values.len()];
+    widest(
+        #[inline(always)]
+        || {
+            let places = out.iter_mut().zip(values);
+            places.for_each(|(out, &v)| *out = f64::from(v));
+        },
+    );
+    out
 }
 
 /// The first k of `vectors`, once the eigenvalues, k + 1 of them where there are so many, are seen

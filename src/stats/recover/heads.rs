@@ -1,7 +1,8 @@
 //! The order of attention heads and of the key/value groups they belong to, by content.
 
-use crate::numeric::linalg::{Dense, products, round6};
+use crate::numeric::linalg::{Dense, products, round6, squared_length};
 use crate::numeric::rows::Matrix;
+use crate::numeric::wide::widest;
 use crate::stats::assignment::assign;
 
 /// How one side's attention is laid out.
@@ -174,17 +175,18 @@ fn similarities(base: &Matrix, target: &Matrix, units: usize, rows: usize) -> Op
 fn unit_length(matrix: &Matrix, length: usize) -> Option<Vec<f32>> {
     let mut out = matrix.values.clone();
     for unit in out.chunks_mut(length.max(1)) {
-        let norm = unit
-            .iter()
-            .map(|&v| f64::from(v).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let norm = squared_length(unit).sqrt();
         if !norm.is_finite() {
             return None;
         }
         let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-        unit.iter_mut()
-            .for_each(|v| *v = (f64::from(*v) * factor) as f32);
+        widest(
+            #[inline(always)]
+            || {
+                let values = unit.iter_mut();
+                values.for_each(|v| *v = (f64::from(*v) * factor) as f32);
+            },
+        );
     }
     Some(out)
 }

@@ -12,8 +12,9 @@ use crate::numeric::rows::RowSource;
 /// large.
 const TILE_VALUES: usize = 1 << 22;
 
-/// Rows read together, so that the scattered writes share cache lines.
-const ROWS_TOGETHER: usize = 16;
+/// Rows read together, so that the scattered writes share cache lines; and columns of them that are
+/// written in one go.
+const SIDE: usize = 16;
 
 /// Each column of a matrix a unit; its feature are the column's values in drawn rows.
 ///
@@ -61,12 +62,63 @@ impl<'a> ColumnFeatures<'a> {
         Ok(())
     }
 
+    /// Reads the rows and hands out some at a time.
+    fn each_portion(&self, mut visit: impl FnMut(&Portion<'_>)) -> Result<()> {
+        let columns = self.source.columns();
+        let mut values = vec![0.0; SIDE * columns];
+        for (at, rows) in self.rows.chunks(SIDE).enumerate() {
+            self.read_portion(rows, &mut values)?;
+            visit(&Portion {
+                values: &values[..rows.len() * columns],
+                columns,
+                from: at * SIDE,
+            });
+        }
+        Ok(())
+    }
+
     fn centre(&self, feature: &mut [f32]) {
         if self.centred {
             let mean = feature.iter().map(|&x| f64::from(x)).sum::<f64>() / feature.len() as f64;
             feature
                 .iter_mut()
                 .for_each(|x| *x = (f64::from(*x) - mean) as f32);
+        }
+    }
+}
+
+/// Some rows, and the place of the first of them in a feature.
+struct Portion<'a> {
+    /// Shape (rows, columns).
+    values: &'a [f32],
+    columns: usize,
+    from: usize,
+}
+
+impl Portion<'_> {
+    /// Puts the values of one column in their places of its feature.
+    fn put(&self, unit: usize, feature: &mut [f32]) {
+        let rows = self.values.chunks_exact(self.columns);
+        let places = feature[self.from..].iter_mut().zip(rows);
+        places.for_each(|(x, row)| *x = row[unit]);
+    }
+
+    /// The same of the columns from `first` on, as many as there are features of `width` values.
+    fn put_neighbours(&self, first: usize, features: &mut [f32], width: usize) {
+        let is_square = features.len() == SIDE * width && self.values.len() == SIDE * self.columns;
+        if !is_square {
+            let features = features.chunks_exact_mut(width).enumerate();
+            features.for_each(|(at, feature)| self.put(first + at, feature));
+            return;
+        }
+        let mut square = [[0.0f32; SIDE]; SIDE];
+        let rows = self.values.chunks_exact(self.columns);
+        for (own, row) in square.iter_mut().zip(rows) {
+            own.copy_from_slice(&row[first..first + SIDE]);
+        }
+        for (at, feature) in features.chunks_exact_mut(width).enumerate() {
+            let places = feature[self.from..self.from + SIDE].iter_mut();
+            places.zip(&square).for_each(|(x, own)| *x = own[at]);
         }
     }
 }
@@ -85,21 +137,17 @@ impl Features for ColumnFeatures<'_> {
     }
 
     fn read(&self, units: Range<usize>, out: &mut [f32]) -> Result<()> {
-        let (width, columns) = (self.width(), self.source.columns());
+        let width = self.width();
         if width == 0 {
             return Ok(());
         }
         let out = &mut out[..units.len() * width];
-        let mut values = vec![0.0; ROWS_TOGETHER * columns];
-        for (portion, rows) in self.rows.chunks(ROWS_TOGETHER).enumerate() {
-            self.read_portion(rows, &mut values)?;
-            let from = portion * ROWS_TOGETHER;
-            for (unit, feature) in units.clone().zip(out.chunks_exact_mut(width)) {
-                for (at, x) in feature[from..from + rows.len()].iter_mut().enumerate() {
-                    *x = values[at * columns + unit];
-                }
+        self.each_portion(|portion| {
+            let firsts = units.clone().step_by(SIDE);
+            for (first, features) in firsts.zip(out.chunks_mut(SIDE * width)) {
+                portion.put_neighbours(first, features, width);
             }
-        }
+        })?;
         out.chunks_exact_mut(width)
             .for_each(|feature| self.centre(feature));
         Ok(())
@@ -107,18 +155,13 @@ impl Features for ColumnFeatures<'_> {
 
     fn read_each(&self, units: &[usize], out: &mut [f32]) -> Result<()> {
         // One reading of the rows serves all units asked for.
-        let (width, columns) = (self.width(), self.source.columns());
-        let mut values = vec![0.0; ROWS_TOGETHER * columns];
-        for (portion, rows) in self.rows.chunks(ROWS_TOGETHER).enumerate() {
-            self.read_portion(rows, &mut values)?;
-            let from = portion * ROWS_TOGETHER;
+        let width = self.width().max(1);
+        self.each_portion(|portion| {
             for (&unit, feature) in units.iter().zip(out.chunks_exact_mut(width)) {
-                for (at, x) in feature[from..from + rows.len()].iter_mut().enumerate() {
-                    *x = values[at * columns + unit];
-                }
+                portion.put(unit, feature);
             }
-        }
-        out.chunks_exact_mut(width.max(1))
+        })?;
+        out.chunks_exact_mut(width)
             .for_each(|feature| self.centre(feature));
         Ok(())
     }
@@ -160,6 +203,22 @@ mod tests {
         let mut each = vec![0.0; 2 * rows.len()];
         features.read_each(&[6, 5], &mut each).unwrap();
         assert_eq!(each, [&expected, &read[..rows.len()]].concat());
+    }
+
+    #[test]
+    fn whole_squares_and_what_is_left_of_them_are_read_alike() {
+        let source = matrix(70, 53);
+        for drawn in [1, 16, 37, 64] {
+            let rows: Vec<usize> = (0..drawn).map(|at| (at * 29) % 70).collect();
+            let features = ColumnFeatures::new(&source, rows.clone());
+            for units in [0..53, 3..35, 20..21] {
+                let mut read = vec![0.0; units.len() * drawn];
+                features.read(units.clone(), &mut read).unwrap();
+                let value = |unit: usize| rows.iter().map(move |row| (row * 53) + unit);
+                let expected = units.flat_map(value).map(|at| source.values[at]);
+                assert_eq!(read, expected.collect::<Vec<_>>());
+            }
+        }
     }
 
     #[test]
