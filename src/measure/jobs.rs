@@ -35,7 +35,7 @@ pub(super) struct Plan {
 const SUM_TIME: f64 = 0.2;
 
 /// Those in which it is read.
-const READ_TIME: f64 = 0.1;
+const READ_TIME: f64 = 0.15;
 
 fn time_of_digests(bytes: u64, streams: usize) -> f64 {
     bytes as f64 * digester().time_a_byte(streams)

@@ -164,7 +164,7 @@ impl Form {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 242.0,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 140.0,
+            Self::Avx512 => 150.0,
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             Self::TwoByArmv8 => 41.0,
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
