@@ -234,7 +234,8 @@ pub(crate) fn refine(
         let step = pairs.len().div_ceil(MOST_ANCHORS).max(1);
         let (of_base, of_target): (Vec<usize>, Vec<usize>) =
             pairs.iter().step_by(step).copied().unzip();
-        let found = mutual(&base.with(&of_base), &target.with(&of_target));
+        let (one, other) = rayon::join(|| base.with(&of_base), || target.with(&of_target));
+        let found = mutual(&one, &other);
         if found == pairs {
             break;
         }

@@ -189,21 +189,22 @@ impl Asked {
         all.dedup();
         let few = block.some(&all, sampling)?;
         // The others are as far from a damaged probe as they are: only the probes are damaged.
-        let noised = |matrix: &Matrix, purpose: &str| -> Result<Matrix> {
-            let damaged = Damaged::new(matrix, DAMAGE_COSINE, sampling.seed, purpose);
-            let mut out = matrix.clone();
+        let noised = |mut matrix: Matrix, purpose: &str| -> Result<Matrix> {
             let width = matrix.columns;
+            let mut row = vec![0.0; width];
             for unit in &self.units {
                 if let Ok(at) = all.binary_search(unit) {
-                    damaged.read_rows(at..at + 1, &mut out.values[at * width..(at + 1) * width])?;
+                    let damaged = Damaged::new(&matrix, DAMAGE_COSINE, sampling.seed, purpose);
+                    damaged.read_rows(at..at + 1, &mut row)?;
+                    matrix.values[at * width..(at + 1) * width].copy_from_slice(&row);
                 }
             }
-            Ok(out)
+            Ok(matrix)
         };
         let copy = Few {
-            gate: noised(&few.gate, "gate")?,
-            up: few.up.as_ref().map(|up| noised(up, "up")).transpose()?,
-            down: noised(&few.down, "down")?,
+            gate: noised(few.gate, "gate")?,
+            up: few.up.map(|up| noised(up, "up")).transpose()?,
+            down: noised(few.down, "down")?,
             units: few.units,
         };
         let Some(features) = over_tokens(block, &copy, tokens)? else {

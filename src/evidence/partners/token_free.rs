@@ -2,15 +2,13 @@
 //! that contribute most, first by their sorted angles with one another, then by their angles with
 //! the partners found so far.
 
-use rayon::prelude::*;
-
 use crate::error::Result;
 use crate::evidence::witness::Witnessed;
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::anchors::{Angles, mutual, refine};
 use crate::stats::geometry::mutual_geometry;
-use crate::stats::partners::DAMAGE_COSINE;
+use crate::stats::partners::{DAMAGE_COSINE, add_noise};
 use crate::stats::units::{Features, Held};
 
 use super::block::Whole;
@@ -24,9 +22,6 @@ const MOST_COMPARED: usize = 128;
 
 /// Rounds in which partners find partners.
 const ROUNDS: usize = 8;
-
-/// Numbers that one worker draws in one go.
-const DRAWN_AT_ONCE: usize = 1 << 15;
 
 /// The units of a block that contribute most.
 pub(in crate::evidence) struct Top {
@@ -92,22 +87,14 @@ impl Top {
         }))
     }
 
-    /// The same units with noise until each row has the stated cosine with what it was. Uses the
-    /// current rayon pool.
+    /// The same units with noise until each row has the stated cosine with what it was.
     fn damaged(&self, seed: u64) -> Self {
         let mut draws = Draws::new(seed, "a damaged copy");
         let mut noised = |rows: &Held| {
             let mut values = rows.values().to_vec();
             let width = rows.width().max(1);
             let size = ((DAMAGE_COSINE.powi(-2) - 1.0) / width as f64).sqrt();
-            let stretches = values.par_chunks_mut(DRAWN_AT_ONCE).enumerate();
-            stretches.for_each(|(at, values)| {
-                let mut draws = draws.after_normals(at * DRAWN_AT_ONCE);
-                for x in values {
-                    *x += (size * draws.normal()) as f32;
-                }
-            });
-            draws = draws.after_normals(values.len());
+            add_noise(&mut values, size, &mut draws);
             Held::new(values, width)
         };
         let rows: Vec<Held> = self.rows.iter().map(&mut noised).collect();

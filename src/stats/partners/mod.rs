@@ -15,15 +15,15 @@ mod power;
 mod whitened;
 
 use crate::error::Result;
-use crate::numeric::linalg::products;
+use crate::numeric::linalg::{inner_product, products};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::RowSource;
-use crate::numeric::wide::largest;
+use crate::numeric::wide::{largest, widest};
 use crate::stats::units::nearest::{Contest, tie_margin};
 use crate::stats::units::{Concat, Features, Held, RowFeatures, TILE};
 
 pub(crate) use floors::{Controls, FLOOR, least_agreeing};
-pub(crate) use power::{DAMAGE_COSINE, Damaged, FormPower};
+pub(crate) use power::{DAMAGE_COSINE, Damaged, FormPower, add_noise};
 pub(crate) use whitened::{Whitened, second_moment, whitening};
 
 /// Probe units of a block.
@@ -315,11 +315,6 @@ fn are_nearest(
     Ok(out)
 }
 
-fn inner_product(a: &[f32], b: &[f32]) -> f64 {
-    let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
-    products.sum()
-}
-
 fn usable(values: &[f32]) -> bool {
     values.iter().any(|&x| x != 0.0)
 }
@@ -448,15 +443,18 @@ impl Scores {
             };
             of_part.resize(length.max(of_part.len()), 0.0);
             products(rows, held.values(), held.width(), &mut of_part[..length]);
-            let sums = self.sums[..length].iter_mut();
-            match (at, is_first) {
-                (0, _) => {}
-                (_, true) => sums.for_each(|sum| *sum = weight * sum.abs()),
-                (_, false) => {
-                    let both = sums.zip(&self.cosines);
-                    both.for_each(|(sum, cosine)| *sum += weight * cosine.abs());
-                }
-            }
+            let (sums, cosines) = (&mut self.sums[..length], &self.cosines);
+            widest(
+                #[inline(always)]
+                || match (at, is_first) {
+                    (0, _) => {}
+                    (_, true) => sums.iter_mut().for_each(|sum| *sum = weight * sum.abs()),
+                    (_, false) => {
+                        let both = sums.iter_mut().zip(cosines);
+                        both.for_each(|(sum, cosine)| *sum += weight * cosine.abs());
+                    }
+                },
+            );
             is_first = false;
         }
         &self.sums[..length]

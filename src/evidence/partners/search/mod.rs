@@ -276,7 +276,13 @@ impl<'a, 'b> Search<'a, 'b> {
             .iter()
             .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
         {
-            self.look_without_tokens(&open, &bases, &mut tops, &mut out, &mut looks)?;
+            // Both are needed where nothing is found, and each alone would leave workers idle.
+            let (looked, power) = rayon::join(
+                || self.look_without_tokens(&open, &bases, &mut tops, &mut out, &mut looks),
+                || self.power_over_tokens(&opened),
+            );
+            looked?;
+            out.over_tokens = power?;
             if looks
                 .iter()
                 .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
@@ -297,8 +303,8 @@ impl<'a, 'b> Search<'a, 'b> {
             .iter()
             .map(|&at| (open[at].0.layer, found_first.contains(&open[at].0.layer)))
             .collect();
-        if out.over_tokens.is_none() {
-            self.measure_power(&opened, &mut out)?;
+        if by_tokens && out.over_tokens.is_none() {
+            out.over_tokens = self.power_over_tokens(&opened)?;
         }
         if !found_first.is_empty() {
             let rest: Vec<usize> = places
@@ -635,17 +641,14 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 
     /// Power of the look over tokens: what a damaged copy of a block of the base gives.
-    fn measure_power(&self, opened: &[Block<'_>], out: &mut Stack) -> Result<()> {
+    fn power_over_tokens(&self, opened: &[Block<'_>]) -> Result<Option<FormPower>> {
         let (Some(block), Some([tokens, _])) = (opened.first(), &self.tokens) else {
-            return Ok(());
+            return Ok(None);
         };
         let sampling: &Sampling = &self.setting.sampling;
         let asked = Asked::read(block, PROBES, Some(tokens), sampling)?;
-        let Some(itself) = asked.damaged_finds_itself(block, tokens, sampling)? else {
-            return Ok(());
-        };
-        out.over_tokens = FormPower::of(asked.units.len(), FLOOR, itself);
-        Ok(())
+        let itself = asked.damaged_finds_itself(block, tokens, sampling)?;
+        Ok(itself.and_then(|itself| FormPower::of(asked.units.len(), FLOOR, itself)))
     }
 
     /// Experts of layers that were found: each against all experts of the layer that it comes from.

@@ -99,7 +99,9 @@ impl<'a, 'b> Search<'a, 'b> {
         let found = anchored.look_at_rest(&rest, open, opened, &probes, looks)?;
         looks.extend(found);
         anchored.look_at_experts(looks)?;
-        anchored.measure_power(opened, out)
+        let power = anchored.power_over_tokens(opened)?;
+        out.over_tokens = power.or(out.over_tokens);
+        Ok(())
     }
 
     /// The same search with partners in place of tokens: the gate rows of what was found, one a
@@ -208,15 +210,20 @@ impl<'a, 'b> Search<'a, 'b> {
                 let Some(top_of_base) = top_of(&base)? else {
                     continue;
                 };
-                let seen = token_free::look(&top_of_base, &top_of_target, None)?;
+                // What the look is worth is asked at once: where nothing is found, it is needed.
+                let asks_power = is_measured && null.is_none();
+                let (seen, has_power) = rayon::join(
+                    || token_free::look(&top_of_base, &top_of_target, None),
+                    || asks_power.then(|| top_of_base.has_power(seed)),
+                );
+                let seen = seen?;
                 let mut test = Test {
                     probes: top_of_base.stored.len().min(top_of_target.stored.len()),
                     ..test(&base, &target, FeatureKind::TokenFree)
                 };
                 if seen.witnessed.kind.is_none() {
                     if null.is_none() {
-                        let measured = is_measured.then(|| top_of_base.has_power(seed));
-                        null = Some((test, measured.transpose()?));
+                        null = Some((test, has_power.transpose()?));
                     }
                     continue;
                 }
