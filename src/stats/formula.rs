@@ -640,11 +640,9 @@ fn narrowed(n: usize, peak: usize, steps: usize, left: impl Fn(f64) -> f64) -> f
 /// 0.32 %.
 fn left_by_one_wave(column: &[f64], peak: usize) -> f64 {
     const LOST: f64 = 0.01;
-    let waves = waves_between(column.len());
-    let taken = waves.around(peak).map(|[cosine, sine]| {
-        let (by_cosine, by_sine) = (dot(column, cosine), dot(column, sine));
-        by_cosine * by_cosine + by_sine * by_sine
-    });
+    let products = waves_between(column.len()).products(column, peak);
+    let taken = products.as_chunks().0.iter();
+    let taken = taken.map(|[cosine, sine]| cosine * cosine + sine * sine);
     let energy = dot(column, column);
     energy - taken.fold(0.0, f64::max) - LOST * energy
 }
@@ -652,47 +650,65 @@ fn left_by_one_wave(column: &[f64], peak: usize) -> f64 {
 /// Steps from a frequency of a spectrum to the next.
 const STEPS_BETWEEN: usize = 16;
 
-/// Orthogonal waves of unit length without mean, of frequencies from the first of a spectrum on, a
-/// sixteenth of the distance of two of it apart.
+/// A cosine and a sine for each frequency within one of a peak.
+const WAVES_AROUND: usize = 2 * (2 * STEPS_BETWEEN + 1);
+
+/// Orthogonal waves of unit length without mean, of frequencies from 0 on, a sixteenth of the
+/// distance of two of a spectrum apart.
 struct WavesBetween {
-    /// Values of a wave.
-    n: usize,
-    /// A cosine and a sine for each frequency, about the middle, where they are apart.
-    values: Vec<f64>,
+    /// Shape (values of a wave, waves): a cosine and a sine for each frequency, about the middle,
+    /// where they are apart.
+    values: Dense,
 }
 
 impl WavesBetween {
     fn new(n: usize) -> Self {
         let middle = 0.5 * (n as f64 - 1.0);
         let unit = std::f64::consts::TAU / n as f64;
-        let mut values = Vec::new();
         // As far as the search goes around the last peak there is.
-        for step in 0..=(n / 2 + 1) * STEPS_BETWEEN {
-            let frequency = unit * step as f64 / STEPS_BETWEEN as f64;
-            let angles = (0..n).map(|t| (t as f64 - middle) * frequency);
-            let cosine: Vec<f64> = angles.clone().map(f64::cos).collect();
-            let mean = cosine.iter().sum::<f64>() / n as f64;
-            let cosine = cosine.into_iter().map(|x| x - mean).collect();
-            // Of a wave of no length only rounding is left.
-            for wave in [cosine, angles.map(f64::sin).collect::<Vec<f64>>()] {
-                let own = dot(&wave, &wave);
-                let factor = if own > 1e-12 * n as f64 {
-                    own.sqrt().recip()
+        let steps = (n / 2 + 1) * STEPS_BETWEEN + 1;
+        let mut waves = Dense::zeros(2 * steps, n);
+        for at in 0..2 * steps {
+            let frequency = unit * (at / 2) as f64 / STEPS_BETWEEN as f64;
+            let wave = waves.row_mut(at);
+            for (t, x) in wave.iter_mut().enumerate() {
+                let angle = (t as f64 - middle) * frequency;
+                *x = if at % 2 == 0 {
+                    angle.cos()
                 } else {
-                    0.0
+                    angle.sin()
                 };
-                values.extend(wave.iter().map(|x| x * factor));
             }
+            let mean = wave.iter().sum::<f64>() / n as f64;
+            wave.iter_mut().for_each(|x| *x -= mean);
+            // Of a wave of no length only rounding is left.
+            let own = dot(wave, wave);
+            let is_wave = own > 1e-12 * n as f64;
+            let factor = if is_wave { own.sqrt().recip() } else { 0.0 };
+            wave.iter_mut().for_each(|x| *x *= factor);
         }
-        Self { n, values }
+        Self {
+            values: waves.transposed(),
+        }
     }
 
-    /// Those within one of the frequency at `peak`, where the search looks.
-    fn around(&self, peak: usize) -> impl Iterator<Item = [&[f64]; 2]> {
-        let from = peak * STEPS_BETWEEN * 2 * self.n;
-        let waves = self.values[from..].chunks_exact(2 * self.n);
-        let waves = waves.take(2 * STEPS_BETWEEN + 1);
-        waves.map(|both| <[&[f64]; 2]>::from(both.split_at(self.n)))
+    /// The products of a column with those within one of the frequency at `peak`, where the search
+    /// looks.
+    fn products(&self, column: &[f64], peak: usize) -> [f64; WAVES_AROUND] {
+        let from = 2 * peak * STEPS_BETWEEN;
+        let mut out = [0.0; WAVES_AROUND];
+        widest(
+            #[inline(always)]
+            || {
+                for (t, x) in column.iter().enumerate() {
+                    let waves = &self.values.row(t)[from..from + WAVES_AROUND];
+                    out.iter_mut()
+                        .zip(waves)
+                        .for_each(|(sum, wave)| *sum += x * wave);
+                }
+            },
+        );
+        out
     }
 }
 
