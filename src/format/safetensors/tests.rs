@@ -626,3 +626,56 @@ proptest! {
         let _ = parsed(&text, buffer);
     }
 }
+
+/// The header of tensors of these formats and shapes, one behind the other, and their bytes.
+fn laid_out(tensors: &[(Dtype, Vec<u64>)], metadata: &str) -> (String, u64) {
+    let mut at = 0;
+    let mut fields = vec![format!("\"__metadata__\":{metadata}")];
+    for (number, (dtype, shape)) in tensors.iter().enumerate() {
+        let elements: u64 = shape.iter().product();
+        let begin = at;
+        at += dtype.byte_len(elements).unwrap_or(0);
+        fields.push(format!(
+            r#" "a\u00e9.{number}" : {{"shape":{shape:?},"dtype":"{dtype}","data_offsets":[{begin},{at}]}}"#
+        ));
+    }
+    (format!("{{{}}}  ", fields.join(",")), at)
+}
+
+proptest! {
+    #[test]
+    fn the_reference_reader_accepts_what_it_is_not_asked_about(
+        tensors in proptest::collection::vec(
+            (0..Dtype::ALL.len(), proptest::collection::vec(0u64..4, 0..4)),
+            0..6,
+        ),
+        has_metadata in any::<bool>(),
+    ) {
+        let tensors = tensors.into_iter().map(|(dtype, shape)| (Dtype::ALL[dtype], shape));
+        let tensors: Vec<(Dtype, Vec<u64>)> = tensors.collect();
+        let metadata = if has_metadata { r#"{"format":"pt"}"# } else { "null" };
+        let (text, bytes) = laid_out(&tensors, metadata);
+        let start = [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+        match parsed(&text, bytes) {
+            Ok(header) if reference::must_accept(&header) => {
+                prop_assert_eq!(reference::refusal(&start), None);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn plain_headers_need_no_second_opinion() {
+    let plain = [
+        (Dtype::Bf16, vec![3, 2]),
+        (Dtype::F32, vec![]),
+        (Dtype::I64, vec![5]),
+    ];
+    let (text, bytes) = laid_out(&plain, r#"{"format":"pt"}"#);
+    assert!(reference::must_accept(&parsed(&text, bytes).unwrap()));
+    let (text, bytes) = laid_out(&[(Dtype::F32, vec![3, 0])], "null");
+    assert!(!reference::must_accept(&parsed(&text, bytes).unwrap()));
+    let extra = r#"{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}}"#;
+    assert!(!reference::must_accept(&parsed(extra, 8).unwrap()));
+}
