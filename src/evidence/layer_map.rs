@@ -356,7 +356,7 @@ impl LayerMap {
         let keys = target
             .logicals
             .iter()
-            .flat_map(|logical| parts::parts_in(logical, target).into_keys());
+            .flat_map(|logical| parts::parts_in(logical, target).map(|(key, _)| key));
         for key in keys.filter(|key| key.component == self.component) {
             let whole = matches!(
                 key.kind,

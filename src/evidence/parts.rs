@@ -58,26 +58,24 @@ pub(crate) fn part_of(logical: &Logical) -> Option<PartKey> {
 
 /// The parts that a tensor belongs to, each with its elements: one, the experts of a stack, or
 /// none.
-pub(crate) fn parts_in(logical: &Logical, model: &Model) -> BTreeMap<PartKey, u64> {
-    let mut out = BTreeMap::new();
-    let stacked = logical.shape.len() == 3 && logical.meaning.expert.is_none();
-    let experts = if stacked {
-        pieces(logical, &model.facts)
-    } else {
-        Vec::new()
-    };
-    for piece in experts
-        .iter()
-        .filter(|piece| piece.meaning.expert.is_some())
-    {
-        if let Some(key) = part_of(piece) {
-            *out.entry(key).or_default() += piece.elements();
+pub(crate) fn parts_in(
+    logical: &Logical,
+    model: &Model,
+) -> impl Iterator<Item = (PartKey, u64)> + use<> {
+    let mut experts = BTreeMap::new();
+    let is_stack = logical.shape.len() == 3 && logical.meaning.expert.is_none();
+    let pieces = is_stack.then(|| pieces(logical, &model.facts));
+    let pieces = pieces.into_iter().flatten();
+    for piece in pieces.filter(|piece| piece.meaning.expert.is_some()) {
+        if let Some(key) = part_of(&piece) {
+            *experts.entry(key).or_default() += piece.elements();
         }
     }
-    if out.is_empty() {
-        out.extend(part_of(logical).map(|key| (key, logical.elements())));
-    }
-    out
+    let whole = match experts.is_empty() {
+        true => part_of(logical).map(|key| (key, logical.elements())),
+        false => None,
+    };
+    experts.into_iter().chain(whole)
 }
 
 /// Whether a pair counts as evidence: neither side is a deterministic buffer, an index table or a

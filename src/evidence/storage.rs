@@ -100,7 +100,14 @@ impl Storage {
 /// A read that fails.
 fn grid(model: &Model, logical: &Logical) -> Result<Option<Grid>> {
     let is_wide_float = logical.dtype.kind() == Kind::Float && logical.dtype.block().1 >= 2;
+    let is_long_enough = |columns: u64| {
+        let values = usize::try_from(columns)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(ROWS);
+        (LEAST_VALUES..=MOST_VALUES).contains(&values)
+    };
     let is_asked = logical.meaning.class == Class::Matrix
+        && is_long_enough(logical.matrix_shape().1)
         && is_wide_float
         && !logical.is_quantised()
         && model.opened.sketch.is_none()
@@ -110,9 +117,6 @@ fn grid(model: &Model, logical: &Logical) -> Result<Option<Grid>> {
     }
     let view = model.view(logical)?;
     let (rows, columns) = (view.rows(), view.columns());
-    if !(LEAST_VALUES..=MOST_VALUES).contains(&columns.saturating_mul(ROWS)) {
-        return Ok(None);
-    }
     let mut values = vec![0.0f32; columns];
     let mut looked = Looked::default();
     for row in (0..rows).step_by(rows.div_ceil(ROWS).max(1)) {

@@ -219,12 +219,19 @@ impl Permutation {
     /// Least share of the units of the blocks of one component, or of all, whose reuse would have
     /// been seen.
     pub(crate) fn share_seen_95(&self, component: Option<Component>) -> Option<f64> {
-        pooled(
-            self.tests
-                .iter()
-                .filter(|t| is_about(t.component, component)),
-        )?
-        .share_seen_95
+        let counts = |test: &&Test| is_about(test.component, component);
+        let power = match self.tests.iter().all(|test| counts(&test)) {
+            true => self.pooled_power(),
+            false => pooled(self.tests.iter().filter(counts)),
+        };
+        power?.share_seen_95
+    }
+
+    /// Power of all blocks pooled.
+    fn pooled_power(&self) -> Option<Power> {
+        let mut powers = self.power.iter();
+        let pooled = powers.find(|of| of.kind == PowerKind::Pooled);
+        pooled.map(|of| of.power)
     }
 
     /// What the tests say together.
@@ -370,10 +377,18 @@ fn pool_small_experts(parts: &mut BTreeMap<PartKey, PartTest>, blocks: &[Outcome
             .or_default()
             .push(probed(&outcome.test));
     }
-    let shares: BTreeMap<(Component, Option<u32>), Option<f64>> = of_layers
-        .into_iter()
-        .map(|(layer, probed)| (layer, Power::pooled(&probed).share_seen_95))
-        .collect();
+    // Layers are mostly alike.
+    let mut known: BTreeMap<Vec<Probed>, Option<f64>> = BTreeMap::new();
+    let mut shares: BTreeMap<(Component, Option<u32>), Option<f64>> = BTreeMap::new();
+    for (layer, mut probed) in of_layers {
+        probed.sort_unstable();
+        let share = match known.get(&probed) {
+            Some(share) => *share,
+            None => Power::pooled(&probed).share_seen_95,
+        };
+        shares.insert(layer, share);
+        known.insert(probed, share);
+    }
     for (key, test) in parts.iter_mut() {
         if key.kind == PartKind::Experts && !test.has_power() {
             let pooled = shares.get(&(key.component, key.layer)).copied().flatten();

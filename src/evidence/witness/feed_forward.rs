@@ -8,7 +8,7 @@ use crate::evidence::partners::token_free::{self, Top};
 use crate::evidence::permutation::blocks::{BlockKey, Matrices};
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
-use crate::stats::geometry::{Geometry, MOST_PAIRS, mutual_geometry, rows_of};
+use crate::stats::geometry::{Geometry, LEAST_PAIRS, MOST_PAIRS, mutual_geometry, rows_of};
 use crate::stats::units::Held;
 
 use super::{FIRST_PAIRS, Witnessed};
@@ -83,6 +83,10 @@ pub(in crate::evidence) fn in_place(
     let (Some(base), Some(target)) = (base, target) else {
         return Ok(Witnessed::default());
     };
+    // Of so few units no geometry tells.
+    if base.units().min(target.units()) < LEAST_PAIRS {
+        return Ok(Witnessed::default());
+    }
     let sampling = &setting.sampling;
     let witnessed = units_in_place(setting, &base, &target)?;
     if witnessed.kind.is_some() || base.width() != target.width() {
