@@ -26,7 +26,8 @@ pub(super) fn pair_by_name(
     for base in left.base.to_vec() {
         let key = left.base.key(&base.name);
         let name = rename(&key);
-        let Some(target) = left.target.get(&name).cloned() else {
+        let target_key = left.target.key(&name);
+        let Some(target) = left.target.of_key(&target_key).cloned() else {
             continue;
         };
         let of_one_shape = is_comparable(&base, &target);
@@ -37,8 +38,8 @@ pub(super) fn pair_by_name(
                 None => continue,
             },
         };
-        left.base.take(&base.name);
-        left.target.take(&name);
+        left.base.take_key(&key);
+        left.target.take_key(&target_key);
         let base = base_read;
 
         let via = via(&base, &target);

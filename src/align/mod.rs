@@ -148,12 +148,13 @@ impl Alignment {
 ///
 /// Each step pairs what the steps before it have left, from the surest on: equal names, names under
 /// another prefix, equal meanings, and what takes a part of a tensor or a copy of another.
-pub(crate) fn align(models: Sides<&Model>, keep: &dyn Fn(&str) -> bool) -> Alignment {
+pub(crate) fn align(models: Sides<&Model>, keep: &(dyn Fn(&str) -> bool + Sync)) -> Alignment {
     let mut out = Alignment::default();
-    let mut left = Sides {
-        base: Pool::new(&models.base.logicals, keep, &mut out.base_left),
-        target: Pool::new(&models.target.logicals, keep, &mut out.target_left),
-    };
+    let (base, target) = rayon::join(
+        || Pool::new(&models.base.logicals, keep, &mut out.base_left),
+        || Pool::new(&models.target.logicals, keep, &mut out.target_left),
+    );
+    let mut left = Sides { base, target };
 
     let shifts = numbering::shifts(&left);
     pair_by_name(

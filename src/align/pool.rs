@@ -53,17 +53,20 @@ impl Pool {
         keep: &dyn Fn(&str) -> bool,
         filtered: &mut Vec<Unmatched>,
     ) -> Self {
+        let crowded = crowded(logicals);
+        let has_wrappers = crowded.is_some();
         let mut pool = Self {
             entries: Vec::with_capacity(logicals.len()),
             later: BTreeMap::new(),
-            crowded: crowded(logicals),
+            crowded: crowded.unwrap_or_default(),
             found: Cell::new(0),
         };
         for logical in logicals {
             if keep(&logical.name) {
-                let key = match pool.key(&logical.name) {
-                    Cow::Borrowed(_) => None,
-                    Cow::Owned(key) => Some(key.into()),
+                let key = has_wrappers.then(|| pool.key(&logical.name));
+                let key = match key {
+                    Some(Cow::Owned(key)) => Some(key.into()),
+                    _ => None,
                 };
                 pool.entries.push(Entry {
                     key,
@@ -144,23 +147,32 @@ impl Pool {
 
     /// The tensor of that name.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<Logical>> {
-        let key = self.key(name);
-        match self.place_of(&key).map(|at| &self.entries[at]) {
+        self.of_key(&self.key(name))
+    }
+
+    /// The tensor that goes by `key`.
+    pub(super) fn of_key(&self, key: &str) -> Option<&Arc<Logical>> {
+        match self.place_of(key).map(|at| &self.entries[at]) {
             Some(entry) => entry.is_left.then_some(&entry.logical),
-            None => self.later.get(&*key),
+            None => self.later.get(key),
         }
     }
 
     /// Takes a tensor out, as it has found its partner.
     pub(super) fn take(&mut self, name: &str) -> Option<Arc<Logical>> {
         let key = self.key(name);
-        match self.place_of(&key) {
+        self.take_key(&key)
+    }
+
+    /// The same of the tensor that goes by `key`.
+    pub(super) fn take_key(&mut self, key: &str) -> Option<Arc<Logical>> {
+        match self.place_of(key) {
             Some(at) => {
                 let entry = &mut self.entries[at];
                 let was_left = std::mem::replace(&mut entry.is_left, false);
                 was_left.then(|| Arc::clone(&entry.logical))
             }
-            None => self.later.remove(&*key),
+            None => self.later.remove(key),
         }
     }
 
@@ -226,11 +238,11 @@ impl Pool {
     }
 }
 
-/// Names of tensors that would have one name without wrapper words.
-fn crowded(logicals: &[Arc<Logical>]) -> BTreeSet<String> {
+/// Names of tensors that would have one name without wrapper words; none where no name has any.
+fn crowded(logicals: &[Arc<Logical>]) -> Option<BTreeSet<String>> {
     let names = || logicals.iter().map(|logical| logical.name.as_str());
     if names().all(|name| matches!(unwrapped(name), Cow::Borrowed(_))) {
-        return BTreeSet::new();
+        return None;
     }
     let mut plain: HashMap<Cow<'_, str>, &str> = HashMap::new();
     let mut out = BTreeSet::new();
@@ -239,7 +251,7 @@ fn crowded(logicals: &[Arc<Logical>]) -> BTreeSet<String> {
             out.extend([other, name].map(str::to_owned));
         }
     }
-    out
+    Some(out)
 }
 
 #[cfg(test)]
