@@ -420,10 +420,12 @@ impl<'a> Pass<'a> {
         }
 
         let records = self.groups.par_iter().zip(tallies).map(|(duos, tallies)| {
-            let of_group = duos.iter().zip(tallies);
-            of_group
-                .map(|(duo, tallies)| self.record(duo, tallies, &digests))
-                .collect()
+            // Of exactly its size: there are as many groups as tensors.
+            let mut records = Vec::with_capacity(duos.len());
+            for (duo, tallies) in duos.iter().zip(tallies) {
+                records.push(self.record(duo, tallies, &digests)?);
+            }
+            Ok(records)
         });
         let records: Vec<Result<Vec<Record>>> = records.collect();
         Ok(MeasuredGroups {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use crate::align::Pair;
 use crate::model::checkpoint::TensorInfo;
 use crate::model::dtype::Dtype;
@@ -80,53 +82,54 @@ pub(super) struct Summed {
     pub(super) members: Sides<usize>,
 }
 
-/// The readings that `groups` come to; duos whose values cannot be read have none.
+/// The readings that `groups` come to; duos whose values cannot be read have none. Uses the current
+/// rayon pool.
 pub(super) fn readings(models: &[&Model], groups: &[Vec<Duo<'_>>]) -> Vec<Reading> {
-    let mut out = Vec::with_capacity(groups.len());
-    for (group, duos) in groups.iter().enumerate() {
-        let first = out.len();
-        for (place, duo) in duos.iter().enumerate() {
-            let geometry = geometry(&duo.pair);
-            if let Some(tensors) = as_stored(&duo.pair) {
-                let reading = stored_reading(&mut out, first, group, geometry);
-                let stored = duo.models.zip(tensors);
-                reading.add(
-                    place,
-                    stored.map(|(model, tensor)| StoredAt { model, tensor }),
-                );
-            } else if unreadable(duo.among(models), &duo.pair).is_none() {
-                let what = Read::Views {
-                    duo: place,
-                    dtypes: sides(&duo.pair).map(|side| side.dtype),
-                };
-                out.push(Reading {
-                    group,
-                    geometry,
-                    what,
-                });
-            }
+    let of_groups = groups.par_iter().enumerate();
+    of_groups
+        .flat_map_iter(|(group, duos)| of_group(models, group, duos))
+        .collect()
+}
+
+fn of_group(models: &[&Model], group: usize, duos: &[Duo<'_>]) -> Vec<Reading> {
+    let mut out = Vec::with_capacity(1);
+    for (place, duo) in duos.iter().enumerate() {
+        let geometry = geometry(&duo.pair);
+        if let Some(tensors) = as_stored(&duo.pair) {
+            let reading = stored_reading(&mut out, group, geometry);
+            let stored = duo.models.zip(tensors);
+            reading.add(
+                place,
+                stored.map(|(model, tensor)| StoredAt { model, tensor }),
+            );
+        } else if unreadable(duo.among(models), &duo.pair).is_none() {
+            let what = Read::Views {
+                duo: place,
+                dtypes: sides(&duo.pair).map(|side| side.dtype),
+            };
+            out.push(Reading {
+                group,
+                geometry,
+                what,
+            });
         }
     }
     out
 }
 
-/// The reading of stored tensors of this geometry among those from `first` on; a new one where
-/// there is none.
-fn stored_reading(
-    readings: &mut Vec<Reading>,
-    first: usize,
-    group: usize,
-    geometry: Geometry,
-) -> &mut Reading {
-    let known = readings[first..].iter().position(|reading| {
+/// The reading of stored tensors of this geometry among those of the group; a new one where there
+/// is none.
+fn stored_reading(readings: &mut Vec<Reading>, group: usize, geometry: Geometry) -> &mut Reading {
+    let known = readings.iter().position(|reading| {
         matches!(reading.what, Read::Stored { .. }) && reading.geometry == geometry
     });
     let at = match known {
-        Some(known) => first + known,
+        Some(known) => known,
         None => {
+            // Mostly of one duo.
             let what = Read::Stored {
-                members: Vec::new(),
-                duos: Vec::new(),
+                members: Vec::with_capacity(2),
+                duos: Vec::with_capacity(1),
             };
             readings.push(Reading {
                 group,

@@ -87,7 +87,9 @@ pub fn compare(
     } else {
         measure(models.into(), &alignment.pairs, hash, monitor)?
     };
-    analyse(models, &alignment, measured, options, monitor)
+    let compared = analyse(models, &alignment, measured, options, monitor);
+    rayon::join(|| drop(base), || drop(target));
+    compared
 }
 
 /// Pairs the tensors of base and target that the filter keeps.
@@ -175,7 +177,53 @@ pub(super) fn analyse(
         found,
         options,
     };
-    Ok(analysed.comparison())
+    let mut comparison = analysed.comparison();
+    // The list of all pairs is the largest part: what was only needed to decide goes first.
+    drop((blocks, condensed_blocks));
+    comparison.tensors = all_tensors(comparison.tensors, measurements, &digests);
+    Ok(comparison)
+}
+
+/// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target and
+/// base.
+fn all_tensors(
+    others: Vec<TensorPair>,
+    measurements: Vec<Measurement<'_>>,
+    digests: &Sides<Vec<Digest>>,
+) -> Vec<TensorPair> {
+    let mut out = Vec::with_capacity(measurements.len() + others.len());
+    let aligned = measurements.into_iter();
+    out.extend(aligned.map(|measured| tensor_pair(measured, digests)));
+    out.extend(others);
+    let names = |one: &TensorPair, other: &TensorPair| {
+        let (one, other) = (&one.pair, &other.pair);
+        let by_target = one.target.name.cmp(&other.target.name);
+        by_target.then_with(|| one.base.name.cmp(&other.base.name))
+    };
+    // Mostly they are; and a sort takes half as much again.
+    if !out.is_sorted_by(|one, other| names(one, other).is_le()) {
+        out.sort_by(names);
+    }
+    out
+}
+
+fn tensor_pair(measured: Measurement<'_>, digests: &Sides<Vec<Digest>>) -> TensorPair {
+    let pair = measured.pair;
+    let digest = |digests: &[Digest], tensor: &Logical| {
+        let at = tensor.whole_tensor()?;
+        digests.get(at).copied()
+    };
+    TensorPair {
+        pair: pair.clone(),
+        class: measured.class,
+        figures: measured.figures,
+        nonfinite: measured.record.sums.nonfinite,
+        digests: Sides {
+            base: digest(&digests.base, &pair.base),
+            target: digest(&digests.target, &pair.target),
+        },
+        identical: measured.record.identical,
+    }
 }
 
 fn asked(options: &Options) -> Asked {
@@ -229,6 +277,7 @@ struct Analysed<'a> {
 }
 
 impl Analysed<'_> {
+    /// What was found, without the aligned pairs in the list of tensors.
     fn comparison(self) -> Comparison {
         let Setting {
             models,
@@ -275,7 +324,7 @@ impl Analysed<'_> {
             warnings: self.warnings(verdict.label),
             verdict,
             unmatched: self.unmatched(),
-            tensors: self.tensors(),
+            tensors: self.other_tensors(),
             adapter: self.found.get::<Adaptation>().map(adapter_changes),
             left_aside: self
                 .setting
@@ -564,49 +613,14 @@ impl Analysed<'_> {
         }
     }
 
-    /// Aligned pairs, those of layers that moved, and changes of an adapter, by the names of target
-    /// and base.
-    fn tensors(&self) -> Vec<TensorPair> {
+    /// Pairs of layers that moved, and changes of an adapter.
+    fn other_tensors(&self) -> Vec<TensorPair> {
         let moved = self.found.get::<Moved>();
         let moved = moved.map_or_else(Vec::new, Moved::measurements);
-        let changes = self.changes();
-        let all = self
-            .setting
-            .measurements
-            .iter()
-            .chain(&moved)
-            .chain(&changes);
-        let mut out: Vec<TensorPair> = all.map(|m| self.tensor_pair(m)).collect();
-        let names = |one: &TensorPair, other: &TensorPair| {
-            let (one, other) = (&one.pair, &other.pair);
-            let by_target = one.target.name.cmp(&other.target.name);
-            by_target.then_with(|| one.base.name.cmp(&other.base.name))
-        };
-        // Mostly they are; and a sort takes half as much again.
-        if !out.is_sorted_by(|one, other| names(one, other).is_le()) {
-            out.sort_by(names);
-        }
-        out
-    }
-
-    fn tensor_pair(&self, measured: &Measurement<'_>) -> TensorPair {
-        let pair = measured.pair;
-        let digests = self.digests;
-        let digest = |digests: &[Digest], tensor: &Logical| {
-            let at = tensor.whole_tensor()?;
-            digests.get(at).copied()
-        };
-        TensorPair {
-            pair: pair.clone(),
-            class: measured.class,
-            figures: measured.figures.clone(),
-            nonfinite: measured.record.sums.nonfinite,
-            digests: Sides {
-                base: digest(&digests.base, &pair.base),
-                target: digest(&digests.target, &pair.target),
-            },
-            identical: measured.record.identical,
-        }
+        let others = moved.into_iter().chain(self.changes());
+        others
+            .map(|measured| tensor_pair(measured, self.digests))
+            .collect()
     }
 
     fn warnings(&self, label: Label) -> Vec<Noted> {

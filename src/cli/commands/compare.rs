@@ -28,9 +28,12 @@ pub(in crate::cli) fn run(
     let pool = settings.pool()?;
     let (base, target) = pool.join(open_base, open_target);
     let (base, target) = (base.context("base")?, target.context("target")?);
-    let compare = || pipeline::compare::compare(base, target, options, monitor);
-    let compared = pool.install(compare).context("while comparing")?;
-    let mut compared = convert::compare(compared);
+    // On a worker, whose part of the heap has the room that the models leave.
+    let compare = || {
+        let compared = pipeline::compare::compare(base, target, options, monitor);
+        compared.map(convert::compare)
+    };
+    let mut compared = pool.install(compare).context("while comparing")?;
     let verdict = &compared.verdict;
     compared.expect = analyses.expected(verdict.label, verdict.confidence);
     let expect = compared.expect.clone();
