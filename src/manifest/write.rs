@@ -43,9 +43,9 @@ fn write_line(line: &Line<'_>, out: &mut String) {
     let name = escape_codes(line.name);
     out.push_str(if name == line.name { "" } else { "\\" });
     let mut digest = [0; 2 * size_of::<Digest>()];
-    // Two digits a byte fit.
+    // Two digits a byte fit, and are text.
     let _ = hex::encode_to_slice(line.sha256, &mut digest);
-    out.extend(digest.map(char::from));
+    out.push_str(std::str::from_utf8(&digest).unwrap_or_default());
     // Writing to a string cannot fail.
     let _ = write!(out, "  {}  [", line.dtype);
     for (at, axis) in line.shape.iter().enumerate() {

@@ -25,6 +25,8 @@ impl Lists {
         let mut members: Vec<[u64; 2]> = Vec::new();
         let mut out = Self::default();
         let mut segments: Vec<&str> = Vec::new();
+        // Neighbouring names mostly have the same numbers in front.
+        let mut last: Vec<[u64; 3]> = Vec::new();
         for name in names {
             segments.clear();
             segments.extend(name.split('.').skip(skip));
@@ -32,13 +34,22 @@ impl Lists {
             for (at, segment) in segments.iter().enumerate() {
                 if at > 0 && is_number(segment) {
                     let (list, member) = (before.finish(), hash(segment));
-                    members.push([list, member]);
                     let module = segments.get(at + 1).filter(|module| {
                         at + 2 < segments.len() && !OF_ONE_WEIGHT.contains(module)
                     });
-                    if let Some(module) = module {
+                    let module_hash = module.map_or(0, |module| hash(module));
+                    if last.len() <= at {
+                        last.resize(at + 1, [0; 3]);
+                    }
+                    let own = [list, member, module_hash];
+                    let [known_list, known_member, _] = last[at];
+                    let known = std::mem::replace(&mut last[at], own);
+                    if [known_list, known_member] != [list, member] {
+                        members.push([list, member]);
+                    }
+                    if module.is_some() && known != own {
                         out.deep.insert(list);
-                        seen.push([list, member, hash(module)]);
+                        seen.push(own);
                     }
                 }
                 segment.hash(&mut before);
