@@ -558,9 +558,10 @@ impl Analysed<'_> {
         let changes = self.changes();
         let all = self.setting.measurements.iter().chain(&changes);
         let mut layers = figures::layers(all);
+        let direct = self.found.get::<Permutation>();
+        let bounds = direct.map(Permutation::layers_log10_p).unwrap_or_default();
         for layer in &mut layers {
-            let direct = self.found.get::<Permutation>();
-            layer.log10_p = direct.and_then(|d| d.layer_log10_p(layer.component, layer.layer));
+            layer.log10_p = bounds.get(&(layer.component, layer.layer)).copied();
         }
         layers.extend(
             self.found

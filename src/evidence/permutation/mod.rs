@@ -202,18 +202,23 @@ impl Permutation {
         told.filter_map(|t| Some((t.component, t.layer?))).collect()
     }
 
-    /// Bound of the blocks of one layer, whose tests may depend on one another; none where none was
-    /// tested.
-    pub(crate) fn layer_log10_p(&self, component: Component, layer: u32) -> Option<f64> {
+    /// Bounds of the blocks of each layer that was tested, whose tests may depend on one another.
+    pub(crate) fn layers_log10_p(&self) -> BTreeMap<(Component, u32), f64> {
         let blocks = self
             .tests
             .iter()
             .filter(|t| matches!(t.kind, UnitKind::Ffn | UnitKind::Expert));
-        let bounds: Vec<f64> = blocks
-            .filter(|t| (t.component, t.layer) == (component, Some(layer)))
-            .map(|t| t.log10_p)
-            .collect();
-        (!bounds.is_empty()).then(|| chance::group(&bounds))
+        let mut bounds: BTreeMap<(Component, u32), Vec<f64>> = BTreeMap::new();
+        for test in blocks {
+            if let Some(layer) = test.layer {
+                let of_layer = bounds.entry((test.component, layer)).or_default();
+                of_layer.push(test.log10_p);
+            }
+        }
+        let grouped = bounds.into_iter();
+        grouped
+            .map(|(layer, bounds)| (layer, chance::group(&bounds)))
+            .collect()
     }
 
     /// Least share of the units of the blocks of one component, or of all, whose reuse would have
@@ -460,9 +465,13 @@ fn pooled<'a>(tests: impl Iterator<Item = &'a Test>) -> Option<Power> {
 /// Power of the blocks pooled, and of the best part of the residual form.
 fn powers(blocks: &[Outcome], of_residual: &[Outcome]) -> Vec<PowerOf> {
     let pooled = pooled(blocks.iter().map(|o| &o.test));
-    let parts = of_residual
-        .iter()
-        .map(|o| Power::part(probed(&o.test), of_residual.len()));
+    // Parts are mostly alike.
+    let mut known: BTreeMap<Probed, Power> = BTreeMap::new();
+    let parts = of_residual.iter().map(|o| {
+        let probed = probed(&o.test);
+        let part = || Power::part(probed, of_residual.len());
+        *known.entry(probed).or_insert_with(part)
+    });
     let best = parts.min_by(|a, b| {
         let share = |p: &Power| p.share_seen_95.unwrap_or(f64::INFINITY);
         share(a).total_cmp(&share(b))
