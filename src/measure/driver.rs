@@ -190,12 +190,14 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads everything once; `phase` tells people what it is for.
-    fn over_the_bytes(&self, phase: &str) -> Result<MeasuredGroups> {
+    fn over_the_bytes(mut self, phase: &str) -> Result<MeasuredGroups> {
         let threads = rayon::current_num_threads() as u64;
         let plan = plan(self.models, &self.readings, self.hash, threads);
         self.monitor.begin(phase, plan.bytes);
         let outputs = on_all_workers(&plan.jobs, |job| self.work(job))?;
         self.monitor.end();
+        // Their room is for the records.
+        self.readings = Vec::new();
         self.fold(outputs)
     }
 

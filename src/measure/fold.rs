@@ -93,7 +93,7 @@ impl Total {
         }
     }
 
-    fn add_columns(&mut self, more: Option<Sides<Vec<f64>>>) {
+    fn add_columns(&mut self, more: Option<Box<Sides<Vec<f64>>>>) {
         let Some(more) = more else { return };
         let Some(columns) = &mut self.tally.columns else {
             self.tally.columns = Some(more);

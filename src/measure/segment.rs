@@ -91,7 +91,7 @@ pub(super) struct Tally {
     /// Σ over the rows of the segment of the products of row sums; 0 for a piece of a row.
     pub(super) row_products: f64,
     /// Column sums of both sides, where asked for.
-    pub(super) columns: Option<Sides<Vec<f64>>>,
+    pub(super) columns: Option<Box<Sides<Vec<f64>>>>,
     /// First value of each side, while all values are equal to it.
     pub(super) constant: Sides<Constant>,
     /// Whether all stored bytes were equal so far.
@@ -152,9 +152,11 @@ impl Tally {
     /// An empty tally; with column sums of that many columns where asked for.
     pub(super) fn new(columns: Option<usize>) -> Self {
         Self {
-            columns: columns.map(|n| Sides {
-                base: vec![0.0; n],
-                target: vec![0.0; n],
+            columns: columns.map(|n| {
+                Box::new(Sides {
+                    base: vec![0.0; n],
+                    target: vec![0.0; n],
+                })
             }),
             equal_bytes: true,
             ..Self::default()

@@ -51,7 +51,7 @@ pub fn compare(c: Comparison) -> Compare {
         evidence: c.findings.iter().map(finding).collect(),
         verdict: (&c.verdict).into(),
         unmatched: c.unmatched.map(|left| left.iter().map(unmatched).collect()),
-        tensors: c.tensors.into_iter().map(tensor).collect(),
+        tensors: tensors(c.tensors),
         warnings: c.warnings.iter().map(WarningRow::from).collect(),
         adapter: c.adapter.map(adapter),
         expect: None,
@@ -224,6 +224,21 @@ fn unmatched(left: &Unmatched) -> UnmatchedRow {
         parameters: tensor.elements(),
         why: left.why,
     }
+}
+
+/// Pairs that are made rows at a time.
+const TOGETHER: usize = 1 << 14;
+
+/// Rows are made from the last on, so that the room of the pairs is given back meanwhile.
+fn tensors(mut pairs: Vec<TensorPair>) -> Vec<TensorRow> {
+    let mut out = Vec::with_capacity(pairs.len());
+    while !pairs.is_empty() {
+        let left = pairs.len().saturating_sub(TOGETHER);
+        out.extend(pairs.drain(left..).rev().map(tensor));
+        pairs.shrink_to_fit();
+    }
+    out.reverse();
+    out
 }
 
 fn tensor(tensor: TensorPair) -> TensorRow {
