@@ -17,6 +17,20 @@ pub(crate) enum Kind {
     Derived,
     /// Drawn anew.
     Independent,
+    /// The same values in BF16, of a base in F32.
+    ReEncoded,
+    /// Drawn anew in BF16, beside a base in F32.
+    IndependentOfF32,
+}
+
+impl Kind {
+    fn is_drawn_anew(self) -> bool {
+        matches!(self, Self::Independent | Self::IndependentOfF32)
+    }
+
+    fn has_base_in_f32(self) -> bool {
+        matches!(self, Self::ReEncoded | Self::IndependentOfF32)
+    }
 }
 
 /// Sizes of a decoder.
@@ -40,6 +54,18 @@ impl Decoder {
             ffn: 5632,
             kv: 256,
             vocab: 32000,
+            experts: 0,
+        }
+    }
+
+    /// 85 million parameters in 12 layers.
+    pub(crate) fn small() -> Self {
+        Self {
+            hidden: 768,
+            layers: 12,
+            ffn: 2048,
+            kv: 768,
+            vocab: 1000,
             experts: 0,
         }
     }
@@ -122,14 +148,16 @@ pub(crate) fn write_pair(dir: &Path, decoder: Decoder, kind: Kind) -> io::Result
     for (at, side) in sides.iter().enumerate() {
         fs::create_dir_all(side)?;
         fs::write(side.join("config.json"), decoder.config().to_string())?;
-        write_shards(side, decoder, if at == 0 { None } else { Some(kind) })?;
+        write_shards(side, decoder, kind, at == 1)?;
     }
     fs::write(finished, plan)?;
     Ok(sides)
 }
 
-fn write_shards(folder: &Path, decoder: Decoder, target: Option<Kind>) -> io::Result<()> {
+fn write_shards(folder: &Path, decoder: Decoder, kind: Kind, is_target: bool) -> io::Result<()> {
     let tensors = decoder.tensors();
+    let is_f32 = kind.has_base_in_f32() && !is_target;
+    let (dtype, width) = if is_f32 { ("F32", 4) } else { ("BF16", 2) };
     let mut weight_map = serde_json::Map::new();
     let (first, second) = tensors.split_at(tensors.len() / 2);
     for (part, tensors) in [(1, first), (2, second)] {
@@ -137,10 +165,10 @@ fn write_shards(folder: &Path, decoder: Decoder, target: Option<Kind>) -> io::Re
         let mut header = serde_json::Map::new();
         let mut at = 0;
         for (name, shape) in tensors {
-            let end = at + 2 * shape.iter().product::<u64>();
+            let end = at + width * shape.iter().product::<u64>();
             header.insert(
                 name.clone(),
-                json!({"dtype": "BF16", "shape": shape, "data_offsets": [at, end]}),
+                json!({"dtype": dtype, "shape": shape, "data_offsets": [at, end]}),
             );
             weight_map.insert(name.clone(), json!(file));
             at = end;
@@ -151,7 +179,8 @@ fn write_shards(folder: &Path, decoder: Decoder, target: Option<Kind>) -> io::Re
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
         for (name, shape) in tensors {
-            out.write_all(&codes(name, shape, decoder.layers, target))?;
+            let target = is_target.then_some(kind);
+            out.write_all(&codes(name, shape, decoder.layers, target, is_f32))?;
         }
         out.flush()?;
     }
@@ -164,13 +193,13 @@ fn write_shards(folder: &Path, decoder: Decoder, target: Option<Kind>) -> io::Re
 /// Values drawn together.
 const STRETCH: usize = 1 << 16;
 
-/// The stored bytes of a tensor.
-fn codes(name: &str, shape: &[u64], layers: u64, target: Option<Kind>) -> Vec<u8> {
+/// The stored bytes of a tensor, in F32 or BF16.
+fn codes(name: &str, shape: &[u64], layers: u64, target: Option<Kind>, is_f32: bool) -> Vec<u8> {
     let count = shape.iter().product::<u64>() as usize;
-    let seed = if target == Some(Kind::Independent) {
-        "1007"
-    } else {
-        "7"
+    let width = if is_f32 { 4 } else { 2 };
+    let seed = match target {
+        Some(kind) if kind.is_drawn_anew() => "1007",
+        _ => "7",
     };
     let is_gain = shape.len() == 1;
     let layer = name
@@ -182,14 +211,14 @@ fn codes(name: &str, shape: &[u64], layers: u64, target: Option<Kind>) -> Vec<u8
         }
         _ => None,
     };
-    let mut bytes = vec![0; 2 * count];
+    let mut bytes = vec![0; width * count];
     bytes
-        .par_chunks_mut(2 * STRETCH)
+        .par_chunks_mut(width * STRETCH)
         .enumerate()
         .for_each(|(stretch, bytes)| {
             let mut values = Normal::new(&[seed, name], stretch as u64);
             let mut noises = Normal::new(&["noise", name], stretch as u64);
-            for code in bytes.chunks_exact_mut(2) {
+            for code in bytes.chunks_exact_mut(width) {
                 let value = values.next();
                 let value = value + noise.map_or(0.0, |share| share * noises.next());
                 let value = if is_gain {
@@ -197,7 +226,11 @@ fn codes(name: &str, shape: &[u64], layers: u64, target: Option<Kind>) -> Vec<u8
                 } else {
                     0.02 * value
                 };
-                code.copy_from_slice(&bf16::from_f32(value).to_le_bytes());
+                if is_f32 {
+                    code.copy_from_slice(&value.to_le_bytes());
+                } else {
+                    code.copy_from_slice(&bf16::from_f32(value).to_le_bytes());
+                }
             }
         });
     bytes

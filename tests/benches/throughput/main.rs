@@ -10,6 +10,7 @@
 //! - `--rounds N`: rounds (5)
 //! - `derived`, `independent`: the pair of 2 x 2.05 GiB, against the peers (both by default)
 //! - `cold`: the derived pair, taken out of the page cache before every run (by GNU `dd`)
+//! - `re-encoded`: F32 and its own BF16, against an independent model in BF16 (0.5 GB a pair)
 //! - `sizes`: pairs of 0.8 to 8 GiB; `threads`: 1, 2, 4, … threads; `experts`: 100,000 small
 //!   tensors
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
@@ -88,12 +89,11 @@ impl Plan {
             match arg.as_str() {
                 "--dir" => plan.dir = value()?.into(),
                 "--rounds" => plan.rounds = value()?.parse()?,
-                "derived" | "independent" | "cold" | "sizes" | "threads" | "experts" => {
-                    plan.cases.push(arg)
-                }
+                "derived" | "independent" | "cold" | "re-encoded" | "sizes" | "threads"
+                | "experts" => plan.cases.push(arg),
                 _ => {
                     return Err(format!(
-                        "{arg}: expected --dir, --rounds, derived, independent, cold, sizes, threads or experts"
+                        "{arg}: expected --dir, --rounds, derived, independent, cold, re-encoded, sizes, threads or experts"
                     )
                     .into());
                 }
@@ -120,6 +120,7 @@ impl Plan {
                 "derived" => self.against_peers(case, Kind::Derived)?,
                 "independent" => self.against_peers(case, Kind::Independent)?,
                 "cold" => self.cold()?,
+                "re-encoded" => self.re_encoded()?,
                 "sizes" => self.sizes()?,
                 "threads" => self.threads()?,
                 _ => self.experts()?,
@@ -230,6 +231,23 @@ impl Plan {
         }
         let files: Vec<PathBuf> = sides.iter().flat_map(|side| weights(side)).collect();
         self.measure_after("cold cache", bytes(&sides), &mut lines, &|| forget(&files))
+    }
+
+    /// What a mere re-encoding costs beside the plain pass over an independent model.
+    fn re_encoded(&self) -> Result<()> {
+        let mut lines = Vec::new();
+        let mut size = 0;
+        for (name, kind) in [
+            ("F32 and another BF16", Kind::IndependentOfF32),
+            ("F32 and its own BF16", Kind::ReEncoded),
+        ] {
+            let sides = self.pair(name, Decoder::small(), kind)?;
+            let options = [HASHED, &["--deep", "off"]].concat();
+            let against = (!lines.is_empty()).then_some(0);
+            lines.push(Line::new(name, vec![wcmp(&sides, &options)], against));
+            size = bytes(&sides);
+        }
+        self.measure("re-encoded", size, &mut lines)
     }
 
     fn sizes(&self) -> Result<()> {
