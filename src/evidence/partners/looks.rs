@@ -81,7 +81,7 @@ fn over_tokens(block: &Block<'_>, few: &Few, tokens: &Tokens) -> Result<Option<[
     Ok(second.map(|second| [gate, second]))
 }
 
-fn halves<'a>(features: &'a [Held; 2], is_gated: bool) -> Halves<'a> {
+fn halves<'a, F: Features>(features: &'a [F; 2], is_gated: bool) -> Halves<'a> {
     let [first, second] = features;
     Halves {
         first: Half::plain(first),
@@ -365,16 +365,12 @@ impl<'a, 'b> Sought<'a, 'b> {
             };
             by.push(matrix);
         }
-        let white = |features: &[Held; 2]| -> Result<Option<[Held; 2]>> {
-            let (Some(first), Some(second)) = (
-                Whitened::new(&features[0], &by[0]),
-                Whitened::new(&features[1], &by[1]),
-            ) else {
-                return Ok(None);
-            };
-            Ok(Some([Held::all(&first)?, Held::all(&second)?]))
+        // Never held as a whole: of the second half hardly a tile is asked for.
+        let white = |features| -> Option<[Whitened<'_>; 2]> {
+            let [first, second]: &[Held; 2] = features;
+            Some([Whitened::new(first, &by[0])?, Whitened::new(second, &by[1])?])
         };
-        let (Some(base), Some(target)) = (white(base)?, white(target)?) else {
+        let Some((base, target)) = white(base).zip(white(target)) else {
             return Ok(None);
         };
         let all: Vec<usize> = (0..base[0].units()).collect();
