@@ -368,7 +368,10 @@ impl<'a, 'b> Sought<'a, 'b> {
         // Never held as a whole: of the second half hardly a tile is asked for.
         let white = |features| -> Option<[Whitened<'_>; 2]> {
             let [first, second]: &[Held; 2] = features;
-            Some([Whitened::new(first, &by[0])?, Whitened::new(second, &by[1])?])
+            Some([
+                Whitened::new(first, &by[0])?,
+                Whitened::new(second, &by[1])?,
+            ])
         };
         let Some((base, target)) = white(base).zip(white(target)) else {
             return Ok(None);

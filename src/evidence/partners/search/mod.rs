@@ -265,9 +265,15 @@ impl<'a, 'b> Search<'a, 'b> {
         if opened.is_empty() {
             return Ok(out);
         }
-        let probes = self.ask(&opened)?;
+        let mut probes = self.ask(&opened)?;
         let without_tokens = self.places_without_tokens(&places);
-        let mut looks = self.look_at_each(&first, &open, &opened, &probes, &without_tokens)?;
+        // Beside the looks that it tells the worth of, so that no worker stands idle.
+        let (looks, power) = rayon::join(
+            || self.look_at_each(&first, &open, &opened, &probes, &without_tokens),
+            || self.power_over_tokens(&opened),
+        );
+        let mut looks = looks?;
+        out.over_tokens = power?;
         let mut tops: Tops = (first.iter().zip(&mut looks))
             .filter_map(|(&at, look)| Some((at, look.top.take()?)))
             .collect();
@@ -276,13 +282,9 @@ impl<'a, 'b> Search<'a, 'b> {
             .iter()
             .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
         {
-            // Both are needed where nothing is found, and each alone would leave workers idle.
-            let (looked, power) = rayon::join(
-                || self.look_without_tokens(&open, &bases, &mut tops, &mut out, &mut looks),
-                || self.power_over_tokens(&opened),
-            );
-            looked?;
-            out.over_tokens = power?;
+            // Asked no more whatever comes of it, and the units that are held now are large.
+            probes = Vec::new();
+            self.look_without_tokens(&open, &bases, &mut tops, &mut out, &mut looks)?;
             if looks
                 .iter()
                 .any(|look| look.find.as_ref().is_some_and(Find::is_confirmed))
@@ -303,9 +305,6 @@ impl<'a, 'b> Search<'a, 'b> {
             .iter()
             .map(|&at| (open[at].0.layer, found_first.contains(&open[at].0.layer)))
             .collect();
-        if by_tokens && out.over_tokens.is_none() {
-            out.over_tokens = self.power_over_tokens(&opened)?;
-        }
         if !found_first.is_empty() {
             let rest: Vec<usize> = places
                 .iter()
