@@ -35,6 +35,33 @@ struct Pair {
     cosines: Vec<f32>,
 }
 
+/// A pair as seen from one of its matrices: a unit's angles with the rows of the other.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    pair: &'a Pair,
+    from_other: bool,
+}
+
+impl Seen<'_> {
+    /// Shape (units, units), the angles of each unit in its row.
+    fn rows(self, units: usize) -> Vec<f32> {
+        match self.from_other {
+            true => transposed(&self.pair.cosines, units),
+            false => self.pair.cosines.clone(),
+        }
+    }
+
+    /// Shape (units, anchors): the angles of each unit with these.
+    fn with(self, anchors: &[usize], units: usize) -> Vec<f32> {
+        let angle = |unit: usize, anchor: usize| match self.from_other {
+            true => self.pair.cosines[anchor * units + unit],
+            false => self.pair.cosines[unit * units + anchor],
+        };
+        let of_unit = |unit| anchors.iter().map(move |&anchor| angle(unit, anchor));
+        (0..units).flat_map(of_unit).collect()
+    }
+}
+
 impl Angles {
     /// From the rows of each matrix, at unit length, all of one number of units. Those of matrices
     /// in `free_signs` may be negated, so their |cosine| is taken.
@@ -55,21 +82,29 @@ impl Angles {
             if free_signs.contains(&one) || free_signs.contains(&other) {
                 cosines.iter_mut().for_each(|x| *x = x.abs());
             }
-            let transposed = (one != other).then(|| transposed(&cosines, units));
-            let of_one_matrix = one == other;
-            let first = Pair {
-                of_one_matrix,
+            Pair {
+                of_one_matrix: one == other,
                 cosines,
-            };
-            let second = transposed.map(|cosines| Pair {
-                of_one_matrix,
-                cosines,
-            });
-            [Some(first), second]
+            }
         };
-        let pairs: Vec<[Option<Pair>; 2]> = chosen.into_par_iter().map(of_two).collect();
-        let pairs = pairs.into_iter().flatten().flatten().collect();
+        let pairs = chosen.into_par_iter().map(of_two).collect();
         Self { units, pairs }
+    }
+
+    /// Each pair from each of its matrices.
+    fn seen(&self) -> Vec<Seen<'_>> {
+        let from_both = |pair: &'_ Pair| -> &'static [bool] {
+            match pair.of_one_matrix {
+                true => &[false],
+                false => &[false, true],
+            }
+        };
+        let pairs = self.pairs.iter();
+        let seen = pairs.flat_map(|pair| {
+            let sides = from_both(pair).iter();
+            sides.map(move |&from_other| Seen { pair, from_other })
+        });
+        seen.collect()
     }
 
     /// What a unit is without any other being known: the quantiles of its angles with each other
@@ -78,10 +113,10 @@ impl Angles {
     pub(crate) fn sorted(&self) -> Held {
         let count = self.units;
         let are_of_one = self.pairs.iter().all(|pair| pair.of_one_matrix);
-        let parts = self.pairs.par_iter();
-        let parts = parts.filter(|pair| are_of_one || !pair.of_one_matrix);
-        let parts = parts.map(|pair| {
-            let mut sorted = pair.cosines.clone();
+        let parts = self.seen().into_par_iter();
+        let parts = parts.filter(|seen| are_of_one || !seen.pair.of_one_matrix);
+        let parts = parts.map(|seen| {
+            let mut sorted = seen.rows(count);
             let rows = sorted.chunks_exact_mut(count.max(1));
             let quantiles = rows.flat_map(|row| {
                 sort(row);
@@ -98,11 +133,8 @@ impl Angles {
 
     /// Angles of all units with the units `anchors`, standardised over the units.
     fn with(&self, anchors: &[usize]) -> Held {
-        let parts = self.pairs.par_iter().map(|pair| {
-            let rows = pair.cosines.chunks_exact(self.units.max(1));
-            let mut part: Vec<f32> = rows
-                .flat_map(|row| anchors.iter().map(|&anchor| row[anchor]))
-                .collect();
+        let parts = self.seen().into_par_iter().map(|seen| {
+            let mut part = seen.with(anchors, self.units);
             standardise(&mut part, anchors.len(), anchors);
             part
         });
