@@ -284,23 +284,20 @@ fn may_be_smooth(centred: &Dense, along: Along) -> bool {
 fn diagonal_sums(window: &Dense, stride: usize) -> (Vec<f64>, Vec<f64>) {
     let (rows, columns) = (window.rows, window.columns);
     let diagonals = columns + (rows - 1) * stride;
-    let mut sums = vec![0.0; diagonals];
+    let (mut sums, mut counts) = (vec![0.0; diagonals], vec![0.0; diagonals]);
     widest(
         #[inline(always)]
         || {
             for (row, values) in window.values.chunks_exact(columns).enumerate() {
-                let own = sums[(rows - 1 - row) * stride..].iter_mut().zip(values);
+                let first = (rows - 1 - row) * stride;
+                let own = sums[first..].iter_mut().zip(values);
                 own.for_each(|(sum, x)| *sum += x);
+                let own = counts[first..first + columns].iter_mut();
+                own.for_each(|count| *count += 1.0);
             }
         },
     );
-    // Rows from the last that a diagonal goes through: those in which its column is one.
-    let count = |at: usize| {
-        let first = (at + 1).saturating_sub(columns).div_ceil(stride);
-        let last = (at / stride).min(rows - 1);
-        (last + 1).saturating_sub(first) as f64
-    };
-    (sums, (0..diagonals).map(count).collect())
+    (sums, counts)
 }
 
 /// The inner product, in lanes: faster than one sum after the other, and rounded another way.
