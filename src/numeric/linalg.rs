@@ -16,7 +16,7 @@ use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
 use faer::{Accum, Conj, Mat, MatMut, MatRef, Par, Side, Spec};
 
 use super::tridiagonal::Tridiagonal;
-use super::wide::widest;
+use super::wide::widest_for;
 
 /// `out = A · Bᵀ` with A of shape (m, k), B of shape (n, k), out of shape (m, n), all row-major.
 /// Serial.
@@ -77,9 +77,11 @@ pub(crate) fn squared_length(row: &[f32]) -> f64 {
 /// once.
 pub(crate) fn inner_product(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 32;
+    let count = a.len();
     let (a, rest_of_a) = a[..a.len().min(b.len())].as_chunks::<LANES>();
     let (b, rest_of_b) = b[..a.len() * LANES + rest_of_a.len()].as_chunks::<LANES>();
-    widest(
+    widest_for(
+        count,
         #[inline(always)]
         || {
             let mut lanes = [0.0f64; LANES];

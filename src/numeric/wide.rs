@@ -14,6 +14,15 @@ pub(crate) fn widest<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)
 }
 
+/// Fewer values than this are worked through before wider vectors are found.
+const FEW: usize = 256;
+
+/// [`widest`], or `work` as it is where there are only a few values: the same bits.
+#[inline]
+pub(crate) fn widest_for<R>(values: usize, work: impl FnOnce() -> R) -> R {
+    if values < FEW { work() } else { widest(work) }
+}
+
 /// Values that are compared side by side.
 const LANES: usize = 16;
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::numeric::linalg::Dense;
 use crate::numeric::rows::RowSource;
-use crate::numeric::wide::widest;
+use crate::numeric::wide::{widest, widest_for};
 
 /// Rows and columns that are looked at, from the first on.
 pub(crate) const WINDOW: usize = 256;
@@ -303,10 +303,12 @@ fn diagonal_sums(window: &Dense, stride: usize) -> (Vec<f64>, Vec<f64>) {
 /// The inner product, in lanes: faster than one sum after the other, and rounded another way.
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     const LANES: usize = 8;
+    let count = x.len();
     let (x, rest_of_x) = x.as_chunks::<LANES>();
     let (y, rest_of_y) = y.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
-    widest(
+    widest_for(
+        count,
         #[inline(always)]
         || {
             for (x, y) in x.iter().zip(y) {
