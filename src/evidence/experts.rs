@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::model::words::{Component, Role};
-use crate::numeric::linalg::{Dense, products};
+use crate::numeric::linalg::{Dense, inner_product, products};
 use crate::numeric::rows::RowSource;
 use crate::numeric::wide::largest;
 use crate::stats::assignment::assign;
@@ -389,15 +389,9 @@ const ROUNDING: f32 = 1e-3;
 
 /// Cosines of single units, shape (rows, columns), 0 where two are not worth a test. The products
 /// in f32, which differ by machine in their last digits, only choose those that are summed in f64,
-/// in order.
+/// in a fixed order.
 fn similarity(rows: &[Held], columns: &[Held]) -> Dense {
-    let cosine = |a: &Held, b: &Held| -> f64 {
-        a.values()
-            .iter()
-            .zip(b.values())
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
-    };
+    let cosine = |a: &Held, b: &Held| inner_product(a.values(), b.values());
     let width = rows.first().map_or(0, |row| row.values().len());
     let of_columns = joined(columns);
     let tiles = rows.par_chunks(TILE).flat_map_iter(|tile| {

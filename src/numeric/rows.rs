@@ -59,6 +59,24 @@ pub(crate) fn starts_of_whole_rows(
     Ok(())
 }
 
+/// Writes chosen `rows` of `source`, in the order given, to the front of `out`; neighbours among them
+/// are read together.
+///
+/// # Errors
+/// When they cannot be read.
+///
+/// # Panics
+/// When a row is out of range or `out` is too short.
+pub(crate) fn read_chosen(source: &dyn RowSource, rows: &[usize], out: &mut [f32]) -> Result<()> {
+    let mut rest = out;
+    for run in rows.chunk_by(|row, next| row.checked_add(1) == Some(*next)) {
+        let (values, behind) = rest.split_at_mut(run.len() * source.columns());
+        source.read_rows(run[0]..run[0] + run.len(), values)?;
+        rest = behind;
+    }
+    Ok(())
+}
+
 /// A matrix held in memory.
 #[derive(Debug, Clone)]
 pub struct Matrix {
@@ -81,9 +99,7 @@ impl Matrix {
     pub(crate) fn from_rows(source: &dyn RowSource, rows: &[usize]) -> Result<Self> {
         let columns = source.columns();
         let mut values = vec![0.0; rows.len() * columns];
-        for (&row, place) in rows.iter().zip(values.chunks_exact_mut(columns.max(1))) {
-            source.read_rows(row..row + 1, place)?;
-        }
+        read_chosen(source, rows, &mut values)?;
         Ok(Self {
             rows: rows.len(),
             columns,

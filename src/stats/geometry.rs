@@ -7,7 +7,7 @@
 //! angles among the units of one side repeat among their partners.
 
 use crate::error::Result;
-use crate::numeric::linalg::{Dense, products, symmetric_eigen};
+use crate::numeric::linalg::{Dense, inner_product, products, squared_length, symmetric_eigen};
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::units::{Features, Held};
 
@@ -205,12 +205,8 @@ impl Constellation {
         if self.usable != other.usable || self.blocks != other.blocks {
             return None;
         }
-        let sum = |x: &[f32], y: &[f32]| -> f64 {
-            let products = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y));
-            products.sum()
-        };
-        let lengths = sum(&self.angles, &self.angles) * sum(&other.angles, &other.angles);
-        let correlation = sum(&self.angles, &other.angles) / lengths.sqrt();
+        let lengths = squared_length(&self.angles) * squared_length(&other.angles);
+        let correlation = inner_product(&self.angles, &other.angles) / lengths.sqrt();
         let choice = Choice {
             pairs: self.usable.len(),
             units,

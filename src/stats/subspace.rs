@@ -147,25 +147,11 @@ pub fn sampled_overlap(
     let rows =
         Draws::new(seed, "subspace rows").distinct(SAMPLED_ROWS, base.rows().min(target.rows()));
     overlap(
-        &picked(base, &rows)?,
-        &picked(target, &rows)?,
+        &Matrix::from_rows(base, &rows)?,
+        &Matrix::from_rows(target, &rows)?,
         Side::Columns,
         centred,
     )
-}
-
-/// Some rows of a source, in the order given.
-pub(crate) fn picked(source: &dyn RowSource, rows: &[usize]) -> Result<Matrix> {
-    let columns = source.columns();
-    let mut values = vec![0.0; rows.len() * columns];
-    for (i, &row) in rows.iter().enumerate() {
-        source.read_rows(row..row + 1, &mut values[i * columns..(i + 1) * columns])?;
-    }
-    Ok(Matrix {
-        rows: rows.len(),
-        columns,
-        values,
-    })
 }
 
 /// k = min(32, ⌊min(out, in)/8⌋), at least 1.

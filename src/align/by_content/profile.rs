@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::model::sides::{Side, Sides};
 use crate::model::words::Class;
+use crate::numeric::linalg::inner_product;
 use crate::numeric::rows::RowSource;
 use crate::view::model::Model;
 
@@ -163,11 +164,7 @@ pub(super) fn likeness(a: &[f32], b: &[f32]) -> f64 {
     if a.len() != b.len() || a.is_empty() {
         return 0.0;
     }
-    let product: f64 = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| f64::from(*a) * f64::from(*b))
-        .sum();
+    let product = inner_product(a, b);
     if product * (a.len() as f64).sqrt() >= CHANCE {
         product
     } else {

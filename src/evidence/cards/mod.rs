@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::model::words::{Block, Component, Role};
+use crate::numeric::linalg::inner_product;
 use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::chance;
 use crate::stats::geometry::Constellation;
@@ -292,10 +293,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 fn mean_cosine(one: &Held, other: &Held, width: usize) -> Option<f64> {
     let rows = one.values().chunks_exact(width);
     let rows = rows.zip(other.values().chunks_exact(width));
-    let cosines = rows.map(|(a, b)| {
-        let products = a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y));
-        products.sum::<f64>().clamp(-1.0, 1.0)
-    });
+    let cosines = rows.map(|(a, b)| inner_product(a, b).clamp(-1.0, 1.0));
     mean(&cosines.collect::<Vec<_>>())
 }
 

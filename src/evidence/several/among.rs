@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::sample::{Sample, Sampled};
-use crate::numeric::linalg::Dense;
+use crate::numeric::linalg::{Dense, inner_product};
 use crate::stats::coordinates::{Coordinates, principal_coordinates};
 
 /// How much a base is like the base that it is most like.
@@ -36,11 +36,7 @@ impl Products {
         let (mut inner, mut rows) = (Dense::zeros(models, models), Dense::zeros(models, models));
         for one in 0..models {
             for other in one..models {
-                let product: f64 = values[one]
-                    .iter()
-                    .zip(&values[other])
-                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                    .sum();
+                let product = inner_product(&values[one], &values[other]);
                 let of_rows: f64 = row_sums[one]
                     .iter()
                     .zip(&row_sums[other])

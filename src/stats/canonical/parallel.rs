@@ -59,9 +59,7 @@ pub(super) fn sketch(layer: &FeedForward<'_>, gate: &Folded<'_>, seed: u64) -> R
                 .gate_bias
                 .map_or(0.0, |bias| f64::from(bias[start + at]));
             let through = layer.norm.offset.map_or(0.0, |offset| {
-                let row = &stored[at * width..(at + 1) * width];
-                let terms = row.iter().zip(offset);
-                terms.map(|(&w, &b)| f64::from(w) * f64::from(b)).sum()
+                inner_product(&stored[at * width..(at + 1) * width], offset)
             });
             let bias = own + through;
             let whole = (length * length + bias * bias).sqrt();

@@ -482,4 +482,19 @@ fn damage_is_as_stated_and_the_same_in_any_portion() {
         .sum::<f64>()
         / 60.0;
     assert!((mean - DAMAGE_COSINE).abs() < 0.02, "{mean}");
+
+    // Each value is moved by as much, up or down as a coin falls, and another one in each row.
+    let noise: Vec<f32> = whole.iter().zip(&base.values).map(|(a, b)| a - b).collect();
+    let noise: Vec<&[f32]> = noise.chunks(200).collect();
+    for (row, other) in noise.iter().zip(&noise[1..]) {
+        let size = (dot(row, row) / 200.0).sqrt();
+        assert!(
+            row.iter()
+                .all(|x| (f64::from(x.abs()) / size - 1.0).abs() < 1e-3)
+        );
+        let ups = row.iter().filter(|x| **x > 0.0).count();
+        assert!((60..=140).contains(&ups), "{ups} of 200");
+        let alike = dot(row, other) / (dot(row, row) * dot(other, other)).sqrt();
+        assert!(alike.abs() < 0.35, "{alike}");
+    }
 }

@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::numeric::linalg::Dense;
 use crate::numeric::rng::Draws;
 use crate::numeric::rows::{Matrix, RowSource};
-use crate::stats::subspace::picked;
 
 /// Most tokens held out.
 const HELD_OUT: usize = 512;
@@ -98,8 +97,8 @@ impl<'a> Tokens<'a> {
     fn each(&self, tokens: &[usize], mut visit: impl FnMut(usize, [&Dense; 2])) -> Result<()> {
         for (part, rows) in tokens.chunks(TOKENS_AT_ONCE).enumerate() {
             let mut sides = [
-                wide(&picked(self.sources[0], rows)?),
-                wide(&picked(self.sources[1], rows)?),
+                wide(&Matrix::from_rows(self.sources[0], rows)?),
+                wide(&Matrix::from_rows(self.sources[1], rows)?),
             ];
             for (side, mean) in sides.iter_mut().zip(&self.means) {
                 for i in 0..side.rows {

@@ -6,9 +6,8 @@ use super::{Pair, wide};
 use crate::error::Result;
 use crate::numeric::linalg::{Dense, round6};
 use crate::numeric::rng::Draws;
-use crate::numeric::rows::RowSource;
+use crate::numeric::rows::{Matrix, RowSource};
 use crate::stats::principal::Side;
-use crate::stats::subspace::picked;
 
 /// Values held at one time of each matrix.
 const TILE_VALUES: usize = 1 << 21;
@@ -179,7 +178,10 @@ fn turned(
     let [a, b] = match axis {
         Side::Columns => {
             let rows = draws.distinct(TURNED_LINES, base.rows());
-            [wide(&picked(base, &rows)?), wide(&picked(target, &rows)?)]
+            [
+                wide(&Matrix::from_rows(base, &rows)?),
+                wide(&Matrix::from_rows(target, &rows)?),
+            ]
         }
         Side::Rows => {
             let columns = draws.distinct(TURNED_LINES, base.columns());
@@ -259,7 +261,6 @@ impl RowSource for Gained<'_> {
 mod tests {
     use super::*;
     use crate::numeric::linalg::orthonormal_rows;
-    use crate::numeric::rows::Matrix;
 
     fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
         let mut draws = Draws::new(seed, "weights");

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::TILE;
 use super::features::Features;
 use crate::error::Result;
-use crate::numeric::rows::RowSource;
+use crate::numeric::rows::{RowSource, read_chosen};
 
 /// Values held at one time: the rows are read once for each tile of columns, so tiles are made
 /// large.
@@ -51,23 +51,12 @@ impl<'a> ColumnFeatures<'a> {
         self
     }
 
-    /// Reads some of the rows, neighbours among them together.
-    fn read_portion(&self, rows: &[usize], out: &mut [f32]) -> Result<()> {
-        let mut rest = out;
-        for run in rows.chunk_by(|row, next| row.checked_add(1) == Some(*next)) {
-            let (values, behind) = rest.split_at_mut(run.len() * self.source.columns());
-            self.source.read_rows(run[0]..run[0] + run.len(), values)?;
-            rest = behind;
-        }
-        Ok(())
-    }
-
     /// Reads the rows and hands out some at a time.
     fn each_portion(&self, mut visit: impl FnMut(&Portion<'_>)) -> Result<()> {
         let columns = self.source.columns();
         let mut values = vec![0.0; SIDE * columns];
         for (at, rows) in self.rows.chunks(SIDE).enumerate() {
-            self.read_portion(rows, &mut values)?;
+            read_chosen(self.source, rows, &mut values)?;
             visit(&Portion {
                 values: &values[..rows.len() * columns],
                 columns,

@@ -117,6 +117,7 @@ impl Sampling {
     }
 
     fn draw(&self, purpose: &str, count: usize, bound: usize) -> Vec<usize> {
+        // A generator costs more than a short list, and most lists of small blocks are whole.
         match count >= bound {
             true => (0..bound).collect(),
             false => Draws::new(self.seed, purpose).distinct(count, bound),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::TILE;
 use super::features::{Features, normalise};
 use crate::error::Result;
-use crate::numeric::linalg::{add_products_of_columns, products};
+use crate::numeric::linalg::{add_products_of_columns, inner_product, products, squared_length};
 use crate::numeric::rows::RowSource;
 
 /// Embedding or output-head rows of tokens that both models share, shape (tokens, d), centred by
@@ -173,12 +173,6 @@ pub fn project_columns(
 /// rows in random order: `excess` of guide/methods.md, section 3, with the units as the axis that
 /// is put in random order. None where it is undefined.
 pub fn excess_over_random_order(one: &[f32], other: &[f32], width: usize) -> Option<f64> {
-    let dot = |a: &[f32], b: &[f32]| {
-        a.iter()
-            .zip(b)
-            .map(|(&a, &b)| f64::from(a) * f64::from(b))
-            .sum::<f64>()
-    };
     let column_sums = |values: &[f32]| {
         let mut sums = vec![0.0f64; width];
         values.chunks_exact(width.max(1)).for_each(|row| {
@@ -189,11 +183,11 @@ pub fn excess_over_random_order(one: &[f32], other: &[f32], width: usize) -> Opt
         sums
     };
     let units = one.len() / width.max(1);
-    let norms = (dot(one, one) * dot(other, other)).sqrt();
+    let norms = (squared_length(one) * squared_length(other)).sqrt();
     if one.len() != other.len() || units == 0 || !norms.is_finite() || norms == 0.0 {
         return None;
     }
-    let cosine = dot(one, other) / norms;
+    let cosine = inner_product(one, other) / norms;
     let common: f64 = column_sums(one)
         .iter()
         .zip(column_sums(other))
